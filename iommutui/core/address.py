@@ -1,0 +1,46 @@
+"""Names of devices as the kernel spells them, and the other spellings people use."""
+
+import re
+from typing import NewType
+
+Address = NewType("Address", str)
+"""A device's name on its bus. For PCI ``DDDD:BB:DD.F`` in lower case, with a domain of 4 to 8 hex digits."""
+
+_PCI = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([01][0-9a-f])\.([0-7])", re.IGNORECASE)
+_NODEDEV = re.compile(r"pci_([0-9a-f]{4,8})_([0-9a-f]{2})_([01][0-9a-f])_([0-7])", re.IGNORECASE)
+
+
+def parse_pci(text: str) -> Address | None:
+    """The address in ``0000:01:00.0``, ``01:00.0`` (domain 0000) or libvirt's ``pci_0000_01_00_0``; else None."""
+    match = _PCI.fullmatch(text) or _NODEDEV.fullmatch(text)
+    if match is None:
+        return None
+    domain, bus, slot, function = match.groups()
+    return Address(f"{(domain or '0000')}:{bus}:{slot}.{function}".lower())
+
+
+def is_pci(address: str) -> bool:
+    """Whether the name is a full PCI address."""
+    match = _PCI.fullmatch(address)
+    return match is not None and match.group(1) is not None
+
+
+def sort_key(address: str) -> tuple[int, int, str]:
+    """Orders PCI addresses by domain, bus, slot and function, and other names after them."""
+    domain, colon, rest = address.partition(":")
+    if colon and len(rest) == 7:
+        try:
+            return (0, int(domain, 16), rest)
+        except ValueError:
+            pass
+    return (1, 0, address)
+
+
+def card_of(address: str) -> str:
+    """The part that the functions of one card share: ``0000:01:00.1`` -> ``0000:01:00``."""
+    return address.rpartition(".")[0]
+
+
+def nodedev_name(address: str) -> str:
+    """libvirt's spelling: ``0000:01:00.0`` -> ``pci_0000_01_00_0``."""
+    return "pci_" + address.replace(":", "_").replace(".", "_")

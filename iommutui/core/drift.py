@@ -1,0 +1,83 @@
+"""The facts that a plan was computed from, and what of them has changed since."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from iommutui.core.address import Address, sort_key
+from iommutui.core.host import Device, Host
+
+
+class DeviceFacts(NamedTuple):
+    """What a plan depends on of one device; ``ids`` tells another card at the same address."""
+
+    device: Address
+    ids: str
+    driver: str | None
+    override: str | None
+    group: int | None
+
+
+class Basis(NamedTuple):
+    """The facts of every device that a plan moves and of every member of their groups."""
+
+    kernel: str | None
+    devices: tuple[DeviceFacts, ...]
+    claims: tuple[tuple[int, str], ...] = ()
+    """Groups that user space owns, with their owners."""
+
+
+class Change(NamedTuple):
+    """One fact that is not as it was."""
+
+    subject: str
+    fact: str
+    before: str
+    now: str
+
+
+def basis_of(host: Host, moved: Iterable[Address]) -> Basis:
+    """The basis of a plan that moves these devices."""
+    addresses = set(moved)
+    numbers = {device.group for a in addresses if (device := host.devices.get(a)) is not None}
+    groups = [host.groups[n] for n in sorted(n for n in numbers if n is not None) if n in host.groups]
+    addresses |= {member for group in groups for member in group.members}
+    devices = [host.devices[a] for a in sorted(addresses, key=sort_key) if a in host.devices]
+    claims = tuple((group.id, group.claim.owner) for group in groups if group.claim is not None)
+    return Basis(host.kernel, tuple(_facts(device) for device in devices), claims)
+
+
+def _facts(device: Device) -> DeviceFacts:
+    ids = f"{device.vendor_id or '?'}:{device.device_id or '?'} class {device.class_code or '?'}"
+    return DeviceFacts(device.address, ids, device.driver, device.driver_override, device.group)
+
+
+def drift(basis: Basis, host: Host, moved: Iterable[Address]) -> list[Change]:
+    """Every fact of the basis that differs on the Host now, named one by one."""
+    now = basis_of(host, moved)
+    changes: list[Change] = []
+    if basis.kernel != now.kernel:
+        changes.append(Change("host", "kernel", _text(basis.kernel), _text(now.kernel)))
+    before_by = {facts.device: facts for facts in basis.devices}
+    now_by = {facts.device: facts for facts in now.devices}
+    for address in sorted({*before_by, *now_by}, key=sort_key):
+        before, after = before_by.get(address), now_by.get(address)
+        if before is None or after is None:
+            changes.append(Change(address, "device", _presence(before), _presence(after)))
+            continue
+        changes += [
+            Change(address, fact, _text(was), _text(is_now))
+            for fact, was, is_now in zip(before._fields, before, after, strict=True)
+            if was != is_now
+        ]
+    for number, owner in sorted({*basis.claims} ^ {*now.claims}):
+        was = (number, owner) in basis.claims
+        changes.append(Change(f"group {number}", "owner", owner if was else "none", "none" if was else owner))
+    return changes
+
+
+def _presence(facts: DeviceFacts | None) -> str:
+    return "absent" if facts is None else "present"
+
+
+def _text(value: object) -> str:
+    return "none" if value is None else str(value)

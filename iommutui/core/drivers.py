@@ -1,0 +1,101 @@
+"""What is known of drivers: who does DMA with a device, in each model's terms.
+
+The table is data. ``hint`` is what the design mail of September 2021 marks (clauses S-01 and S-17): a driver that says
+nothing is KERNEL. ``managed`` is the first kernel whose driver sets ``driver_managed_dma``. ``vfio`` tells that it
+registers a VFIO device. Sources: the mail, and the flag's users in Linux 6.1, 6.12 and 7.x.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from iommutui.core.host import Device
+from iommutui.core.kernel import Version
+
+
+class Role(StrEnum):
+    """For whom a driver lets its device do DMA."""
+
+    KERNEL = "kernel"
+    USER = "user"
+    NONE = "none"
+
+
+class DriverFacts(NamedTuple):
+    """A row of the table."""
+
+    name: str
+    hint: Role = Role.KERNEL
+    managed: Version | None = None
+    vfio: bool = False
+    buses: tuple[str, ...] = ("pci",)
+
+
+TABLE: tuple[DriverFacts, ...] = (
+    DriverFacts("pci-stub", Role.NONE, Version(5, 19)),
+    DriverFacts("pcieport", managed=Version(5, 19)),
+    DriverFacts("vfio-pci", Role.USER, Version(5, 19), vfio=True),
+    DriverFacts("mlx5_vfio_pci", managed=Version(5, 19), vfio=True),
+    DriverFacts("hisi_acc_vfio_pci", managed=Version(5, 19), vfio=True),
+    DriverFacts("pds_vfio_pci", managed=Version(6, 6), vfio=True),
+    DriverFacts("virtio_vfio_pci", managed=Version(6, 8), vfio=True),
+    DriverFacts("nvgrace_gpu_vfio_pci", managed=Version(6, 9), vfio=True),
+    DriverFacts("qat_vfio_pci", managed=Version(6, 10), vfio=True),
+    DriverFacts("xe-vfio-pci", managed=Version(6, 19), vfio=True),
+    DriverFacts("ism_vfio_pci", managed=Version(7, 0), vfio=True),
+    DriverFacts("vfio-platform", managed=Version(5, 19), vfio=True, buses=("platform",)),
+    DriverFacts("vfio-amba", managed=Version(5, 19), vfio=True, buses=("amba",)),
+    DriverFacts("vfio-fsl-mc", managed=Version(5, 19), vfio=True, buses=("fsl-mc",)),
+    DriverFacts("vfio-cdx", managed=Version(6, 4), vfio=True, buses=("cdx",)),
+    DriverFacts("ifcvf", Role.USER),
+)
+
+_BY_NAME = {row.name: row for row in TABLE}
+
+
+def facts_of(driver: str) -> DriverFacts | None:
+    """The table's row for a driver, or None for one that it does not name."""
+    return _BY_NAME.get(driver)
+
+
+class KnownRole(NamedTuple):
+    """A role, and whether it is a guess from the driver's name."""
+
+    role: Role
+    assumed: bool = False
+
+
+def is_vfio(device: Device, driver: str) -> KnownRole | None:
+    """USER where the driver registers a VFIO device, by the table, by ``vfio-dev``, or (assumed) by its name."""
+    row = facts_of(driver)
+    if row is not None:
+        return KnownRole(Role.USER) if row.vfio else None
+    if device.driver == driver and device.vfio_dev:
+        return KnownRole(Role.USER)
+    if any(fit.driver == driver and fit.vfio for fit in device.fits or ()):
+        return KnownRole(Role.USER)
+    if "vfio" in driver and device.vfio_dev is None:
+        return KnownRole(Role.USER, assumed=True)
+    return None
+
+
+def hinted_role(device: Device, driver: str) -> KnownRole:
+    """The role under the design mail's draft: its marks, and KERNEL for every driver that says nothing (S-01)."""
+    row = facts_of(driver)
+    return KnownRole(row.hint if row else Role.KERNEL)
+
+
+def managed_role(device: Device, driver: str) -> KnownRole:
+    """The role from 5.19: ``driver_managed_dma`` set or not.
+
+    The versions in the table say when a driver came; distributions backport them, so a driver that is bound is taken
+    to have been written with the flag.
+    """
+    vfio = is_vfio(device, driver)
+    if vfio is not None:
+        return vfio
+    row = facts_of(driver)
+    return KnownRole(Role.NONE if row is not None and row.managed else Role.KERNEL)
+
+
+STUB = "pci-stub"
+VFIO_PCI = "vfio-pci"

@@ -1,0 +1,48 @@
+"""Errors that a person can do something about, and the exit codes that they end in."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    DONE = 0
+    ERROR = 1
+    USAGE = 2
+    REFUSED = 3
+    PERMISSION = 4
+    ROLLED_BACK = 5
+    NOT_ROLLED_BACK = 6
+
+
+class IommutuiError(Exception):
+    """What went wrong, and what to do next. Both are whole sentences."""
+
+    exit_code = Exit.ERROR
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+
+class UsageError(IommutuiError):
+    """The command line does not say what to do."""
+
+    exit_code = Exit.USAGE
+
+
+class RefusedError(IommutuiError):
+    """Not permitted, not viable, ambiguous, or drifted."""
+
+    exit_code = Exit.REFUSED
+
+
+class NotPermittedError(IommutuiError):
+    """The system does not let this user do it."""
+
+    exit_code = Exit.PERMISSION
+
+
+class SourceError(IommutuiError):
+    """A machine cannot be read: no sysfs, a truncated or foreign file."""

@@ -1,0 +1,72 @@
+"""The smallest set of further intents that makes groups viable.
+
+Under every model a group is held up by single devices, each for itself, so the set of devices is unique: exactly those
+whose driver stands in the way. What is left to choose is where they go.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from iommutui.core.address import card_of, sort_key
+from iommutui.core.drivers import VFIO_PCI, is_vfio
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.intents import Goal, Intent, goal_of
+from iommutui.core.models.base import Model
+from iommutui.core.reasons import Code
+from iommutui.core.targets import NONE
+
+
+def wished_host(host: Host, goals: Iterable[Goal]) -> Host:
+    """The Host as it would be if every goal were simply reached, whatever the rules say on the way."""
+    for goal in goals:
+        device = host.devices[goal.device]
+        host = host.with_device(device._replace(driver=goal.driver, driver_override=goal.override))
+    return host
+
+
+def smallest_fix(
+    host: Host, intents: Sequence[Intent], groups: Iterable[Group], model: Model
+) -> tuple[Intent, ...] | None:
+    """Further intents after which every one of the groups is viable; empty if nothing is needed, None if none exist."""
+    goals = [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
+    wished = wished_host(host, goals)
+    decided = {goal.device for goal in goals}
+    fix: list[Intent] = []
+    for group in groups:
+        verdict = model.verdict(wished, wished.groups[group.id])
+        blocking = [r.device for r in verdict.reasons if r.code is Code.KERNEL_DRIVER and r.device is not None]
+        for address in sorted(set(blocking), key=sort_key):
+            device = host.devices[address]
+            if address in decided or device.bus != "pci":
+                return None
+            fix.append(Intent(address, _target(wished, device)))
+    after = wished_host(wished, (goal for i in fix if (goal := goal_of(host, i)[0]) is not None))
+    for group in groups:
+        if model.verdict(after, after.groups[group.id]).viable is not True:
+            return None
+    return tuple(fix)
+
+
+def _target(wished: Host, device: Device) -> str:
+    """A function of a card that goes to a virtual machine goes with it; anything else is only taken out of the way."""
+    if device.is_bridge:
+        return NONE
+    card = card_of(device.address)
+    for other in wished.devices.values():
+        same_card = other.address != device.address and card_of(other.address) == card
+        if same_card and other.driver is not None and is_vfio(other, other.driver):
+            return VFIO_PCI
+    return NONE
+
+
+def hand_over(host: Host, group: Group, card: str | None, model: Model) -> tuple[Intent, ...] | None:
+    """The smallest fix of a group as it is, for somebody who wants one card of it (or, without one, all of it)."""
+    wanted = [
+        Intent(device.address, VFIO_PCI)
+        for device in host.members(group)
+        if device.bus == "pci"
+        and not device.is_bridge
+        and (card_of(device.address) == card if card else device.driver is not None)
+        and (device.driver is None or not is_vfio(device, device.driver))
+    ]
+    further = smallest_fix(host, wanted, [group], model)
+    return None if further is None else (*wanted, *further)

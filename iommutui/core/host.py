@@ -1,0 +1,220 @@
+"""The Host: everything iommutui knows of a machine, in one immutable value that is the same from every source.
+
+*Absent*, *empty* and *unreadable* are three things. ``None`` means that the kernel has no such attribute, an empty
+string or tuple that it has one and it is empty, and an entry in ``gaps`` that it could not be read (or was not
+recorded), whatever the field holds.
+
+The values are named tuples rather than dataclasses: ``import dataclasses`` alone costs more than ``lspci`` needs for
+a whole machine, and the plain listing has to be as quick as that.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from iommutui.core.address import Address, sort_key
+
+
+class Gap(NamedTuple):
+    """An attribute that may exist but is not known here."""
+
+    attribute: str
+    why: str
+    """An errno name (``EACCES``), ``timeout`` (the kernel did not answer) or ``not-recorded``."""
+
+
+class Bar(NamedTuple):
+    """A base address register: line ``number`` of ``resource``. ``size`` in bytes; ``flags`` as the kernel has them."""
+
+    number: int
+    start: int
+    size: int
+    flags: int
+
+
+class Fit(NamedTuple):
+    """A driver that the device could be bound to, because its table of ids or the module's aliases match."""
+
+    driver: str
+    """The name below ``/sys/bus/pci/drivers``; for a module that is not loaded, the module's name."""
+    module: str | None
+    loaded: bool
+    vfio: bool = False
+    """True for a ``vfio_pci:`` alias: a VFIO driver, which matches only through ``driver_override``."""
+
+
+class Details(NamedTuple):
+    """Facts of a PCI function that no rule needs, read where a person asks for them."""
+
+    numa_node: int | None = None
+    reset_methods: tuple[str, ...] | None = None
+    power_state: str | None = None
+    d3cold_allowed: bool | None = None
+    bars: tuple[Bar, ...] | None = None
+    sriov_totalvfs: int | None = None
+    sriov_numvfs: int | None = None
+    link_speed: str | None = None
+    link_width: str | None = None
+    max_link_speed: str | None = None
+    max_link_width: str | None = None
+    config_answers: bool | None = None
+    """False where configuration space reads as all ones, as that of a device that has fallen off the bus."""
+
+
+class Device(NamedTuple):
+    """A PCI function, or a member of a group on another bus. Ids are lower-case hex without ``0x``."""
+
+    address: Address
+    bus: str = "pci"
+    vendor_id: str | None = None
+    device_id: str | None = None
+    subsystem_vendor_id: str | None = None
+    subsystem_device_id: str | None = None
+    class_code: str | None = None
+    """Six hex digits: base class, sub-class, programming interface."""
+    revision: str | None = None
+    header_type: int | None = None
+    """Configuration byte 0x0e without its top bit: 0 normal, 1 PCI-to-PCI bridge, 2 CardBus bridge."""
+    pcie_type: int | None = None
+    """Device/port type of the PCI Express capability; visible to root only."""
+    modalias: str | None = None
+    driver: str | None = None
+    driver_override: str | None = None
+    group: int | None = None
+    parent: Address | None = None
+    """The bridge above; None on a root bus."""
+    boot_vga: bool | None = None
+    physfn: Address | None = None
+    virtfns: tuple[Address, ...] = ()
+    vfio_dev: tuple[str, ...] | None = None
+    """Names below ``vfio-dev``, which exists (from 6.1) while a VFIO driver is bound."""
+    iommu: str | None = None
+    interfaces: tuple[str, ...] = ()
+    """Network interfaces, those of a child on the virtio bus included."""
+    fits: tuple[Fit, ...] | None = None
+    """None: not collected."""
+    vendor_name: str | None = None
+    device_name: str | None = None
+    class_name: str | None = None
+    details: Details | None = None
+    """None: not collected."""
+    gaps: tuple[Gap, ...] = ()
+
+    def gap(self, attribute: str) -> Gap | None:
+        """Why the attribute is not known, or None where it is."""
+        for gap in self.gaps:
+            if gap.attribute == attribute:
+                return gap
+        return None
+
+    @property
+    def is_bridge(self) -> bool:
+        """Header type 1 or 2; where that is not known, the class of a bridge (0604, 0607, 0609)."""
+        if self.header_type is not None:
+            return self.header_type != 0
+        return (self.class_code or "")[:4] in ("0604", "0607", "0609")
+
+
+class Region(NamedTuple):
+    """A line of ``reserved_regions``: an inclusive range of I/O virtual addresses and its type."""
+
+    start: int
+    end: int
+    type: str
+
+
+class Claim(NamedTuple):
+    """User space owns the DMA of a group."""
+
+    owner: str
+    uses: int = 1
+    via: str = "group"
+    """``group`` (container), ``device`` (a device of the group, iommufd) or ``cdev``."""
+    opened: tuple[Address, ...] = ()
+    """Devices whose file is open: their unbind blocks."""
+
+
+class Group(NamedTuple):
+    """An IOMMU group. ``members`` holds devices of every bus."""
+
+    id: int
+    members: tuple[Address, ...] = ()
+    type: str | None = None
+    """Type of the default domain (``DMA``, ``DMA-FQ``, ``identity``...)."""
+    name: str | None = None
+    regions: tuple[Region, ...] | None = None
+    claim: Claim | None = None
+    foreign: bool = False
+    """A kernel driver has attached a domain of its own (``iommu_attach_device()``, vhost-vdpa)."""
+    gaps: tuple[Gap, ...] = ()
+
+    def gap(self, attribute: str) -> Gap | None:
+        """Why the attribute is not known, or None where it is."""
+        for gap in self.gaps:
+            if gap.attribute == attribute:
+                return gap
+        return None
+
+
+class Driver(NamedTuple):
+    """A registered PCI driver and the module it came from (None where it is built in without a name)."""
+
+    name: str
+    module: str | None = None
+
+
+class Iommu(NamedTuple):
+    """An IOMMU instance of ``/sys/class/iommu``: ``dmar0``, ``ivhd0``, ``smmu3.0x...``."""
+
+    name: str
+    kind: str | None = None
+    """``intel-iommu`` or ``amd-iommu``, where the kernel shows such a directory."""
+
+
+class Host(NamedTuple):
+    """A machine. ``devices`` and ``groups`` are never changed in place."""
+
+    devices: dict[Address, Device]
+    groups: dict[int, Group]
+    kernel: str | None = None
+    cmdline: str | None = None
+    cpu_vendor: str | None = None
+    """``GenuineIntel``, ``AuthenticAMD``..."""
+    iommus: tuple[Iommu, ...] | None = None
+    """None: there is no ``/sys/class/iommu``."""
+    drivers: tuple[Driver, ...] | None = None
+    """PCI drivers that are registered; None: not known, and none is taken to be missing."""
+    removed: dict[Address, Device] = {}  # noqa: RUF012 - never changed in place, and frozen mappings cost a copy
+    """Devices that ``remove`` took away and ``rescan`` will find again."""
+    gaps: tuple[Gap, ...] = ()
+
+    def with_device(self, device: Device) -> "Host":
+        """The Host with this device in place of the one at its address."""
+        return self._replace(devices={**self.devices, device.address: device})
+
+    def with_group(self, group: Group) -> "Host":
+        """The Host with this group in place of the one of its number."""
+        return self._replace(groups={**self.groups, group.id: group})
+
+    def group_of(self, address: Address) -> Group | None:
+        """The group of a device, or None where it has none."""
+        number = self.devices[address].group
+        return None if number is None else self.groups.get(number)
+
+    def members(self, group: Group) -> list[Device]:
+        """The devices of a group in the order of their addresses."""
+        found = (self.devices.get(address) for address in group.members)
+        return sorted((d for d in found if d is not None), key=lambda d: sort_key(d.address))
+
+    def has_driver(self, name: str) -> bool:
+        """Whether the driver is registered, as far as is known."""
+        return self.drivers is None or any(driver.name == name for driver in self.drivers)
+
+
+def by_address(devices: Iterable[Device]) -> dict[Address, Device]:
+    """Devices keyed by address, in the order that every view uses."""
+    return {d.address: d for d in sorted(devices, key=lambda d: sort_key(d.address))}
+
+
+def by_number(groups: Iterable[Group]) -> dict[int, Group]:
+    """Groups keyed by number, ascending."""
+    return {g.id: g for g in sorted(groups, key=lambda g: g.id)}

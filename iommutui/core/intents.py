@@ -1,0 +1,73 @@
+"""What a user wants: a device and its target."""
+
+from typing import NamedTuple
+
+from iommutui.core.address import Address
+from iommutui.core.drivers import STUB, is_vfio
+from iommutui.core.host import Device, Host
+from iommutui.core.reasons import Code, Reason
+from iommutui.core.targets import DEFAULT, NONE, Kind, Target, exists_somewhere, find_target
+
+
+class Intent(NamedTuple):
+    """``DEVICE=TARGET``."""
+
+    device: Address
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.device}={self.target}"
+
+
+class Goal(NamedTuple):
+    """Where a device is to end up, and the override that gets it there."""
+
+    device: Address
+    driver: str | None
+    """The driver to be on at the end; None: free. With ``any_driver``, what is predicted."""
+    aim: str | None
+    """The override while the device is unbound and probed."""
+    override: str | None
+    """The override that is left behind."""
+    any_driver: bool = False
+    """The kernel chooses: success is whatever it binds."""
+
+
+def goal_of(host: Host, intent: Intent) -> tuple[Goal | None, Target | None, Reason | None]:
+    """The goal of an intent, with its target; or the reason why it is refused whatever the model says."""
+    device = host.devices.get(intent.device)
+    if device is None:
+        return None, None, Reason(Code.NO_DEVICE, device=intent.device)
+    if device.bus != "pci":
+        return None, None, Reason(Code.NOT_PCI, device.group, device.address, facts=(("bus", device.bus),))
+    target = find_target(host, device, intent.target)
+    if target is None:
+        return None, None, _why_no_target(host, device, intent.target)
+    if target.kind is Kind.NONE:
+        return Goal(device.address, None, NONE, NONE), target, None
+    if target.kind is Kind.DEFAULT:
+        return Goal(device.address, default_driver(device), None, None, any_driver=True), target, None
+    return Goal(device.address, target.name, target.name, target.name), target, None
+
+
+def _why_no_target(host: Host, device: Device, name: str) -> Reason:
+    if device.is_bridge and "vfio" in name:
+        return Reason(Code.BRIDGE, device.group, device.address, name)
+    code = Code.UNFIT_DRIVER if exists_somewhere(host, name) else Code.NO_DRIVER
+    return Reason(code, device.group, device.address, name)
+
+
+def default_driver(device: Device) -> str | None:
+    """The driver that the kernel is expected to choose without an override."""
+    if device.driver is not None and device.driver != STUB and not is_vfio(device, device.driver):
+        return device.driver
+    fits = [fit.driver for fit in device.fits or () if fit.loaded and not fit.vfio]
+    return fits[0] if fits else None
+
+
+def restoring(device: Address, driver: str | None, override: str | None) -> Goal:
+    """The goal that puts a device back exactly: aimed at its old driver, with its old override left behind."""
+    return Goal(device, driver, driver if driver is not None else override, override)
+
+
+__all__ = ["DEFAULT", "NONE", "Goal", "Intent", "default_driver", "goal_of", "restoring"]

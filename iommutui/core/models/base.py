@@ -1,0 +1,126 @@
+"""What a model of the kernel's rules answers. The mechanics of binding are in ``core.transition``."""
+
+from typing import NamedTuple, Protocol
+
+from iommutui.core.drivers import KnownRole, is_vfio
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.kernel import Version, parse_release
+from iommutui.core.outcome import OK, Verdict
+from iommutui.core.reasons import Code, Reason
+
+COUNTED_BUSES = frozenset({"pci", "platform", "amba", "fsl-mc", "cdx"})
+"""Buses whose ``dma_configure`` takes part in ownership (Linux 6.12); drivers on other buses are never counted."""
+
+
+class Check(NamedTuple):
+    """The answer of a rule: ``ok`` or an errno, and the reasons that decided it."""
+
+    errno: str = OK
+    reasons: tuple[Reason, ...] = ()
+
+
+class Model(Protocol):
+    """One set of kernel rules."""
+
+    name: str
+    title: str
+    kernels: str
+    source: str
+    rules: tuple[tuple[str, str], ...]
+    """What the model says, rule by rule: (where it comes from, sentence)."""
+    through_vfio: bool
+    """Whether a group is claimed through VFIO's files, which exist while a member is on a VFIO driver."""
+
+    def role(self, device: Device, driver: str) -> KnownRole:
+        """For whom the driver does DMA, in this model's terms."""
+        ...
+
+    def verdict(self, host: Host, group: Group) -> Verdict:
+        """Whether the group can be handed to user space now."""
+        ...
+
+    def check_probe(self, host: Host, device: Device, driver: str) -> Check:
+        """What the driver core says before the driver's own probe runs."""
+        ...
+
+    def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
+        """What the kernel prints if it does not survive that this driver has just been bound."""
+        ...
+
+    def check_claim(self, host: Host, group: Group, owner: str) -> Check:
+        """Claim of a whole group."""
+        ...
+
+    def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
+        """Claim of a group through one of its devices."""
+        ...
+
+    def opens_devices(self, host: Host, group: Group) -> bool:
+        """Whether devices of the group can be opened once it is claimed."""
+        ...
+
+    def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
+        """Whether an unbind of this device waits for the group's owner."""
+        ...
+
+
+def since(host: Host, version: tuple[int, int]) -> bool:
+    """Whether the Host's kernel has this version or a later one; an unknown kernel is taken to be the newest."""
+    release = parse_release(host.kernel)
+    return release is None or release >= Version(*version)
+
+
+def bound(host: Host, group: Group) -> list[tuple[Device, str]]:
+    """The members that have a driver, with its name."""
+    return [(device, device.driver) for device in host.members(group) if device.driver is not None]
+
+
+def unknown_drivers(host: Host, group: Group) -> list[Reason]:
+    """A reason for each member of which it is not known whether it has a driver."""
+    reasons = [
+        Reason(Code.UNKNOWN_DRIVER, group.id, device.address, facts=(("why", gap.why),))
+        for device in host.members(group)
+        if device.driver is None and (gap := device.gap("driver")) is not None
+    ]
+    present = {device.address for device in host.members(group)}
+    reasons += [
+        Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", "not-recorded"),))
+        for address in group.members
+        if address not in present
+    ]
+    return reasons
+
+
+def assumed_role(group: Group, device: Device, driver: str, known: KnownRole) -> tuple[Reason, ...]:
+    """Says that the role is a guess, where it is one."""
+    if not known.assumed:
+        return ()
+    return (Reason(Code.ASSUMED_ROLE, group.id, device.address, driver, (("role", known.role),)),)
+
+
+def has_node(host: Host, group: Group) -> bool:
+    """Whether ``/dev/vfio/N`` exists: while a member is on a VFIO driver, or a blocked unbind keeps it."""
+    if group.claim is not None and group.claim.opened:
+        return True
+    return any(is_vfio(device, driver) for device, driver in bound(host, group))
+
+
+def direct_regions(group: Group) -> list[Reason]:
+    """A reason for each ``direct`` line of ``reserved_regions``; ``direct-relaxable`` does not count."""
+    return [
+        Reason(Code.DIRECT_REGION, group.id, facts=(("region", f"{region.start:#x}-{region.end:#x}"),))
+        for region in group.regions or ()
+        if region.type == "direct"
+    ]
+
+
+def check_direct(host: Host, group: Group) -> Check:
+    """``direct`` regions refuse a claim: EINVAL from 6.6 (``__iommu_device_set_domain``), EPERM on Intel before."""
+    reasons = direct_regions(group)
+    if not reasons:
+        return Check()
+    if since(host, (6, 6)):
+        return Check("EINVAL", tuple(reasons))
+    if any(iommu.kind == "intel-iommu" or iommu.name.startswith("dmar") for iommu in host.iommus or ()):
+        return Check("EPERM", tuple(reasons))
+    return Check()

@@ -1,0 +1,115 @@
+"""``dma-hint``: the draft of the design mail of September 2021, as intended.
+
+Each driver says for whom it does DMA; the driver core compares hints when a driver is probed, and user space claims a
+group with one switch. The draft's slips are modelled as meant: the inverted return value of ``__iommu_group_viable``
+(S-08) is read as 0 or ``-EINVAL``. Its open points are named where they decide an answer: a claimed group without a
+USER driver accepts a KERNEL driver (H1), and a bridge on ``pcieport`` counts as KERNEL (S-18).
+"""
+
+from iommutui.core.drivers import KnownRole, Role, hinted_role
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.models.base import Check, bound, unknown_drivers
+from iommutui.core.models.dma_owner import owned
+from iommutui.core.outcome import OK, State, Verdict
+from iommutui.core.reasons import Code, Reason
+
+
+class DmaHint:
+    """``iommu_dev_viable``, ``iommu_device_set_dma_hint`` and ``iommu_{group,device}_init_user_dma`` of the draft."""
+
+    name = "dma-hint"
+    title = "DMA hints of drivers, the draft"
+    kernels = "none: a draft of September 2021"
+    source = "the design mail, clauses S-01 to S-21"
+    through_vfio = False
+    rules: tuple[tuple[str, str], ...] = (
+        ("S-01", "A driver says KERNEL, USER or NONE; one that says nothing is KERNEL."),
+        ("S-03", "The hint is checked before the driver is set, so a refused device stays free."),
+        ("S-07", "KERNEL and USER exclude each other within a group, in both directions, with EINVAL."),
+        ("S-09", "A device without a group binds freely, and a claim of it fails with ENODEV."),
+        ("S-11", "The check at probe does not look at ownership: gap H1, a claimed group without a USER driver."),
+        ("S-12", "A claim needs a group without KERNEL drivers; the same owner counts up, another gets EBUSY."),
+        ("S-15", "Several USER drivers may share a group: vfio-pci beside a vDPA driver."),
+        ("S-16", "NONE binds always and is in nobody's way."),
+        ("S-17", "Marked are pci-stub (NONE), ifcvf and vfio-pci (USER), and nothing else."),
+        ("S-18", "Bridges are not exempt: pcieport counts as KERNEL."),
+        ("S-20", "Every KERNEL driver has to leave before the first USER driver comes, and back."),
+    )
+
+    def role(self, device: Device, driver: str) -> KnownRole:
+        """The driver's hint (S-01, S-17)."""
+        return hinted_role(device, driver)
+
+    def _with_role(self, host: Host, group: Group, role: Role) -> list[tuple[Device, str]]:
+        return [(device, driver) for device, driver in bound(host, group) if self.role(device, driver).role is role]
+
+    def verdict(self, host: Host, group: Group) -> Verdict:
+        """``__iommu_group_viable(group, DMA_FOR_USER)``, with the meaning that S-08 turns round."""
+        kernel = self._with_role(host, group, Role.KERNEL)
+        blockers = tuple(Reason(Code.KERNEL_DRIVER, group.id, d.address, driver) for d, driver in kernel)
+        gaps = bridge_gaps(group, kernel)
+        unknown = tuple(unknown_drivers(host, group))
+        if group.claim is not None:
+            if blockers:
+                h1 = Reason(Code.DRAFT_GAP_H1, group.id, blockers[0].device, blockers[0].driver)
+                return Verdict(False, State.USER, "EINVAL", (owned(group), *blockers, h1, *gaps))
+            return Verdict(True, State.USER, "EBUSY", (owned(group),))
+        if blockers:
+            return Verdict(False, State.KERNEL, "EINVAL", (*blockers, *unknown, *gaps))
+        if unknown:
+            return Verdict(None, State.UNKNOWN, OK, unknown)
+        return Verdict(True, State.IDLE, OK)
+
+    def check_probe(self, host: Host, device: Device, driver: str) -> Check:
+        """``iommu_device_set_dma_hint``: the pairwise rule S-07 against every other bound member."""
+        group = host.group_of(device.address)
+        hint = self.role(device, driver).role
+        if group is None or hint is Role.NONE:
+            return Check()
+        others = [(d, n) for d, n in bound(host, group) if d.address != device.address]
+        against = Role.USER if hint is Role.KERNEL else Role.KERNEL
+        conflicts = [(d, n) for d, n in others if self.role(d, n).role is against]
+        if conflicts:
+            code = Code.KERNEL_BESIDE_USER if hint is Role.KERNEL else Code.USER_BESIDE_KERNEL
+            reasons = [
+                Reason(code, group.id, d.address, n, (("probing", driver), ("target", device.address)))
+                for d, n in conflicts
+            ]
+            return Check("EINVAL", (*reasons, *bridge_gaps(group, conflicts)))
+        if hint is Role.KERNEL and group.claim is not None:
+            return Check(OK, (Reason(Code.DRAFT_GAP_H1, group.id, device.address, driver),))
+        return Check()
+
+    def crash_of(self, host: Host, device: Device, driver: str) -> None:
+        """Nothing crashes: the BUG_ON is what the draft replaces."""
+
+    def check_claim(self, host: Host, group: Group, owner: str) -> Check:
+        """``__iommu_group_init_user_dma``: viability first, then the owner (S-12, RFC 06/20)."""
+        verdict = self.verdict(host, group)
+        if verdict.claim == "EBUSY" and group.claim is not None and group.claim.owner == owner:
+            return Check()
+        return Check(verdict.claim, verdict.reasons)
+
+    def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
+        """``iommu_device_init_user_dma`` is the same switch, reached through a device (S-13)."""
+        return self.check_claim(host, group, owner)
+
+    def opens_devices(self, host: Host, group: Group) -> bool:
+        """A claimed group's devices open."""
+        return True
+
+    def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
+        """As VFIO does: while the device is open."""
+        return group.claim is not None and device.address in group.claim.opened
+
+
+def bridge_gaps(group: Group, blockers: list[tuple[Device, str]]) -> tuple[Reason, ...]:
+    """Names the draft's open point on bridges where a ``pcieport`` is what blocks (S-17, S-18)."""
+    return tuple(
+        Reason(Code.DRAFT_GAP_BRIDGE, group.id, device.address, driver)
+        for device, driver in blockers
+        if driver == "pcieport"
+    )
+
+
+DMA_HINT = DmaHint()

@@ -1,0 +1,76 @@
+"""``kernel-ownership``: the sketch that the design mail quotes, of a few days before it.
+
+``really_probe`` calls ``iommu_set_kernel_ownership()`` for every driver, so whatever is bound takes its group for the
+kernel. That is why the draft came: a VFIO driver would keep user space out of its own group.
+"""
+
+from iommutui.core.drivers import KnownRole, Role
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.models.base import Check, bound, unknown_drivers
+from iommutui.core.models.dma_owner import owned
+from iommutui.core.outcome import OK, State, Verdict
+from iommutui.core.reasons import Code, Reason
+
+
+class KernelOwnership:
+    """``iommu_set_kernel_ownership`` and ``iommu_release_kernel_ownership`` of the quoted sketch."""
+
+    name = "kernel-ownership"
+    title = "Kernel ownership for every driver, the sketch"
+    kernels = "none: a sketch of September 2021"
+    source = "the sketch quoted in the design mail"
+    through_vfio = False
+    rules: tuple[tuple[str, str], ...] = (
+        ("iommu_set_kernel_ownership", "Every driver that is probed takes its group for the kernel, vfio-pci too."),
+        ("iommu_set_kernel_ownership", "While user space owns the group, every driver is refused with EBUSY."),
+        ("iommu_release_kernel_ownership", "The group is the kernel's until its last driver is unbound."),
+        ("the sketch's silence", "A claim is refused with EBUSY while anything is bound."),
+    )
+
+    def role(self, device: Device, driver: str) -> KnownRole:
+        """KERNEL, whatever the driver."""
+        return KnownRole(Role.KERNEL)
+
+    def verdict(self, host: Host, group: Group) -> Verdict:
+        """Viable when nothing at all is bound."""
+        if group.claim is not None:
+            return Verdict(True, State.USER, "EBUSY", (owned(group),))
+        blockers = tuple(Reason(Code.KERNEL_DRIVER, group.id, d.address, n) for d, n in bound(host, group))
+        unknown = tuple(unknown_drivers(host, group))
+        if blockers:
+            return Verdict(False, State.KERNEL, "EBUSY", (*blockers, *unknown))
+        if unknown:
+            return Verdict(None, State.UNKNOWN, OK, unknown)
+        return Verdict(True, State.IDLE, OK)
+
+    def check_probe(self, host: Host, device: Device, driver: str) -> Check:
+        """EBUSY while user space owns the group."""
+        group = host.group_of(device.address)
+        if group is not None and group.claim is not None:
+            return Check("EBUSY", (owned(group),))
+        return Check()
+
+    def crash_of(self, host: Host, device: Device, driver: str) -> None:
+        """Nothing crashes."""
+
+    def check_claim(self, host: Host, group: Group, owner: str) -> Check:
+        """The same owner may claim again; anyone else needs an idle group."""
+        if group.claim is not None and group.claim.owner == owner:
+            return Check()
+        verdict = self.verdict(host, group)
+        return Check(verdict.claim, verdict.reasons)
+
+    def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
+        """The same as a claim of its group."""
+        return self.check_claim(host, group, owner)
+
+    def opens_devices(self, host: Host, group: Group) -> bool:
+        """A claimed group's devices open."""
+        return True
+
+    def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
+        """As VFIO does: while the device is open."""
+        return group.claim is not None and device.address in group.claim.opened
+
+
+KERNEL_OWNERSHIP = KernelOwnership()

@@ -1,0 +1,106 @@
+"""``vfio-group``: VFIO's own rule, up to Linux 5.18.
+
+Nothing is checked when a driver is bound. VFIO looks at the drivers of a group when it is asked, and a notifier looks
+at what is bound while the group is in use: what it cannot accept there is a BUG_ON.
+"""
+
+from iommutui.core.drivers import STUB, KnownRole, Role, is_vfio
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.models.base import Check, assumed_role, bound, check_direct, unknown_drivers
+from iommutui.core.models.dma_owner import owned
+from iommutui.core.outcome import OK, State, Verdict
+from iommutui.core.reasons import Code, Reason
+
+BUG = "kernel BUG at drivers/vfio/vfio.c (vfio_iommu_group_notifier)"
+
+
+class VfioGroup:
+    """``vfio_dev_viable``, ``vfio_group_nb_verify`` and ``vfio_iommu_group_notifier`` (5.10 to 5.18)."""
+
+    name = "vfio-group"
+    title = "VFIO's own group rule"
+    kernels = "up to 5.18"
+    source = "drivers/vfio/vfio.c"
+    through_vfio = True
+    rules: tuple[tuple[str, str], ...] = (
+        ("vfio_dev_viable", "A member is in order when it is free, on a VFIO driver, on pci-stub, or a bridge."),
+        ("vfio_dev_driver_allowed", "A bridge (header type 1 or 2) passes with any driver; pci-stub passes by name."),
+        ("vfio_group_set_container", "A group goes into a container whether it is viable or not."),
+        ("vfio_group_get_device_fd", "Its devices open only while it is viable; otherwise EINVAL."),
+        (
+            "vfio_iommu_group_notifier",
+            "A driver that is not in order, bound while the group is in a container, is a BUG_ON: the kernel crashes.",
+        ),
+        ("vfio_unregister_group_dev", "Unbinding a device in use waits for its user."),
+        ("vfio_group_fops_open", "One process has a group open at a time: EBUSY for the next."),
+    )
+
+    def role(self, device: Device, driver: str) -> KnownRole:
+        """USER for what registers a VFIO device, NONE for what is in nobody's way, else KERNEL."""
+        vfio = is_vfio(device, driver)
+        if vfio is not None:
+            return vfio
+        if driver == STUB or (device.bus == "pci" and device.is_bridge):
+            return KnownRole(Role.NONE)
+        return KnownRole(Role.KERNEL)
+
+    def verdict(self, host: Host, group: Group) -> Verdict:
+        """``vfio_group_viable``. A claim is not checked for it, so its errno is that of opening a device."""
+        guesses: tuple[Reason, ...] = ()
+        blockers = []
+        for device, driver in bound(host, group):
+            known = self.role(device, driver)
+            guesses += assumed_role(group, device, driver, known)
+            if known.role is Role.KERNEL:
+                blockers.append(Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
+        unknown = tuple(unknown_drivers(host, group))
+        if group.claim is not None:
+            return Verdict(not blockers, State.USER, "EBUSY", (owned(group), *blockers))
+        if blockers:
+            return Verdict(False, State.KERNEL, "EINVAL", (*blockers, *unknown, *guesses))
+        if unknown:
+            return Verdict(None, State.UNKNOWN, OK, (*unknown, *guesses))
+        direct = check_direct(host, group)
+        return Verdict(True, State.IDLE, direct.errno, (*direct.reasons, *guesses))
+
+    def check_probe(self, host: Host, device: Device, driver: str) -> Check:
+        """The driver core asks nobody."""
+        return Check()
+
+    def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
+        """``BUG_ON(vfio_group_nb_verify())``: only the device just bound is judged, and only in a live group."""
+        group = host.group_of(device.address)
+        if group is None or group.claim is None or self.role(device, driver).role is not Role.KERNEL:
+            return None
+        return BUG, (owned(group), Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
+
+    def check_claim(self, host: Host, group: Group, owner: str) -> Check:
+        """``vfio_group_set_container``: EINVAL in a container already, EBUSY for a second opener."""
+        if group.claim is not None:
+            return Check("EINVAL" if group.claim.owner == owner else "EBUSY", (owned(group),))
+        return check_direct(host, group)
+
+    def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
+        """``vfio_group_get_device_fd``: EINVAL without a container, or where the group is not viable."""
+        if cdev:
+            return Check("ENOENT", (Reason(Code.NO_INTERFACE, group.id, device.address),))
+        if group.claim is None:
+            return Check("EINVAL", (Reason(Code.NOT_OWNER, group.id),))
+        if group.claim.owner != owner:
+            return Check("EBUSY", (owned(group),))
+        verdict = self.verdict(host, group)
+        return Check() if verdict.viable else Check("EINVAL", verdict.reasons)
+
+    def opens_devices(self, host: Host, group: Group) -> bool:
+        """Only while the group is viable."""
+        return self.verdict(host, group).viable is not False
+
+    def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
+        """Where the device is open, and for the group's last VFIO device while it is in a container."""
+        if group.claim is None or device.driver is None or not is_vfio(device, device.driver):
+            return False
+        others = [d for d, n in bound(host, group) if d.address != device.address and is_vfio(d, n)]
+        return device.address in group.claim.opened or not others
+
+
+VFIO_GROUP = VfioGroup()

@@ -1,0 +1,59 @@
+"""What the engine answers."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from iommutui.core.host import Host
+from iommutui.core.reasons import Reason
+
+OK = "ok"
+"""The result of a write or ioctl that succeeds; any other result is the name of an errno."""
+
+
+class State(StrEnum):
+    """Who has the DMA of a group."""
+
+    IDLE = "idle"
+    KERNEL = "kernel"
+    USER = "user"
+    FOREIGN = "foreign"
+    UNKNOWN = "unknown"
+
+
+class Verdict(NamedTuple):
+    """Whether a group can be handed to a virtual machine.
+
+    ``viable`` is None where the Host does not hold what the answer depends on. ``claim`` is what claiming the group
+    would return: a viable group can still refuse it.
+    """
+
+    viable: bool | None
+    state: State
+    claim: str
+    reasons: tuple[Reason, ...] = ()
+
+
+class Refusal(NamedTuple):
+    """An errno and why."""
+
+    errno: str
+    reasons: tuple[Reason, ...]
+
+
+class Outcome(NamedTuple):
+    """The answer to an event: ``result`` is what the kernel's write or ioctl returns."""
+
+    result: str
+    host: Host
+    reasons: tuple[Reason, ...] = ()
+    crash: str | None = None
+    """What the kernel would print, where it would not survive."""
+    blocks: bool = False
+    """The call waits until the device is released, and returns ``result`` then."""
+    groups: tuple[int, ...] = ()
+    """The groups that the event concerns."""
+
+    @property
+    def ok(self) -> bool:
+        """The call succeeded, and at once."""
+        return self.result == OK and self.crash is None and not self.blocks

@@ -1,0 +1,211 @@
+"""From goals to the ordered writes that reach them, and what the machine is predicted to look like afterwards.
+
+The order is fixed: every override first, so that no device is ever without a driver and without its override; then
+every unbind, then every probe, then the overrides that a restored device is to be left with. It is also the order that
+``dma-hint`` needs: every kernel driver leaves before the first user driver comes (S-20).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from iommutui.core.address import Address, sort_key
+from iommutui.core.drift import Basis, basis_of
+from iommutui.core.drivers import STUB, is_vfio
+from iommutui.core.events import Event, Override, Probe, Unbind
+from iommutui.core.hazards import Hazard, hazards_of
+from iommutui.core.host import Driver, Group, Host
+from iommutui.core.intents import Goal, Intent, goal_of
+from iommutui.core.models.base import Model
+from iommutui.core.outcome import OK, Outcome, Verdict
+from iommutui.core.reasons import Code, Reason
+from iommutui.core.targets import Target
+from iommutui.core.transition import transition
+
+NOT_REACHED = "not-reached"
+"""The outcome of a step after one that is refused."""
+
+
+class Step(NamedTuple):
+    """One write. ``path`` is where it goes on a live system, ``data`` what is written."""
+
+    op: str
+    device: Address
+    value: str | None
+    path: str
+    outcome: str
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def data(self) -> str:
+        """The bytes of the write: a newline clears an override, which an empty write would not."""
+        return (self.value or "") + "\n" if self.op == "override" else self.device
+
+    @property
+    def event(self) -> Event:
+        """The kernel's event that the write causes."""
+        if self.op == "override":
+            return Override(self.device, self.value)
+        return Unbind(self.device) if self.op == "unbind" else Probe(self.device)
+
+
+class GroupChange(NamedTuple):
+    """The verdict of a touched group, now and after the plan."""
+
+    group: int
+    before: Verdict
+    after: Verdict
+
+
+class Plan(NamedTuple):
+    """Everything a review shows and an apply needs."""
+
+    model: str
+    goals: tuple[Goal, ...]
+    steps: tuple[Step, ...]
+    no_ops: tuple[Goal, ...]
+    """Goals that are reached already."""
+    modules: tuple[str, ...]
+    """Modules that have to be loaded first."""
+    basis: Basis
+    predicted: Host
+    groups: tuple[GroupChange, ...]
+    refusals: tuple[Reason, ...]
+    """Why the plan is not permitted; empty where it is."""
+    hazards: tuple[Hazard, ...]
+
+    @property
+    def permitted(self) -> bool:
+        """Whether every step succeeds and every device ends where it should."""
+        return not self.refusals
+
+
+def plan_intents(host: Host, intents: Sequence[Intent], model: Model) -> Plan:
+    """The plan that carries out intents."""
+    goals: list[Goal] = []
+    targets: list[Target] = []
+    refusals: list[Reason] = []
+    for intent in sorted(intents, key=lambda i: sort_key(i.device)):
+        goal, target, reason = goal_of(host, intent)
+        if reason is not None:
+            refusals.append(reason)
+        if goal is not None and target is not None:
+            goals.append(goal)
+            targets.append(target)
+    modules = sorted({t.module for t in targets if t.module is not None and not t.loaded})
+    return plan_goals(host, goals, model, modules=modules, refusals=refusals)
+
+
+def plan_goals(
+    host: Host, goals: Sequence[Goal], model: Model, *, modules: Sequence[str] = (), refusals: Sequence[Reason] = ()
+) -> Plan:
+    """The plan that reaches goals."""
+    ready = _with_drivers(host, goals)
+    moving = [goal for goal in goals if not _reached(host, goal)]
+    steps, after, found = _run(ready, _writes(ready, moving), model)
+    found = [*refusals, *found]
+    if not found:
+        found = [reason for goal in moving if (reason := _missed(after, goal, steps)) is not None]
+    return Plan(
+        model=model.name,
+        goals=tuple(goals),
+        steps=tuple(steps),
+        no_ops=tuple(goal for goal in goals if _reached(host, goal)),
+        modules=tuple(modules),
+        basis=basis_of(host, [goal.device for goal in goals]),
+        predicted=after,
+        groups=tuple(
+            GroupChange(group.id, model.verdict(host, group), model.verdict(after, after.groups[group.id]))
+            for group in _touched(host, goals)
+        ),
+        refusals=tuple(dict.fromkeys(found)),
+        hazards=tuple(hazards_of(host, moving)),
+    )
+
+
+def _with_drivers(host: Host, goals: Sequence[Goal]) -> Host:
+    """The Host with the modules of every goal loaded."""
+    missing = [g.aim for g in goals if g.driver is not None and g.aim is not None and not host.has_driver(g.aim)]
+    if not missing or host.drivers is None:
+        return host
+    return host._replace(drivers=(*host.drivers, *(Driver(name) for name in dict.fromkeys(missing))))
+
+
+def _reached(host: Host, goal: Goal) -> bool:
+    device = host.devices[goal.device]
+    return device.driver_override == goal.override and not _must_leave(host, goal) and not _must_probe(host, goal)
+
+
+def _must_leave(host: Host, goal: Goal) -> bool:
+    device = host.devices[goal.device]
+    if device.driver is None:
+        return False
+    if goal.any_driver:
+        return device.driver == STUB or bool(is_vfio(device, device.driver))
+    return device.driver != goal.driver
+
+
+def _must_probe(host: Host, goal: Goal) -> bool:
+    device = host.devices[goal.device]
+    if goal.any_driver:
+        return _must_leave(host, goal) or (device.driver is None and goal.driver is not None)
+    return goal.driver is not None and device.driver != goal.driver
+
+
+def _writes(host: Host, goals: Sequence[Goal]) -> list[Step]:
+    def override(goal: Goal, value: str | None) -> Step:
+        return Step("override", goal.device, value, f"/sys/bus/pci/devices/{goal.device}/driver_override", NOT_REACHED)
+
+    def unbind(goal: Goal) -> Step:
+        driver = host.devices[goal.device].driver
+        return Step("unbind", goal.device, driver, f"/sys/bus/pci/drivers/{driver}/unbind", NOT_REACHED)
+
+    def probe(goal: Goal) -> Step:
+        return Step("probe", goal.device, None, "/sys/bus/pci/drivers_probe", NOT_REACHED)
+
+    moved = [goal for goal in goals if _must_leave(host, goal) or _must_probe(host, goal)]
+    aims = {goal.device: goal.aim if goal in moved else goal.override for goal in goals}
+    return [
+        *(override(g, aims[g.device]) for g in goals if host.devices[g.device].driver_override != aims[g.device]),
+        *(unbind(g) for g in goals if _must_leave(host, g)),
+        *(probe(g) for g in goals if _must_probe(host, g)),
+        *(override(g, g.override) for g in goals if aims[g.device] != g.override),
+    ]
+
+
+def _run(host: Host, writes: list[Step], model: Model) -> tuple[list[Step], Host, list[Reason]]:
+    """The steps with their outcomes; the first that does not succeed ends the run."""
+    done: list[Step] = []
+    for number, step in enumerate(writes):
+        outcome = transition(host, step.event, model)
+        done.append(step._replace(outcome=_word(outcome), reasons=outcome.reasons))
+        if not outcome.ok:
+            return [*done, *writes[number + 1 :]], host, list(outcome.reasons)
+        host = outcome.host
+    return done, host, []
+
+
+def _word(outcome: Outcome) -> str:
+    if outcome.crash is not None:
+        return "crash"
+    return "blocks" if outcome.blocks else outcome.result
+
+
+def _missed(host: Host, goal: Goal, steps: list[Step]) -> Reason | None:
+    """Success of every write is not success: the ``driver`` link decides."""
+    device = host.devices[goal.device]
+    if goal.any_driver or device.driver == goal.driver:
+        return None
+    for step in steps:
+        if step.op == "probe" and step.device == goal.device and step.reasons:
+            return step.reasons[-1]
+    return Reason(Code.LEFT_ELSEWHERE, device.group, device.address, device.driver, (("wanted", goal.driver or ""),))
+
+
+def _touched(host: Host, goals: Sequence[Goal]) -> list[Group]:
+    numbers = {host.devices[goal.device].group for goal in goals}
+    return [host.groups[number] for number in sorted(n for n in numbers if n is not None) if number in host.groups]
+
+
+def succeeded(plan: Plan) -> bool:
+    """Whether every step's outcome is ``ok``."""
+    return all(step.outcome == OK for step in plan.steps)

@@ -1,0 +1,124 @@
+"""Finding devices: the spellings that commands accept, and the filter language of listings."""
+
+import re
+from typing import NamedTuple
+
+from iommutui.core.address import Address, parse_pci
+from iommutui.core.errors import IommutuiError, RefusedError, UsageError
+from iommutui.core.host import Device, Host
+from iommutui.core.outcome import Verdict
+from iommutui.core.wording import class_words, device_name, verdict_word
+
+_IDS = re.compile(r"([0-9a-f]{4}):([0-9a-f]{4})", re.IGNORECASE)
+
+
+def find_device(host: Host, text: str) -> Device:
+    """The device that ``text`` names: an address in any spelling, ``vendor:device``, or a network interface.
+
+    UsageError where it cannot be a device's name, RefusedError where two devices fit, IommutuiError where none does.
+    """
+    address = parse_pci(text)
+    if address is not None:
+        if address in host.devices:
+            return host.devices[address]
+        raise IommutuiError(f"There is no device {address}.", "'iommutui list' shows the devices of this machine.")
+    ids = _IDS.fullmatch(text)
+    if ids is not None:
+        vendor, product = ids.group(1).lower(), ids.group(2).lower()
+        return _only(text, [d for d in host.devices.values() if (d.vendor_id, d.device_id) == (vendor, product)])
+    if Address(text) in host.devices:
+        return host.devices[Address(text)]
+    named = [d for d in host.devices.values() if text in d.interfaces]
+    if named:
+        return _only(text, named)
+    if re.fullmatch(r"[A-Za-z][\w.@-]*", text):
+        raise IommutuiError(
+            f"There is no device or network interface named {text!r}.",
+            "Name a device by address (01:00.0), by ids (10de:2204) or by network interface (eth0).",
+        )
+    raise UsageError(
+        f"{text!r} does not name a device.",
+        "Write an address (0000:01:00.0, 01:00.0 or pci_0000_01_00_0), ids (10de:2204) or a network interface (eth0).",
+    )
+
+
+def _only(text: str, found: list[Device]) -> Device:
+    if not found:
+        raise IommutuiError(f"There is no device with the ids {text}.", "'iommutui list' shows the devices.")
+    if len(found) > 1:
+        names = ", ".join(device.address for device in found)
+        raise RefusedError(f"{text} is ambiguous: it fits {names}.", "Name one of them by its address.")
+    return found[0]
+
+
+class Term(NamedTuple):
+    """One word of a filter: ``key`` is empty for a plain word, which matches anything that a row shows."""
+
+    key: str
+    value: str
+    negated: bool = False
+
+    def __str__(self) -> str:
+        return ("!" if self.negated else "") + (f"{self.key}:" if self.key else "") + self.value
+
+
+class Query(NamedTuple):
+    """A filter: every term has to match."""
+
+    terms: tuple[Term, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join(str(term) for term in self.terms)
+
+    def matches(self, device: Device, verdict: Verdict | None) -> bool:
+        """Whether the filter lets this device through; ``verdict`` is that of its group."""
+        return all(_term_matches(term, device, verdict) != term.negated for term in self.terms)
+
+
+KEYS = ("driver", "group", "viable", "class", "id", "override", "bus")
+"""Keys of ``key:value`` terms."""
+
+KINDS = {"gpu": "03", "display": "03", "nic": "02", "network": "02", "storage": "01", "usb": "0c03", "audio": "0403",
+         "bridge": "06", "nvme": "0108"}  # fmt: skip
+"""Words for ``class:``, with the class codes that they begin."""
+
+
+def parse_query(text: str) -> Query:
+    """The filter in ``text``: ``nvidia``, ``driver:nvidia``, ``group:14``, ``viable:no``, ``class:gpu``, ``!word``."""
+    terms = []
+    for word in text.split():
+        negated = word.startswith("!") and len(word) > 1
+        body = word[1:] if negated else word
+        key, colon, value = body.partition(":")
+        if colon and key.lower() in KEYS:
+            terms.append(Term(key.lower(), value.lower(), negated))
+        else:
+            terms.append(Term("", body.lower(), negated))
+    return Query(tuple(terms))
+
+
+def _term_matches(term: Term, device: Device, verdict: Verdict | None) -> bool:
+    value = term.value
+    match term.key:
+        case "driver":
+            return value in (device.driver or "none").lower()
+        case "override":
+            return value in (device.driver_override or "none").lower()
+        case "group":
+            return value == ("none" if device.group is None else str(device.group))
+        case "viable":
+            if verdict is None:
+                return value in ("no", "unknown")
+            return value in (
+                {True: ("yes",), False: ("no",), None: ("unknown",)}[verdict.viable] + (verdict_word(verdict),)
+            )
+        case "class":
+            code = device.class_code or ""
+            return code.startswith(KINDS.get(value, value)) or value in class_words(device).lower()
+        case "id":
+            return f"{device.vendor_id}:{device.device_id}".startswith(value) or device.device_id == value
+        case "bus":
+            return value == device.bus
+        case _:
+            shown = (device.address, device_name(device), class_words(device), device.driver or "", *device.interfaces)
+            return any(value in text.lower() for text in shown)

@@ -1,0 +1,57 @@
+"""Why something is as it is, as data. Sentences are made in ``wording``."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from iommutui.core.address import Address
+
+
+class Code(StrEnum):
+    """Stable names of reasons, as they stand in JSON."""
+
+    KERNEL_DRIVER = "kernel-driver"
+    UNKNOWN_DRIVER = "unknown-driver"
+    ASSUMED_ROLE = "assumed-role"
+    OWNED = "owned"
+    FOREIGN_DOMAIN = "foreign-domain"
+    DIRECT_REGION = "direct-region"
+    NO_GROUP = "no-group"
+    NO_IOMMU = "no-iommu"
+    NO_NODE = "no-vfio-node"
+    NOT_VFIO = "not-on-vfio"
+    NOT_OWNER = "not-owner"
+    NO_INTERFACE = "no-interface"
+    GROUP_FILE_OPEN = "group-file-open"
+    NO_DEVICE = "no-device"
+    NO_DRIVER = "no-driver"
+    NOT_BOUND = "not-bound"
+    ALREADY_BOUND = "already-bound"
+    OVERRIDE_DIFFERS = "override-differs"
+    OVERRIDE_TOO_LONG = "override-too-long"
+    NO_MATCH = "no-match"
+    UNFIT_DRIVER = "unfit-driver"
+    BRIDGE = "bridge"
+    NOT_A_PORT = "not-a-port"
+    VFS_ENABLED = "vfs-enabled"
+    IN_USE = "in-use"
+    NOT_PCI = "not-pci"
+    KERNEL_BESIDE_USER = "kernel-beside-user"
+    USER_BESIDE_KERNEL = "user-beside-kernel"
+    DRAFT_GAP_H1 = "draft-gap-h1"
+    DRAFT_GAP_BRIDGE = "draft-gap-bridge"
+    UNANSWERED = "not-answering"
+    LEFT_ELSEWHERE = "other-driver"
+
+
+class Reason(NamedTuple):
+    """One reason. ``facts`` holds what else the sentence needs, as sorted pairs."""
+
+    code: Code
+    group: int | None = None
+    device: Address | None = None
+    driver: str | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+
+    def fact(self, name: str) -> str:
+        """One of the facts, or an empty string."""
+        return dict(self.facts).get(name, "")

@@ -1,0 +1,76 @@
+"""What a device may be bound to, and what it costs: the only targets that a plan accepts.
+
+An override makes a driver take a device that it does not know, which has crashed real kernels; so a target is a VFIO
+driver that fits, ``pci-stub``, ``none``, ``default``, or a kernel driver whose own table or aliases match.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from iommutui.core.drivers import STUB, VFIO_PCI, facts_of, is_vfio
+from iommutui.core.host import Device, Host
+
+NONE = "none"
+"""Keep the device free: an override that names no driver."""
+
+DEFAULT = "default"
+"""Clear the override and let the kernel choose."""
+
+
+class Kind(StrEnum):
+    """What a target means for the device."""
+
+    VFIO = "vfio"
+    STUB = "stub"
+    NONE = "none"
+    DEFAULT = "default"
+    KERNEL = "kernel"
+
+
+class Target(NamedTuple):
+    """One possible target of a device."""
+
+    name: str
+    kind: Kind
+    module: str | None = None
+    loaded: bool = True
+
+
+def targets_of(host: Host, device: Device) -> list[Target]:
+    """Every target that fits the device, variant VFIO drivers first, in the order in which they are offered."""
+    found: list[Target] = []
+    if device.bus != "pci":
+        return found
+    if not device.is_bridge:
+        variants = [f for f in device.fits or () if f.vfio and f.driver != VFIO_PCI]
+        found += [Target(f.driver, Kind.VFIO, f.module, f.loaded) for f in variants]
+        found.append(Target(VFIO_PCI, Kind.VFIO, "vfio-pci", host.has_driver(VFIO_PCI)))
+    found.append(Target(STUB, Kind.STUB, "pci-stub", host.has_driver(STUB)))
+    found.append(Target(NONE, Kind.NONE))
+    found.append(Target(DEFAULT, Kind.DEFAULT))
+    kernel = {f.driver: Target(f.driver, Kind.KERNEL, f.module, f.loaded) for f in device.fits or () if not f.vfio}
+    if device.driver is not None and not is_vfio(device, device.driver) and device.driver != STUB:
+        kernel.setdefault(device.driver, Target(device.driver, Kind.KERNEL))
+    found += [target for target in kernel.values() if target.name not in (STUB, VFIO_PCI)]
+    return found
+
+
+def find_target(host: Host, device: Device, name: str) -> Target | None:
+    """The device's target of this name; ``vfio_pci`` and ``vfio-pci`` are taken for the same."""
+    plain = name.replace("-", "_")
+    for target in targets_of(host, device):
+        if target.name == name:
+            return target
+    for target in targets_of(host, device):
+        if target.name.replace("-", "_") == plain:
+            return target
+    return None
+
+
+def exists_somewhere(host: Host, name: str) -> bool:
+    """Whether the name is a driver's at all, so that a wrong name and a driver that does not fit are told apart."""
+    plain = name.replace("-", "_")
+    known = {driver.name.replace("-", "_") for driver in host.drivers or ()}
+    known |= {fit.driver.replace("-", "_") for device in host.devices.values() for fit in device.fits or ()}
+    known |= {device.driver.replace("-", "_") for device in host.devices.values() if device.driver}
+    return plain in known or facts_of(name) is not None

@@ -1,0 +1,237 @@
+"""Reasons, verdicts and hazards as sentences: the one place where they are made. Plain text, no markup."""
+
+from collections.abc import Callable
+
+from iommutui.core.drivers import STUB
+from iommutui.core.hazards import Hazard
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.intents import DEFAULT, NONE, Goal
+from iommutui.core.outcome import OK, State, Verdict
+from iommutui.core.reasons import Code, Reason
+
+
+def _subject(reason: Reason) -> str:
+    return reason.device or (f"group {reason.group}" if reason.group is not None else "the device")
+
+
+_SENTENCES: dict[Code, Callable[[Reason], str]] = {
+    Code.KERNEL_DRIVER: lambda r: (
+        f"{r.device} is bound to {r.driver}, a driver that does DMA for the kernel; "
+        "while it is bound, no virtual machine can have the group."
+    ),
+    Code.UNKNOWN_DRIVER: lambda r: (
+        f"It is not known whether {r.device} has a driver ({_why(r)}), so nothing certain can be said of its group."
+    ),
+    Code.ASSUMED_ROLE: lambda r: (
+        f"{r.driver} on {r.device} is assumed to be a VFIO driver, from its name alone; "
+        "without a vfio-dev directory that cannot be seen."
+    ),
+    Code.OWNED: lambda r: f"Group {r.group} is in use: {r.fact('owner') or 'another process'} owns its DMA.",
+    Code.FOREIGN_DOMAIN: lambda r: (
+        f"A kernel driver has attached an IOMMU domain of its own to group {r.group} (as vhost-vdpa does)."
+    ),
+    Code.DIRECT_REGION: lambda r: (
+        f"Firmware asks for a direct mapping of {r.fact('region')} in group {r.group}; "
+        "the kernel refuses to hand over such a group, whatever is bound in it."
+    ),
+    Code.NO_GROUP: lambda r: (
+        f"{_subject(r)} has no IOMMU group, so VFIO cannot take it: no IOMMU translates it, or the IOMMU is off."
+    ),
+    Code.NO_IOMMU: lambda r: "No IOMMU is active on this machine, so no device can be handed to a virtual machine.",
+    Code.NO_NODE: lambda r: (
+        f"There is no /dev/vfio/{r.group}: it exists only while a member of the group is on a VFIO driver."
+    ),
+    Code.NOT_VFIO: lambda r: (
+        f"{r.device} is {'on ' + r.driver if r.driver else 'free'}, not on a VFIO driver, so there is nothing to open."
+    ),
+    Code.NOT_OWNER: lambda r: (
+        f"{r.fact('asked') or 'The caller'} holds nothing of group {r.group}"
+        + (f"; {r.fact('owner')} does." if r.fact("owner") else ".")
+    ),
+    Code.NO_INTERFACE: lambda r: "This kernel does not have that way of claiming a device yet.",
+    Code.GROUP_FILE_OPEN: lambda r: (
+        f"{r.fact('owner') or 'Another process'} has the file of group {r.group} open; "
+        "a device file of the group cannot be claimed beside it."
+    ),
+    Code.NO_DEVICE: lambda r: f"There is no device {r.device}.",
+    Code.NO_DRIVER: lambda r: (
+        f"No driver named {r.driver} is registered, so {r.device} stays as it is."
+        if r.driver
+        else f"No registered driver matches {r.device}; it stays free."
+    ),
+    Code.NOT_BOUND: lambda r: f"{r.device} has no driver to unbind.",
+    Code.ALREADY_BOUND: lambda r: f"{r.device} is bound to {r.driver} already.",
+    Code.OVERRIDE_DIFFERS: lambda r: (
+        f"The override of {r.device} names {r.fact('override')}, so {r.driver} does not match it."
+    ),
+    Code.OVERRIDE_TOO_LONG: lambda r: f"The override for {r.device} is longer than the kernel accepts (4094 bytes).",
+    Code.NO_MATCH: lambda r: f"The ids that {r.driver} knows do not include {r.device}, and no override names it.",
+    Code.UNFIT_DRIVER: lambda r: (
+        f"{r.driver} does not know the device {r.device}. An override would make it try all the same, "
+        "and drivers have crashed the kernel that way."
+    ),
+    Code.BRIDGE: lambda r: (
+        f"{r.device} is a bridge, and {r.driver or 'vfio-pci'} refuses bridges. "
+        "It need not be handed over: a bridge on pcieport is in nobody's way."
+    ),
+    Code.NOT_A_PORT: lambda r: f"{r.device} is not a PCI Express port, so {r.driver} does not take it.",
+    Code.VFS_ENABLED: lambda r: f"{r.device} has virtual functions enabled; {r.driver} refuses it while they exist.",
+    Code.IN_USE: lambda r: (
+        f"{r.device} is in use by {r.fact('owner') or 'a process that has it open'}; "
+        "unbinding it would wait until it is released."
+    ),
+    Code.NOT_PCI: lambda r: (
+        f"{r.device} is on the {r.fact('bus') or 'wrong'} bus; only PCI devices can be rebound here."
+    ),
+    Code.KERNEL_BESIDE_USER: lambda r: (
+        f"{r.fact('probing')} would do DMA for the kernel on {r.fact('target')}, while {r.device} in the same group "
+        f"is bound to {r.driver}, which does it for user space."
+    ),
+    Code.USER_BESIDE_KERNEL: lambda r: (
+        f"{r.fact('probing')} would do DMA for user space on {r.fact('target')}, while {r.device} in the same group "
+        f"is bound to {r.driver}, which does it for the kernel."
+    ),
+    Code.DRAFT_GAP_H1: lambda r: (
+        f"Gap H1 of the draft: group {r.group} is claimed, but no USER driver is bound in it, so nothing stops "
+        f"{r.driver} on {r.device}. A refusal was clearly meant."
+    ),
+    Code.DRAFT_GAP_BRIDGE: lambda r: (
+        f"Open point of the draft: {r.device} is a bridge on {r.driver}, which the draft does not mark, so it counts "
+        "as doing DMA for the kernel. No kernel that was released has this rule."
+    ),
+    Code.UNANSWERED: lambda r: (
+        f"{r.device} does not answer: an unbind or a probe of it is still running in the kernel, "
+        "which often means that something has it open."
+    ),
+    Code.LEFT_ELSEWHERE: lambda r: (
+        f"{r.device} would end {'on ' + r.driver if r.driver else 'without a driver'}"
+        + (f" instead of on {r.fact('wanted')}." if r.fact("wanted") else ", although it should be free.")
+    ),
+}
+
+
+def _why(reason: Reason) -> str:
+    return gap_words(reason.fact("why"))
+
+
+def gap_words(why: str) -> str:
+    """Why an attribute is not known, in words."""
+    return {
+        "EACCES": "it can be read by root only",
+        "EPERM": "it can be read by root only",
+        "timeout": "the kernel did not answer in time",
+        "not-recorded": "it was not recorded",
+    }.get(why, f"reading it failed with {why}")
+
+
+def sentence(reason: Reason) -> str:
+    """One sentence that names device, driver and rule."""
+    return _SENTENCES[reason.code](reason)
+
+
+_STATES = {
+    State.IDLE: "idle: nobody has its DMA",
+    State.KERNEL: "the kernel's: a driver does DMA for it",
+    State.USER: "in use by a virtual machine or another user-space driver",
+    State.FOREIGN: "on a domain that a kernel driver made",
+    State.UNKNOWN: "not known",
+}
+
+
+def state_words(state: State) -> str:
+    """Who has the group's DMA, in words."""
+    return _STATES[state]
+
+
+def verdict_word(verdict: Verdict) -> str:
+    """One or two words for a column: ``viable``, ``blocked``, ``in use``, ``refused``, ``unknown``."""
+    if verdict.state is State.USER:
+        return "in use"
+    if verdict.viable is None:
+        return "unknown"
+    if not verdict.viable:
+        return "blocked"
+    return "viable" if verdict.claim == OK else "refused"
+
+
+def verdict_glyph(verdict: Verdict) -> str:
+    """The word's sign, so that colour is never alone."""
+    return {"viable": "✔", "blocked": "✖", "in use": "●", "refused": "!", "unknown": "?"}[verdict_word(verdict)]
+
+
+def verdict_sentence(group: Group, verdict: Verdict) -> str:
+    """The verdict on a group as a sentence."""
+    word = verdict_word(verdict)
+    if word == "viable":
+        return f"Group {group.id} is viable: a virtual machine can have it."
+    if word == "in use":
+        return f"Group {group.id} is in use."
+    if word == "refused":
+        return f"Group {group.id} is viable, but claiming it fails with {verdict.claim}."
+    if word == "unknown":
+        return f"Whether group {group.id} is viable is not known."
+    return f"Group {group.id} is not viable."
+
+
+_HAZARDS: dict[str, Callable[[Hazard], str]] = {
+    "boot-display": lambda h: (
+        f"{h.device} is the display that this machine booted on; without its driver the screen goes dark or freezes. "
+        "Have another way in (SSH) before you apply."
+    ),
+    "card-split": lambda h: (
+        f"{h.device} ({h.fact('driver')}) is a function of the same card as {h.fact('moved')} and stays with the host."
+    ),
+    "no-reset": lambda h: (
+        f"The kernel knows no way to reset {h.device}; it may not work again until the machine is power-cycled."
+    ),
+    "not-responding": lambda h: (
+        f"The configuration space of {h.device} reads as all ones: it sleeps in D3cold or has fallen off the bus."
+    ),
+}
+
+
+def hazard_sentence(hazard: Hazard) -> str:
+    """What the host loses, and what to do about it."""
+    return _HAZARDS[hazard.code](hazard)
+
+
+def goal_words(goal: Goal) -> str:
+    """Where the device is to go: ``to vfio-pci``, ``free``, ``to the kernel's choice (nvidia)``."""
+    if goal.any_driver:
+        return "to the kernel's choice" + (f" ({goal.driver})" if goal.driver else "")
+    return f"to {goal.driver}" if goal.driver is not None else "free"
+
+
+def target_words(target: str) -> str:
+    """What a target means."""
+    return {
+        NONE: "keep it free: no driver",
+        DEFAULT: "clear the override and let the kernel choose",
+        STUB: "park it: a driver that does nothing",
+        "vfio-pci": "hand it to a virtual machine",
+    }.get(target, f"bind it to {target}")
+
+
+def device_name(device: Device) -> str:
+    """``NVIDIA Corporation GA104 [GeForce RTX 3070]``, or the ids where no name is known."""
+    named = " ".join(part for part in (device.vendor_name, device.device_name) if part)
+    if device.vendor_name and device.device_name:
+        return named
+    ids = f"[{device.vendor_id or '????'}:{device.device_id or '????'}]" if device.bus == "pci" else device.bus
+    return f"{named or 'Device'} {ids}"
+
+
+def class_words(device: Device) -> str:
+    """The name of the device's class, or its number."""
+    return device.class_name or (f"Class {device.class_code[:4]}" if device.class_code else "Unknown class")
+
+
+def owner_of(group: Group) -> str | None:
+    """Who has claimed the group."""
+    return group.claim.owner if group.claim else None
+
+
+def members_summary(host: Host, group: Group) -> str:
+    """``2 devices`` or ``1 device``."""
+    count = len(group.members)
+    return f"{count} device{'' if count == 1 else 's'}"

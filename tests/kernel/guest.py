@@ -1,0 +1,203 @@
+"""Boot a guest, run one command in it as root, and collect what came out."""
+
+import os
+import selectors
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from . import initramfs, qemu
+from .kernels import Kernel
+from .tools import need
+
+TIMED_OUT = 124
+DIED = 125
+DEFAULT_PRELOAD = ("vfio-pci", "vfio_iommu_type1", "pci-stub")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to boot and what to run."""
+
+    kernel: Kernel
+    topology: str
+    command: tuple[str, ...]
+    job: Path
+    timeout: float | None = 600
+    iommu: bool = True
+    terminal: bool = False
+    udev: bool = True
+    preload: tuple[str, ...] = DEFAULT_PRELOAD
+    processors: int = 1
+    memory: int = 1536
+    directory: Path = field(default_factory=Path.cwd)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How it ended: ``status`` is the command's own, or None if the guest did not live to tell."""
+
+    status: int | None
+    timed_out: bool
+    seconds: float
+    #: Guest uptime, in seconds, when it had: its root directory, udev settled, the command started and ended.
+    timing: Mapping[str, float]
+    #: The last lines of the serial console and of QEMU's messages.
+    last_words: str
+
+    @property
+    def exit_status(self) -> int:
+        """The status for a program that stands for the guest."""
+        if self.status is not None:
+            return self.status
+        return TIMED_OUT if self.timed_out else DIED
+
+
+def job_files(options: Options, environment: Mapping[str, str], size: os.terminal_size) -> dict[str, str]:
+    """Return the files in the job directory that tell the guest what to do."""
+    settings = {
+        "JOB": str(options.job),
+        "MODULES": str(options.kernel.modules.resolve()),
+        "UDEV": "yes" if options.udev else "",
+        "PRELOAD": " ".join(options.preload),
+        "TTY": "yes" if options.terminal else "",
+        "COLUMNS": str(size.columns),
+        "ROWS": str(size.lines),
+    }
+    variables = {
+        "PATH": environment.get("PATH", os.defpath),
+        "TMPDIR": "/run/tmp",
+        "IOMMUTUI_GUEST": options.topology,
+        "IOMMUTUI_GUEST_KERNEL": options.kernel.name,
+        "IOMMUTUI_GUEST_INFRA": " ".join(qemu.INFRASTRUCTURE),
+        "IOMMUTUI_GUEST_JOB": str(options.job),
+        **({"TERM": environment.get("TERM", "linux")} if options.terminal else {}),
+        **options.environment,
+    }
+    script = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    script += [f"cd {shlex.quote(str(options.directory))} || exit 126", f"exec {shlex.join(options.command)}"]
+    return {
+        "guest.conf": "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items()),
+        "guest.sh": "\n".join(script) + "\n",
+    }
+
+
+def run(options: Options, out: BinaryIO | None = None, err: BinaryIO | None = None) -> Result:
+    """Boot, run, and return the result; the command's output goes to ``out`` and ``err`` as it comes."""
+    need("qemu-system-x86_64")
+    job = options.job
+    job.mkdir(parents=True, exist_ok=True)
+    for stale in ("console", "dmesg", "qemu", "status", "timing"):
+        (job / stale).unlink(missing_ok=True)
+    for name, text in job_files(options, os.environ, shutil.get_terminal_size()).items():
+        (job / name).write_text(text)
+    begin = time.monotonic()
+    with ExitStack() as stack:
+        archive = stack.enter_context(tempfile.NamedTemporaryFile(prefix="iommutui-initramfs-"))
+        archive.write(initramfs.build(options.kernel))
+        archive.flush()
+        messages = stack.enter_context(open(job / "qemu", "wb"))
+        sinks: dict[socket.socket, BinaryIO] = {}
+        theirs: list[socket.socket] = []
+        if not options.terminal:
+            for sink in (out or sys.stdout.buffer, err or sys.stderr.buffer):
+                ours, their = socket.socketpair()
+                sinks[stack.enter_context(ours)] = sink
+                theirs.append(stack.enter_context(their))
+        machine = qemu.Machine(
+            image=options.kernel.image,
+            initramfs=Path(archive.name),
+            job=job,
+            topology=options.topology,
+            iommu=options.iommu,
+            processors=options.processors,
+            memory=options.memory,
+            terminal=options.terminal,
+            **({} if options.terminal else {"out": theirs[0].fileno(), "err": theirs[1].fileno()}),
+        )
+        process = subprocess.Popen(
+            qemu.command(machine),
+            stdin=None if options.terminal else subprocess.DEVNULL,
+            stdout=None if options.terminal else messages,
+            stderr=messages,
+            pass_fds=[their.fileno() for their in theirs],
+        )
+        for their in theirs:
+            their.close()
+        with _never_left_behind(process):
+            timed_out = not _pump(process, sinks, options.timeout)
+    return Result(_status(job), timed_out, time.monotonic() - begin, _timing(job), _last_words(job))
+
+
+@contextmanager
+def _never_left_behind(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _pump(process: "subprocess.Popen[bytes]", sinks: Mapping[socket.socket, BinaryIO], timeout: float | None) -> bool:
+    """Copy output until QEMU ends; say False if it did not in time."""
+    deadline = time.monotonic() + timeout if timeout else None
+    with selectors.DefaultSelector() as selector:
+        for connection, sink in sinks.items():
+            selector.register(connection, selectors.EVENT_READ, sink)
+        while selector.get_map():
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            for key, _ in selector.select(left):
+                data = os.read(key.fd, 65536)
+                if data:
+                    key.data.write(data)
+                    key.data.flush()
+                else:
+                    selector.unregister(key.fileobj)
+    try:
+        process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _status(job: Path) -> int | None:
+    try:
+        return int((job / "status").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _timing(job: Path) -> dict[str, float]:
+    try:
+        lines = (job / "timing").read_text().splitlines()
+    except OSError:
+        return {}
+    return {name: float(uptime) for name, uptime in (line.split() for line in lines)}
+
+
+def _last_words(job: Path, lines: int = 30) -> str:
+    tails = []
+    for name in ("qemu", "console"):
+        try:
+            text = (job / name).read_text(errors="replace")
+        except OSError:
+            continue
+        tails += [f"{name}: {line}" for line in text.splitlines()[-lines:]]
+    return "\n".join(tails)

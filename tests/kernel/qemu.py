@@ -1,0 +1,71 @@
+"""The command line of QEMU for one guest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import topology
+
+#: The harness's own devices: without them the guest has neither files nor output.
+INFRASTRUCTURE = ("0000:00:1b.0", "0000:00:1c.0", "0000:00:1d.0")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """All QEMU has to know. ``out`` and ``err`` are connected sockets, unless the terminal is used."""
+
+    image: Path
+    initramfs: Path
+    job: Path
+    topology: str
+    iommu: bool
+    processors: int
+    memory: int
+    terminal: bool
+    out: int = -1
+    err: int = -1
+
+
+def kernel_command_line(iommu: bool) -> str:
+    """Return what the kernel is told. An oops ends the guest, since nothing after it can be trusted."""
+    # The kernel ignores the first word; it is how a program knows that it is in one of these guests.
+    words = ["iommutui.guest=1", "console=ttyS0", "oops=panic", "panic=-1", "loglevel=5"]
+    return " ".join([*words, f"intel_iommu={'on' if iommu else 'off'}"])
+
+
+def _shared_directory(tag: str, path: Path, slot: str, options: str = "") -> list[str]:
+    # QEMU's option syntax has a comma doubled where it is meant literally.
+    place = str(path).replace(",", ",,")
+    return [
+        *("-fsdev", f"local,id={tag},path={place},security_model=none,multidevs=remap{options}"),
+        *("-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag},bus=pcie.0,addr={slot}"),
+    ]
+
+
+def _output(machine: Machine) -> Sequence[str]:
+    if machine.terminal:
+        return ["-chardev", "stdio,id=tty,signal=off", "-device", "virtconsole,bus=serial.0,nr=0,chardev=tty"]
+    arguments: list[str] = []
+    for number, (name, socket) in enumerate((("out", machine.out), ("err", machine.err)), start=1):
+        arguments += ["-chardev", f"socket,id={name},fd={socket}"]
+        arguments += ["-device", f"virtserialport,bus=serial.0,nr={number},chardev={name},name={name}"]
+    return arguments
+
+
+def command(machine: Machine) -> list[str]:
+    """Return the words to start QEMU with."""
+    return [
+        *("qemu-system-x86_64", "-machine", "q35", "-nodefaults", "-no-user-config", "-no-reboot"),
+        # Never KVM: where the host is itself a virtual machine it may be there and yet hang.
+        *("-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,la57=off"),
+        *("-smp", str(machine.processors), "-m", str(machine.memory)),
+        *("-display", "none", "-vga", "none", "-rtc", "base=utc", "-serial", f"file:{machine.job / 'console'}"),
+        *("-kernel", str(machine.image), "-initrd", str(machine.initramfs)),
+        *("-append", kernel_command_line(machine.iommu)),
+        *(("-device", "intel-iommu,intremap=on,device-iotlb=off") if machine.iommu else ()),
+        *("-device", "virtio-serial-pci,id=serial,bus=pcie.0,addr=1b"),
+        *_output(machine),
+        *_shared_directory("job", machine.job, "1c"),
+        *_shared_directory("host", Path("/"), "1d", ",readonly=on"),
+        *topology.arguments(machine.topology),
+    ]

@@ -1,0 +1,94 @@
+"""Programs: those the host needs to start guests, and those the guest needs inside."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .cache import cache_dir
+from .debian import Archive, host_codename, persist, unpack
+from .errors import HarnessError
+
+HOST_PACKAGES = {"qemu-system-x86_64": "qemu-system-x86", "zstd": "zstd"}
+GUEST_PACKAGES = ("busybox-static", "kmod", "libkmod2", "udev", "libudev1", "libsystemd-shared")
+
+
+def need(*programs: str) -> None:
+    """Install the packages of those ``programs`` the host does not have."""
+    packages = [HOST_PACKAGES[name] for name in programs if not shutil.which(name)]
+    if not packages:
+        return
+    if os.geteuid() != 0:
+        raise HarnessError(f"this needs the Debian packages {' '.join(packages)}; install them, or run this as root")
+    print(f"guest: installing {' '.join(packages)}", file=sys.stderr)
+    command = ["apt-get", "-o", "DPkg::Lock::Timeout=600", "-qq"]
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+
+    def install() -> None:
+        subprocess.run([*command, "update"], stdout=sys.stderr, env=environment, check=True)
+        subprocess.run(
+            [*command, "install", "-y", "--no-install-recommends", *packages],
+            stdout=sys.stderr,
+            env=environment,
+            check=True,
+        )
+
+    try:
+        persist(install)
+    except subprocess.CalledProcessError as problem:
+        raise HarnessError(f"apt-get could not install {' '.join(packages)}") from problem
+
+
+@contextmanager
+def fresh_directory(target: Path) -> Iterator[Path]:
+    """Give a directory to fill that becomes ``target`` only when the block ends well.
+
+    One process at a time; the others wait.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target.parent / f".{target.name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        work = target.parent / f".{target.name}.new"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        yield work
+        shutil.rmtree(target, ignore_errors=True)
+        work.rename(target)
+
+
+def guest_programs(packages: Iterable[str] = GUEST_PACKAGES) -> Path:
+    """Return a tree with busybox, kmod and systemd-udevd of the host's own release.
+
+    The guest runs on the host's files, so only that release's programs surely fit the libraries found there.
+    """
+    root = cache_dir() / "programs" / host_codename()
+    if root.is_dir():
+        return root
+    archive = Archive(host_codename())
+    try:
+        archive.update()
+        with fresh_directory(root) as work:
+            for package in packages:
+                deb = archive.download(package, cache_dir() / "debs")
+                unpack(deb, work, ("./usr/share", "./etc/init.d", "./usr/lib/udev/hwdb.d"))
+                deb.unlink()
+    except subprocess.CalledProcessError as problem:
+        raise HarnessError(f"programs for the guest are not to be had: {problem}") from problem
+    return root
+
+
+def run_kmod(applet: str, *words: str) -> None:
+    """Run kmod's ``depmod`` or the like from the guest's tree; the host may have none."""
+    root = guest_programs()
+    libraries = root / "usr/lib/x86_64-linux-gnu"
+    # kmod looks at its own name to know which tool it is to be.
+    subprocess.run(
+        [applet, *words],
+        executable=root / "usr/bin/kmod",
+        env=os.environ | {"LD_LIBRARY_PATH": str(libraries)},
+        check=True,
+    )
