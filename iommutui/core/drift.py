@@ -43,10 +43,11 @@ def basis_of(host: Host, moved: Iterable[Address]) -> Basis:
     addresses |= {member for group in groups for member in group.members}
     devices = [host.devices[a] for a in sorted(addresses, key=sort_key) if a in host.devices]
     claims = tuple((group.id, group.claim.owner) for group in groups if group.claim is not None)
-    return Basis(host.kernel, tuple(_facts(device) for device in devices), claims)
+    return Basis(host.kernel, tuple(device_facts(device) for device in devices), claims)
 
 
-def _facts(device: Device) -> DeviceFacts:
+def device_facts(device: Device) -> DeviceFacts:
+    """The facts of one device."""
     ids = f"{device.vendor_id or '?'}:{device.device_id or '?'} class {device.class_code or '?'}"
     return DeviceFacts(device.address, ids, device.driver, device.driver_override, device.group)
 
@@ -57,21 +58,28 @@ def drift(basis: Basis, host: Host, moved: Iterable[Address]) -> list[Change]:
     changes: list[Change] = []
     if basis.kernel != now.kernel:
         changes.append(Change("host", "kernel", _text(basis.kernel), _text(now.kernel)))
-    before_by = {facts.device: facts for facts in basis.devices}
-    now_by = {facts.device: facts for facts in now.devices}
-    for address in sorted({*before_by, *now_by}, key=sort_key):
-        before, after = before_by.get(address), now_by.get(address)
-        if before is None or after is None:
-            changes.append(Change(address, "device", _presence(before), _presence(after)))
-            continue
-        changes += [
-            Change(address, fact, _text(was), _text(is_now))
-            for fact, was, is_now in zip(before._fields, before, after, strict=True)
-            if was != is_now
-        ]
+    changes += differences(basis.devices, now.devices)
     for number, owner in sorted({*basis.claims} ^ {*now.claims}):
         was = (number, owner) in basis.claims
         changes.append(Change(f"group {number}", "owner", owner if was else "none", "none" if was else owner))
+    return changes
+
+
+def differences(before: Iterable[DeviceFacts], now: Iterable[DeviceFacts]) -> list[Change]:
+    """Every fact of these devices that differs, by address."""
+    changes: list[Change] = []
+    before_by = {facts.device: facts for facts in before}
+    now_by = {facts.device: facts for facts in now}
+    for address in sorted({*before_by, *now_by}, key=sort_key):
+        was_facts, is_facts = before_by.get(address), now_by.get(address)
+        if was_facts is None or is_facts is None:
+            changes.append(Change(address, "device", _presence(was_facts), _presence(is_facts)))
+            continue
+        changes += [
+            Change(address, fact, _text(was), _text(is_now))
+            for fact, was, is_now in zip(was_facts._fields, was_facts, is_facts, strict=True)
+            if was != is_now
+        ]
     return changes
 
 

@@ -8,6 +8,7 @@ from iommutui.core.address import Address, card_of
 from iommutui.core.drivers import STUB, is_vfio
 from iommutui.core.host import Device, Host
 from iommutui.core.intents import Goal
+from iommutui.core.models.base import since
 
 
 class Severity(StrEnum):
@@ -77,7 +78,7 @@ def no_reset(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     for device, goal in _taken(host, goals):
         details = device.details
         to_vfio = goal.driver is not None and is_vfio(device, goal.driver)
-        if to_vfio and details is not None and details.reset_methods == ():
+        if to_vfio and details is not None and not details.reset_methods and since(host, (5, 15)):
             yield Hazard("no-reset", Severity.INFO, device.address)
 
 

@@ -109,9 +109,8 @@ def _term_matches(term: Term, device: Device, verdict: Verdict | None) -> bool:
         case "viable":
             if verdict is None:
                 return value in ("no", "unknown")
-            return value in (
-                {True: ("yes",), False: ("no",), None: ("unknown",)}[verdict.viable] + (verdict_word(verdict),)
-            )
+            answer = {True: "yes", False: "no", None: "unknown"}[verdict.viable]
+            return value in (answer, verdict_word(verdict))
         case "class":
             code = device.class_code or ""
             return code.startswith(KINDS.get(value, value)) or value in class_words(device).lower()

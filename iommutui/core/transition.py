@@ -1,7 +1,7 @@
 """``transition(Host, event, model) -> Outcome``: what the kernel does with one write or ioctl.
 
-The mechanics of binding are here (``drivers/base/bus.c`` and ``dd.c``, ``drivers/pci/pci-driver.c``, ``vfio_pci_core.c``),
-with the versions in which they changed; what a model decides is asked of the model.
+The mechanics of binding are here (``drivers/base/bus.c`` and ``dd.c``, ``drivers/pci/pci-driver.c``,
+``vfio_pci_core.c``), with the versions in which they changed; what a model decides is asked of the model.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """Debian packages of any suite, fetched by apt without touching the machine's own apt state."""
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -61,7 +62,8 @@ def configured_sources(etc: Path = Path("/etc/apt")) -> list[Source]:
 
 def host_codename(os_release: Path = Path("/etc/os-release")) -> str:
     """Return the release name of this machine, such as ``bookworm``."""
-    match = re.search(r'^VERSION_CODENAME="?([\w.-]+)', os_release.read_text(), re.M)
+    text = os_release.read_text() if os_release.is_file() else ""
+    match = re.search(r'^VERSION_CODENAME="?([\w.-]+)', text, re.M)
     return match[1] if match else "sid"
 
 
@@ -91,7 +93,7 @@ def persist(action: Callable[[], Result], tries: int = 3, pause: float = 3.0) ->
     for attempt in range(1, tries):
         try:
             return action()
-        except (subprocess.CalledProcessError, OSError) as problem:
+        except subprocess.CalledProcessError as problem:
             print(f"guest: {problem}; trying again", file=sys.stderr)
             time.sleep(pause * attempt)
     return action()
@@ -102,6 +104,8 @@ class Archive:
 
     def __init__(self, suite: str) -> None:
         """Prepare the state directory; nothing is downloaded yet."""
+        if not shutil.which("apt-get"):
+            raise HarnessError("this needs apt-get, and so a Debian system, to get kernels from")
         self.suite = suite
         self._state = cache_dir() / "apt" / suite
         for name in ("lists/partial", "cache/archives/partial"):

@@ -5,5 +5,5 @@ class HarnessError(Exception):
     """Something outside the code under test is missing or failed; the text says what."""
 
 
-class KernelMissing(HarnessError):
+class KernelMissingError(HarnessError):
     """The package of a kernel cannot be had at the moment."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .cache import cache_dir
 from .debian import Archive, unpack
-from .errors import HarnessError, KernelMissing
+from .errors import HarnessError, KernelMissingError
 from .tools import fresh_directory, run_kmod
 
 #: Names of the kernels, which are the names of the Debian suites they come from, oldest first.
@@ -74,14 +74,14 @@ def fetch(name: str) -> Kernel:
             new = Kernel(name, work)
             run_kmod("depmod", "-b", str(new.root), new.release)
     except (subprocess.CalledProcessError, StopIteration) as problem:
-        raise KernelMissing(f"kernel {name} is not to be had: {problem}") from problem
+        raise KernelMissingError(f"kernel {name} is not to be had: {problem}") from problem
     return Kernel(name, directory)
 
 
 def _download(archive: Archive, root: Path) -> None:
     wanted = [p for p in archive.depends(METAPACKAGE) if is_part_of_kernel(p)]
     if not wanted:
-        raise KernelMissing(f"{METAPACKAGE} of {archive.suite} names no kernel")
+        raise KernelMissingError(f"{METAPACKAGE} of {archive.suite} names no kernel")
     done: set[str] = set()
     while wanted:
         package = wanted.pop()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import guest, kernels
-from .errors import KernelMissing
+from .errors import KernelMissingError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INSIDE = "tests/kernel/inside"
@@ -68,7 +68,7 @@ def run(names: Sequence[str], topology: str, jobs: Path, timeout: float | None, 
         print(f"===== kernel {name}, topology {topology} =====", flush=True)
         try:
             kernel = kernels.fetch(name)
-        except KernelMissing as problem:
+        except KernelMissingError as problem:
             print(f"guest: {problem}", file=sys.stderr)
             lines.append(f"{name:10} missing")
             continue

@@ -14,7 +14,7 @@ import pytest
 from . import debian, guest, initramfs, kernels, qemu, record, suite, topology, vfio
 from .cache import cache_dir
 from .cpio import Cpio
-from .errors import HarnessError
+from .errors import HarnessError, KernelMissingError
 from .tools import fresh_directory
 
 DEB822 = """\
@@ -99,8 +99,8 @@ class TestDebian:
             return len(calls)
 
         assert debian.persist(action, pause=0) == 3
-        with pytest.raises(OSError):
-            debian.persist(lambda: Path("/nonexistent/x").read_text(), pause=0)
+        with pytest.raises(subprocess.CalledProcessError):
+            debian.persist(lambda: subprocess.run(["false"], check=True), pause=0)
 
 
 def test_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,9 +112,13 @@ def test_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_directory_appears_only_when_complete(tmp_path: Path) -> None:
-    with pytest.raises(ValueError), fresh_directory(tmp_path / "d") as work:
-        (work / "half").touch()
-        raise ValueError
+    def fail() -> None:
+        with fresh_directory(tmp_path / "d") as work:
+            (work / "half").touch()
+            raise HarnessError("no more")
+
+    with pytest.raises(HarnessError, match="no more"):
+        fail()
     assert not (tmp_path / "d").exists()
     with fresh_directory(tmp_path / "d") as work:
         (work / "whole").touch()
@@ -276,6 +280,33 @@ class TestSuite:
         self, tally: suite.Tally | None, status: int | None, timed_out: bool, failed: int
     ) -> None:
         assert suite.judge(tally, guest.Result(status, timed_out, 1.0, {}, "")).failed == failed
+
+    @pytest.mark.parametrize(("missing", "status"), [(["sid"], 0), (["sid", "trixie"], 1)])
+    def test_kernels_that_cannot_be_had(
+        self,
+        missing: list[str],
+        status: int,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        tmp_path: Path,
+    ) -> None:
+        def fetch(name: str) -> kernels.Kernel:
+            if name in missing:
+                raise KernelMissingError(name)
+            (tmp_path / name / "root/usr/lib/modules/6.1").mkdir(parents=True)
+            return kernels.Kernel(name, tmp_path / name)
+
+        def run(options: guest.Options) -> guest.Result:
+            options.job.mkdir(parents=True)
+            (options.job / "junit.xml").write_text('<testsuites><testsuite tests="5"/></testsuites>')
+            return guest.Result(0, False, 1.0, {}, "")
+
+        monkeypatch.setattr(kernels, "fetch", fetch)
+        monkeypatch.setattr(guest, "run", run)
+        assert suite.run(kernels.NAMES, "gpu", tmp_path / "jobs", None, []) == status
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[-1] == f"{5 * (4 - len(missing))} passed, 0 failed"
+        assert "sid        missing" in lines
 
     def test_the_whole_directory_unless_told(self) -> None:
         assert suite.INSIDE in suite.pytest_command(Path("/r"), ["-x", "-k", "word"])

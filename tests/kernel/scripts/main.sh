@@ -48,8 +48,10 @@ done
 
 stamp command
 if [ -n "$TTY" ]; then
+    # The terminal forgets its size when nobody has it open.
+    exec 3<> /dev/hvc0
     $b stty -F /dev/hvc0 rows "$ROWS" cols "$COLUMNS"
-    $b setsid -c $b sh "$job/guest.sh" < /dev/hvc0 > /dev/hvc0 2>&1
+    $b setsid -c $b sh "$job/guest.sh" < /dev/hvc0 > /dev/hvc0 2>&1 3>&-
     status=$?
 else
     # Programs get pipes, which unlike the ports can be opened more than once (as /dev/stdout).

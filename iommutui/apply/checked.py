@@ -1,0 +1,66 @@
+"""The trust boundary: text from files and from other processes becomes values here, or an error, and nothing else.
+
+pydantic validates the same named tuples that the rest of the program uses. It is imported where it is needed, because
+importing it costs more than a listing.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from iommutui.core.errors import IommutuiError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
+
+T = TypeVar("T")
+
+_SHOWN = 60
+"""Names from the text are hostile: no more than this many characters of one are repeated."""
+
+
+@cache
+def _adapter(kind: type[T]) -> "TypeAdapter[T]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def parse(kind: type[T], text: str | bytes, what: str, remedy: str = "") -> T:
+    """The value that the JSON text holds. IommutuiError, which begins with ``what``, for text that holds none."""
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(kind).validate_json(text, strict=True)
+    except ValidationError as error:
+        raise IommutuiError(f"{what} is not valid: {_complaint(error)}.", remedy) from None
+
+
+def parse_tagged(key: str, kinds: Mapping[str, type[T]], text: str | bytes, what: str, remedy: str = "") -> T:
+    """The value of the kind that ``key`` names in the JSON object. IommutuiError for text that holds none."""
+    from pydantic_core import from_json, to_json
+
+    try:
+        # A str with lone surrogates cannot be encoded, which is a UnicodeError and so a ValueError too.
+        content: object = from_json(text.encode() if isinstance(text, str) else text, allow_inf_nan=False)
+    except ValueError:
+        raise IommutuiError(f"{what} is not valid: it is not JSON.", remedy) from None
+    if not isinstance(content, dict):
+        raise IommutuiError(f"{what} is not valid: it is not a JSON object.", remedy)
+    tag = content.pop(key, None)
+    kind = kinds.get(tag) if isinstance(tag, str) else None
+    if kind is None:
+        raise IommutuiError(f"{what} is not valid: its {key!r} is none of {', '.join(kinds)}.", remedy)
+    return parse(kind, to_json(content), what, remedy)
+
+
+def _complaint(error: "ValidationError") -> str:
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = ".".join(_clean(part) for part in first["loc"])
+    return f"{where + ': ' if where else ''}{_clean(first['msg'])}"
+
+
+def _clean(text: Any) -> str:
+    """One line of printable characters, cut short."""
+    shown = "".join(c if c.isprintable() else "?" for c in str(text))
+    return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"

@@ -1,0 +1,111 @@
+"""What an apply says while it goes on, in order: to the command line, and as lines of JSON to another process."""
+
+import json
+import math
+from typing import NamedTuple
+
+from iommutui.apply.checked import parse_tagged
+from iommutui.apply.plain import Json, to_plain
+from iommutui.core.drift import Change
+from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.planner import Step
+
+
+class Started(NamedTuple):
+    """The journal is on disk; nothing has been written to the system yet."""
+
+    journal_id: str
+    """Empty where there is no journal (a simulated kernel)."""
+    steps: int
+
+
+class ModuleLoaded(NamedTuple):
+    """A module that a target needs is there."""
+
+    module: str
+
+
+class StepBegun(NamedTuple):
+    """The write comes next. Numbers count from 1, and go on where a way back begins."""
+
+    number: int
+    step: Step
+
+
+class StepDone(NamedTuple):
+    """The write has returned; ``result`` is ``ok`` or the name of an errno."""
+
+    number: int
+    step: Step
+    result: str
+    seconds: float
+    note: str = ""
+    """What read back differently, or which driver the kernel chose."""
+
+
+class StepWaiting(NamedTuple):
+    """The write has not returned after this many seconds."""
+
+    number: int
+    step: Step
+    seconds: float
+    holders: tuple[str, ...] = ()
+    """Processes that may be why, as far as that can be seen."""
+
+
+class Compensating(NamedTuple):
+    """Something failed, and everything that was changed is taken back now."""
+
+    why: str
+
+
+class Finished(NamedTuple):
+    """The last event."""
+
+    exit: Exit
+    summary: str
+    left: tuple[Change, ...] = ()
+    """Where it was not wholly taken back: each difference to the state before."""
+
+
+Event = Started | ModuleLoaded | StepBegun | StepDone | StepWaiting | Compensating | Finished
+
+_KINDS: dict[str, type[Event]] = {
+    "started": Started,
+    "module-loaded": ModuleLoaded,
+    "step-begun": StepBegun,
+    "step-done": StepDone,
+    "step-waiting": StepWaiting,
+    "compensating": Compensating,
+    "finished": Finished,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+LINE_LIMIT = 1 << 20
+"""No event is longer, in bytes."""
+
+
+def to_json(event: Event) -> dict[str, Json]:
+    """``{"event": "step-done", ...fields}``."""
+    fields = to_plain(event)
+    assert isinstance(fields, dict)
+    return {"event": _NAMES[type(event)], **fields}
+
+
+def from_json(value: object) -> Event:
+    """The event in a decoded JSON object; IommutuiError for anything else."""
+    try:
+        return from_line(json.dumps(value))
+    except (TypeError, ValueError, RecursionError):
+        raise IommutuiError("What the applying process said is not an event.") from None
+
+
+def from_line(line: str | bytes) -> Event:
+    """The event in a line of JSON; IommutuiError for anything else."""
+    if len(line) > LINE_LIMIT:
+        raise IommutuiError("What the applying process said is too long for an event.")
+    event = parse_tagged("event", _KINDS, line, "What the applying process said")
+    seconds = getattr(event, "seconds", 0.0)
+    if not math.isfinite(seconds) or seconds < 0 or getattr(event, "number", 1) < 1:
+        raise IommutuiError("What the applying process said holds a number that cannot be.")
+    return event

@@ -1,0 +1,119 @@
+"""``iommutui list``: groups and their devices."""
+
+import argparse
+
+from iommutui.cli.options import chosen_model, read_host
+from iommutui.cli.output import Paint, clean, complain, write_json, write_lines
+from iommutui.cli.parser import add_json, add_source
+from iommutui.core.advice import no_iommu_advice
+from iommutui.core.errors import Exit
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.models.base import Model
+from iommutui.core.outcome import Verdict
+from iommutui.core.reasons import Code
+from iommutui.core.wording import class_words, device_name, owner_of, verdict_glyph, verdict_word
+from iommutui.sources import Depth
+
+_STYLE = {"viable": "good", "blocked": "bad", "in use": "warn", "refused": "warn", "unknown": "dim"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``list [FILTER...] [--json]``."""
+    parser.add_argument(
+        "filter",
+        nargs="*",
+        metavar="FILTER",
+        help="words to match, or driver:, group:, viable:, class:, id:; '!' before a word inverts it",
+    )
+    add_json(parser)
+    add_source(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the listing."""
+    host = read_host(options, Depth.FULL if options.json else Depth.LISTING)
+    model = chosen_model(options, host)
+    verdicts = {number: model.verdict(host, group) for number, group in host.groups.items()}
+    devices = _filtered(host, options.filter, verdicts)
+    if options.json:
+        from iommutui.cli.documents import list_document
+
+        write_json(list_document(host, model, devices))
+    else:
+        write_lines(_lines(host, devices, verdicts, model, bool(options.filter)))
+    for line in no_iommu_advice(host):
+        complain(line)
+    return Exit.DONE
+
+
+def _filtered(host: Host, words: list[str], verdicts: dict[int, Verdict]) -> list[Device]:
+    devices = list(host.devices.values())
+    if not words:
+        return devices
+    from iommutui.core.query import parse_query
+
+    query = parse_query(" ".join(words))
+    return [d for d in devices if query.matches(d, verdicts.get(d.group) if d.group is not None else None)]
+
+
+def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> list[str]:
+    paint = Paint()
+    width = max((len(device.address) for device in devices), default=0)
+    by_group: dict[int | None, list[Device]] = {}
+    for device in devices:
+        by_group.setdefault(device.group, []).append(device)
+    lines = []
+    for number, group in host.groups.items():
+        members = by_group.get(number, [])
+        if members or not filtered:
+            lines.append(_group_line(group, verdicts[number], paint))
+            lines += [_device_line(device, width, paint) for device in members]
+    alone = by_group.get(None, [])
+    if alone:
+        lines.append(paint("bold", "No IOMMU group"))
+        lines += [_device_line(device, width, paint) for device in alone]
+    lines.append(_summary(host, devices, verdicts, model, filtered))
+    return lines
+
+
+def _group_line(group: Group, verdict: Verdict, paint: Paint) -> str:
+    word = verdict_word(verdict)
+    line = f"Group {group.id:<3} {verdict_glyph(verdict)} {word}"
+    blockers = [r for r in verdict.reasons if r.code is Code.KERNEL_DRIVER]
+    if blockers:
+        line += ": " + ", ".join(f"{clean(r.driver or '')} on {_short(r.device or '')}" for r in blockers)
+    elif owner_of(group) is not None:
+        line += f" by {clean(owner_of(group) or '')}"
+    elif word == "refused":
+        line += f": a claim fails with {verdict.claim}"
+    return paint(_STYLE[word], line)
+
+
+def _short(address: str) -> str:
+    return address.removeprefix("0000:")
+
+
+def _device_line(device: Device, width: int, paint: Paint) -> str:
+    driver = clean(device.driver) if device.driver is not None else _no_driver(device)
+    if device.driver_override is not None and device.driver_override != device.driver:
+        driver += f" (override {clean(device.driver_override)})"
+    ids = f" [{device.vendor_id}:{device.device_id}]" if device.vendor_name and device.device_name else ""
+    interfaces = f" {clean(' '.join(device.interfaces))}" if device.interfaces else ""
+    name = f"{clean(class_words(device))}: {clean(device_name(device))}{ids}{interfaces}"
+    return f"  {device.address:{width}}  {driver:<15}  {name}"
+
+
+def _no_driver(device: Device) -> str:
+    gap = device.gap("driver") or device.gap("driver_override")
+    if gap is not None and gap.why == "timeout":
+        return "(no answer)"
+    return "(unknown)" if gap is not None and gap.attribute == "driver" else "-"
+
+
+def _summary(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> str:
+    viable = sum(1 for verdict in verdicts.values() if verdict.viable)
+    shown = f"{len(devices)} of {len(host.devices)}" if filtered else f"{len(devices)}"
+    return (
+        f"{shown} devices, {len(host.groups)} groups, {viable} viable; "
+        f"kernel {clean(host.kernel or 'unknown')}, model {model.name}."
+    )

@@ -1,0 +1,122 @@
+"""From the command line to a command's function and its options. Only the command that is run is imported."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, NoReturn
+
+from iommutui import __version__
+from iommutui.core.errors import Exit
+
+Run = Callable[[argparse.Namespace], int]
+
+
+class Command(NamedTuple):
+    """One entry of the registry: the module holds ``add_arguments(parser)`` and ``run(options)``."""
+
+    name: str
+    module: str
+    help: str
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("list", "listing", "list the IOMMU groups and their devices"),
+    Command("why", "why", "say why a group can be handed to a virtual machine, or what stands in the way"),
+    Command("preview", "preview", "show what rebinding devices would do; nothing is written"),
+    Command("simulate", "simulate", "run the kernel's own events through the engine, JSON lines in and out"),
+    Command("apply", "apply", "rebind devices on this machine, after a review"),
+    Command("revert", "revert", "take an apply back"),
+    Command("journal", "journal", "list what was applied"),
+    Command("snapshot", "snapshot", "write this machine to a file that opens anywhere"),
+    Command("models", "models", "the models of the kernel's rules"),
+)
+
+_WITH_VALUE = ("--from", "--kernel", "--model")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print(f"iommutui: {message}.", file=sys.stderr)
+        print(f"'{self.prog} --help' shows what can be said.", file=sys.stderr)
+        sys.exit(Exit.USAGE)
+
+
+def parse(argv: Sequence[str]) -> tuple[Run, argparse.Namespace]:
+    """The command to run and its options; prints help or a usage error and exits by itself."""
+    name, rest = _split(argv)
+    if name is None:
+        parser = _screen_parser()
+        return _open_screen, parser.parse_args(rest)
+    command = next((c for c in COMMANDS if c.name == name), None)
+    if command is None:
+        parser = _screen_parser()
+        parser.error(f"there is no command {name!r}")
+    module = importlib.import_module(f"iommutui.cli.{command.module}")
+    parser = _Parser(prog=f"iommutui {name}", description=command.help[0].upper() + command.help[1:] + ".")
+    module.add_arguments(parser)
+    run: Run = module.run
+    return run, parser.parse_args(rest)
+
+
+def _split(argv: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The command's name and the other words; options may stand before the command or after it."""
+    skip = False
+    for number, word in enumerate(argv):
+        if skip:
+            skip = False
+        elif word in _WITH_VALUE:
+            skip = True
+        elif not word.startswith("-"):
+            return word, [*argv[:number], *argv[number + 1 :]]
+        elif word == "--":
+            break
+    return None, list(argv)
+
+
+def _screen_parser() -> _Parser:
+    width = max(len(command.name) for command in COMMANDS)
+    lines = "\n".join(f"  {command.name:{width}}  {command.help}" for command in COMMANDS)
+    parser = _Parser(
+        prog="iommutui",
+        usage="iommutui [--from PATH | --demo] [--kernel RELEASE] [--model NAME] [COMMAND ...]",
+        description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, "
+        "the screen opens (or, with no terminal, the listing is printed).",
+        epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' says more.\n\n"
+        "exit codes: 0 done, 1 error, 2 usage, 3 refused, 4 no permission, 5 failed and rolled back, "
+        "6 failed and not wholly rolled back",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"iommutui {__version__}")
+    add_source(parser)
+    parser.add_argument("--demo", action="store_true", help="a built-in machine, on which nothing is real")
+    return parser
+
+
+def _open_screen(options: argparse.Namespace) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from iommutui.cli.listing import run
+
+        options.json, options.filter = False, []
+        return run(options)
+    from iommutui.tui import run as run_screen
+
+    return run_screen(options.source, demo=options.demo, kernel=options.kernel, model=options.model)
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """The options that every command takes: which machine, which kernel, which model."""
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="PATH",
+        help="a snapshot, '-' for one on standard input, or a directory with a recorded sysfs (default: this machine)",
+    )
+    parser.add_argument("--kernel", metavar="RELEASE", help="take the kernel to be this release (5.10, 6.12.1-amd64)")
+    parser.add_argument("--model", metavar="NAME", help="the rules to use ('iommutui models' lists them)")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """``--json``, which every reading command takes."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document")

@@ -1,0 +1,37 @@
+"""``iommutui snapshot``: the machine as a file."""
+
+import argparse
+import sys
+
+from iommutui.cli.options import read_host
+from iommutui.cli.output import complain
+from iommutui.cli.parser import add_source
+from iommutui.core.errors import Exit
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``snapshot [-o FILE] [--unredacted]``."""
+    parser.add_argument("-o", "--output", metavar="FILE", default="-", help="where to write it (default: stdout)")
+    parser.add_argument(
+        "--unredacted",
+        action="store_true",
+        help="keep the whole kernel command line, names with MAC addresses, and owners' process ids",
+    )
+    add_source(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Writes the snapshot, redacted unless asked otherwise."""
+    from iommutui.core.redact import redact
+    from iommutui.sources.snapshot import dump, write
+
+    host = read_host(options)
+    host = host if options.unredacted else redact(host)
+    if options.output == "-":
+        sys.stdout.write(dump(host))
+        return Exit.DONE
+    write(host, options.output)
+    kind = "unredacted; look through it before you share it" if options.unredacted else "redacted"
+    complain(f"Wrote {options.output}: {len(host.devices)} devices, {len(host.groups)} groups ({kind}).")
+    complain(f"Open it with 'iommutui --from {options.output}'.")
+    return Exit.DONE

@@ -1,0 +1,146 @@
+"""``iommutui why``: the verdict on a group, its reasons, and the smallest way out."""
+
+import argparse
+from typing import Any
+
+from iommutui.cli.documents import (
+    SCHEMA,
+    device_document,
+    group_document,
+    host_document,
+    intent_documents,
+    verdict_document,
+)
+from iommutui.cli.options import chosen_model, read_host
+from iommutui.cli.output import clean, write_json, write_lines
+from iommutui.cli.parser import add_json, add_source
+from iommutui.core.address import card_of
+from iommutui.core.advice import no_iommu_advice
+from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.fix import hand_over
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.intents import Intent
+from iommutui.core.models import MODELS
+from iommutui.core.models.base import Model
+from iommutui.core.query import find_device
+from iommutui.core.reasons import Code, Reason
+from iommutui.core.wording import device_name, sentence, state_words, verdict_glyph, verdict_sentence, verdict_word
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``why GROUP|DEVICE [--all-models] [--json]``."""
+    parser.add_argument("subject", metavar="GROUP|DEVICE", help="a group's number, or a device")
+    parser.add_argument("--all-models", action="store_true", help="the verdicts of every model side by side")
+    add_json(parser)
+    add_source(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Explains one group."""
+    host = read_host(options)
+    model = chosen_model(options, host)
+    device, group = _subject(host, options.subject)
+    if group is None:
+        return _without_group(host, device, model, options.json)
+    fix = _fix(host, device, group, model)
+    models = list(MODELS.values()) if options.all_models else []
+    if options.json:
+        write_json(_document(host, device, group, model, fix, models))
+    else:
+        write_lines([clean(line) for line in _lines(host, device, group, model, fix, models)])
+    return Exit.DONE
+
+
+def _subject(host: Host, text: str) -> tuple[Device | None, Group | None]:
+    number = text.removeprefix("group").lstrip(": ")
+    if number.isdecimal():
+        if int(number) not in host.groups:
+            known = ", ".join(str(n) for n in host.groups) or "none"
+            raise IommutuiError(f"There is no group {number}.", f"The groups of this machine: {known}.")
+        return None, host.groups[int(number)]
+    device = find_device(host, text)
+    return device, host.group_of(device.address)
+
+
+def _fix(host: Host, device: Device | None, group: Group, model: Model) -> tuple[Intent, ...] | None:
+    """What to do for the device's card, or for the whole group; nothing where the group is viable or in use."""
+    verdict = model.verdict(host, group)
+    if verdict.viable or group.claim is not None:
+        return ()
+    return hand_over(host, group, card_of(device.address) if device and not device.is_bridge else None, model)
+
+
+def _document(
+    host: Host, device: Device | None, group: Group, model: Model, fix: tuple[Intent, ...] | None, models: list[Model]
+) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "host": host_document(host, model),
+        "model": model.name,
+        "device": device.address if device else None,
+        "group": group_document(group, model.verdict(host, group)),
+        "devices": [device_document(host, member, model) for member in host.members(group)],
+        "fix": intent_documents(fix),
+        **({"models": {m.name: verdict_document(m.verdict(host, group)) for m in models}} if models else {}),
+    }
+
+
+def _lines(
+    host: Host, device: Device | None, group: Group, model: Model, fix: tuple[Intent, ...] | None, models: list[Model]
+) -> list[str]:
+    verdict = model.verdict(host, group)
+    lines = [f"{verdict_glyph(verdict)} {verdict_sentence(group, verdict)}"]
+    lines += [f"  {sentence(reason)}" for reason in verdict.reasons]
+    if not verdict.reasons:
+        lines.append(f"  It is {state_words(verdict.state)}.")
+    lines.append("")
+    for member in host.members(group):
+        mark = ">" if device is not None and member.address == device.address else " "
+        bound = f"{member.driver} ({model.role(member, member.driver).role})" if member.driver else "free"
+        lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
+    lines += _fix_lines(fix, verdict.viable)
+    if models:
+        width = max(len(m.name) for m in models)
+        lines.append("")
+        for each in models:
+            answer = each.verdict(host, group)
+            word = f"{verdict_glyph(answer)} {verdict_word(answer)}"
+            lines.append(f"  {each.name:{width}}  {word:<11}  claim: {answer.claim:<7}  kernels: {each.kernels}")
+    lines += ["", f"Model {model.name}: {model.title} (kernels: {model.kernels})."]
+    return lines
+
+
+def _fix_lines(fix: tuple[Intent, ...] | None, viable: bool | None) -> list[str]:
+    if viable:
+        return []
+    if fix is None:
+        return ["", "No set of rebinds makes this group viable."]
+    if not fix:
+        return []
+    words = " ".join(str(intent) for intent in fix)
+    return ["", "The smallest way out:", f"  iommutui preview {words}"]
+
+
+def _without_group(host: Host, device: Device | None, model: Model, as_json: bool) -> int:
+    assert device is not None
+    reason = Reason(Code.NO_GROUP, device=device.address)
+    advice = no_iommu_advice(host)
+    if as_json:
+        from iommutui.cli.documents import reason_documents
+
+        write_json(
+            {
+                "schema": SCHEMA,
+                "host": host_document(host, model),
+                "model": model.name,
+                "device": device.address,
+                "group": None,
+                "reasons": reason_documents([reason]),
+                "devices": [device_document(host, device, model)],
+                "fix": None,
+                **({"advice": advice} if advice else {}),
+            }
+        )
+    else:
+        write_lines([clean(line) for line in (f"✖ {sentence(reason)}", *advice)])
+    return Exit.DONE

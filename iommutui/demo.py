@@ -1,0 +1,191 @@
+"""The built-in machine: a desktop that nobody owns, composed so that every state of the screen appears on it.
+
+A Ryzen desktop with a boot GPU, a second card with four functions for a virtual machine, a chipset group that lumps
+much together, a disk that holds the root, a network card with the default route, a USB controller on ``vfio-pci``, a
+disk that a virtual machine is using, and a storage card that firmware keeps from being handed over.
+"""
+
+from typing import NamedTuple
+
+from iommutui.core.address import Address
+from iommutui.core.drivers import VFIO_PCI
+from iommutui.core.host import (
+    Bar,
+    Claim,
+    Details,
+    Device,
+    Driver,
+    Fit,
+    Group,
+    Host,
+    Iommu,
+    Region,
+    by_address,
+    by_number,
+)
+
+AMD = "Advanced Micro Devices, Inc. [AMD]"
+ATI = "Advanced Micro Devices, Inc. [AMD/ATI]"
+NVIDIA = "NVIDIA Corporation"
+
+
+class _Row(NamedTuple):
+    address: str
+    ids: str
+    code: str
+    kind: str
+    vendor: str
+    name: str
+    group: int | None = None
+    driver: str | None = None
+    parent: str | None = None
+    fits: tuple[str, ...] = ()
+
+
+_ROWS = (
+    _Row("00:00.0", "1022:1480", "060000", "Host bridge", AMD, "Starship/Matisse Root Complex"),
+    _Row("00:00.2", "1022:1481", "080600", "IOMMU", AMD, "Starship/Matisse IOMMU"),
+    _Row("00:01.0", "1022:1482", "060000", "Host bridge", AMD, "Starship/Matisse PCIe Dummy Host Bridge", 0),
+    _Row("00:01.1", "1022:1483", "060400", "PCI bridge", AMD, "Starship/Matisse GPP Bridge", 1, "pcieport"),
+    _Row("00:01.2", "1022:1483", "060400", "PCI bridge", AMD, "Starship/Matisse GPP Bridge", 2, "pcieport"),
+    _Row("00:02.0", "1022:1482", "060000", "Host bridge", AMD, "Starship/Matisse PCIe Dummy Host Bridge", 3),
+    _Row("00:03.0", "1022:1482", "060000", "Host bridge", AMD, "Starship/Matisse PCIe Dummy Host Bridge", 4),
+    _Row("00:03.1", "1022:1483", "060400", "PCI bridge", AMD, "Starship/Matisse GPP Bridge", 5, "pcieport"),
+    _Row("00:03.2", "1022:1483", "060400", "PCI bridge", AMD, "Starship/Matisse GPP Bridge", 6, "pcieport"),
+    _Row("00:03.3", "1022:1483", "060400", "PCI bridge", AMD, "Starship/Matisse GPP Bridge", 7, "pcieport"),
+    _Row("00:03.4", "1022:1483", "060400", "PCI bridge", AMD, "Starship/Matisse GPP Bridge", 8, "pcieport"),
+    _Row("00:08.1", "1022:1484", "060400", "PCI bridge", AMD,
+         "Starship/Matisse Internal PCIe GPP Bridge 0 to bus[E:B]", 9, "pcieport"),
+    _Row("00:14.0", "1022:790b", "0c0500", "SMBus", AMD, "FCH SMBus Controller", 10, "piix4_smbus"),
+    _Row("00:14.3", "1022:790e", "060100", "ISA bridge", AMD, "FCH LPC Bridge", 10),
+    _Row("01:00.0", "144d:a808", "010802", "Non-Volatile memory controller", "Samsung Electronics Co Ltd",
+         "NVMe SSD Controller SM981/PM981/PM983", 11, "nvme", "00:01.1", ("nvme",)),
+    _Row("02:00.0", "1022:43ee", "0c0330", "USB controller", AMD, "500 Series Chipset USB 3.1 XHCI Controller",
+         12, "xhci_hcd", "00:01.2", ("xhci_hcd",)),
+    _Row("02:00.1", "1022:43eb", "010601", "SATA controller", AMD, "500 Series Chipset SATA Controller",
+         12, "ahci", "00:01.2", ("ahci",)),
+    _Row("02:00.2", "1022:43e9", "060400", "PCI bridge", AMD, "500 Series Chipset Switch Upstream Port",
+         12, "pcieport", "00:01.2"),
+    _Row("03:08.0", "1022:43ea", "060400", "PCI bridge", AMD, "500 Series Chipset Switch Downstream Port",
+         12, "pcieport", "02:00.2"),
+    _Row("03:09.0", "1022:43ea", "060400", "PCI bridge", AMD, "500 Series Chipset Switch Downstream Port",
+         12, "pcieport", "02:00.2"),
+    _Row("04:00.0", "8086:2723", "028000", "Network controller", "Intel Corporation", "Wi-Fi 6 AX200",
+         12, "iwlwifi", "03:08.0", ("iwlwifi",)),
+    _Row("05:00.0", "10ec:8125", "020000", "Ethernet controller", "Realtek Semiconductor Co., Ltd.",
+         "RTL8125 2.5GbE Controller", 12, "r8169", "03:09.0", ("r8169",)),
+    _Row("06:00.0", "1002:1478", "060400", "PCI bridge", ATI, "Navi 10 XL Upstream Port of PCI Express Switch",
+         13, "pcieport", "00:03.1"),
+    _Row("07:00.0", "1002:1479", "060400", "PCI bridge", ATI, "Navi 10 XL Downstream Port of PCI Express Switch",
+         14, "pcieport", "06:00.0"),
+    _Row("08:00.0", "1002:73ff", "030000", "VGA compatible controller", ATI,
+         "Navi 23 [Radeon RX 6600/6600 XT/6600M]", 15, "amdgpu", "07:00.0", ("amdgpu",)),
+    _Row("08:00.1", "1002:ab28", "040300", "Audio device", ATI, "Navi 21/23 HDMI/DP Audio Controller",
+         16, "snd_hda_intel", "07:00.0", ("snd_hda_intel",)),
+    _Row("09:00.0", "10de:1f08", "030000", "VGA compatible controller", NVIDIA, "TU106 [GeForce RTX 2060 Rev. A]",
+         17, "nouveau", "00:03.2", ("nouveau", "nvidia")),
+    _Row("09:00.1", "10de:10f9", "040300", "Audio device", NVIDIA, "TU106 High Definition Audio Controller",
+         17, "snd_hda_intel", "00:03.2", ("snd_hda_intel",)),
+    _Row("09:00.2", "10de:1ada", "0c0330", "USB controller", NVIDIA, "TU106 USB 3.1 Host Controller",
+         17, "xhci_hcd", "00:03.2", ("xhci_hcd",)),
+    _Row("09:00.3", "10de:1adb", "0c8000", "Serial bus controller", NVIDIA, "TU106 USB Type-C UCSI Controller",
+         17, "nvidia-gpu", "00:03.2", ("nvidia-gpu",)),
+    _Row("0a:00.0", "1912:0015", "0c0330", "USB controller", "Renesas Technology Corp.",
+         "uPD720202 USB 3.0 Host Controller", 18, VFIO_PCI, "00:03.3", ("xhci_hcd",)),
+    _Row("0b:00.0", "144d:a809", "010802", "Non-Volatile memory controller", "Samsung Electronics Co Ltd",
+         "NVMe SSD Controller 980", 19, VFIO_PCI, "00:03.4", ("nvme",)),
+    _Row("0c:00.0", "1022:1485", "130000", "Non-Essential Instrumentation", AMD, "Starship/Matisse Reserved SPP",
+         20, None, "00:08.1"),
+    _Row("0c:00.3", "1022:149c", "0c0330", "USB controller", AMD, "Matisse USB 3.0 Host Controller",
+         21, "xhci_hcd", "00:08.1", ("xhci_hcd",)),
+    _Row("0c:00.4", "1022:1487", "040300", "Audio device", AMD, "Starship/Matisse HD Audio Controller",
+         22, "snd_hda_intel", "00:08.1", ("snd_hda_intel",)),
+    _Row("0d:00.0", "1000:0097", "010700", "Serial Attached SCSI controller", "Broadcom / LSI",
+         "SAS3008 PCI-Express Fusion-MPT SAS-3", 23, None, "00:03.4", ("mpt3sas",)),
+)  # fmt: skip
+
+_NOT_LOADED = ("nvidia", "mpt3sas")
+_MODULES = {"xhci_hcd": "xhci_pci", "nvidia-gpu": "i2c_nvidia_gpu", "piix4_smbus": "i2c_piix4", "pcieport": None,
+            "vfio-pci": "vfio_pci", "pci-stub": "pci_stub"}  # fmt: skip
+_INTERFACES = {"05:00.0": ("enp5s0",), "04:00.0": ("wlp4s0",)}
+_NO_RESET = ("02:00.1", "0d:00.0")
+
+
+def _full(short: str) -> Address:
+    return Address(f"0000:{short}")
+
+
+def _fit(driver: str) -> Fit:
+    return Fit(driver, _MODULES.get(driver, driver), driver not in _NOT_LOADED)
+
+
+def _details(row: _Row) -> Details:
+    bridge = row.code.startswith("0604")
+    gpu = row.code.startswith("03")
+    size = 0x1000_0000 if gpu else 0x4000
+    # Each device gets a window of its own, so that no two BARs overlap.
+    base = 0xC000_0000 + int(row.address[:2], 16) * 0x1100_0000 + int(row.address[-1]) * 0x100_0000
+    return Details(
+        numa_node=-1,
+        reset_methods=() if bridge or row.address in _NO_RESET else ("pm", "bus") if gpu else ("flr", "bus"),
+        power_state="D3hot" if row.driver == VFIO_PCI else "D0",
+        d3cold_allowed=True,
+        bars=() if bridge or row.group is None else (Bar(0, base, size, 0x40200),),
+        link_speed="8.0 GT/s PCIe" if row.parent else None,
+        link_width="16" if gpu else "4" if row.parent else None,
+        config_answers=True,
+    )
+
+
+def _device(row: _Row) -> Device:
+    vendor, product = row.ids.split(":")
+    bridge = row.code.startswith("0604")
+    fits = ("pcieport",) if bridge else ("piix4_smbus",) if row.driver == "piix4_smbus" else row.fits
+    return Device(
+        address=_full(row.address),
+        vendor_id=vendor,
+        device_id=product,
+        subsystem_vendor_id=None if bridge else "1043",
+        subsystem_device_id=None if bridge else "87c0",
+        class_code=row.code,
+        revision="a1" if vendor == "10de" else "00",
+        header_type=1 if bridge else 0,
+        modalias=f"pci:v0000{vendor.upper()}d0000{product.upper()}sv00001043sd000087C0"
+        f"bc{row.code[:2].upper()}sc{row.code[2:4].upper()}i{row.code[4:].upper()}",
+        driver=row.driver,
+        driver_override=row.driver if row.driver == VFIO_PCI else None,
+        group=row.group,
+        parent=_full(row.parent) if row.parent else None,
+        boot_vga={"08:00.0": True, "09:00.0": False}.get(row.address),
+        vfio_dev=(f"vfio{0 if row.address.startswith('0a') else 1}",) if row.driver == VFIO_PCI else None,
+        iommu=None if row.group is None else "ivhd0",
+        interfaces=_INTERFACES.get(row.address, ()),
+        fits=tuple(_fit(driver) for driver in fits),
+        vendor_name=row.vendor,
+        device_name=row.name,
+        class_name=row.kind,
+        details=_details(row),
+    )
+
+
+def demo_host() -> Host:
+    """The built-in machine; the same value each time."""
+    devices = [_device(row) for row in _ROWS]
+    members: dict[int, list[Address]] = {}
+    for device in devices:
+        if device.group is not None:
+            members.setdefault(device.group, []).append(device.address)
+    msi = Region(0xFEE0_0000, 0xFEEF_FFFF, "msi")
+    groups = {n: Group(n, tuple(found), "DMA-FQ", regions=(msi,)) for n, found in members.items()}
+    groups[23] = groups[23]._replace(regions=(Region(0x7DF0_0000, 0x7DF0_FFFF, "direct"), msi))
+    groups[19] = groups[19]._replace(claim=Claim("qemu-system-x86", 1, "group", (_full("0b:00.0"),)))
+    bound = {d.driver for d in devices if d.driver is not None} | {"pci-stub", "shpchp"}
+    return Host(
+        by_address(devices),
+        by_number(groups.values()),
+        kernel="6.12.41-amd64",
+        cmdline="quiet splash iommu=pt",
+        cpu_vendor="AuthenticAMD",
+        iommus=(Iommu("ivhd0", "amd-iommu"),),
+        drivers=tuple(Driver(name, _MODULES.get(name, name)) for name in sorted(bound)),
+    )

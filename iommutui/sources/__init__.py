@@ -1,0 +1,42 @@
+"""The world -> `Host`: sysfs of this machine or a recorded one, and snapshots."""
+
+import os
+
+from iommutui.core.errors import SourceError
+from iommutui.core.host import Host
+from iommutui.sources.depth import Depth
+
+__all__ = ["Depth", "load"]
+
+
+def load(path: str | None = None, *, kernel: str | None = None, depth: Depth = Depth.FULL) -> Host:
+    """The machine at ``path``; SourceError says what is wrong with it and what to do.
+
+    None is this machine, ``-`` a snapshot on standard input, a file a snapshot, and a directory a recorded tree: one
+    with ``sys`` and beside it ``proc``, ``lib/modules``..., or a bare sysfs. ``kernel`` replaces the release that the
+    source tells, and with it the rules that apply; what fits a device stays as it was recorded.
+    """
+    if path is None:
+        host = _scan("/", depth)
+    elif path != "-" and os.path.isdir(path):
+        host = _scan(path, depth)
+    else:
+        host = _snapshot(path)
+    return host if kernel is None else host._replace(kernel=kernel)
+
+
+def _scan(root: str, depth: Depth) -> Host:
+    # Each kind of source is imported when it is used: validation alone takes longer than a whole scan.
+    from iommutui.sources.names import names_for
+    from iommutui.sources.sysfs import scan
+    from iommutui.sources.tree import Tree
+
+    tree = Tree(root)
+    return scan(tree, depth, names_for(tree, depth))
+
+
+def _snapshot(path: str) -> Host:
+    from iommutui.sources.snapshot import parse, read_text
+
+    name = "standard input" if path == "-" else path
+    return parse(read_text(path), name)

@@ -1,0 +1,159 @@
+"""IOMMU groups, and their members on other buses than PCI."""
+
+import os
+import re
+
+from iommutui.core.address import Address, sort_key
+from iommutui.core.host import Device, Gap, Group, Region
+from iommutui.sources.node import MALFORMED, Node
+from iommutui.sources.pci import Reading, is_function, read_function, read_override
+from iommutui.sources.tree import Tree, Unreadable, base_name, failure, names_in, open_directory, text_at
+
+GROUPS = "kernel/iommu_groups"
+
+_REGION = re.compile(r"0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16}) (\S+)", re.IGNORECASE)
+_BUS_IN_PATH = re.compile(r"(?:^|/)devices/([a-z][\w-]*)/")
+
+
+def group_numbers(tree: Tree) -> list[int] | Unreadable | None:
+    """The numbers of the groups, with whatever gaps they have; None where the kernel has no such directory."""
+    names = names_in(f"{tree.sys}/{GROUPS}")
+    if not isinstance(names, list):
+        return names
+    return sorted(int(name) for name in names if name.isdecimal() and len(name) <= 9)
+
+
+def read_groups(reading: Reading, devices: dict[Address, Device], numbers: list[int]) -> dict[int, Group]:
+    """Every group by number, with its members in order.
+
+    A function's own ``iommu_group`` link decides where it is, so that a group and its members never disagree. ``devices``
+    gains the members that are on other buses, and functions that came after the bus was listed.
+    """
+    members: dict[int, list[Address]] = {number: [] for number in numbers}
+    for device in devices.values():
+        if device.group is not None:
+            members.setdefault(device.group, []).append(device.address)
+    groups = {}
+    for number in sorted(members):
+        known = members[number]
+        gaps: list[Gap] = []
+        kind = name = regions = None
+        directory = open_directory(f"{reading.tree.sys}/{GROUPS}/{number}")
+        if isinstance(directory, int):
+            try:
+                known += _others(reading, devices, number, known, gaps)
+                kind = _text(directory, "type", gaps)
+                if reading.details:
+                    name = _text(directory, "name", gaps)
+                    regions = _regions(directory, gaps)
+            finally:
+                os.close(directory)
+        else:
+            gaps.append(Gap("devices", "not-recorded" if directory is None else directory.why))
+        groups[number] = Group(number, tuple(known), kind, name, regions, gaps=tuple(gaps))
+    return groups
+
+
+def _others(
+    reading: Reading, devices: dict[Address, Device], number: int, known: list[Address], gaps: list[Gap]
+) -> list[Address]:
+    """The members that the group's directory has beside the known ones, added to ``devices``."""
+    place = f"{reading.tree.sys}/{GROUPS}/{number}/devices"
+    try:
+        names = os.listdir(place)
+    except OSError as error:
+        value = failure(error)
+        gaps.append(Gap("devices", "not-recorded" if value is None else value.why))
+        return []
+    found: list[Address] = []
+    for name in sorted(set(names).difference(known)):
+        device = _member(reading, devices, number, place, name)
+        if device is not None:
+            devices[device.address] = device
+            found.append(device.address)
+    return found
+
+
+def _member(reading: Reading, devices: dict[Address, Device], number: int, place: str, name: str) -> Device | None:
+    """The device behind a name in a group's directory, or None where it has gone."""
+    try:
+        target = os.readlink(f"{place}/{name}")
+    except OSError:
+        target = name
+    own_name = base_name(target)
+    if is_function(own_name):
+        device = devices.get(Address(own_name)) or read_function(reading, own_name)
+        # A function without a link is one whose link was not recorded; one with another link has moved meanwhile.
+        return device._replace(group=number) if device is not None and device.group in (None, number) else None
+    return _read_other(reading, devices, number, f"{place}/{name}", target)
+
+
+def _read_other(reading: Reading, devices: dict[Address, Device], number: int, path: str, target: str) -> Device:
+    """A member on another bus. Its name is unique on its bus only, so another of the same name gets a suffix."""
+    address = _unused(base_name(target), devices)
+    in_path = _BUS_IN_PATH.search(target)
+    bus = in_path[1] if in_path else "unknown"
+    directory = open_directory(path)
+    if not isinstance(directory, int):
+        why = "not-recorded" if directory is None else directory.why
+        return Device(address, bus, group=number, gaps=(Gap("driver", why),))
+    try:
+        node = Node(directory)
+        return Device(
+            address=address,
+            bus=node.link("subsystem") or bus,
+            modalias=node.text("modalias"),
+            driver=node.link("driver"),
+            driver_override=read_override(reading, path, node),
+            group=number,
+            vfio_dev=node.names("vfio-dev"),
+            iommu=node.link("iommu"),
+            gaps=tuple(node.gaps),
+        )
+    except OSError as error:
+        value = failure(error)
+        return Device(address, bus, group=number, gaps=(Gap("driver", value.why if value else "ENOENT"),))
+    finally:
+        os.close(directory)
+
+
+def _unused(name: str, devices: dict[Address, Device]) -> Address:
+    """The name, with the suffix that the kernel uses within a group (``name.0``) where it is taken."""
+    candidate, number = name, 0
+    while candidate in devices:
+        candidate, number = f"{name}.{number}", number + 1
+    return Address(candidate)
+
+
+def other_members(tree: Tree, numbers: list[int]) -> list[str]:
+    """The paths of members on other buses, as `read_groups` will read them."""
+    found = []
+    for number in numbers:
+        place = f"{tree.sys}/{GROUPS}/{number}/devices"
+        names = names_in(place)
+        if isinstance(names, list):
+            found += [f"{place}/{name}" for name in names if not is_function(name)]
+    return found
+
+
+def _text(directory: int, name: str, gaps: list[Gap]) -> str | None:
+    text = text_at(directory, name)
+    if isinstance(text, Unreadable):
+        gaps.append(Gap(name, text.why))
+        return None
+    return text
+
+
+def _regions(directory: int, gaps: list[Gap]) -> tuple[Region, ...] | None:
+    text = _text(directory, "reserved_regions", gaps)
+    if text is None:
+        return None
+    matches = [_REGION.fullmatch(line) for line in text.splitlines()]
+    if None in matches:
+        gaps.append(Gap("reserved_regions", MALFORMED))
+    return tuple(Region(int(match[1], 16), int(match[2], 16), match[3]) for match in matches if match is not None)
+
+
+def in_order(devices: dict[Address, Device]) -> dict[Address, Device]:
+    """The devices in the order that every view uses."""
+    return {address: devices[address] for address in sorted(devices, key=sort_key)}

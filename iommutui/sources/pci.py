@@ -1,0 +1,214 @@
+"""One PCI function: its directory in sysfs -> `Device`."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from iommutui.core.address import Address, is_pci
+from iommutui.core.host import Details, Device, Gap
+from iommutui.core.kernel import Version
+from iommutui.sources import config
+from iommutui.sources.names import Names
+from iommutui.sources.node import Node
+from iommutui.sources.tree import Tree, Unreadable, open_directory, text_at
+
+ASLEEP = "asleep"
+"""The gap of a device in D3cold, which reading would wake."""
+
+_UEVENT = re.compile(
+    rb"PCI_CLASS=([0-9A-F]{1,6})\nPCI_ID=([0-9A-F]{4}):([0-9A-F]{4})\n"
+    rb"PCI_SUBSYS_ID=([0-9A-F]{4}):([0-9A-F]{4})\n(?:.*\n)*?MODALIAS=(.*)\n"
+)
+
+Answer = str | Unreadable | None
+"""The text of a ``driver_override``, however it was read."""
+
+
+class Reading(NamedTuple):
+    """What the reading of every function shares."""
+
+    tree: Tree
+    names: Names
+    overrides: Mapping[str, Answer] | None
+    """``driver_override`` by path where others read it (see `iommutui.sources.patient`); None: it is read here."""
+    kernel: Version | None
+    details: bool
+    parents: dict[str, Address | None]
+    """The bridge above, by directory: filled while reading."""
+
+
+class Ids(NamedTuple):
+    """The identity of a function."""
+
+    vendor: str | None
+    device: str | None
+    subsystem_vendor: str | None
+    subsystem_device: str | None
+    class_code: str | None
+    modalias: str | None
+
+
+def is_function(name: str) -> bool:
+    """Whether this is a name that a kernel gives, and not some other file in ``bus/pci/devices`` of a recorded tree."""
+    return is_pci(name) and name == name.lower()
+
+
+def read_function(reading: Reading, name: str) -> Device | None:
+    """The function of this address; None where it is gone, or goes while it is read."""
+    path = f"{reading.tree.sys}/bus/pci/devices/{name}"
+    directory = open_directory(path)
+    if directory is None:
+        return None
+    if isinstance(directory, Unreadable):
+        gaps = tuple(Gap(attribute, directory.why) for attribute in ("uevent", "driver", "iommu_group"))
+        return Device(Address(name), gaps=gaps)
+    try:
+        device = _read(reading, Address(name), path, Node(directory))
+    except OSError:
+        return None
+    finally:
+        os.close(directory)
+    half_read = device.vendor_id is None or any(gap.why == "ENODEV" for gap in device.gaps)
+    return None if half_read and not os.path.exists(path) else device
+
+
+def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
+    present = node.present
+    ids = _ids(node, reading.tree.live)
+    header = _header(node, reading.tree.live)
+    is_vf = "physfn" in present
+    alive = len(header) >= 16 and config.answers(header, is_vf)
+    driver = node.link("driver")
+    vendor_name, device_name, class_name = reading.names.of(address, ids.vendor, ids.device, ids.class_code)
+    return Device(
+        address=address,
+        vendor_id=ids.vendor,
+        device_id=ids.device,
+        subsystem_vendor_id=ids.subsystem_vendor,
+        subsystem_device_id=ids.subsystem_device,
+        class_code=ids.class_code,
+        revision=config.revision(header) if alive else node.hex("revision", 2),
+        header_type=config.header_type(header) if alive else None,
+        pcie_type=config.pcie_type(header, lambda offset: _config_at(node, offset)) if alive else None,
+        modalias=ids.modalias,
+        driver=driver,
+        driver_override=read_override(reading, path, node),
+        group=node.group(),
+        parent=_parent(path, reading.parents),
+        boot_vga=node.flag("boot_vga"),
+        physfn=node.function("physfn") if is_vf else None,
+        virtfns=_virtfns(node) if "virtfn0" in present else (),
+        vfio_dev=node.names("vfio-dev"),
+        iommu=node.link("iommu"),
+        interfaces=_interfaces(node, driver),
+        vendor_name=vendor_name,
+        device_name=device_name,
+        class_name=class_name,
+        details=_details(reading, node, header, is_vf) if reading.details else None,
+        gaps=tuple(node.gaps),
+    )
+
+
+def _ids(node: Node, live: bool) -> Ids:
+    """The ids from ``uevent``, which has them all in one read, or from the files of their own.
+
+    On a running kernel ``uevent`` is left alone: reading it blocks while an unbind of the device waits, and reading the
+    files never does.
+    """
+    uevent = None if live else node.bytes("uevent", 4096)
+    match = None if uevent is None else _UEVENT.search(uevent)
+    if match is not None:
+        code, vendor, device, subsystem_vendor, subsystem_device, modalias = match.groups()
+        return Ids(
+            vendor.lower().decode(),
+            device.lower().decode(),
+            subsystem_vendor.lower().decode(),
+            subsystem_device.lower().decode(),
+            code.lower().decode().zfill(6),
+            modalias.decode("utf-8", "backslashreplace"),
+        )
+    return Ids(
+        node.hex("vendor", 4),
+        node.hex("device", 4),
+        node.hex("subsystem_vendor", 4),
+        node.hex("subsystem_device", 4),
+        node.hex("class", 6),
+        node.text("modalias"),
+    )
+
+
+def _header(node: Node, live: bool) -> bytes:
+    """The header of configuration space, or nothing.
+
+    Reading it would wake a running machine's device from D3cold, which takes a laptop's second GPU a second or two, and
+    would keep it awake under a program that refreshes; such a device is left asleep.
+    """
+    if live and "power_state" in node.present and text_at(node.at, "power_state") == "D3cold":
+        node.miss("config", ASLEEP)
+        return b""
+    return node.bytes("config", config.HEADER) or b""
+
+
+def _config_at(node: Node, offset: int) -> bytes:
+    """Four bytes of configuration space, none where they are not shown."""
+    try:
+        file = os.open("config", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=node.at)
+    except OSError:
+        return b""
+    try:
+        return os.pread(file, 4, offset)
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
+
+
+def read_override(reading: Reading, path: str, node: Node) -> str | None:
+    """The override of the device at ``path``: an unset one reads ``(null)``, and an empty line names no driver."""
+    if "driver_override" not in node.present:
+        return None
+    if reading.overrides is None:
+        answer: Answer = node.text("driver_override")
+    else:
+        answer = reading.overrides.get(path)
+        if isinstance(answer, Unreadable):
+            node.miss("driver_override", answer.why)
+    return answer if isinstance(answer, str) and answer not in ("", "(null)") else None
+
+
+def _parent(path: str, known: dict[str, Address | None]) -> Address | None:
+    """The nearest PCI function above, from the link in ``bus/pci/devices``.
+
+    ``devices/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0`` -> ``0000:00:0e.0``: a VMD's domain hangs below it.
+    """
+    try:
+        above = os.readlink(path).rpartition("/")[0]
+    except OSError:
+        return None
+    if above not in known:
+        known[above] = next((Address(part) for part in reversed(above.split("/")) if is_pci(part)), None)
+    return known[above]
+
+
+def _virtfns(node: Node) -> tuple[Address, ...]:
+    """The virtual functions in the order of their numbers."""
+    names = (name for name in node.present if name.startswith("virtfn") and name[6:].isdecimal())
+    found = (node.function(name) for name in sorted(names, key=lambda name: int(name[6:])))
+    return tuple(address for address in found if address is not None)
+
+
+def _interfaces(node: Node, driver: str | None) -> tuple[str, ...]:
+    """Network interfaces below the function, and below its child on the virtio bus."""
+    found = node.names("net") or ()
+    if driver is not None and driver.startswith("virtio"):
+        for child in sorted(name for name in node.present if name.startswith("virtio")):
+            node.present.add(f"{child}/net")
+            found += node.names(f"{child}/net") or ()
+    return found
+
+
+def _details(reading: Reading, node: Node, header: bytes, is_vf: bool) -> Details:
+    from iommutui.sources.details import read_details  # not needed for the plain listing
+
+    return read_details(node, reading.kernel, config.answers(header, is_vf) if len(header) >= 16 else None)

@@ -1,0 +1,158 @@
+"""The scan of a machine, running or recorded: sysfs -> `Host`."""
+
+import gc
+import os
+import re
+
+from iommutui.core.address import Address
+from iommutui.core.errors import SourceError
+from iommutui.core.host import Device, Driver, Gap, Host, Iommu
+from iommutui.core.kernel import parse_release
+from iommutui.sources.depth import Depth
+from iommutui.sources.groups import group_numbers, in_order, other_members, read_groups
+from iommutui.sources.names import Names
+from iommutui.sources.pci import Reading, is_function, read_function
+from iommutui.sources.tree import Tree, Unreadable, base_name, names_in
+
+_VENDOR = re.compile(rb"^(?:vendor_id|vendor)\s*:\s*(\S+)", re.MULTILINE)
+_IOMMU_KINDS = ("intel-iommu", "amd-iommu")
+
+
+def scan(tree: Tree, depth: Depth, names: Names, *, patient: bool | None = None) -> Host:
+    """Everything that the tree tells, or SourceError where it is no sysfs with PCI devices.
+
+    ``patient`` says whether attributes whose reading may block are read by a child process; by default on the sysfs of
+    the running kernel only.
+    """
+    # Thousands of values that all stay: looking for garbage among them again and again is a third of the time.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _scan(tree, depth, names, tree.live if patient is None else patient)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _scan(tree: Tree, depth: Depth, names: Names, patient: bool) -> Host:
+    functions = _functions(tree)
+    gaps: list[Gap] = []
+    numbers = group_numbers(tree)
+    if isinstance(numbers, Unreadable):
+        gaps.append(Gap("iommu_groups", numbers.why))
+        numbers = None
+    release = _known("kernel", tree.text("proc/sys/kernel/osrelease"), gaps)
+    pending = None
+    if patient:
+        from iommutui.sources.patient import Patient  # only where reads may block
+
+        paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, numbers or [])
+        pending = Patient(f"{path}/driver_override" for path in paths)
+    reading = Reading(
+        tree=tree,
+        names=names,
+        overrides=pending,
+        kernel=parse_release(release),
+        details=depth is Depth.FULL,
+        parents={},
+    )
+    try:
+        found = (read_function(reading, name) for name in functions)
+        devices: dict[Address, Device] = {device.address: device for device in found if device is not None}
+        listed = len(devices)
+        groups = read_groups(reading, devices, numbers or [])
+    finally:
+        if pending is not None:
+            pending.close()
+    if len(devices) > listed:
+        devices = in_order(devices)
+    host = Host(
+        devices=devices,
+        groups=groups,
+        kernel=release,
+        cmdline=_known("cmdline", tree.text("proc/cmdline"), gaps),
+        cpu_vendor=_cpu_vendor(tree, gaps),
+        iommus=_iommus(tree, gaps),
+        drivers=_drivers(tree, gaps),
+        gaps=tuple(gaps),
+    )
+    if depth is Depth.FULL:
+        from iommutui.sources.modules import with_fits  # the plain listing does without
+
+        host = with_fits(tree, host)
+    if groups and tree.root == "":
+        from iommutui.sources.holders import with_claims
+
+        host = with_claims(tree, host)
+    return host
+
+
+def _functions(tree: Tree) -> list[str]:
+    """The addresses of every PCI function, in order."""
+    names = names_in(f"{tree.sys}/bus/pci/devices")
+    if isinstance(names, list):
+        functions = sorted(name for name in names if is_function(name))
+        functions.sort(key=len)  # a longer domain is a higher one
+        return functions
+    where = f"{tree.sys}/bus/pci/devices"
+    if isinstance(names, Unreadable):
+        raise SourceError(f"{where} cannot be read: {names.why}.", "Run this as a user who may read it.")
+    if os.path.isdir(f"{tree.sys}/bus"):
+        raise SourceError(
+            f"There is no {where}: this kernel has no PCI.",
+            "Containers often hide PCI devices: run this on the host, or read a snapshot of one with --from.",
+        )
+    if tree.root == "":
+        raise SourceError("There is no sysfs at /sys.", "Mount it, or read a snapshot of a machine with --from.")
+    raise SourceError(
+        f"{tree.root} is not a recorded machine: neither sys/bus/pci/devices nor bus/pci/devices is in it.",
+        "Give the directory that holds the recorded sys, or a sysfs itself.",
+    )
+
+
+def _known(attribute: str, value: str | Unreadable | None, gaps: list[Gap]) -> str | None:
+    if isinstance(value, Unreadable):
+        gaps.append(Gap(attribute, value.why))
+        return None
+    return value or None
+
+
+def _cpu_vendor(tree: Tree, gaps: list[Gap]) -> str | None:
+    data = tree.bytes("proc/cpuinfo", 1024)
+    if isinstance(data, Unreadable):
+        gaps.append(Gap("cpu_vendor", data.why))
+        return None
+    match = _VENDOR.search(data or b"")
+    return match[1].decode("utf-8", "backslashreplace") if match else None
+
+
+def _iommus(tree: Tree, gaps: list[Gap]) -> tuple[Iommu, ...] | None:
+    place = f"{tree.sys}/class/iommu"
+    names = names_in(place)
+    if isinstance(names, Unreadable):
+        gaps.append(Gap("iommus", names.why))
+    if not isinstance(names, list):
+        return None
+    return tuple(Iommu(name, _iommu_kind(f"{place}/{name}")) for name in sorted(names))
+
+
+def _iommu_kind(path: str) -> str | None:
+    return next((kind for kind in _IOMMU_KINDS if os.path.isdir(f"{path}/{kind}")), None)
+
+
+def _drivers(tree: Tree, gaps: list[Gap]) -> tuple[Driver, ...] | None:
+    place = f"{tree.sys}/bus/pci/drivers"
+    names = names_in(place)
+    if isinstance(names, Unreadable):
+        gaps.append(Gap("drivers", names.why))
+    if not isinstance(names, list):
+        return None
+    return tuple(Driver(name, _module(f"{place}/{name}/module")) for name in sorted(names))
+
+
+def _module(path: str) -> str | None:
+    """None where the driver is built in without a name of its module."""
+    try:
+        return base_name(os.readlink(path))
+    except OSError:
+        return None

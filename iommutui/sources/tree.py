@@ -1,0 +1,164 @@
+"""A directory that stands for the file system of a machine: ``/``, or a recorded copy of parts of one.
+
+Every read gives a value and never raises ``OSError``: the content, None where there is no such file, or an
+`Unreadable` with the name of the errno. Names and texts are made printable: bytes that are not UTF-8 become ``\\xNN``.
+"""
+
+import errno
+import os
+from typing import NamedTuple
+
+ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
+_FILE = os.O_RDONLY | os.O_NONBLOCK
+"""Not blocking, because a recorded tree may hold a FIFO under the name of an attribute."""
+_ATTRIBUTE = _FILE | os.O_NOFOLLOW
+"""An attribute is never a link, and a tree from elsewhere must not lead to files of this machine."""
+
+PAGE = 4096
+"""No attribute is longer."""
+
+
+class Unreadable(NamedTuple):
+    """Something is there, but could not be read; ``why`` is the errno's name."""
+
+    why: str
+
+
+def failure(error: OSError) -> Unreadable | None:
+    """The value of a failed read: None for what does not exist."""
+    if error.errno in ABSENT:
+        return None
+    return Unreadable(errno.errorcode.get(error.errno or 0, "EIO"))
+
+
+def printable(name: str) -> str:
+    """A file's name in characters that can be encoded: the bytes that are not UTF-8 as ``\\xNN``."""
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def to_text(data: bytes) -> str:
+    """An attribute's content without the newline that ends it."""
+    text = data.decode("utf-8", "backslashreplace")
+    return text[:-1] if text.endswith("\n") else text
+
+
+def base_name(target: str) -> str:
+    """The last part of a link's target."""
+    return printable(target.rpartition("/")[2])
+
+
+# -- relative to an open directory: half the price of whole paths, and every answer comes from the same device
+
+
+def open_directory(path: str) -> int | Unreadable | None:
+    """A descriptor of a directory, which the caller closes."""
+    try:
+        return os.open(path, _DIRECTORY)
+    except OSError as error:
+        return failure(error)
+
+
+def bytes_at(directory: int, name: str, size: int = PAGE) -> bytes | Unreadable | None:
+    """The first ``size`` bytes of an attribute."""
+    try:
+        file = os.open(name, _ATTRIBUTE, dir_fd=directory)
+    except OSError as error:
+        return failure(error)
+    try:
+        return os.read(file, size)
+    except OSError as error:
+        return failure(error)
+    finally:
+        os.close(file)
+
+
+def text_at(directory: int, name: str) -> str | Unreadable | None:
+    """An attribute as text, without its last newline."""
+    data = bytes_at(directory, name)
+    return to_text(data) if isinstance(data, bytes) else data
+
+
+def link_at(directory: int, name: str) -> str | Unreadable | None:
+    """The base name of a link's target, which need not exist."""
+    try:
+        return base_name(os.readlink(name, dir_fd=directory))
+    except OSError as error:
+        return failure(error)
+
+
+def names_at(directory: int, name: str) -> list[str] | Unreadable | None:
+    """The names in a directory, in no order."""
+    try:
+        inner = os.open(name, _DIRECTORY, dir_fd=directory)
+    except OSError as error:
+        return failure(error)
+    try:
+        return [printable(found) for found in os.listdir(inner)]
+    except OSError as error:
+        return failure(error)
+    finally:
+        os.close(inner)
+
+
+class Tree:
+    """The file system of a machine below ``root``; ``sys`` is where its sysfs is."""
+
+    __slots__ = ("live", "root", "sys")
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/")
+        bare = os.path.isdir(f"{self.root}/bus/pci") and not os.path.isdir(f"{self.root}/sys/bus")
+        self.sys = self.root if bare else f"{self.root}/sys"
+        self.live = _is_running_kernel(self.sys)
+        """Whether this is the sysfs of the running kernel, wherever it is mounted: its attributes may block a reader."""
+
+    def text(self, path: str) -> str | Unreadable | None:
+        """A file below the root as text, without its last newline."""
+        data = self.bytes(path, PAGE)
+        return to_text(data) if isinstance(data, bytes) else data
+
+    def bytes(self, path: str, limit: int = 1 << 26) -> bytes | Unreadable | None:
+        """At most ``limit`` bytes of a file below the root."""
+        try:
+            file = os.open(f"{self.root}/{path}", _FILE)
+        except OSError as error:
+            return failure(error)
+        parts = []
+        try:
+            while limit > 0 and (part := os.read(file, limit)):
+                parts.append(part)
+                limit -= len(part)
+        except OSError as error:
+            return failure(error)
+        finally:
+            os.close(file)
+        return b"".join(parts)
+
+    def names(self, path: str) -> list[str] | Unreadable | None:
+        """The names in a directory below the root."""
+        return names_in(f"{self.root}/{path}")
+
+    def link_name(self, path: str) -> str | Unreadable | None:
+        """The base name of the target of a link below the root."""
+        try:
+            return base_name(os.readlink(f"{self.root}/{path}"))
+        except OSError as error:
+            return failure(error)
+
+
+def names_in(path: str) -> list[str] | Unreadable | None:
+    """The names in a directory, in no order."""
+    try:
+        return [printable(name) for name in os.listdir(path)]
+    except OSError as error:
+        return failure(error)
+
+
+def _is_running_kernel(sys: str) -> bool:
+    try:
+        device = os.stat("/sys").st_dev
+        return device != os.stat("/").st_dev and os.stat(sys).st_dev == device
+    except OSError:
+        return False

@@ -1,0 +1,136 @@
+"""What the engine says of a state: verdicts, what the staged intents would change, and the smallest fix. Remembered."""
+
+from typing import NamedTuple
+
+from iommutui.core.address import Address, card_of
+from iommutui.core.fix import hand_over, smallest_fix
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.intents import Intent
+from iommutui.core.models.base import Model
+from iommutui.core.outcome import Verdict
+from iommutui.core.planner import GroupChange, Plan, plan_intents
+from iommutui.core.reasons import Code
+from iommutui.tui.memo import last_call
+from iommutui.tui.narrow import narrow
+from iommutui.tui.state import AppState, Key
+
+
+class Verdicts:
+    """The verdicts of a machine's groups under one model, each computed when it is first asked for."""
+
+    def __init__(self, host: Host, model: Model) -> None:
+        self._host = host
+        self._model = model
+        self._known: dict[int, Verdict] = {}
+
+    def of(self, group: int) -> Verdict:
+        """The verdict on a group."""
+        verdict = self._known.get(group)
+        if verdict is None:
+            verdict = self._known[group] = self._model.verdict(self._host, self._host.groups[group])
+        return verdict
+
+    def all(self) -> dict[int, Verdict]:
+        """Every group's verdict."""
+        for group in self._host.groups:
+            self.of(group)
+        return self._known
+
+    def blockers(self, group: int) -> set[Address]:
+        """The devices whose driver stands in the way."""
+        return {r.device for r in self.of(group).reasons if r.code is Code.KERNEL_DRIVER and r.device is not None}
+
+
+@last_call
+def verdicts(host: Host, model: Model) -> Verdicts:
+    """The verdicts of this machine under this model."""
+    return Verdicts(host, model)
+
+
+class Preview(NamedTuple):
+    """The staged intents, computed."""
+
+    plan: Plan
+    changes: dict[int, GroupChange]
+    targets: dict[Address, str]
+
+
+@last_call
+def _preview(host: Host, model: Model, intents: tuple[Intent, ...]) -> Preview:
+    plan = plan_intents(narrow(host, (i.device for i in intents)), intents, model)
+    return Preview(plan, {change.group: change for change in plan.groups}, {i.device: i.target for i in intents})
+
+
+def preview(state: AppState) -> Preview | None:
+    """What the staged intents would do; None without a machine or without intents."""
+    if state.host is None or not state.intents:
+        return None
+    return _preview(state.host, state.model, state.intents)
+
+
+def change_of(state: AppState, group: int | None) -> GroupChange | None:
+    """What the staged intents do to a group."""
+    found = preview(state)
+    return found.changes.get(group) if found is not None and group is not None else None
+
+
+def target_of(state: AppState, device: Address) -> str | None:
+    """The target that is staged for a device."""
+    found = preview(state)
+    return found.targets.get(device) if found is not None else None
+
+
+def selected_device(state: AppState) -> Device | None:
+    """The device under the cursor."""
+    if state.host is None or state.cursor is None or state.cursor.device is None:
+        return None
+    return state.host.devices.get(state.cursor.device)
+
+
+def selected_group(state: AppState) -> Group | None:
+    """The group under the cursor, or that of the device under it."""
+    if state.host is None or state.cursor is None or state.cursor.group is None:
+        return None
+    return state.host.groups.get(state.cursor.group)
+
+
+def selected_devices(state: AppState) -> list[Device]:
+    """What a verb acts on: the device, or on a group's row every device of it that is not a bridge."""
+    device = selected_device(state)
+    if device is not None:
+        return [device]
+    group = selected_group(state)
+    if group is None or state.host is None:
+        return []
+    return [d for d in state.host.members(group) if d.bus == "pci" and not d.is_bridge]
+
+
+class Fix(NamedTuple):
+    """The smallest fix of a group: None if there is none, empty if nothing is needed."""
+
+    intents: tuple[Intent, ...] | None
+    further: bool
+    """It completes what is staged in the group, rather than starting from the group as it is."""
+
+
+@last_call
+def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix | None:
+    if key.group is None or key.group not in host.groups:
+        return None
+    group = host.groups[key.group]
+    part = narrow(host, (*group.members, *(i.device for i in intents)))
+    mine = [i for i in intents if i.device in group.members]
+    if mine:
+        return Fix(smallest_fix(part, intents, [group], model), further=True)
+    if model.verdict(part, group).viable:
+        return Fix((), further=False)
+    device = host.devices.get(key.device) if key.device is not None else None
+    card = card_of(device.address) if device is not None and device.bus == "pci" and not device.is_bridge else None
+    return Fix(hand_over(part, group, card, model), further=False)
+
+
+def fix_of(state: AppState) -> Fix | None:
+    """The smallest fix for the group of the selection; None where the selection has no group."""
+    if state.host is None or state.cursor is None:
+        return None
+    return _fix(state.host, state.model, state.intents, state.cursor)

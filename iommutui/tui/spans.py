@@ -1,0 +1,129 @@
+"""Text as every view makes it: spans with a meaning instead of a colour, wrapped and fitted by cells. Knows no Textual.
+
+Names come from hardware, files and errors, so whatever is not printable is replaced here, on the way to any widget.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+STYLES = ("plain", "strong", "muted", "ok", "bad", "warn", "info", "accent", "planned", "key")
+"""What a span may mean. A widget has a component class for each."""
+
+
+class Span(NamedTuple):
+    """A piece of text and what it means."""
+
+    text: str
+    style: str = "plain"
+
+
+class Line(NamedTuple):
+    """A line before it is wrapped; what is carried over is indented by ``hang`` cells."""
+
+    spans: tuple[Span, ...]
+    hang: int = 0
+
+    @property
+    def text(self) -> str:
+        """The line without its styles."""
+        return "".join(span.text for span in self.spans)
+
+
+BLANK = Line(())
+
+_PICTURES = {code: chr(0x2400 + code) for code in range(32)} | {0x7F: "\u2421"}
+
+
+def visible(text: str) -> str:
+    """The text with control and format characters made visible: ``\\x1b`` becomes its picture, others a blob."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _PICTURES.get(ord(c), "\ufffd") for c in text)
+
+
+def line(*parts: str | Span, hang: int = 0) -> Line:
+    """A line of spans; a plain string is a span without a meaning."""
+    return Line(tuple(Span(part) if isinstance(part, str) else part for part in parts), hang)
+
+
+def clip(text: str, width: int) -> str:
+    """The text in at most ``width`` cells, with an ellipsis where some of it is left out."""
+    text = visible(text)
+    if len(text) <= width and text.isascii():
+        return text
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip() + "…" if width > 1 else "…"[:width]
+
+
+def pad(text: str, width: int) -> str:
+    """The text in exactly ``width`` cells."""
+    text = clip(text, width)
+    return text + " " * (width - (len(text) if text.isascii() else cell_len(text)))
+
+
+def fit(spans: Iterable[Span], width: int) -> tuple[Span, ...]:
+    """Spans cut at ``width`` cells."""
+    kept: list[Span] = []
+    room = width
+    for text, style in spans:
+        shown = clip(text, room)
+        kept.append(Span(shown, style))
+        room -= cell_len(shown)
+        if room <= 0:
+            break
+    return tuple(kept)
+
+
+def wrap(source: Line, width: int) -> list[tuple[Span, ...]]:
+    """A line as the rows it takes at this width; words that are too long for a row are cut."""
+    width = max(width, 8)
+    hang = min(source.hang, width // 2)
+    rows: list[list[Span]] = [[]]
+    used = 0
+    for text, style in source.spans:
+        for word in _words(visible(text)):
+            size = cell_len(word)
+            if used + len(word.rstrip()) > width or used + cell_len(word.rstrip()) > width:
+                if len(rows[-1]) > (1 if len(rows) > 1 and hang else 0):
+                    rows.append([Span(" " * hang)] if hang else [])
+                    used = hang
+                    word = word.lstrip()
+                    size = cell_len(word)
+                while used + cell_len(word.rstrip()) > width:
+                    head, word = _cut(word, width - used)
+                    rows[-1].append(Span(head, style))
+                    rows.append([Span(" " * hang)] if hang else [])
+                    used = hang
+                    size = cell_len(word)
+            if word:
+                rows[-1].append(Span(word, style))
+                used += size
+    return [tuple(row) for row in rows]
+
+
+def _words(text: str) -> Iterable[str]:
+    """Words, each with the blanks behind it; leading blanks are a word of their own."""
+    start = 0
+    for index in range(1, len(text)):
+        if text[index] != " " and text[index - 1] == " ":
+            yield text[start:index]
+            start = index
+    if text:
+        yield text[start:]
+
+
+def _cut(word: str, room: int) -> tuple[str, str]:
+    taken = 0
+    for index, char in enumerate(word):
+        taken += cell_len(char)
+        if taken > room and index:
+            return word[:index], word[index:]
+    return word, ""
+
+
+def wrap_all(lines: Iterable[Line], width: int) -> list[tuple[Span, ...]]:
+    """All the lines as rows."""
+    return [row for source in lines for row in wrap(source, width)]

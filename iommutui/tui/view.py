@@ -1,0 +1,230 @@
+"""The list of groups and devices: which rows there are, and what stands in each. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from iommutui.core.address import sort_key
+from iommutui.core.host import Device, Host
+from iommutui.core.models.base import Model
+from iommutui.core.outcome import Verdict
+from iommutui.core.query import parse_query
+from iommutui.core.wording import class_words, device_name, verdict_glyph, verdict_word
+from iommutui.tui.memo import last_call
+from iommutui.tui.preview import Verdicts, change_of, target_of, verdicts
+from iommutui.tui.spans import Span, fit, pad
+from iommutui.tui.state import AppState, Key
+
+VERDICT_STYLES = {"viable": "ok", "blocked": "bad", "in use": "info", "refused": "warn", "unknown": "warn"}
+"""What a verdict's word means to the eye; the word and its glyph stand beside it always."""
+
+_KINDS = {
+    "0100": "SCSI", "0101": "IDE", "0104": "RAID", "0106": "SATA", "0107": "SAS", "0108": "NVMe", "0200": "Ethernet",
+    "0280": "Network", "0207": "InfiniBand", "0300": "VGA", "0302": "3D", "0380": "Display", "0400": "Video",
+    "0401": "Audio", "0403": "Audio", "0500": "RAM", "0600": "Host bridge", "0601": "ISA bridge", "0604": "Bridge",
+    "0607": "CardBus", "0700": "Serial", "0805": "SD card", "0806": "IOMMU", "0c03": "USB", "0c05": "SMBus",
+    "0c80": "SPI", "0d11": "Bluetooth", "1080": "Crypto", "1000": "Crypto", "1200": "Accelerator",
+}  # fmt: skip
+
+
+def kind_word(device: Device) -> str:
+    """One word for what the device is."""
+    if device.bus != "pci":
+        return device.bus
+    code = (device.class_code or "")[:4]
+    return _KINDS.get(code) or {"02": "Network", "03": "Display", "01": "Storage", "06": "Bridge"}.get(
+        code[:2], class_words(device)
+    )
+
+
+class Listing(NamedTuple):
+    """The rows that are on the list, in order."""
+
+    keys: tuple[Key, ...]
+    index: dict[Key, int]
+    shown: int
+    total: int
+    """Devices that pass the filter, and all of them."""
+
+
+class _Base(NamedTuple):
+    """Every row of a machine, folded or not, and the widths of its columns."""
+
+    blocks: tuple[tuple[int | None, tuple[Key, ...]], ...]
+    order: tuple[Key, ...]
+    address: int
+    driver: int
+    number: int
+    domain: int
+
+
+@last_call
+def _base(host: Host) -> _Base:
+    blocks: list[tuple[int | None, tuple[Key, ...]]] = []
+    for number, group in host.groups.items():
+        members = group.members
+        if len(members) > 1:
+            members = tuple(sorted(members, key=sort_key))
+        blocks.append((number, tuple([Key(number, a) for a in members if a in host.devices])))
+    alone = tuple(Key(None, d.address) for d in host.devices.values() if d.group is None or d.group not in host.groups)
+    if alone:
+        blocks.append((None, alone))
+    order = [key for number, keys in blocks for key in (Key(number), *keys)]
+    names = {d.driver for d in host.devices.values() if d.driver}
+    return _Base(
+        tuple(blocks),
+        tuple(order),
+        max([12, *(len(address) for address in host.devices)]),
+        max([8, *(len(name) for name in names)]),
+        max([2, *(len(str(number)) for number in host.groups)]),
+        max([3, *(len(group.type or "") for group in host.groups.values())]),
+    )
+
+
+_found: dict[tuple[int, int, str], tuple[Host, Model, frozenset[str]]] = {}
+
+
+def _matching(host: Host, found: Verdicts, text: str) -> set[str]:
+    query = parse_query(text)
+    by_verdict = any(term.key == "viable" for term in query.terms)
+    matched = set()
+    for device in host.devices.values():
+        verdict = found.of(device.group) if by_verdict and device.group in host.groups else None
+        if query.matches(device, verdict):
+            matched.add(device.address)
+    return matched
+
+
+@last_call
+def _listing(host: Host, model: Model, text: str, collapsed: frozenset[int | None]) -> Listing:
+    base = _base(host)
+    matched = _matching(host, verdicts(host, model), text) if text.strip() else None
+    keys: list[Key] = []
+    for number, members in base.blocks:
+        if matched is not None:
+            members = tuple([key for key in members if key.device in matched])
+            if not members:
+                continue
+        keys.append(Key(number))
+        if matched is not None or number not in collapsed:
+            keys += members
+    shown = len(host.devices) if matched is None else len(matched)
+    return Listing(tuple(keys), {key: index for index, key in enumerate(keys)}, shown, len(host.devices))
+
+
+EMPTY = Listing((), {}, 0, 0)
+
+
+def listing(state: AppState) -> Listing:
+    """The rows of this state."""
+    if state.host is None:
+        return EMPTY
+    return _listing(state.host, state.model, state.filter, state.collapsed)
+
+
+def cursor_index(state: AppState, hint: int = 0) -> int:
+    """The row that the cursor is on, or the one nearest to where it would be."""
+    found = listing(state)
+    if not found.keys:
+        return 0
+    if state.cursor is None or state.host is None:
+        return 0
+    if state.cursor in found.index:
+        return found.index[state.cursor]
+    order = _base(state.host).order
+    if state.cursor in order:
+        place = order.index(state.cursor)
+        for key in order[place:]:
+            if key in found.index and (key.device is not None or key.group in state.collapsed):
+                return found.index[key]
+        return len(found.keys) - 1
+    return min(hint, len(found.keys) - 1)
+
+
+def settled(state: AppState, hint: int = 0) -> AppState:
+    """The state with its cursor on a row that exists."""
+    found = listing(state)
+    if not found.keys:
+        return state
+    key = found.keys[cursor_index(state, hint)]
+    return state if key == state.cursor else state._replace(cursor=key)
+
+
+def row(state: AppState, key: Key, width: int, here: bool = False) -> tuple[Span, ...]:
+    """What stands in a row, ``width`` cells wide."""
+    mark = Span("▌" if here else " ", "accent")
+    spans = _group_row(state, key) if key.device is None else _device_row(state, key, width)
+    return fit((mark, *spans), width)
+
+
+def _group_row(state: AppState, key: Key) -> Iterable[Span]:
+    host = state.host
+    assert host is not None
+    base = _base(host)
+    fold = "▸ " if key.group in state.collapsed and not state.filter else "▾ "
+    if key.group is None:
+        count = len(base.blocks[-1][1])
+        yield from (Span(fold, "muted"), Span("– no group  ", "strong"))
+        yield Span(f"{count} device{'s' if count != 1 else ''} that no IOMMU translates", "muted")
+        return
+    group = host.groups[key.group]
+    verdict = verdicts(host, state.model).of(group.id)
+    yield Span(fold, "muted")
+    yield verdict_span(verdict, 10)
+    yield Span(f"{group.id:>{base.number}} ", "strong")
+    yield Span(pad(group.type or "?", base.domain) + " ", "muted")
+    change = change_of(state, group.id)
+    if change is not None:
+        if verdict_word(change.after) != verdict_word(verdict):
+            yield from (Span("→ ", "planned"), verdict_span(change.after), Span(" planned ", "planned"))
+        else:
+            yield from (Span("→ ", "planned"), Span(f"still {verdict_word(change.after)} ", "planned"))
+    yield Span(summary([host.devices[k.device] for k in _members(base, key.group) if k.device is not None]))
+
+
+def _members(base: _Base, group: int | None) -> tuple[Key, ...]:
+    return next((keys for number, keys in base.blocks if number == group), ())
+
+
+def verdict_span(verdict: Verdict, width: int = 0) -> Span:
+    """Glyph and word."""
+    word = verdict_word(verdict)
+    return Span(f"{verdict_glyph(verdict)} {word}".ljust(width), VERDICT_STYLES[word])
+
+
+def summary(devices: Sequence[Device]) -> str:
+    """``VGA, 2 × Audio``: what is in a group, bridges last."""
+    if not devices:
+        return "empty"
+    counts = Counter(kind_word(device) for device in sorted(devices, key=lambda d: d.is_bridge))
+    return ", ".join(kind if count == 1 else f"{count} × {kind}" for kind, count in counts.items())
+
+
+def _device_row(state: AppState, key: Key, width: int) -> Iterable[Span]:
+    host = state.host
+    assert host is not None and key.device is not None
+    base = _base(host)
+    device = host.devices[key.device]
+    blocks = key.group is not None and device.address in verdicts(host, state.model).blockers(key.group)
+    unread = device.driver is None and device.gap("driver") is not None
+    yield Span("  ✖ " if blocks else "    ", "bad")
+    yield Span(pad(device.address, base.address) + " ", "strong")
+    room = min(base.driver, 18) if width >= 66 else 10
+    target = target_of(state, device.address)
+    actual = device.driver or ("unknown" if unread else "free")
+    style = "plain" if device.driver else "warn" if unread else "muted"
+    slot = room + (13 if width >= 66 else 12)
+    if target is None:
+        yield Span(pad(actual, slot) + " ", style)
+    else:
+        arrow = f" → {target}"
+        left = max(3, min(len(actual), slot - len(arrow)))
+        yield Span(pad(actual, left), style)
+        yield Span(pad(arrow, slot - left) + " ", "planned")
+    role = state.model.role(device, device.driver).role if device.driver else ""
+    yield Span(f"{role:<7}", {"kernel": "warn", "user": "ok"}.get(role, "muted"))
+    if width >= 54:
+        yield Span(pad(kind_word(device), 11) + " ", "muted" if device.is_bridge else "plain")
+    yield Span(device.device_name or device_name(device), "muted")
+    if device.device_name and device.vendor_name:
+        yield Span(f" · {device.vendor_name}", "muted")
