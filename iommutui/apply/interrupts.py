@@ -31,7 +31,9 @@ def held_signals() -> Iterator[Stop]:
     def handler(number: int, _frame: FrameType | None) -> None:
         stop.ask(f"it was interrupted by {signal.Signals(number).name}")
 
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    # What is ignored stays ignored: nohup asks for that.
+    wanted = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in wanted}
     try:
         yield stop
     finally:

@@ -2,8 +2,9 @@
 
 import json
 from enum import Enum
+from typing import TypeAlias
 
-Json = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 
 
 def to_plain(value: object) -> Json:
@@ -14,6 +15,8 @@ def to_plain(value: object) -> Json:
         return value
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return {name: to_plain(part) for name, part in zip(value._fields, value, strict=True)}
+    if isinstance(value, dict):
+        return {str(name): to_plain(part) for name, part in value.items()}
     if isinstance(value, tuple | list):
         return [to_plain(part) for part in value]
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -9,12 +9,13 @@ from iommutui.core.fix import smallest_fix
 from iommutui.core.hazards import Hazard
 from iommutui.core.host import Details, Device, Group, Host
 from iommutui.core.intents import Intent
+from iommutui.core.labels import device_name, owner_of
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Outcome, Verdict
 from iommutui.core.planner import Plan
 from iommutui.core.reasons import Reason
 from iommutui.core.targets import targets_of
-from iommutui.core.wording import device_name, hazard_sentence, owner_of, sentence
+from iommutui.core.wording import hazard_sentence, sentence
 
 Document = dict[str, Any]
 """The one place where a value is a plain dictionary: on its way out."""

@@ -8,10 +8,10 @@ from iommutui.cli.parser import add_json, add_source
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.errors import Exit
 from iommutui.core.host import Device, Group, Host
+from iommutui.core.labels import class_words, device_name, owner_of, verdict_glyph, verdict_word
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code
-from iommutui.core.wording import class_words, device_name, owner_of, verdict_glyph, verdict_word
 from iommutui.sources import Depth
 
 _STYLE = {"viable": "good", "blocked": "bad", "in use": "warn", "refused": "warn", "unknown": "dim"}

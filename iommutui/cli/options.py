@@ -2,14 +2,16 @@
 
 import argparse
 import re
+from typing import TYPE_CHECKING
 
 from iommutui.core.errors import UsageError
 from iommutui.core.host import Host
-from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
-from iommutui.core.query import find_device
 from iommutui.sources import Depth, load
+
+if TYPE_CHECKING:
+    from iommutui.core.intents import Intent
 
 
 def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL) -> Host:
@@ -33,8 +35,11 @@ def chosen_model(options: argparse.Namespace, host: Host) -> Model:
     return MODELS[options.model]
 
 
-def parse_intents(host: Host, words: list[str]) -> list[Intent]:
+def parse_intents(host: Host, words: list[str]) -> "list[Intent]":
     """``DEVICE=TARGET`` words as intents, each device at most once."""
+    from iommutui.core.intents import Intent
+    from iommutui.core.query import find_device
+
     intents: dict[str, Intent] = {}
     for word in words:
         device_text, equals, target = word.rpartition("=")

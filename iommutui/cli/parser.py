@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
@@ -35,6 +36,18 @@ COMMANDS: tuple[Command, ...] = (
 _WITH_VALUE = ("--from", "--kernel", "--model")
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Help as wide as the terminal. Left to itself, argparse imports shutil to find that out, even without help."""
+    return argparse.RawDescriptionHelpFormatter(prog, width=min(_columns(), 100) - 2)
+
+
+def _columns() -> int:
+    try:
+        return max(os.get_terminal_size().columns, 40)
+    except OSError:
+        return 80
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
@@ -54,7 +67,11 @@ def parse(argv: Sequence[str]) -> tuple[Run, argparse.Namespace]:
         parser = _screen_parser()
         parser.error(f"there is no command {name!r}")
     module = importlib.import_module(f"iommutui.cli.{command.module}")
-    parser = _Parser(prog=f"iommutui {name}", description=command.help[0].upper() + command.help[1:] + ".")
+    parser = _Parser(
+        prog=f"iommutui {name}",
+        description=command.help[0].upper() + command.help[1:] + ".",
+        formatter_class=_formatter,
+    )
     module.add_arguments(parser)
     run: Run = module.run
     return run, parser.parse_args(rest)
@@ -86,7 +103,7 @@ def _screen_parser() -> _Parser:
         epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' says more.\n\n"
         "exit codes: 0 done, 1 error, 2 usage, 3 refused, 4 no permission, 5 failed and rolled back, "
         "6 failed and not wholly rolled back",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
     )
     parser.add_argument("--version", action="version", version=f"iommutui {__version__}")
     add_source(parser)

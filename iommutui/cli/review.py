@@ -2,16 +2,10 @@
 
 from iommutui.core.host import Host
 from iommutui.core.intents import Intent
+from iommutui.core.labels import device_name, verdict_glyph, verdict_word
 from iommutui.core.outcome import OK
 from iommutui.core.planner import Plan, Step
-from iommutui.core.wording import (
-    device_name,
-    goal_words,
-    hazard_sentence,
-    sentence,
-    verdict_glyph,
-    verdict_word,
-)
+from iommutui.core.wording import goal_words, hazard_sentence, sentence
 
 _SEVERITY = {"info": "note", "warn": "WARNING", "danger": "DANGER"}
 

@@ -20,11 +20,12 @@ from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.fix import hand_over
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Intent
+from iommutui.core.labels import device_name, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.query import find_device
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.wording import device_name, sentence, state_words, verdict_glyph, verdict_sentence, verdict_word
+from iommutui.core.wording import sentence, state_words, verdict_sentence
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

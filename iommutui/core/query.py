@@ -6,8 +6,8 @@ from typing import NamedTuple
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError, UsageError
 from iommutui.core.host import Device, Host
+from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.outcome import Verdict
-from iommutui.core.wording import class_words, device_name, verdict_word
 
 _IDS = re.compile(r"([0-9a-f]{4}):([0-9a-f]{4})", re.IGNORECASE)
 

@@ -4,9 +4,14 @@ from collections.abc import Callable
 
 from iommutui.core.drivers import STUB
 from iommutui.core.hazards import Hazard
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.host import Group
 from iommutui.core.intents import DEFAULT, NONE, Goal
-from iommutui.core.outcome import OK, State, Verdict
+from iommutui.core.labels import class_words as class_words
+from iommutui.core.labels import device_name as device_name
+from iommutui.core.labels import owner_of as owner_of
+from iommutui.core.labels import verdict_glyph as verdict_glyph
+from iommutui.core.labels import verdict_word as verdict_word
+from iommutui.core.outcome import State, Verdict
 from iommutui.core.reasons import Code, Reason
 
 
@@ -143,22 +148,6 @@ def state_words(state: State) -> str:
     return _STATES[state]
 
 
-def verdict_word(verdict: Verdict) -> str:
-    """One or two words for a column: ``viable``, ``blocked``, ``in use``, ``refused``, ``unknown``."""
-    if verdict.state is State.USER:
-        return "in use"
-    if verdict.viable is None:
-        return "unknown"
-    if not verdict.viable:
-        return "blocked"
-    return "viable" if verdict.claim == OK else "refused"
-
-
-def verdict_glyph(verdict: Verdict) -> str:
-    """The word's sign, so that colour is never alone."""
-    return {"viable": "✔", "blocked": "✖", "in use": "●", "refused": "!", "unknown": "?"}[verdict_word(verdict)]
-
-
 def verdict_sentence(group: Group, verdict: Verdict) -> str:
     """The verdict on a group as a sentence."""
     word = verdict_word(verdict)
@@ -210,28 +199,3 @@ def target_words(target: str) -> str:
         STUB: "park it: a driver that does nothing",
         "vfio-pci": "hand it to a virtual machine",
     }.get(target, f"bind it to {target}")
-
-
-def device_name(device: Device) -> str:
-    """``NVIDIA Corporation GA104 [GeForce RTX 3070]``, or the ids where no name is known."""
-    named = " ".join(part for part in (device.vendor_name, device.device_name) if part)
-    if device.vendor_name and device.device_name:
-        return named
-    ids = f"[{device.vendor_id or '????'}:{device.device_id or '????'}]" if device.bus == "pci" else device.bus
-    return f"{named or 'Device'} {ids}"
-
-
-def class_words(device: Device) -> str:
-    """The name of the device's class, or its number."""
-    return device.class_name or (f"Class {device.class_code[:4]}" if device.class_code else "Unknown class")
-
-
-def owner_of(group: Group) -> str | None:
-    """Who has claimed the group."""
-    return group.claim.owner if group.claim else None
-
-
-def members_summary(host: Host, group: Group) -> str:
-    """``2 devices`` or ``1 device``."""
-    count = len(group.members)
-    return f"{count} device{'' if count == 1 else 's'}"

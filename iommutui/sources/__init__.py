@@ -2,7 +2,6 @@
 
 import os
 
-from iommutui.core.errors import SourceError
 from iommutui.core.host import Host
 from iommutui.sources.depth import Depth
 

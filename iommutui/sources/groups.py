@@ -7,7 +7,7 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Gap, Group, Region
 from iommutui.sources.node import MALFORMED, Node
 from iommutui.sources.pci import Reading, is_function, read_function, read_override
-from iommutui.sources.tree import Tree, Unreadable, base_name, failure, names_in, open_directory, text_at
+from iommutui.sources.tree import Tree, Unreadable, base_name, failure, names_in, open_directory
 
 GROUPS = "kernel/iommu_groups"
 
@@ -26,32 +26,32 @@ def group_numbers(tree: Tree) -> list[int] | Unreadable | None:
 def read_groups(reading: Reading, devices: dict[Address, Device], numbers: list[int]) -> dict[int, Group]:
     """Every group by number, with its members in order.
 
-    A function's own ``iommu_group`` link decides where it is, so that a group and its members never disagree. ``devices``
-    gains the members that are on other buses, and functions that came after the bus was listed.
+    A function's own ``iommu_group`` link decides where it is, so that a group and its members never disagree.
+    ``devices`` gains the members that are on other buses, and functions that came after the bus was listed.
     """
     members: dict[int, list[Address]] = {number: [] for number in numbers}
     for device in devices.values():
         if device.group is not None:
             members.setdefault(device.group, []).append(device.address)
-    groups = {}
-    for number in sorted(members):
-        known = members[number]
-        gaps: list[Gap] = []
-        kind = name = regions = None
+    return {number: _group(reading, devices, number, members[number]) for number in sorted(members)}
+
+
+def _group(reading: Reading, devices: dict[Address, Device], number: int, known: list[Address]) -> Group:
+    gaps: list[Gap] = []
+    others = _others(reading, devices, number, known, gaps)
+    kind = name = regions = None
+    if reading.details:
         directory = open_directory(f"{reading.tree.sys}/{GROUPS}/{number}")
         if isinstance(directory, int):
             try:
-                known += _others(reading, devices, number, known, gaps)
-                kind = _text(directory, "type", gaps)
-                if reading.details:
-                    name = _text(directory, "name", gaps)
-                    regions = _regions(directory, gaps)
+                node = Node(directory)
+                kind, name, regions = node.text("type"), node.text("name"), _regions(node)
+                gaps += node.gaps
+            except OSError:
+                pass  # it has gone; its members' own links said so already
             finally:
                 os.close(directory)
-        else:
-            gaps.append(Gap("devices", "not-recorded" if directory is None else directory.why))
-        groups[number] = Group(number, tuple(known), kind, name, regions, gaps=tuple(gaps))
-    return groups
+    return Group(number, (*known, *others), kind, name, regions, gaps=tuple(gaps))
 
 
 def _others(
@@ -68,7 +68,7 @@ def _others(
     found: list[Address] = []
     for name in sorted(set(names).difference(known)):
         device = _member(reading, devices, number, place, name)
-        if device is not None:
+        if device is not None and device.address not in known:
             devices[device.address] = device
             found.append(device.address)
     return found
@@ -136,21 +136,13 @@ def other_members(tree: Tree, numbers: list[int]) -> list[str]:
     return found
 
 
-def _text(directory: int, name: str, gaps: list[Gap]) -> str | None:
-    text = text_at(directory, name)
-    if isinstance(text, Unreadable):
-        gaps.append(Gap(name, text.why))
-        return None
-    return text
-
-
-def _regions(directory: int, gaps: list[Gap]) -> tuple[Region, ...] | None:
-    text = _text(directory, "reserved_regions", gaps)
+def _regions(node: Node) -> tuple[Region, ...] | None:
+    text = node.text("reserved_regions")
     if text is None:
         return None
     matches = [_REGION.fullmatch(line) for line in text.splitlines()]
     if None in matches:
-        gaps.append(Gap("reserved_regions", MALFORMED))
+        node.miss("reserved_regions", MALFORMED)
     return tuple(Region(int(match[1], 16), int(match[2], 16), match[3]) for match in matches if match is not None)
 
 

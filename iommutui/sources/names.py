@@ -46,7 +46,7 @@ class FileNames(Names):
 def names_for(tree: Tree, depth: Depth) -> Names:
     """The names for a tree: those below its own root first, then those of this machine.
 
-    udev needs libudev and tens of milliseconds to start, so the plain listing asks it only where there is no ``pci.ids``.
+    udev needs libudev and tens of milliseconds to start: the plain listing asks it only where there is no ``pci.ids``.
     """
     from_file = _from_file(tree)
     if not tree.live or (depth is Depth.LISTING and from_file is not None):

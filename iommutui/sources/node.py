@@ -2,22 +2,26 @@
 
 import os
 import re
-from typing import TypeVar
 
 from iommutui.core.address import Address, is_pci
 from iommutui.core.host import Gap
-from iommutui.sources.tree import Unreadable, bytes_at, link_at, names_at, text_at
+from iommutui.sources.tree import PAGE, base_name, failure, printable, to_text
 
 MALFORMED = "malformed"
 """The gap of an attribute that does not hold what a kernel writes there."""
 
-_T = TypeVar("_T")
+ATTRIBUTE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+"""A recorded tree may hold a FIFO, which must not block, or a link that leads to files of this machine."""
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _HEX = re.compile(r"0x([0-9a-f]{1,8})", re.IGNORECASE)
 
 
 class Node:
-    """A directory is listed once, so that nothing is looked for that is not there; None stands for an absent attribute."""
+    """A directory, listed once so that nothing is looked for that is not there, and read relative to its descriptor.
+
+    None stands for an absent attribute.
+    """
 
     __slots__ = ("at", "gaps", "present")
 
@@ -31,22 +35,54 @@ class Node:
         """Records that an attribute is not known."""
         self.gaps.append(Gap(name, why))
 
+    def _failed(self, name: str, error: OSError) -> None:
+        """An attribute that was listed and is gone by now is absent; with any other error it is not known."""
+        value = failure(error)
+        if value is not None:
+            self.miss(name, value.why)
+
+    def bytes(self, name: str, size: int = PAGE) -> bytes | None:
+        """The first bytes of an attribute."""
+        if name not in self.present:
+            return None
+        try:
+            file = os.open(name, ATTRIBUTE, dir_fd=self.at)
+            try:
+                return os.read(file, size)
+            finally:
+                os.close(file)
+        except OSError as error:
+            self._failed(name, error)
+            return None
+
     def text(self, name: str) -> str | None:
         """Without the newline that ends it."""
-        return self._known(name, text_at(self.at, name)) if name in self.present else None
-
-    def bytes(self, name: str, size: int) -> bytes | None:
-        """The first bytes of a binary attribute."""
-        return self._known(name, bytes_at(self.at, name, size)) if name in self.present else None
+        data = self.bytes(name)
+        return None if data is None else to_text(data)
 
     def link(self, name: str) -> str | None:
         """The base name of a link's target."""
-        return self._known(name, link_at(self.at, name)) if name in self.present else None
+        if name not in self.present:
+            return None
+        try:
+            return base_name(os.readlink(name, dir_fd=self.at))
+        except OSError as error:
+            self._failed(name, error)
+            return None
 
     def names(self, name: str) -> tuple[str, ...] | None:
-        """The sorted names in a directory."""
-        found = self._known(name, names_at(self.at, name)) if name in self.present else None
-        return None if found is None else tuple(sorted(found))
+        """The sorted names in a directory below this one."""
+        if name.partition("/")[0] not in self.present:
+            return None
+        try:
+            directory = os.open(name, _DIRECTORY, dir_fd=self.at)
+            try:
+                return tuple(sorted(printable(found) for found in os.listdir(directory)))
+            finally:
+                os.close(directory)
+        except OSError as error:
+            self._failed(name, error)
+            return None
 
     def hex(self, name: str, digits: int) -> str | None:
         """``0x8086`` -> ``8086``, in lower case and at this width."""
@@ -55,7 +91,8 @@ class Node:
             return None
         match = _HEX.fullmatch(text)
         if match is None or len(match[1]) > digits:
-            return self.miss(name, MALFORMED)
+            self.miss(name, MALFORMED)
+            return None
         return match[1].lower().zfill(digits)
 
     def number(self, name: str) -> int | None:
@@ -64,7 +101,8 @@ class Node:
         if text is None:
             return None
         if len(text) > 20 or not text.removeprefix("-").isdecimal():
-            return self.miss(name, MALFORMED)
+            self.miss(name, MALFORMED)
+            return None
         return int(text)
 
     def flag(self, name: str) -> bool | None:
@@ -83,10 +121,6 @@ class Node:
         if name is None:
             return None
         if not name.isdecimal() or len(name) > 9:
-            return self.miss("iommu_group", MALFORMED)
+            self.miss("iommu_group", MALFORMED)
+            return None
         return int(name)
-
-    def _known(self, name: str, value: _T | Unreadable | None) -> _T | None:
-        if isinstance(value, Unreadable):
-            return self.miss(name, value.why)
-        return value

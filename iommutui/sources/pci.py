@@ -10,8 +10,8 @@ from iommutui.core.host import Details, Device, Gap
 from iommutui.core.kernel import Version
 from iommutui.sources import config
 from iommutui.sources.names import Names
-from iommutui.sources.node import Node
-from iommutui.sources.tree import Tree, Unreadable, open_directory, text_at
+from iommutui.sources.node import ATTRIBUTE, Node
+from iommutui.sources.tree import Tree, Unreadable, open_directory
 
 ASLEEP = "asleep"
 """The gap of a device in D3cold, which reading would wake."""
@@ -116,7 +116,7 @@ def _ids(node: Node, live: bool) -> Ids:
     On a running kernel ``uevent`` is left alone: reading it blocks while an unbind of the device waits, and reading the
     files never does.
     """
-    uevent = None if live else node.bytes("uevent", 4096)
+    uevent = None if live else node.bytes("uevent")
     match = None if uevent is None else _UEVENT.search(uevent)
     if match is not None:
         code, vendor, device, subsystem_vendor, subsystem_device, modalias = match.groups()
@@ -144,7 +144,7 @@ def _header(node: Node, live: bool) -> bytes:
     Reading it would wake a running machine's device from D3cold, which takes a laptop's second GPU a second or two, and
     would keep it awake under a program that refreshes; such a device is left asleep.
     """
-    if live and "power_state" in node.present and text_at(node.at, "power_state") == "D3cold":
+    if live and node.text("power_state") == "D3cold":
         node.miss("config", ASLEEP)
         return b""
     return node.bytes("config", config.HEADER) or b""
@@ -153,7 +153,7 @@ def _header(node: Node, live: bool) -> bytes:
 def _config_at(node: Node, offset: int) -> bytes:
     """Four bytes of configuration space, none where they are not shown."""
     try:
-        file = os.open("config", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=node.at)
+        file = os.open("config", ATTRIBUTE, dir_fd=node.at)
     except OSError:
         return b""
     try:
@@ -203,7 +203,6 @@ def _interfaces(node: Node, driver: str | None) -> tuple[str, ...]:
     found = node.names("net") or ()
     if driver is not None and driver.startswith("virtio"):
         for child in sorted(name for name in node.present if name.startswith("virtio")):
-            node.present.add(f"{child}/net")
             found += node.names(f"{child}/net") or ()
     return found
 

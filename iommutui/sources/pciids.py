@@ -13,7 +13,7 @@ class PciIds:
     """The content of a file, in whatever encoding; ids are lower-case hex."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = b"\n" + data
+        self._data = data
         self._sections: dict[bytes, tuple[int, int]] = {}
 
     def vendor(self, vendor: str) -> str | None:
@@ -33,7 +33,7 @@ class PciIds:
         """Where the heading's name begins and its entries end; (-1, -1) where there is no such heading."""
         found = self._sections.get(key)
         if found is None:
-            line = self._data.find(b"\n" + key + b"  ")
+            line = self._data.rfind(b"\n" + key + b"  ")  # from the end, where the classes are
             if line < 0:
                 found = (-1, -1)
             else:

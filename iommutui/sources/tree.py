@@ -13,11 +13,10 @@ ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 _FILE = os.O_RDONLY | os.O_NONBLOCK
 """Not blocking, because a recorded tree may hold a FIFO under the name of an attribute."""
-_ATTRIBUTE = _FILE | os.O_NOFOLLOW
-"""An attribute is never a link, and a tree from elsewhere must not lead to files of this machine."""
-
 PAGE = 4096
 """No attribute is longer."""
+
+_CHUNK = 1 << 21
 
 
 class Unreadable(NamedTuple):
@@ -49,57 +48,12 @@ def base_name(target: str) -> str:
     return printable(target.rpartition("/")[2])
 
 
-# -- relative to an open directory: half the price of whole paths, and every answer comes from the same device
-
-
 def open_directory(path: str) -> int | Unreadable | None:
     """A descriptor of a directory, which the caller closes."""
     try:
         return os.open(path, _DIRECTORY)
     except OSError as error:
         return failure(error)
-
-
-def bytes_at(directory: int, name: str, size: int = PAGE) -> bytes | Unreadable | None:
-    """The first ``size`` bytes of an attribute."""
-    try:
-        file = os.open(name, _ATTRIBUTE, dir_fd=directory)
-    except OSError as error:
-        return failure(error)
-    try:
-        return os.read(file, size)
-    except OSError as error:
-        return failure(error)
-    finally:
-        os.close(file)
-
-
-def text_at(directory: int, name: str) -> str | Unreadable | None:
-    """An attribute as text, without its last newline."""
-    data = bytes_at(directory, name)
-    return to_text(data) if isinstance(data, bytes) else data
-
-
-def link_at(directory: int, name: str) -> str | Unreadable | None:
-    """The base name of a link's target, which need not exist."""
-    try:
-        return base_name(os.readlink(name, dir_fd=directory))
-    except OSError as error:
-        return failure(error)
-
-
-def names_at(directory: int, name: str) -> list[str] | Unreadable | None:
-    """The names in a directory, in no order."""
-    try:
-        inner = os.open(name, _DIRECTORY, dir_fd=directory)
-    except OSError as error:
-        return failure(error)
-    try:
-        return [printable(found) for found in os.listdir(inner)]
-    except OSError as error:
-        return failure(error)
-    finally:
-        os.close(inner)
 
 
 class Tree:
@@ -112,7 +66,7 @@ class Tree:
         bare = os.path.isdir(f"{self.root}/bus/pci") and not os.path.isdir(f"{self.root}/sys/bus")
         self.sys = self.root if bare else f"{self.root}/sys"
         self.live = _is_running_kernel(self.sys)
-        """Whether this is the sysfs of the running kernel, wherever it is mounted: its attributes may block a reader."""
+        """Whether this is the sysfs of the running kernel, wherever it is mounted: its attributes can block."""
 
     def text(self, path: str) -> str | Unreadable | None:
         """A file below the root as text, without its last newline."""
@@ -127,7 +81,7 @@ class Tree:
             return failure(error)
         parts = []
         try:
-            while limit > 0 and (part := os.read(file, limit)):
+            while limit > 0 and (part := os.read(file, min(limit, _CHUNK))):
                 parts.append(part)
                 limit -= len(part)
         except OSError as error:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from iommutui.core.printable import printable
+
 STYLES = ("plain", "strong", "muted", "ok", "bad", "warn", "info", "accent", "planned", "key")
 """What a span may mean. A widget has a component class for each."""
 
@@ -33,14 +35,11 @@ class Line(NamedTuple):
 
 BLANK = Line(())
 
-_PICTURES = {code: chr(0x2400 + code) for code in range(32)} | {0x7F: "\u2421"}
-
-
 def visible(text: str) -> str:
-    """The text with control and format characters made visible: ``\\x1b`` becomes its picture, others a blob."""
+    """The text with what a terminal would act on, or not show, made visible: an escape character becomes ``\\x1b``."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else _PICTURES.get(ord(c), "\ufffd") for c in text)
+    return "".join(c if c.isprintable() else "\ufffd" for c in printable(text))
 
 
 def line(*parts: str | Span, hang: int = 0) -> Line:

@@ -50,7 +50,7 @@ class Listing(NamedTuple):
 class _Base(NamedTuple):
     """Every row of a machine, folded or not, and the widths of its columns."""
 
-    blocks: tuple[tuple[int | None, tuple[Key, ...]], ...]
+    blocks: dict[int | None, tuple[Key, ...]]
     order: tuple[Key, ...]
     address: int
     driver: int
@@ -60,28 +60,25 @@ class _Base(NamedTuple):
 
 @last_call
 def _base(host: Host) -> _Base:
-    blocks: list[tuple[int | None, tuple[Key, ...]]] = []
+    blocks: dict[int | None, tuple[Key, ...]] = {}
     for number, group in host.groups.items():
         members = group.members
         if len(members) > 1:
             members = tuple(sorted(members, key=sort_key))
-        blocks.append((number, tuple([Key(number, a) for a in members if a in host.devices])))
+        blocks[number] = tuple([Key(number, a) for a in members if a in host.devices])
     alone = tuple(Key(None, d.address) for d in host.devices.values() if d.group is None or d.group not in host.groups)
     if alone:
-        blocks.append((None, alone))
-    order = [key for number, keys in blocks for key in (Key(number), *keys)]
+        blocks[None] = alone
+    order = [key for number, keys in blocks.items() for key in (Key(number), *keys)]
     names = {d.driver for d in host.devices.values() if d.driver}
     return _Base(
-        tuple(blocks),
+        blocks,
         tuple(order),
         max([12, *(len(address) for address in host.devices)]),
         max([8, *(len(name) for name in names)]),
         max([2, *(len(str(number)) for number in host.groups)]),
         max([3, *(len(group.type or "") for group in host.groups.values())]),
     )
-
-
-_found: dict[tuple[int, int, str], tuple[Host, Model, frozenset[str]]] = {}
 
 
 def _matching(host: Host, found: Verdicts, text: str) -> set[str]:
@@ -100,7 +97,7 @@ def _listing(host: Host, model: Model, text: str, collapsed: frozenset[int | Non
     base = _base(host)
     matched = _matching(host, verdicts(host, model), text) if text.strip() else None
     keys: list[Key] = []
-    for number, members in base.blocks:
+    for number, members in base.blocks.items():
         if matched is not None:
             members = tuple([key for key in members if key.device in matched])
             if not members:
@@ -163,7 +160,7 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
     base = _base(host)
     fold = "▸ " if key.group in state.collapsed and not state.filter else "▾ "
     if key.group is None:
-        count = len(base.blocks[-1][1])
+        count = len(base.blocks[None])
         yield from (Span(fold, "muted"), Span("– no group  ", "strong"))
         yield Span(f"{count} device{'s' if count != 1 else ''} that no IOMMU translates", "muted")
         return
@@ -179,11 +176,7 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
             yield from (Span("→ ", "planned"), verdict_span(change.after), Span(" planned ", "planned"))
         else:
             yield from (Span("→ ", "planned"), Span(f"still {verdict_word(change.after)} ", "planned"))
-    yield Span(summary([host.devices[k.device] for k in _members(base, key.group) if k.device is not None]))
-
-
-def _members(base: _Base, group: int | None) -> tuple[Key, ...]:
-    return next((keys for number, keys in base.blocks if number == group), ())
+    yield Span(summary([host.devices[k.device] for k in base.blocks[key.group] if k.device is not None]))
 
 
 def verdict_span(verdict: Verdict, width: int = 0) -> Span:

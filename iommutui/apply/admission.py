@@ -1,0 +1,49 @@
+"""Whether a plan may be carried out now. Every doubt refuses it, before anything is written."""
+
+from iommutui.apply.kernel import Kernel
+from iommutui.apply.words import changes_words
+from iommutui.core.address import Address
+from iommutui.core.drift import Basis, drift
+from iommutui.core.errors import RefusedError
+from iommutui.core.host import Device, Host
+from iommutui.core.planner import Plan
+from iommutui.core.wording import gap_words, sentence
+
+_DECIDING = ("driver", "driver_override")
+
+
+def admit(plan: Plan, kernel: Kernel) -> Host:
+    """The machine as it is now, on which the plan may be carried out; RefusedError where it may not."""
+    if not plan.permitted:
+        raise RefusedError(" ".join(sentence(reason) for reason in plan.refusals), "'iommutui preview' shows what would do.")
+    fresh = kernel.observe()
+    refuse_drift(plan.basis, fresh, moved(plan))
+    for address in moved(plan):
+        gap = silent(fresh.devices[address])
+        if gap is not None:
+            raise RefusedError(f"The state of {address} is not known: {gap}.", "Find out what holds it, and try again.")
+    return fresh
+
+
+def moved(plan: Plan) -> list[Address]:
+    """The devices that the plan is about."""
+    return [goal.device for goal in plan.goals]
+
+
+def refuse_drift(basis: Basis, host: Host, addresses: list[Address]) -> None:
+    """RefusedError that lists each fact that is not as it was when the plan was made."""
+    changes = drift(basis, host, addresses)
+    if changes:
+        raise RefusedError(
+            f"The machine is not as it was when this was planned: {changes_words(changes)}.",
+            "Look at it as it is now, and plan again.",
+        )
+
+
+def silent(device: Device) -> str | None:
+    """Why driver or override of the device are not known, in words; None where they are."""
+    for attribute in _DECIDING:
+        gap = device.gap(attribute)
+        if gap is not None:
+            return gap_words(gap.why)
+    return None

@@ -1,0 +1,104 @@
+"""The journal of an apply: on disk before the first write, and then line by line, so that any crash can be taken back."""
+
+import errno
+import os
+import secrets
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+
+from iommutui.apply.entries import ID, SUFFIX, Done, Entry, list_entries, load
+from iommutui.apply.kernel import Late as TellLate
+from iommutui.apply.lines import NAMES, Header, Late, Line
+from iommutui.apply.plain import to_line, to_plain
+from iommutui.apply.state import journal_dir, lock, prepare, state_dir, sync_directory
+from iommutui.core.errors import IommutuiError
+
+__all__ = ["Done", "Entry", "Journal", "journal_dir", "list_entries", "load", "lock", "new_id", "state_dir"]
+
+_STAMP = "%Y%m%dT%H%M%S"
+
+
+def new_id(directory: Path, now: datetime) -> str:
+    """An id that sorts after every earlier one, also where the clock went back or two begin in one second."""
+    stamps = [name[: name.index("-")] for name in os.listdir(directory) if ID.fullmatch(name.removesuffix(SUFFIX))]
+    stamp = now.astimezone(UTC)
+    if stamps and stamp.strftime(_STAMP) <= max(stamps):
+        stamp = datetime.strptime(max(stamps), _STAMP) + timedelta(seconds=1)
+    return f"{stamp.strftime(_STAMP)}-{secrets.token_hex(2)}"
+
+
+class Journal:
+    """An open journal. Every line is on disk when its call returns."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.id = path.name.removesuffix(SUFFIX)
+        self.path = path
+        self.muted = False
+        """Set while everything is taken back: a full disk must not keep that from happening."""
+        self.broken = False
+        """A line is missing."""
+        self._descriptor = descriptor
+
+    @classmethod
+    def open_new(cls, directory: Path, header: Header) -> "Journal":
+        """Begins the journal ``header.id``. The caller holds the lock. IommutuiError where it cannot be made safe."""
+        prepare(directory)
+        path = directory / f"{header.id}{SUFFIX}"
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(path, flags, mode=0o600)
+            if os.geteuid() == 0:
+                # What root did to the machine is no secret, and the unprivileged screen shows it.
+                os.fchmod(descriptor, 0o644)
+        except OSError as error:
+            raise IommutuiError(f"The journal {path} cannot be made: {error.strerror}.") from None
+        journal = cls(path, descriptor)
+        try:
+            journal.append(header)
+            sync_directory(directory)
+        except OSError as error:
+            journal.close()
+            raise IommutuiError(f"The journal {path} cannot be made safe: {error.strerror}.") from None
+        except IommutuiError:
+            journal.close()
+            raise
+        return journal
+
+    def append(self, line: Line) -> None:
+        """Writes a line. IommutuiError where that fails and the journal is not muted."""
+        fields = to_plain(line)
+        assert isinstance(fields, dict)
+        data = to_line({"line": NAMES[type(line)], **fields})
+        whole = os.fstat(self._descriptor).st_size
+        try:
+            if os.write(self._descriptor, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self.broken = True
+            # Half a line would make the one that follows unreadable as well.
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, whole)
+            if not self.muted:
+                raise IommutuiError(f"The journal {self.path} cannot be written: {error.strerror}.") from None
+
+    def late_teller(self, number: int) -> TellLate:
+        """For the child that makes the write: appends how it ended after nobody waited for it any more."""
+
+        def tell(result: str, seconds: float) -> None:
+            self.muted = True
+            self.append(Late(number, result, seconds))
+
+        return tell
+
+    def close(self) -> None:
+        """Closes the file; a child that is stuck keeps its own descriptor."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

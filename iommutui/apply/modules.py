@@ -1,0 +1,93 @@
+"""Loading the module of a target, and telling why that did not work: missing, blocked by an administrator, or failed."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from iommutui.core.errors import IommutuiError
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_REFUSING = re.compile(r"(?:/usr)?/bin/(?:false|true)\b")
+_SECONDS = 60
+
+
+class Ran(NamedTuple):
+    """How a command ended; ``status`` is None where it could not be run or took too long."""
+
+    status: int | None
+    output: str
+    complaint: str
+
+
+Runner = Callable[[Sequence[str]], Ran]
+
+
+def run(command: Sequence[str]) -> Ran:
+    """Runs the command with nothing of the caller's environment."""
+    import subprocess
+
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Ran(None, "", f"it had not ended after {_SECONDS} seconds")
+    except OSError as error:
+        return Ran(None, "", error.strerror or "it could not be run")
+    return Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def load(name: str, root: str = "/", runner: Runner = run) -> None:
+    """Loads the module. IommutuiError says whether it is blocked, missing, or failed to load."""
+    if _NAME.fullmatch(name) is None:
+        raise IommutuiError(f"{name!r} is not a module's name.")
+    if _is_loaded(name, root):
+        return
+    block = _block(name, root, runner)
+    if block is not None:
+        raise IommutuiError(
+            f"The module {name} is administratively blocked by {block}.", "Remove that line if you want to use the driver."
+        )
+    ran = runner(("modprobe", "--", name))
+    if ran.status == 0:
+        return
+    complaint = " ".join(ran.complaint.split()) or f"modprobe ended with {ran.status}"
+    if "not found" in complaint:
+        raise IommutuiError(
+            f"The module {name} is missing: it is not among the modules of the kernel that is running.",
+            "Install it, or boot the kernel that it belongs to.",
+        )
+    raise IommutuiError(f"The module {name} could not be loaded: {complaint}.", "The kernel's log may say more.")
+
+
+def _plain(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _is_loaded(name: str, root: str) -> bool:
+    return os.path.isdir(os.path.join(root, "sys/module", _plain(name)))
+
+
+def _block(name: str, root: str, runner: Runner) -> str | None:
+    """What keeps the module out, in words; a plain ``blacklist`` line keeps it from loading by itself only."""
+    if _read(os.path.join(root, "proc/sys/kernel/modules_disabled")).strip() == "1":
+        return "kernel.modules_disabled, which holds until the next boot"
+    for word in _read(os.path.join(root, "proc/cmdline")).split():
+        key, _, value = word.partition("=")
+        if key == "module_blacklist" and _plain(name) in (_plain(part) for part in value.split(",")):
+            return "module_blacklist= on the kernel's command line"
+    for line in runner(("modprobe", "--showconfig")).output.splitlines():
+        words = line.split(maxsplit=2)
+        if len(words) == 3 and words[0] == "install" and _plain(words[1]) == _plain(name) and _REFUSING.match(words[2]):
+            return f"the line 'install {words[1]} {words[2]}' of its modprobe configuration"
+    return None
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

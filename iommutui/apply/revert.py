@@ -1,0 +1,63 @@
+"""From a journal to the plan that takes it back."""
+
+from collections.abc import Sequence
+
+from iommutui.apply.entries import Entry
+from iommutui.apply.words import changes_words
+from iommutui.core.drift import Change, device_facts
+from iommutui.core.drivers import STUB, is_vfio
+from iommutui.core.errors import RefusedError
+from iommutui.core.host import Fit, Host
+from iommutui.core.intents import Goal, restoring
+from iommutui.core.models.base import Model
+from iommutui.core.planner import Plan, plan_goals
+
+
+def revert_goals(entry: Entry, host: Host) -> list[Goal]:
+    """Every device of the journal as it was before. RefusedError where one is gone, or another one in its place."""
+    changes: list[Change] = []
+    for facts in entry.before:
+        device = host.devices.get(facts.device)
+        if device is None:
+            changes.append(Change(facts.device, "device", "present", "absent"))
+        elif device_facts(device).ids != facts.ids:
+            changes.append(Change(facts.device, "ids", facts.ids, device_facts(device).ids))
+    if changes:
+        raise RefusedError(
+            f"The journal {entry.id} cannot be taken back as a whole: {changes_words(changes)}.",
+            "Rebind the devices that are left one by one.",
+        )
+    return [restoring(facts.device, facts.driver, facts.override) for facts in entry.before]
+
+
+def plan_revert(entry: Entry, host: Host, model: Model) -> Plan:
+    """The plan that takes the journal back on the machine as it is now."""
+    goals = revert_goals(entry, host)
+    knowing = _with_old_drivers(host, goals)
+    return plan_goals(knowing, goals, model, modules=_modules(knowing, goals))
+
+
+def _with_old_drivers(host: Host, goals: Sequence[Goal]) -> Host:
+    """The Host on which every device knows the driver that it was on, whatever the driver's table says.
+
+    It may have been taken by a dynamic id; that it works has been seen.
+    """
+    for goal in goals:
+        device = host.devices[goal.device]
+        if goal.driver is None or device.fits is None or goal.driver == STUB or is_vfio(device, goal.driver):
+            continue
+        if all(fit.driver != goal.driver for fit in device.fits):
+            fit = Fit(goal.driver, None, loaded=host.has_driver(goal.driver))
+            host = host.with_device(device._replace(fits=(*device.fits, fit)))
+    return host
+
+
+def _modules(host: Host, goals: Sequence[Goal]) -> list[str]:
+    """The modules of old drivers that are not there any more."""
+    found = set()
+    for goal in goals:
+        device = host.devices[goal.device]
+        if goal.driver is None or goal.driver == device.driver or host.has_driver(goal.driver):
+            continue
+        found |= {fit.module for fit in device.fits or () if fit.driver == goal.driver and fit.module is not None}
+    return sorted(found)

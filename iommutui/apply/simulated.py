@@ -1,0 +1,87 @@
+"""A kernel that is played by the engine: what a snapshot's plans are applied to. It has no access to any file."""
+
+from collections.abc import Iterator, Sequence
+
+from iommutui.apply.kernel import Answer, GivenUp, Late, ReadBack, Waiting, Written
+from iommutui.core.address import Address
+from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.errors import IommutuiError
+from iommutui.core.events import Probe
+from iommutui.core.host import Device, Driver, Host
+from iommutui.core.models.base import Model
+from iommutui.core.planner import Step
+from iommutui.core.transition import candidates, transition
+
+
+class SimulatedKernel:
+    """``host`` is the machine as it is now."""
+
+    lasting = False
+
+    def __init__(self, host: Host, model: Model) -> None:
+        self.host = host
+        self.model = model
+
+    def check(self, steps: Sequence[Step]) -> None:
+        """Everything may be written."""
+
+    def observe(self) -> Host:
+        """The Host as it is."""
+        return self.host
+
+    def read_back(self, address: Address) -> ReadBack:
+        """From the Host."""
+        device = self.host.devices.get(address)
+        if device is None:
+            raise IommutuiError(f"There is no device {address} any more.")
+        return ReadBack(device.driver, device.driver_override)
+
+    def write(self, step: Step, late: Late) -> Iterator[Answer]:
+        """One transition. A write that would block is given up at once; IommutuiError where the kernel would not live."""
+        outcome = transition(self.host, step.event, self.model)
+        if outcome.crash is not None:
+            raise IommutuiError(f"The kernel would not survive this write: {outcome.crash}")
+        self.host = outcome.host
+        if outcome.blocks:
+            holders = tuple(reason.fact("owner") for reason in outcome.reasons if reason.fact("owner"))
+            yield Waiting(0.0, holders)
+            yield GivenUp(0.0, holders)
+            return
+        yield Written(outcome.result)
+
+    def load_module(self, name: str) -> None:
+        """Registers the module's drivers, which then take the free devices that match, as they do on a real machine."""
+        drivers = _drivers_of(self.host, name)
+        if not drivers:
+            raise IommutuiError(f"The module {name} is missing: no driver of this machine comes from it.")
+        devices = {address: _with_loaded(device, name) for address, device in self.host.devices.items()}
+        known = self.host.drivers
+        if known is not None:
+            known = (*known, *(Driver(driver, name) for driver in drivers if not self.host.has_driver(driver)))
+        self.host = self.host._replace(devices=devices, drivers=known)
+        for device in list(devices.values()):
+            if device.bus == "pci" and device.driver is None and set(candidates(self.host, device)) & set(drivers):
+                outcome = transition(self.host, Probe(device.address), self.model)
+                self.host = self.host if outcome.crash is not None else outcome.host
+
+
+def _plain(name: str | None) -> str:
+    return (name or "").replace("-", "_")
+
+
+def _drivers_of(host: Host, module: str) -> list[str]:
+    """The drivers that come from the module; the two that every machine can have come from modules of their names."""
+    found = {
+        fit.driver for device in host.devices.values() for fit in device.fits or () if _plain(fit.module) == _plain(module)
+    }
+    found |= {name for name in (VFIO_PCI, STUB) if _plain(name) == _plain(module)}
+    return sorted(found)
+
+
+def _with_loaded(device: Device, module: str) -> Device:
+    if all(_plain(fit.module) != _plain(module) for fit in device.fits or ()):
+        return device
+    fits = tuple(
+        fit._replace(loaded=True) if _plain(fit.module) == _plain(module) else fit for fit in device.fits or ()
+    )
+    return device._replace(fits=fits)

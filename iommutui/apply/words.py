@@ -1,0 +1,56 @@
+"""What an apply says, as sentences."""
+
+from collections.abc import Iterable, Sequence
+
+from iommutui.core.drift import Change
+from iommutui.core.planner import Step
+
+
+def change_words(change: Change) -> str:
+    """``0000:01:00.0: driver was nvidia and is vfio-pci``."""
+    return f"{change.subject}: {change.fact} was {change.before} and is {change.now}"
+
+
+def changes_words(changes: Iterable[Change]) -> str:
+    """Every change, in one line."""
+    return "; ".join(change_words(change) for change in changes)
+
+
+def step_words(step: Step) -> str:
+    """What a write does, as the subject of a sentence."""
+    if step.op == "override":
+        return f"clearing the override of {step.device}" if step.value is None else (
+            f"setting the override of {step.device} to {step.value}"
+        )
+    if step.op == "unbind":
+        return f"unbinding {step.device} from {step.value}"
+    return f"probing {step.device}"
+
+
+def done_words(writes: int, devices: int) -> str:
+    """How much was done."""
+    return f"{_count(writes, 'write')} done, {_count(devices, 'device')} changed."
+
+
+def stuck_words(step: Step, seconds: float, holders: Sequence[str]) -> str:
+    """Which write does not return, since when, and who may be why."""
+    said = f"{_capital(step_words(step))} has not returned after {seconds:.0f} s, so nothing further is written."
+    if holders:
+        return f"{said} It may be held by {'; '.join(holders)}."
+    return f"{said} Which process holds it could not be seen."
+
+
+def back_words(why: str, left: Sequence[Change]) -> str:
+    """How taking everything back ended."""
+    if not left:
+        return f"{_capital(why)}. Everything is as it was before."
+    return f"{_capital(why)}. Not everything could be taken back: {changes_words(left)}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _capital(text: str) -> str:
+    text = text.rstrip(".")
+    return text[:1].upper() + text[1:]

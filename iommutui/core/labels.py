@@ -1,0 +1,39 @@
+"""Short words and signs for rows and columns; whole sentences are in ``wording``."""
+
+from iommutui.core.host import Device, Group
+from iommutui.core.outcome import OK, State, Verdict
+
+
+def verdict_word(verdict: Verdict) -> str:
+    """One or two words for a column: ``viable``, ``blocked``, ``in use``, ``refused``, ``unknown``."""
+    if verdict.state is State.USER:
+        return "in use"
+    if verdict.viable is None:
+        return "unknown"
+    if not verdict.viable:
+        return "blocked"
+    return "viable" if verdict.claim == OK else "refused"
+
+
+def verdict_glyph(verdict: Verdict) -> str:
+    """The word's sign, so that colour is never alone."""
+    return {"viable": "✔", "blocked": "✖", "in use": "●", "refused": "!", "unknown": "?"}[verdict_word(verdict)]
+
+
+def device_name(device: Device) -> str:
+    """``NVIDIA Corporation GA104 [GeForce RTX 3070]``, or the ids where no name is known."""
+    named = " ".join(part for part in (device.vendor_name, device.device_name) if part)
+    if device.vendor_name and device.device_name:
+        return named
+    ids = f"[{device.vendor_id or '????'}:{device.device_id or '????'}]" if device.bus == "pci" else device.bus
+    return f"{named or 'Device'} {ids}"
+
+
+def class_words(device: Device) -> str:
+    """The name of the device's class, or its number."""
+    return device.class_name or (f"Class {device.class_code[:4]}" if device.class_code else "Unknown class")
+
+
+def owner_of(group: Group) -> str | None:
+    """Who has claimed the group."""
+    return group.claim.owner if group.claim else None

@@ -1,0 +1,1 @@
+"""The commands of the screen, by topic. `iommutui.tui.registry` puts them together."""

@@ -1,0 +1,87 @@
+"""Commands that move: cursor, folds, panes."""
+
+from iommutui.tui.commands.base import Command, Desk, Pane, needs_host
+from iommutui.tui.state import AppState, Key, folded
+from iommutui.tui.view import listing
+
+TOPIC = "Move"
+FAR = 1 << 30
+
+
+def _fold(shut: bool, desk: Desk) -> None:
+    state = desk.state
+    if state.cursor is not None:
+        desk.update(folded(state, state.cursor.group, shut))
+
+
+def _cannot_fold(shut: bool, state: AppState) -> str | None:
+    why = needs_host(state)
+    if why is not None or state.cursor is None:
+        return why or "There is no row to fold."
+    if state.filter.strip():
+        return "Groups do not fold while a filter is on; Esc clears it."
+    if shut == (state.cursor.group in state.collapsed):
+        return "The group is folded already." if shut else "The group is open already."
+    return None
+
+
+def _fold_all(desk: Desk) -> None:
+    state = desk.state
+    assert state.host is not None
+    everything = frozenset(state.host.groups) | {None}
+    if state.collapsed:
+        desk.update(state._replace(collapsed=frozenset()))
+        return
+    cursor = Key(state.cursor.group) if state.cursor is not None else None
+    desk.update(state._replace(collapsed=everything, cursor=cursor))
+
+
+def _cannot_fold_all(state: AppState) -> str | None:
+    return needs_host(state) or ("Groups do not fold while a filter is on; Esc clears it." if state.filter else None)
+
+
+def _cycle(step: int, desk: Desk) -> None:
+    panes = [Pane.LIST, Pane.DETAILS, Pane.PLAN]
+    place = panes.index(desk.pane) if desk.pane in panes else -1 if step > 0 else 0
+    desk.focus_pane(panes[(place + step) % len(panes)])
+
+
+def _next_group(step: int, desk: Desk) -> None:
+    found = listing(desk.state)
+    if not found.keys or desk.state.cursor not in found.index:
+        return
+    here = found.index[desk.state.cursor]
+    places = range(here + 1, len(found.keys)) if step > 0 else range(here - 1, -1, -1)
+    for index in places:
+        if found.keys[index].device is None:
+            desk.update(desk.state._replace(cursor=found.keys[index]))
+            return
+
+
+COMMANDS = (
+    Command("down", ("j", "down"), "Down", "One row down.", TOPIC, lambda d: d.move(1), palette=False),
+    Command("up", ("k", "up"), "Up", "One row up.", TOPIC, lambda d: d.move(-1), palette=False),
+    Command("page-down", ("pagedown",), "Page", "One page down.", TOPIC, lambda d: d.move(d.page()), palette=False),
+    Command("page-up", ("pageup",), "Page", "One page up.", TOPIC, lambda d: d.move(-d.page()), palette=False),
+    Command(
+        "half-down", ("ctrl+d",), "Half", "Half a page down.", TOPIC, lambda d: d.move(d.page() // 2), palette=False
+    ),
+    Command("half-up", ("ctrl+u",), "Half", "Half a page up.", TOPIC, lambda d: d.move(-d.page() // 2), palette=False),
+    Command("top", ("g", "home"), "Top", "The first row.", TOPIC, lambda d: d.move(-FAR), palette=False),
+    Command("bottom", ("G", "end"), "Bottom", "The last row.", TOPIC, lambda d: d.move(FAR), palette=False),
+    Command("next-group", ("J", "right_square_bracket"), "Next", "The next group.", TOPIC,
+            lambda d: _next_group(1, d), needs_host, palette=False),
+    Command("previous-group", ("K", "left_square_bracket"), "Previous", "The group before.", TOPIC,
+            lambda d: _next_group(-1, d), needs_host, palette=False),
+    Command("fold", ("h", "left"), "Fold", "Fold the group.", TOPIC, lambda d: _fold(True, d),
+            lambda s: _cannot_fold(True, s)),
+    Command("unfold", ("l", "right"), "Open", "Open the group.", TOPIC, lambda d: _fold(False, d),
+            lambda s: _cannot_fold(False, s)),
+    Command("fold-all", ("H",), "Folds", "Fold every group, or open them all.", TOPIC, _fold_all, _cannot_fold_all),
+    Command("next-pane", ("tab",), "Pane", "The next pane.", TOPIC, lambda d: _cycle(1, d), palette=False),
+    Command("previous-pane", ("shift+tab",), "Pane", "The pane before.", TOPIC, lambda d: _cycle(-1, d),
+            palette=False),
+    Command("pane-list", ("1",), "Groups", "Go to the list of groups.", TOPIC, lambda d: d.focus_pane(Pane.LIST)),
+    Command("pane-details", ("2",), "Details", "Go to the details.", TOPIC, lambda d: d.focus_pane(Pane.DETAILS)),
+    Command("pane-plan", ("3",), "Plan", "Go to the plan.", TOPIC, lambda d: d.focus_pane(Pane.PLAN)),
+)  # fmt: skip

@@ -1,0 +1,167 @@
+"""Commands that stage intents. Nothing here writes to anything."""
+
+from collections.abc import Callable
+
+from iommutui.core.address import Address
+from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.host import Device
+from iommutui.core.intents import DEFAULT, NONE, Intent, goal_of
+from iommutui.core.reasons import Reason
+from iommutui.core.wording import sentence
+from iommutui.tui.commands.base import Command, Desk, Dialog, needs_host
+from iommutui.tui.narrow import narrow
+from iommutui.tui.preview import fix_of, selected_device, selected_devices, selected_group, target_of
+from iommutui.tui.state import AppState, Phase, fulfilled, redone, staged, undone
+
+TOPIC = "Stage"
+
+
+def _busy(state: AppState) -> str | None:
+    if state.phase is Phase.APPLYING:
+        return "A plan is being applied; staging goes on when it is done."
+    return needs_host(state)
+
+
+def _refusal(state: AppState, device: Device, target: str) -> Reason | None:
+    assert state.host is not None
+    return goal_of(state.host, Intent(device.address, target))[2]
+
+
+def cannot_stage(state: AppState, target: str) -> str | None:
+    """Why the target does not fit what is selected."""
+    why = _busy(state)
+    if why is not None:
+        return why
+    devices = selected_devices(state)
+    if not devices:
+        group = selected_group(state)
+        if group is None:
+            return "Select a device first."
+        if not group.members:
+            return f"Group {group.id} has no devices."
+        return f"Group {group.id} holds nothing but bridges, which need not be handed over."
+    refusals = [_refusal(state, device, target) for device in devices]
+    if all(refusal is not None for refusal in refusals):
+        first = refusals[0]
+        return sentence(first) if first is not None else None
+    return None
+
+
+def stage(desk: Desk, target: str) -> None:
+    """Stages a target for everything that is selected and that it fits."""
+    state = desk.state
+    host = state.host
+    assert host is not None
+    wanted: dict[Address, str | None] = {}
+    already = []
+    for device in selected_devices(state):
+        if _refusal(state, device, target) is not None:
+            continue
+        if fulfilled(narrow(host, (device.address,)), Intent(device.address, target), state.model):
+            already.append(device.address)
+            wanted[device.address] = None
+        else:
+            wanted[device.address] = target
+    after = staged(state, wanted)
+    if after is state and already:
+        which = already[0] if len(already) == 1 else f"All {len(already)} devices"
+        is_now = {NONE: "kept free", DEFAULT: "on what the kernel chose"}.get(target, f"on {target}")
+        desk.say(f"{which} {'is' if len(already) == 1 else 'are'} {is_now} already.")
+    desk.update(after)
+
+
+def _toggle(desk: Desk) -> None:
+    state = desk.state
+    devices = [d for d in selected_devices(state) if _refusal(state, d, VFIO_PCI) is None]
+    if any(target_of(state, d.address) is not None for d in devices) and all(
+        target_of(state, d.address) == VFIO_PCI or d.driver == VFIO_PCI for d in devices
+    ):
+        desk.update(staged(state, dict.fromkeys((d.address for d in devices), None)))
+    else:
+        stage(desk, VFIO_PCI)
+
+
+def _verb(target: str) -> tuple[Callable[[Desk], None], Callable[[AppState], str | None]]:
+    return (lambda desk: stage(desk, target)), (lambda state: cannot_stage(state, target))
+
+
+def _staged_here(state: AppState) -> list[Address]:
+    """Intents of the device, or on a group's row of all its members, bridges too."""
+    device = selected_device(state)
+    group = selected_group(state)
+    here = {device.address} if device is not None else set(group.members) if group is not None else set()
+    return [intent.device for intent in state.intents if intent.device in here]
+
+
+def _cannot_unstage(state: AppState) -> str | None:
+    return _busy(state) or (None if _staged_here(state) else "Nothing is staged for the selection.")
+
+
+def _cannot_clear(state: AppState) -> str | None:
+    return _busy(state) or (None if state.intents else "Nothing is staged.")
+
+
+def _cannot_undo(state: AppState) -> str | None:
+    return _busy(state) or (None if state.undo else "There is no staging to take back. R reverts what was applied.")
+
+
+def _cannot_redo(state: AppState) -> str | None:
+    return _busy(state) or (None if state.redo else "There is no staging to do again.")
+
+
+def _cannot_fix(state: AppState) -> str | None:
+    why = _busy(state)
+    if why is not None:
+        return why
+    fix = fix_of(state)
+    if fix is None:
+        return "The selection is in no IOMMU group, so there is nothing to fix."
+    if fix.intents is None:
+        return "No rebind in this group makes it viable under this model; the details say why."
+    if not fix.intents:
+        return "Nothing is needed: the group is viable" + (" once the plan is applied." if fix.further else ".")
+    return None
+
+
+def _fix(desk: Desk) -> None:
+    fix = fix_of(desk.state)
+    if fix is not None and fix.intents:
+        desk.update(staged(desk.state, {intent.device: intent.target for intent in fix.intents}))
+
+
+def _cannot_choose(state: AppState) -> str | None:
+    why = _busy(state)
+    if why is not None:
+        return why
+    device = selected_device(state)
+    if device is None:
+        return "Select one device; a list of targets is made for one at a time."
+    return cannot_stage(state, NONE)
+
+
+_VFIO, _NO_VFIO = _verb(VFIO_PCI)
+_STUB, _NO_STUB = _verb(STUB)
+_FREE, _NO_FREE = _verb(NONE)
+_DEFAULT, _NO_DEFAULT = _verb(DEFAULT)
+
+COMMANDS = (
+    Command("toggle", ("space",), "Pass", "Stage passthrough (vfio-pci), or take it off the plan; on a group's row for "
+            "every device of it but bridges.", TOPIC, _toggle, _NO_VFIO, footer=True),
+    Command("vfio", ("v",), "VFIO", "Stage vfio-pci: hand it to a virtual machine.", TOPIC, _VFIO, _NO_VFIO),
+    Command("stub", ("p",), "Park", "Stage pci-stub: park it on a driver that does nothing.", TOPIC, _STUB, _NO_STUB),
+    Command("free", ("f",), "Free", "Stage none: keep it free of any driver.", TOPIC, _FREE, _NO_FREE),
+    Command("default", ("d",), "Default", "Stage default: clear the override and let the kernel choose.", TOPIC,
+            _DEFAULT, _NO_DEFAULT),
+    Command("target", ("t",), "Target", "Choose among all targets that fit the device.", TOPIC,
+            lambda d: d.open(Dialog.TARGETS), _cannot_choose, footer=True),
+    Command("fix", ("F",), "Fix", "Stage the smallest fix that makes the group viable.", TOPIC, _fix, _cannot_fix,
+            footer=True),
+    Command("unstage", ("x",), "Unstage", "Take the selection off the plan.", TOPIC,
+            lambda d: d.update(staged(d.state, dict.fromkeys(_staged_here(d.state), None))), _cannot_unstage),
+    Command("clear", ("X",), "Clear", "Take everything off the plan.", TOPIC,
+            lambda d: d.update(staged(d.state, dict.fromkeys((i.device for i in d.state.intents), None))),
+            _cannot_clear),
+    Command("undo", ("z",), "Undo", "Take the last staging back.", TOPIC, lambda d: d.update(undone(d.state)),
+            _cannot_undo),
+    Command("redo", ("Z",), "Redo", "Do it again.", TOPIC, lambda d: d.update(redone(d.state)), _cannot_redo),
+)  # fmt: skip

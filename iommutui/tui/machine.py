@@ -1,0 +1,108 @@
+"""The machines that the screen can be of: this one, one from a file, and the built-in one."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+from iommutui.apply.events import Event
+from iommutui.core.host import Host
+from iommutui.core.intents import Goal, Intent
+from iommutui.core.models.base import Model
+from iommutui.core.planner import Plan
+from iommutui.tui.state import Kind, Source
+
+
+class Job(NamedTuple):
+    """What is to be applied: a plan that was reviewed."""
+
+    plan: Plan
+    intents: tuple[Intent, ...]
+    model: Model
+    revert: bool = False
+
+
+class Watch(NamedTuple):
+    """Changes of the machine are being told of. ``lacks`` says why they are not, or only slowly."""
+
+    stop: Callable[[], None]
+    lacks: str = ""
+
+
+class Applier(Protocol):
+    """Carries out a job. Tests put their own in its place."""
+
+    def begin(self, job: Job) -> None:
+        """Called with the terminal handed over, where `needs_terminal`: asks for a password if there is one to ask."""
+        ...
+
+    def events(self, job: Job) -> Iterator[Event]:
+        """What happens, in a thread, until it is over."""
+        ...
+
+    @property
+    def needs_terminal(self) -> bool:
+        """Whether `begin` may talk to the person at the terminal."""
+        ...
+
+
+class Machine(Protocol):
+    """Where the Host comes from and where writes go."""
+
+    source: Source
+    applier: Applier
+
+    def scan(self) -> Host:
+        """The machine as it is now; called in a thread. IommutuiError says what is wrong."""
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> Watch:
+        """Calls ``changed``, from any thread, when something may have changed."""
+        ...
+
+    def way_back(self, host: Host, model: Model) -> Plan | None:
+        """The plan that takes back what was applied last, or None if there is nothing to take back."""
+        ...
+
+
+def restoring_goals(plan: Plan, before: Host) -> tuple[Goal, ...]:
+    """The goals that put everything back that a plan moved."""
+    from iommutui.core.intents import restoring
+
+    moved = dict.fromkeys(step.device for step in plan.steps)
+    found = (before.devices.get(address) for address in moved)
+    return tuple(restoring(d.address, d.driver, d.driver_override) for d in found if d is not None)
+
+
+def writer_program() -> str | None:
+    """What makes the applying process root: empty if this is root already, None if there is nothing."""
+    if os.geteuid() == 0:
+        return ""
+    from shutil import which
+
+    return next((found for name in ("sudo", "pkexec", "run0") if (found := which(name))), None)
+
+
+def machine_of(path: str | None, *, demo: bool, kernel: str | None) -> Machine:
+    """The machine that the command line asks for."""
+    if demo:
+        from iommutui.demo import demo_host
+        from iommutui.tui.simulated import SimulatedMachine
+
+        def built_in() -> Host:
+            host = demo_host()
+            return host if kernel is None else host._replace(kernel=kernel)
+
+        return SimulatedMachine(Source(Kind.DEMO, "demo"), built_in)
+    if path is not None:
+        from iommutui.tui.simulated import SimulatedMachine
+
+        def from_file() -> Host:
+            from iommutui.sources import load
+
+            return load(path, kernel=kernel)
+
+        name = "standard input" if path == "-" else os.path.basename(os.path.normpath(path)) or path
+        return SimulatedMachine(Source(Kind.SNAPSHOT, name), from_file)
+    from iommutui.tui.live import LiveMachine
+
+    return LiveMachine(kernel)

@@ -1,0 +1,47 @@
+"""What workers tell the screen. They read and compute; only the screen changes anything."""
+
+from textual.message import Message
+
+from iommutui.apply.events import Event
+from iommutui.core.host import Host
+from iommutui.tui.state import Problem
+
+
+class Scanned(Message):
+    """The machine as it is now."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self.host = host
+
+
+class ScanFailed(Message):
+    """The machine could not be read."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        self.problem = problem
+
+
+class MachineChanged(Message):
+    """Something has happened to a device. A flood of these is handled as one."""
+
+    def can_replace(self, message: Message) -> bool:
+        """The newest stands for all."""
+        return isinstance(message, MachineChanged)
+
+
+class Applying(Message):
+    """The applying room says something."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__()
+        self.event = event
+
+
+class ApplyEnded(Message):
+    """Nothing more will come. ``problem`` says why it could not even begin, or why it broke off."""
+
+    def __init__(self, problem: Problem | None) -> None:
+        super().__init__()
+        self.problem = problem

@@ -1,0 +1,174 @@
+"""The plan pane, the review and the words of writes. Pure."""
+
+from typing import NamedTuple
+
+from iommutui.core.hazards import Severity
+from iommutui.core.host import Host
+from iommutui.core.intents import Intent
+from iommutui.core.planner import GroupChange, Plan, Step
+from iommutui.core.wording import goal_words, hazard_sentence, sentence, verdict_sentence
+from iommutui.tui.details import bullet, heading, intent_line
+from iommutui.tui.preview import preview
+from iommutui.tui.spans import BLANK, Line, Span, line
+from iommutui.tui.state import AppState
+from iommutui.tui.view import verdict_span
+from iommutui.tui.words import STYLE_OF
+
+
+def count(number: int, thing: str) -> str:
+    """``1 write``, ``3 writes``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def plan_title(state: AppState) -> str:
+    """The plan pane's heading with its counts."""
+    found = preview(state)
+    if found is None:
+        return "Plan"
+    plan = found.plan
+    words = [count(len(state.intents), "intent"), count(len(plan.steps), "write")]
+    if plan.modules:
+        words.append(f"loads {', '.join(plan.modules)}")
+    if not plan.permitted:
+        words.append("refused")
+    return "Plan · " + ", ".join(words)
+
+
+def plan_lines(state: AppState) -> tuple[Line, ...]:
+    """What is staged, and what it would change."""
+    found = preview(state)
+    if found is None:
+        return (
+            line(
+                Span("Nothing is staged. ", "muted"), Span("space", "key"), Span(" stages passthrough, ", "muted"),
+                Span("t", "key"), Span(" chooses a target, ", "muted"),
+                Span("?", "key"), Span(" lists every key.", "muted"),
+            ),
+        )  # fmt: skip
+    plan = found.plan
+    lines: list[Line] = []
+    for refusal in plan.refusals:
+        lines.append(bullet("refused: " + sentence(refusal), "bad", "✖"))
+    for change in plan.groups:
+        lines.append(change_line(change))
+        lines += [
+            intent_line(state, intent) for intent in state.intents if _group_of(state.host, intent) == change.group
+        ]
+    shown = {change.group for change in plan.groups}
+    lines += [intent_line(state, i, "") for i in state.intents if _group_of(state.host, i) not in shown]
+    worst = [h for h in plan.hazards if h.severity is not Severity.INFO]
+    lines += [bullet(hazard_sentence(hazard), *STYLE_OF[hazard.severity]) for hazard in worst]
+    return tuple(lines)
+
+
+def _group_of(host: Host | None, intent: Intent) -> int | None:
+    device = host.devices.get(intent.device) if host is not None else None
+    return device.group if device is not None else None
+
+
+def change_line(change: GroupChange) -> Line:
+    """``Group 14  ✖ blocked → ✔ viable``."""
+    return line(
+        Span(f"Group {change.group}  ", "strong"),
+        verdict_span(change.before),
+        Span(" → ", "planned"),
+        verdict_span(change.after),
+        hang=2,
+    )
+
+
+def command(step: Step) -> str:
+    """The write as a line for a shell."""
+    value = (step.value or "") if step.op == "override" else step.device
+    return f"echo {_quoted(value)} > {_quoted(step.path)}"
+
+
+def _quoted(word: str) -> str:
+    plain = word.replace("-", "").replace("_", "").replace("/", "").replace(":", "").replace(".", "").replace(",", "")
+    if plain.isascii() and plain.isalnum():
+        return word
+    return '""' if not word else "'" + word.replace("'", "'\\''") + "'"
+
+
+_OUTCOMES = {"ok": ("ok", "✔ ok"), "not-reached": ("muted", "– not reached"), "blocks": ("bad", "✖ would wait")}
+
+
+def outcome_span(outcome: str) -> Span:
+    """The predicted or actual outcome of a write."""
+    style, words = _OUTCOMES.get(outcome, ("bad", f"✖ {outcome}"))
+    return Span(words, style)
+
+
+class Review(NamedTuple):
+    """What the review shows and asks for."""
+
+    title: str
+    plan: Plan
+    revert: bool = False
+    real: bool = True
+    changes: tuple[str, ...] = ()
+    """What has changed since the plan was made, for a revert."""
+
+    @property
+    def danger(self) -> int | None:
+        """The group whose number has to be typed before this can be applied."""
+        if self.plan.permitted and any(h.severity is Severity.DANGER for h in self.plan.hazards):
+            return self.plan.groups[0].group if self.plan.groups else 0
+        return None
+
+    @property
+    def applicable(self) -> bool:
+        """Whether there is anything to apply, and nothing against it."""
+        return self.plan.permitted and bool(self.plan.steps)
+
+
+def review_lines(review: Review) -> tuple[Line, ...]:
+    """Every write, exactly and in order, and everything that follows from it."""
+    plan = review.plan
+    lines: list[Line] = []
+    if plan.refusals:
+        lines.append(line(Span("✖ This plan is refused; nothing will be written.", "bad"), hang=2))
+        lines += [bullet(sentence(refusal), "bad", "✖") for refusal in plan.refusals]
+        lines.append(BLANK)
+    elif not plan.steps:
+        lines.append(line(Span("✔ Nothing to do: every device is where it should be.", "ok"), hang=2))
+        lines.append(BLANK)
+    if plan.hazards:
+        lines.append(heading("Hazards"))
+        lines += [bullet(hazard_sentence(h), *STYLE_OF[h.severity]) for h in plan.hazards]
+        lines.append(BLANK)
+    if plan.groups:
+        lines.append(heading("Groups"))
+        for change in plan.groups:
+            lines.append(change_line(change))
+            if not change.after.viable:
+                lines += [bullet(sentence(reason), "muted") for reason in change.after.reasons]
+        lines.append(BLANK)
+    if plan.modules:
+        lines.append(heading("Modules to be loaded first"))
+        lines += [line(f"  modprobe {module}") for module in plan.modules]
+        lines.append(BLANK)
+    if plan.steps:
+        lines.append(heading(f"Writes ({len(plan.steps)}), in this order"))
+        lines += step_lines(plan)
+    if plan.no_ops:
+        lines += [BLANK, heading("Nothing to do for")]
+        lines += [line(f"  {goal.device}: {goal_words(goal)} already", hang=4) for goal in plan.no_ops]
+    return tuple(lines)
+
+
+def step_lines(plan: Plan, outcomes: dict[int, Span] | None = None) -> list[Line]:
+    """The writes with their predicted outcomes, or with those that they had."""
+    lines = []
+    for number, step in enumerate(plan.steps):
+        shown = outcome_span(step.outcome) if outcomes is None else outcomes.get(number, Span("·", "muted"))
+        lines.append(line(Span(f"{number + 1:>3}  ", "muted"), command(step), "  ", shown, hang=5))
+        if step.outcome not in ("ok", "not-reached"):
+            lines += [bullet(sentence(reason), "bad") for reason in step.reasons]
+    return lines
+
+
+def result_words(plan: Plan) -> list[str]:
+    """One sentence for each group once the plan is applied."""
+    groups = plan.predicted.groups
+    return [verdict_sentence(groups[c.group], c.after) for c in plan.groups if c.group in groups]

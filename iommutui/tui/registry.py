@@ -1,0 +1,95 @@
+"""Every command there is, and what is made of them: bindings, footer, help, palette, and the table of keys."""
+
+from collections.abc import Iterable
+
+from textual.binding import Binding
+
+from iommutui.tui.commands import applying, moving, staging, viewing
+from iommutui.tui.commands.base import Command
+from iommutui.tui.state import AppState
+
+COMMANDS: tuple[Command, ...] = (*staging.COMMANDS, *applying.COMMANDS, *viewing.COMMANDS, *moving.COMMANDS)
+BY_ID = {command.id: command for command in COMMANDS}
+
+_DIALOG = "In a dialog"
+
+REVIEW: tuple[Command, ...] = (
+    Command("confirm", ("y",), "Apply", "Apply what the review shows.", _DIALOG),
+    Command("cancel", ("escape", "n", "q"), "Cancel", "Close the dialog; nothing is written.", _DIALOG),
+)
+SCROLL: tuple[Command, ...] = (
+    Command("line_down", ("j", "down"), "Down", "Scroll down.", _DIALOG),
+    Command("line_up", ("k", "up"), "Up", "Scroll up.", _DIALOG),
+    Command("more", ("pagedown", "ctrl+d", "space"), "Page", "A page down.", _DIALOG),
+    Command("less", ("pageup", "ctrl+u"), "Page", "A page up.", _DIALOG),
+    Command("first", ("g", "home"), "Top", "To the top.", _DIALOG),
+    Command("last", ("G", "end"), "Bottom", "To the bottom.", _DIALOG),
+)
+PICK: tuple[Command, ...] = (
+    Command("next", ("j", "down"), "Down", "The next entry.", _DIALOG),
+    Command("previous", ("k", "up"), "Up", "The entry before.", _DIALOG),
+    Command("choose", ("enter", "space"), "Choose", "Take the entry.", _DIALOG),
+    Command("cancel", ("escape", "q"), "Cancel", "Close the dialog.", _DIALOG),
+)
+CLOSE: tuple[Command, ...] = (
+    Command("cancel", ("escape", "q", "enter"), "Close", "Close the dialog.", _DIALOG),
+)
+
+_NAMES = {
+    "question_mark": "?", "slash": "/", "up": "↑", "down": "↓", "left": "←", "right": "→", "pagedown": "PgDn",
+    "pageup": "PgUp", "escape": "Esc", "tab": "Tab", "shift+tab": "S-Tab", "home": "Home", "end": "End",
+    "enter": "Enter", "f5": "F5", "right_square_bracket": "]", "left_square_bracket": "[",
+}  # fmt: skip
+
+
+def key_name(key: str) -> str:
+    """``?`` for ``question_mark``, ``^d`` for ``ctrl+d``."""
+    if key.startswith("ctrl+"):
+        return "^" + key.removeprefix("ctrl+")
+    return _NAMES.get(key, key)
+
+
+def key_names(command: Command) -> str:
+    """Every key of a command."""
+    return " ".join(key_name(key) for key in command.keys)
+
+
+def bindings(commands: Iterable[Command]) -> list[Binding]:
+    """Textual's bindings of commands."""
+    return [
+        Binding(
+            ",".join(command.keys),
+            command.id if command.run is None else f"run('{command.id}')",
+            command.label,
+            show=command.footer,
+            id=command.id,
+            tooltip=command.help,
+        )
+        for command in commands
+        if command.keys
+    ]
+
+
+def reason_against(command_id: str, state: AppState) -> str | None:
+    """Why a command cannot be done now."""
+    command = BY_ID.get(command_id)
+    return command.disabled(state) if command is not None else None
+
+
+def footer() -> tuple[Command, ...]:
+    """What the footer shows."""
+    return tuple(command for command in COMMANDS if command.footer)
+
+
+def key_table() -> list[tuple[str, str, str]]:
+    """Keys, label and help of every command that has a key."""
+    return [(key_names(command), command.label, command.help) for command in COMMANDS if command.keys]
+
+
+def topics() -> dict[str, list[Command]]:
+    """The commands under their topics."""
+    found: dict[str, list[Command]] = {}
+    for command in COMMANDS:
+        if command.keys:
+            found.setdefault(command.topic, []).append(command)
+    return found

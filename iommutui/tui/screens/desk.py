@@ -1,0 +1,220 @@
+"""The one screen that is always there: list, details, plan, and whatever is laid over them."""
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.events import Resize
+from textual.screen import Screen
+from textual.widget import Widget
+
+from iommutui.core.wording import verdict_word
+from iommutui.tui import details, planview
+from iommutui.tui.commands.base import Dialog, Pane
+from iommutui.tui.machine import Machine
+from iommutui.tui.preview import verdicts
+from iommutui.tui.registry import BY_ID, COMMANDS, bindings, footer, reason_against
+from iommutui.tui.screens.dialogs import open_dialog
+from iommutui.tui.screens.scanning import Scanning
+from iommutui.tui.screens.writing import Writing
+from iommutui.tui.spans import Line, Span, line
+from iommutui.tui.state import AppState, Key, Phase
+from iommutui.tui.text import content, plain, toast
+from iommutui.tui.view import EMPTY, listing, row, settled
+from iommutui.tui.widgets.banner import Banner
+from iommutui.tui.widgets.filterbar import FilterBar
+from iommutui.tui.widgets.keybar import KeyBar
+from iommutui.tui.widgets.lines import Lines
+from iommutui.tui.widgets.rows import Rows
+from iommutui.tui.widgets.toosmall import TooSmall
+
+
+class DeskScreen(Scanning, Writing, Screen[None]):
+    """Shows a state, and passes keys to the commands of the registry."""
+
+    BINDINGS = bindings(COMMANDS)  # noqa: RUF012 - Textual's own declaration
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (18, "-low"), (30, "-tall")]  # noqa: RUF012
+    AUTO_FOCUS = "#list"
+
+    def __init__(self, machine: Machine, state: AppState) -> None:
+        super().__init__(id="desk")
+        self.machine = machine
+        self._state = state
+        self._listing = EMPTY
+
+    def compose(self) -> ComposeResult:
+        """The panes."""
+        with Vertical(id="all"):
+            yield Banner(self._state, id="banner")
+            yield FilterBar(id="filter")
+            with Container(id="body"):
+                yield Rows(self._paint, id="list")
+                yield Lines(id="details")
+            yield Lines(id="plan")
+            yield KeyBar(footer(), self._state, id="keys")
+        yield TooSmall(id="small")
+
+    def on_mount(self) -> None:
+        """The first frame; the machine is looked at after it."""
+        self._list = self.query_one(Rows)
+        self._details = self.query_one("#details", Lines)
+        self._plan = self.query_one("#plan", Lines)
+        self._banner = self.query_one(Banner)
+        self._filter = self.query_one(FilterBar)
+        self._keys = self.query_one(KeyBar)
+        self._details.border_title = plain("2 Why")
+        self._show_all(self._state)
+        self.call_after_refresh(self.start_scanning)
+
+    # -- the state
+
+    @property
+    def state(self) -> AppState:
+        """The state on the screen."""
+        return self._state
+
+    def update(self, state: AppState) -> None:
+        """Shows another state, drawing again only what it changes."""
+        before = self._state
+        state = settled(state, self._list.cursor)
+        if state is before:
+            return
+        self._state = state
+        found = listing(state)
+        rows_stay = found is self._listing and before[:6] == state[:6] and before.intents is state.intents
+        if rows_stay:
+            if before.cursor != state.cursor and state.cursor in found.index:
+                self._list.show_cursor(found.index[state.cursor])
+                self._show_details(state, top=True)
+                self._keys.show_state(state)
+                return
+        self._show_all(state, top=before.cursor != state.cursor)
+
+    def _show_all(self, state: AppState, *, top: bool = True) -> None:
+        found = self._listing = listing(state)
+        cursor = found.index.get(state.cursor, 0) if state.cursor is not None else 0
+        self._list.show_rows(found.keys, cursor, self._nothing(state))
+        self._list.border_title = content(self._list_title(state))
+        self._show_details(state, top=top)
+        self._plan.border_title = plain(f"3 {planview.plan_title(state)}")
+        self._plan.show_lines(planview.plan_lines(state), top=False)
+        self._banner.show_state(state)
+        self._filter.show_state(state)
+        self._keys.show_state(state)
+
+    def _show_details(self, state: AppState, *, top: bool) -> None:
+        lines: tuple[Line, ...] = details.details(state)
+        if state.host is not None and not state.host.groups and not listing(state).keys:
+            lines = tuple(details.no_iommu(state.host))
+        self._details.show_lines(lines, top=top)
+
+    def _nothing(self, state: AppState) -> tuple[Line, ...]:
+        if state.host is None:
+            return details.scanning(state)
+        if state.filter:
+            return (
+                line(Span("Nothing matches ", "muted"), Span(state.filter, "strong")),
+                line(Span("Esc", "key"), Span(" clears the filter", "muted")),
+            )
+        return (line(Span("This machine has no PCI devices.", "muted")),)
+
+    def _list_title(self, state: AppState) -> list[Span]:
+        spans = [Span("1 Groups")]
+        if state.host is not None and state.host.groups:
+            found = verdicts(state.host, state.model).all().values()
+            viable = sum(1 for verdict in found if verdict_word(verdict) == "viable")
+            spans.append(Span(f" · {viable} of {len(found)} viable", "muted"))
+        return spans
+
+    def _paint(self, key: Key, width: int, here: bool) -> tuple[Span, ...]:
+        return row(self._state, key, width, here)
+
+    # -- what commands can do
+
+    @property
+    def pane(self) -> Pane:
+        """The pane with the focus; the list where none has it."""
+        focused = self.focused
+        while focused is not None and focused.id not in ("list", "details", "plan", "filter"):
+            focused = focused.parent if isinstance(focused.parent, Widget) else None
+        return Pane(focused.id) if focused is not None and focused.id else Pane.LIST
+
+    def page(self) -> int:
+        """How many lines the pane with the focus shows."""
+        height = self.query_one(f"#{self.pane.value}").scrollable_content_region.height
+        return max(1, height - 1)
+
+    def move(self, lines: int) -> None:
+        """Moves the cursor, or scrolls the pane that has the focus."""
+        pane = self.pane
+        if pane in (Pane.DETAILS, Pane.PLAN):
+            self.query_one(f"#{pane.value}", Lines).page(lines)
+            return
+        keys = self._listing.keys
+        if keys:
+            index = max(0, min(len(keys) - 1, self._list.cursor + lines))
+            self.update(self._state._replace(cursor=keys[index]))
+
+    def focus_pane(self, pane: Pane) -> None:
+        """Gives a pane the focus; the filter comes with its bar."""
+        if pane is Pane.FILTER:
+            self.run_worker(self._filter.edit(self._state), exclusive=True, group="filter")
+            return
+        self.query_one(f"#{pane.value}").focus()
+        self.call_after_refresh(self._filter.show_state, self._state)
+
+    def open(self, dialog: Dialog) -> None:
+        """Lays a dialog over the screen."""
+        open_dialog(self, dialog)
+
+    def say(self, text: str, severity: str = "information") -> None:
+        """A short message that goes away by itself."""
+        toast(self.app, text, severity)
+
+    def copy(self, text: str) -> None:
+        """Puts text on the terminal's clipboard (OSC 52)."""
+        self.app.copy_to_clipboard(text)
+
+    def leave(self) -> None:
+        """Ends the program."""
+        self.app.exit(None)
+
+    # -- keys and the mouse
+
+    def action_run(self, command_id: str) -> None:
+        """Does a command of the registry."""
+        command = BY_ID[command_id]
+        if command.run is not None:
+            command.run(self)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A command that cannot be done now is grey; pressing it says why."""
+        if action == "run" and parameters and reason_against(str(parameters[0]), self._state) is not None:
+            return None
+        return True
+
+    @on(Rows.Picked)
+    def _picked(self, event: Rows.Picked) -> None:
+        self._list.focus()
+        key = self._listing.keys[event.index]
+        collapsed = self._state.collapsed
+        if event.fold and not self._state.filter:
+            collapsed = collapsed ^ {key.group}
+        self.update(self._state._replace(cursor=key, collapsed=frozenset(collapsed)))
+
+    def on_input_changed(self, event: object) -> None:
+        """The filter follows what is typed."""
+        self.update(self._state._replace(filter=str(getattr(event, "value", ""))))
+
+    def on_input_submitted(self) -> None:
+        """Enter goes back to the list and keeps the filter."""
+        self.focus_pane(Pane.LIST)
+
+    def on_resize(self, event: Resize) -> None:
+        """The message for terminals that are too small names their size."""
+        self.query_one(TooSmall).show_size(event.size)
+
+    @property
+    def busy(self) -> bool:
+        """A plan is being applied."""
+        return self._state.phase is Phase.APPLYING

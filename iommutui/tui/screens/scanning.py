@@ -1,0 +1,130 @@
+"""Looking at the machine: the first scan after the first frame, and again whenever something happens to it."""
+
+import time
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.screen import Screen
+from textual.worker import get_current_worker
+
+from iommutui.core.errors import IommutuiError
+from iommutui.core.host import Host
+from iommutui.tui.machine import Machine, Watch
+from iommutui.tui.messages import MachineChanged, ScanFailed, Scanned
+from iommutui.tui.state import AppState, Phase, Problem, failed, logged, with_host
+
+SETTLE_SECONDS = 0.2
+"""A rebind makes a burst of events; one look after it is enough."""
+
+if TYPE_CHECKING:
+    _Base = Screen[None]
+else:
+    _Base = object
+
+
+class Scanning(_Base):
+    """The part of the desk that keeps its Host fresh."""
+
+    machine: Machine
+    _watch: Watch | None = None
+    _pending = False
+    _scanning = False
+    _again = False
+
+    if TYPE_CHECKING:
+
+        @property
+        def state(self) -> AppState: ...
+        def update(self, state: AppState) -> None: ...
+        def say(self, text: str, severity: str = "information") -> None: ...
+
+    def start_scanning(self) -> None:
+        """The first look, and then an ear on the machine."""
+        self.rescan()
+        self.run_worker(self._start_watching, thread=True, exclusive=True, group="watch", exit_on_error=False)
+
+    def rescan(self) -> None:
+        """Looks at the machine in a thread. One look at a time; one that is asked for meanwhile follows it."""
+        if self._scanning:
+            self._again = True
+            return
+        self._scanning = True
+        if self.state.host is None:
+            self.update(self.state._replace(phase=Phase.SCANNING, problem=None))
+        self.run_worker(self._scan, thread=True, group="scan", exit_on_error=False)
+
+    def _scan(self) -> None:
+        try:
+            host = self.machine.scan()
+        except IommutuiError as error:
+            self.post_message(ScanFailed(Problem(error.what, error.remedy)))
+        except Exception as error:  # whatever it is, it is shown; a thread that dies silently would not be
+            what = f"The scan failed: {type(error).__name__}: {error}"
+            self.post_message(ScanFailed(Problem(what, "This is a bug in iommutui; 'iommutui list' may say more.")))
+        else:
+            self.post_message(Scanned(host))
+
+    def _start_watching(self) -> None:
+        worker = get_current_worker()
+        watch = self.machine.watch(lambda: self.post_message(MachineChanged()))
+        if worker.is_cancelled:
+            watch.stop()
+            return
+        self.app.call_from_thread(self._watching, watch)
+
+    def _watching(self, watch: Watch) -> None:
+        self._watch = watch
+        if watch.lacks:
+            state = self.state._replace(live_lacks=watch.lacks)
+            self.update(logged(state, self.now(), watch.lacks, "warn"))
+
+    def on_unmount(self) -> None:
+        """Nobody is listening any more."""
+        if self._watch is not None:
+            self._watch.stop()
+
+    @on(MachineChanged)
+    def _machine_changed(self) -> None:
+        if not self._pending:
+            self._pending = True
+            self.set_timer(SETTLE_SECONDS, self._settled)
+
+    def _settled(self) -> None:
+        self._pending = False
+        self.rescan()
+
+    def _scan_done(self) -> None:
+        self._scanning = False
+        if self._again:
+            self._again = False
+            self.rescan()
+
+    @on(Scanned)
+    def _scanned(self, message: Scanned) -> None:
+        self._scan_done()
+        self.show_host(message.host)
+
+    def show_host(self, host: Host) -> None:
+        """Takes over a fresh look; everything that the person has set up stays."""
+        before = self.state
+        if host == before.host and before.problem is None:
+            return
+        state, notes = with_host(before, host)
+        if before.phase is Phase.APPLYING:
+            state = state._replace(phase=Phase.APPLYING)
+        for note in notes:
+            state = logged(state, self.now(), note, "warn")
+            self.say(note, "warning")
+        self.update(state)
+
+    @on(ScanFailed)
+    def _scan_failed(self, message: ScanFailed) -> None:
+        self._scan_done()
+        problem = message.problem
+        self.update(logged(failed(self.state, problem), self.now(), problem.what, "bad"))
+        if self.state.host is not None:
+            self.say(f"{problem.what} What is shown is older.", "error")
+
+    def now(self) -> str:
+        """The time for the log."""
+        return time.strftime("%H:%M:%S")

@@ -1,0 +1,1 @@
+"""Widgets: thin, they draw what the pure views give them."""

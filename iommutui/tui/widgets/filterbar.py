@@ -1,0 +1,76 @@
+"""The filter: an expression, and how much of the list it leaves."""
+
+from typing import Any
+
+from textual.content import Content
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from iommutui.tui.state import AppState
+from iommutui.tui.text import plain
+from iommutui.tui.view import listing
+
+
+class Count(Widget):
+    """``12 of 143``."""
+
+    text = ""
+
+    def render(self) -> Content:
+        """One line."""
+        return plain(self.text)
+
+
+class Slash(Widget):
+    """The sign before the expression."""
+
+    def render(self) -> Content:
+        """One line."""
+        return Content("/")
+
+
+class FilterBar(Horizontal):
+    """On the screen while a filter is being typed or is on. Its input is made when it is first needed."""
+
+    def show_state(self, state: AppState) -> None:
+        """The expression and its count."""
+        has_focus = any(child.has_focus for child in self.children)
+        self.display = bool(state.filter) or has_focus
+        if not self.display:
+            return
+        found = listing(state)
+        for count in self.query(Count):
+            count.text = f"{found.shown} of {found.total}"
+            count.refresh()
+        for field in self.query("Input"):
+            if getattr(field, "value", None) != state.filter:
+                with self.prevent(_changed()):
+                    setattr(field, "value", state.filter)  # noqa: B010 - Input is imported when it is first needed
+
+    async def edit(self, state: AppState) -> None:
+        """Gives the input the focus."""
+        from textual.widgets import Input
+
+        self.display = True
+        if not self.query(Input):
+            await self.mount_all(
+                [
+                    Slash(),
+                    Input(
+                        state.filter,
+                        placeholder="words  driver:nvidia  group:14  viable:no  class:gpu  !word",
+                        compact=True,
+                        select_on_focus=False,
+                        id="filter-input",
+                    ),
+                    Count(),
+                ]
+            )
+        self.query_one(Input).focus()
+        self.show_state(state)
+
+
+def _changed() -> Any:
+    from textual.widgets import Input
+
+    return Input.Changed

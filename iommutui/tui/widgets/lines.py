@@ -1,0 +1,64 @@
+"""A pane of wrapped lines that scrolls: details, plan, review, log and help are all one of these."""
+
+from collections.abc import Sequence
+
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from iommutui.tui.spans import Line, Span, wrap_all
+from iommutui.tui.widgets.strips import COMPONENTS, strip_of, styles_of
+
+
+class Lines(ScrollView, can_focus=True, inherit_bindings=False):
+    """Lines, wrapped at the width that there is."""
+
+    COMPONENT_CLASSES = {*COMPONENTS}
+
+    def __init__(self, lines: Sequence[Line] = (), *, id: str) -> None:
+        super().__init__(id=id)
+        self._lines: Sequence[Line] = lines
+        self._rows: list[tuple[Span, ...]] = []
+        self._width = 0
+
+    def show_lines(self, lines: Sequence[Line], *, top: bool = True) -> None:
+        """New lines; ``top`` shows their beginning, otherwise the scroll position stays."""
+        if lines == self._lines and self._rows:
+            if top:
+                self.scroll_to(y=0, animate=False)
+            return
+        self._lines = lines
+        self._layout_lines()
+        if top:
+            self.scroll_to(y=0, animate=False, immediate=True)
+        self.refresh()
+
+    @property
+    def rows(self) -> int:
+        """How many rows the lines take at this width."""
+        return len(self._rows)
+
+    def _layout_lines(self) -> None:
+        self._width = self.scrollable_content_region.width
+        if self._width > 0:
+            self._rows = wrap_all(self._lines, self._width - 2)
+            self.virtual_size = Size(0, len(self._rows))
+
+    def on_resize(self) -> None:
+        """Wraps again."""
+        self._layout_lines()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """A line of the widget."""
+        line = y + self.scroll_offset.y
+        width = self.size.width
+        if self.scrollable_content_region.width != self._width:
+            self._layout_lines()
+        if line >= len(self._rows):
+            return Strip.blank(width, self.rich_style)
+        return strip_of((Span(" "), *self._rows[line]), styles_of(self), self.rich_style, width)
+
+    def page(self, lines: int) -> None:
+        """Scrolls by lines."""
+        self.scroll_relative(y=lines, animate=False)

@@ -1,0 +1,116 @@
+"""The list: a line API widget that draws the rows in view and nothing else, so that its size does not matter."""
+
+from collections.abc import Callable, Sequence
+
+from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from iommutui.tui.spans import Line, Span, wrap_all
+from iommutui.tui.state import Key
+from iommutui.tui.widgets.strips import COMPONENTS, strip_of, styles_of
+
+Painter = Callable[[Key, int, bool], tuple[Span, ...]]
+"""What stands in the row of this key at this width, with or without the cursor."""
+
+
+class Rows(ScrollView, can_focus=True, inherit_bindings=False):
+    """Groups and devices. The cursor is always in view."""
+
+    COMPONENT_CLASSES = {*COMPONENTS, "rows--cursor", "rows--group"}
+
+    class Picked(Message):
+        """A row was clicked; ``fold`` tells that it was its fold mark."""
+
+        def __init__(self, index: int, fold: bool) -> None:
+            super().__init__()
+            self.index = index
+            self.fold = fold
+
+    def __init__(self, painter: Painter, *, id: str) -> None:
+        super().__init__(id=id)
+        self._painter = painter
+        self._keys: Sequence[Key] = ()
+        self._empty: tuple[Line, ...] = ()
+        self.cursor = 0
+        self._strips: dict[tuple[int, bool], Strip] = {}
+
+    def show_rows(self, keys: Sequence[Key], cursor: int, empty: tuple[Line, ...] = ()) -> None:
+        """New rows. Where the rows are the same, only what is in view is drawn again."""
+        self._strips.clear()
+        self._empty = empty
+        changed = keys is not self._keys
+        self._keys = keys
+        self.cursor = cursor
+        if changed:
+            self.virtual_size = Size(0, len(keys))
+        self._follow()
+        self.refresh()
+
+    def show_cursor(self, cursor: int) -> None:
+        """The cursor moves, and nothing else changes: two lines are drawn."""
+        for line in (self.cursor, cursor):
+            self.refresh(Region(0, line - self.scroll_offset.y, self.size.width, 1))
+        self.cursor = cursor
+        self._follow()
+
+    def _follow(self) -> None:
+        height = self.scrollable_content_region.height
+        if height <= 0 or not self._keys:
+            return
+        top = self.scroll_offset.y
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+        elif self.cursor >= top + height:
+            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
+
+    def notify_style_update(self) -> None:
+        """A theme has changed."""
+        super().notify_style_update()
+        self._strips.clear()
+
+    def on_resize(self) -> None:
+        """Columns follow the width."""
+        self._strips.clear()
+        self._follow()
+
+    def render_line(self, y: int) -> Strip:
+        """A line of the widget."""
+        line = y + self.scroll_offset.y
+        width = self.size.width
+        if not self._keys:
+            rows = wrap_all(self._empty, width - 4)
+            spans = (Span("  "), *rows[y - 1]) if 0 < y <= len(rows) else ()
+            return strip_of(spans, styles_of(self), self.rich_style, width)
+        if line >= len(self._keys):
+            return Strip.blank(width, self.rich_style)
+        here = line == self.cursor
+        strip = self._strips.get((line, here))
+        if strip is None:
+            key = self._keys[line]
+            base = self.rich_style
+            if here:
+                base += self.get_component_rich_style("rows--cursor", partial=True)
+            elif key.device is None:
+                base += self.get_component_rich_style("rows--group", partial=True)
+            strip = strip_of(self._painter(key, width, here), styles_of(self), base, width)
+            self._strips[line, here] = strip
+        return strip
+
+    def on_click(self, event: Click) -> None:
+        """The row under the pointer."""
+        line = event.y + self.scroll_offset.y
+        if line < len(self._keys):
+            self.post_message(self.Picked(line, fold=self._keys[line].device is None and event.x < 3))
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """The wheel moves the view; the cursor stays where it is until a key is pressed."""
+        self.scroll_relative(y=3, animate=False)
+        event.stop()
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """The other way."""
+        self.scroll_relative(y=-3, animate=False)
+        event.stop()

@@ -1,0 +1,24 @@
+"""Spans as strips of a widget that draws by lines."""
+
+from collections.abc import Iterable
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from iommutui.tui.spans import STYLES, Span
+
+COMPONENTS = frozenset(f"span--{style}" for style in STYLES)
+"""The component classes that a widget with spans declares."""
+
+
+def styles_of(widget: Widget) -> dict[str, Style]:
+    """What every meaning looks like in this widget now."""
+    return {style: widget.get_component_rich_style(f"span--{style}", partial=True) for style in STYLES}
+
+
+def strip_of(spans: Iterable[Span], styles: dict[str, Style], base: Style, width: int) -> Strip:
+    """One line of exactly ``width`` cells."""
+    segments = [Segment(text, base + styles[style]) for text, style in spans]
+    return Strip(segments).adjust_cell_length(width, base)

@@ -1,0 +1,33 @@
+"""``make bench``: each budget with what was measured, and exit code 1 where one is not met."""
+
+import compileall
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench.budgets import engine, listing, screen
+from tests.bench.measure import Ratio, need
+
+
+def main() -> int:
+    """Runs everything; the trees live in a temporary folder."""
+    need("pciutils", "lspci")
+    need("hyperfine", "hyperfine")
+    compileall.compile_dir(Path(__file__).parents[2] / "iommutui", quiet=1)
+    ratios: list[Ratio] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for part in (listing, engine, screen):
+            for ratio in part(Path(folder)):
+                print(
+                    f"{'ok  ' if ratio.met else 'OVER'} {ratio.what}: {ratio.ours} beside {ratio.reference}, "
+                    f"ratio {ratio.value:.2f}, budget {ratio.budget:.2f}",
+                    flush=True,
+                )
+                ratios.append(ratio)
+    missed = sum(not ratio.met for ratio in ratios)
+    print(f"{len(ratios) - missed} budgets met, {missed} missed")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The budgets, one function for each subject."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from iommutui.core.intents import Intent
+from iommutui.core.models import MODELS
+from iommutui.core.planner import plan_intents
+from tests.bench.measure import Ratio, commands, cpu, first_frame
+from tests.bench.trees import address_of, make_host, make_tree
+
+HERE = Path(__file__).parent
+PROGRAM = str(Path(sys.executable).with_name("iommutui"))
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"
+
+
+def listing(folder: Path) -> Iterator[Ratio]:
+    """``iommutui list`` beside ``lspci -nnk`` on the same tree, and beside the script of many guides."""
+    for count, budget, runs in ((64, 3.0, 40), (1024, 3.0, 20), (8192, 1.5, 10)):
+        tree = str(make_tree(folder / f"sysfs-{count}", count))
+        lspci = ["lspci", "-nnk", "-O", f"sysfs.path={tree}/bus/pci"]
+        ours, reference = commands([[PROGRAM, "list", "--from", tree], lspci], runs)
+        yield Ratio(f"list, {count} devices, beside lspci -nnk", _ms(ours), _ms(reference), ours / reference, budget)
+        if count == 64:
+            ours, script = commands([[PROGRAM, "list", "--from", tree], ["sh", str(HERE / "arch-wiki.sh"), tree]], 5)
+            yield Ratio("list, 64 devices, beside the shell script", _ms(ours), _ms(script), ours / script, 1 / 8)
+
+
+def engine(folder: Path) -> Iterator[Ratio]:
+    """Verdicts and previews of 10 000 devices, beside copying the same Host's devices 100 times."""
+    host = make_host(10_000)
+    reference = cpu(lambda: [dict(host.devices) for _ in range(100)], 5)
+    verdicts = cpu(lambda: [MODELS["dma-owner"].verdict(host, group) for group in host.groups.values()], 5)
+    yield Ratio("verdict of every group, 10 000 devices", _ms(verdicts), "100 ms of CPU", verdicts / 0.1, 1.0)
+    intents = [Intent(address_of(number), "vfio-pci") for number in (0, 8, 16)]
+    preview = cpu(lambda: plan_intents(host, intents, MODELS["dma-owner"]), 9)
+    yield Ratio("preview of one more intent, 10 000 devices", _ms(preview), "5 ms of CPU", preview / 0.005, 1.0)
+    yield Ratio("preview, beside 100 copies of the devices", _ms(preview), _ms(reference), preview / reference, 1.0)
+
+
+def screen(folder: Path) -> Iterator[Ratio]:
+    """From spawning to the first useful frame, beside a minimal Textual app."""
+    minimal = first_frame([sys.executable, str(HERE / "minimal_app.py")], b"minimal-app-is-up", 9)
+    ours = first_frame([PROGRAM, "--demo"], b"09:00.0", 9)
+    yield Ratio("screen, spawn to first useful frame", _ms(ours), _ms(minimal), ours / minimal, 1.4)

@@ -1,0 +1,80 @@
+"""The arrows between the rooms, seen at run time: what an import really brings with it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("textual", "rich", "pydantic", "pyudev")
+
+PROBE = """
+import sys
+{code}
+found = sorted(name for name in {forbidden!r} if name in sys.modules)
+print(" ".join(found))
+"""
+
+
+def imported(code: str, forbidden: tuple[str, ...]) -> str:
+    """Which of the forbidden modules are loaded after running the code in a fresh interpreter."""
+    result = subprocess.run(
+        [sys.executable, "-c", PROBE.format(code=code, forbidden=forbidden)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout.splitlines()[-1]
+
+
+def modules(room: str) -> list[str]:
+    """Every module of a room."""
+    paths = sorted((ROOT / "iommutui" / room).rglob("*.py"))
+    return [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+
+
+def test_the_probe_sees_what_is_imported() -> None:
+    assert imported("import pydantic", HEAVY) == "pydantic"
+
+
+@pytest.mark.parametrize("room", ["core"])
+def test_core_brings_the_standard_library_only(room: str) -> None:
+    code = "\n".join(f"import {name}" for name in modules(room))
+    forbidden = (*HEAVY, "iommutui.sources", "iommutui.apply", "iommutui.tui", "iommutui.cli")
+    assert imported(code, forbidden) == ""
+
+
+@pytest.mark.parametrize("room", ["sources", "apply", "cli"])
+def test_heavy_libraries_wait_until_they_are_needed(room: str) -> None:
+    code = "\n".join(f"import {name}" for name in modules(room))
+    assert imported(code, HEAVY) == ""
+
+
+@pytest.mark.parametrize("command", [["list"], ["list", "--json"], ["why", "17"], ["preview", "09:00.0=vfio-pci"]])
+def test_reading_a_recorded_tree_needs_no_heavy_library(command: list[str], tmp_path: Path) -> None:
+    from tests.bench.trees import make_tree
+
+    tree = make_tree(tmp_path / "sysfs", 512)
+    argv = [*command, "--from", str(tree)]
+    code = f"from iommutui.cli import main\nmain({argv!r})"
+    assert imported(code, (*HEAVY, "dataclasses", "json" if "--json" not in argv else "rich")) == ""
+
+
+def test_only_apply_opens_a_file_of_the_system_for_writing() -> None:
+    """The words that open files for writing stand in apply, in the snapshot writer, and nowhere else."""
+    allowed = {"iommutui/sources/snapshot.py"}
+    writers = ("O_WRONLY", "O_RDWR", '"w"', "'w'", '"wb"', "write_text", "write_bytes")
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "iommutui").rglob("*.py")
+        if any(word in path.read_text() for word in writers)
+    }
+    elsewhere = {name for name in found if not name.startswith("iommutui/apply/")} - allowed
+    assert elsewhere == {"iommutui/cli/__init__.py"}  # /dev/null, for the reader of a pipe that has gone
+
+
+def test_no_file_of_the_screen_grows_past_400_lines() -> None:
+    long = [p.name for p in (ROOT / "iommutui" / "tui").rglob("*.py") if len(p.read_text().splitlines()) > 400]
+    assert long == []
