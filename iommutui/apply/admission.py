@@ -15,7 +15,8 @@ _DECIDING = ("driver", "driver_override")
 def admit(plan: Plan, kernel: Kernel) -> Host:
     """The machine as it is now, on which the plan may be carried out; RefusedError where it may not."""
     if not plan.permitted:
-        raise RefusedError(" ".join(sentence(reason) for reason in plan.refusals), "'iommutui preview' shows what would do.")
+        why = " ".join(sentence(reason) for reason in plan.refusals)
+        raise RefusedError(why, "'iommutui preview' shows what would do.")
     fresh = kernel.observe()
     refuse_drift(plan.basis, fresh, moved(plan))
     for address in moved(plan):

@@ -19,7 +19,7 @@ from iommutui.apply.interrupts import Stop
 from iommutui.apply.kernel import GivenUp, Kernel, ReadBack, Waiting, Written
 from iommutui.apply.lines import BLOCKED, Begin, End, Module, Result, Turn
 from iommutui.apply.record import Record
-from iommutui.apply.words import back_words, change_words, changes_words, done_words, step_words, stuck_words
+from iommutui.apply.words import back_words, changes_words, done_words, step_words, stuck_words
 from iommutui.apply.writer import DENIED, denied
 from iommutui.core.address import Address
 from iommutui.core.drift import Basis, Change, DeviceFacts, device_facts, differences, drift
@@ -234,7 +234,8 @@ class Attempt:
                     failed.add(step.device)
             left = self._left()
         except _StuckError as stuck:
-            yield self._end(Exit.NOT_ROLLED_BACK, f"{back_words(why, self._left_unread())} {stuck}", self._left_unread())
+            left = self._left_unread()
+            yield self._end(Exit.NOT_ROLLED_BACK, f"{back_words(why, left)} {stuck}", left)
             return
         except Exception as error:
             left = self._left_unread()
@@ -289,7 +290,7 @@ class Attempt:
 def _difference(goal: Goal, found: ReadBack) -> str:
     """What of the goal is not reached, in words."""
     if not goal.any_driver and found.driver != goal.driver:
-        return change_words(Change(goal.device, "driver", f"to be {goal.driver or 'none'}", found.driver or "none"))
+        return f"{goal.device} is on {found.driver or 'no driver'}, not on {goal.driver or 'none'}"
     if found.override != goal.override:
-        return change_words(Change(goal.device, "override", f"to be {goal.override or 'none'}", found.override or "none"))
+        return f"the override of {goal.device} is {found.override or 'none'}, not {goal.override or 'none'}"
     return ""

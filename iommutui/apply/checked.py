@@ -5,7 +5,6 @@ importing it costs more than a listing.
 """
 
 from collections.abc import Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from iommutui.core.errors import IommutuiError
@@ -19,11 +18,16 @@ _SHOWN = 60
 """Names from the text are hostile: no more than this many characters of one are repeated."""
 
 
-@cache
+_ADAPTERS: dict[object, "TypeAdapter[Any]"] = {}
+"""Making one takes longer than using it."""
+
+
 def _adapter(kind: type[T]) -> "TypeAdapter[T]":
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def parse(kind: type[T], text: str | bytes, what: str, remedy: str = "") -> T:

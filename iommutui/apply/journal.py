@@ -1,4 +1,4 @@
-"""The journal of an apply: on disk before the first write, and then line by line, so that any crash can be taken back."""
+"""The journal of an apply: on disk before the first write, and then line by line, so that a crash can be taken back."""
 
 import errno
 import os
@@ -100,5 +100,7 @@ class Journal:
     def __enter__(self) -> "Journal":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

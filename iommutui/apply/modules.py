@@ -1,4 +1,4 @@
-"""Loading the module of a target, and telling why that did not work: missing, blocked by an administrator, or failed."""
+"""Loading the module of a target, and telling why that did not work: missing, blocked, or failed."""
 
 import os
 import re
@@ -48,7 +48,8 @@ def load(name: str, root: str = "/", runner: Runner = run) -> None:
     block = _block(name, root, runner)
     if block is not None:
         raise IommutuiError(
-            f"The module {name} is administratively blocked by {block}.", "Remove that line if you want to use the driver."
+            f"The module {name} is administratively blocked by {block}.",
+            "Remove that line if you want to use the driver.",
         )
     ran = runner(("modprobe", "--", name))
     if ran.status == 0:

@@ -47,7 +47,7 @@ class RealKernel:
         return self._scan(self._root)
 
     def read_back(self, address: Address) -> ReadBack:
-        """``driver`` and ``driver_override``; up to 6.1 reading the latter hangs while an unbind of the device waits."""
+        """``driver`` and ``driver_override``; up to 6.1 reading the latter hangs while an unbind waits."""
         directory = os.path.join(self._root, "sys/bus/pci/devices", address)
 
         def work() -> bytes:

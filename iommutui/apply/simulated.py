@@ -37,7 +37,7 @@ class SimulatedKernel:
         return ReadBack(device.driver, device.driver_override)
 
     def write(self, step: Step, late: Late) -> Iterator[Answer]:
-        """One transition. A write that would block is given up at once; IommutuiError where the kernel would not live."""
+        """One transition; what would block is given up at once. IommutuiError where the kernel would not survive."""
         outcome = transition(self.host, step.event, self.model)
         if outcome.crash is not None:
             raise IommutuiError(f"The kernel would not survive this write: {outcome.crash}")
@@ -70,9 +70,12 @@ def _plain(name: str | None) -> str:
 
 
 def _drivers_of(host: Host, module: str) -> list[str]:
-    """The drivers that come from the module; the two that every machine can have come from modules of their names."""
+    """The drivers that come from the module; two that every machine can have are named like their modules."""
     found = {
-        fit.driver for device in host.devices.values() for fit in device.fits or () if _plain(fit.module) == _plain(module)
+        fit.driver
+        for device in host.devices.values()
+        for fit in device.fits or ()
+        if _plain(fit.module) == _plain(module)
     }
     found |= {name for name in (VFIO_PCI, STUB) if _plain(name) == _plain(module)}
     return sorted(found)

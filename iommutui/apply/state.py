@@ -82,9 +82,7 @@ def lock(directory: Path) -> Iterator[None]:
     """
     prepare(directory)
     try:
-        descriptor = os.open(
-            directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode=0o600
-        )
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode=0o600)
     except OSError as error:
         raise IommutuiError(f"The lock {directory / 'lock'} cannot be opened: {error.strerror}.") from None
     try:

@@ -19,9 +19,9 @@ def changes_words(changes: Iterable[Change]) -> str:
 def step_words(step: Step) -> str:
     """What a write does, as the subject of a sentence."""
     if step.op == "override":
-        return f"clearing the override of {step.device}" if step.value is None else (
-            f"setting the override of {step.device} to {step.value}"
-        )
+        if step.value is None:
+            return f"clearing the override of {step.device}"
+        return f"setting the override of {step.device} to {step.value}"
     if step.op == "unbind":
         return f"unbinding {step.device} from {step.value}"
     return f"probing {step.device}"

@@ -31,7 +31,11 @@ def _scan(root: str, depth: Depth) -> Host:
     from iommutui.sources.tree import Tree
 
     tree = Tree(root)
-    return scan(tree, depth, names_for(tree, depth))
+    names = names_for(tree, depth)
+    try:
+        return scan(tree, depth, names)
+    finally:
+        names.close()
 
 
 def _snapshot(path: str) -> Host:

@@ -1,6 +1,160 @@
-from iommutui.core.host import Host
-from iommutui.sources.tree import Tree
+"""What fits each device: aliases of modules, built-in drivers, and the driver that it is bound to."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from iommutui.core.drivers import STUB, TABLE, is_vfio
+from iommutui.core.host import Device, Driver, Fit, Gap, Host
+from iommutui.core.modalias import Alias, Index, parse_alias, specificity
+from iommutui.core.transition import PORT_CLASSES, PORT_TYPES
+from iommutui.sources.tree import Tree, Unreadable, names_in
+
+PLACES = ("lib/modules", "usr/lib/modules", "run/booted-system/kernel-modules/lib/modules")
+"""Where the modules of a release are; the last is NixOS's."""
+
+_ALIAS = re.compile(rb"^alias ((?:vfio_)?pci:\S+) (\S+)", re.MULTILINE)
+_BUILT_IN = re.compile(rb"(?:^|\0)([^.\0]+)\.alias=((?:vfio_)?pci:[^\0]+)")
+_PCIEPORT = "pcieport"
+
+
+class Registered(NamedTuple):
+    """The drivers that modules have registered."""
+
+    by_module: dict[str, list[str]]
+    """Names by module, whose name is written with underscores."""
+    loaded: frozenset[str]
+    """Modules that are there, with or without a PCI driver."""
+    drivers: frozenset[str] | None
+    """Every registered name; None: not known."""
 
 
 def with_fits(tree: Tree, host: Host) -> Host:
-    return host
+    """The Host with `Device.fits`; a gap ``modules.alias`` says where only a part of them could be found."""
+    aliases, gap = _aliases(tree, host.kernel)
+    index = Index(aliases)
+    registered = _registered(tree, host.drivers or ())._replace(
+        drivers=None if host.drivers is None else frozenset(driver.name for driver in host.drivers)
+    )
+    modules = {driver.name: driver.module for driver in host.drivers or ()}
+    known: dict[str, list[Fit]] = {}
+    devices = {}
+    for address, device in host.devices.items():
+        fits: tuple[Fit, ...] = ()
+        if device.bus == "pci":
+            if device.modalias is not None and device.modalias not in known:
+                known[device.modalias] = list(_fits(index.matches(device.modalias), registered))
+            fits = _with_bound(device, known.get(device.modalias or "", []), modules, registered)
+        devices[address] = device._replace(fits=fits)
+    return host._replace(devices=devices, gaps=host.gaps if gap is None else (*host.gaps, gap))
+
+
+def _aliases(tree: Tree, kernel: str | None) -> tuple[list[Alias], Gap | None]:
+    """The aliases of the modules of this release and of what is built into it."""
+    if kernel is None or "/" in kernel or kernel.startswith("."):
+        return [], Gap("modules.alias", "not-recorded")
+    why = "ENOENT" if tree.root == "" else "not-recorded"
+    for place in PLACES:
+        data = tree.bytes(f"{place}/{kernel}/modules.alias")
+        if isinstance(data, Unreadable):
+            why = data.why
+        if isinstance(data, bytes):
+            built_in = tree.bytes(f"{place}/{kernel}/modules.builtin.modinfo")
+            found = [*_built_in(built_in if isinstance(built_in, bytes) else b""), *_loadable(data)]
+            return found, None
+    return [], Gap("modules.alias", why)
+
+
+def _loadable(data: bytes) -> Iterator[Alias]:
+    """``modules.alias``: ``alias PATTERN MODULE`` a line."""
+    for pattern, module in _ALIAS.findall(data):
+        alias = parse_alias(_text(pattern), _text(module))
+        if alias is not None:
+            yield alias
+
+
+def _built_in(data: bytes) -> Iterator[Alias]:
+    """``modules.builtin.modinfo``: ``MODULE.KEY=VALUE`` ended by NUL."""
+    for module, pattern in _BUILT_IN.findall(data):
+        alias = parse_alias(_text(pattern), _text(module), built_in=True)
+        if alias is not None:
+            yield alias
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
+
+
+def _registered(tree: Tree, drivers: Iterable[Driver]) -> Registered:
+    """Both ways round: a driver's ``module`` link, and the names below ``/sys/module/M/drivers``."""
+    by_module: dict[str, list[str]] = {}
+    for driver in drivers:
+        if driver.module is not None:
+            by_module.setdefault(driver.module.replace("-", "_"), []).append(driver.name)
+    modules = names_in(f"{tree.sys}/module")
+    loaded = {module.replace("-", "_") for module in modules} if isinstance(modules, list) else set()
+    for module in sorted(loaded):
+        names = names_in(f"{tree.sys}/module/{module}/drivers")
+        for name in sorted(names) if isinstance(names, list) else ():
+            bus, _, driver_name = name.partition(":")
+            if bus == "pci" and driver_name not in by_module.setdefault(module, []):
+                by_module[module].append(driver_name)
+    return Registered(by_module, frozenset(loaded), None)
+
+
+def _fits(aliases: list[Alias], registered: Registered) -> Iterator[Fit]:
+    """A fit for every driver of every alias: built in, loaded, not loaded; then VFIO variants, the closest first."""
+
+    def rank(alias: Alias) -> tuple[bool, int, int, str]:
+        loaded = bool(registered.by_module.get(alias.module.replace("-", "_")))
+        state = 0 if alias.built_in else 1 if loaded else 2
+        return alias.vfio, -specificity(alias.pattern) if alias.vfio else 0, state, alias.module
+
+    seen = set()
+    for alias in sorted(aliases, key=rank):
+        for fit in _fits_of(alias, registered):
+            if fit.driver not in seen:
+                seen.add(fit.driver)
+                yield fit
+
+
+def _fits_of(alias: Alias, registered: Registered) -> list[Fit]:
+    """The drivers of the module. One that is there without a PCI driver has the alias for something else."""
+    module = alias.module.replace("-", "_")
+    names = registered.by_module.get(module, ())
+    if names:
+        return [Fit(name, alias.module, True, alias.vfio) for name in names]
+    if alias.built_in:
+        name = _spelled(module, registered.drivers or ())
+        there = registered.drivers is None or name in registered.drivers
+        return [Fit(name, None, True, alias.vfio)] if there else []
+    if module in registered.loaded:
+        return []
+    return [Fit(_spelled(module, [row.name for row in TABLE]), alias.module, False, alias.vfio)]
+
+
+def _spelled(module: str, names: Iterable[str]) -> str:
+    """The driver among these that is called like the module, but for hyphens; else the module's own name."""
+    return next((name for name in sorted(names) if name.replace("-", "_") == module), module)
+
+
+def _with_bound(
+    device: Device, fits: list[Fit], modules: dict[str, str | None], registered: Registered
+) -> tuple[Fit, ...]:
+    """The fits, with the driver that holds the device now and with ``pcieport``, which has no aliases."""
+    more = [_PCIEPORT] if _takes_port(device, registered) else []
+    if device.driver is not None and not _only_by_override(device, device.driver):
+        more.insert(0, device.driver)
+    names = {fit.driver for fit in fits}
+    return (*(Fit(name, modules.get(name), True) for name in dict.fromkeys(more) if name not in names), *fits)
+
+
+def _only_by_override(device: Device, driver: str) -> bool:
+    return driver in (STUB, device.driver_override) or is_vfio(device, driver) is not None
+
+
+def _takes_port(device: Device, registered: Registered) -> bool:
+    """``pcieport`` takes these classes, and only ports of PCI Express: its probe fails on a conventional bridge."""
+    if device.class_code not in PORT_CLASSES or (device.pcie_type is not None and device.pcie_type not in PORT_TYPES):
+        return False
+    return registered.drivers is not None and _PCIEPORT in registered.drivers

@@ -1,8 +1,10 @@
 """Names of vendors, devices and classes: from udev's database on a running machine, from ``pci.ids`` elsewhere."""
 
+from typing import NamedTuple
+
 from iommutui.sources.depth import Depth
 from iommutui.sources.pciids import PciIds
-from iommutui.sources.tree import Tree
+from iommutui.sources.tree import Tree, read_file
 
 PLACES = (
     "usr/share/misc/pci.ids",
@@ -12,14 +14,23 @@ PLACES = (
 )
 
 
-class Names:
-    """Answers with (vendor, device, class), each None where no database knows it."""
+class Known(NamedTuple):
+    """Names, each None where no database has it."""
 
-    def of(
-        self, address: str, vendor: str | None, device: str | None, class_code: str | None
-    ) -> tuple[str | None, str | None, str | None]:
-        """The names of a function at this address with these ids."""
-        return (None, None, None)
+    vendor: str | None = None
+    device: str | None = None
+    class_: str | None = None
+
+
+class Names:
+    """A source of names; this one knows none."""
+
+    def of(self, modalias: str | None, vendor: str | None, device: str | None, class_code: str | None) -> Known:
+        """The names of a function with these ids."""
+        return Known()
+
+    def close(self) -> None:
+        """Gives back what the source holds."""
 
 
 class FileNames(Names):
@@ -27,15 +38,13 @@ class FileNames(Names):
 
     def __init__(self, ids: PciIds) -> None:
         self._ids = ids
-        self._known: dict[tuple[str | None, str | None, str | None], tuple[str | None, str | None, str | None]] = {}
+        self._known: dict[tuple[str | None, str | None, str | None], Known] = {}
 
-    def of(
-        self, address: str, vendor: str | None, device: str | None, class_code: str | None
-    ) -> tuple[str | None, str | None, str | None]:
+    def of(self, modalias: str | None, vendor: str | None, device: str | None, class_code: str | None) -> Known:
         key = (vendor, device, class_code)
         names = self._known.get(key)
         if names is None:
-            names = self._known[key] = (
+            names = self._known[key] = Known(
                 self._ids.vendor(vendor) if vendor else None,
                 self._ids.device(vendor, device) if vendor and device else None,
                 self._ids.class_name(class_code) if class_code else None,
@@ -44,7 +53,7 @@ class FileNames(Names):
 
 
 def names_for(tree: Tree, depth: Depth) -> Names:
-    """The names for a tree: those below its own root first, then those of this machine.
+    """The names for a tree: from files below its own root first, then from those of this machine.
 
     udev needs libudev and tens of milliseconds to start: the plain listing asks it only where there is no ``pci.ids``.
     """
@@ -53,13 +62,15 @@ def names_for(tree: Tree, depth: Depth) -> Names:
         return from_file or Names()
     from iommutui.sources.udevnames import UdevNames  # only where it is used: it imports pyudev
 
-    return UdevNames.connect(from_file or Names()) or from_file or Names()
+    otherwise = from_file or Names()
+    return UdevNames.connect(otherwise) or otherwise
 
 
 def _from_file(tree: Tree) -> FileNames | None:
-    for root in dict.fromkeys((tree, Tree("/"))) if tree.root else (tree,):
+    roots = ["/"] if tree.root == "" else [f"{tree.root}/", "/"]
+    for root in roots:
         for place in PLACES:
-            data = root.bytes(place)
+            data = read_file(root + place)
             if isinstance(data, bytes) and data:
                 return FileNames(PciIds(data))
     return None

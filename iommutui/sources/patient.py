@@ -1,15 +1,17 @@
 """Reads of attributes that may never return, by a child process.
 
-While an unbind of a device waits for its user, reading the device's ``driver_override`` waits with it inside the kernel,
-where no signal reaches (seen on 5.10 and 6.1). A thread that is stuck like that would keep this process from ever
-exiting; a child can be left behind.
+While an unbind of a device waits for its user, reading the device's ``driver_override`` waits with it inside the
+kernel, where no signal reaches (seen on 5.10 and 6.1). A thread that is stuck like that would keep this process from
+ever exiting; a child can be left behind.
 """
 
+import contextlib
 import os
 import select
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable
 
 from iommutui.sources.tree import Unreadable, failure, to_text
@@ -28,8 +30,8 @@ Answer = str | Unreadable | None
 _READER = os.path.join(os.path.dirname(__file__), "patient_reader.py")
 
 _left_behind: dict[str, int] = {}
-"""Children that are stuck, by what they read. Nobody else is sent after them, so that a program which refreshes every few
-seconds neither waits nor leaves more of them behind."""
+"""Children that are stuck, by what they read. No other is sent after them, so that a program which refreshes every few
+seconds neither waits again nor leaves more of them behind."""
 
 
 class Patient:
@@ -99,6 +101,7 @@ class _Reader:
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.started = False
+        self._records: deque[bytes] = deque()
         self._pending = b""
         # A file in memory rather than a pipe: a child that is stuck would let a pipe fill up and block the writer.
         requests = os.memfd_create("iommutui-paths")
@@ -139,16 +142,16 @@ class _Reader:
 
     def _record(self, deadline: float) -> bytes | None:
         until = time.monotonic() + deadline
-        while b"\0" not in self._pending:
+        while not self._records:
             rest = until - time.monotonic()
             if rest <= 0 or not self._poll.poll(rest * 1000):
                 return None
             data = os.read(self._pipe, 1 << 16)
             if not data:
                 return None
-            self._pending += data
-        record, _, self._pending = self._pending.partition(b"\0")
-        return record
+            *records, self._pending = (self._pending + data).split(b"\0")
+            self._records.extend(records)
+        return self._records.popleft()
 
     def end(self, stuck: bool) -> bool:
         """Ends the child and says whether it is still there: one that is stuck in the kernel dies when it gets out."""
@@ -165,10 +168,8 @@ def _parse(record: bytes) -> Answer:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _gone(pid: int, options: int) -> bool:

@@ -1,8 +1,8 @@
 """The child of `iommutui.sources.patient`: reads files one after the other and says what each holds, at once.
 
-Paths come on standard input, each ended by NUL. Standard output gets an empty record as soon as the child runs, and one
-record a path in the same order: ``=CONTENT``, ``-`` (absent) or ``!ERRNO``, each ended by NUL. Run as a file, without the
-package, so that it starts as quickly as it can.
+Paths come on standard input, each ended by NUL. Standard output gets an empty record as soon as the child runs, and
+one record a path in the same order: ``=CONTENT``, ``-`` (absent) or ``!ERRNO``, each ended by NUL. Run as a file,
+without the package, so that it starts as quickly as it can.
 """
 
 import errno

@@ -2,8 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, is_pci
 from iommutui.core.host import Details, Device, Gap
@@ -13,6 +12,9 @@ from iommutui.sources.names import Names
 from iommutui.sources.node import ATTRIBUTE, Node
 from iommutui.sources.tree import Tree, Unreadable, open_directory
 
+if TYPE_CHECKING:
+    from iommutui.sources.patient import Patient
+
 ASLEEP = "asleep"
 """The gap of a device in D3cold, which reading would wake."""
 
@@ -21,17 +23,14 @@ _UEVENT = re.compile(
     rb"PCI_SUBSYS_ID=([0-9A-F]{4}):([0-9A-F]{4})\n(?:.*\n)*?MODALIAS=(.*)\n"
 )
 
-Answer = str | Unreadable | None
-"""The text of a ``driver_override``, however it was read."""
-
 
 class Reading(NamedTuple):
     """What the reading of every function shares."""
 
     tree: Tree
     names: Names
-    overrides: Mapping[str, Answer] | None
-    """``driver_override`` by path where others read it (see `iommutui.sources.patient`); None: it is read here."""
+    patient: "Patient | None"
+    """Reads ``driver_override`` where that may block; None: it is read here."""
     kernel: Version | None
     details: bool
     parents: dict[str, Address | None]
@@ -80,7 +79,7 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
     is_vf = "physfn" in present
     alive = len(header) >= 16 and config.answers(header, is_vf)
     driver = node.link("driver")
-    vendor_name, device_name, class_name = reading.names.of(address, ids.vendor, ids.device, ids.class_code)
+    vendor_name, device_name, class_name = reading.names.of(ids.modalias, ids.vendor, ids.device, ids.class_code)
     return Device(
         address=address,
         vendor_id=ids.vendor,
@@ -168,13 +167,14 @@ def read_override(reading: Reading, path: str, node: Node) -> str | None:
     """The override of the device at ``path``: an unset one reads ``(null)``, and an empty line names no driver."""
     if "driver_override" not in node.present:
         return None
-    if reading.overrides is None:
-        answer: Answer = node.text("driver_override")
+    if reading.patient is None:
+        text = node.text("driver_override")
     else:
-        answer = reading.overrides.get(path)
+        answer = reading.patient.get(f"{path}/driver_override")
         if isinstance(answer, Unreadable):
             node.miss("driver_override", answer.why)
-    return answer if isinstance(answer, str) and answer not in ("", "(null)") else None
+        text = answer if isinstance(answer, str) else None
+    return text if text not in ("", "(null)") else None
 
 
 def _parent(path: str, known: dict[str, Address | None]) -> Address | None:

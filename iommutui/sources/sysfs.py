@@ -51,7 +51,7 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool) -> Host:
     reading = Reading(
         tree=tree,
         names=names,
-        overrides=pending,
+        patient=pending,
         kernel=parse_release(release),
         details=depth is Depth.FULL,
         parents={},

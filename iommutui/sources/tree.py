@@ -75,31 +75,27 @@ class Tree:
 
     def bytes(self, path: str, limit: int = 1 << 26) -> bytes | Unreadable | None:
         """At most ``limit`` bytes of a file below the root."""
-        try:
-            file = os.open(f"{self.root}/{path}", _FILE)
-        except OSError as error:
-            return failure(error)
-        parts = []
-        try:
-            while limit > 0 and (part := os.read(file, min(limit, _CHUNK))):
-                parts.append(part)
-                limit -= len(part)
-        except OSError as error:
-            return failure(error)
-        finally:
-            os.close(file)
-        return b"".join(parts)
+        return read_file(f"{self.root}/{path}", limit)
 
     def names(self, path: str) -> list[str] | Unreadable | None:
         """The names in a directory below the root."""
         return names_in(f"{self.root}/{path}")
 
-    def link_name(self, path: str) -> str | Unreadable | None:
-        """The base name of the target of a link below the root."""
+
+def read_file(path: str, limit: int = 1 << 26) -> bytes | Unreadable | None:
+    """At most ``limit`` bytes of a file."""
+    parts = []
+    try:
+        file = os.open(path, _FILE)
         try:
-            return base_name(os.readlink(f"{self.root}/{path}"))
-        except OSError as error:
-            return failure(error)
+            while limit > 0 and (part := os.read(file, min(limit, _CHUNK))):
+                parts.append(part)
+                limit -= len(part)
+        finally:
+            os.close(file)
+    except OSError as error:
+        return failure(error)
+    return b"".join(parts)
 
 
 def names_in(path: str) -> list[str] | Unreadable | None:

@@ -19,6 +19,15 @@ class Job(NamedTuple):
     intents: tuple[Intent, ...]
     model: Model
     revert: bool = False
+    journal: str = ""
+    """What a revert takes back, on a live system."""
+
+
+class WayBack(NamedTuple):
+    """The plan that takes back what was applied last, and the journal that it comes from."""
+
+    plan: Plan
+    journal: str = ""
 
 
 class Watch(NamedTuple):
@@ -59,7 +68,7 @@ class Machine(Protocol):
         """Calls ``changed``, from any thread, when something may have changed."""
         ...
 
-    def way_back(self, host: Host, model: Model) -> Plan | None:
+    def way_back(self, host: Host, model: Model) -> WayBack | None:
         """The plan that takes back what was applied last, or None if there is nothing to take back."""
         ...
 

@@ -1,0 +1,104 @@
+"""Who owns the DMA of a group: processes that have VFIO's device nodes open."""
+
+import os
+import re
+from typing import NamedTuple
+
+from iommutui.core.address import Address
+from iommutui.core.drivers import is_vfio
+from iommutui.core.host import Claim, Device, Gap, Group, Host
+from iommutui.sources.tree import Tree, Unreadable, names_in, printable
+
+_NODE = re.compile(r"/dev/vfio/(?:(?:noiommu-)?(\d{1,9})|devices/(vfio\d{1,9}))(?: \(deleted\))?")
+_DEVICE_FD = "anon_inode:[vfio-device]"
+
+
+class Holder(NamedTuple):
+    """A process and what of VFIO it has open."""
+
+    name: str
+    groups: tuple[int, ...]
+    cdevs: tuple[str, ...]
+    """Names such as ``vfio0``."""
+    has_device: bool
+    """Whether it has got a device from a group; from which one does not show."""
+
+
+def with_claims(tree: Tree, host: Host) -> Host:
+    """The Host with a claim for every group that a process has open.
+
+    A group that is open without a container, or a node of a device that is open but not bound to an iommufd, is claimed by
+    nobody; neither shows from outside, and both are taken for claims. Other users' processes are visible to root only: a gap
+    ``claims`` says so, where there is anything to claim.
+    """
+    nodes = names_in(f"{tree.root}/dev/vfio")
+    if not isinstance(nodes, list) or not any(node != "vfio" for node in nodes):
+        return host
+    holders, hidden = find_holders(tree)
+    by_cdev = {name: device for device in host.devices.values() for name in device.vfio_dev or ()}
+    groups = dict(host.groups)
+    for holder in holders:
+        for number in holder.groups:
+            group = groups.get(number)
+            if group is not None and group.claim is None:
+                opened = _held(host, group) if holder.has_device else ()
+                groups[number] = group._replace(claim=Claim(holder.name, opened=opened))
+        for name in holder.cdevs:
+            device = by_cdev.get(name)
+            if device is not None and device.group in groups:
+                groups[device.group] = _with_cdev(groups[device.group], holder.name, device)
+    gaps = (*host.gaps, Gap("claims", hidden)) if hidden is not None else host.gaps
+    return host._replace(groups=groups, gaps=gaps)
+
+
+def _held(host: Host, group: Group) -> tuple[Address, ...]:
+    """Members on a VFIO driver, and those that do not answer because their unbind waits already."""
+    return tuple(
+        device.address
+        for device in host.members(group)
+        if (device.driver is not None and is_vfio(device, device.driver))
+        or (device.driver is None and device.gap("driver_override") == Gap("driver_override", "timeout"))
+    )
+
+
+def _with_cdev(group: Group, owner: str, device: Device) -> Group:
+    claim = group.claim or Claim(owner, 0, "cdev")
+    if claim.owner != owner or claim.via != "cdev":
+        return group
+    return group._replace(claim=claim._replace(uses=claim.uses + 1, opened=(*claim.opened, device.address)))
+
+
+def find_holders(tree: Tree) -> tuple[list[Holder], str | None]:
+    """Processes that have a node of VFIO open, by process id; and why there may be others that do not show."""
+    processes = names_in(f"{tree.root}/proc")
+    if not isinstance(processes, list):
+        return [], "ENOENT" if processes is None else processes.why
+    found = []
+    hidden = None
+    for pid in sorted(int(name) for name in processes if name.isdecimal()):
+        targets = _open_files(f"{tree.root}/proc/{pid}/fd")
+        if isinstance(targets, Unreadable):
+            hidden = targets.why
+            continue
+        nodes = [match for target in targets if (match := _NODE.fullmatch(target)) is not None]
+        if nodes:
+            comm = tree.text(f"proc/{pid}/comm")
+            groups = sorted({int(match[1]) for match in nodes if match[1]})
+            cdevs = sorted({match[2] for match in nodes if match[2]})
+            name = f"{comm} (pid {pid})" if isinstance(comm, str) else f"pid {pid}"
+            found.append(Holder(name, tuple(groups), tuple(cdevs), _DEVICE_FD in targets))
+    return found, hidden
+
+
+def _open_files(place: str) -> list[str] | Unreadable:
+    """What a process has open; nothing of one that ends meanwhile."""
+    names = names_in(place)
+    if not isinstance(names, list):
+        return names or []
+    found = []
+    for name in names:
+        try:
+            found.append(printable(os.readlink(f"{place}/{name}")))
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,96 @@
+"""This machine. It is read here, and written to only by a process of its own that is root."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from iommutui.core.errors import IommutuiError
+from iommutui.core.host import Host
+from iommutui.core.models.base import Model
+from iommutui.tui.applier import ProcessApplier
+from iommutui.tui.machine import Watch, WayBack, writer_program
+from iommutui.tui.state import Kind, Source
+
+POLL_SECONDS = 5.0
+"""How often the links of drivers are compared where no events can be had. One look costs a directory listing per
+driver."""
+
+
+class LiveMachine:
+    """Reads sysfs; hands plans to the applying process."""
+
+    def __init__(self, kernel: str | None) -> None:
+        self._kernel = kernel
+        writer = writer_program()
+        self.source = Source(Kind.LIVE, "", writer)
+        self.applier = ProcessApplier([sys.executable, "-m", "iommutui"], writer)
+
+    def scan(self) -> Host:
+        """A fresh look at everything."""
+        from iommutui.sources import load
+
+        return load(None, kernel=self._kernel)
+
+    def watch(self, changed: Callable[[], None]) -> Watch:
+        """The kernel's own events through udev; where they cannot be had, a slow comparison."""
+        try:
+            from iommutui.sources.live import watch
+        except ImportError as error:
+            lacks = "pyudev is not installed" if (error.name or "").startswith("pyudev") else f"no udev events ({error})"
+        else:
+            try:
+                return Watch(watch(changed))
+            except (IommutuiError, ImportError, OSError) as error:
+                lacks = f"no udev events ({error})"
+        return Watch(poll(changed), f"Changes are looked for every {POLL_SECONDS:.0f} s, because {lacks}. r looks at once.")
+
+    def way_back(self, host: Host, model: Model) -> WayBack | None:
+        """From the newest journal that is still in effect."""
+        from iommutui.apply.entries import load as load_entry
+        from iommutui.apply.revert import plan_revert
+
+        entry = load_entry(journals())
+        return WayBack(plan_revert(entry, host, model), entry.id)
+
+
+def journals() -> Path:
+    """Where the applying process, which is root, keeps its journals."""
+    from iommutui.apply.state import SYSTEM_STATE, journal_dir
+
+    if os.geteuid() == 0 or os.environ.get("IOMMUTUI_STATE_DIR"):
+        return journal_dir()
+    return SYSTEM_STATE / "journal"
+
+
+def poll(changed: Callable[[], None], root: str = "/sys/bus/pci", seconds: float = POLL_SECONDS) -> Callable[[], None]:
+    """Calls ``changed`` when the signature differs; returns what stops it."""
+    stop = threading.Event()
+
+    def run() -> None:
+        before = signature(root)
+        while not stop.wait(seconds):
+            now = signature(root)
+            if now != before:
+                before = now
+                changed()
+
+    threading.Thread(target=run, name="iommutui-poll", daemon=True).start()
+    return stop.set
+
+
+def signature(root: str) -> frozenset[str]:
+    """Which devices there are and which driver each is on, from names of directory entries alone: nothing is opened,
+    so a device that does not answer cannot hold it up."""
+    found = {f"device {name}" for name in _names(f"{root}/devices")}
+    for driver in _names(f"{root}/drivers"):
+        found |= {f"{driver} {name}" for name in _names(f"{root}/drivers/{driver}") if ":" in name}
+    return frozenset(found)
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []

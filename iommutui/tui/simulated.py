@@ -1,0 +1,69 @@
+"""A machine that is not real: a snapshot or the built-in one, on a kernel that the engine plays. It has no real writer."""
+
+from collections.abc import Callable, Iterator
+
+from iommutui.apply.events import Event, Finished
+from iommutui.core.errors import Exit
+from iommutui.core.host import Host
+from iommutui.core.intents import Goal
+from iommutui.core.models.base import Model
+from iommutui.core.planner import plan_goals
+from iommutui.tui.machine import Job, Watch, WayBack, restoring_goals
+from iommutui.tui.state import Source
+
+
+class SimulatedMachine:
+    """Loaded once; from then on it is what was applied to it. The ways back are kept in memory."""
+
+    needs_terminal = False
+
+    def __init__(self, source: Source, load: Callable[[], Host]) -> None:
+        self.source = source
+        self.applier = self
+        self._load = load
+        self._host: Host | None = None
+        self._ways_back: list[tuple[Goal, ...]] = []
+
+    def scan(self) -> Host:
+        """The machine as it is now."""
+        if self._host is None:
+            self._host = self._load()
+        return self._host
+
+    def watch(self, changed: Callable[[], None]) -> Watch:
+        """It changes only when something is applied to it, so there is nothing to watch."""
+        return Watch(lambda: None)
+
+    def way_back(self, host: Host, model: Model) -> WayBack | None:
+        """The plan that takes back what was applied last."""
+        if not self._ways_back:
+            return None
+        goals = [goal for goal in self._ways_back[-1] if goal.device in host.devices]
+        return WayBack(plan_goals(host, goals, model))
+
+    @property
+    def ways_back(self) -> int:
+        """How many applies can be taken back, the last first."""
+        return len(self._ways_back)
+
+    def begin(self, job: Job) -> None:
+        """Nobody has to be asked."""
+
+    def events(self, job: Job) -> Iterator[Event]:
+        """Plays the plan on the simulated kernel."""
+        from iommutui.apply.executor import execute
+        from iommutui.apply.simulated import SimulatedKernel
+
+        before = self.scan()
+        kernel = SimulatedKernel(before, job.model)
+        for event in execute(job.plan, kernel, None):
+            self._host = kernel.host
+            if isinstance(event, Finished) and event.exit is Exit.DONE:
+                self._remember(job, before)
+            yield event
+
+    def _remember(self, job: Job, before: Host) -> None:
+        if job.revert:
+            self._ways_back.pop()
+        elif job.plan.steps:
+            self._ways_back.append(restoring_goals(job.plan, before))

@@ -1,0 +1,179 @@
+"""The commands on a real kernel, with the answers of another program beside theirs."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import pci
+
+Ask = Callable[[int], dict[str, Any]]
+pytestmark = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
+
+CARD = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2", "0000:01:00.3"]
+LONE = "0000:00:05.0"
+PORT = "0000:00:02.0"
+
+
+class Answer:
+    """What a command printed, and how it ended."""
+
+    def __init__(self, result: "subprocess.CompletedProcess[str]") -> None:
+        self.code, self.out, self.err = result.returncode, result.stdout, result.stderr
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON document on standard output."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    def group(self, number: int) -> dict[str, Any]:
+        """One group of a listing."""
+        found: dict[str, Any] = next(g for g in self.document["groups"] if g["id"] == number)
+        return found
+
+
+@pytest.fixture
+def iommutui(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+    """Runs the program; journals go to a directory of the test's own."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o755)
+    monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(state))
+
+    def run(*words: str, user: int | None = None, text: str | None = None) -> Answer:
+        command = [sys.executable, "-m", "iommutui", *words]
+        return Answer(subprocess.run(command, capture_output=True, text=True, user=user, input=text or "", check=False))
+
+    return run
+
+
+Run = Callable[..., Answer]
+
+
+def test_the_group_turns_viable_with_the_last_function_and_revert_restores(
+    iommutui: Run, vfio_status: Ask, restored: pci.State
+) -> None:
+    number = pci.group(CARD[0])
+    assert iommutui("list", "--json").group(number)["viable"] is False
+    for count, address in enumerate(CARD, 1):
+        applied = iommutui("apply", f"{address}=vfio-pci", "--yes")
+        assert applied.code == 0, applied.out + applied.err
+        assert pci.driver(address) == "vfio-pci"
+        assert pci.wait_for(Path(f"/dev/vfio/{number}").exists)
+        ours = iommutui("list", "--json").group(number)
+        assert ours["viable"] is vfio_status(number)["viable"] is (count == len(CARD))
+        assert [r["device"] for r in ours["reasons"]] == CARD[count:]
+    for address in reversed(CARD):
+        assert iommutui("revert", "--yes").code == 0
+        assert pci.driver(address) == restored.drivers[address]
+        assert pci.override(address) == restored.overrides[address]
+    assert pci.State.now() == restored
+    nothing = iommutui("revert", "--yes")
+    assert nothing.code == 1
+    assert "nothing to take back" in nothing.err
+
+
+def test_a_whole_card_goes_and_comes_back_in_one_plan(iommutui: Run, vfio_status: Ask, restored: pci.State) -> None:
+    number = pci.group(CARD[0])
+    preview = iommutui("preview", f"{CARD[0]}=vfio-pci", "--json")
+    assert preview.code == 0
+    assert preview.document["groups"][0]["after"]["viable"] is False
+    fix = preview.document["fix"]
+    assert {entry["device"] for entry in fix} == set(CARD[1:])
+    words = [f"{CARD[0]}=vfio-pci", *(f"{entry['device']}={entry['target']}" for entry in fix)]
+    events = [json.loads(line) for line in iommutui("apply", *words, "--yes", "--json").out.splitlines()]
+    assert events[-1]["event"] == "finished"
+    assert events[-1]["exit"] == 0
+    assert vfio_status(number)["viable"] is True
+    assert iommutui("journal").out.count("in effect") == 1
+    assert iommutui("revert", "--yes").code == 0
+    assert pci.State.now() == restored
+
+
+@pytest.mark.parametrize("target", ["pci-stub", "none"])
+def test_a_parked_or_free_device_is_in_nobodys_way(
+    iommutui: Run, vfio_status: Ask, restored: pci.State, target: str
+) -> None:
+    number = pci.group(CARD[0])
+    words = [f"{CARD[0]}=vfio-pci", *(f"{address}={target}" for address in CARD[1:])]
+    assert iommutui("apply", *words, "--yes").code == 0
+    assert [pci.driver(address) for address in CARD[1:]] == [None if target == "none" else target] * 3
+    assert vfio_status(number)["viable"] is iommutui("list", "--json").group(number)["viable"] is True
+    default = iommutui("apply", *(f"{address}=default" for address in CARD), "--yes")
+    assert default.code == 0, default.out + default.err
+    assert pci.State.now() == restored
+
+
+def test_a_snapshot_says_the_same_as_the_machine(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
+    pci.bind(CARD[0], "vfio-pci")
+    file = str(tmp_path / "machine.json")
+    assert iommutui("snapshot", "-o", file).code == 0
+    live, recorded = iommutui("list", "--json").document, iommutui("list", "--json", "--from", file).document
+    assert recorded["devices"] == live["devices"]
+    assert recorded["groups"] == live["groups"]
+    assert recorded["host"] == live["host"]
+
+
+def test_a_group_in_use_is_left_alone(
+    iommutui: Run, vfio_hold: Callable[..., dict[str, Any]], restored: pci.State
+) -> None:
+    pci.bind(LONE, "vfio-pci")
+    number = pci.group(LONE)
+    assert pci.wait_for(Path(f"/dev/vfio/{number}").exists)
+    vfio_hold(number, "--devices")
+    why = iommutui("why", str(number))
+    assert "in use" in why.out
+    refused = iommutui("apply", f"{LONE}=default", "--yes")
+    assert refused.code == 3
+    assert LONE in refused.out
+    assert "in use" in refused.out
+    assert pci.driver(LONE) == "vfio-pci"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["00:1e.7=vfio-pci"], 1, "no device 0000:00:1e.7"),
+        (["8086:293e=vfio-pci"], 3, "ambiguous"),
+        ([f"{LONE}=nosuchdriver"], 3, "nosuchdriver"),
+        ([f"{LONE}=nvme"], 3, "does not know the device"),
+        ([f"{PORT}=vfio-pci"], 3, "bridge"),
+        (["nonsense"], 2, "DEVICE=TARGET"),
+    ],
+)
+def test_what_cannot_be_done_says_why(iommutui: Run, words: list[str], code: int, said: str) -> None:
+    before = pci.State.now()
+    answer = iommutui("apply", *words, "--yes")
+    assert answer.code == code
+    assert said in answer.out + answer.err
+    assert pci.State.now() == before
+
+
+def test_without_root_nothing_is_written(iommutui: Run) -> None:
+    before = pci.State.now()
+    answer = iommutui("apply", f"{LONE}=vfio-pci", "--yes", user=65534)
+    assert answer.code == 4
+    assert "root" in answer.err
+    assert pci.State.now() == before
+    assert iommutui("list", user=65534).code == 0
+
+
+def test_what_has_changed_since_is_named(iommutui: Run, restored: pci.State) -> None:
+    from iommutui.apply.session import Request, request_to_json
+    from iommutui.core.address import Address
+    from iommutui.core.drift import basis_of
+    from iommutui.core.intents import Intent
+    from iommutui.sources import load
+
+    intent = Intent(Address(LONE), "vfio-pci")
+    request = request_to_json(Request((intent,), basis_of(load(), [intent.device])))
+    pci.bind(LONE, "pci-stub")
+    answer = iommutui("apply", "--stdin", text=request)
+    assert answer.code == 3
+    assert f"{LONE}: driver was e1000e and is pci-stub" in answer.err
+    assert pci.driver(LONE) == "pci-stub"

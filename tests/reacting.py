@@ -1,0 +1,132 @@
+"""A kernel for tests that does what it is told to do wrong: fail, block, die, or change by itself."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from iommutui.apply.kernel import Answer, GivenUp, Late, ReadBack, Waiting, Written
+from iommutui.apply.simulated import SimulatedKernel
+from iommutui.core.address import Address
+from iommutui.core.errors import IommutuiError, NotPermittedError
+from iommutui.core.host import Host
+from iommutui.core.models.base import Model
+from iommutui.core.planner import Step
+
+
+class Killed(BaseException):
+    """The process is gone. No code of ours may do anything after this but let go of what it holds."""
+
+
+@dataclass
+class Faults:
+    """What goes wrong. Writes and looks at the machine are counted from 1."""
+
+    fail: dict[int, str] = field(default_factory=dict)
+    """Errno of the write of this number, which does nothing."""
+    fail_from: tuple[int, str] | None = None
+    """Every write from this number on fails."""
+    half: dict[int, str] = field(default_factory=dict)
+    """Errno of the write of this number, which is done all the same."""
+    ignore: frozenset[int] = frozenset()
+    """Writes that say that they succeeded and do nothing."""
+    block: frozenset[int] = frozenset()
+    """Writes that never return."""
+    interrupt: frozenset[int] = frozenset()
+    """Writes that end in a KeyboardInterrupt after they are done."""
+    binds: dict[Address, str] = field(default_factory=dict)
+    """The driver that a probe binds instead of the right one."""
+    kill_at: int | None = None
+    """The point at which the process dies: before and after each thing that the kernel is asked."""
+    outside: dict[int, Callable[[Host], Host]] = field(default_factory=dict)
+    """What changes right before the whole machine is looked at for the nth time."""
+    outside_write: dict[int, Callable[[Host], Host]] = field(default_factory=dict)
+    """What changes right after the nth write."""
+    denied: bool = False
+    """The check before anything is written says no."""
+    no_module: bool = False
+    """Modules cannot be loaded."""
+
+
+class FakeKernel:
+    """Implements `iommutui.apply.kernel.Kernel`; its state is a Host that the engine drives."""
+
+    lasting = True
+
+    def __init__(self, host: Host, model: Model, faults: Faults | None = None) -> None:
+        self.inner = SimulatedKernel(host, model)
+        self.faults = faults or Faults()
+        self.steps: list[Step] = []
+        """Every write that was asked for."""
+        self.points = 0
+        self.looks = 0
+        self.dead = False
+        self.before_write: Callable[[], None] = lambda: None
+        self.after_death: Callable[[], None] = lambda: None
+
+    @property
+    def host(self) -> Host:
+        """The machine as it is."""
+        return self.inner.host
+
+    def _point(self) -> None:
+        assert not self.dead, "the kernel is asked by a process that is dead"
+        self.points += 1
+        if self.points == self.faults.kill_at:
+            self.dead = True
+            self.after_death()
+            raise Killed
+
+    def check(self, steps: Sequence[Step]) -> None:
+        self._point()
+        if self.faults.denied:
+            raise NotPermittedError("Writing is not permitted.")
+
+    def observe(self) -> Host:
+        self._point()
+        self.looks += 1
+        change = self.faults.outside.get(self.looks)
+        if change is not None:
+            self.inner.host = change(self.inner.host)
+        return self.inner.observe()
+
+    def read_back(self, address: Address) -> ReadBack:
+        self._point()
+        return self.inner.read_back(address)
+
+    def write(self, step: Step, late: Late) -> Iterator[Answer]:
+        self._point()
+        self.before_write()
+        self.steps.append(step)
+        number = len(self.steps)
+        faults = self.faults
+        if number in faults.block:
+            if step.op == "unbind":
+                list(self.inner.write(step, late))  # the link goes at once
+            yield Waiting(4.0, ("holder (1): /dev/vfio/1",))
+            yield GivenUp(30.0, ("holder (1): /dev/vfio/1",))
+            return
+        if number in faults.fail:
+            answers: list[Answer] = [Written(faults.fail[number])]
+        elif faults.fail_from is not None and number >= faults.fail_from[0]:
+            answers = [Written(faults.fail_from[1])]
+        elif number in faults.ignore:
+            answers = [Written("ok")]
+        else:
+            answers = list(self.inner.write(step, late))
+            if number in faults.half:
+                answers = [Written(faults.half[number])]
+        if step.op == "probe" and step.device in faults.binds and answers == [Written("ok")]:
+            device = self.host.devices[step.device]
+            self.inner.host = self.host.with_device(device._replace(driver=faults.binds[step.device]))
+        if number in faults.outside_write:
+            self.inner.host = faults.outside_write[number](self.host)
+        if number in faults.interrupt:
+            raise KeyboardInterrupt
+        self._point()
+        yield from answers
+
+    def load_module(self, name: str) -> None:
+        self._point()
+        if self.faults.no_module:
+            raise IommutuiError(f"The module {name} is missing.", "Install it.")
+        self.inner.load_module(name)
+        self._point()
