@@ -1,6 +1,6 @@
 """Applying a plan: lock, admission, journal, writes, read-back, and the way back where anything fails."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from iommutui.core.planner import Plan
 
 def execute(
     plan: Plan, kernel: Kernel, journal_dir: Path | None, *, clock: Clock = SYSTEM_CLOCK, reverts: str | None = None
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Carries out the plan and tells what happens; the last event is `Finished`.
 
     RefusedError, before anything is written: the plan is not permitted, the machine has drifted, another apply is at

@@ -48,7 +48,7 @@ class RealKernel:
 
     def read_back(self, address: Address) -> ReadBack:
         """``driver`` and ``driver_override``; up to 6.1 reading the latter hangs while an unbind waits."""
-        directory = os.path.join(self._root, "sys/bus/pci/devices", address)
+        directory = os.path.join(self._root, "sys/bus/pci/devices", writer.address_of(address))
 
         def work() -> bytes:
             return json.dumps(_read_back(directory)).encode()

@@ -44,7 +44,12 @@ def back_words(why: str, left: Sequence[Change]) -> str:
     """How taking everything back ended."""
     if not left:
         return f"{_capital(why)}. Everything is as it was before."
-    return f"{_capital(why)}. Not everything could be taken back: {changes_words(left)}."
+    return f"{_capital(why)}. Not everything could be taken back.{left_words(left)}"
+
+
+def left_words(left: Sequence[Change]) -> str:
+    """What differs from the state before, to be put behind a sentence."""
+    return f" What is not as before: {changes_words(left)}." if left else ""
 
 
 def _count(number: int, noun: str) -> str:

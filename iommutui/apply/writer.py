@@ -31,7 +31,7 @@ class Write(NamedTuple):
 def write_of(root: str, step: Step) -> Write:
     """The write of a step. IommutuiError for an address or a driver's name that cannot be one."""
     devices = os.path.join(root, "sys/bus/pci/devices")
-    address = _address(step.device)
+    address = address_of(step.device)
     if step.op == "override":
         value = "" if step.value is None else _driver(step.value)
         return Write(os.path.join(devices, address, "driver_override"), f"{value}\n".encode())
@@ -43,7 +43,8 @@ def write_of(root: str, step: Step) -> Write:
     raise IommutuiError(f"There is no write for the operation {step.op!r}.")
 
 
-def _address(name: str) -> Address:
+def address_of(name: str) -> Address:
+    """The address, to be part of a path; IommutuiError for anything else."""
     if not is_pci(name) or name != name.lower():
         raise IommutuiError(f"{name!r} is not the address of a PCI device, so nothing is written to it.")
     return Address(name)

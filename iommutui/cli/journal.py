@@ -57,7 +57,9 @@ def _state(entry: "Entry") -> str:
         return f"took {entry.reverts} back" if entry.exit is Exit.DONE else f"tried to take {entry.reverts} back"
     if entry.reverted_by is not None:
         return f"taken back by {entry.reverted_by}"
-    return {Exit.DONE: "in effect", Exit.ROLLED_BACK: "failed, and rolled back"}.get(entry.exit or Exit.ERROR, "failed")
+    if entry.exit is Exit.DONE:
+        return "in effect"
+    return "failed, and rolled back" if entry.exit is Exit.ROLLED_BACK else "failed, and not wholly rolled back"
 
 
 def _lines(entry: "Entry", *, whole: bool) -> list[str]:

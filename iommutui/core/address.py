@@ -11,12 +11,15 @@ _NODEDEV = re.compile(r"pci_([0-9a-f]{4,8})_([0-9a-f]{2})_([01][0-9a-f])_([0-7])
 
 
 def parse_pci(text: str) -> Address | None:
-    """The address in ``0000:01:00.0``, ``01:00.0`` (domain 0000) or libvirt's ``pci_0000_01_00_0``; else None."""
+    """The address in ``0000:01:00.0``, ``01:00.0`` (domain 0000) or libvirt's ``pci_0000_01_00_0``; else None.
+
+    The kernel writes a domain with at least 4 digits, some tools always with 8 (``00000000:01:00.0``).
+    """
     match = _PCI.fullmatch(text) or _NODEDEV.fullmatch(text)
     if match is None:
         return None
     domain, bus, slot, function = match.groups()
-    return Address(f"{(domain or '0000')}:{bus}:{slot}.{function}".lower())
+    return Address(f"{int(domain or '0', 16):04x}:{bus}:{slot}.{function}".lower())
 
 
 def is_pci(address: str) -> bool:

@@ -5,6 +5,7 @@ nothing is KERNEL. ``managed`` is the first kernel whose driver sets ``driver_ma
 registers a VFIO device. Sources: the mail, and the flag's users in Linux 6.1, 6.12 and 7.x.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -49,12 +50,25 @@ TABLE: tuple[DriverFacts, ...] = (
     DriverFacts("ifcvf", Role.USER),
 )
 
-_BY_NAME = {row.name: row for row in TABLE}
+_in_force = {row.name: row for row in TABLE}
+
+
+def learn(rows: Iterable[DriverFacts]) -> None:
+    """Adds rows from the user's configuration to the table, or replaces those of the same name.
+
+    For the whole program, and meant to be called once, by what reads the configuration, before anything is asked.
+    """
+    _in_force.update((row.name, row) for row in rows)
+
+
+def table() -> tuple[DriverFacts, ...]:
+    """The rows in force: those of ``TABLE``, and what has been learnt."""
+    return tuple(_in_force.values())
 
 
 def facts_of(driver: str) -> DriverFacts | None:
     """The table's row for a driver, or None for one that it does not name."""
-    return _BY_NAME.get(driver)
+    return _in_force.get(driver)
 
 
 class KnownRole(NamedTuple):
@@ -64,18 +78,22 @@ class KnownRole(NamedTuple):
     assumed: bool = False
 
 
+_VFIO = KnownRole(Role.USER)
+
+
 def is_vfio(device: Device, driver: str) -> KnownRole | None:
-    """USER where the driver registers a VFIO device, by the table, by ``vfio-dev``, or (assumed) by its name."""
+    """USER where the driver registers a VFIO device, by the table, by ``vfio-dev``, or (assumed) by its name.
+
+    ``vfio-dev`` exists from 6.1 while a VFIO driver is bound, whatever the driver is called.
+    """
     row = facts_of(driver)
     if row is not None:
-        return KnownRole(Role.USER) if row.vfio else None
-    if device.driver == driver and device.vfio_dev:
-        return KnownRole(Role.USER)
+        return _VFIO if row.vfio else None
+    if device.driver == driver and device.vfio_dev is not None:
+        return _VFIO
     if any(fit.driver == driver and fit.vfio for fit in device.fits or ()):
-        return KnownRole(Role.USER)
-    if "vfio" in driver and device.vfio_dev is None:
-        return KnownRole(Role.USER, assumed=True)
-    return None
+        return _VFIO
+    return KnownRole(Role.USER, assumed=True) if "vfio" in driver else None
 
 
 def hinted_role(device: Device, driver: str) -> KnownRole:

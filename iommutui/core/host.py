@@ -11,7 +11,7 @@ a whole machine, and the plain listing has to be as quick as that.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from iommutui.core.address import Address, sort_key
+from iommutui.core.address import Address, card_of, sort_key
 
 
 class Gap(NamedTuple):
@@ -40,6 +40,8 @@ class Fit(NamedTuple):
     loaded: bool
     vfio: bool = False
     """True for a ``vfio_pci:`` alias: a VFIO driver, which matches only through ``driver_override``."""
+    proven: bool = False
+    """The device has been seen on it, so the driver's own probe is known to accept it."""
 
 
 class Details(NamedTuple):
@@ -130,7 +132,7 @@ class Claim(NamedTuple):
     via: str = "group"
     """``group`` (container), ``device`` (a device of the group, iommufd) or ``cdev``."""
     opened: tuple[Address, ...] = ()
-    """Devices whose file is open: their unbind blocks."""
+    """Devices whose file is open, so that their unbind blocks, and devices whose unbind is blocked already."""
 
 
 class Group(NamedTuple):
@@ -202,8 +204,14 @@ class Host(NamedTuple):
 
     def members(self, group: Group) -> list[Device]:
         """The devices of a group in the order of their addresses."""
-        found = (self.devices.get(address) for address in group.members)
-        return sorted((d for d in found if d is not None), key=lambda d: sort_key(d.address))
+        addresses = group.members if len(group.members) < 2 else sorted(group.members, key=sort_key)
+        return [device for address in addresses if (device := self.devices.get(address)) is not None]
+
+    def same_card(self, address: Address) -> list[Device]:
+        """The other functions in the device's slot."""
+        card = card_of(address)
+        found = (self.devices.get(Address(f"{card}.{number}")) for number in range(8))
+        return [device for device in found if device is not None and device.address != address]
 
     def has_driver(self, name: str) -> bool:
         """Whether the driver is registered, as far as is known."""

@@ -7,7 +7,7 @@ The mechanics of binding are here (``drivers/base/bus.c`` and ``dd.c``, ``driver
 from collections.abc import Callable
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.drivers import STUB, facts_of, is_vfio
+from iommutui.core.drivers import STUB, VFIO_PCI, facts_of, is_vfio
 from iommutui.core.events import (
     Bind,
     ClaimDevice,
@@ -21,19 +21,32 @@ from iommutui.core.events import (
     Rescan,
     Unbind,
 )
-from iommutui.core.host import Claim, Device, Fit, Group, Host
-from iommutui.core.models.base import Check, Model, has_node, since
+from iommutui.core.host import Claim, Device, Fit, Gap, Group, Host
+from iommutui.core.models.base import Check, Model, has_node, held, opened, since
 from iommutui.core.outcome import OK, Outcome
 from iommutui.core.reasons import Code, Reason
 
 OVERRIDE_LIMIT = 4095
 """``driver_override`` refuses a write of PAGE_SIZE - 1 bytes or more with EINVAL."""
 
+PCIEPORT = "pcieport"
+SHPCHP = "shpchp"
+
 PORT_TYPES = frozenset({4, 5, 6, 10})
 """PCIe port types that ``pcieport`` takes: root port, upstream and downstream port, event collector."""
 
 PORT_CLASSES = ("060400", "060401", "060700")
 """Classes in the table of ``pcieport``."""
+
+DENYLIST = {
+    ("8086", device): since
+    for since, devices in (
+        ((5, 9), ("0435", "0443", "19e2", "19e3", "37c8", "37c9")),  # QAT DH895xCC, C3xxx, C62x and their VFs
+        ((6, 10), ("0b25", "0cfe")),  # DSA and IAX of Sapphire Rapids
+    )
+    for device in devices
+}
+"""What ``vfio-pci`` itself refuses with EINVAL (``vfio_pci_dev_in_denylist``), and since when."""
 
 
 def transition(host: Host, event: Event, model: Model) -> Outcome:
@@ -61,83 +74,161 @@ def _missing(host: Host, address: Address) -> Outcome:
     return _refused(host, "ENODEV", Reason(Code.NO_DEVICE, device=address))
 
 
-def _held(host: Host, device: Device) -> bool:
-    """An unbind of this device is still waiting for its user."""
-    group = host.group_of(device.address)
-    return (
-        device.driver is None and group is not None and group.claim is not None and device.address in group.claim.opened
-    )
-
-
 # -- driver_override, unbind, bind, drivers_probe
 
 
 def _override(host: Host, event: Override, model: Model) -> Outcome:
+    """``driver_override_store``: nothing is checked but the length, and nothing is bound or unbound by it."""
     device = host.devices.get(event.device)
     if device is None:
         return _missing(host, event.device)
-    if event.driver is None:
-        return Outcome(OK, host.with_device(device._replace(driver_override=None)))
-    if len(event.driver.encode()) + 1 > OVERRIDE_LIMIT:
+    text = event.driver
+    if text is not None and len(text.encode("utf-8", "surrogatepass")) + 1 >= OVERRIDE_LIMIT:
         return _refused(host, "EINVAL", Reason(Code.OVERRIDE_TOO_LONG, device=device.address))
-    if event.driver == "":
-        return Outcome(OK, host)
-    value = event.driver.split("\n", 1)[0].split("\0", 1)[0]
-    return Outcome(OK, host.with_device(device._replace(driver_override=value or None)))
+    if text == "":
+        return Outcome(OK, host)  # A zero-length write does not reach the kernel.
+    value = None if text is None else text.split("\n", 1)[0].split("\0", 1)[0] or None
+    after = host.with_device(device._replace(driver_override=value))
+    group = host.group_of(device.address)
+    if held(group, device) and not since(host, (6, 12)):
+        # The write waits for the lock of the device, which the blocked unbind has.
+        return Outcome(OK, after, _in_use(group, device), blocks=True)
+    return Outcome(OK, after)
+
+
+def _in_use(group: Group | None, device: Device) -> tuple[Reason, ...]:
+    claim = group.claim if group is not None else None
+    facts = (("owner", claim.owner),) if claim is not None else ()
+    return (Reason(Code.IN_USE, device.group, device.address, device.driver, facts),)
 
 
 def _unbind(host: Host, event: Unbind, model: Model) -> Outcome:
+    """``unbind_store``; a VFIO driver waits for the user of the device (``vfio_unregister_group_dev``)."""
     device = host.devices.get(event.device)
     if device is None:
         return _missing(host, event.device)
-    if device.driver is None:
-        return _refused(host, "ENODEV", Reason(Code.NOT_BOUND, device.group, device.address))
     group = host.group_of(device.address)
-    blocks = group is not None and model.unbind_blocks(host, group, device)
+    if held(group, device):
+        return Outcome(OK, host, _in_use(group, device), blocks=True)
+    if device.driver is None:
+        gap = device.gap("driver")
+        facts = (("why", gap.why),) if gap is not None else ()
+        code = Code.UNKNOWN_DRIVER if gap is not None else Code.NOT_BOUND
+        return _refused(host, "ENODEV", Reason(code, device.group, device.address, facts=facts))
     after = host.with_device(_driverless(device))
-    reasons: tuple[Reason, ...] = ()
-    if blocks and group is not None and group.claim is not None:
-        facts = (("owner", group.claim.owner),)
-        reasons = (Reason(Code.IN_USE, group.id, device.address, device.driver, facts),)
-    return Outcome(OK, after, reasons, blocks=blocks)
+    if group is None:
+        return Outcome(OK, after)
+    if model.unbind_blocks(host, group, device):
+        return Outcome(OK, _holding(after, group, device), _in_use(group, device), blocks=True)
+    return Outcome(OK, _left(after, group, model))
+
+
+def _holding(host: Host, group: Group, device: Device) -> Host:
+    """The Host on which the owner of the group is what an unbind of this device waits for."""
+    if group.claim is None or device.address in group.claim.opened:
+        return host
+    opened_too = tuple(sorted((*group.claim.opened, device.address), key=sort_key))
+    return host.with_group(group._replace(claim=group.claim._replace(opened=opened_too)))
+
+
+def _left(host: Host, group: Group, model: Model) -> Host:
+    """The Host after a driver has left a member of the group.
+
+    The last VFIO device takes ``/dev/vfio/N`` with it, and that its container (``vfio_device_remove_group``); the last
+    driver takes with it the domain that it had attached.
+    """
+    drivers = [(device, device.driver) for device in host.members(group) if device.driver is not None]
+    if group.foreign and not drivers:
+        group = group._replace(foreign=False)
+    container = group.claim is not None and group.claim.via == "group" and not group.claim.opened
+    if model.through_vfio and container and not any(is_vfio(device, driver) for device, driver in drivers):
+        group = group._replace(claim=None)
+    return host if group is host.groups.get(group.id) else host.with_group(group)
 
 
 def _driverless(device: Device) -> Device:
-    """The device after an unbind; what it was bound to by itself, it can be bound to again."""
-    fits = device.fits
-    own = device.driver is not None and is_vfio(device, device.driver) is None and device.driver != STUB
-    if own and device.driver is not None and device.driver_override != device.driver:
-        known = fits or ()
-        if all(fit.driver != device.driver for fit in known):
-            fits = (*known, Fit(device.driver, None, loaded=True))
-    return device._replace(driver=None, vfio_dev=None, fits=fits)
+    """The device after an unbind; what it was bound to, it can be bound to again."""
+    driver, fits, gaps = device.driver, device.fits, device.gaps
+    if driver is not None and driver not in (STUB, VFIO_PCI):
+        if fits is None:
+            gaps = (*gaps, Gap("fits", "not-recorded"))
+        seen = [fit for fit in fits or () if fit.driver == driver]
+        if seen:
+            fits = tuple(fit._replace(loaded=True, proven=True) if fit.driver == driver else fit for fit in fits or ())
+        elif device.driver_override != driver or is_vfio(device, driver):
+            # Through an override a driver may take what it does not know: it would not do so without.
+            fits = (*(fits or ()), Fit(driver, None, True, is_vfio(device, driver) is not None, proven=True))
+    return device._replace(driver=None, vfio_dev=None, fits=fits, gaps=gaps)
 
 
 def candidates(host: Host, device: Device) -> list[str]:
     """The drivers that ``drivers_probe`` tries, in order (``driver_match_device``)."""
-    if device.driver_override is not None:
-        return [device.driver_override] if host.has_driver(device.driver_override) else []
-    return [fit.driver for fit in device.fits or () if fit.loaded and not fit.vfio and host.has_driver(fit.driver)]
+    override = device.driver_override
+    if override is not None:
+        known = host.has_driver(override) if host.drivers is not None else _named(host, override)
+        return [override] if known else []
+    found = [fit.driver for fit in device.fits or () if fit.loaded and not fit.vfio and host.has_driver(fit.driver)]
+    if _class_of_ports(device) and PCIEPORT not in found and host.drivers is not None and host.has_driver(PCIEPORT):
+        found.insert(0, PCIEPORT)
+    return found
+
+
+def _named(host: Host, driver: str) -> bool:
+    """Whether a driver of this very name is seen anywhere, for a Host that does not say which are registered."""
+    if facts_of(driver) is not None:
+        return True
+    return any(d.driver == driver or any(fit.driver == driver for fit in d.fits or ()) for d in host.devices.values())
+
+
+def _class_of_ports(device: Device) -> bool:
+    return device.bus == "pci" and device.is_bridge and (device.class_code or PORT_CLASSES[0]) in PORT_CLASSES
+
+
+def _fit(device: Device, driver: str) -> Fit | None:
+    return next((fit for fit in device.fits or () if fit.driver == driver), None)
+
+
+def _fits_known(host: Host, device: Device) -> bool:
+    """Whether a driver that is not among ``fits`` is known not to fit."""
+    partly = device.gap("fits") or any(gap.attribute == "modules.alias" for gap in host.gaps)
+    return device.fits is not None and not partly
 
 
 def _own_probe(host: Host, device: Device, driver: str) -> Check:
     """The driver's own probe function, as far as it is known."""
+    fit = _fit(device, driver)
     if is_vfio(device, driver):
-        if device.bus == "pci" and device.is_bridge:
-            return Check("EINVAL", (Reason(Code.BRIDGE, device.group, device.address, driver),))
-        if device.group is None:
-            return Check("EINVAL", (Reason(Code.NO_GROUP, device=device.address, driver=driver),))
-        if device.virtfns:
-            return Check("EBUSY", (Reason(Code.VFS_ENABLED, device.group, device.address, driver),))
+        return _vfio_probe(host, device, driver)
+    if driver == STUB or (fit is not None and fit.proven):
         return Check()
-    if driver == "pcieport":
-        port = device.pcie_type in PORT_TYPES if device.pcie_type is not None else device.is_bridge
-        if not (port and (device.class_code or PORT_CLASSES[0]) in PORT_CLASSES):
-            return Check("ENODEV", (Reason(Code.NOT_A_PORT, device.group, device.address, driver),))
-        return Check()
-    if driver == STUB or device.fits is None or any(fit.driver == driver for fit in device.fits):
+    if driver == PCIEPORT:
+        unknown = device.pcie_type is None and device.gap("pcie_type") is not None
+        if _class_of_ports(device) and (unknown or device.pcie_type in PORT_TYPES):
+            return Check()
+        return Check("ENODEV", (Reason(Code.NOT_A_PORT, device.group, device.address, driver),))
+    if driver == SHPCHP:
+        return Check("ENODEV", (Reason(Code.NO_HOTPLUG_CONTROLLER, device.group, device.address, driver),))
+    if fit is not None or not _fits_known(host, device):
         return Check()
     return Check("ENODEV", (Reason(Code.UNFIT_DRIVER, device.group, device.address, driver),))
+
+
+def _vfio_probe(host: Host, device: Device, driver: str) -> Check:
+    """``vfio_pci_probe`` and ``vfio_pci_core_register_device``, in their order."""
+
+    def refuse(errno: str, code: Code, *facts: tuple[str, str]) -> Check:
+        return Check(errno, (Reason(code, device.group, device.address, driver, facts),))
+
+    ids = (device.vendor_id or "", device.device_id or "")
+    if driver == VFIO_PCI and ids in DENYLIST and since(host, DENYLIST[ids]):
+        return refuse("EINVAL", Code.DENYLISTED, ("ids", ":".join(ids)))
+    if device.bus == "pci" and device.is_bridge:
+        return refuse("EINVAL", Code.BRIDGE)
+    if device.virtfns:
+        return refuse("EBUSY", Code.VFS_ENABLED)
+    if device.group is None:
+        return refuse("EINVAL", Code.NO_GROUP)
+    return Check()
 
 
 def _attach(host: Host, device: Device, driver: str, model: Model) -> Outcome:
@@ -150,6 +241,7 @@ def _attach(host: Host, device: Device, driver: str, model: Model) -> Outcome:
 
 
 def _bind(host: Host, event: Bind, model: Model) -> Outcome:
+    """``bind_store``: a driver that matches, a free device, then the driver core's check, then the driver's probe."""
     device = host.devices.get(event.device)
     driver = event.driver
     if not host.has_driver(driver):
@@ -159,18 +251,20 @@ def _bind(host: Host, event: Bind, model: Model) -> Outcome:
     if device.driver_override is not None and device.driver_override != driver:
         facts = (("override", device.driver_override),)
         return _refused(host, "ENODEV", Reason(Code.OVERRIDE_DIFFERS, device.group, device.address, driver, facts))
-    if device.driver_override is None and not _matches_by_id(device, driver):
+    if device.driver_override is None and not _matches_by_id(host, device, driver):
         return _refused(host, "ENODEV", Reason(Code.NO_MATCH, device.group, device.address, driver))
     modern = since(host, (5, 15))
     if device.driver is not None:
         reason = Reason(Code.ALREADY_BOUND, device.group, device.address, device.driver)
         return _refused(host, "EBUSY" if modern else "ENODEV", reason)
-    if _held(host, device):
-        reason = Reason(Code.IN_USE, device.group, device.address, driver)
-        return Outcome(OK, host, (reason,), blocks=True)
+    group = host.group_of(device.address)
+    if held(group, device):
+        # Inside the kernel the driver is still set: that is seen at once, or once the lock of the device is free.
+        return Outcome(OK if modern else "ENODEV", host, _in_use(group, device), blocks=modern)
     check = model.check_probe(host, device, driver)
     if check.errno != OK:
-        return _refused(host, check.errno, *check.reasons)
+        deferred = check.errno == "EPROBE_DEFER"
+        return _refused(host, ("EAGAIN" if modern else "ENODEV") if deferred else check.errno, *check.reasons)
     own = _own_probe(host, device, driver)
     if own.errno != OK:
         return _refused(host, own.errno if modern else "ENODEV", *own.reasons)
@@ -178,23 +272,25 @@ def _bind(host: Host, event: Bind, model: Model) -> Outcome:
     return outcome._replace(reasons=(*check.reasons, *outcome.reasons))
 
 
-def _matches_by_id(device: Device, driver: str) -> bool:
+def _matches_by_id(host: Host, device: Device, driver: str) -> bool:
     """Whether the driver's own table matches; the tables of VFIO drivers and pci-stub match nothing by themselves."""
     if driver == STUB or is_vfio(device, driver):
         return False
-    if device.fits is None:
-        return facts_of(driver) is None
-    return any(fit.driver == driver and not fit.vfio for fit in device.fits)
+    if driver == PCIEPORT:
+        return _class_of_ports(device)
+    return _fit(device, driver) is not None or not _fits_known(host, device)
 
 
 def _probe(host: Host, event: Probe, model: Model) -> Outcome:
+    """``drivers_probe_store``: says ok unless the driver core itself refuses, whether anything is bound or not."""
     device = host.devices.get(event.device)
     if device is None:
         return _missing(host, event.device)
     if device.driver is not None:
         return Outcome(OK, host, (Reason(Code.ALREADY_BOUND, device.group, device.address, device.driver),))
-    if _held(host, device):
-        return Outcome(OK, host, (Reason(Code.IN_USE, device.group, device.address),))
+    group = host.group_of(device.address)
+    if held(group, device):
+        return Outcome(OK, host, _in_use(group, device))
     reasons: tuple[Reason, ...] = ()
     for driver in candidates(host, device):
         check = model.check_probe(host, device, driver)
@@ -239,49 +335,51 @@ def _claim_device(host: Host, event: ClaimDevice, model: Model) -> Outcome:
     group = host.group_of(device.address)
     if group is None:
         return _refused(host, "ENODEV", Reason(Code.NO_GROUP, device=device.address))
-    if model.through_vfio and (device.driver is None or not is_vfio(device, device.driver)):
-        return _refused(host, "ENODEV", Reason(Code.NOT_VFIO, group.id, device.address, device.driver))
-    contained = group.claim is not None and group.claim.via == "group" and group.claim.owner == event.owner
-    check = (
-        Check()
-        if contained and not event.cdev and model.opens_devices(host, group)
-        else model.check_device_claim(host, group, device, event.owner, event.cdev)
-    )
+    check = model.check_device_claim(host, group, device, event.owner, event.cdev)
     if check.errno != OK:
         return _refused(host, check.errno, *check.reasons)
-    if group.claim is None:
+    claim = group.claim
+    if claim is None:
         claim = Claim(event.owner, 1, "cdev" if event.cdev else "device", (device.address,))
     else:
-        opened = tuple(sorted({*group.claim.opened, device.address}, key=sort_key))
-        claim = group.claim._replace(opened=opened, uses=group.claim.uses + (0 if contained else 1))
+        counted = not model.through_vfio or (claim.via != "group" and device.address not in claim.opened)
+        now_open = tuple(sorted({*claim.opened, device.address}, key=sort_key))
+        claim = claim._replace(opened=now_open, uses=claim.uses + (1 if counted else 0))
     return Outcome(OK, host.with_group(group._replace(claim=claim)), check.reasons)
 
 
-def _not_owner(host: Host, group: Group | None, number: int, owner: str) -> Outcome:
+def _not_owner(host: Host, group: Group | None, number: int | None, owner: str) -> Outcome:
     current = group.claim.owner if group and group.claim else ""
     return _refused(host, "EINVAL", Reason(Code.NOT_OWNER, number, facts=(("asked", owner), ("owner", current))))
 
 
 def _release_group(host: Host, event: ReleaseGroup, model: Model) -> Outcome:
+    """The owner's files are closed; without VFIO's files, one ``exit_user_dma`` for one ``init_user_dma`` (S-14)."""
     group = host.groups.get(event.group)
     if group is None or group.claim is None or group.claim.owner != event.owner:
         return _not_owner(host, group, event.group, event.owner)
-    return Outcome(OK, host.with_group(group._replace(claim=None)))
+    left = 0 if model.through_vfio else group.claim.uses - 1
+    return Outcome(OK, host.with_group(group._replace(claim=group.claim._replace(uses=left) if left else None)))
 
 
 def _release_device(host: Host, event: ReleaseDevice, model: Model) -> Outcome:
+    """``iommu_device_release_dma_owner``; what was claimed as a group stays claimed until the group is released."""
     device = host.devices.get(event.device)
     if device is None:
         return _missing(host, event.device)
     group = host.group_of(device.address)
     if group is None or group.claim is None or group.claim.owner != event.owner:
-        return _not_owner(host, group, device.group or 0, event.owner)
-    opened = tuple(address for address in group.claim.opened if address != device.address)
-    if group.claim.via == "group":
-        return Outcome(OK, host.with_group(group._replace(claim=group.claim._replace(opened=opened))))
-    uses = group.claim.uses - 1
-    claim = group.claim._replace(uses=uses, opened=opened) if uses else None
-    return Outcome(OK, host.with_group(group._replace(claim=claim)))
+        return _not_owner(host, group, device.group, event.owner)
+    claim = group.claim
+    if model.through_vfio and device.address not in claim.opened:
+        return _not_owner(host, group, device.group, event.owner)
+    now_open = tuple(address for address in claim.opened if address != device.address)
+    uses = claim.uses - 1
+    if claim.via == "group":
+        uses = claim.uses if model.through_vfio else max(1, uses)
+    left = claim._replace(uses=uses, opened=now_open) if uses else None
+    after = host.with_group(group._replace(claim=left))
+    return Outcome(OK, _left(after, after.groups[group.id], model))
 
 
 # -- remove and rescan
@@ -300,26 +398,28 @@ def below(host: Host, address: Address) -> list[Address]:
 
 
 def _remove(host: Host, event: Remove, model: Model) -> Outcome:
+    """``remove_store``: unbinds, which may wait, and takes the device and what is below out of their groups."""
     if event.device not in host.devices:
         return _missing(host, event.device)
-    gone = below(host, event.device)
-    touched = {n for a in gone if (n := host.devices[a].group) is not None}
+    gone = dict.fromkeys(below(host, event.device))
+    touched = sorted({n for a in gone if (n := host.devices[a].group) is not None and n in host.groups})
     for address in gone:
-        group = host.group_of(address)
-        if group is not None and model.unbind_blocks(host, group, host.devices[address]):
-            reason = Reason(Code.IN_USE, group.id, address, host.devices[address].driver)
-            return Outcome(OK, host, (reason,), blocks=True, groups=tuple(sorted(touched)))
+        group, device = host.group_of(address), host.devices[address]
+        if group is not None and (held(group, device) or model.unbind_blocks(host, group, device)):
+            return Outcome(OK, host, _in_use(group, device), blocks=True, groups=tuple(touched))
     devices = {a: d for a, d in host.devices.items() if a not in gone}
-    groups = dict(host.groups)
+    # A virtual function does not answer a scan: it is its physical function that brings it.
+    found_again = {a: _driverless(host.devices[a]) for a in gone if host.devices[a].physfn is None}
+    after = host._replace(devices=devices, groups=dict(host.groups), removed={**host.removed, **found_again})
     for number in touched:
-        members = tuple(a for a in groups[number].members if a not in gone)
+        group = host.groups[number]
+        members = tuple(a for a in group.members if a not in gone)
         if members:
-            groups[number] = groups[number]._replace(members=members)
+            group = group._replace(members=members)
+            after = _left(after.with_group(group), group, model)
         else:
-            del groups[number]
-    removed = {**host.removed, **{a: _driverless(host.devices[a]) for a in gone}}
-    after = host._replace(devices=devices, groups=groups, removed=removed)
-    return Outcome(OK, after, groups=tuple(sorted(touched)))
+            del after.groups[number]
+    return Outcome(OK, after, groups=tuple(touched))
 
 
 def _rescan(host: Host, event: Rescan, model: Model) -> Outcome:

@@ -39,10 +39,12 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"Firmware asks for a direct mapping of {r.fact('region')} in group {r.group}; "
         "the kernel refuses to hand over such a group, whatever is bound in it."
     ),
+    Code.NO_DEFAULT_DOMAIN: lambda r: (
+        f"Group {r.group} has no default domain yet, so the kernel puts off {r.driver} on {r.device}."
+    ),
     Code.NO_GROUP: lambda r: (
         f"{_subject(r)} has no IOMMU group, so VFIO cannot take it: no IOMMU translates it, or the IOMMU is off."
     ),
-    Code.NO_IOMMU: lambda r: "No IOMMU is active on this machine, so no device can be handed to a virtual machine.",
     Code.NO_NODE: lambda r: (
         f"There is no /dev/vfio/{r.group}: it exists only while a member of the group is on a VFIO driver."
     ),
@@ -69,7 +71,7 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.OVERRIDE_DIFFERS: lambda r: (
         f"The override of {r.device} names {r.fact('override')}, so {r.driver} does not match it."
     ),
-    Code.OVERRIDE_TOO_LONG: lambda r: f"The override for {r.device} is longer than the kernel accepts (4094 bytes).",
+    Code.OVERRIDE_TOO_LONG: lambda r: f"The override for {r.device} is longer than the kernel accepts (4093 bytes).",
     Code.NO_MATCH: lambda r: f"The ids that {r.driver} knows do not include {r.device}, and no override names it.",
     Code.UNFIT_DRIVER: lambda r: (
         f"{r.driver} does not know the device {r.device}. An override would make it try all the same, "
@@ -80,6 +82,13 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         "It need not be handed over: a bridge on pcieport is in nobody's way."
     ),
     Code.NOT_A_PORT: lambda r: f"{r.device} is not a PCI Express port, so {r.driver} does not take it.",
+    Code.NO_HOTPLUG_CONTROLLER: lambda r: (
+        f"{r.driver} takes {r.device} only if it has a hot-plug controller of its own, which few bridges have."
+    ),
+    Code.DENYLISTED: lambda r: (
+        f"{r.driver} refuses {r.device}: devices of this kind ({r.fact('ids')}) are on its list of what user space can "
+        "misuse. Its parameter disable_denylist turns the list off."
+    ),
     Code.VFS_ENABLED: lambda r: f"{r.device} has virtual functions enabled; {r.driver} refuses it while they exist.",
     Code.IN_USE: lambda r: (
         f"{r.device} is in use by {r.fact('owner') or 'a process that has it open'}; "
@@ -103,6 +112,10 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.DRAFT_GAP_BRIDGE: lambda r: (
         f"Open point of the draft: {r.device} is a bridge on {r.driver}, which the draft does not mark, so it counts "
         "as doing DMA for the kernel. No kernel that was released has this rule."
+    ),
+    Code.DRAFT_SLIP_S08: lambda r: (
+        f"Slip S-08 of the draft: taken literally, its check returns the opposite and would let this through in group "
+        f"{r.group}; what is shown is what it means."
     ),
     Code.UNANSWERED: lambda r: (
         f"{r.device} does not answer: an unbind or a probe of it is still running in the kernel, "

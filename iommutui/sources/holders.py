@@ -27,11 +27,13 @@ class Holder(NamedTuple):
 def with_claims(tree: Tree, host: Host) -> Host:
     """The Host with a claim for every group that a process has open.
 
-    A group that is open without a container, or a node of a device that is open but not bound to an iommufd, is claimed by
-    nobody; neither shows from outside, and both are taken for claims. Other users' processes are visible to root only: a gap
-    ``claims`` says so, where there is anything to claim.
+    A group that is open without a container, or a device's node that is open but not bound to an iommufd, is claimed
+    by nobody; neither shows from outside, and both are taken for claims. Other users' processes are visible to root
+    only, and a recording rarely has any: a gap ``claims`` says so, where there is something to claim.
     """
     nodes = names_in(f"{tree.root}/dev/vfio")
+    if nodes is None and tree.root and any(d.driver and is_vfio(d, d.driver) for d in host.devices.values()):
+        return host._replace(gaps=(*host.gaps, Gap("claims", "not-recorded")))
     if not isinstance(nodes, list) or not any(node != "vfio" for node in nodes):
         return host
     holders, hidden = find_holders(tree)
@@ -71,11 +73,12 @@ def _with_cdev(group: Group, owner: str, device: Device) -> Group:
 def find_holders(tree: Tree) -> tuple[list[Holder], str | None]:
     """Processes that have a node of VFIO open, by process id; and why there may be others that do not show."""
     processes = names_in(f"{tree.root}/proc")
-    if not isinstance(processes, list):
-        return [], "ENOENT" if processes is None else processes.why
+    if isinstance(processes, Unreadable):
+        return [], processes.why
+    pids = sorted(int(name) for name in processes or () if name.isdecimal())
     found = []
-    hidden = None
-    for pid in sorted(int(name) for name in processes if name.isdecimal()):
+    hidden = None if pids else "not-recorded"
+    for pid in pids:
         targets = _open_files(f"{tree.root}/proc/{pid}/fd")
         if isinstance(targets, Unreadable):
             hidden = targets.why

@@ -25,9 +25,12 @@ class Unavailable(NamedTuple):
 class Watcher:
     """Calls back from a thread of its own until it is stopped."""
 
-    def __init__(self, observer: Any, callback: Callable[[Uevent], None]) -> None:
-        self._observer = observer
+    def __init__(self, monitor: Any, callback: Callable[[Uevent], None]) -> None:
+        from pyudev import MonitorObserver
+
         self._callback: Callable[[Uevent], None] | None = callback
+        self._observer = MonitorObserver(monitor, callback=self.receive, name="iommutui-uevents")
+        self._observer.start()
 
     def receive(self, device: Any) -> None:
         """Passes on what concerns the groups. The event brings its own properties: nothing is read from sysfs here."""
@@ -66,7 +69,4 @@ def watch(callback: Callable[[Uevent], None]) -> Watcher | Unavailable:
         monitor.start()
     except OSError as error:
         return Unavailable(f"The kernel's events cannot be received: {error}.", "Refresh by hand instead.")
-    watcher = Watcher(None, callback)
-    watcher._observer = pyudev.MonitorObserver(monitor, callback=watcher.receive, name="iommutui-uevents")
-    watcher._observer.start()
-    return watcher
+    return Watcher(monitor, callback)

@@ -108,8 +108,8 @@ class _Reader:
         receiving, sending = os.pipe()
         try:
             data = b"".join(os.fsencode(path) + b"\0" for path in paths)
-            with os.fdopen(os.dup(requests), "wb") as file:
-                file.write(data)
+            while data:
+                data = data[os.write(requests, data) :]
             os.lseek(requests, 0, os.SEEK_SET)
             self.pid = os.posix_spawn(
                 sys.executable,
@@ -118,7 +118,7 @@ class _Reader:
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, requests, 0),
                     (os.POSIX_SPAWN_DUP2, sending, 1),
-                    (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
                 ],
                 setpgroup=0,  # a Ctrl-C is for the program that the user sees
             )

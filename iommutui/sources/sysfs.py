@@ -10,6 +10,7 @@ from iommutui.core.host import Device, Driver, Gap, Host, Iommu
 from iommutui.core.kernel import parse_release
 from iommutui.sources.depth import Depth
 from iommutui.sources.groups import group_numbers, in_order, other_members, read_groups
+from iommutui.sources.holders import with_claims
 from iommutui.sources.names import Names
 from iommutui.sources.pci import Reading, is_function, read_function
 from iommutui.sources.tree import Tree, Unreadable, base_name, names_in
@@ -80,11 +81,7 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool) -> Host:
         from iommutui.sources.modules import with_fits  # the plain listing does without
 
         host = with_fits(tree, host)
-    if groups and tree.root == "":
-        from iommutui.sources.holders import with_claims
-
-        host = with_claims(tree, host)
-    return host
+    return with_claims(tree, host) if groups else host
 
 
 def _functions(tree: Tree) -> list[str]:

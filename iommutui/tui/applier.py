@@ -3,7 +3,9 @@
 import contextlib
 import json
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
+from typing import IO
 
 from iommutui.apply.events import Event
 from iommutui.core.errors import IommutuiError
@@ -18,6 +20,7 @@ class ProcessApplier:
         self._writer = writer
         self._process: subprocess.Popen[bytes] | None = None
         self._first = b""
+        self._talk: IO[bytes] | None = None
 
     @property
     def needs_terminal(self) -> bool:
@@ -33,16 +36,19 @@ class ProcessApplier:
         """Starts the process and waits for its first word, which comes after any password."""
         if self._writer is None:
             raise IommutuiError("Writing needs root, and none of sudo, pkexec and run0 is installed.")
+        # A file, because a pipe that nobody empties would hold the process up, and the screen is no place for it.
+        self._talk = tempfile.TemporaryFile()  # noqa: SIM115 - open until the process has ended
         try:
             self._process = subprocess.Popen(
                 self.command(job),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=None if self._writer else subprocess.PIPE,
+                stderr=self._talk,
             )
         except OSError as error:
             raise IommutuiError(f"The applying process does not start: {error.strerror}.") from None
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(request(job).encode())
             self._process.stdin.close()
@@ -53,20 +59,28 @@ class ProcessApplier:
         from iommutui.apply.events import Finished, from_line
 
         process = self._process
-        assert process is not None and process.stdout is not None
+        assert process is not None
+        assert process.stdout is not None
         finished = False
         for text in _lines(self._first, process):
             event = from_line(text)
             finished = finished or isinstance(event, Finished)
             yield event
-        said = process.stderr.read().decode(errors="replace").strip() if process.stderr is not None else ""
         code = process.wait()
+        said = self._said()
         self._process = None
         if not finished:
             raise IommutuiError(
                 said or f"The applying process ended with code {code} before it had begun.",
                 "'iommutui journal' tells whether anything was written.",
             )
+
+    def _said(self) -> str:
+        if self._talk is None:
+            return ""
+        with self._talk as talk:
+            talk.seek(0)
+            return talk.read(4000).decode(errors="replace").strip()
 
 
 def _lines(first: bytes, process: "subprocess.Popen[bytes]") -> Iterator[bytes]:

@@ -47,7 +47,7 @@ def details(state: AppState) -> tuple[Line, ...]:
     if not state.host.groups:
         return tuple(no_iommu(state.host))
     return (
-        line(Span("– These devices are in no IOMMU group", "strong")),
+        line(Span("These devices are in no IOMMU group", "strong")),
         BLANK,
         line("No IOMMU translates for them, so VFIO cannot take them. Their drivers can be changed all the same."),
     )
@@ -124,7 +124,7 @@ def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
         f"  {actual}",
         Span(f" → {intent.target}", "planned"),
         Span(f"  {name}" if name else "", "muted"),
-        hang=len(indent) + 2,
+        cut=True,
     )
 
 
@@ -140,7 +140,8 @@ def _group(state: AppState, host: Host, group: Group) -> list[Line]:
     if group.name:
         lines.append(_fact("Name", group.name))
     gap = group.gap("type")
-    lines.append(_fact("Type", group.type or (f"not known: {gap_words(gap.why)}" if gap else "not shown by the kernel")))
+    absent = f"not known: {gap_words(gap.why)}" if gap else "not shown by the kernel"
+    lines.append(_fact("Type", group.type or absent))
     lines.append(_fact("Claim", "would succeed" if verdict.claim == "ok" else f"would fail with {verdict.claim}"))
     for region in group.regions or ():
         lines.append(_fact("Reserved", f"{region.start:#x}-{region.end:#x} {region.type}"))

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.tui.applier import ProcessApplier
@@ -35,16 +34,15 @@ class LiveMachine:
 
     def watch(self, changed: Callable[[], None]) -> Watch:
         """The kernel's own events through udev; where they cannot be had, a slow comparison."""
-        try:
-            from iommutui.sources.live import watch
-        except ImportError as error:
-            lacks = "pyudev is not installed" if (error.name or "").startswith("pyudev") else f"no udev events ({error})"
-        else:
-            try:
-                return Watch(watch(changed))
-            except (IommutuiError, ImportError, OSError) as error:
-                lacks = f"no udev events ({error})"
-        return Watch(poll(changed), f"Changes are looked for every {POLL_SECONDS:.0f} s, because {lacks}. r looks at once.")
+        from iommutui.sources.live import Unavailable, watch
+
+        found = watch(lambda _event: changed())
+        if not isinstance(found, Unavailable):
+            return Watch(found.stop)
+        lacks = (
+            f"{found.why} {found.remedy} Until then changes are looked for every {POLL_SECONDS:.0f} s; r looks at once."
+        )
+        return Watch(poll(changed), lacks)
 
     def way_back(self, host: Host, model: Model) -> WayBack | None:
         """From the newest journal that is still in effect."""

@@ -57,8 +57,15 @@ class Applier(Protocol):
 class Machine(Protocol):
     """Where the Host comes from and where writes go."""
 
-    source: Source
-    applier: Applier
+    @property
+    def source(self) -> Source:
+        """What the header says of it."""
+        ...
+
+    @property
+    def applier(self) -> Applier:
+        """What carries out jobs."""
+        ...
 
     def scan(self) -> Host:
         """The machine as it is now; called in a thread. IommutuiError says what is wrong."""

@@ -1,7 +1,7 @@
 """Remembering the last answers of pure functions of values that are too big to compare."""
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,7 +25,7 @@ def last_call(function: Callable[P, R]) -> Callable[P, R]:
         known = (args, answer)
         return answer
 
-    return cast(Any, remembered)
+    return remembered
 
 
 def _same(before: object, now: object) -> bool:

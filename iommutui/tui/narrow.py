@@ -1,4 +1,4 @@
-"""The part of a machine that a rebind can touch, so that a preview costs the same on ten devices and on ten thousand."""
+"""The part of a machine that a rebind can touch, so that a preview of a big one costs no more."""
 
 from collections.abc import Iterable
 

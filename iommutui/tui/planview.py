@@ -47,8 +47,7 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
         )  # fmt: skip
     plan = found.plan
     lines: list[Line] = []
-    for refusal in plan.refusals:
-        lines.append(bullet("refused: " + sentence(refusal), "bad", "✖"))
+    lines += [bullet("refused: " + sentence(refusal), "bad", "✖") for refusal in plan.refusals]
     for change in plan.groups:
         lines.append(change_line(change))
         lines += [
@@ -90,7 +89,7 @@ def _quoted(word: str) -> str:
     return '""' if not word else "'" + word.replace("'", "'\\''") + "'"
 
 
-_OUTCOMES = {"ok": ("ok", "✔ ok"), "not-reached": ("muted", "– not reached"), "blocks": ("bad", "✖ would wait")}
+_OUTCOMES = {"ok": ("ok", "✔ ok"), "not-reached": ("muted", "… not reached"), "blocks": ("bad", "✖ would wait")}
 
 
 def outcome_span(outcome: str) -> Span:
@@ -160,9 +159,12 @@ def review_lines(review: Review) -> tuple[Line, ...]:
 def step_lines(plan: Plan, outcomes: dict[int, Span] | None = None) -> list[Line]:
     """The writes with their predicted outcomes, or with those that they had."""
     lines = []
+    shown = [outcomes.get(n, Span("·", "muted")) if outcomes is not None else outcome_span(step.outcome)
+             for n, step in enumerate(plan.steps)]  # fmt: skip
+    width = max((len(span.text) for span in shown), default=0)
     for number, step in enumerate(plan.steps):
-        shown = outcome_span(step.outcome) if outcomes is None else outcomes.get(number, Span("·", "muted"))
-        lines.append(line(Span(f"{number + 1:>3}  ", "muted"), command(step), "  ", shown, hang=5))
+        outcome = shown[number]._replace(text=f"{shown[number].text:<{width}}  ")
+        lines.append(line(Span(f"{number + 1:>3}  ", "muted"), outcome, command(step), hang=7 + width))
         if step.outcome not in ("ok", "not-reached"):
             lines += [bullet(sentence(reason), "bad") for reason in step.reasons]
     return lines

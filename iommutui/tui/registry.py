@@ -31,9 +31,7 @@ PICK: tuple[Command, ...] = (
     Command("choose", ("enter", "space"), "Choose", "Take the entry.", _DIALOG),
     Command("cancel", ("escape", "q"), "Cancel", "Close the dialog.", _DIALOG),
 )
-CLOSE: tuple[Command, ...] = (
-    Command("cancel", ("escape", "q", "enter"), "Close", "Close the dialog.", _DIALOG),
-)
+CLOSE: tuple[Command, ...] = (Command("cancel", ("escape", "q", "enter"), "Close", "Close the dialog.", _DIALOG),)
 
 _NAMES = {
     "question_mark": "?", "slash": "/", "up": "↑", "down": "↓", "left": "←", "right": "→", "pagedown": "PgDn",

@@ -1,4 +1,7 @@
-"""A machine that is not real: a snapshot or the built-in one, on a kernel that the engine plays. It has no real writer."""
+"""A machine that is not real, on a kernel that the engine plays: a snapshot or the built-in one.
+
+There is no way from here to a real writer.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -40,11 +43,6 @@ class SimulatedMachine:
             return None
         goals = [goal for goal in self._ways_back[-1] if goal.device in host.devices]
         return WayBack(plan_goals(host, goals, model))
-
-    @property
-    def ways_back(self) -> int:
-        """How many applies can be taken back, the last first."""
-        return len(self._ways_back)
 
     def begin(self, job: Job) -> None:
         """Nobody has to be asked."""

@@ -22,10 +22,11 @@ class Span(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line before it is wrapped; what is carried over is indented by ``hang`` cells."""
+    """A line before it is wrapped; what is carried over is indented by ``hang`` cells. With ``cut`` nothing is."""
 
     spans: tuple[Span, ...]
     hang: int = 0
+    cut: bool = False
 
     @property
     def text(self) -> str:
@@ -35,6 +36,7 @@ class Line(NamedTuple):
 
 BLANK = Line(())
 
+
 def visible(text: str) -> str:
     """The text with what a terminal would act on, or not show, made visible: an escape character becomes ``\\x1b``."""
     if text.isprintable():
@@ -42,9 +44,9 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in printable(text))
 
 
-def line(*parts: str | Span, hang: int = 0) -> Line:
+def line(*parts: str | Span, hang: int = 0, cut: bool = False) -> Line:
     """A line of spans; a plain string is a span without a meaning."""
-    return Line(tuple(Span(part) if isinstance(part, str) else part for part in parts), hang)
+    return Line(tuple([part if isinstance(part, Span) else Span(part) for part in parts]), hang, cut)
 
 
 def clip(text: str, width: int) -> str:
@@ -79,6 +81,8 @@ def fit(spans: Iterable[Span], width: int) -> tuple[Span, ...]:
 def wrap(source: Line, width: int) -> list[tuple[Span, ...]]:
     """A line as the rows it takes at this width; words that are too long for a row are cut."""
     width = max(width, 8)
+    if source.cut:
+        return [fit(source.spans, width)]
     hang = min(source.hang, width // 2)
     rows: list[list[Span]] = [[]]
     used = 0

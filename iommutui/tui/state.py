@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Host
-from iommutui.core.intents import Goal, Intent, goal_of
+from iommutui.core.intents import Intent, goal_of
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
 from iommutui.core.planner import plan_intents
@@ -84,8 +84,8 @@ class AppState(NamedTuple):
     filter: str = ""
     collapsed: frozenset[int | None] = frozenset()
     cursor: Key | None = None
-    way_back: tuple[Goal, ...] = ()
-    """What the last apply replaced, where this program knows it; a live system keeps it in its journal."""
+    applies: int = 0
+    """Applies of this program that can be taken back; a live system has its journal besides."""
     live_lacks: str = ""
     """Why changes of the machine are not seen as they happen; empty where they are."""
     log: tuple[Entry, ...] = ()

@@ -38,7 +38,7 @@ def content(spans: Iterable[Span]) -> Content:
     return Content.assemble(*((visible(span.text), COLOURS[span.style]) for span in spans))
 
 
-def toast(app: "App[object]", text: str, severity: str = "information", title: str = "") -> None:
+def toast(app: "App[None]", text: str, severity: str = "information", title: str = "") -> None:
     """A notification whose text is shown as it is."""
     level = severity if severity in ("information", "warning", "error") else "information"
     app.notify(visible(text), title=visible(title), severity=level, markup=False)  # type: ignore[arg-type]

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from rich.cells import cell_len
+
 from iommutui.core.address import sort_key
 from iommutui.core.host import Device, Host
 from iommutui.core.models.base import Model
@@ -12,7 +14,7 @@ from iommutui.core.query import parse_query
 from iommutui.core.wording import class_words, device_name, verdict_glyph, verdict_word
 from iommutui.tui.memo import last_call
 from iommutui.tui.preview import Verdicts, change_of, target_of, verdicts
-from iommutui.tui.spans import Span, fit, pad
+from iommutui.tui.spans import Span, clip, fit, pad
 from iommutui.tui.state import AppState, Key
 
 VERDICT_STYLES = {"viable": "ok", "blocked": "bad", "in use": "info", "refused": "warn", "unknown": "warn"}
@@ -41,7 +43,7 @@ class Listing(NamedTuple):
     """The rows that are on the list, in order."""
 
     keys: tuple[Key, ...]
-    index: dict[Key, int]
+    places: dict[Key, int]
     shown: int
     total: int
     """Devices that pass the filter, and all of them."""
@@ -53,7 +55,6 @@ class _Base(NamedTuple):
     blocks: dict[int | None, tuple[Key, ...]]
     order: tuple[Key, ...]
     address: int
-    driver: int
     number: int
     domain: int
 
@@ -70,12 +71,10 @@ def _base(host: Host) -> _Base:
     if alone:
         blocks[None] = alone
     order = [key for number, keys in blocks.items() for key in (Key(number), *keys)]
-    names = {d.driver for d in host.devices.values() if d.driver}
     return _Base(
         blocks,
         tuple(order),
         max([12, *(len(address) for address in host.devices)]),
-        max([8, *(len(name) for name in names)]),
         max([2, *(len(str(number)) for number in host.groups)]),
         max([3, *(len(group.type or "") for group in host.groups.values())]),
     )
@@ -84,7 +83,7 @@ def _base(host: Host) -> _Base:
 def _matching(host: Host, found: Verdicts, text: str) -> set[str]:
     query = parse_query(text)
     by_verdict = any(term.key == "viable" for term in query.terms)
-    matched = set()
+    matched: set[str] = set()
     for device in host.devices.values():
         verdict = found.of(device.group) if by_verdict and device.group in host.groups else None
         if query.matches(device, verdict):
@@ -109,6 +108,10 @@ def _listing(host: Host, model: Model, text: str, collapsed: frozenset[int | Non
     return Listing(tuple(keys), {key: index for index, key in enumerate(keys)}, shown, len(host.devices))
 
 
+DRIVER = 16
+ROLE = 7
+"""Widths of the columns for a driver and its role. An intent takes both: ``snd_hda_intel → vfio-pci``."""
+
 EMPTY = Listing((), {}, 0, 0)
 
 
@@ -126,14 +129,14 @@ def cursor_index(state: AppState, hint: int = 0) -> int:
         return 0
     if state.cursor is None or state.host is None:
         return 0
-    if state.cursor in found.index:
-        return found.index[state.cursor]
+    if state.cursor in found.places:
+        return found.places[state.cursor]
     order = _base(state.host).order
     if state.cursor in order:
         place = order.index(state.cursor)
         for key in order[place:]:
-            if key in found.index and (key.device is not None or key.group in state.collapsed):
-                return found.index[key]
+            if key in found.places and (key.device is not None or key.group in state.collapsed):
+                return found.places[key]
         return len(found.keys) - 1
     return min(hint, len(found.keys) - 1)
 
@@ -150,7 +153,7 @@ def settled(state: AppState, hint: int = 0) -> AppState:
 def row(state: AppState, key: Key, width: int, here: bool = False) -> tuple[Span, ...]:
     """What stands in a row, ``width`` cells wide."""
     mark = Span("▌" if here else " ", "accent")
-    spans = _group_row(state, key) if key.device is None else _device_row(state, key, width)
+    spans = _group_row(state, key) if key.device is None else _device_row(state, key)
     return fit((mark, *spans), width)
 
 
@@ -158,10 +161,11 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
     host = state.host
     assert host is not None
     base = _base(host)
-    fold = "▸ " if key.group in state.collapsed and not state.filter else "▾ "
+    shut = key.group in state.collapsed and not state.filter
+    fold = "▸ " if shut else "▾ "
     if key.group is None:
         count = len(base.blocks[None])
-        yield from (Span(fold, "muted"), Span("– no group  ", "strong"))
+        yield from (Span(fold, "muted"), Span("no group  ", "strong"))
         yield Span(f"{count} device{'s' if count != 1 else ''} that no IOMMU translates", "muted")
         return
     group = host.groups[key.group]
@@ -176,7 +180,11 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
             yield from (Span("→ ", "planned"), verdict_span(change.after), Span(" planned ", "planned"))
         else:
             yield from (Span("→ ", "planned"), Span(f"still {verdict_word(change.after)} ", "planned"))
-    yield Span(summary([host.devices[k.device] for k in base.blocks[key.group] if k.device is not None]))
+    devices = [host.devices[k.device] for k in base.blocks[key.group] if k.device is not None]
+    yield Span(summary(devices))
+    first = next((d for d in sorted(devices, key=lambda d: d.is_bridge) if d.device_name), None)
+    if shut and first is not None:
+        yield Span(f"  {first.device_name}", "muted")
 
 
 def verdict_span(verdict: Verdict, width: int = 0) -> Span:
@@ -186,38 +194,50 @@ def verdict_span(verdict: Verdict, width: int = 0) -> Span:
 
 
 def summary(devices: Sequence[Device]) -> str:
-    """``VGA, 2 × Audio``: what is in a group, bridges last."""
+    """``VGA, 2x Audio``: what is in a group, bridges last."""
     if not devices:
         return "empty"
     counts = Counter(kind_word(device) for device in sorted(devices, key=lambda d: d.is_bridge))
-    return ", ".join(kind if count == 1 else f"{count} × {kind}" for kind, count in counts.items())
+    return ", ".join(kind if count == 1 else f"{count}x {kind}" for kind, count in counts.items())
 
 
-def _device_row(state: AppState, key: Key, width: int) -> Iterable[Span]:
+def _device_row(state: AppState, key: Key) -> Iterable[Span]:
     host = state.host
-    assert host is not None and key.device is not None
+    assert host is not None
+    assert key.device is not None
     base = _base(host)
     device = host.devices[key.device]
     blocks = key.group is not None and device.address in verdicts(host, state.model).blockers(key.group)
     unread = device.driver is None and device.gap("driver") is not None
     yield Span("  ✖ " if blocks else "    ", "bad")
     yield Span(pad(device.address, base.address) + " ", "strong")
-    room = min(base.driver, 18) if width >= 66 else 10
     target = target_of(state, device.address)
     actual = device.driver or ("unknown" if unread else "free")
     style = "plain" if device.driver else "warn" if unread else "muted"
-    slot = room + (13 if width >= 66 else 12)
     if target is None:
-        yield Span(pad(actual, slot) + " ", style)
+        role = state.model.role(device, device.driver).role if device.driver else ""
+        yield Span(pad(actual, DRIVER) + " ", style)
+        yield Span(f"{role:<{ROLE}} ", {"kernel": "warn", "user": "ok"}.get(role, "muted"))
     else:
-        arrow = f" → {target}"
-        left = max(3, min(len(actual), slot - len(arrow)))
+        slot = DRIVER + 1 + ROLE
+        arrow = clip(f" → {target}", slot - 4)
+        left = min(cell_len(actual), slot - cell_len(arrow))
         yield Span(pad(actual, left), style)
         yield Span(pad(arrow, slot - left) + " ", "planned")
-    role = state.model.role(device, device.driver).role if device.driver else ""
-    yield Span(f"{role:<7}", {"kernel": "warn", "user": "ok"}.get(role, "muted"))
-    if width >= 54:
-        yield Span(pad(kind_word(device), 11) + " ", "muted" if device.is_bridge else "plain")
+    yield Span(pad(kind_word(device), 11) + " ", "muted" if device.is_bridge else "plain")
     yield Span(device.device_name or device_name(device), "muted")
     if device.device_name and device.vendor_name:
         yield Span(f" · {device.vendor_name}", "muted")
+
+
+def bridges_only(host: Host) -> frozenset[int | None]:
+    """Groups that hold nothing to hand over: they are folded at first."""
+    return frozenset(
+        group.id
+        for group in host.groups.values()
+        if all((d := host.devices.get(a)) is not None and _structural(d) for a in group.members)
+    )
+
+
+def _structural(device: Device) -> bool:
+    return device.is_bridge or (device.class_code or "")[:4] == "0600"

@@ -8,7 +8,7 @@ from iommutui.apply.events import Compensating, Event, StepDone, StepWaiting
 from iommutui.apply.executor import execute
 from iommutui.apply.journal import list_entries
 from iommutui.core.errors import Exit
-from tests.apply.machines import CASES, CLOCK, Case, differences, facts, finished
+from tests.apply.machines import CASES, CLOCK, UNLOADED, Case, differences, facts, finished
 from tests.reacting import FakeKernel, Faults
 
 
@@ -59,7 +59,9 @@ def test_a_fault_at_every_write(case: Case, kind: str, tmp_path: Path) -> None:
             "blocks": Faults(block=frozenset({number})),
         }[kind]
         kernel, events = _run(case, faults, tmp_path / f"{number}/journal")
-        if kind == "is ignored" and step.op == "probe" and step.device in choosing:
+        taken = {UNLOADED} if "mpt3sas" in case.plan.modules else set()
+        if kind == "is ignored" and step.op == "probe" and step.device in choosing | taken:
+            # The kernel may choose no driver; and a module that has just come took its device without a probe.
             assert finished(events).exit is Exit.DONE
             continue
         _honest(case, kernel, events)

@@ -1,10 +1,12 @@
 """What a model of the kernel's rules answers. The mechanics of binding are in ``core.transition``."""
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import KnownRole, is_vfio
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.kernel import Version, parse_release
+from iommutui.core.kernel import parse_release
 from iommutui.core.outcome import OK, Verdict
 from iommutui.core.reasons import Code, Reason
 
@@ -29,7 +31,8 @@ class Model(Protocol):
     rules: tuple[tuple[str, str], ...]
     """What the model says, rule by rule: (where it comes from, sentence)."""
     through_vfio: bool
-    """Whether a group is claimed through VFIO's files, which exist while a member is on a VFIO driver."""
+    """Whether a group is claimed through VFIO's files, which exist while a member is on a VFIO driver; otherwise by the
+    bare call into the IOMMU core, whose claims of one owner are counted and released one by one."""
 
     def role(self, device: Device, driver: str) -> KnownRole:
         """For whom the driver does DMA, in this model's terms."""
@@ -67,7 +70,7 @@ class Model(Protocol):
 def since(host: Host, version: tuple[int, int]) -> bool:
     """Whether the Host's kernel has this version or a later one; an unknown kernel is taken to be the newest."""
     release = parse_release(host.kernel)
-    return release is None or release >= Version(*version)
+    return release is None or release >= version
 
 
 def bound(host: Host, group: Group) -> list[tuple[Device, str]]:
@@ -75,20 +78,26 @@ def bound(host: Host, group: Group) -> list[tuple[Device, str]]:
     return [(device, device.driver) for device in host.members(group) if device.driver is not None]
 
 
-def unknown_drivers(host: Host, group: Group) -> list[Reason]:
-    """A reason for each member of which it is not known whether it has a driver."""
-    reasons = [
-        Reason(Code.UNKNOWN_DRIVER, group.id, device.address, facts=(("why", gap.why),))
-        for device in host.members(group)
-        if device.driver is None and (gap := device.gap("driver")) is not None
-    ]
-    present = {device.address for device in host.members(group)}
-    reasons += [
-        Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", "not-recorded"),))
-        for address in group.members
-        if address not in present
-    ]
-    return reasons
+def held(group: Group | None, device: Device) -> bool:
+    """Whether an unbind of the device is still waiting: its ``driver`` link is gone, and its user has it open."""
+    return device.driver is None and group is not None and device.address in opened(group)
+
+
+def opened(group: Group) -> tuple[Address, ...]:
+    """The devices of a group that its owner has open."""
+    return group.claim.opened if group.claim is not None else ()
+
+
+def unknown_drivers(host: Host, group: Group, matters: Callable[[Device], bool] = lambda _: True) -> list[Reason]:
+    """A reason for each member of which it is not known whether it has a driver, and for which that ``matters``."""
+    reasons = []
+    for address in group.members:
+        device = host.devices.get(address)
+        if device is None:
+            reasons.append(Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", "not-recorded"),)))
+        elif device.driver is None and device.gaps and (gap := device.gap("driver")) is not None and matters(device):
+            reasons.append(Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", gap.why),)))
+    return sorted(reasons, key=lambda reason: sort_key(reason.device or "")) if len(reasons) > 1 else reasons
 
 
 def assumed_role(group: Group, device: Device, driver: str, known: KnownRole) -> tuple[Reason, ...]:
@@ -98,29 +107,35 @@ def assumed_role(group: Group, device: Device, driver: str, known: KnownRole) ->
     return (Reason(Code.ASSUMED_ROLE, group.id, device.address, driver, (("role", known.role),)),)
 
 
+def owned(group: Group) -> Reason:
+    """Names the owner of a claimed group."""
+    owner = group.claim.owner if group.claim else ""
+    return Reason(Code.OWNED, group.id, facts=(("owner", owner),))
+
+
 def has_node(host: Host, group: Group) -> bool:
-    """Whether ``/dev/vfio/N`` exists: while a member is on a VFIO driver, or a blocked unbind keeps it."""
-    if group.claim is not None and group.claim.opened:
-        return True
-    return any(is_vfio(device, driver) for device, driver in bound(host, group))
+    """Whether ``/dev/vfio/N`` exists: while a member is on a VFIO driver, or an owner keeps it."""
+    return group.claim is not None or any(is_vfio(device, driver) for device, driver in bound(host, group))
 
 
-def direct_regions(group: Group) -> list[Reason]:
+def not_vfio(group: Group, device: Device) -> Check | None:
+    """ENODEV where the device is on no VFIO driver, so that VFIO does not know a device of its name."""
+    if device.driver is not None and is_vfio(device, device.driver):
+        return None
+    return Check("ENODEV", (Reason(Code.NOT_VFIO, group.id, device.address, device.driver),))
+
+
+def direct_regions(group: Group) -> tuple[Reason, ...]:
     """A reason for each ``direct`` line of ``reserved_regions``; ``direct-relaxable`` does not count."""
-    return [
+    return tuple(
         Reason(Code.DIRECT_REGION, group.id, facts=(("region", f"{region.start:#x}-{region.end:#x}"),))
         for region in group.regions or ()
         if region.type == "direct"
-    ]
+    )
 
 
-def check_direct(host: Host, group: Group) -> Check:
-    """``direct`` regions refuse a claim: EINVAL from 6.6 (``__iommu_device_set_domain``), EPERM on Intel before."""
+def check_rmrr(host: Host, group: Group) -> Check:
+    """Before 6.6 ``direct`` regions refuse the attach on Intel only, with EPERM ("platform RMRR requirement")."""
     reasons = direct_regions(group)
-    if not reasons:
-        return Check()
-    if since(host, (6, 6)):
-        return Check("EINVAL", tuple(reasons))
-    if any(iommu.kind == "intel-iommu" or iommu.name.startswith("dmar") for iommu in host.iommus or ()):
-        return Check("EPERM", tuple(reasons))
-    return Check()
+    intel = any(iommu.kind == "intel-iommu" or iommu.name.startswith("dmar") for iommu in host.iommus or ())
+    return Check("EPERM", reasons) if reasons and intel else Check()

@@ -2,14 +2,14 @@
 
 Each driver says for whom it does DMA; the driver core compares hints when a driver is probed, and user space claims a
 group with one switch. The draft's slips are modelled as meant: the inverted return value of ``__iommu_group_viable``
-(S-08) is read as 0 or ``-EINVAL``. Its open points are named where they decide an answer: a claimed group without a
-USER driver accepts a KERNEL driver (H1), and a bridge on ``pcieport`` counts as KERNEL (S-18).
+(S-08) is read as 0 or ``-EINVAL``, and ``enum dma_type`` (S-02) as ``enum dma_hint``. What decides an answer is named
+there: the inverted value where something is refused, a claimed group without a USER driver that accepts a KERNEL driver
+(H1), and a bridge on ``pcieport`` that counts as KERNEL (S-18).
 """
 
 from iommutui.core.drivers import KnownRole, Role, hinted_role
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.models.base import Check, bound, unknown_drivers
-from iommutui.core.models.dma_owner import owned
+from iommutui.core.models.base import Check, bound, opened, owned, unknown_drivers
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
 
@@ -26,13 +26,17 @@ class DmaHint:
         ("S-01", "A driver says KERNEL, USER or NONE; one that says nothing is KERNEL."),
         ("S-03", "The hint is checked before the driver is set, so a refused device stays free."),
         ("S-07", "KERNEL and USER exclude each other within a group, in both directions, with EINVAL."),
+        ("S-08", "The draft returns 1 for a viable group and 0 for one that is not; what it means is 0 and EINVAL."),
         ("S-09", "A device without a group binds freely, and a claim of it fails with ENODEV."),
         ("S-11", "The check at probe does not look at ownership: gap H1, a claimed group without a USER driver."),
         ("S-12", "A claim needs a group without KERNEL drivers; the same owner counts up, another gets EBUSY."),
+        ("S-13", "A group is claimed as such or through one of its devices: one count, one owner."),
+        ("S-14", "Each release counts down; the last one gives the group back."),
         ("S-15", "Several USER drivers may share a group: vfio-pci beside a vDPA driver."),
         ("S-16", "NONE binds always and is in nobody's way."),
         ("S-17", "Marked are pci-stub (NONE), ifcvf and vfio-pci (USER), and nothing else."),
         ("S-18", "Bridges are not exempt: pcieport counts as KERNEL."),
+        ("S-19", "A group whose devices are all free can be claimed."),
         ("S-20", "Every KERNEL driver has to leave before the first USER driver comes, and back."),
     )
 
@@ -47,15 +51,15 @@ class DmaHint:
         """``__iommu_group_viable(group, DMA_FOR_USER)``, with the meaning that S-08 turns round."""
         kernel = self._with_role(host, group, Role.KERNEL)
         blockers = tuple(Reason(Code.KERNEL_DRIVER, group.id, d.address, driver) for d, driver in kernel)
-        gaps = bridge_gaps(group, kernel)
+        slips = (*bridge_gaps(group, kernel), inverted(group))
         unknown = tuple(unknown_drivers(host, group))
         if group.claim is not None:
             if blockers:
                 h1 = Reason(Code.DRAFT_GAP_H1, group.id, blockers[0].device, blockers[0].driver)
-                return Verdict(False, State.USER, "EINVAL", (owned(group), *blockers, h1, *gaps))
+                return Verdict(False, State.USER, "EINVAL", (owned(group), *blockers, h1, *slips))
             return Verdict(True, State.USER, "EBUSY", (owned(group),))
         if blockers:
-            return Verdict(False, State.KERNEL, "EINVAL", (*blockers, *unknown, *gaps))
+            return Verdict(False, State.KERNEL, "EINVAL", (*blockers, *unknown, *slips))
         if unknown:
             return Verdict(None, State.UNKNOWN, OK, unknown)
         return Verdict(True, State.IDLE, OK)
@@ -66,19 +70,19 @@ class DmaHint:
         hint = self.role(device, driver).role
         if group is None or hint is Role.NONE:
             return Check()
-        others = [(d, n) for d, n in bound(host, group) if d.address != device.address]
         against = Role.USER if hint is Role.KERNEL else Role.KERNEL
-        conflicts = [(d, n) for d, n in others if self.role(d, n).role is against]
+        conflicts = [(d, n) for d, n in self._with_role(host, group, against) if d.address != device.address]
         if conflicts:
             code = Code.KERNEL_BESIDE_USER if hint is Role.KERNEL else Code.USER_BESIDE_KERNEL
             reasons = [
                 Reason(code, group.id, d.address, n, (("probing", driver), ("target", device.address)))
                 for d, n in conflicts
             ]
-            return Check("EINVAL", (*reasons, *bridge_gaps(group, conflicts)))
+            return Check("EINVAL", (*reasons, *bridge_gaps(group, [*conflicts, (device, driver)]), inverted(group)))
+        unknown = [reason for reason in unknown_drivers(host, group) if reason.device != device.address]
         if hint is Role.KERNEL and group.claim is not None:
-            return Check(OK, (Reason(Code.DRAFT_GAP_H1, group.id, device.address, driver),))
-        return Check()
+            return Check(OK, (Reason(Code.DRAFT_GAP_H1, group.id, device.address, driver), *unknown))
+        return Check(OK, tuple(unknown))
 
     def crash_of(self, host: Host, device: Device, driver: str) -> None:
         """Nothing crashes: the BUG_ON is what the draft replaces."""
@@ -86,7 +90,7 @@ class DmaHint:
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:
         """``__iommu_group_init_user_dma``: viability first, then the owner (S-12, RFC 06/20)."""
         verdict = self.verdict(host, group)
-        if verdict.claim == "EBUSY" and group.claim is not None and group.claim.owner == owner:
+        if verdict.viable and group.claim is not None and group.claim.owner == owner:
             return Check()
         return Check(verdict.claim, verdict.reasons)
 
@@ -100,7 +104,7 @@ class DmaHint:
 
     def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
         """As VFIO does: while the device is open."""
-        return group.claim is not None and device.address in group.claim.opened
+        return device.address in opened(group)
 
 
 def bridge_gaps(group: Group, blockers: list[tuple[Device, str]]) -> tuple[Reason, ...]:
@@ -110,6 +114,11 @@ def bridge_gaps(group: Group, blockers: list[tuple[Device, str]]) -> tuple[Reaso
         for device, driver in blockers
         if driver == "pcieport"
     )
+
+
+def inverted(group: Group) -> Reason:
+    """Names the draft's inverted return value, which taken literally would have let through what is refused (S-08)."""
+    return Reason(Code.DRAFT_SLIP_S08, group.id)
 
 
 DMA_HINT = DmaHint()

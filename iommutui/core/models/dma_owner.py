@@ -2,13 +2,17 @@
 
 from iommutui.core.drivers import KnownRole, Role, managed_role
 from iommutui.core.host import Device, Group, Host
+from iommutui.core.kernel import parse_release
 from iommutui.core.models.base import (
     COUNTED_BUSES,
     Check,
     assumed_role,
     bound,
-    check_direct,
-    since,
+    check_rmrr,
+    direct_regions,
+    not_vfio,
+    opened,
+    owned,
     unknown_drivers,
 )
 from iommutui.core.outcome import OK, State, Verdict
@@ -33,6 +37,18 @@ class DmaOwner:
             "While user space owns the group, such a driver is refused: bind says EBUSY, drivers_probe EINVAL.",
         ),
         (
+            "iommu_device_use_default_domain, 5.19",
+            "It is refused in the same way while another kernel driver has put the group on a domain of its own.",
+        ),
+        (
+            "iommu_device_use_default_domain, 6.12",
+            "In a group that has no default domain yet its probe is deferred: bind says EAGAIN, drivers_probe EINVAL.",
+        ),
+        (
+            "pci_dma_configure and its like, 5.19",
+            "Only drivers on the buses pci, platform, amba, fsl-mc and cdx are counted.",
+        ),
+        (
             "driver_managed_dma, 5.19",
             "VFIO drivers, pci-stub and pcieport manage DMA themselves: they bind at any time and never count.",
         ),
@@ -43,6 +59,10 @@ class DmaOwner:
         (
             "iommu_device_claim_dma_owner, 6.2",
             "The same owner may claim further devices of its group; another owner gets EPERM.",
+        ),
+        (
+            "vfio_device_block_group, 6.6",
+            "The file of a group and the files of its devices exclude each other: EBUSY for the second.",
         ),
         (
             "__iommu_device_set_domain, 6.6",
@@ -60,31 +80,42 @@ class DmaOwner:
     def verdict(self, host: Host, group: Group) -> Verdict:
         """``vfio_group_ioctl_get_status`` and ``iommu_group_claim_dma_owner`` (6.12)."""
         if group.claim is not None:
-            return Verdict(True, State.USER, "EPERM", (owned(group),))
-        if group.foreign:
-            return Verdict(False, State.FOREIGN, "EPERM", (Reason(Code.FOREIGN_DOMAIN, group.id),))
+            # The group file of a group that is claimed by a device file reads flags of 0.
+            return Verdict(group.claim.via != "cdev", State.USER, "EPERM", (owned(group),))
         guesses: tuple[Reason, ...] = ()
-        blockers = []
+        blockers: tuple[Reason, ...] = ()
         for device, driver in bound(host, group):
             guesses += assumed_role(group, device, driver, self.role(device, driver))
             if self._counted(device, driver):
-                blockers.append(Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
-        unknown = unknown_drivers(host, group)
+                blockers += (Reason(Code.KERNEL_DRIVER, group.id, device.address, driver),)
+        unknown = tuple(unknown_drivers(host, group, lambda device: device.bus in COUNTED_BUSES))
+        if group.foreign:
+            foreign = Reason(Code.FOREIGN_DOMAIN, group.id)
+            return Verdict(not blockers, State.FOREIGN, "EPERM" if blockers else "EBUSY", (foreign, *blockers))
         if blockers:
             return Verdict(False, State.KERNEL, "EPERM", (*blockers, *unknown, *guesses))
         if unknown:
             return Verdict(None, State.UNKNOWN, OK, (*unknown, *guesses))
-        direct = check_direct(host, group)
+        direct = self._check_direct(host, group)
         return Verdict(True, State.IDLE, direct.errno, (*direct.reasons, *guesses))
+
+    def _check_direct(self, host: Host, group: Group) -> Check:
+        """``__iommu_device_set_domain`` (6.6): no blocking domain where firmware asks for a direct mapping."""
+        if not _since(host, (6, 6)):
+            return check_rmrr(host, group)
+        reasons = direct_regions(group)
+        return Check("EINVAL", reasons) if reasons else Check()
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """``iommu_device_use_default_domain``: EBUSY where the group is user space's or on a foreign domain."""
         group = host.group_of(device.address)
         if group is None or not self._counted(device, driver):
             return Check()
+        if group.type == "unknown" and _since(host, (6, 12)):
+            return Check("EPROBE_DEFER", (Reason(Code.NO_DEFAULT_DOMAIN, group.id, device.address, driver),))
         if group.claim is not None:
             return Check("EBUSY", (owned(group),))
-        if group.foreign:
+        if group.foreign and any(self._counted(d, n) for d, n in bound(host, group)):
             return Check("EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id),))
         return Check()
 
@@ -92,19 +123,34 @@ class DmaOwner:
         """Nothing crashes: the notifier and its BUG_ON are gone."""
 
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:
-        """``iommu_group_claim_dma_owner``: EPERM even for the same owner."""
+        """``iommu_group_claim_dma_owner``: EPERM even for the same owner.
+
+        EBUSY where a device of the group is claimed by its own file: the group's cannot be opened then.
+        """
+        if group.claim is not None and group.claim.via == "cdev":
+            return Check("EBUSY", (owned(group),))
         verdict = self.verdict(host, group)
         return Check(verdict.claim, verdict.reasons)
 
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
-        """``iommu_device_claim_dma_owner`` (6.2); the device file of iommufd exists from 6.6."""
-        if not since(host, (6, 6) if cdev else (6, 2)):
-            return Check("ENOENT" if cdev else "EINVAL", (Reason(Code.NO_INTERFACE, group.id, device.address),))
-        if group.claim is not None and cdev and group.claim.via != "cdev":
-            return Check("EBUSY", (Reason(Code.GROUP_FILE_OPEN, group.id, facts=(("owner", group.claim.owner),)),))
-        if group.claim is not None and group.claim.owner == owner:
+        """``vfio_group_get_device_fd`` in a container; ``iommu_device_claim_dma_owner`` (6.2); a device file (6.6)."""
+        missing = not_vfio(group, device)
+        if missing is not None:
+            return missing
+        claim = group.claim
+        if claim is not None and claim.owner == owner and claim.via == "group" and not cdev:
             return Check()
-        return self.check_claim(host, group, owner)
+        if not _since(host, (6, 6) if cdev else (6, 2)):
+            return Check("ENOENT" if cdev else "EINVAL", (Reason(Code.NO_INTERFACE, group.id, device.address),))
+        if claim is None:
+            return self.check_claim(host, group, owner)
+        if cdev and claim.via != "cdev":
+            return Check("EBUSY", (Reason(Code.GROUP_FILE_OPEN, group.id, facts=(("owner", claim.owner),)),))
+        if cdev and device.address in opened(group):
+            return Check("EINVAL", (owned(group),))
+        if not cdev and claim.via == "cdev":
+            return Check("EBUSY", (owned(group),))
+        return Check() if claim.owner == owner else Check("EPERM", (owned(group),))
 
     def opens_devices(self, host: Host, group: Group) -> bool:
         """A claimed group's devices open."""
@@ -112,13 +158,13 @@ class DmaOwner:
 
     def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
         """Only where the device itself is open (``vfio_unregister_group_dev``)."""
-        return group.claim is not None and device.address in group.claim.opened
+        return device.address in opened(group)
 
 
-def owned(group: Group) -> Reason:
-    """Names the owner of a claimed group."""
-    owner = group.claim.owner if group.claim else ""
-    return Reason(Code.OWNED, group.id, facts=(("owner", owner),))
+def _since(host: Host, version: tuple[int, int]) -> bool:
+    """Whether these rules are as new as this; a kernel that does not have them at all is asked about its future."""
+    release = parse_release(host.kernel)
+    return release is None or release < (5, 19) or release >= version
 
 
 DMA_OWNER = DmaOwner()

@@ -6,8 +6,7 @@ kernel. That is why the draft came: a VFIO driver would keep user space out of i
 
 from iommutui.core.drivers import KnownRole, Role
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.models.base import Check, bound, unknown_drivers
-from iommutui.core.models.dma_owner import owned
+from iommutui.core.models.base import Check, bound, opened, owned, unknown_drivers
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
 
@@ -54,14 +53,14 @@ class KernelOwnership:
         """Nothing crashes."""
 
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:
-        """The same owner may claim again; anyone else needs an idle group."""
-        if group.claim is not None and group.claim.owner == owner:
-            return Check()
+        """The sketch shows no claim; refused while anything is bound or anyone, the same owner included, has it."""
         verdict = self.verdict(host, group)
         return Check(verdict.claim, verdict.reasons)
 
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
-        """The same as a claim of its group."""
+        """As a claim of its group, but that an owner may claim its further devices: they are what it needs."""
+        if group.claim is not None and group.claim.owner == owner and group.claim.via != "group":
+            return Check()
         return self.check_claim(host, group, owner)
 
     def opens_devices(self, host: Host, group: Group) -> bool:
@@ -70,7 +69,7 @@ class KernelOwnership:
 
     def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
         """As VFIO does: while the device is open."""
-        return group.claim is not None and device.address in group.claim.opened
+        return device.address in opened(group)
 
 
 KERNEL_OWNERSHIP = KernelOwnership()

@@ -6,8 +6,17 @@ at what is bound while the group is in use: what it cannot accept there is a BUG
 
 from iommutui.core.drivers import STUB, KnownRole, Role, is_vfio
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.models.base import Check, assumed_role, bound, check_direct, unknown_drivers
-from iommutui.core.models.dma_owner import owned
+from iommutui.core.models.base import (
+    Check,
+    assumed_role,
+    bound,
+    check_rmrr,
+    held,
+    not_vfio,
+    opened,
+    owned,
+    unknown_drivers,
+)
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
 
@@ -31,7 +40,10 @@ class VfioGroup:
             "vfio_iommu_group_notifier",
             "A driver that is not in order, bound while the group is in a container, is a BUG_ON: the kernel crashes.",
         ),
-        ("vfio_unregister_group_dev", "Unbinding a device in use waits for its user."),
+        (
+            "vfio_unregister_group_dev",
+            "Unbinding a device in use waits for its user, and so does unbinding the last VFIO device of a container.",
+        ),
         ("vfio_group_fops_open", "One process has a group open at a time: EBUSY for the next."),
     )
 
@@ -40,7 +52,7 @@ class VfioGroup:
         vfio = is_vfio(device, driver)
         if vfio is not None:
             return vfio
-        if driver == STUB or (device.bus == "pci" and device.is_bridge):
+        if driver == STUB or _exempt(device):
             return KnownRole(Role.NONE)
         return KnownRole(Role.KERNEL)
 
@@ -53,14 +65,14 @@ class VfioGroup:
             guesses += assumed_role(group, device, driver, known)
             if known.role is Role.KERNEL:
                 blockers.append(Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
-        unknown = tuple(unknown_drivers(host, group))
+        unknown = tuple(unknown_drivers(host, group, lambda device: not _exempt(device)))
         if group.claim is not None:
             return Verdict(not blockers, State.USER, "EBUSY", (owned(group), *blockers))
         if blockers:
             return Verdict(False, State.KERNEL, "EINVAL", (*blockers, *unknown, *guesses))
         if unknown:
             return Verdict(None, State.UNKNOWN, OK, (*unknown, *guesses))
-        direct = check_direct(host, group)
+        direct = check_rmrr(host, group)
         return Verdict(True, State.IDLE, direct.errno, (*direct.reasons, *guesses))
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
@@ -78,18 +90,20 @@ class VfioGroup:
         """``vfio_group_set_container``: EINVAL in a container already, EBUSY for a second opener."""
         if group.claim is not None:
             return Check("EINVAL" if group.claim.owner == owner else "EBUSY", (owned(group),))
-        return check_direct(host, group)
+        return check_rmrr(host, group)
 
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
-        """``vfio_group_get_device_fd``: EINVAL without a container, or where the group is not viable."""
+        """``vfio_group_get_device_fd``: EINVAL without a container, or where the group is not viable; then ENODEV."""
         if cdev:
             return Check("ENOENT", (Reason(Code.NO_INTERFACE, group.id, device.address),))
         if group.claim is None:
-            return Check("EINVAL", (Reason(Code.NOT_OWNER, group.id),))
+            return Check("EINVAL", (Reason(Code.NOT_OWNER, group.id, facts=(("asked", owner),)),))
         if group.claim.owner != owner:
             return Check("EBUSY", (owned(group),))
         verdict = self.verdict(host, group)
-        return Check() if verdict.viable else Check("EINVAL", verdict.reasons)
+        if not verdict.viable:
+            return Check("EINVAL", verdict.reasons)
+        return not_vfio(group, device) or Check()
 
     def opens_devices(self, host: Host, group: Group) -> bool:
         """Only while the group is viable."""
@@ -97,10 +111,17 @@ class VfioGroup:
 
     def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
         """Where the device is open, and for the group's last VFIO device while it is in a container."""
+        if device.address in opened(group):
+            return True
         if group.claim is None or device.driver is None or not is_vfio(device, device.driver):
             return False
-        others = [d for d, n in bound(host, group) if d.address != device.address and is_vfio(d, n)]
-        return device.address in group.claim.opened or not others
+        others = [d for d in host.members(group) if d.address != device.address]
+        return not any(held(group, d) or (d.driver is not None and is_vfio(d, d.driver)) for d in others)
+
+
+def _exempt(device: Device) -> bool:
+    """``vfio_dev_driver_allowed``: header type not 0, on whatever driver."""
+    return device.bus == "pci" and device.is_bridge
 
 
 VFIO_GROUP = VfioGroup()

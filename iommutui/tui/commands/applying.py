@@ -28,7 +28,7 @@ def _cannot_revert(state: AppState) -> str | None:
     why = _cannot_write(state)
     if why is not None or state.source.real:
         return why
-    return None if state.way_back else "Nothing has been applied yet, so there is nothing to revert."
+    return None if state.applies else "Nothing has been applied yet, so there is nothing to revert."
 
 
 COMMANDS = (

@@ -90,7 +90,9 @@ def always(state: AppState) -> str | None:
 def needs_host(state: AppState) -> str | None:
     """There has to be a machine to look at."""
     if state.host is None:
-        return "The machine is still being scanned." if state.phase is Phase.SCANNING else "There is no machine to show."
+        return (
+            "The machine is still being scanned." if state.phase is Phase.SCANNING else "There is no machine to show."
+        )
     return None
 
 

@@ -48,9 +48,9 @@ def _cycle(step: int, desk: Desk) -> None:
 
 def _next_group(step: int, desk: Desk) -> None:
     found = listing(desk.state)
-    if not found.keys or desk.state.cursor not in found.index:
+    if not found.keys or desk.state.cursor not in found.places:
         return
-    here = found.index[desk.state.cursor]
+    here = found.places[desk.state.cursor]
     places = range(here + 1, len(found.keys)) if step > 0 else range(here - 1, -1, -1)
     for index in places:
         if found.keys[index].device is None:

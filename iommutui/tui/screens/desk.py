@@ -3,8 +3,8 @@
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
+from textual.content import Content
 from textual.events import Resize
-from textual.screen import Screen
 from textual.widget import Widget
 
 from iommutui.core.wording import verdict_word
@@ -18,7 +18,7 @@ from iommutui.tui.screens.scanning import Scanning
 from iommutui.tui.screens.writing import Writing
 from iommutui.tui.spans import Line, Span, line
 from iommutui.tui.state import AppState, Key, Phase
-from iommutui.tui.text import content, plain, toast
+from iommutui.tui.text import content, toast
 from iommutui.tui.view import EMPTY, listing, row, settled
 from iommutui.tui.widgets.banner import Banner
 from iommutui.tui.widgets.filterbar import FilterBar
@@ -28,10 +28,10 @@ from iommutui.tui.widgets.rows import Rows
 from iommutui.tui.widgets.toosmall import TooSmall
 
 
-class DeskScreen(Scanning, Writing, Screen[None]):
+class DeskScreen(Scanning, Writing):
     """Shows a state, and passes keys to the commands of the registry."""
 
-    BINDINGS = bindings(COMMANDS)  # noqa: RUF012 - Textual's own declaration
+    BINDINGS = [*bindings(COMMANDS)]  # noqa: RUF012 - Textual's own declaration
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (18, "-low"), (30, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#list"
@@ -62,7 +62,6 @@ class DeskScreen(Scanning, Writing, Screen[None]):
         self._banner = self.query_one(Banner)
         self._filter = self.query_one(FilterBar)
         self._keys = self.query_one(KeyBar)
-        self._details.border_title = plain("2 Why")
         self._show_all(self._state)
         self.call_after_refresh(self.start_scanning)
 
@@ -81,22 +80,21 @@ class DeskScreen(Scanning, Writing, Screen[None]):
             return
         self._state = state
         found = listing(state)
-        rows_stay = found is self._listing and before[:6] == state[:6] and before.intents is state.intents
-        if rows_stay:
-            if before.cursor != state.cursor and state.cursor in found.index:
-                self._list.show_cursor(found.index[state.cursor])
-                self._show_details(state, top=True)
-                self._keys.show_state(state)
-                return
+        if state == before._replace(cursor=state.cursor) and state.cursor in found.places:
+            self._list.show_cursor(found.places[state.cursor])
+            self._show_details(state, top=True)
+            self._keys.show_state(state)
+            return
         self._show_all(state, top=before.cursor != state.cursor)
 
     def _show_all(self, state: AppState, *, top: bool = True) -> None:
         found = self._listing = listing(state)
-        cursor = found.index.get(state.cursor, 0) if state.cursor is not None else 0
+        cursor = found.places.get(state.cursor, 0) if state.cursor is not None else 0
         self._list.show_rows(found.keys, cursor, self._nothing(state))
-        self._list.border_title = content(self._list_title(state))
+        self._list.border_title = self._title(*self._list_title(state))
+        self._details.border_title = self._title(Span("2 Why"))
         self._show_details(state, top=top)
-        self._plan.border_title = plain(f"3 {planview.plan_title(state)}")
+        self._plan.border_title = self._title(Span(f"3 {planview.plan_title(state)}"))
         self._plan.show_lines(planview.plan_lines(state), top=False)
         self._banner.show_state(state)
         self._filter.show_state(state)
@@ -125,6 +123,11 @@ class DeskScreen(Scanning, Writing, Screen[None]):
             viable = sum(1 for verdict in found if verdict_word(verdict) == "viable")
             spans.append(Span(f" · {viable} of {len(found)} viable", "muted"))
         return spans
+
+    def _title(self, *spans: Span) -> Content:
+        """A pane's title; a frame has room around it of its own."""
+        framed = self.size.width >= 100 and self.size.height >= 30
+        return content(spans if framed else (Span(" "), *spans, Span(" ")))
 
     def _paint(self, key: Key, width: int, here: bool) -> tuple[Span, ...]:
         return row(self._state, key, width, here)
@@ -213,6 +216,7 @@ class DeskScreen(Scanning, Writing, Screen[None]):
     def on_resize(self, event: Resize) -> None:
         """The message for terminals that are too small names their size."""
         self.query_one(TooSmall).show_size(event.size)
+        self._show_all(self._state, top=False)
 
     @property
     def busy(self) -> bool:

@@ -12,17 +12,13 @@ from iommutui.core.host import Host
 from iommutui.tui.machine import Machine, Watch
 from iommutui.tui.messages import MachineChanged, ScanFailed, Scanned
 from iommutui.tui.state import AppState, Phase, Problem, failed, logged, with_host
+from iommutui.tui.view import bridges_only
 
 SETTLE_SECONDS = 0.2
 """A rebind makes a burst of events; one look after it is enough."""
 
-if TYPE_CHECKING:
-    _Base = Screen[None]
-else:
-    _Base = object
 
-
-class Scanning(_Base):
+class Scanning(Screen[None]):
     """The part of the desk that keeps its Host fresh."""
 
     machine: Machine
@@ -66,7 +62,11 @@ class Scanning(_Base):
 
     def _start_watching(self) -> None:
         worker = get_current_worker()
-        watch = self.machine.watch(lambda: self.post_message(MachineChanged()))
+
+        def changed() -> None:
+            self.post_message(MachineChanged())
+
+        watch = self.machine.watch(changed)
         if worker.is_cancelled:
             watch.stop()
             return
@@ -110,6 +110,8 @@ class Scanning(_Base):
         if host == before.host and before.problem is None:
             return
         state, notes = with_host(before, host)
+        if before.host is None:
+            state = state._replace(collapsed=bridges_only(host))
         if before.phase is Phase.APPLYING:
             state = state._replace(phase=Phase.APPLYING)
         for note in notes:

@@ -20,13 +20,11 @@ def banner(state: AppState, width: int) -> tuple[Span, ...]:
         if source.writer != "":
             left.append(Span("  READ-ONLY", "warn"))
     else:
-        left = [Span(f" {source.kind.value.upper()} ", "planned")]
-        rest = " nothing is real"
+        left = [Span(f" {source.kind.value.upper()}", "planned")]
         if source.kind is Kind.SNAPSHOT:
-            room = width - cell_len(rest) - len(model) - 19
+            room = width - len(model) - 38
             left.append(Span(f' "{clip(printable(source.label), max(room, 6))}"'))
-            rest = " — nothing is real"
-        left.append(Span(rest, "warn"))
+        left.append(Span(" — nothing is real", "warn"))
     used = sum(cell_len(span.text) for span in left)
     right = [Span("model ", "muted"), Span(model, "info" if own_model(state) else "warn"), Span(" ")]
     size = sum(cell_len(span.text) for span in right)

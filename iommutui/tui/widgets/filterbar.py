@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from textual.content import Content
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.widget import Widget
 
 from iommutui.tui.state import AppState

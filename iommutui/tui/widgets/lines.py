@@ -13,13 +13,15 @@ from iommutui.tui.widgets.strips import COMPONENTS, strip_of, styles_of
 class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     """Lines, wrapped at the width that there is."""
 
-    COMPONENT_CLASSES = {*COMPONENTS}
+    COMPONENT_CLASSES = COMPONENTS
 
     def __init__(self, lines: Sequence[Line] = (), *, id: str) -> None:
         super().__init__(id=id)
         self._lines: Sequence[Line] = lines
         self._rows: list[tuple[Span, ...]] = []
         self._width = 0
+        self.at_end = False
+        """Shows the end when it is laid out first."""
 
     def show_lines(self, lines: Sequence[Line], *, top: bool = True) -> None:
         """New lines; ``top`` shows their beginning, otherwise the scroll position stays."""
@@ -43,6 +45,8 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         if self._width > 0:
             self._rows = wrap_all(self._lines, self._width - 2)
             self.virtual_size = Size(0, len(self._rows))
+            if self.at_end:
+                self.scroll_end(animate=False, immediate=True)
 
     def on_resize(self) -> None:
         """Wraps again."""

@@ -19,7 +19,7 @@ Painter = Callable[[Key, int, bool], tuple[Span, ...]]
 class Rows(ScrollView, can_focus=True, inherit_bindings=False):
     """Groups and devices. The cursor is always in view."""
 
-    COMPONENT_CLASSES = {*COMPONENTS, "rows--cursor", "rows--group"}
+    COMPONENT_CLASSES = COMPONENTS | {"rows--cursor", "rows--group"}
 
     class Picked(Message):
         """A row was clicked; ``fold`` tells that it was its fold mark."""
@@ -95,7 +95,8 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
                 base += self.get_component_rich_style("rows--cursor", partial=True)
             elif key.device is None:
                 base += self.get_component_rich_style("rows--group", partial=True)
-            strip = strip_of(self._painter(key, width, here), styles_of(self), base, width)
+            spans = self._painter(key, self.scrollable_content_region.width, here)
+            strip = strip_of(spans, styles_of(self), base, width)
             self._strips[line, here] = strip
         return strip
 

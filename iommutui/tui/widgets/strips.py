@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from iommutui.tui.spans import STYLES, Span
 
-COMPONENTS = frozenset(f"span--{style}" for style in STYLES)
+COMPONENTS = {f"span--{style}" for style in STYLES}
 """The component classes that a widget with spans declares."""
 
 

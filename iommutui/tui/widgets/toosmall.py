@@ -19,5 +19,7 @@ class TooSmall(Widget):
 
     def render(self) -> Content:
         """A few short lines."""
-        now = f"{self._size_now.width}×{self._size_now.height}"
-        return Content(f"A little more room, please.\n\n{now} is here,\n{SMALLEST.width}×{SMALLEST.height} is needed.")
+        now = f"{self._size_now.width} by {self._size_now.height}"
+        return Content(
+            f"A little more room, please.\n\n{now} is here,\n{SMALLEST.width} by {SMALLEST.height} is needed."
+        )

@@ -1,0 +1,260 @@
+"""Snapshots: a `Host` as JSON that people can read and compare, and back.
+
+``{"schema": 1, "tool": "iommutui 0.1.0", "host": {...}}``; the fields are those of `iommutui.core.host`, devices and
+groups as lists in order, what is absent left out. Reading trusts nothing: types by pydantic, everything else here.
+"""
+
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from iommutui import __version__
+from iommutui.core.address import is_pci
+from iommutui.core.errors import SourceError
+from iommutui.core.host import Device, Driver, Gap, Group, Host, Iommu, by_address, by_number
+
+SCHEMA = 1
+LIMIT = 1 << 26
+"""Bytes of the largest snapshot that is read; ten thousand devices need a seventh of it."""
+
+_WIDTH = 110
+_MAKE = "Make one with: iommutui snapshot FILE"
+
+
+class Machine(NamedTuple):
+    """A `Host` as it is in the file: with lists where the Host has dicts."""
+
+    devices: tuple[Device, ...]
+    groups: tuple[Group, ...] = ()
+    kernel: str | None = None
+    cmdline: str | None = None
+    cpu_vendor: str | None = None
+    iommus: tuple[Iommu, ...] | None = None
+    drivers: tuple[Driver, ...] | None = None
+    removed: tuple[Device, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+class Snapshot(NamedTuple):
+    """The whole file."""
+
+    schema: int
+    tool: str
+    host: Machine
+
+
+# -- writing
+
+
+def dump(host: Host) -> str:
+    """The snapshot of a host."""
+    fields = host._asdict()
+    fields.update({name: tuple(fields[name].values()) for name in ("devices", "groups", "removed")})
+    return _render(_plain(Snapshot(SCHEMA, f"iommutui {__version__}", Machine(**fields))), "") + "\n"
+
+
+def write(host: Host, path: str) -> None:
+    """Writes a snapshot, whole or not at all: OSError where that fails, and the file is as it was."""
+    where = os.path.dirname(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(prefix=".iommutui-", dir=where)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(dump(host))
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+Plain = dict[str, "Plain"] | list["Plain"] | str | int | bool | None
+
+
+def _plain(value: Any) -> Plain:
+    """Named tuples as dicts without the fields that have their default, other tuples as lists."""
+    if isinstance(value, tuple):
+        fields = getattr(value, "_fields", None)
+        if fields is None:
+            return [_plain(item) for item in value]
+        defaults = getattr(value, "_field_defaults", {})
+        return {
+            name: _plain(item)
+            for name, item in zip(fields, value, strict=True)
+            if name not in defaults or item != defaults[name]
+        }
+    assert value is None or isinstance(value, str | int)
+    return value
+
+
+def _render(value: Plain, indent: str) -> str:
+    """JSON with a line for everything that fits on one."""
+    line = _line(value)
+    inner = indent + "  "
+    if not isinstance(value, dict | list) or not value or (_is_leaf(value) and len(indent + line) <= _WIDTH):
+        return line
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(inner + _render(item, inner) for item in value) + f"\n{indent}]"
+    parts = (f"{inner}{_line(name)}: {_render(item, inner)}" for name, item in value.items())
+    return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
+
+
+def _is_leaf(value: Plain) -> bool:
+    """Nothing is nested in it but lists of words."""
+    if isinstance(value, list):
+        return not any(isinstance(item, dict | list) for item in value)
+    return isinstance(value, dict) and not any(
+        isinstance(item, dict) or (isinstance(item, list) and not _is_leaf(item)) for item in value.values()
+    )
+
+
+def _line(value: Plain) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+_UNPRINTABLE = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
+"""Characters that JSON allows as they are, and that make a terminal or a reader see something else."""
+
+
+# -- reading
+
+
+def read_text(path: str) -> str:
+    """The text of a file, or of standard input for ``-``. Raises SourceError."""
+    name = "Standard input" if path == "-" else path
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read(LIMIT + 1)
+        else:
+            with open(path, "rb") as file:
+                data = file.read(LIMIT + 1)
+    except FileNotFoundError:
+        raise SourceError(f"{name} does not exist.", "Give a snapshot or the directory of a recorded tree.") from None
+    except OSError as error:
+        raise SourceError(f"{name} cannot be read: {error.strerror}.", "Give a file that you may read.") from None
+    if len(data) > LIMIT:
+        raise SourceError(f"{name} is larger than {LIMIT >> 20} MiB: that is no snapshot of a machine.", _MAKE)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SourceError(f"{name} is not text: line {line} is not UTF-8.", _MAKE) from None
+
+
+def parse(text: str, name: str) -> Host:
+    """The host of a snapshot; ``name`` is what errors call it. Raises SourceError."""
+    _check_kind(_load(text, name), name)
+    try:
+        snapshot = _ADAPTER.validate_json(text, strict=True)
+    except ValidationError as error:
+        raise _wrong(error, name) from None
+    machine = snapshot.host
+    for where, what in _inconsistencies(machine):
+        raise SourceError(f"{name}: {where}: {what}.", "Correct that line, or make the snapshot again.")
+    fields = machine._asdict()
+    fields.update(
+        devices=by_address(machine.devices), groups=by_number(machine.groups), removed=by_address(machine.removed)
+    )
+    return Host(**fields)
+
+
+_ADAPTER: TypeAdapter[Snapshot] = TypeAdapter(Snapshot, config=ConfigDict(extra="forbid"))
+
+
+def _load(text: str, name: str) -> object:
+    """Any JSON. Its errors have a line, which those of pydantic have not."""
+    if not text.strip():
+        raise SourceError(f"{name} is empty.", _MAKE)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        at_end = error.pos >= len(text.rstrip())
+        what = "the file ends too early" if at_end else f"this is not JSON ({error.msg.lower()})"
+        remedy = "It is truncated: copy it again." if at_end else _MAKE
+        raise SourceError(f"{name}, line {error.lineno}, column {error.colno}: {what}.", remedy) from None
+    except RecursionError:
+        raise SourceError(f"{name} is nested too deeply to be a snapshot.", _MAKE) from None
+    except ValueError:
+        raise SourceError(f"{name} has a number that is too long to be one of a snapshot.", _MAKE) from None
+
+
+def _check_kind(value: object, name: str) -> None:
+    """Whether it is a snapshot at all, and of a schema that is known."""
+    if not isinstance(value, dict) or "schema" not in value or "host" not in value:
+        raise SourceError(f"{name} is JSON, but not a snapshot of iommutui.", _MAKE)
+    schema = value["schema"]
+    if isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
+        raise SourceError(f"{name}: schema: this is no version of the format.", _MAKE)
+    if schema > SCHEMA:
+        tool = value.get("tool")
+        writer = f" ({tool[:40]!r})" if isinstance(tool, str) else ""
+        raise SourceError(
+            f"{name} was written by a newer iommutui{writer}: it has schema {schema}, and this one knows {SCHEMA}.",
+            "Update iommutui, or make the snapshot with this version.",
+        )
+
+
+def _wrong(error: ValidationError, name: str) -> SourceError:
+    """The first error, with its place in the words of the file."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = _location(first["loc"])
+    what = _WORDS.get(first["type"], "this is not what belongs here")
+    more = f" There are {error.error_count() - 1} more." if error.error_count() > 1 else ""
+    return SourceError(f"{name}: {where}: {what}.{more}", "Correct that line, or make the snapshot again.")
+
+
+_WORDS = {
+    "missing": "this is missing",
+    "extra_forbidden": "there is no such field",
+    "string_type": "this has to be a text",
+    "int_type": "this has to be a whole number",
+    "int_parsing_size": "this number is too large",
+    "bool_type": "this has to be true or false",
+    "tuple_type": "this has to be a list",
+    "named_tuple_type": "this has to be an object",
+    "too_long": "there is more in this than belongs here",
+    "json_invalid": "this is not JSON in Unicode",
+}
+
+
+def _location(parts: tuple[int | str, ...]) -> str:
+    """``("host", "devices", 3, "driver")`` -> ``host.devices[3].driver``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    return text.removeprefix(".") or "the file"
+
+
+def _inconsistencies(machine: Machine) -> Iterator[tuple[str, str]]:
+    """Places and faults that types do not show."""
+    seen: set[str] = set()
+    for field, devices in (("devices", machine.devices), ("removed", machine.removed)):
+        for number, device in enumerate(devices):
+            where = f"host.{field}[{number}].address"
+            if device.bus == "pci" and (not is_pci(device.address) or device.address != device.address.lower()):
+                yield where, f"{device.address!r} is not the address of a PCI device"
+            if device.address in seen:
+                yield where, f"{device.address} is there twice"
+            seen.add(device.address)
+    members: dict[int, set[str]] = {}
+    for number, group in enumerate(machine.groups):
+        if group.id in members:
+            yield f"host.groups[{number}].id", f"group {group.id} is there twice"
+        members[group.id] = set(group.members)
+        if len(members[group.id]) < len(group.members):
+            yield f"host.groups[{number}].members", "a member is there twice"
+    groups_of: dict[str, int | None] = {device.address: device.group for device in machine.devices}
+    for number, device in enumerate(machine.devices):
+        if device.group is not None and device.address not in members.get(device.group, ()):
+            what = f"has no member {device.address}" if device.group in members else "does not exist"
+            yield f"host.devices[{number}].group", f"group {device.group} {what}"
+    for number, group in enumerate(machine.groups):
+        for member in group.members:
+            if groups_of.get(member, group.id) != group.id:
+                yield f"host.groups[{number}].members", f"{member} says that it is in group {groups_of.get(member)}"

@@ -1,0 +1,61 @@
+"""The application: theme, palette, and the reason why a key does nothing."""
+
+from collections.abc import Mapping
+
+from textual.actions import ActionParseResult
+from textual.app import App
+from textual.binding import Binding
+from textual.dom import DOMNode
+
+from iommutui.tui.machine import Machine
+from iommutui.tui.palette import Commands
+from iommutui.tui.registry import reason_against
+from iommutui.tui.screens.desk import DeskScreen
+from iommutui.tui.state import AppState
+from iommutui.tui.text import toast
+from iommutui.tui.theme import IOMMUTUI
+
+
+class IommutuiApp(App[None]):
+    """Shows one machine."""
+
+    TITLE = "iommutui"
+    CSS_PATH = "app.tcss"
+    COMMANDS = {Commands}  # noqa: RUF012 - Textual's own declaration
+    BINDINGS = [Binding("ctrl+q", "leave", "Quit", show=False, priority=True)]  # noqa: RUF012
+    NOTIFICATION_TIMEOUT = 6
+
+    def __init__(self, machine: Machine, state: AppState) -> None:
+        super().__init__()
+        self.animation_level = "none"
+        self.register_theme(IOMMUTUI)
+        self.theme = "iommutui"
+        self.desk = DeskScreen(machine, state)
+
+    def get_default_screen(self) -> DeskScreen:
+        """The desk."""
+        return self.desk
+
+    async def run_action(
+        self,
+        action: "str | ActionParseResult",
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Does an action; where a command is disabled, says why."""
+        done = await super().run_action(action, default_namespace, namespaces)
+        if not done:
+            _, name, parameters = self._parse_action(action, default_namespace or self, namespaces)
+            if name == "run" and parameters and self.screen is self.desk:
+                why = reason_against(str(parameters[0]), self.desk.state)
+                if why is not None:
+                    toast(self, why, "warning")
+                    return True
+        return done
+
+    async def action_leave(self) -> None:
+        """``ctrl+q`` asks as ``q`` does."""
+        if self.screen is self.desk:
+            await self.run_action("run('quit')", self.desk)
+        else:
+            self.screen.dismiss(None) if self.screen.is_modal else self.exit(None)

@@ -1,0 +1,43 @@
+"""A question with two answers. Enter takes the one with the focus, which is the harmless one at first."""
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from iommutui.tui.text import plain
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """Dismissed with True for yes."""
+
+    BINDINGS = [  # noqa: RUF012 - Textual's own declaration
+        Binding("y", "answer(True)", "Yes", id="yes"),
+        Binding("escape,n,q", "answer(False)", "No", id="no"),
+        Binding("left,right,h,l", "app.focus_next", "Other", show=False),
+    ]
+    AUTO_FOCUS = "#no"
+
+    def __init__(self, title: str, text: str, yes: str, no: str) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._labels = yes, no
+
+    def compose(self) -> ComposeResult:
+        """Text and buttons."""
+        with Vertical(id="dialog", classes="small") as dialog:
+            dialog.border_title = plain(self._title)
+            yield Static(plain(self._text), id="question")
+            with Horizontal(classes="buttons"):
+                yield Button(plain(f"{self._labels[1]}  Esc"), id="no", compact=True)
+                yield Button(plain(f"{self._labels[0]}  y"), id="yes", compact=True)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """A click, or Enter."""
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, answer: bool) -> None:
+        """A key."""
+        self.dismiss(answer)

@@ -1,0 +1,65 @@
+"""Dialogs that are only read: the help and the log."""
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from iommutui.tui.commands.base import Pane
+from iommutui.tui.helptext import help_lines
+from iommutui.tui.registry import CLOSE, SCROLL, bindings
+from iommutui.tui.screens.scrolling import Scrolling
+from iommutui.tui.spans import Line, Span, line
+from iommutui.tui.state import AppState
+from iommutui.tui.text import plain
+from iommutui.tui.widgets.lines import Lines
+
+
+class ReadingScreen(Scrolling[None]):
+    """Lines under a title."""
+
+    BINDINGS = [*bindings(SCROLL), *bindings(CLOSE)]  # noqa: RUF012 - Textual's own declaration
+    AUTO_FOCUS = "#lines"
+
+    def __init__(self, title: str, lines: Sequence[Line]) -> None:
+        super().__init__()
+        self._title = title
+        self._text = lines
+
+    def compose(self) -> ComposeResult:
+        """The lines."""
+        with Vertical(id="dialog") as dialog:
+            dialog.border_title = plain(self._title)
+            dialog.border_subtitle = plain("Esc closes")
+            yield Lines(self._text, id="lines")
+
+    def action_cancel(self) -> None:
+        """``Esc``."""
+        self.dismiss(None)
+
+
+class HelpScreen(ReadingScreen):
+    """Every key, those of the pane with the focus first."""
+
+    def __init__(self, pane: Pane) -> None:
+        super().__init__("Help", help_lines(pane))
+
+    def key_question_mark(self) -> None:
+        """The key that opened it closes it."""
+        self.dismiss(None)
+
+
+class LogScreen(ReadingScreen):
+    """Every write and its result, the newest last."""
+
+    def __init__(self, state: AppState) -> None:
+        lines = [line(Span(f"{e.at}  ", "muted"), Span(e.text, e.style), hang=10) for e in state.log]
+        super().__init__("Log", lines or [line(Span("Nothing has happened yet.", "muted"))])
+
+    def on_mount(self) -> None:
+        """The newest is in view."""
+        self.query_one("#lines", Lines).at_end = True
+
+    def key_L(self) -> None:  # noqa: N802 - Textual's own spelling
+        """The key that opened it closes it."""
+        self.dismiss(None)

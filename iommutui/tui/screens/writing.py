@@ -1,0 +1,179 @@
+"""From the review to the applying room and back: the screen asks, another process writes."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import SuspendNotSupported
+from textual.screen import Screen
+from textual.worker import WorkerCancelled
+
+from iommutui.apply.events import Compensating, Event, Finished, ModuleLoaded, Started, StepDone, StepWaiting
+from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.planner import plan_intents
+from iommutui.tui.machine import Job, Machine
+from iommutui.tui.messages import ApplyEnded, Applying
+from iommutui.tui.planview import Review, command
+from iommutui.tui.state import AppState, Key, Phase, Problem, logged
+
+if TYPE_CHECKING:
+    from iommutui.tui.screens.progress import ProgressScreen
+
+
+class Writing(Screen[None]):
+    """The part of the desk that applies and reverts."""
+
+    machine: Machine
+    _job: Job | None = None
+    _progress: "ProgressScreen | None" = None
+    _finished: Finished | None = None
+
+    if TYPE_CHECKING:
+
+        @property
+        def state(self) -> AppState: ...
+        def update(self, state: AppState) -> None: ...
+        def say(self, text: str, severity: str = "information") -> None: ...
+        def rescan(self) -> None: ...
+        def now(self) -> str: ...
+
+    # -- reviews
+
+    def review(self) -> tuple[Review, Job] | None:
+        """The review of what is staged, computed over the whole machine."""
+        state = self.state
+        if state.host is None:
+            return None
+        plan = plan_intents(state.host, state.intents, state.model)
+        job = Job(plan, state.intents, state.model)
+        return Review("Review: apply", plan, real=state.source.real), job
+
+    def review_of_revert(self) -> tuple[Review, Job] | None:
+        """The review of taking back what was applied last; says why where that cannot be."""
+        state = self.state
+        if state.host is None:
+            return None
+        try:
+            back = self.machine.way_back(state.host, state.model)
+        except IommutuiError as error:
+            self.say(f"{error.what} {error.remedy}".strip(), "warning")
+            return None
+        if back is None:
+            self.say("Nothing has been applied yet, so there is nothing to revert.", "warning")
+            return None
+        job = Job(back.plan, (), state.model, revert=True, journal=back.journal)
+        return Review("Review: revert the last apply", back.plan, revert=True, real=state.source.real), job
+
+    # -- the job
+
+    def start_job(self, job: Job) -> None:
+        """Begins to apply a plan that was reviewed."""
+        from iommutui.tui.screens.progress import ProgressScreen
+
+        applier = self.machine.applier
+        terminal: AbstractContextManager[object] = nullcontext()
+        try:
+            if applier.needs_terminal:
+                terminal = self.app.suspend()
+            with terminal:
+                applier.begin(job)
+        except SuspendNotSupported:
+            self._not_begun("This terminal cannot be handed over for a password.", "Start iommutui as root to apply.")
+            return
+        except IommutuiError as error:
+            self._not_begun(error.what, error.remedy)
+            return
+        self._job = job
+        self._finished = None
+        verb = "Reverting" if job.revert else "Applying"
+        state = self.state._replace(phase=Phase.APPLYING)
+        words = f"{verb}: {len(job.plan.steps)} writes, model {job.model.name}"
+        self.update(logged(state, self.now(), words, "strong"))
+        self._progress = ProgressScreen(verb, job.plan, real=state.source.real)
+        self.app.push_screen(self._progress)
+        self.run_worker(lambda: self._work(job), thread=True, group="apply", exit_on_error=False)
+
+    def _not_begun(self, what: str, remedy: str) -> None:
+        self.update(logged(self.state, self.now(), what, "bad"))
+        self.say(f"{what} {remedy}".strip(), "error")
+
+    def _work(self, job: Job) -> None:
+        problem: Problem | None = None
+        try:
+            for event in self.machine.applier.events(job):
+                self.post_message(Applying(event))
+        except IommutuiError as error:
+            problem = Problem(error.what, error.remedy)
+        except WorkerCancelled:
+            raise
+        except Exception as error:  # shown, whatever it is
+            what = f"Applying broke off: {type(error).__name__}: {error}"
+            problem = Problem(what, "'iommutui journal' tells how far it came.")
+        self.post_message(ApplyEnded(problem))
+
+    @on(Applying)
+    def _applying(self, message: Applying) -> None:
+        event = message.event
+        if isinstance(event, Finished):
+            self._finished = event
+        if self._progress is not None:
+            self._progress.show_event(event)
+        words = _log_words(event)
+        if words is not None:
+            self.update(logged(self.state, self.now(), *words))
+
+    @on(ApplyEnded)
+    def _apply_ended(self, message: ApplyEnded) -> None:
+        job, finished, progress = self._job, self._finished, self._progress
+        self._job, self._progress = None, None
+        state = self.state._replace(phase=Phase.READY)
+        done = message.problem is None and finished is not None and finished.exit is Exit.DONE
+        if done and job is not None and finished is not None:
+            applies = max(0, state.applies - 1) if job.revert else state.applies + bool(job.plan.steps)
+            state = state._replace(applies=applies, cursor=self._changed_row(job, state))
+            if not job.revert:
+                state = state._replace(intents=(), undo=(), redo=())
+            self.update(state)
+            way_back = "" if job.revert else " R takes it back."
+            self.say(finished.summary + way_back)
+            if progress is not None:
+                progress.finish()
+        else:
+            problem = message.problem or Problem(finished.summary if finished is not None else "Applying broke off.")
+            state = logged(state, self.now(), problem.what, "bad")
+            self.update(state)
+            self.say(problem.what, "error")
+            if progress is not None:
+                progress.show_problem(problem)
+        self.rescan()
+
+    def _changed_row(self, job: Job, state: AppState) -> Key | None:
+        """The first device that was moved, unless the cursor is on one of them or on their group already."""
+        moved = [step.device for step in job.plan.steps]
+        cursor = state.cursor
+        if not moved or state.host is None:
+            return cursor
+        groups = {device.group for a in moved if (device := state.host.devices.get(a)) is not None}
+        if cursor is not None and (cursor.device in moved or (cursor.device is None and cursor.group in groups)):
+            return cursor
+        first = state.host.devices.get(moved[0])
+        return Key(first.group, first.address) if first is not None else cursor
+
+
+def _log_words(event: Event) -> tuple[str, str] | None:
+    match event:
+        case Started(journal_id=journal) if journal:
+            return f"journal {journal}", "muted"
+        case ModuleLoaded(module=module):
+            return f"modprobe {module}: loaded", "ok"
+        case StepDone(step=step, result=result, note=note):
+            style = "ok" if result == "ok" else "bad"
+            return f"{command(step)}: {result}" + (f" ({note})" if note else ""), style
+        case StepWaiting(step=step, seconds=seconds, holders=holders):
+            held = f"; held by {', '.join(holders)}" if holders else ""
+            return f"{command(step)}: no answer for {seconds:.0f} s{held}", "warn"
+        case Compensating(why=why):
+            return f"taking everything back: {why}", "warn"
+        case Finished(exit=code, summary=summary):
+            return summary, "ok" if code is Exit.DONE else "bad"
+    return None

@@ -1,0 +1,105 @@
+"""The process dies at every point: what is on disk is enough to take everything back."""
+
+from pathlib import Path
+
+import pytest
+
+from iommutui.apply.executor import execute
+from iommutui.apply.journal import Entry, list_entries, load
+from iommutui.apply.revert import plan_revert
+from iommutui.core.errors import Exit
+from iommutui.core.host import Host
+from tests.apply.machines import CASES, CLOCK, Case, Facts, facts, finished
+from tests.reacting import FakeKernel, Faults, Killed
+
+
+def _die(
+    case: Case, faults: Faults, directory: Path, host: Host | None = None, entry: Entry | None = None
+) -> FakeKernel:
+    """Runs until the process dies; from then on nothing may change on disk."""
+    kernel = FakeKernel(host or case.host, case.model, faults)
+    on_disk: list[dict[str, bytes]] = []
+
+    def read() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in directory.glob("*.jsonl")}
+
+    kernel.after_death = lambda: on_disk.append(read())
+    plan = case.plan if entry is None else plan_revert(entry, kernel.host, case.model)
+    try:
+        list(execute(plan, kernel, directory, clock=CLOCK, reverts=entry.id if entry else None))
+    except Killed:
+        assert on_disk == [read()]
+    return kernel
+
+
+def _moved(case: Case, host: Host) -> Facts:
+    moved = {goal.device for goal in case.plan.goals}
+    return {address: fact for address, fact in facts(host).items() if address in moved}
+
+
+def _take_back(case: Case, host: Host, directory: Path) -> Host:
+    """What a person does after a crash."""
+    entry = load(directory)
+    assert entry.exit is not Exit.ROLLED_BACK
+    kernel = FakeKernel(host, case.model)
+    plan = plan_revert(entry, host, case.model)
+    assert plan.permitted, plan.refusals
+    assert finished(list(execute(plan, kernel, directory, clock=CLOCK, reverts=entry.id))).exit is Exit.DONE
+    (again,) = [e for e in list_entries(directory) if e.id == entry.id]
+    assert again.reverted_by is not None
+    return kernel.host
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_death_at_every_point(case: Case, tmp_path: Path) -> None:
+    point = 0
+    while True:
+        point += 1
+        directory = tmp_path / f"{point}/journal"
+        kernel = _die(case, Faults(kill_at=point), directory)
+        if not kernel.dead:
+            break
+        entries = list_entries(directory)
+        if not entries:
+            assert facts(kernel.host) == facts(case.host)
+            continue
+        assert entries[0].open
+        assert _moved(case, _take_back(case, kernel.host, directory)) == _moved(case, case.host)
+    assert point > 2 * len(case.plan.steps)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in ("gpu", "swap", "many")], ids=str)
+def test_death_on_the_way_back(case: Case, tmp_path: Path) -> None:
+    failing = len(case.plan.steps)
+    for point in range(1, 300):
+        directory = tmp_path / f"{point}/journal"
+        kernel = _die(case, Faults(fail={failing: "EIO"}, kill_at=point), directory)
+        if not kernel.dead:
+            break
+        if list_entries(directory):
+            assert facts(_take_back(case, kernel.host, directory)) == facts(case.host)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in ("gpu", "swap")], ids=str)
+def test_death_during_a_revert(case: Case, tmp_path: Path) -> None:
+    for point in range(1, 300):
+        directory = tmp_path / f"{point}/journal"
+        done = _die(case, Faults(), directory)
+        kernel = _die(case, Faults(kill_at=point), directory, done.host, load(directory))
+        if not kernel.dead:
+            break
+        assert facts(_take_back(case, kernel.host, directory)) == facts(case.host)
+
+
+def test_a_reader_that_goes_away_takes_everything_back(tmp_path: Path) -> None:
+    for case in CASES:
+        for seen in range(1, 2 * len(case.plan.steps) + 1):
+            kernel = FakeKernel(case.host, case.model)
+            directory = tmp_path / f"{case.name}{seen}/journal"
+            events = execute(case.plan, kernel, directory, clock=CLOCK)
+            for _ in range(seen):
+                next(events)
+            events.close()
+            assert facts(kernel.host) == facts(case.host)
+            (entry,) = list_entries(directory)
+            assert entry.exit is Exit.ROLLED_BACK

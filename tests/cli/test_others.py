@@ -1,0 +1,63 @@
+"""``snapshot``, ``models``, ``apply``, ``revert`` and ``journal``, as far as no kernel is needed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+def test_a_snapshot_opens_as_the_same_machine(on_demo: Run, run: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / "copy.json")
+    assert on_demo("snapshot", "-o", path).code == 0
+    again = str(tmp_path / "again.json")
+    assert run("snapshot", "-o", again, "--from", path).code == 0
+    assert Path(again).read_text() == Path(path).read_text()
+    assert run("list", "--json", "--from", path).document == on_demo("list", "--json").document
+
+
+def test_a_snapshot_hides_what_tells_who_one_is(on_demo: Run, tmp_path: Path, demo: str, run: Run) -> None:
+    document = json.loads(Path(demo).read_text())
+    document["host"]["cmdline"] = "root=UUID=1234-5678 quiet iommu=pt"
+    secret = tmp_path / "secret.json"
+    secret.write_text(json.dumps(document))
+    assert "1234" not in run("snapshot", "--from", str(secret)).out
+    assert "iommu=pt" in run("snapshot", "--from", str(secret)).out
+    assert "1234" in run("snapshot", "--unredacted", "--from", str(secret)).out
+
+
+def test_a_snapshot_that_cannot_be_written(on_demo: Run, tmp_path: Path) -> None:
+    answer = on_demo("snapshot", "-o", str(tmp_path / "missing" / "x.json"))
+    assert answer.code != 0
+    assert "missing" in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_models(run: Run) -> None:
+    document = run("models", "--json").document
+    assert [m["name"] for m in document["models"]] == ["kernel-ownership", "dma-hint", "vfio-group", "dma-owner"]
+    roles = {d["name"]: d["role"] for d in document["models"][3]["drivers"]}
+    assert (roles["vfio-pci"], roles["pci-stub"], roles["pcieport"], roles["ifcvf"]) == (
+        "user",
+        "none",
+        "none",
+        "kernel",
+    )
+    text = run("models").out
+    assert all(model["title"] in text for model in document["models"])
+
+
+@pytest.mark.parametrize("command", [["apply", "09:00.0=vfio-pci", "--yes"], ["revert", "--yes"]])
+def test_a_recording_cannot_be_written(on_demo: Run, command: list[str]) -> None:
+    answer = on_demo(*command)
+    assert (answer.code, answer.out) == (3, "")
+    assert "recording" in answer.err
+
+
+def test_nothing_was_applied_yet(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(tmp_path / "state"))
+    assert run("journal", "--json").document == {"schema": 1, "journals": []}
+    answer = run("revert", "--yes")
+    assert answer.code == 1
+    assert "nothing to take back" in answer.err

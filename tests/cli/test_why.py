@@ -1,0 +1,53 @@
+"""``iommutui why``."""
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+def test_reasons_name_device_driver_and_rule(on_demo: Run) -> None:
+    out = on_demo("why", "17").out
+    assert out.startswith("✖ Group 17 is not viable.")
+    for device, driver in (("09:00.0", "nouveau"), ("09:00.1", "snd_hda_intel"), ("09:00.3", "nvidia-gpu")):
+        assert f"0000:{device} is bound to {driver}, a driver that does DMA for the kernel" in out
+
+
+def test_the_fix_of_a_card_hands_the_card_over(on_demo: Run) -> None:
+    document = on_demo("why", "09:00.1", "--json").document
+    assert document["device"] == "0000:09:00.1"
+    assert document["group"]["id"] == 17
+    assert document["fix"] == [{"device": f"0000:09:00.{n}", "target": "vfio-pci"} for n in range(4)]
+
+
+def test_what_the_machine_does_not_need_is_only_freed(on_demo: Run) -> None:
+    fix = {entry["device"]: entry["target"] for entry in on_demo("why", "enp5s0", "--json").document["fix"]}
+    assert fix.pop("0000:05:00.0") == "vfio-pci"
+    assert set(fix.values()) == {"none"}
+    assert "0000:02:00.2" not in fix  # a bridge on pcieport is in nobody's way
+
+
+@pytest.mark.parametrize(("group", "word"), [("18", "is viable"), ("19", "is in use"), ("23", "fails with EINVAL")])
+def test_other_verdicts(on_demo: Run, group: str, word: str) -> None:
+    assert word in on_demo("why", group).out
+
+
+def test_a_device_without_a_group(on_demo: Run) -> None:
+    assert "has no IOMMU group" in on_demo("why", "00:00.2").out
+
+
+def test_all_models_side_by_side(on_demo: Run) -> None:
+    models = on_demo("why", "13", "--all-models", "--json").document["models"]
+    assert {name: verdict["viable"] for name, verdict in models.items()} == {
+        "kernel-ownership": False,
+        "dma-hint": False,
+        "vfio-group": True,
+        "dma-owner": True,
+    }
+    codes = [reason["code"] for reason in models["dma-hint"]["reasons"]]
+    assert "draft-gap-bridge" in codes
+
+
+def test_a_group_that_there_is_not(on_demo: Run) -> None:
+    answer = on_demo("why", "99")
+    assert answer.code == 1
+    assert "There is no group 99" in answer.err

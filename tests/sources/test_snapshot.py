@@ -1,0 +1,191 @@
+"""Snapshots: what is written is read back, and nothing else is."""
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from iommutui.core.errors import SourceError
+from iommutui.core.host import Host
+from iommutui.core.redact import redact
+from iommutui.sources import Depth, load
+from iommutui.sources.snapshot import LIMIT, Machine, dump, parse, write
+from tests.fake_tree import FakeTree
+from tests.strategies import hosts
+
+
+@given(hosts())
+@settings(deadline=None)
+def test_what_is_dumped_is_parsed(host: Host) -> None:
+    found = parse(dump(host), "x")
+    assert found == host
+    assert list(found.devices) == list(host.devices)
+    assert list(found.groups) == list(host.groups)
+
+
+@given(hosts())
+@settings(deadline=None, max_examples=50)
+def test_redacted_too(host: Host) -> None:
+    redacted = redact(host)
+    assert parse(dump(redacted), "x") == redacted
+    assert redact(redacted) == redacted
+
+
+def test_fields_are_those_of_the_host() -> None:
+    assert set(Machine._fields) == set(Host._fields)
+
+
+def one() -> Host:
+    return parse(dump_of({"devices": [{"address": "0000:01:00.0"}]}), "x")
+
+
+def dump_of(host: object, **top: object) -> str:
+    return json.dumps({"schema": 1, "tool": "iommutui 0", "host": host, **top})
+
+
+def test_is_readable(tmp_path: Path) -> None:
+    tree = FakeTree(tmp_path).device("0000:01:00.0", vendor="10de", driver="nvidia", group=14)
+    text = dump(load(os.fspath(tree), depth=Depth.FULL))
+    assert '          "address": "0000:01:00.0",\n'.replace("          ", "        ") in text
+    assert '{"id": 14, "members": ["0000:01:00.0"]' in text
+    assert "null" not in text.replace('"module": null', "")
+    assert max(map(len, text.splitlines())) < 130
+
+
+def test_does_not_carry_what_fools_a_terminal() -> None:
+    host = one()
+    host = host._replace(cmdline="a\x1b[31m\x9b31m\u202eb")
+    assert dump(host).isprintable() or all(c.isprintable() or c == "\n" for c in dump(host))
+    assert parse(dump(host), "x") == host
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", "is empty"),
+        ("\n\n", "is empty"),
+        ('{\n"schema": 1,\n"host": {\n', "line 4, column 1: the file ends too early"),
+        ('{"schema": 1,\n"host": oops}', "line 2, column 9: this is not JSON"),
+        ("00:00.0 Host bridge", "line 1, column 2: this is not JSON"),
+        ("[]", "not a snapshot of iommutui"),
+        ('{"groups": []}', "not a snapshot of iommutui"),
+        ('{"schema": 1}', "not a snapshot of iommutui"),
+        ('{"schema": 2, "tool": "iommutui 9", "host": {}}', "written by a newer iommutui ('iommutui 9'): it has schema 2"),
+        ('{"schema": 99, "host": 3}', "written by a newer iommutui"),
+        ('{"schema": true, "tool": "", "host": {}}', "schema: this is no version"),
+        ('{"schema": "1", "tool": "", "host": {}}', "schema: this is no version"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"schema": ' + "9" * 5000 + "}", "a number that is too long"),
+        (dump_of({}), "host.devices: this is missing"),
+        (dump_of([]), "host"),
+        (dump_of({"devices": [], "extra": 1}), "host.extra: there is no such field"),
+        (dump_of({"devices": []}, extra=1), "extra: there is no such field"),
+        (dump_of({"devices": {}}), "host.devices: this has to be a list"),
+        (dump_of({"devices": [{}]}), "host.devices[0].address: this is missing"),
+        (dump_of({"devices": [{"address": 5}]}), "host.devices[0].address: this has to be a text"),
+        (
+            dump_of({"devices": [{"address": "0000:01:00.0"}, {"address": "0000:01:00.1", "driver": 3}]}),
+            "host.devices[1].driver: this has to be a text",
+        ),
+        (dump_of({"devices": [{"address": "0000:01:00.0", "group": "1"}]}), "host.devices[0].group: this has to be a"),
+        (dump_of({"devices": [{"address": "01:00.0"}]}), "host.devices[0].address: '01:00.0' is not the address"),
+        (dump_of({"devices": [{"address": "0000:0A:00.0"}]}), "is not the address of a PCI device"),
+        (dump_of({"devices": [{"address": "0000:01:00.0"}] * 2}), "host.devices[1].address: 0000:01:00.0 is there twice"),
+        (
+            dump_of({"devices": [{"address": "0000:01:00.0"}], "removed": [{"address": "0000:01:00.0"}]}),
+            "host.removed[0].address: 0000:01:00.0 is there twice",
+        ),
+        (
+            dump_of({"devices": [{"address": "0000:01:00.0", "group": 3}]}),
+            "host.devices[0].group: group 3 does not exist",
+        ),
+        (
+            dump_of({"devices": [{"address": "0000:01:00.0", "group": 3}], "groups": [{"id": 3}]}),
+            "host.devices[0].group: group 3 has no member 0000:01:00.0",
+        ),
+        (
+            dump_of({"devices": [{"address": "0000:01:00.0"}], "groups": [{"id": 3, "members": ["0000:01:00.0"]}]}),
+            "host.groups[0].members: 0000:01:00.0 says that it is in group None",
+        ),
+        (dump_of({"devices": [], "groups": [{"id": 3}, {"id": 3}]}), "host.groups[1].id: group 3 is there twice"),
+        (dump_of({"devices": [], "groups": [{"id": 3, "members": ["a", "a"]}]}), "a member is there twice"),
+        ('{"schema": 1, "tool": "\\ud800", "host": {"devices": []}}', "not JSON in Unicode"),
+        ('{"schema": 1, "tool": "", "host": {"devices": NaN}}', "host"),
+    ],
+)
+def test_refused(text: str, what: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        parse(text, "some.json")
+    assert what in caught.value.what
+    assert "some.json" in caught.value.what
+    assert caught.value.remedy
+    for raw in ("pydantic", "ValidationError", "type=", "Traceback", "https://"):
+        assert raw not in caught.value.what
+
+
+def test_a_member_that_is_no_device_is_allowed() -> None:
+    text = dump_of({"devices": [], "groups": [{"id": 3, "members": ["arm-smmu.0"]}]})
+    assert parse(text, "x").groups[3].members == ("arm-smmu.0",)
+
+
+def test_a_member_on_another_bus_has_any_name() -> None:
+    device = {"address": "HISI0162:01", "bus": "platform", "group": 3}
+    text = dump_of({"devices": [device], "groups": [{"id": 3, "members": ["HISI0162:01"]}]})
+    assert [d.bus for d in parse(text, "x").devices.values()] == ["platform"]
+
+
+def test_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write(one(), str(path))
+    assert load(str(path)) == one()
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert load(str(path), kernel="5.10.0").kernel == "5.10.0"
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"\xef\xbb\xbf" + dump(one()).encode())
+    assert load(str(path)) == one()
+
+
+def test_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(dump(one()).encode())))
+    assert load("-") == one()
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"no\.json does not exist"):
+        load(str(tmp_path / "no.json"))
+
+
+def test_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"{\n\n\xff\xfe}")
+    with pytest.raises(SourceError, match="line 3 is not UTF-8"):
+        load(str(path))
+
+
+def test_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with path.open("wb") as file:
+        file.truncate(LIMIT + 1)
+    with pytest.raises(SourceError, match="larger than"):
+        load(str(path))
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        write(one(), str(path))
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.json"]
