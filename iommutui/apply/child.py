@@ -9,7 +9,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 from iommutui.apply.interrupts import SIGNALS
@@ -40,7 +40,7 @@ class Late(NamedTuple):
 
 def in_child(
     work: Callable[[], bytes], late: Callable[[bytes, float], None], patience: Patience = PATIENCE
-) -> Iterator[Late | bytes]:
+) -> Generator[Late | bytes, None, None]:
     """Runs ``work`` in a child: notices while it takes long, then its answer, which is empty where the child died.
 
     Closing the iterator gives up at once.

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from iommutui.cli.diagnosis import explain_error
 from iommutui.cli.documents import (
     SCHEMA,
     device_document,
@@ -16,7 +17,7 @@ from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import add_json, add_source
 from iommutui.core.address import card_of
 from iommutui.core.advice import no_iommu_advice
-from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.fix import hand_over
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Intent
@@ -29,8 +30,9 @@ from iommutui.core.wording import sentence, state_words, verdict_sentence
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``why GROUP|DEVICE [--all-models] [--json]``."""
-    parser.add_argument("subject", metavar="GROUP|DEVICE", help="a group's number, or a device")
+    """``why GROUP|DEVICE [--all-models] [--json]``, or ``why --error TEXT``."""
+    parser.add_argument("subject", nargs="?", metavar="GROUP|DEVICE", help="a group's number, or a device")
+    parser.add_argument("--error", metavar="TEXT", help="an error message: which causes of it fit this machine")
     parser.add_argument("--all-models", action="store_true", help="the verdicts of every model side by side")
     add_json(parser)
     add_source(parser)
@@ -40,6 +42,10 @@ def run(options: argparse.Namespace) -> int:
     """Explains one group."""
     host = read_host(options)
     model = chosen_model(options, host)
+    if options.error is not None:
+        return explain_error(host, model, options.error, options.json)
+    if options.subject is None:
+        raise UsageError("Say which group or device.", "For example: iommutui why 14, or iommutui why 01:00.0")
     device, group = _subject(host, options.subject)
     if group is None:
         return _without_group(host, device, model, options.json)

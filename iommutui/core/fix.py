@@ -48,14 +48,11 @@ def smallest_fix(
 
 def _target(wished: Host, device: Device) -> str:
     """A function of a card that goes to a virtual machine goes with it; anything else is only taken out of the way."""
-    if device.is_bridge:
-        return NONE
-    card = card_of(device.address)
-    for other in wished.devices.values():
-        same_card = other.address != device.address and card_of(other.address) == card
-        if same_card and other.driver is not None and is_vfio(other, other.driver):
-            return VFIO_PCI
-    return NONE
+    if device.is_bridge or device.virtfns:
+        return NONE  # VFIO refuses them.
+    others = wished.same_card(device.address)
+    together = any(other.driver is not None and is_vfio(other, other.driver) for other in others)
+    return VFIO_PCI if together else NONE
 
 
 def hand_over(host: Host, group: Group, card: str | None, model: Model) -> tuple[Intent, ...] | None:

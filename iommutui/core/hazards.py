@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from iommutui.core.address import Address, card_of
+from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, is_vfio
 from iommutui.core.host import Device, Host
 from iommutui.core.intents import Goal
@@ -56,12 +56,10 @@ def card_split(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     for device, goal in _taken(host, goals):
         if goal.driver is None or not is_vfio(device, goal.driver):
             continue
-        card = card_of(device.address)
         behind = [
             other
-            for other in host.devices.values()
-            if card_of(other.address) == card
-            and other.address not in moved
+            for other in host.same_card(device.address)
+            if other.address not in moved
             and other.driver is not None
             and other.driver != STUB
             and not is_vfio(other, other.driver)

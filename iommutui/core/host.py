@@ -197,6 +197,10 @@ class Host(NamedTuple):
         """The Host with this group in place of the one of its number."""
         return self._replace(groups={**self.groups, group.id: group})
 
+    def without_group(self, number: int) -> "Host":
+        """The Host without the group of this number."""
+        return self._replace(groups={n: group for n, group in self.groups.items() if n != number})
+
     def group_of(self, address: Address) -> Group | None:
         """The group of a device, or None where it has none."""
         number = self.devices[address].group

@@ -31,6 +31,8 @@ class Goal(NamedTuple):
     """The override that is left behind."""
     any_driver: bool = False
     """The kernel chooses: success is whatever it binds."""
+    seen: bool = False
+    """The device has been on this driver before, so that it fits whatever its tables say."""
 
 
 def goal_of(host: Host, intent: Intent) -> tuple[Goal | None, Target | None, Reason | None]:
@@ -67,7 +69,7 @@ def default_driver(device: Device) -> str | None:
 
 def restoring(device: Address, driver: str | None, override: str | None) -> Goal:
     """The goal that puts a device back exactly: aimed at its old driver, with its old override left behind."""
-    return Goal(device, driver, driver if driver is not None else override, override)
+    return Goal(device, driver, driver if driver is not None else override, override, seen=driver is not None)
 
 
 __all__ = ["DEFAULT", "NONE", "Goal", "Intent", "default_driver", "goal_of", "restoring"]

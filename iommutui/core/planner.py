@@ -13,7 +13,7 @@ from iommutui.core.drift import Basis, basis_of
 from iommutui.core.drivers import STUB, is_vfio
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of
-from iommutui.core.host import Driver, Group, Host
+from iommutui.core.host import Device, Driver, Fit, Group, Host
 from iommutui.core.intents import Goal, Intent, goal_of
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import OK, Outcome, Verdict
@@ -80,11 +80,11 @@ class Plan(NamedTuple):
 
 
 def plan_intents(host: Host, intents: Sequence[Intent], model: Model) -> Plan:
-    """The plan that carries out intents."""
+    """The plan that carries out intents; of several for one device the last one counts."""
     goals: list[Goal] = []
     targets: list[Target] = []
     refusals: list[Reason] = []
-    for intent in sorted(intents, key=lambda i: sort_key(i.device)):
+    for intent in sorted({i.device: i for i in intents}.values(), key=lambda i: sort_key(i.device)):
         goal, target, reason = goal_of(host, intent)
         if reason is not None:
             refusals.append(reason)
@@ -99,6 +99,10 @@ def plan_goals(
     host: Host, goals: Sequence[Goal], model: Model, *, modules: Sequence[str] = (), refusals: Sequence[Reason] = ()
 ) -> Plan:
     """The plan that reaches goals."""
+    missing = [Reason(Code.NO_DEVICE, device=goal.device) for goal in goals if goal.device not in host.devices]
+    if missing:
+        refusals = (*refusals, *missing)
+        goals = [goal for goal in goals if goal.device in host.devices]
     ready = _with_drivers(host, goals)
     moving = [goal for goal in goals if not _reached(host, goal)]
     steps, after, found = _run(ready, _writes(ready, moving), model)
@@ -123,11 +127,24 @@ def plan_goals(
 
 
 def _with_drivers(host: Host, goals: Sequence[Goal]) -> Host:
-    """The Host with the modules of every goal loaded."""
+    """The Host with the modules of every goal loaded, and with what devices have been seen on among what fits them."""
+    for goal in goals:
+        device = host.devices[goal.device]
+        if goal.seen and goal.driver is not None and device.driver != goal.driver:
+            host = host.with_device(_proven(device, goal.driver))
     missing = [g.aim for g in goals if g.driver is not None and g.aim is not None and not host.has_driver(g.aim)]
     if not missing or host.drivers is None:
         return host
     return host._replace(drivers=(*host.drivers, *(Driver(name) for name in dict.fromkeys(missing))))
+
+
+def _proven(device: Device, driver: str) -> Device:
+    if device.fits is None or driver == STUB:
+        return device
+    if all(fit.driver != driver for fit in device.fits):
+        return device._replace(fits=(*device.fits, Fit(driver, None, True, is_vfio(device, driver) is not None, True)))
+    seen = (fit._replace(loaded=True, proven=True) if fit.driver == driver else fit for fit in device.fits)
+    return device._replace(fits=tuple(seen))
 
 
 def _reached(host: Host, goal: Goal) -> bool:

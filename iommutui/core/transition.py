@@ -4,7 +4,7 @@ The mechanics of binding are here (``drivers/base/bus.c`` and ``dd.c``, ``driver
 ``vfio_pci_core.c``), with the versions in which they changed; what a model decides is asked of the model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import STUB, VFIO_PCI, facts_of, is_vfio
@@ -22,7 +22,7 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Claim, Device, Fit, Gap, Group, Host
-from iommutui.core.models.base import Check, Model, has_node, held, opened, since
+from iommutui.core.models.base import Check, Model, has_node, held, since, vfio_devices
 from iommutui.core.outcome import OK, Outcome
 from iommutui.core.reasons import Code, Reason
 
@@ -134,14 +134,12 @@ def _holding(host: Host, group: Group, device: Device) -> Host:
 def _left(host: Host, group: Group, model: Model) -> Host:
     """The Host after a driver has left a member of the group.
 
-    The last VFIO device takes ``/dev/vfio/N`` with it, and that its container (``vfio_device_remove_group``); the last
+    The last VFIO device takes ``/dev/vfio/N`` with it, and that the container (``vfio_device_remove_group``); the last
     driver takes with it the domain that it had attached.
     """
-    drivers = [(device, device.driver) for device in host.members(group) if device.driver is not None]
-    if group.foreign and not drivers:
+    if group.foreign and all(device.driver is None for device in host.members(group)):
         group = group._replace(foreign=False)
-    container = group.claim is not None and group.claim.via == "group" and not group.claim.opened
-    if model.through_vfio and container and not any(is_vfio(device, driver) for device, driver in drivers):
+    if model.through_vfio and not model.container_waits and group.claim is not None and not vfio_devices(host, group):
         group = group._replace(claim=None)
     return host if group is host.groups.get(group.id) else host.with_group(group)
 
@@ -359,7 +357,8 @@ def _release_group(host: Host, event: ReleaseGroup, model: Model) -> Outcome:
     if group is None or group.claim is None or group.claim.owner != event.owner:
         return _not_owner(host, group, event.group, event.owner)
     left = 0 if model.through_vfio else group.claim.uses - 1
-    return Outcome(OK, host.with_group(group._replace(claim=group.claim._replace(uses=left) if left else None)))
+    after = host.with_group(group._replace(claim=group.claim._replace(uses=left) if left else None))
+    return Outcome(OK, _go_on(after, model))
 
 
 def _release_device(host: Host, event: ReleaseDevice, model: Model) -> Outcome:
@@ -374,12 +373,13 @@ def _release_device(host: Host, event: ReleaseDevice, model: Model) -> Outcome:
     if model.through_vfio and device.address not in claim.opened:
         return _not_owner(host, group, device.group, event.owner)
     now_open = tuple(address for address in claim.opened if address != device.address)
+    if model.container_waits and held(group, device) and vfio_devices(host, group) == [device]:
+        now_open = claim.opened
     uses = claim.uses - 1
     if claim.via == "group":
         uses = claim.uses if model.through_vfio else max(1, uses)
-    left = claim._replace(uses=uses, opened=now_open) if uses else None
-    after = host.with_group(group._replace(claim=left))
-    return Outcome(OK, _left(after, after.groups[group.id], model))
+    left = group._replace(claim=claim._replace(uses=uses, opened=now_open) if uses else None)
+    return Outcome(OK, _go_on(_left(host.with_group(left), left, model), model))
 
 
 # -- remove and rescan
@@ -398,32 +398,53 @@ def below(host: Host, address: Address) -> list[Address]:
 
 
 def _remove(host: Host, event: Remove, model: Model) -> Outcome:
-    """``remove_store``: unbinds, which may wait, and takes the device and what is below out of their groups."""
+    """``remove_store``: unbinds, which may wait, and takes the device and what is below out of their groups.
+
+    While it waits, the device is among those that are there and among those that are removed.
+    """
     if event.device not in host.devices:
         return _missing(host, event.device)
-    gone = dict.fromkeys(below(host, event.device))
-    touched = sorted({n for a in gone if (n := host.devices[a].group) is not None and n in host.groups})
-    for address in gone:
+    gone = below(host, event.device)
+    touched = tuple(sorted({n for a in gone if (n := host.devices[a].group) is not None and n in host.groups}))
+    marked = host._replace(removed={**host.removed, **{a: _driverless(host.devices[a]) for a in gone}})
+    waiting = _first_in_use(host, gone, model)
+    if waiting is None:
+        return Outcome(OK, _take_away(marked, gone, model), groups=touched)
+    group, device = waiting
+    after = _holding(marked.with_device(_driverless(device)), group, device)
+    return Outcome(OK, after, _in_use(group, device), blocks=True, groups=touched)
+
+
+def _first_in_use(host: Host, addresses: Iterable[Address], model: Model) -> tuple[Group, Device] | None:
+    for address in addresses:
         group, device = host.group_of(address), host.devices[address]
         if group is not None and (held(group, device) or model.unbind_blocks(host, group, device)):
-            return Outcome(OK, host, _in_use(group, device), blocks=True, groups=tuple(touched))
-    devices = {a: d for a, d in host.devices.items() if a not in gone}
-    # A virtual function does not answer a scan: it is its physical function that brings it.
-    found_again = {a: _driverless(host.devices[a]) for a in gone if host.devices[a].physfn is None}
-    after = host._replace(devices=devices, groups=dict(host.groups), removed={**host.removed, **found_again})
+            return group, device
+    return None
+
+
+def _go_on(host: Host, model: Model) -> Host:
+    """The Host after a release: a ``remove`` that waited for it comes to its end."""
+    leaving = [address for address in host.removed if address in host.devices]
+    return _take_away(host, leaving, model) if leaving and _first_in_use(host, leaving, model) is None else host
+
+
+def _take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
+    """The Host without these devices, in ``removed`` only what a scan finds: not virtual functions."""
+    touched = {n for a in gone if (n := host.devices[a].group) is not None and n in host.groups}
     for number in touched:
         group = host.groups[number]
-        members = tuple(a for a in group.members if a not in gone)
-        if members:
-            group = group._replace(members=members)
-            after = _left(after.with_group(group), group, model)
-        else:
-            del after.groups[number]
-    return Outcome(OK, after, groups=tuple(touched))
+        group = group._replace(members=tuple(a for a in group.members if a not in gone))
+        host = host.with_group(group)
+        host = _left(host, group, model) if group.members else host.without_group(number)
+    return host._replace(
+        devices={a: d for a, d in host.devices.items() if a not in gone},
+        removed={a: d for a, d in host.removed.items() if d.physfn is None},
+    )
 
 
 def _rescan(host: Host, event: Rescan, model: Model) -> Outcome:
-    found = sorted((d for d in host.removed.values()), key=lambda d: sort_key(d.address))
+    found = sorted((d for a, d in host.removed.items() if a not in host.devices), key=lambda d: sort_key(d.address))
     again: list[Device] = []
     known = set(host.devices)
     waiting = found
@@ -434,7 +455,8 @@ def _rescan(host: Host, event: Rescan, model: Model) -> Outcome:
         again += ready
         known |= {d.address for d in ready}
         waiting = [d for d in waiting if d not in ready]
-    after = host._replace(removed={d.address: d for d in waiting})
+    left = {device.address for device in again}
+    after = host._replace(removed={a: d for a, d in host.removed.items() if a not in left})
     touched: list[int] = []
     joined: dict[int, int] = {}
     for device in again:

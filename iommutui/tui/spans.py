@@ -4,6 +4,8 @@ Names come from hardware, files and errors, so whatever is not printable is repl
 """
 
 from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -35,6 +37,7 @@ class Line(NamedTuple):
 
 
 BLANK = Line(())
+_STYLE = attrgetter("style")
 
 
 def visible(text: str) -> str:
@@ -104,7 +107,12 @@ def wrap(source: Line, width: int) -> list[tuple[Span, ...]]:
             if word:
                 rows[-1].append(Span(word, style))
                 used += size
-    return [tuple(row) for row in rows]
+    return [_joined(row) for row in rows]
+
+
+def _joined(row: list[Span]) -> tuple[Span, ...]:
+    """Neighbours of one style as one span: every span costs time when it is drawn."""
+    return tuple(Span("".join(span.text for span in run), style) for style, run in groupby(row, _STYLE))
 
 
 def _words(text: str) -> Iterable[str]:

@@ -60,7 +60,7 @@ def test_refusals(on_demo: Run, intent: str, code: str) -> None:
 def test_the_draft_wants_every_kernel_driver_gone_first(on_demo: Run) -> None:
     alone = on_demo("preview", "09:00.0=vfio-pci", "--model", "dma-hint", "--json")
     assert alone.code == 3
-    assert {r["code"] for r in alone.document["refusals"]} == {"user-beside-kernel"}
+    assert "user-beside-kernel" in {r["code"] for r in alone.document["refusals"]}
     words = [f"{entry['device']}={entry['target']}" for entry in alone.document["fix"]]
     assert on_demo("preview", "09:00.0=vfio-pci", *words, "--model", "dma-hint", "--json").code == 0
 

@@ -74,7 +74,10 @@ def test_does_not_carry_what_fools_a_terminal() -> None:
         ("[]", "not a snapshot of iommutui"),
         ('{"groups": []}', "not a snapshot of iommutui"),
         ('{"schema": 1}', "not a snapshot of iommutui"),
-        ('{"schema": 2, "tool": "iommutui 9", "host": {}}', "written by a newer iommutui ('iommutui 9'): it has schema 2"),
+        (
+            '{"schema": 2, "tool": "iommutui 9", "host": {}}',
+            "written by a newer iommutui ('iommutui 9'): it has schema 2",
+        ),
         ('{"schema": 99, "host": 3}', "written by a newer iommutui"),
         ('{"schema": true, "tool": "", "host": {}}', "schema: this is no version"),
         ('{"schema": "1", "tool": "", "host": {}}', "schema: this is no version"),
@@ -94,7 +97,10 @@ def test_does_not_carry_what_fools_a_terminal() -> None:
         (dump_of({"devices": [{"address": "0000:01:00.0", "group": "1"}]}), "host.devices[0].group: this has to be a"),
         (dump_of({"devices": [{"address": "01:00.0"}]}), "host.devices[0].address: '01:00.0' is not the address"),
         (dump_of({"devices": [{"address": "0000:0A:00.0"}]}), "is not the address of a PCI device"),
-        (dump_of({"devices": [{"address": "0000:01:00.0"}] * 2}), "host.devices[1].address: 0000:01:00.0 is there twice"),
+        (
+            dump_of({"devices": [{"address": "0000:01:00.0"}] * 2}),
+            "host.devices[1].address: 0000:01:00.0 is there twice",
+        ),
         (
             dump_of({"devices": [{"address": "0000:01:00.0"}], "removed": [{"address": "0000:01:00.0"}]}),
             "host.removed[0].address: 0000:01:00.0 is there twice",

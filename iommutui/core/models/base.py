@@ -34,6 +34,9 @@ class Model(Protocol):
     """Whether a group is claimed through VFIO's files, which exist while a member is on a VFIO driver; otherwise by the
     bare call into the IOMMU core, whose claims of one owner are counted and released one by one."""
 
+    container_waits: bool
+    """Whether an unbind of a group's last VFIO device waits for the container; otherwise it ends the claim."""
+
     def role(self, device: Device, driver: str) -> KnownRole:
         """For whom the driver does DMA, in this model's terms."""
         ...
@@ -113,9 +116,14 @@ def owned(group: Group) -> Reason:
     return Reason(Code.OWNED, group.id, facts=(("owner", owner),))
 
 
+def vfio_devices(host: Host, group: Group) -> list[Device]:
+    """The members that VFIO knows: those on a VFIO driver, and those whose unbind is still waiting."""
+    return [d for d in host.members(group) if held(group, d) or (d.driver is not None and is_vfio(d, d.driver))]
+
+
 def has_node(host: Host, group: Group) -> bool:
     """Whether ``/dev/vfio/N`` exists: while a member is on a VFIO driver, or an owner keeps it."""
-    return group.claim is not None or any(is_vfio(device, driver) for device, driver in bound(host, group))
+    return group.claim is not None or bool(vfio_devices(host, group))
 
 
 def not_vfio(group: Group, device: Device) -> Check | None:

@@ -22,6 +22,7 @@ class DmaHint:
     kernels = "none: a draft of September 2021"
     source = "the design mail, clauses S-01 to S-21"
     through_vfio = False
+    container_waits = False
     rules: tuple[tuple[str, str], ...] = (
         ("S-01", "A driver says KERNEL, USER or NONE; one that says nothing is KERNEL."),
         ("S-03", "The hint is checked before the driver is set, so a refused device stays free."),

@@ -27,6 +27,7 @@ class DmaOwner:
     kernels = "5.19 and later"
     source = "drivers/iommu/iommu.c, driver_managed_dma"
     through_vfio = True
+    container_waits = False
     rules: tuple[tuple[str, str], ...] = (
         (
             "iommu_device_use_default_domain, 5.19",

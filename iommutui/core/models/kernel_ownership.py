@@ -19,6 +19,7 @@ class KernelOwnership:
     kernels = "none: a sketch of September 2021"
     source = "the sketch quoted in the design mail"
     through_vfio = False
+    container_waits = False
     rules: tuple[tuple[str, str], ...] = (
         ("iommu_set_kernel_ownership", "Every driver that is probed takes its group for the kernel, vfio-pci too."),
         ("iommu_set_kernel_ownership", "While user space owns the group, every driver is refused with EBUSY."),

@@ -11,11 +11,11 @@ from iommutui.core.models.base import (
     assumed_role,
     bound,
     check_rmrr,
-    held,
     not_vfio,
     opened,
     owned,
     unknown_drivers,
+    vfio_devices,
 )
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
@@ -31,6 +31,7 @@ class VfioGroup:
     kernels = "up to 5.18"
     source = "drivers/vfio/vfio.c"
     through_vfio = True
+    container_waits = True
     rules: tuple[tuple[str, str], ...] = (
         ("vfio_dev_viable", "A member is in order when it is free, on a VFIO driver, on pci-stub, or a bridge."),
         ("vfio_dev_driver_allowed", "A bridge (header type 1 or 2) passes with any driver; pci-stub passes by name."),
@@ -113,10 +114,7 @@ class VfioGroup:
         """Where the device is open, and for the group's last VFIO device while it is in a container."""
         if device.address in opened(group):
             return True
-        if group.claim is None or device.driver is None or not is_vfio(device, device.driver):
-            return False
-        others = [d for d in host.members(group) if d.address != device.address]
-        return not any(held(group, d) or (d.driver is not None and is_vfio(d, d.driver)) for d in others)
+        return group.claim is not None and vfio_devices(host, group) == [device]
 
 
 def _exempt(device: Device) -> bool:

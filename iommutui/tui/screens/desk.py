@@ -50,7 +50,7 @@ class DeskScreen(Scanning, Writing):
             with Container(id="body"):
                 yield Rows(self._paint, id="list")
                 yield Lines(id="details")
-            yield Lines(id="plan")
+            yield Lines(id="plan", grows=True)
             yield KeyBar(footer(), self._state, id="keys")
         yield TooSmall(id="small")
 

@@ -1,5 +1,6 @@
 """Looking at the machine: the first scan after the first frame, and again whenever something happens to it."""
 
+import gc
 import time
 from typing import TYPE_CHECKING
 
@@ -103,6 +104,8 @@ class Scanning(Screen[None]):
     def _scanned(self, message: Scanned) -> None:
         self._scan_done()
         self.show_host(message.host)
+        # A Host has no cycles; walking ten thousand devices in search of some would be felt as a hiccup.
+        gc.freeze()
 
     def show_host(self, host: Host) -> None:
         """Takes over a fresh look; everything that the person has set up stays."""

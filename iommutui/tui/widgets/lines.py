@@ -2,24 +2,28 @@
 
 from collections.abc import Sequence
 
+from rich.style import Style
 from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from iommutui.tui.spans import Line, Span, wrap_all
+from iommutui.tui.widgets.scroll import Scroll
 from iommutui.tui.widgets.strips import COMPONENTS, strip_of, styles_of
 
 
-class Lines(ScrollView, can_focus=True, inherit_bindings=False):
+class Lines(Scroll):
     """Lines, wrapped at the width that there is."""
 
     COMPONENT_CLASSES = COMPONENTS
 
-    def __init__(self, lines: Sequence[Line] = (), *, id: str) -> None:
+    def __init__(self, lines: Sequence[Line] = (), *, id: str, grows: bool = False) -> None:
         super().__init__(id=id)
         self._lines: Sequence[Line] = lines
         self._rows: list[tuple[Span, ...]] = []
         self._width = 0
+        self._grows = grows
+        self._styles: dict[str, Style] = {}
+        self._strips: dict[int, Strip] = {}
         self.at_end = False
         """Shows the end when it is laid out first."""
 
@@ -42,9 +46,13 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _layout_lines(self) -> None:
         self._width = self.scrollable_content_region.width
+        self._strips.clear()
         if self._width > 0:
             self._rows = wrap_all(self._lines, self._width - 2)
-            self.virtual_size = Size(0, len(self._rows))
+            if self._grows:
+                self.virtual_size = Size(0, len(self._rows))
+            else:
+                self.set_rows(len(self._rows))
             if self.at_end:
                 self.scroll_end(animate=False, immediate=True)
 
@@ -53,15 +61,24 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         self._layout_lines()
         self.refresh()
 
+    def notify_style_update(self) -> None:
+        """A theme has changed."""
+        super().notify_style_update()
+        self._styles.clear()
+        self._strips.clear()
+
     def render_line(self, y: int) -> Strip:
         """A line of the widget."""
         line = y + self.scroll_offset.y
         width = self.size.width
         if self.scrollable_content_region.width != self._width:
             self._layout_lines()
-        if line >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
-        return strip_of((Span(" "), *self._rows[line]), styles_of(self), self.rich_style, width)
+        strip = self._strips.get(line)
+        if strip is None:
+            self._styles = self._styles or styles_of(self)
+            spans = (Span(" "), *self._rows[line]) if line < len(self._rows) else ()
+            strip = self._strips[line] = strip_of(spans, self._styles, self.rich_style, width)
+        return strip
 
     def page(self, lines: int) -> None:
         """Scrolls by lines."""

@@ -2,21 +2,22 @@
 
 from collections.abc import Callable, Sequence
 
+from rich.style import Style
 from textual.events import Click, MouseScrollDown, MouseScrollUp
-from textual.geometry import Region, Size
+from textual.geometry import Region
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from iommutui.tui.spans import Line, Span, wrap_all
 from iommutui.tui.state import Key
+from iommutui.tui.widgets.scroll import Scroll
 from iommutui.tui.widgets.strips import COMPONENTS, strip_of, styles_of
 
 Painter = Callable[[Key, int, bool], tuple[Span, ...]]
 """What stands in the row of this key at this width, with or without the cursor."""
 
 
-class Rows(ScrollView, can_focus=True, inherit_bindings=False):
+class Rows(Scroll):
     """Groups and devices. The cursor is always in view."""
 
     COMPONENT_CLASSES = COMPONENTS | {"rows--cursor", "rows--group"}
@@ -36,6 +37,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         self._empty: tuple[Line, ...] = ()
         self.cursor = 0
         self._strips: dict[tuple[int, bool], Strip] = {}
+        self._styles: dict[str, Style] = {}
 
     def show_rows(self, keys: Sequence[Key], cursor: int, empty: tuple[Line, ...] = ()) -> None:
         """New rows. Where the rows are the same, only what is in view is drawn again."""
@@ -45,7 +47,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         self._keys = keys
         self.cursor = cursor
         if changed:
-            self.virtual_size = Size(0, len(keys))
+            self.set_rows(len(keys))
         self._follow()
         self.refresh()
 
@@ -70,11 +72,17 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         """A theme has changed."""
         super().notify_style_update()
         self._strips.clear()
+        self._styles.clear()
 
     def on_resize(self) -> None:
         """Columns follow the width."""
         self._strips.clear()
         self._follow()
+
+    def _meanings(self) -> dict[str, Style]:
+        if not self._styles:
+            self._styles = styles_of(self)
+        return self._styles
 
     def render_line(self, y: int) -> Strip:
         """A line of the widget."""
@@ -83,7 +91,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         if not self._keys:
             rows = wrap_all(self._empty, width - 4)
             spans = (Span("  "), *rows[y - 1]) if 0 < y <= len(rows) else ()
-            return strip_of(spans, styles_of(self), self.rich_style, width)
+            return strip_of(spans, self._meanings(), self.rich_style, width)
         if line >= len(self._keys):
             return Strip.blank(width, self.rich_style)
         here = line == self.cursor
@@ -96,7 +104,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
             elif key.device is None:
                 base += self.get_component_rich_style("rows--group", partial=True)
             spans = self._painter(key, self.scrollable_content_region.width, here)
-            strip = strip_of(spans, styles_of(self), base, width)
+            strip = strip_of(spans, self._meanings(), base, width)
             self._strips[line, here] = strip
         return strip
 

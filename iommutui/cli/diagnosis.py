@@ -1,0 +1,29 @@
+"""``iommutui why --error``: what on this machine explains an error message."""
+
+from iommutui.cli.documents import SCHEMA, host_document
+from iommutui.cli.output import clean, write_json, write_lines
+from iommutui.core.diagnosis import MESSAGES, diagnose
+from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.host import Host
+from iommutui.core.models.base import Model
+
+
+def explain_error(host: Host, model: Model, text: str, as_json: bool) -> int:
+    """Prints the causes that fit, most likely first; IommutuiError for a message that is not known."""
+    diagnosis = diagnose(host, text, model)
+    if diagnosis is None:
+        known = "; ".join(message.name for message in MESSAGES)
+        raise IommutuiError("This is not an error message that is known here.", f"Known are: {known}.")
+    if as_json:
+        causes = [dict(zip(cause._fields, cause, strict=True)) for cause in diagnosis.causes]
+        write_json(
+            {"schema": SCHEMA, "host": host_document(host, model), "message": diagnosis.message, "causes": causes}
+        )
+        return Exit.DONE
+    lines = [f"Recognised: {diagnosis.message}."]
+    if not diagnosis.causes:
+        lines.append("Nothing on this machine explains it as it is now.")
+    for number, cause in enumerate(diagnosis.causes, 1):
+        lines += [f"{number}. {cause.text}", f"   {cause.remedy}"]
+    write_lines([clean(line) for line in lines])
+    return Exit.DONE

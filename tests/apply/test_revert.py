@@ -1,0 +1,82 @@
+"""What a revert refuses, and what it knows that the machine does not."""
+
+from pathlib import Path
+
+import pytest
+
+from iommutui.apply.executor import execute
+from iommutui.apply.journal import Entry, load
+from iommutui.apply.revert import plan_revert, revert_goals
+from iommutui.core.errors import Exit, RefusedError
+from iommutui.core.host import Host
+from iommutui.core.intents import Goal, Intent
+from iommutui.core.models import MODELS
+from iommutui.core.planner import plan_intents
+from tests.apply.machines import CASES, CLOCK, GPU, NIC, ODD, SOUND, Case, case, desktop, facts, finished
+from tests.reacting import FakeKernel
+
+
+def _applied(one: Case, tmp_path: Path) -> tuple[Host, Entry]:
+    kernel = FakeKernel(one.host, one.model)
+    list(execute(one.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
+    return kernel.host, load(tmp_path / "s/journal")
+
+
+def test_the_goals(tmp_path: Path) -> None:
+    host, entry = _applied(next(c for c in CASES if c.name == "odd override to vfio"), tmp_path)
+    assert revert_goals(entry, host) == [Goal(ODD, "igb", "igb", "some-other-driver")]
+
+
+@pytest.mark.parametrize("one", CASES, ids=str)
+def test_there_and_back(one: Case, tmp_path: Path) -> None:
+    host, entry = _applied(one, tmp_path)
+    kernel = FakeKernel(host, one.model)
+    plan = plan_revert(entry, host, one.model)
+    events = list(execute(plan, kernel, tmp_path / "s/journal", clock=CLOCK, reverts=entry.id))
+    assert finished(events).exit is Exit.DONE
+    moved = {goal.device for goal in one.plan.goals}
+    assert {a: f for a, f in facts(kernel.host).items() if a in moved} == {
+        a: f for a, f in facts(one.host).items() if a in moved
+    }
+
+
+def test_another_card_and_one_that_is_gone(tmp_path: Path) -> None:
+    host, entry = _applied(CASES[0], tmp_path)
+    host = host.with_device(host.devices[GPU]._replace(device_id="9999"))
+    host = host._replace(devices={a: d for a, d in host.devices.items() if a != SOUND})
+    with pytest.raises(RefusedError) as caught:
+        plan_revert(entry, host, CASES[0].model)
+    assert f"{GPU}: ids was 1af4:0001 class 030000 and is 1af4:9999 class 030000" in caught.value.what
+    assert f"{SOUND}: device was present and is absent" in caught.value.what
+
+
+def test_a_driver_that_the_tables_do_not_name(tmp_path: Path) -> None:
+    """The device was on it, by a dynamic id perhaps; after another start of the program only the journal knows."""
+    one = case("network", desktop(), (NIC, "vfio-pci"))
+    host, entry = _applied(one, tmp_path)
+    forgetful = host.with_device(host.devices[NIC]._replace(fits=()))
+    plan = plan_revert(entry, forgetful, one.model)
+    assert plan.permitted, plan.refusals
+    assert plan.predicted.devices[NIC].driver == "e1000e"
+
+
+def test_a_module_that_is_not_loaded_any_more(tmp_path: Path) -> None:
+    one = case("network", desktop(), (NIC, "vfio-pci"))
+    host, entry = _applied(one, tmp_path)
+    assert host.drivers is not None
+    host = host._replace(drivers=tuple(d for d in host.drivers if d.name != "e1000e"))
+    plan = plan_revert(entry, host, one.model)
+    assert plan.modules == ("e1000e",)
+    kernel = FakeKernel(host, one.model)
+    events = list(execute(plan, kernel, tmp_path / "s/journal", clock=CLOCK, reverts=entry.id))
+    assert finished(events).exit is Exit.DONE
+    assert kernel.host.devices[NIC].driver == "e1000e"
+
+
+def test_only_what_was_to_be_moved_is_kept(tmp_path: Path) -> None:
+    """A device that was right already is nothing that an apply changed."""
+    host = desktop()
+    plan = plan_intents(host, [Intent(GPU, "vfio-pci"), Intent(NIC, "e1000e")], MODELS["dma-owner"])
+    moved = {step.device for step in plan.steps}
+    list(execute(plan, FakeKernel(host, MODELS["dma-owner"]), tmp_path / "s/journal", clock=CLOCK))
+    assert {f.device for f in load(tmp_path / "s/journal").before} == moved

@@ -1,0 +1,419 @@
+"""The real kernel's files, on a directory of plain files."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from iommutui.apply import writer
+from iommutui.apply.child import Late, Patience, in_child
+from iommutui.apply.executor import execute
+from iommutui.apply.holders import holders
+from iommutui.apply.journal import list_entries, lock
+from iommutui.apply.kernel import GivenUp, ReadBack, Waiting, Written
+from iommutui.apply.modules import Ran, load
+from iommutui.apply.real import RealKernel
+from iommutui.core.address import Address
+from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
+from iommutui.core.planner import Step
+from tests.apply.machines import CASES, CLOCK, GPU, SOUND, finished
+
+AT_ONCE = Patience(first=0.0, each=0.0, give_up=0.0)
+FOR_EVER = Patience(first=0.0, each=1e6, give_up=1e6)
+"""One notice at once, and then whatever it takes."""
+
+
+def _step(op: str, value: str | None = None, device: str = GPU) -> Step:
+    return Step(op, Address(device), value, "/somewhere/else", "ok")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """``/`` of a machine with two devices."""
+    root = tmp_path / "root"
+    drivers = root / "sys/bus/pci/drivers"
+    for name in ("nvidia", "snd_hda_intel", "vfio-pci"):
+        (drivers / name).mkdir(parents=True)
+        (drivers / name / "unbind").touch()
+    (root / "sys/bus/pci/drivers_probe").touch()
+    for address, driver in ((GPU, "nvidia"), (SOUND, "snd_hda_intel")):
+        device = root / "sys/devices/pci0000:00" / address
+        device.mkdir(parents=True)
+        (device / "driver_override").write_text("(null)\n")
+        (device / "driver").symlink_to(drivers / driver)
+        (root / "sys/bus/pci/devices").mkdir(exist_ok=True)
+        (root / "sys/bus/pci/devices" / address).symlink_to(device)
+    return root
+
+
+def _files(root: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    }
+
+
+def _answers(kernel: RealKernel, step: Step) -> list[Waiting | Written | GivenUp]:
+    return list(kernel.write(step, lambda *_: None))
+
+
+class TestWrites:
+    @pytest.mark.parametrize(
+        ("step", "path", "data"),
+        [
+            (_step("override", "vfio-pci"), f"sys/devices/pci0000:00/{GPU}/driver_override", b"vfio-pci\n"),
+            (_step("override"), f"sys/devices/pci0000:00/{GPU}/driver_override", b"\n"),
+            (_step("unbind", "nvidia"), "sys/bus/pci/drivers/nvidia/unbind", GPU.encode()),
+            (_step("probe"), "sys/bus/pci/drivers_probe", GPU.encode()),
+        ],
+    )
+    def test_the_right_bytes_in_the_right_file(self, step: Step, path: str, data: bytes, tree: Path) -> None:
+        (tree / f"sys/devices/pci0000:00/{GPU}/driver_override").write_bytes(b"")
+        before = _files(tree)
+        assert _answers(RealKernel(str(tree)), step) == [Written("ok")]
+        assert _files(tree) == before | {path: data}
+
+    def test_what_the_step_says_of_its_path_does_not_count(self, tree: Path) -> None:
+        step = _step("probe")._replace(path=str(tree / "elsewhere"))
+        (tree / "elsewhere").touch()
+        assert _answers(RealKernel(str(tree)), step) == [Written("ok")]
+        assert (tree / "elsewhere").read_bytes() == b""
+
+    def test_one_system_call(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls: list[bytes] = []
+
+        def note(_descriptor: int, data: bytes) -> int:
+            calls.append(data)
+            return len(data)
+
+        monkeypatch.setattr(os, "write", note)
+        assert writer.put(writer.write_of(str(tree), _step("override", "vfio-pci"))) == "ok"
+        assert calls == [b"vfio-pci\n"]
+
+    def test_half_a_write_is_no_write(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "write", lambda _fd, data: len(data) - 1)
+        assert writer.put(writer.write_of(str(tree), _step("override", "vfio-pci"))) == "EIO"
+
+    @pytest.mark.parametrize(
+        "step",
+        [_step("unbind", "nouveau"), _step("override", "x", "0000:ff:00.0")],
+    )
+    def test_nothing_is_created(self, step: Step, tree: Path) -> None:
+        before = _files(tree)
+        assert _answers(RealKernel(str(tree)), step) == [Written("ENOENT")]
+        assert _files(tree) == before
+
+    @pytest.mark.parametrize(
+        "step",
+        [
+            _step("unbind", "../../../etc"),
+            _step("unbind", ".."),
+            _step("unbind", "."),
+            _step("unbind", ""),
+            _step("unbind"),
+            _step("unbind", "a\nb"),
+            _step("unbind", "a\0b"),
+            _step("unbind", "x" * 256),
+            _step("override", "a/b"),
+            _step("override", "vfio-pci\nnvidia"),
+            _step("override", ""),
+            _step("override", "x", "../../etc"),
+            _step("override", "x", "0000:01:00.0/../x"),
+            _step("override", "x", "0000:01:00.0\n"),
+            _step("override", "x", "01:00.0"),
+            _step("override", "x", "0000:0A:00.0"),
+            _step("probe", None, ""),
+            _step("new_id", "10de 2204"),
+            _step("remove"),
+        ],
+    )
+    def test_strange_names_are_not_written(self, step: Step, tree: Path) -> None:
+        before = _files(tree)
+        with pytest.raises(IommutuiError):
+            _answers(RealKernel(str(tree)), step)
+        assert _files(tree) == before
+
+    def test_a_link_in_place_of_the_file(self, tree: Path) -> None:
+        victim = tree / "victim"
+        victim.touch()
+        probe = tree / "sys/bus/pci/drivers_probe"
+        probe.unlink()
+        probe.symlink_to(victim)
+        assert _answers(RealKernel(str(tree)), _step("probe")) == [Written("ELOOP")]
+        assert victim.read_bytes() == b""
+
+    def test_what_is_no_file(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(writer, "write_of", lambda *_: writer.Write(os.devnull, b"x"))
+        assert _answers(RealKernel(str(tree)), _step("probe")) == [Written("EINVAL")]
+
+
+class TestPermission:
+    def test_denied_before_anything_is_written(
+        self, tree: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        one = CASES[0]
+        monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("drivers_probe"))
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1000)
+        before = _files(tree)
+        kernel = RealKernel(str(tree), scan=lambda _: one.host)
+        monkeypatch.setattr("iommutui.apply.state.check_trusted", lambda _: None)
+        with pytest.raises(NotPermittedError) as caught:
+            list(execute(one.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
+        assert caught.value.exit_code is Exit.PERMISSION
+        assert "drivers_probe" in caught.value.what
+        assert "sudo" in caught.value.remedy
+        assert _files(tree) == before
+
+    def test_a_read_only_sysfs(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        with pytest.raises(NotPermittedError, match="not even to root") as caught:
+            RealKernel(str(tree)).check([_step("probe")])
+        assert "container" in caught.value.remedy
+
+    def test_a_file_that_is_not_there_is_no_question_of_permission(self, tree: Path) -> None:
+        RealKernel(str(tree)).check([_step("unbind", "nouveau")])
+
+
+class TestReading:
+    def test_driver_and_override(self, tree: Path) -> None:
+        kernel = RealKernel(str(tree))
+        assert kernel.read_back(GPU) == ReadBack("nvidia", None)
+        override = tree / f"sys/devices/pci0000:00/{GPU}/driver_override"
+        override.write_text("vfio-pci\n")
+        (tree / f"sys/devices/pci0000:00/{GPU}/driver").unlink()
+        assert kernel.read_back(GPU) == ReadBack(None, "vfio-pci")
+        override.write_bytes(b"\xff\n")
+        assert kernel.read_back(GPU) == ReadBack(None, "\\xff")
+        override.unlink()
+        assert kernel.read_back(GPU) == ReadBack(None, None)
+
+    def test_a_device_that_is_gone(self, tree: Path) -> None:
+        with pytest.raises(IommutuiError, match="There is no device"):
+            RealKernel(str(tree)).read_back(Address("0000:ff:00.0"))
+        with pytest.raises(IommutuiError, match="not the address"):
+            RealKernel(str(tree)).read_back(Address("../x"))
+
+    def test_a_device_that_does_not_answer(self, tree: Path) -> None:
+        override = tree / f"sys/devices/pci0000:00/{GPU}/driver_override"
+        override.unlink()
+        os.mkfifo(override)
+        with pytest.raises(IommutuiError, match="does not answer"):
+            RealKernel(str(tree), patience=AT_ONCE).read_back(GPU)
+        os.close(os.open(override, os.O_WRONLY))
+        os.waitpid(-1, 0)
+
+    def test_the_machine(self, tree: Path) -> None:
+        asked: list[str] = []
+        host = CASES[0].host
+
+        def scan(root: str) -> object:
+            asked.append(root)
+            return host
+
+        assert RealKernel(str(tree), scan=scan).observe() is host  # type: ignore[arg-type]
+        assert asked == [str(tree)]
+
+
+@pytest.fixture
+def gate() -> Iterator[tuple[int, int]]:
+    """A pipe: what reads from it is stuck until something is written to it."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+class TestChild:
+    def test_an_answer(self) -> None:
+        assert list(in_child(lambda: b"ok", lambda *_: None)) == [b"ok"]
+
+    def test_notices_and_then_an_answer(self, gate: tuple[int, int]) -> None:
+        waiting = in_child(lambda: os.read(gate[0], 1), lambda *_: None, FOR_EVER)
+        notice = next(waiting)
+        assert isinstance(notice, Late)
+        assert not notice.given_up
+        os.write(gate[1], b"x")
+        assert list(waiting) == [b"x"]
+
+    def test_giving_up(self, gate: tuple[int, int], tmp_path: Path) -> None:
+        told = tmp_path / "told"
+        answers = list(in_child(lambda: os.read(gate[0], 1), lambda answer, _: _keep(told, answer), AT_ONCE))
+        assert [type(a) for a in answers] == [Late]
+        assert not told.exists()
+        os.write(gate[1], b"x")
+        os.waitpid(-1, 0)
+        assert told.read_bytes() == b"x"
+
+    def test_closing_gives_up(self, gate: tuple[int, int], tmp_path: Path) -> None:
+        told = tmp_path / "told"
+        waiting = in_child(lambda: os.read(gate[0], 1), lambda answer, _: _keep(told, answer), FOR_EVER)
+        next(waiting)
+        waiting.close()
+        os.write(gate[1], b"x")
+        os.waitpid(-1, 0)
+        assert told.read_bytes() == b"x"
+
+    def test_an_answer_that_is_taken_is_not_late(self, tmp_path: Path) -> None:
+        list(in_child(lambda: b"x", lambda answer, _: _keep(tmp_path / "told", answer)))
+        assert not (tmp_path / "told").exists()
+
+    def test_a_child_that_dies(self) -> None:
+        def die() -> bytes:
+            os._exit(1)
+
+        assert list(in_child(die, lambda *_: None)) == [b""]
+
+    def test_an_error_in_the_child_stays_there(self) -> None:
+        def fail() -> bytes:
+            raise KeyboardInterrupt
+
+        assert list(in_child(fail, lambda *_: None)) == [b""]
+
+    def test_the_output_of_the_parent_is_not_kept_open(self, tmp_path: Path) -> None:
+        assert list(in_child(lambda: os.readlink("/proc/self/fd/1").encode(), lambda *_: None)) == [b"/dev/null"]
+
+
+def _keep(path: Path, answer: bytes) -> None:
+    path.write_bytes(answer)
+
+
+class TestStuck:
+    def test_a_write_that_does_not_return(
+        self, tree: Path, tmp_path: Path, gate: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The whole way with a real child: given up, nothing further written, and the end told by the child."""
+        one = CASES[0]
+        put = writer.put
+
+        def slow(write: writer.Write) -> str:
+            if write.path.endswith("unbind"):
+                os.read(gate[0], 1)
+                return "EBUSY"
+            return put(write)
+
+        def late(answer: bytes) -> None:
+            os.write(gate[1], answer)
+
+        monkeypatch.setattr(writer, "put", slow)
+        for address in (GPU, SOUND):
+            (tree / f"sys/devices/pci0000:00/{address}/driver_override").write_bytes(b"")
+        monkeypatch.setattr("iommutui.apply.real.holders", lambda *_: ("qemu (7): /dev/vfio/14",))
+
+        def scan(_root: str) -> object:
+            overrides = [(tree / f"sys/devices/pci0000:00/{a}/driver_override").read_text() for a in (GPU, SOUND)]
+            host = one.host
+            for address, override in zip((GPU, SOUND), overrides, strict=True):
+                device = host.devices[address]
+                host = host.with_device(device._replace(driver_override=override.strip() or None))
+            return host
+
+        directory = tmp_path / "s/journal"
+        kernel = RealKernel(str(tree), scan=scan, patience=FOR_EVER)  # type: ignore[arg-type]
+        events = []
+        for event in execute(one.plan, kernel, directory, clock=CLOCK):
+            events.append(event)
+            if type(event).__name__ == "StepBegun" and getattr(event, "number", 0) == 3:
+                kernel._patience = AT_ONCE
+        end = finished(events)
+        assert end.exit is Exit.NOT_ROLLED_BACK
+        assert "qemu (7): /dev/vfio/14" in end.summary
+        assert f"unbinding {GPU} from nvidia" in end.summary.lower()
+        assert {(c.subject, c.fact) for c in end.left} == {(GPU, "driver"), (GPU, "override"), (SOUND, "override")}
+        (entry,) = list_entries(directory)
+        assert entry.steps[-1].result == "blocked"
+        with pytest.raises(RefusedError, match="has not returned"), lock(directory):
+            pass
+        late(b"x")
+        os.waitpid(-1, 0)
+        (entry,) = list_entries(directory)
+        assert (entry.steps[-1].result, entry.steps[-1].late) == ("EBUSY", True)
+        assert entry.exit is Exit.NOT_ROLLED_BACK
+        with lock(directory):
+            pass
+
+
+class TestHolders:
+    def test_the_processes_that_have_a_file_open(self, tmp_path: Path) -> None:
+        device = tmp_path / "sys/bus/pci/devices" / GPU
+        device.mkdir(parents=True)
+        (device / "iommu_group").symlink_to("../../../kernel/iommu_groups/14")
+        for pid, name, files in (
+            ("10", "qemu\x1b[2J", ["/dev/vfio/14", "/dev/vfio/vfio", "/dev/null"]),
+            ("9", "other-vm", ["/dev/vfio/3"]),
+            ("11", "Xorg", ["/dev/dri/card0", "/dev/dri/card0"]),
+            ("12", "sh", ["/etc/passwd"]),
+        ):
+            fds = tmp_path / "proc" / pid / "fd"
+            fds.mkdir(parents=True)
+            (fds.parent / "comm").write_text(f"{name}\n")
+            for number, file in enumerate(files):
+                (fds / str(number)).symlink_to(file)
+        (tmp_path / "proc/self").mkdir()
+        assert holders(str(tmp_path), GPU) == ("qemu?[2J (10): /dev/vfio/14", "Xorg (11): /dev/dri/card0")
+
+    def test_nothing_to_see(self, tmp_path: Path) -> None:
+        assert holders(str(tmp_path), GPU) == ()
+
+
+class TestModules:
+    def _load(self, root: Path, name: str, *, config: str = "", ran: Ran | None = None) -> list[tuple[str, ...]]:
+        commands: list[tuple[str, ...]] = []
+
+        def run(command: object) -> Ran:
+            assert isinstance(command, tuple)
+            commands.append(command)
+            return Ran(0, config, "") if "--showconfig" in command else ran or Ran(0, "", "")
+
+        load(name, str(root), run)
+        return commands
+
+    def test_it_is_loaded(self, tmp_path: Path) -> None:
+        assert self._load(tmp_path, "vfio-pci")[-1] == ("modprobe", "--", "vfio-pci")
+
+    def test_it_is_there_already(self, tmp_path: Path) -> None:
+        (tmp_path / "sys/module/vfio_pci").mkdir(parents=True)
+        assert self._load(tmp_path, "vfio-pci") == []
+
+    def test_missing(self, tmp_path: Path) -> None:
+        ran = Ran(1, "", "modprobe: FATAL: Module nope not found in directory /lib/modules/6.1\n")
+        with pytest.raises(IommutuiError, match="nope is missing"):
+            self._load(tmp_path, "nope", ran=ran)
+
+    @pytest.mark.parametrize("command", ["/bin/false", "/usr/bin/false", "/bin/true # not here"])
+    def test_blocked_by_an_install_line(self, command: str, tmp_path: Path) -> None:
+        with pytest.raises(IommutuiError, match="administratively blocked by the line"):
+            self._load(tmp_path, "vfio-pci", config=f"options x y\ninstall vfio_pci {command}\n")
+
+    def test_blocked_on_the_command_line(self, tmp_path: Path) -> None:
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "proc/cmdline").write_text("quiet module_blacklist=nouveau,vfio_pci\n")
+        with pytest.raises(IommutuiError, match="module_blacklist="):
+            self._load(tmp_path, "vfio-pci")
+
+    def test_blocked_for_good(self, tmp_path: Path) -> None:
+        (tmp_path / "proc/sys/kernel").mkdir(parents=True)
+        (tmp_path / "proc/sys/kernel/modules_disabled").write_text("1\n")
+        with pytest.raises(IommutuiError, match="until the next boot"):
+            self._load(tmp_path, "vfio-pci")
+
+    def test_a_plain_blacklist_line_does_not_block(self, tmp_path: Path) -> None:
+        config = "blacklist nouveau\ninstall other /bin/false\ninstall nouveau /sbin/modprobe -i nouveau\n"
+        assert self._load(tmp_path, "nouveau", config=config)[-1] == ("modprobe", "--", "nouveau")
+
+    @pytest.mark.parametrize(
+        "ran", [Ran(1, "", "modprobe: ERROR: could not insert: Exec format error"), Ran(None, "", "")]
+    )
+    def test_failed(self, ran: Ran, tmp_path: Path) -> None:
+        with pytest.raises(IommutuiError, match="could not be loaded"):
+            self._load(tmp_path, "nvidia", ran=ran)
+
+    @pytest.mark.parametrize("name", ["", "-r", "../x", "a b", "x;y", "x" * 65])
+    def test_names(self, name: str, tmp_path: Path) -> None:
+        if name == "-r":
+            assert self._load(tmp_path, name)[-1] == ("modprobe", "--", "-r")
+            return
+        with pytest.raises(IommutuiError, match="not a module's name"):
+            self._load(tmp_path, name)

@@ -1,0 +1,136 @@
+"""Attributes that never answer. A FIFO that nobody writes to stands for one: opening it waits for ever."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from iommutui.core.host import Gap, Host
+from iommutui.sources import Depth, patient
+from iommutui.sources.names import Names
+from iommutui.sources.patient import TIMEOUT, Patient
+from iommutui.sources.sysfs import scan
+from iommutui.sources.tree import Tree, Unreadable
+from tests.fake_tree import FakeTree
+
+ADDRESSES = [f"0000:00:0{slot}.0" for slot in range(5)]
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTree:
+    """Five functions; the overrides of the second and the fourth never answer."""
+    monkeypatch.setattr(patient, "_left_behind", {})
+    tree = FakeTree(tmp_path / "machine")
+    for address in ADDRESSES:
+        stuck = address in (ADDRESSES[1], ADDRESSES[3])
+        tree.device(address, group=1, files={"driver_override": None if stuck else f"for-{address[-3]}\n"})
+        if stuck:
+            os.mkfifo(tree.place(address) / "driver_override")
+    return tree
+
+
+def patiently(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(Patient.__init__, "__defaults__", (0.2,))
+    return scan(Tree(os.fspath(tree)), Depth.LISTING, Names(), patient=True)
+
+
+def test_a_silent_device_is_named_and_the_others_are_read(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = list(patiently(tree, monkeypatch).devices.values())
+    assert [d.driver_override for d in devices] == ["for-0", None, "for-2", None, "for-4"]
+    silent = Gap("driver_override", "timeout")
+    assert [d.gap("driver_override") for d in devices] == [None, silent, None, silent, None]
+
+
+def test_a_child_that_is_left_behind_is_not_followed_by_another(
+    tree: FakeTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tree.place(ADDRESSES[1]) / "driver_override")
+    monkeypatch.setitem(patient._left_behind, path, 1)
+    monkeypatch.setattr(patient, "_gone", lambda *_: False)
+    started = time.monotonic()
+    pending = Patient([path], deadline=60)
+    assert pending.get(path) == TIMEOUT
+    assert time.monotonic() - started < 1
+
+
+def test_it_is_asked_again_when_the_child_got_out(tree: FakeTree) -> None:
+    path = str(tree.place(ADDRESSES[1]) / "driver_override")
+    pending = Patient([path], deadline=0.1)
+    assert pending.get(path) == TIMEOUT
+    pending.close()
+    os.unlink(path)
+    Path(path).write_text("back\n")
+    deadline = time.monotonic() + 10
+    while patient._left_behind and time.monotonic() < deadline:
+        patient._reap()
+    pending = Patient([path])
+    assert pending.get(path) == "back"
+    pending.close()
+
+
+def test_what_files_hold(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"vfio-pci\n")
+    (tmp_path / "b").write_bytes(b"x" * 5000)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "d").write_bytes(b"a\0b\n")
+    paths = [str(tmp_path / name) for name in ("a", "b", "c", "d", "missing")]
+    pending = Patient(paths)
+    assert [pending.get(path) for path in paths] == ["vfio-pci", "x" * 4096, Unreadable("EISDIR"), "ab", None]
+    assert pending.get("never asked") is None
+    pending.close()
+
+
+def test_many(tmp_path: Path) -> None:
+    """More than a pipe holds, in both directions."""
+    paths = []
+    for number in range(3000):
+        path = tmp_path / ("name-that-is-rather-long-" * 3 + str(number))
+        path.write_text(f"{number} {'x' * 60}\n")
+        paths.append(str(path))
+    pending = Patient(paths)
+    assert [str(pending.get(path)).split()[0] for path in paths] == [str(number) for number in range(3000)]
+    pending.close()
+
+
+def test_nothing_to_read() -> None:
+    pending = Patient([])
+    assert pending.get("x") is None
+    pending.close()
+
+
+@pytest.mark.parametrize("program", ["/nonexistent", "", "/bin/true"])
+def test_a_child_that_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    monkeypatch.setattr(sys, "executable", program)
+    pending = Patient([str(tmp_path / "a"), str(tmp_path / "b")])
+    assert isinstance(pending.get(str(tmp_path / "b")), Unreadable)
+    assert isinstance(pending.get(str(tmp_path / "a")), Unreadable)
+    pending.close()
+
+
+def test_the_program_ends_although_its_child_does_not(tree: FakeTree) -> None:
+    """A child in the kernel cannot be killed; here one is spared, which is the same to its parent."""
+    code = f"""
+from iommutui.sources import Depth, patient
+from iommutui.sources.names import Names
+from iommutui.sources.sysfs import scan
+from iommutui.sources.tree import Tree
+patient._kill = lambda pid: None
+patient.Patient.__init__.__defaults__ = (0.2,)
+host = scan(Tree({os.fspath(tree)!r}), Depth.LISTING, Names(), patient=True)
+print(*patient._left_behind.values())
+"""
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    left = [int(pid) for pid in done.stdout.split()]
+    try:
+        assert len(left) == 2
+        assert done.stderr == ""
+        assert time.monotonic() - started < 20
+    finally:
+        for pid in left:
+            os.kill(pid, 9)
