@@ -1,6 +1,6 @@
 """A machine made of files: a builder of small sysfs trees, as the kernel lays them out.
 
-``FakeTree(tmp_path).device("0000:01:00.0", vendor="10de", driver="nvidia", group=14).root`` is a directory for ``--from``.
+``FakeTree(tmp_path).device("0000:01:00.0", vendor="10de", driver="nvidia", group=14).root`` is one for ``--from``.
 """
 
 import os
@@ -146,8 +146,9 @@ class FakeTree:
 
     def group(self, number: int, **files: str) -> "FakeTree":
         """Attributes of a group: ``type``, ``name``, ``reserved_regions``."""
+        place = self._group(number).parent
         for name, content in files.items():
-            _write(self._group(number).parent / name, content)
+            _write(place / name, content)
         return self
 
     def iommu(self, name: str, kind: str | None = None) -> "FakeTree":

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from iommutui.apply.entries import Entry
 from iommutui.apply.words import changes_words
 from iommutui.core.drift import Change, device_facts
-from iommutui.core.drivers import STUB, is_vfio
 from iommutui.core.errors import RefusedError
-from iommutui.core.host import Fit, Host
+from iommutui.core.host import Host
 from iommutui.core.intents import Goal, restoring
 from iommutui.core.models.base import Model
 from iommutui.core.planner import Plan, plan_goals
@@ -33,23 +32,7 @@ def revert_goals(entry: Entry, host: Host) -> list[Goal]:
 def plan_revert(entry: Entry, host: Host, model: Model) -> Plan:
     """The plan that takes the journal back on the machine as it is now."""
     goals = revert_goals(entry, host)
-    knowing = _with_old_drivers(host, goals)
-    return plan_goals(knowing, goals, model, modules=_modules(knowing, goals))
-
-
-def _with_old_drivers(host: Host, goals: Sequence[Goal]) -> Host:
-    """The Host on which every device knows the driver that it was on, whatever the driver's table says.
-
-    It may have been taken by a dynamic id; that it works has been seen.
-    """
-    for goal in goals:
-        device = host.devices[goal.device]
-        if goal.driver is None or device.fits is None or goal.driver == STUB or is_vfio(device, goal.driver):
-            continue
-        if all(fit.driver != goal.driver for fit in device.fits):
-            fit = Fit(goal.driver, None, loaded=host.has_driver(goal.driver))
-            host = host.with_device(device._replace(fits=(*device.fits, fit)))
-    return host
+    return plan_goals(host, goals, model, modules=_modules(host, goals))
 
 
 def _modules(host: Host, goals: Sequence[Goal]) -> list[str]:

@@ -6,11 +6,11 @@ from iommutui.apply.kernel import Answer, GivenUp, Late, ReadBack, Waiting, Writ
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI
 from iommutui.core.errors import IommutuiError
-from iommutui.core.events import Probe
+from iommutui.core.events import Bind
 from iommutui.core.host import Device, Driver, Host
 from iommutui.core.models.base import Model
 from iommutui.core.planner import Step
-from iommutui.core.transition import candidates, transition
+from iommutui.core.transition import transition
 
 
 class SimulatedKernel:
@@ -59,10 +59,17 @@ class SimulatedKernel:
         if known is not None:
             known = (*known, *(Driver(driver, name) for driver in drivers if not self.host.has_driver(driver)))
         self.host = self.host._replace(devices=devices, drivers=known)
-        for device in list(devices.values()):
-            if device.bus == "pci" and device.driver is None and set(candidates(self.host, device)) & set(drivers):
-                outcome = transition(self.host, Probe(device.address), self.model)
-                self.host = self.host if outcome.crash is not None else outcome.host
+        for device in devices.values():
+            if device.bus == "pci" and device.driver is None:
+                self._take(device.address, drivers)
+
+    def _take(self, address: Address, drivers: Sequence[str]) -> None:
+        """A driver that registers is tried on every free device, and on no other driver's behalf."""
+        for driver in drivers:
+            outcome = transition(self.host, Bind(address, driver), self.model)
+            if outcome.ok:
+                self.host = outcome.host
+                return
 
 
 def _plain(name: str | None) -> str:

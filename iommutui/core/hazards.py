@@ -8,7 +8,6 @@ from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, is_vfio
 from iommutui.core.host import Device, Host
 from iommutui.core.intents import Goal
-from iommutui.core.models.base import since
 
 
 class Severity(StrEnum):
@@ -72,11 +71,15 @@ def card_split(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 def no_reset(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """A device for a virtual machine that the kernel knows no way to reset."""
+    """A device for a virtual machine that the kernel knows no way to reset (``reset_method``, from 5.15).
+
+    Where no device at all has such a file, the kernel is older or the file was not recorded, and nothing is known.
+    """
+    recorded = any(device.details and device.details.reset_methods for device in host.devices.values())
     for device, goal in _taken(host, goals):
         details = device.details
         to_vfio = goal.driver is not None and is_vfio(device, goal.driver)
-        if to_vfio and details is not None and not details.reset_methods and since(host, (5, 15)):
+        if recorded and to_vfio and details is not None and not details.reset_methods:
             yield Hazard("no-reset", Severity.INFO, device.address)
 
 

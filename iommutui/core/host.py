@@ -19,7 +19,8 @@ class Gap(NamedTuple):
 
     attribute: str
     why: str
-    """An errno name (``EACCES``), ``timeout`` (the kernel did not answer) or ``not-recorded``."""
+    """An errno name (``EACCES``), ``timeout`` (the kernel did not answer), ``not-recorded``, ``malformed`` (no kernel
+    writes this) or ``asleep`` (reading would wake the device)."""
 
 
 class Bar(NamedTuple):

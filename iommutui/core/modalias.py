@@ -61,8 +61,3 @@ def _start(pattern: str) -> str:
         if len(start) == length and not any(wildcard in start for wildcard in "*?["):
             return start
     return ""
-
-
-def same_module(one: str, other: str) -> bool:
-    """``-`` and ``_`` are the same in names of modules."""
-    return one.replace("-", "_") == other.replace("-", "_")

@@ -97,6 +97,12 @@ def parse_query(text: str) -> Query:
     return Query(tuple(terms))
 
 
+def searched_text(device: Device) -> str:
+    """What a plain word is looked for in, in lower case: everything that a row shows."""
+    shown = (device.address, device_name(device), class_words(device), device.driver or "", *device.interfaces)
+    return "\n".join(shown).lower()
+
+
 def _term_matches(term: Term, device: Device, verdict: Verdict | None) -> bool:
     value = term.value
     match term.key:
@@ -119,5 +125,4 @@ def _term_matches(term: Term, device: Device, verdict: Verdict | None) -> bool:
         case "bus":
             return value == device.bus
         case _:
-            shown = (device.address, device_name(device), class_words(device), device.driver or "", *device.interfaces)
-            return any(value in text.lower() for text in shown)
+            return value in searched_text(device)

@@ -166,8 +166,8 @@ def candidates(host: Host, device: Device) -> list[str]:
         known = host.has_driver(override) if host.drivers is not None else _named(host, override)
         return [override] if known else []
     found = [fit.driver for fit in device.fits or () if fit.loaded and not fit.vfio and host.has_driver(fit.driver)]
-    if _class_of_ports(device) and PCIEPORT not in found and host.drivers is not None and host.has_driver(PCIEPORT):
-        found.insert(0, PCIEPORT)
+    if _class_of_ports(device) and (PCIEPORT in found or (host.drivers is not None and host.has_driver(PCIEPORT))):
+        return [PCIEPORT, *(name for name in found if name != PCIEPORT)]  # Built in, so registered first.
     return found
 
 
@@ -393,7 +393,7 @@ def below(host: Host, address: Address) -> list[Address]:
             children.setdefault(device.parent, []).append(device.address)
     found = [address]
     for parent in found:
-        found += sorted(children.get(parent, ()), key=sort_key)
+        found += sorted((child for child in children.get(parent, ()) if child not in found), key=sort_key)
     return found
 
 
@@ -458,9 +458,9 @@ def _rescan(host: Host, event: Rescan, model: Model) -> Outcome:
     left = {device.address for device in again}
     after = host._replace(removed={a: d for a, d in host.removed.items() if a not in left})
     touched: list[int] = []
-    joined: dict[int, int] = {}
+    was: dict[Address, int | None] = {}
     for device in again:
-        after, number = _rediscover(after, device, joined)
+        after, number = _rediscover(after, device, was)
         if number is not None:
             touched.append(number)
     reasons: tuple[Reason, ...] = ()
@@ -474,24 +474,20 @@ def _rescan(host: Host, event: Rescan, model: Model) -> Outcome:
     return Outcome(OK, after, reasons, groups=tuple(sorted(set(touched))))
 
 
-def _rediscover(host: Host, device: Device, joined: dict[int, int]) -> tuple[Host, int | None]:
-    """Adds a device that ``rescan`` has found. Its override is gone.
+def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> tuple[Host, int | None]:
+    """Adds a device that ``rescan`` has found. Its override is gone. ``was`` holds old groups of what came back before.
 
-    It joins its old group only through a bridge above it that is still a member, or together with others that came back
-    in the same scan; otherwise ``iommu_group_alloc`` hands out the lowest free number.
+    It joins those of its old group that ``pci_device_group`` looks at: a bridge above it, the other functions of its
+    slot if it is function 0 (which says that there are others), or what came back in this slot in the same scan.
+    Otherwise ``iommu_group_alloc`` hands out the lowest free number.
     """
-    old = device.group
-    number = old
+    old = number = device.group
     if old is not None:
-        above = _ancestors(host, device)
-        group = host.groups.get(old)
-        if old in joined:
-            number = joined[old]
-        elif group is not None and any(address in group.members for address in above):
-            number = old
-        else:
-            number = next(n for n in range(len(host.groups) + 1) if n not in host.groups)
-            joined[old] = number
+        slot = host.same_card(device.address)
+        near = [other for other in slot if device.address.endswith(".0") or other.address in was]
+        joined = (d.group for d in (*_ancestors(host, device), *near) if was.get(d.address, d.group) == old)
+        number = next(joined, next(n for n in range(len(host.groups) + 1) if n not in host.groups))
+    was[device.address] = old
     fresh = device._replace(driver_override=None, group=number)
     devices = {**host.devices, device.address: fresh}
     groups = dict(host.groups)
@@ -502,12 +498,12 @@ def _rediscover(host: Host, device: Device, joined: dict[int, int]) -> tuple[Hos
     return host._replace(devices=ordered, groups=dict(sorted(groups.items()))), number
 
 
-def _ancestors(host: Host, device: Device) -> list[Address]:
-    found = []
-    parent = device.parent
-    while parent is not None and parent in host.devices:
-        found.append(parent)
-        parent = host.devices[parent].parent
+def _ancestors(host: Host, device: Device) -> list[Device]:
+    found: list[Device] = []
+    above = device
+    while above.parent is not None and above.parent in host.devices and len(found) <= len(host.devices):
+        above = host.devices[above.parent]
+        found.append(above)
     return found
 
 

@@ -139,6 +139,8 @@ def gap_words(why: str) -> str:
         "EPERM": "it can be read by root only",
         "timeout": "the kernel did not answer in time",
         "not-recorded": "it was not recorded",
+        "malformed": "it does not hold what a kernel writes there",
+        "asleep": "the device is powered down, and reading it would wake it",
     }.get(why, f"reading it failed with {why}")
 
 
@@ -198,10 +200,10 @@ def hazard_sentence(hazard: Hazard) -> str:
 
 
 def goal_words(goal: Goal) -> str:
-    """Where the device is to go: ``to vfio-pci``, ``free``, ``to the kernel's choice (nvidia)``."""
+    """Where the device is to go: ``vfio-pci``, ``free``, ``the kernel's choice (nvidia)``."""
     if goal.any_driver:
-        return "to the kernel's choice" + (f" ({goal.driver})" if goal.driver else "")
-    return f"to {goal.driver}" if goal.driver is not None else "free"
+        return "the kernel's choice" + (f" ({goal.driver})" if goal.driver else "")
+    return goal.driver if goal.driver is not None else "free"
 
 
 def target_words(target: str) -> str:

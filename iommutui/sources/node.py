@@ -35,6 +35,12 @@ class Node:
         """Records that an attribute is not known."""
         self.gaps.append(Gap(name, why))
 
+    def leave(self, name: str, why: str) -> None:
+        """Gives an attribute up without reading it."""
+        if name in self.present:
+            self.present.discard(name)
+            self.miss(name, why)
+
     def _failed(self, name: str, error: OSError) -> None:
         """An attribute that was listed and is gone by now is absent; with any other error it is not known."""
         value = failure(error)

@@ -6,6 +6,7 @@ ever exiting; a child can be left behind.
 """
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -100,6 +101,8 @@ class _Reader:
     """A running child. Raises OSError where it cannot be started."""
 
     def __init__(self, paths: Iterable[str]) -> None:
+        if not sys.executable:
+            raise FileNotFoundError(errno.ENOENT, "the interpreter is not known")
         self.started = False
         self._records: deque[bytes] = deque()
         self._pending = b""

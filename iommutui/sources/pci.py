@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 ASLEEP = "asleep"
 """The gap of a device in D3cold, which reading would wake."""
 
+_WAKING = ("config", "current_link_speed", "current_link_width")
+"""Attributes that are read from the device itself."""
+
 _UEVENT = re.compile(
     rb"PCI_CLASS=([0-9A-F]{1,6})\nPCI_ID=([0-9A-F]{4}):([0-9A-F]{4})\n"
     rb"PCI_SUBSYS_ID=([0-9A-F]{4}):([0-9A-F]{4})\n(?:.*\n)*?MODALIAS=(.*)\n"
 )
+
+
+_FUNCTION = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
 
 
 class Reading(NamedTuple):
@@ -50,7 +56,7 @@ class Ids(NamedTuple):
 
 def is_function(name: str) -> bool:
     """Whether this is a name that a kernel gives, and not some other file in ``bus/pci/devices`` of a recorded tree."""
-    return is_pci(name) and name == name.lower()
+    return _FUNCTION.fullmatch(name) is not None
 
 
 def read_function(reading: Reading, name: str) -> Device | None:
@@ -79,6 +85,7 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
     is_vf = "physfn" in present
     alive = len(header) >= 16 and config.answers(header, is_vf)
     driver = node.link("driver")
+    virtfns = _virtfns(node) if "virtfn0" in present else ()
     vendor_name, device_name, class_name = reading.names.of(ids.modalias, ids.vendor, ids.device, ids.class_code)
     return Device(
         address=address,
@@ -97,14 +104,14 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
         parent=_parent(path, reading.parents),
         boot_vga=node.flag("boot_vga"),
         physfn=node.function("physfn") if is_vf else None,
-        virtfns=_virtfns(node) if "virtfn0" in present else (),
+        virtfns=virtfns,
         vfio_dev=node.names("vfio-dev"),
         iommu=node.link("iommu"),
         interfaces=_interfaces(node, driver),
         vendor_name=vendor_name,
         device_name=device_name,
         class_name=class_name,
-        details=_details(reading, node, header, is_vf) if reading.details else None,
+        details=_details(reading, node, header, is_vf, virtfns) if reading.details else None,
         gaps=tuple(node.gaps),
     )
 
@@ -144,8 +151,8 @@ def _header(node: Node, live: bool) -> bytes:
     would keep it awake under a program that refreshes; such a device is left asleep.
     """
     if live and node.text("power_state") == "D3cold":
-        node.miss("config", ASLEEP)
-        return b""
+        for name in _WAKING:
+            node.leave(name, ASLEEP)
     return node.bytes("config", config.HEADER) or b""
 
 
@@ -207,7 +214,12 @@ def _interfaces(node: Node, driver: str | None) -> tuple[str, ...]:
     return found
 
 
-def _details(reading: Reading, node: Node, header: bytes, is_vf: bool) -> Details:
+def _details(reading: Reading, node: Node, header: bytes, is_vf: bool, virtfns: tuple[Address, ...]) -> Details:
     from iommutui.sources.details import read_details  # not needed for the plain listing
 
-    return read_details(node, reading.kernel, config.answers(header, is_vf) if len(header) >= 16 else None)
+    counted = reading.tree.live and "sriov_numvfs" in node.present
+    if counted:
+        # Its reader takes the device's lock, and so may wait for an unbind; there is a link for every function anyway.
+        node.present.discard("sriov_numvfs")
+    details = read_details(node, reading.kernel, config.answers(header, is_vf) if len(header) >= 16 else None)
+    return details._replace(sriov_numvfs=len(virtfns)) if counted else details

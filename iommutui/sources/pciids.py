@@ -34,7 +34,7 @@ class PciIds:
         found = self._sections.get(key)
         if found is None:
             line = self._data.rfind(b"\n" + key + b"  ")  # from the end, where the classes are
-            if line < 0:
+            if line < 0 and not self._data.startswith(key + b"  "):
                 found = (-1, -1)
             else:
                 start = line + len(key) + 3

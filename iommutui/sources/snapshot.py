@@ -60,12 +60,20 @@ def dump(host: Host) -> str:
 
 
 def write(host: Host, path: str) -> None:
-    """Writes a snapshot, whole or not at all: OSError where that fails, and the file is as it was."""
+    """Writes a snapshot, whole or not at all: SourceError where that fails, and the file is as it was."""
+    try:
+        _replace(path, dump(host))
+    except OSError as error:
+        remedy = "Give a name in a directory that you may write to."
+        raise SourceError(f"{path} cannot be written: {error.strerror}.", remedy) from None
+
+
+def _replace(path: str, text: str) -> None:
     where = os.path.dirname(os.path.abspath(path))
     handle, temporary = tempfile.mkstemp(prefix=".iommutui-", dir=where)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(dump(host))
+            file.write(text)
             file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())

@@ -77,10 +77,6 @@ class Tree:
         """At most ``limit`` bytes of a file below the root."""
         return read_file(f"{self.root}/{path}", limit)
 
-    def names(self, path: str) -> list[str] | Unreadable | None:
-        """The names in a directory below the root."""
-        return names_in(f"{self.root}/{path}")
-
 
 def read_file(path: str, limit: int = 1 << 26) -> bytes | Unreadable | None:
     """At most ``limit`` bytes of a file."""

@@ -40,11 +40,13 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
     if found is None:
         return (
             line(
-                Span("Nothing is staged. ", "muted"), Span("space", "key"), Span(" stages passthrough, ", "muted"),
-                Span("t", "key"), Span(" chooses a target, ", "muted"),
-                Span("?", "key"), Span(" lists every key.", "muted"),
+                Span("Nothing is staged: ", "muted"),
+                Span("space", "key"),
+                Span(" stages passthrough, ", "muted"),
+                Span("t", "key"),
+                Span(" another target.", "muted"),
             ),
-        )  # fmt: skip
+        )
     plan = found.plan
     lines: list[Line] = []
     lines += [bullet("refused: " + sentence(refusal), "bad", "✖") for refusal in plan.refusals]

@@ -30,6 +30,16 @@ class Verdicts:
             verdict = self._known[group] = self._model.verdict(self._host, self._host.groups[group])
         return verdict
 
+    def advance(self, limit: int) -> bool:
+        """Computes so many more; True when all are known."""
+        for group in self._host.groups:
+            if limit <= 0:
+                break
+            if group not in self._known:
+                self.of(group)
+                limit -= 1
+        return len(self._known) == len(self._host.groups)
+
     def all(self) -> dict[int, Verdict]:
         """Every group's verdict."""
         for group in self._host.groups:

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from iommutui.core.address import sort_key
+from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Host
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
-from iommutui.core.query import parse_query
+from iommutui.core.query import Query, parse_query, searched_text
 from iommutui.core.wording import class_words, device_name, verdict_glyph, verdict_word
 from iommutui.tui.memo import last_call
 from iommutui.tui.preview import Verdicts, change_of, target_of, verdicts
@@ -80,15 +80,28 @@ def _base(host: Host) -> _Base:
     )
 
 
-def _matching(host: Host, found: Verdicts, text: str) -> set[str]:
-    query = parse_query(text)
-    by_verdict = any(term.key == "viable" for term in query.terms)
-    matched: set[str] = set()
-    for device in host.devices.values():
+def _matching(host: Host, found: Verdicts, text: str) -> set[Address]:
+    terms = parse_query(text).terms
+    texts = _texts(host)
+    matched = set(texts)
+    for term in terms:
+        if not term.key:
+            matched = {address for address in matched if (term.value in texts[address]) != term.negated}
+    query = Query(tuple(term for term in terms if term.key))
+    if not query.terms:
+        return matched
+    by_verdict = any(term.key == "viable" for term in terms)
+    for address in tuple(matched):
+        device = host.devices[address]
         verdict = found.of(device.group) if by_verdict and device.group in host.groups else None
-        if query.matches(device, verdict):
-            matched.add(device.address)
+        if not query.matches(device, verdict):
+            matched.discard(address)
     return matched
+
+
+@last_call
+def _texts(host: Host) -> dict[Address, str]:
+    return {device.address: searched_text(device) for device in host.devices.values()}
 
 
 @last_call
@@ -111,6 +124,13 @@ def _listing(host: Host, model: Model, text: str, collapsed: frozenset[int | Non
 DRIVER = 16
 ROLE = 7
 """Widths of the columns for a driver and its role. An intent takes both: ``snd_hda_intel → vfio-pci``."""
+
+
+def warm(host: Host) -> None:
+    """Prepares what every row and every filter of this machine needs, in the thread that has scanned it."""
+    _base(host)
+    _texts(host)
+
 
 EMPTY = Listing((), {}, 0, 0)
 

@@ -26,6 +26,7 @@ from tests.apply.machines import (
     GPU,
     NIC,
     SOUND,
+    TWIN_A,
     TWIN_B,
     USB,
     Case,
@@ -199,14 +200,15 @@ class TestSurprises:
         ]
         assert facts(kernel.host)[GPU] == facts(GPU_CASE.host)[GPU]
 
-    @pytest.mark.parametrize("look", [2, 3])
+    @pytest.mark.parametrize("look", [2, 3, 4])
     def test_a_device_that_changes_between_the_phases(self, look: int, tmp_path: Path) -> None:
-        # The first look is the admission, the second comes before the unbinds, the third before the probes.
+        # The first look is the admission, the second comes before the unbinds, the third before the probes; the last
+        # is that of the end.
         change = _changed(GPU, driver="nouveau")
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model, Faults(outside={look: change}))
         events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         why = next(event.why for event in events if isinstance(event, Compensating))
-        assert f"{GPU}: driver was" in why
+        assert GPU in why
         assert "nouveau" in why
         assert finished(events).exit is Exit.ROLLED_BACK
         assert facts(kernel.host) == facts(GPU_CASE.host)
@@ -297,6 +299,26 @@ class TestSurprises:
         failed = FakeKernel(one.host, one.model, Faults(fail={6: "EIO"}))
         list(execute(one.plan, failed, tmp_path / "b/journal", clock=CLOCK))
         assert failed.host.devices[USB].driver is None
+
+    def test_what_a_module_takes_in_the_same_group_is_no_surprise(self, tmp_path: Path) -> None:
+        host = desktop(vfio_loaded=False)
+        host = _changed(TWIN_B, driver=None, driver_override="vfio-pci")(host)
+        one = case("", host, (TWIN_A, "vfio-pci"))
+        kernel = FakeKernel(host, one.model)
+        events = list(execute(one.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
+        assert finished(events).exit is Exit.DONE
+        assert kernel.host.devices[TWIN_B].driver == "vfio-pci"
+
+    def test_what_a_module_takes_of_the_plan_is_a_surprise_where_it_goes_elsewhere(self, tmp_path: Path) -> None:
+        """Loading nouveau for one device must not bind another that is to go to a virtual machine."""
+        host = desktop()
+        host = _changed(SOUND, driver=None, fits=host.devices[GPU].fits)(host)
+        one = case("", host, (GPU, "nouveau"), (SOUND, "vfio-pci"))
+        kernel = FakeKernel(host, one.model)
+        events = list(execute(one.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
+        assert finished(events).exit is Exit.ROLLED_BACK
+        assert f"{SOUND}: driver was none and is nouveau" in finished(events).summary
+        assert facts(kernel.host) == facts(host)
 
     def test_a_machine_that_cannot_be_read_on_the_way_back(self, tmp_path: Path) -> None:
         def broken(host: Host) -> Host:

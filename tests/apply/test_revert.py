@@ -9,7 +9,7 @@ from iommutui.apply.journal import Entry, load
 from iommutui.apply.revert import plan_revert, revert_goals
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal, Intent
+from iommutui.core.intents import Intent, restoring
 from iommutui.core.models import MODELS
 from iommutui.core.planner import plan_intents
 from tests.apply.machines import CASES, CLOCK, GPU, NIC, ODD, SOUND, Case, case, desktop, facts, finished
@@ -24,7 +24,7 @@ def _applied(one: Case, tmp_path: Path) -> tuple[Host, Entry]:
 
 def test_the_goals(tmp_path: Path) -> None:
     host, entry = _applied(next(c for c in CASES if c.name == "odd override to vfio"), tmp_path)
-    assert revert_goals(entry, host) == [Goal(ODD, "igb", "igb", "some-other-driver")]
+    assert revert_goals(entry, host) == [restoring(ODD, "igb", "some-other-driver")]
 
 
 @pytest.mark.parametrize("one", CASES, ids=str)

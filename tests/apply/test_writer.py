@@ -1,6 +1,7 @@
 """The real kernel's files, on a directory of plain files."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -271,6 +272,14 @@ class TestChild:
             raise KeyboardInterrupt
 
         assert list(in_child(fail, lambda *_: None)) == [b""]
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_signals_do_not_reach_it(self, number: signal.Signals) -> None:
+        def work() -> bytes:
+            os.kill(os.getpid(), number)
+            return b"done"
+
+        assert list(in_child(work, lambda *_: None)) == [b"done"]
 
     def test_the_output_of_the_parent_is_not_kept_open(self, tmp_path: Path) -> None:
         assert list(in_child(lambda: os.readlink("/proc/self/fd/1").encode(), lambda *_: None)) == [b"/dev/null"]

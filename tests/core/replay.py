@@ -1,60 +1,56 @@
-"""Recorded walks of real kernels, replayed through the engine: what differs, and what is set aside and why.
+"""Recorded steps of real kernels, replayed through the engine: what agrees, what differs, what is set aside and why.
 
-A trace is a file of JSON lines: a header with the machine, then steps with each write and its errno, what changed, and
-the status of every VFIO group.
+A trace is a file of JSON lines: a header with the machine, then steps, each with its writes and their errnos, what was
+read in between, what changed, and the status of every VFIO group. Each step starts from the state that the kernel was
+in, and everything that the kernel reported is compared with what the engine says.
 """
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iommutui.core.address import Address
-from iommutui.core.events import Bind, ClaimGroup, Event, Override, Probe, ReleaseGroup, Remove, Rescan, Unbind
+from iommutui.core.address import Address, sort_key
+from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.events import (
+    Bind,
+    ClaimDevice,
+    ClaimGroup,
+    Event,
+    Override,
+    Probe,
+    ReleaseGroup,
+    Remove,
+    Rescan,
+    Unbind,
+)
 from iommutui.core.host import Device, Driver, Fit, Group, Host, by_address, by_number
 from iommutui.core.models import model_for
-from iommutui.core.models.base import Model
-from iommutui.core.transition import transition
+from iommutui.core.models.base import Model, has_node
+from iommutui.core.transition import PCIEPORT, PORT_CLASSES, SHPCHP, transition
 
 Line = dict[str, Any]
+State = tuple[str | None, str | None, int | None]
+"""Driver, override and group of a device."""
+
 OWNER = "oracle"
+BLOCKED = "blocked"
+KILLED = "killed"
 
-
-def host_of(header: Line) -> Host:
-    """The Host that a trace's header describes."""
-    devices = [_device(row) for row in header["devices"]]
-    known = {driver for row in header["devices"] for driver in row["drivers"]} | set(header.get("pci_drivers", ()))
-    known |= {device.driver for device in devices if device.driver} | {"vfio-pci", "pci-stub", "pcieport"}
-    groups = [Group(int(n), tuple(Address(m) for m in members)) for n, members in header["groups"].items()]
-    return Host(
-        by_address(devices),
-        by_number(groups),
-        kernel=header["kernel"],
-        drivers=tuple(Driver(name) for name in sorted(known)),
-    )
-
-
-def _hex(text: str | None) -> str | None:
-    return None if text is None else text.removeprefix("0x")
-
-
-def _device(row: Line) -> Device:
-    override = row["driver_override"]
-    own = [d for d in row["drivers"] if d not in ("vfio-pci", "pci-stub")]
-    return Device(
-        Address(row["bdf"]),
-        vendor_id=_hex(row["vendor"]),
-        device_id=_hex(row["device"]),
-        class_code=_hex(row["class"]),
-        header_type=row["header_type"],
-        driver=row["driver"],
-        driver_override=None if override in (None, "(null)", "") else override,
-        group=None if row["group"] is None else int(row["group"]),
-        parent=None if row["parent"] is None else Address(row["parent"]),
-        physfn=None if row["physfn"] is None else Address(row["physfn"]),
-        fits=tuple(Fit(driver, None, loaded=True) for driver in own),
-    )
+UNFIT = "own probe of an unfit driver: an override made a driver try a device that it does not know"
+PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
+NO_VECTORS = "own probe of nvme: the machine had no interrupt vector left for it (error -28)"
+RESCAN = "group after rescan: depends on multi-function bits that sysfs does not show"
+UNRECORDED = "moved between two steps by the recorder, without a record"
+SRIOV = "virtual functions come and go by sriov_numvfs, which is no event of the engine"
+EMPTY = "malformed on purpose: an empty write does not reach the kernel"
+WRONG_FILE = "malformed on purpose: unbind through a driver that the device is not on"
+DIED = "the kernel died of something that no rule of ownership is about"
+FOREIGN_FILE = "a write to a file that is no event of the engine (reset, sriov_*, a module's parameter)"
+RULES = (UNFIT, PORT, NO_VECTORS, RESCAN, UNRECORDED, SRIOV, EMPTY, WRONG_FILE, FOREIGN_FILE, DIED)
+"""Why a fact is set aside. Everything else has to agree."""
 
 
 class Difference(NamedTuple):
@@ -67,20 +63,84 @@ class Difference(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a replay found."""
+    """What a replay found: steps by outcome, and single facts."""
 
     steps: int
+    agreed: int
     facts: int
+    crashes: int
     differences: list[Difference]
     aside: Counter[str]
+    """Steps in which a fact was set aside, by rule."""
 
 
-def _event(write: Line) -> Event | None:
-    path, data = str(write["path"]), str(write["data"])
+def host_of(header: Line) -> Host:
+    """The Host that a trace's header describes."""
+    registered = set(header.get("pci_drivers", ())) | {driver for row in header["devices"] for driver in row["drivers"]}
+    registered |= {row["driver"] for row in header["devices"] if row["driver"]}
+    registered |= {VFIO_PCI, STUB, PCIEPORT}
+    devices = by_address(_device(row, registered) for row in header["devices"])
+    groups = [Group(int(n), tuple(Address(m) for m in members)) for n, members in header["groups"].items()]
+    return Host(
+        _with_functions(devices),
+        by_number(groups),
+        kernel=header["kernel"],
+        drivers=tuple(Driver(name) for name in sorted(registered)),
+    )
+
+
+def _with_functions(devices: dict[Address, Device]) -> dict[Address, Device]:
+    """The devices, each physical function with its virtual ones."""
+    found: dict[Address, list[Address]] = {}
+    for device in devices.values():
+        if device.physfn is not None:
+            found.setdefault(device.physfn, []).append(device.address)
+    return {a: d._replace(virtfns=tuple(found.get(a, ()))) for a, d in devices.items()}
+
+
+def _device(row: Line, registered: set[str]) -> Device:
+    class_code = row["class"].removeprefix("0x")
+    own = [d for d in row["drivers"] if d not in (VFIO_PCI, STUB)]
+    if class_code == PORT_CLASSES[0] and SHPCHP in registered:
+        own = [*own, SHPCHP]
+    return Device(
+        Address(row["bdf"]),
+        vendor_id=row["vendor"].removeprefix("0x"),
+        device_id=row["device"].removeprefix("0x"),
+        class_code=class_code,
+        header_type=row["header_type"],
+        driver=row["driver"],
+        driver_override=_override(row["driver_override"]),
+        group=None if row["group"] is None else int(row["group"]),
+        parent=None if row["parent"] is None else Address(row["parent"]),
+        physfn=None if row["physfn"] is None else Address(row["physfn"]),
+        fits=tuple(Fit(driver, None, True, proven=driver == row["driver"]) for driver in own),
+    )
+
+
+def _override(text: str | None) -> str | None:
+    return None if text in (None, "(null)", "") else text
+
+
+def _state(value: list[str | None]) -> State:
+    driver, override, group = value
+    return driver, _override(override), None if group is None else int(group)
+
+
+def _data(write: Line) -> str:
+    """What was written; the recorder shortens long text to its beginning and its length."""
+    text = str(write["data"]).encode("latin-1").decode("utf-8", "replace")
+    match = re.fullmatch(r"(.)\1*\.\.\.\((\d+) bytes\)", text)
+    return match.group(1) * (int(match.group(2)) - 1) + "\n" if match else text
+
+
+def event_of(write: Line) -> Event | None:
+    """The engine's event for a write, or None where it has none."""
+    path, data = str(write["path"]), _data(write)
     parts = path.split("/")
-    device = Address(data.strip())
+    device = Address(data.removesuffix("\n"))
     if path.endswith("/driver_override"):
-        value = data.split("\n", 1)[0]
+        value = data.removesuffix("\n").split("\0", 1)[0]
         return Override(Address(parts[-2]), value or None)
     if path.endswith("/unbind"):
         return Unbind(device)
@@ -93,124 +153,347 @@ def _event(write: Line) -> Event | None:
     return Rescan() if path.endswith("/rescan") else None
 
 
-def _writes(result: Any) -> Iterator[Line]:
-    if isinstance(result, dict):
-        if "path" in result:
-            yield result
-        for value in result.values():
-            yield from _writes(value)
-    elif isinstance(result, list):
-        for value in result:
-            yield from _writes(value)
-
-
 class Replay:
     """One trace against one model; each step starts from what the kernel was seen to be in."""
 
     def __init__(self, header: Line, model: Model | None = None) -> None:
         self.host = host_of(header)
         self.model = model or model_for(header["kernel"])
-        self.steps = self.facts = 0
+        self.walk = header["kind"] == "walk"
+        self.kernel = {a: _now(d) for a, d in self.host.devices.items()}
+        """What the kernel shows, by device."""
+        self.start = dict(self.kernel)
+        self.resets_recorded = False
+        self.steps = self.agreed = self.facts = self.crashes = 0
         self.differences: list[Difference] = []
         self.aside: Counter[str] = Counter()
-        self.state = {a: (d.driver, d.driver_override, d.group) for a, d in self.host.devices.items()}
+        self.number = 0
+        self.rules: set[str] = set()
+        """Rules by which facts of this step are set aside."""
+        self.excused: dict[Address, str] = {}
+        """Devices of this step that may end up elsewhere, each with its rule."""
+        self.returned: set[Address] = set()
+        self.detached: set[str] = set()
+        """Groups whose last VFIO device is gone while the recorder still has the (dead) file open."""
 
-    def differ(self, step: int, what: str, kernel: object, engine: object) -> None:
+    def compare(self, what: str, kernel: object, engine: object) -> None:
         """Counts a comparison, and keeps it where the two are not the same."""
         self.facts += 1
         if kernel != engine:
-            self.differences.append(Difference(step, what, kernel, engine))
+            self.differences.append(Difference(self.number, what, kernel, engine))
+
+    # -- one step
 
     def play(self, step: Line) -> None:
         """One step of the trace."""
         self.steps += 1
-        number, result = step["i"], step["result"]
-        returned: set[Address] = set()
-        for write in _writes(result):
-            returned |= self._write(number, write)
-        if step["op"] == "claim":
-            self._claim(number, result)
-        elif step["op"] == "release":
-            self._apply(ReleaseGroup(int(step["args"]["group"]), OWNER))
+        self.number = step["i"]
+        self.rules, self.excused, self.returned, self.detached = set(), {}, set(), set()
+        before = len(self.differences)
+        self._catch_up(step)
+        what = str((step["args"] or {}).get("what", ""))
+        if what == "rmmod pci_stub":
+            left = tuple(d for d in self.host.drivers or () if d.name != STUB)
+            self.host = self.host._replace(drivers=left)
+        if what == "modprobe pci-stub":
+            self._load(STUB)
+        if any("error -28" in line or "failure status: -28" in line for line in step.get("kmsg", ())):
+            self.excused[Address(step["args"]["bdf"])] = NO_VECTORS
+        self._result(step["result"], step["args"] or {})
         if "after_release" in step:
-            for group in [g for g in self.host.groups.values() if g.claim is not None]:
-                self._apply(ReleaseGroup(group.id, OWNER))
-        self._compare(number, step, returned)
+            self._release({group.id for group in self.host.groups.values()})
+        self._end(step)
+        self.aside.update(self.rules)
+        if len(self.differences) == before and not self.rules:
+            self.agreed += 1
+        if not self.walk and step["op"] == "rescan" and not self.resets_recorded:
+            self._reset()
+
+    def die(self, begin: Line) -> None:
+        """The last step of a trace of a kernel that did not survive it."""
+        self.steps += 1
+        self.number = begin["i"]
+        what, device = str(begin["args"].get("what", "")), Address(begin["args"].get("bdf", ""))
+        if "to native" not in what:
+            self.aside[DIED] += 1
+            return
+        events: list[Event] = [Probe(device)] if "drivers_probe" in what else [Bind(device, begin["args"]["driver"])]
+        if isinstance(events[0], Probe):
+            events.insert(0, Override(device, None))
+        crash = False
+        for event in events:
+            outcome = transition(self.host, event, self.model)
+            self.host = outcome.host
+            crash = crash or outcome.crash is not None
+        self.compare(f"crash of {what}", True, crash)
+        self.crashes += crash
+        self.agreed += crash
+
+    def _catch_up(self, step: Line) -> None:
+        """Brings the Host to where the step began: what the recorder does between two steps of a probe has no record.
+
+        What the step has not written to, and yet is elsewhere after it, has been moved before it.
+        """
+        held = {int(group) for group in step.get("claims_before", ()) if group.isdecimal()}
+        self._release({group.id for group in self.host.groups.values()} - held)
+        moved = {Address(a): None if was is None else _state(was) for a, (was, _) in step["changes"].items()}
+        moved = {a: state for a, state in moved.items() if self.kernel.get(a) != state}
+        if not self.walk and "modprobe" not in str((step["args"] or {}).get("what", "")):
+            named = " ".join(f"{write['path']} {write['data']}" for write in _writes(step["result"]))
+            both = {Address(a): _state(now) for a, (was, now) in step["changes"].items() if was and now}
+            moved |= {a: state for a, state in both.items() if a not in named}
+        if moved:
+            self.rules.add(UNRECORDED)
+            self._force(moved)
+
+    def _reset(self) -> None:
+        """The older recordings do not tell how the devices were put back after a probe; it was to where they began."""
+        back = {a: (d[0], None, self.kernel[a][2]) for a, d in self.start.items() if a in self.kernel}
+        self._force(dict(back))
+
+    def _end(self, step: Line) -> None:
+        """Compares every device with what the kernel shows, and each group that it reported."""
+        for text, (_, after) in step["changes"].items():
+            if after is None:
+                self.kernel.pop(Address(text), None)
+            else:
+                self.kernel[Address(text)] = _state(after)
+        for address in sorted({*self.kernel, *self.host.devices}, key=sort_key):
+            self._compare_device(address)
+        claimed = {str(group.id) for group in self.host.groups.values() if group.claim is not None}
+        self.compare("claims", set(step["claims"]) - self.detached, claimed)
+        status = step.get("status")
+        if status is not None:
+            nodes = {str(group.id) for group in self.host.groups.values() if has_node(self.host, group)}
+            self.compare("nodes", set(status), nodes)
+            for text, reading in status.items():
+                self._status(int(text), reading)
+
+    def _compare_device(self, address: Address) -> None:
+        device = self.host.devices.get(address)
+        seen, here = self.kernel.get(address), None if device is None else _now(device)
+        if seen != here:
+            rule = self._rule_for(address, seen, here)
+            if rule is not None:
+                self.rules.add(rule)
+                self._force({address: seen})
+                return
+        names = ("driver", "override", "group")
+        for name, kernel, engine in zip(names, seen or ("absent",) * 3, here or ("absent",) * 3, strict=True):
+            self.compare(f"{name} of {address}", kernel, engine)
+        if seen != here:
+            self._force({address: seen})
+
+    def _rule_for(self, address: Address, seen: State | None, here: State | None) -> str | None:
+        if address in self.excused:
+            return self.excused[address]
+        if SRIOV in self.rules and (seen is None or here is None):
+            return SRIOV
+        if address in self.returned and seen is not None and here is not None and seen[:2] == here[:2]:
+            return RESCAN
+        if (seen, here) == (
+            (None, PCIEPORT, here[2] if here else None),
+            (PCIEPORT, PCIEPORT, here[2] if here else None),
+        ):
+            return PORT
+        return None
+
+    # -- what a step did and read
+
+    def _result(self, result: Any, args: Line) -> None:
+        if isinstance(result, list):
+            for part in result:
+                self._result(part, args)
+        elif isinstance(result, dict):
+            if "path" in result:
+                self._write(result)
+            elif "claimed" in result:
+                self._claim(result)
+            elif "released" in result:
+                self._apply(ReleaseGroup(int(result["group"]), OWNER))
+            else:
+                self._reading(result, args)
+                self._result(result.get("writes"), args)
 
     def _apply(self, event: Event) -> str:
         outcome = transition(self.host, event, self.model)
         self.host = outcome.host
-        return "blocked" if outcome.blocks else outcome.result.replace("ok", "OK")
+        self.crashes += outcome.crash is not None
+        return KILLED if outcome.crash else BLOCKED if outcome.blocks else outcome.result.replace("ok", "OK")
 
-    def _write(self, number: int, write: Line) -> set[Address]:
-        event = _event(write)
+    def _write(self, write: Line) -> None:
+        event = event_of(write)
+        seen = BLOCKED if write.get("blocked") else write.get("errno") or write.get("open_errno") or KILLED
         if event is None:
-            return set()
-        seen = "blocked" if write.get("blocked") else write.get("errno") or write.get("open_errno")
-        before = set(self.host.devices)
-        engine = self._apply(event)
-        self.differ(number, f"{event}", seen, engine)
-        return set(self.host.devices) - before if isinstance(event, Rescan) else set()
-
-    def _claim(self, number: int, result: Line) -> None:
-        if "set_container" not in result or str(result["set_container"]).startswith("not tried"):
+            self.rules.add(SRIOV if "sriov" in write["path"] else FOREIGN_FILE)
+            self._virtual(write)
             return
+        if not write["data"]:
+            self.rules.add(EMPTY)
+            return
+        device = None if isinstance(event, Rescan) else self.host.devices.get(event.device)  # type: ignore[union-attr]
+        before = set(self.host.devices)
+        if device is not None:
+            if isinstance(event, Unbind) and device.driver is not None and f"/{device.driver}/" not in write["path"]:
+                self.rules.add(WRONG_FILE)
+                return
+            if _is_unfit(device, event):
+                self.rules.add(UNFIT)
+                self.excused[device.address] = UNFIT
+                self._apply(event)
+                return
+        self.compare(str(event), seen, self._apply(event))
+        if isinstance(event, Rescan):
+            self.returned = set(self.host.devices) - before
+
+    def _virtual(self, write: Line) -> None:
+        """A write to ``sriov_numvfs``: whatever comes or goes in this step is a function of this device."""
+        physfn = Address(write["path"].split("/")[-2])
+        if write["path"].endswith("sriov_numvfs") and write.get("errno") == "OK" and physfn in self.host.devices:
+            self.physfn = physfn
+
+    def _claim(self, result: Line) -> None:
+        if str(result.get("set_container", "not tried")).startswith("not tried"):
+            return
+        number = int(result["group"])
+        self._reading({"group": number, "status": result.get("status_before")}, {})
         seen = result["set_container"] if result["set_container"] != "OK" else result.get("set_iommu", "OK")
-        engine = self._apply(ClaimGroup(int(result["group"]), OWNER, devices=True))
-        self.differ(number, f"claim {result['group']}", seen, engine)
-        group = self.host.groups[int(result["group"])]
-        if result.get("claimed"):
-            opened = {k.split()[1] for k, v in result.items() if k.startswith("device_fd ") and v == "OK"}
-            self.differ(number, "devices opened", opened, set(group.claim.opened) if group.claim else set())
+        tried = [key for key in result if key.startswith("device_fd ")]
+        self.compare(f"claim {number}", seen, self._apply(ClaimGroup(number, OWNER, devices=bool(tried))))
+        opened = self.host.groups[number].claim
+        fds = {key.split()[1] for key in tried if result[key] == "OK"}
+        self.compare(f"open devices of {number}", fds, set(opened.opened) if opened else set())
+        for key in tried:
+            address = Address(key.split()[1])
+            outcome = transition(self.host, ClaimDevice(address, OWNER), self.model)
+            self.compare(f"open {address}", result[key], outcome.result.replace("ok", "OK"))
+        self._reading({"group": number, "status": result.get("status_after")}, {})
 
-    def _compare(self, number: int, step: Line, returned: set[Address]) -> None:
-        for address, (_, now) in step["changes"].items():
-            if now is None:
-                self.state.pop(Address(address), None)
-            else:
-                driver, override, group = now
-                override = None if override in (None, "(null)", "") else override
-                self.state[Address(address)] = (driver, override, None if group is None else int(group))
-        self.differ(number, "devices", sorted(self.state), sorted(self.host.devices))
-        for address, (driver, override, number_of_group) in self.state.items():
-            device = self.host.devices.get(address)
-            if device is None:
-                continue
-            if address in returned and device.group != number_of_group:
-                self.aside["a device that came back after rescan is in another group than predicted"] += 1
-                self._move(device, number_of_group)
-                device = self.host.devices[address]
-            self.differ(number, f"driver of {address}", driver, device.driver)
-            self.differ(number, f"override of {address}", override, device.driver_override)
-            self.differ(number, f"group of {address}", number_of_group, device.group)
-        for group_text, status in (step.get("status") or {}).items():
-            group = self.host.groups.get(int(group_text))
-            if "viable" in status and group is not None:
-                verdict = self.model.verdict(self.host, group)
-                self.differ(number, f"viability of group {group_text}", status["viable"], verdict.viable)
-
-    def _move(self, device: Device, number: int | None) -> None:
-        """Puts a device where the kernel has put it, so that what follows is compared on the kernel's own state."""
-        groups = dict(self.host.groups)
-        if device.group is not None:
-            old = groups[device.group]
-            members = tuple(a for a in old.members if a != device.address)
-            if members:
-                groups[old.id] = old._replace(members=members)
-            else:
-                del groups[old.id]
+    def _reading(self, reading: Line, args: Line) -> None:
+        """What was read in the middle of a step."""
+        address = Address(args.get("bdf", ""))
+        device = self.host.devices.get(address)
+        if address in self.excused:
+            return
+        if device is not None and isinstance(reading.get("driver", ...), str | None):
+            self.compare(f"driver of {address}", reading["driver"], device.driver)
+        if device is not None and "read" in reading and "len" in reading:
+            text = device.driver_override or "(null)"
+            self.compare(f"override of {address}", (reading["read"], reading["len"]), (text[:60], len(text)))
+        for member, driver in (reading.get("members") or {}).items():
+            if member not in self.excused:
+                self.compare(f"driver of {member}", driver, self.host.devices[Address(member)].driver)
+        number = reading.get("group", args.get("group"))
+        if number is None and device is not None:
+            number = device.group
         if number is not None:
-            new = groups.get(number, Group(number))
-            groups[number] = new._replace(members=tuple(sorted({*new.members, device.address})))
-        self.host = self.host._replace(groups=dict(sorted(groups.items())))
-        self.host = self.host.with_device(device._replace(group=number))
+            if reading.get("status"):
+                self._status(int(number), reading["status"])
+            elif "viable" in reading or "node" in reading:
+                self._status(int(number), reading)
+
+    def _status(self, number: int, status: Line) -> None:
+        group = self.host.groups.get(number)
+        if group is None:
+            return
+        if status.get("status") == "ENODEV":
+            self.detached.add(str(number))
+            self.compare(f"claim of group {number}", None, group.claim)
+        if "node" in status:
+            self.compare(f"node of group {number}", status["node"], has_node(self.host, group))
+        if "viable" in status:
+            verdict = self.model.verdict(self.host, group)
+            self.compare(f"viability of group {number}", status["viable"], verdict.viable)
+            self.compare(f"container of group {number}", status["container"], group.claim is not None)
+
+    def put_back(self, reset: Line) -> None:
+        """What the recorder did after a probe."""
+        self._release({group.id for group in self.host.groups.values()})
+        self._force({Address(a): None if now is None else _state(now) for a, (_, now) in reset["changes"].items()})
+
+    # -- bringing the Host to what the kernel shows
+
+    def _release(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            if self.host.groups[number].claim is not None:
+                self._apply(ReleaseGroup(number, OWNER))
+
+    def _load(self, driver: str) -> None:
+        """A module is loaded: its driver takes the free devices that match."""
+        self.host = self.host._replace(drivers=(*(self.host.drivers or ()), Driver(driver)))
+        for device in list(self.host.devices.values()):
+            if device.driver is None and device.driver_override == driver:
+                self._apply(Probe(device.address))
+
+    def _force(self, states: Mapping[Address, State | None]) -> None:
+        """Puts devices where the kernel has them, so that what follows is compared on the kernel's own state."""
+        devices, groups = dict(self.host.devices), dict(self.host.groups)
+        removed = dict(self.host.removed)
+        for address, state in states.items():
+            old = devices.pop(address, None) or removed.pop(address, None)
+            if old is not None and old.group in groups:
+                group = groups[old.group]
+                members = tuple(a for a in group.members if a != address)
+                groups[group.id] = group._replace(members=members)
+                if not members:
+                    del groups[group.id]
+            if state is None:
+                self.kernel.pop(address, None)
+                continue
+            self.kernel[address] = state
+            driver, override, number = state
+            known = old or Device(address, header_type=0, fits=(), physfn=self.physfn)
+            devices[address] = known._replace(driver=driver, driver_override=override, group=number)
+            if number is not None:
+                group = groups.get(number, Group(number))
+                groups[number] = group._replace(members=tuple(sorted({*group.members, address}, key=sort_key)))
+        self.host = self.host._replace(
+            devices=_with_functions(by_address(devices.values())), groups=by_number(groups.values()), removed=removed
+        )
+
+    physfn: Address | None = None
+
+
+def _now(device: Device) -> State:
+    return device.driver, device.driver_override, device.group
+
+
+def _writes(result: Any) -> Iterator[Line]:
+    if isinstance(result, dict) and "path" in result:
+        yield result
+    elif isinstance(result, dict | list):
+        for part in result.values() if isinstance(result, dict) else result:
+            yield from _writes(part)
+
+
+def _is_unfit(device: Device, event: Event) -> bool:
+    """Whether the event has a driver at work that the device is not made for."""
+    if isinstance(event, Bind | Probe) and device.driver is None and device.driver_override is not None:
+        driver = device.driver_override
+    elif isinstance(event, Unbind) and device.driver is not None:
+        driver = device.driver
+    else:
+        return False
+    ours = (VFIO_PCI, STUB, PCIEPORT, "nosuchdriver")
+    return driver not in ours and all(fit.driver != driver for fit in device.fits or ())
 
 
 def replay(path: Path) -> Result:
-    """Replays one file of a walk."""
-    lines = [json.loads(text) for text in path.read_text().splitlines()]
+    """Replays one file."""
+    lines: list[Line] = []
+    for text in path.read_text().splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break  # The kernel died while it was written.
     machine = Replay(lines[0])
+    machine.resets_recorded = any(line["type"] == "reset" for line in lines)
     for line in lines[1:]:
         if line["type"] == "step":
             machine.play(line)
-    return Result(machine.steps, machine.facts, machine.differences, machine.aside)
+        elif line["type"] == "reset":
+            machine.put_back(line)
+    last = lines[-1]
+    if last["type"] == "begin":
+        machine.die(last)
+    return Result(machine.steps, machine.agreed, machine.facts, machine.crashes, machine.differences, machine.aside)

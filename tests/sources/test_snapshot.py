@@ -191,7 +191,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(SourceError, match="cannot be written: No space"):
         write(one(), str(path))
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.json"]

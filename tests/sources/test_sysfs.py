@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.core.address import Address
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Bar, Device, Driver, Gap, Host, Iommu, Region
 from iommutui.sources import Depth, load
 from iommutui.sources import groups as groups_module
 from iommutui.sources import pci as pci_module
+from iommutui.sources.node import Node
 from tests.fake_tree import FakeTree, capability
 
 A = "0000:01:00.0"
@@ -427,7 +429,7 @@ def test_a_function_that_goes_while_it_is_read(tree: FakeTree, monkeypatch: pyte
     tree.device(A, group=1).device(B, group=1)
     read_ids = pci_module._ids
 
-    def remove_then_read(node: pci_module.Node, live: bool) -> pci_module.Ids:
+    def remove_then_read(node: Node, live: bool) -> pci_module.Ids:
         link = tree.sys / "bus/pci/devices" / B
         if not link.is_symlink():
             return read_ids(node, live)
@@ -449,7 +451,7 @@ def test_attributes_that_may_not_be_read(tree: FakeTree) -> None:
     for name in ("driver_override", "config", "uevent"):
         (tree.place(A) / name).chmod(0)
     found = device(tree)
-    assert {gap for gap in found.gaps} == {Gap(n, "EACCES") for n in ("driver_override", "config", "uevent")}
+    assert set(found.gaps) == {Gap(n, "EACCES") for n in ("driver_override", "config", "uevent")}
     assert (found.vendor_id, found.driver) == ("8086", "nvidia")
 
 
@@ -487,7 +489,14 @@ def test_a_device_in_d3cold_is_left_asleep(tree: FakeTree, monkeypatch: pytest.M
     assert first.vendor_id == "8086"
 
 
+def test_virtual_functions_of_a_running_machine_are_counted(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading ``sriov_numvfs`` takes the device's lock, as an unbind that waits does."""
+    tree.device(A, files={"sriov_numvfs": "7\n"}).device(B).link(A, "virtfn0", tree.place(B))
+    monkeypatch.setattr("iommutui.sources.tree._is_running_kernel", lambda _: True)
+    assert [d.details.sriov_numvfs for d in full(tree).devices.values() if d.details] == [1, None]
+
+
 def test_suffixes_of_names_that_are_taken() -> None:
-    taken = {name: Device(name) for name in map(groups_module.Address, ("a", "a.0"))}
+    taken = {name: Device(name) for name in map(Address, ("a", "a.0"))}
     assert groups_module._unused("a", taken) == "a.1"
     assert groups_module._unused("b", taken) == "b"

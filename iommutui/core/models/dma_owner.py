@@ -86,8 +86,9 @@ class DmaOwner:
         guesses: tuple[Reason, ...] = ()
         blockers: tuple[Reason, ...] = ()
         for device, driver in bound(host, group):
-            guesses += assumed_role(group, device, driver, self.role(device, driver))
-            if self._counted(device, driver):
+            known = self.role(device, driver)
+            guesses += assumed_role(group, device, driver, known)
+            if known.role is Role.KERNEL and device.bus in COUNTED_BUSES:
                 blockers += (Reason(Code.KERNEL_DRIVER, group.id, device.address, driver),)
         unknown = tuple(unknown_drivers(host, group, lambda device: device.bus in COUNTED_BUSES))
         if group.foreign:

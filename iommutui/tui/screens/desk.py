@@ -1,9 +1,10 @@
 """The one screen that is always there: list, details, plan, and whatever is laid over them."""
 
+from collections.abc import Sequence
+
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
-from textual.content import Content
 from textual.events import Resize
 from textual.widget import Widget
 
@@ -27,6 +28,9 @@ from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.rows import Rows
 from iommutui.tui.widgets.toosmall import TooSmall
 
+COUNT_AT_ONCE = 500
+"""Verdicts for the count in the list's title that are computed before anything else is let in between."""
+
 
 class DeskScreen(Scanning, Writing):
     """Shows a state, and passes keys to the commands of the registry."""
@@ -41,9 +45,14 @@ class DeskScreen(Scanning, Writing):
         self.machine = machine
         self._state = state
         self._listing = EMPTY
+        self._titles: dict[Widget, Sequence[Span]] = {}
 
     def compose(self) -> ComposeResult:
         """The panes."""
+        # Textual sets these classes with the first resize, which would be a second layout of the first frame.
+        width, height = self.app.size
+        self.add_class([name for least, name in self.HORIZONTAL_BREAKPOINTS if width >= least][-1])
+        self.add_class([name for least, name in self.VERTICAL_BREAKPOINTS if height >= least][-1])
         with Vertical(id="all"):
             yield Banner(self._state, id="banner")
             yield FilterBar(id="filter")
@@ -87,14 +96,17 @@ class DeskScreen(Scanning, Writing):
             return
         self._show_all(state, top=before.cursor != state.cursor)
 
+    def _show_title(self) -> None:
+        self._entitle(self._list, self._list_title(self._state))
+
     def _show_all(self, state: AppState, *, top: bool = True) -> None:
         found = self._listing = listing(state)
         cursor = found.places.get(state.cursor, 0) if state.cursor is not None else 0
         self._list.show_rows(found.keys, cursor, self._nothing(state))
-        self._list.border_title = self._title(*self._list_title(state))
-        self._details.border_title = self._title(Span("2 Why"))
+        self._show_title()
+        self._entitle(self._details, [Span("2 Why")])
         self._show_details(state, top=top)
-        self._plan.border_title = self._title(Span(f"3 {planview.plan_title(state)}"))
+        self._entitle(self._plan, [Span(f"3 {planview.plan_title(state)}")])
         self._plan.show_lines(planview.plan_lines(state), top=False)
         self._banner.show_state(state)
         self._filter.show_state(state)
@@ -119,15 +131,22 @@ class DeskScreen(Scanning, Writing):
     def _list_title(self, state: AppState) -> list[Span]:
         spans = [Span("1 Groups")]
         if state.host is not None and state.host.groups:
-            found = verdicts(state.host, state.model).all().values()
-            viable = sum(1 for verdict in found if verdict_word(verdict) == "viable")
-            spans.append(Span(f" · {viable} of {len(found)} viable", "muted"))
+            found = verdicts(state.host, state.model)
+            if found.advance(COUNT_AT_ONCE):
+                every = found.all().values()
+                viable = sum(1 for verdict in every if verdict_word(verdict) == "viable")
+                spans.append(Span(f" · {viable} of {len(every)} viable", "muted"))
+            else:
+                self.set_timer(0.02, self._show_title)
         return spans
 
-    def _title(self, *spans: Span) -> Content:
-        """A pane's title; a frame has room around it of its own."""
-        framed = self.size.width >= 100 and self.size.height >= 30
-        return content(spans if framed else (Span(" "), *spans, Span(" ")))
+    def _entitle(self, pane: Widget, spans: Sequence[Span]) -> None:
+        """Sets a pane's title; a frame has room around it of its own, a rule has not."""
+        if self.size.width < 100 or self.size.height < 30:
+            spans = (Span(" "), *spans, Span(" "))
+        if self._titles.get(pane) != spans:
+            self._titles[pane] = spans
+            pane.border_title = content(spans)
 
     def _paint(self, key: Key, width: int, here: bool) -> tuple[Span, ...]:
         return row(self._state, key, width, here)
@@ -165,6 +184,10 @@ class DeskScreen(Scanning, Writing):
             return
         self.query_one(f"#{pane.value}").focus()
         self.call_after_refresh(self._filter.show_state, self._state)
+
+    def prepare(self) -> None:
+        """Makes what a key will need, before it is pressed."""
+        self.run_worker(self._filter.prepare(self._state), exclusive=True, group="filter")
 
     def open(self, dialog: Dialog) -> None:
         """Lays a dialog over the screen."""

@@ -2,6 +2,7 @@
 
 import gc
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -13,7 +14,7 @@ from iommutui.core.host import Host
 from iommutui.tui.machine import Machine, Watch
 from iommutui.tui.messages import MachineChanged, ScanFailed, Scanned
 from iommutui.tui.state import AppState, Phase, Problem, failed, logged, with_host
-from iommutui.tui.view import bridges_only
+from iommutui.tui.view import bridges_only, warm
 
 SETTLE_SECONDS = 0.2
 """A rebind makes a burst of events; one look after it is enough."""
@@ -34,6 +35,7 @@ class Scanning(Screen[None]):
         def state(self) -> AppState: ...
         def update(self, state: AppState) -> None: ...
         def say(self, text: str, severity: str = "information") -> None: ...
+        def prepare(self) -> None: ...
 
     def start_scanning(self) -> None:
         """The first look, and then an ear on the machine."""
@@ -53,6 +55,7 @@ class Scanning(Screen[None]):
     def _scan(self) -> None:
         try:
             host = self.machine.scan()
+            warm(host)
         except IommutuiError as error:
             self.post_message(ScanFailed(Problem(error.what, error.remedy)))
         except Exception as error:  # whatever it is, it is shown; a thread that dies silently would not be
@@ -72,6 +75,11 @@ class Scanning(Screen[None]):
             watch.stop()
             return
         self.app.call_from_thread(self._watching, watch)
+        # What the first key that opens something needs, while nobody is waiting for it.
+        import_module("textual.widgets").Input  # noqa: B018 - a lazy attribute
+        for name in ("review", "reading", "targets", "progress"):
+            import_module(f"iommutui.tui.screens.{name}")
+        self.app.call_from_thread(self.prepare)
 
     def _watching(self, watch: Watch) -> None:
         self._watch = watch

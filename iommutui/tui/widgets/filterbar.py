@@ -47,11 +47,10 @@ class FilterBar(Horizontal):
                 with self.prevent(_changed()):
                     setattr(field, "value", state.filter)  # noqa: B010 - Input is imported when it is first needed
 
-    async def edit(self, state: AppState) -> None:
-        """Gives the input the focus."""
+    async def prepare(self, state: AppState) -> None:
+        """Makes the input, while nobody is waiting for it."""
         from textual.widgets import Input
 
-        self.display = True
         if not self.query(Input):
             await self.mount_all(
                 [
@@ -66,7 +65,12 @@ class FilterBar(Horizontal):
                     Count(),
                 ]
             )
-        self.query_one(Input).focus()
+
+    async def edit(self, state: AppState) -> None:
+        """Gives the input the focus."""
+        await self.prepare(state)
+        self.display = True
+        self.query_one("#filter-input").focus()
         self.show_state(state)
 
 

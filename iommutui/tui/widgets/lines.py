@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from rich.style import Style
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.strip import Strip
 
 from iommutui.tui.spans import Line, Span, wrap_all
 from iommutui.tui.widgets.scroll import Scroll
-from iommutui.tui.widgets.strips import COMPONENTS, strip_of, styles_of
+from iommutui.tui.widgets.strips import BASE, COMPONENTS, strip_of, styles_of
 
 
 class Lines(Scroll):
@@ -34,10 +34,24 @@ class Lines(Scroll):
                 self.scroll_to(y=0, animate=False)
             return
         self._lines = lines
+        before, offset = self._rows, self.scroll_offset.y
         self._layout_lines()
         if top:
             self.scroll_to(y=0, animate=False, immediate=True)
-        self.refresh()
+        if self.scroll_offset.y == offset:
+            self._refresh_changed(before)
+        else:
+            self.refresh()
+
+    def _refresh_changed(self, before: list[tuple[Span, ...]]) -> None:
+        """Draws again only the rows in view that are different now."""
+        first = self.scroll_offset.y
+        width = self.size.width
+        for line in range(first, first + self.size.height):
+            was = before[line] if line < len(before) else ()
+            now = self._rows[line] if line < len(self._rows) else ()
+            if was != now:
+                self.refresh(Region(0, line - first, width, 1))
 
     @property
     def rows(self) -> int:
@@ -77,7 +91,7 @@ class Lines(Scroll):
         if strip is None:
             self._styles = self._styles or styles_of(self)
             spans = (Span(" "), *self._rows[line]) if line < len(self._rows) else ()
-            strip = self._strips[line] = strip_of(spans, self._styles, self.rich_style, width)
+            strip = self._strips[line] = strip_of(spans, self._styles, self._styles[BASE], width)
         return strip
 
     def page(self, lines: int) -> None:

@@ -11,9 +11,10 @@ from textual.strip import Strip
 from iommutui.tui.spans import Line, Span, wrap_all
 from iommutui.tui.state import Key
 from iommutui.tui.widgets.scroll import Scroll
-from iommutui.tui.widgets.strips import COMPONENTS, strip_of, styles_of
+from iommutui.tui.widgets.strips import BASE, COMPONENTS, strip_of, styles_of
 
-Painter = Callable[[Key, int, bool], tuple[Span, ...]]
+Painted = tuple[Span, ...]
+Painter = Callable[[Key, int, bool], Painted]
 """What stands in the row of this key at this width, with or without the cursor."""
 
 
@@ -38,18 +39,22 @@ class Rows(Scroll):
         self.cursor = 0
         self._strips: dict[tuple[int, bool], Strip] = {}
         self._styles: dict[str, Style] = {}
+        self._painted: dict[int, Painted] = {}
 
     def show_rows(self, keys: Sequence[Key], cursor: int, empty: tuple[Line, ...] = ()) -> None:
         """New rows. Where the rows are the same, only what is in view is drawn again."""
+        offset, painted = self.scroll_offset.y, self._painted
+        self._painted = {}
         self._strips.clear()
-        self._empty = empty
-        changed = keys is not self._keys
-        self._keys = keys
-        self.cursor = cursor
-        if changed:
-            self.set_rows(len(keys))
+        self._keys, self._empty, self.cursor = keys, empty, cursor
+        self.set_rows(len(keys))
         self._follow()
-        self.refresh()
+        if not keys or not painted or self.scroll_offset.y != offset:
+            self.refresh()
+            return
+        for line in range(offset, offset + self.size.height):
+            if line >= len(keys) or self._spans(line) != painted.get(line):
+                self.refresh(Region(0, line - offset, self.size.width, 1))
 
     def show_cursor(self, cursor: int) -> None:
         """The cursor moves, and nothing else changes: two lines are drawn."""
@@ -79,6 +84,14 @@ class Rows(Scroll):
         self._strips.clear()
         self._follow()
 
+    def _spans(self, line: int) -> Painted:
+        """What stands in a row; the cursor is part of it."""
+        here = line == self.cursor
+        key = self._keys[line]
+        spans = self._painter(key, self.scrollable_content_region.width, here)
+        self._painted[line] = spans
+        return spans
+
     def _meanings(self) -> dict[str, Style]:
         if not self._styles:
             self._styles = styles_of(self)
@@ -91,20 +104,18 @@ class Rows(Scroll):
         if not self._keys:
             rows = wrap_all(self._empty, width - 4)
             spans = (Span("  "), *rows[y - 1]) if 0 < y <= len(rows) else ()
-            return strip_of(spans, self._meanings(), self.rich_style, width)
+            return strip_of(spans, self._meanings(), self._meanings()[BASE], width)
         if line >= len(self._keys):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._meanings()[BASE])
         here = line == self.cursor
         strip = self._strips.get((line, here))
         if strip is None:
-            key = self._keys[line]
-            base = self.rich_style
+            base = self._meanings()[BASE]
             if here:
                 base += self.get_component_rich_style("rows--cursor", partial=True)
-            elif key.device is None:
+            elif self._keys[line].device is None:
                 base += self.get_component_rich_style("rows--group", partial=True)
-            spans = self._painter(key, self.scrollable_content_region.width, here)
-            strip = strip_of(spans, self._meanings(), base, width)
+            strip = strip_of(self._spans(line), self._meanings(), base, width)
             self._strips[line, here] = strip
         return strip
 

@@ -13,9 +13,14 @@ COMPONENTS = {f"span--{style}" for style in STYLES}
 """The component classes that a widget with spans declares."""
 
 
+BASE = ""
+"""The key of the widget's own style among its styles."""
+
+
 def styles_of(widget: Widget) -> dict[str, Style]:
-    """What every meaning looks like in this widget now."""
-    return {style: widget.get_component_rich_style(f"span--{style}", partial=True) for style in STYLES}
+    """What every meaning looks like in this widget now. It takes long enough to be worth keeping."""
+    found = {style: widget.get_component_rich_style(f"span--{style}", partial=True) for style in STYLES}
+    return found | {BASE: widget.rich_style}
 
 
 def strip_of(spans: Iterable[Span], styles: dict[str, Style], base: Style, width: int) -> Strip:

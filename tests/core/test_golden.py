@@ -1,0 +1,168 @@
+"""The golden cases: one group each, and what every model says of it. Numbers as in the notes on the kernel."""
+
+import pytest
+
+from iommutui.core.events import Bind, ClaimGroup, Override, Probe
+from iommutui.core.host import Device, Host
+from iommutui.core.models import MODELS
+from iommutui.core.outcome import State
+from tests.core.machines import A, B, LAST_OLD, NEW, bridge, function, group_of, machine, on, shown, verdict_of
+
+GROUPS: dict[str, tuple[Device, Device]] = {
+    "G1": (function(A, "amdgpu"), function(B, "snd_hda_intel")),
+    "G2": (function(A, "vfio-pci"), function(B, "snd_hda_intel")),
+    "G3": (function(A, "vfio-pci"), function(B)),
+    "G4": (function(A, "vfio-pci"), function(B, "pci-stub")),
+    "G5": (bridge(A, "pcieport"), function(B, "vfio-pci")),
+    "G6": (bridge(A, "shpchp"), function(B, "vfio-pci")),
+    "G7": (function(A, "ifcvf"), function(B, "vfio-pci")),
+    "G8": (function(A, "mlx5_vfio_pci"), function(B, "vfio-pci")),
+    "G9": (function(A, "pciback"), function(B, "vfio-pci")),
+    "G10": (function(A), function(B)),
+    "G11": (function(A, "pci-stub"), function(B)),
+    "G12": (function(A, "vfio-pci"), function(B)),
+    "G13": (bridge(A, None), function(B, "vfio-pci")),
+}
+
+# Verdict and claim of dma-hint, vfio-group and dma-owner; "no node" where there is nothing to open.
+GOLDEN = {
+    "G1": ("EINVAL", "no no-node", "no no-node"),
+    "G2": ("EINVAL", "no ok", "no EPERM"),
+    "G3": ("ok", "yes ok", "yes ok"),
+    "G4": ("ok", "yes ok", "yes ok"),
+    "G5": ("EINVAL", "yes ok", "yes ok"),
+    "G6": ("EINVAL", "yes ok", "no EPERM"),
+    "G7": ("ok", "no ok", "no EPERM"),
+    "G8": ("EINVAL", "yes ok", "yes ok"),
+    "G9": ("EINVAL", "no ok", "no EPERM"),
+    "G10": ("ok", "yes no-node", "yes no-node"),
+    "G11": ("ok", "yes no-node", "yes no-node"),
+    "G12": ("ok", "yes EPERM", "yes EINVAL"),
+    "G13": ("ok", "yes ok", "yes ok"),
+}
+
+
+def golden(case: str, kernel: str = NEW) -> Host:
+    return machine(group_of(1, *GROUPS[case], direct=case == "G12"), kernel=kernel)
+
+
+def claimed(model: str, host: Host) -> str:
+    """What a claim returns, with ENOENT as what it means."""
+    return on(model, host, ClaimGroup(1, "vm1")).result.replace("ENOENT", "no-node")
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_dma_hint(case: str) -> None:
+    host, expected = golden(case), GOLDEN[case][0]
+    assert claimed("dma-hint", host) == expected
+    assert verdict_of("dma-hint", host) == (expected == "ok", expected)
+
+
+@pytest.mark.parametrize("kernel", [LAST_OLD, NEW])
+@pytest.mark.parametrize("case", GOLDEN)
+def test_vfio_group(case: str, kernel: str) -> None:
+    """The answers are those of the model, on whatever kernel the machine runs."""
+    viable, claim = GOLDEN[case][1].split()
+    host = golden(case, kernel)
+    assert claimed("vfio-group", host) == claim
+    assert verdict_of("vfio-group", host)[0] is (viable == "yes")
+
+
+@pytest.mark.parametrize("kernel", [LAST_OLD, NEW, "5.10.0"])
+@pytest.mark.parametrize("case", GOLDEN)
+def test_dma_owner(case: str, kernel: str) -> None:
+    """A machine with an older kernel is asked about the newest rules."""
+    viable, claim = GOLDEN[case][2].split()
+    host = golden(case, kernel)
+    assert claimed("dma-owner", host) == claim
+    assert verdict_of("dma-owner", host)[0] is (viable == "yes")
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_kernel_ownership(case: str) -> None:
+    """Every bound driver takes the group for the kernel: only a group that is wholly free can be claimed."""
+    expected = "ok" if case == "G10" else "EBUSY"
+    assert claimed("kernel-ownership", golden(case)) == expected
+    assert verdict_of("kernel-ownership", golden(case)) == (case == "G10", expected)
+
+
+@pytest.mark.parametrize("case", ["G2", "G6", "G7", "G9"])
+def test_the_device_that_is_in_the_way_is_named(case: str) -> None:
+    blocking = A if case != "G2" else B
+    verdict = MODELS["dma-owner"].verdict(golden(case), golden(case).groups[1])
+    assert [(r.code.value, r.device) for r in verdict.reasons] == [("kernel-driver", blocking)]
+
+
+@pytest.mark.parametrize("case", ["G1", "G5", "G8", "G9"])
+def test_an_open_device_makes_no_group_that_is_not_viable_openable(case: str) -> None:
+    outcome = on("vfio-group", golden(case), ClaimGroup(1, "vm1"))
+    claim = outcome.host.groups[1].claim
+    assert (claim.opened if claim else ()) == {"G5": (B,), "G8": (A, B)}.get(case, ())
+
+
+@pytest.mark.parametrize("region", ["direct-relaxable", "msi", "reserved"])
+def test_only_a_direct_region_refuses(region: str) -> None:
+    host = golden("G12")
+    group = host.groups[1]._replace(regions=tuple(r._replace(type=region) for r in host.groups[1].regions or ()))
+    assert verdict_of("dma-owner", host.with_group(group)) == (True, "ok")
+
+
+@pytest.mark.parametrize(
+    ("model", "kernel", "intel", "claim"),
+    [
+        ("dma-owner", "6.6.0", True, "EINVAL"),
+        ("dma-owner", "6.6.0", False, "EINVAL"),
+        ("dma-owner", "6.5.0", True, "EPERM"),
+        ("dma-owner", "6.5.0", False, "ok"),
+        ("dma-owner", "5.19.0", True, "EPERM"),
+        ("vfio-group", "5.18.0", True, "EPERM"),
+        ("vfio-group", "5.18.0", False, "ok"),
+        ("dma-hint", "5.15.0", True, "ok"),
+    ],
+)
+def test_a_direct_region_by_kernel_and_maker(model: str, kernel: str, intel: bool, claim: str) -> None:
+    host = machine(group_of(1, function(A, "vfio-pci"), direct=True), kernel=kernel, intel=intel)
+    assert verdict_of(model, host) == (True, claim)
+    assert on(model, host, ClaimGroup(1, "vm1")).result == claim
+
+
+# What device 2 of G3 gets while a machine has device 1, or while nobody has it: bind, then drivers_probe.
+IN_USE = {
+    "snd_hda_intel": {"dma-hint": ("EINVAL", "EINVAL"), "vfio-group": ("crash",) * 2, "dma-owner": ("EBUSY", "EINVAL")},
+    "pci-stub": {"dma-hint": ("ok", "ok"), "vfio-group": ("ok", "ok"), "dma-owner": ("ok", "ok")},
+    "vfio-pci": {"dma-hint": ("ok", "ok"), "vfio-group": ("ok", "ok"), "dma-owner": ("ok", "ok")},
+    "ifcvf": {"dma-hint": ("ok", "ok"), "vfio-group": ("crash", "crash"), "dma-owner": ("EBUSY", "EINVAL")},
+}
+
+
+@pytest.mark.parametrize("model", ["dma-hint", "vfio-group", "dma-owner"])
+@pytest.mark.parametrize("driver", IN_USE)
+def test_a_driver_comes_to_a_group_in_use(driver: str, model: str) -> None:
+    events = (ClaimGroup(1, "vm1"), Override(B, driver))
+    bind, probe = IN_USE[driver][model]
+    bound = on(model, golden("G3"), *events, Bind(B, driver))
+    probed = on(model, golden("G3"), *events, Probe(B))
+    assert (shown(bound), shown(probed)) == (bind, probe)
+    for outcome, word in ((bound, bind), (probed, probe)):
+        assert outcome.host.devices[B].driver == (driver if word in ("ok", "crash") else None)
+
+
+@pytest.mark.parametrize(
+    ("model", "result", "viable"), [("dma-hint", "EINVAL", True), ("vfio-group", "ok", False), ("dma-owner", "ok", False)]
+)
+def test_a_kernel_driver_comes_to_an_idle_group(model: str, result: str, viable: bool) -> None:
+    outcome = on(model, golden("G3"), Override(B, "snd_hda_intel"), Bind(B, "snd_hda_intel"))
+    assert outcome.result == result
+    assert verdict_of(model, outcome.host)[0] is viable
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_states(case: str) -> None:
+    """Who has the DMA: the kernel where a driver is counted, else nobody."""
+    host = golden(case)
+    for model in MODELS.values():
+        verdict = model.verdict(host, host.groups[1])
+        assert verdict.state is (State.IDLE if verdict.viable else State.KERNEL)
+        owned = on(model.name, host, ClaimGroup(1, "vm1"))
+        if owned.ok:
+            assert model.verdict(owned.host, owned.host.groups[1]).state is State.USER

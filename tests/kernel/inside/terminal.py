@@ -1,0 +1,53 @@
+"""A real terminal for the program: tmux draws it, keys go in, and what a person would see comes out."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+PATIENCE = 90.0
+"""An emulated processor takes 5 to 15 seconds to start Textual alone."""
+
+
+class Terminal:
+    """One program on a terminal of its own."""
+
+    def __init__(self, command: Sequence[str], columns: int = 120, lines: int = 40) -> None:
+        self._socket = f"iommutui-{os.getpid()}"
+        self._tmux(
+            "-f", "/dev/null", "new-session", "-d", "-s", "screen", "-x", str(columns), "-y", str(lines), *command
+        )
+
+    def _tmux(self, *words: str) -> str:
+        environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(
+            ["tmux", "-L", self._socket, *words], capture_output=True, text=True, check=True, env=environment
+        )
+        return done.stdout
+
+    def text(self) -> str:
+        """What is on the screen."""
+        return self._tmux("capture-pane", "-p", "-t", "screen")
+
+    def press(self, *keys: str) -> None:
+        """Sends keys, by the names that tmux has for them."""
+        self._tmux("send-keys", "-t", "screen", *keys)
+
+    def wait(self, what: str | Callable[[str], bool]) -> str:
+        """The screen as soon as it shows the text (or the condition holds); fails with what it shows instead."""
+        holds = what if callable(what) else lambda text: what in text
+        deadline = time.monotonic() + PATIENCE
+        while not holds(text := self.text()):
+            assert time.monotonic() < deadline, f"{what!r} does not come up; the screen shows:\n{text}"
+            time.sleep(0.2)
+        return text
+
+    def close(self) -> None:
+        """Ends the program and its terminal."""
+        self._tmux("kill-server")
+
+
+def program(*words: str) -> list[str]:
+    """The command line of the program."""
+    return [sys.executable, "-m", "iommutui", *words]

@@ -1,0 +1,78 @@
+"""The screen on a real kernel, by its keys, with the answers of another program beside it."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import pci
+from .terminal import Terminal, program
+
+Ask = Callable[[int], dict[str, Any]]
+pytestmark = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
+
+CARD = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2", "0000:01:00.3"]
+
+
+@pytest.fixture
+def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored: pci.State) -> Iterator[Terminal]:
+    """The program on a terminal; journals go to a directory of the test's own."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o755)
+    monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(state))
+    terminal = Terminal(program())
+    yield terminal
+    terminal.close()
+
+
+def select(screen: Terminal, address: str) -> None:
+    """Puts the cursor on a device, by filtering for it."""
+    screen.press("/")
+    screen.wait("Filter")
+    screen.press("C-u")
+    screen.press("-l", address)
+    screen.press("Enter")
+    screen.press("G")
+    screen.wait(lambda text: f"{address}" in text)
+
+
+def apply(screen: Terminal) -> None:
+    """Reviews and applies what is staged."""
+    screen.press("a")
+    screen.wait("driver_override")
+    screen.press("y")
+
+
+def test_a_card_leaves_function_by_function_and_comes_back(
+    screen: Terminal, vfio_status: Ask, restored: pci.State
+) -> None:
+    number = pci.group(CARD[0])
+    screen.wait(CARD[0])
+    for count, address in enumerate(CARD, 1):
+        select(screen, address)
+        screen.press("v")
+        screen.wait("vfio-pci")
+        apply(screen)
+        assert pci.wait_for(lambda address=address: pci.driver(address) == "vfio-pci", 60)  # type: ignore[misc]
+        viable = count == len(CARD)
+        assert pci.wait_for(Path(f"/dev/vfio/{number}").exists)
+        assert vfio_status(number)["viable"] is viable
+        screen.wait(lambda text, viable=viable: ("viable" if viable else "blocked") in text)  # type: ignore[misc]
+    for address in reversed(CARD):
+        screen.press("R")
+        screen.wait("driver_override")
+        screen.press("y")
+        before = restored.drivers[address]
+        assert pci.wait_for(lambda a=address, d=before: pci.driver(a) == d, 60)  # type: ignore[misc]
+    assert pci.wait_for(lambda: pci.State.now() == restored, 30)
+    screen.press("q")
+
+
+def test_what_happens_outside_shows_up(screen: Terminal) -> None:
+    screen.wait("0000:00:05.0")
+    select(screen, "0000:00:05.0")
+    screen.wait("e1000e")
+    pci.bind("0000:00:05.0", "pci-stub")
+    screen.wait("pci-stub")

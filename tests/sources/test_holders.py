@@ -1,0 +1,89 @@
+"""Who has a group."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from iommutui.core.host import Claim, Gap, Host
+from iommutui.sources import holders, load
+from iommutui.sources.tree import Unreadable
+from tests.fake_tree import FakeTree
+
+A, B, C = "0000:01:00.0", "0000:01:00.1", "0000:02:00.0"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> FakeTree:
+    tree = FakeTree(tmp_path / "machine").file("dev/vfio/vfio").file("dev/vfio/14").modules()
+    return tree.device(A, driver="vfio-pci", group=14).device(B, group=14).device(C, driver="vfio-pci", group=15)
+
+
+def read(tree: FakeTree) -> Host:
+    return load(os.fspath(tree))
+
+
+def test_nobody(tree: FakeTree) -> None:
+    host = read(tree.process(1, "init", "/dev/null", "socket:[1]"))
+    assert [group.claim for group in host.groups.values()] == [None, None]
+    assert host.gaps == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "opened"),
+    [
+        (("/dev/vfio/vfio", "/dev/vfio/14"), ()),
+        (("/dev/vfio/vfio", "/dev/vfio/14", "anon_inode:[vfio-device]"), (A,)),
+        (("/dev/vfio/14 (deleted)", "anon_inode:[vfio-device]"), (A,)),
+        (("/dev/vfio/noiommu-14",), ()),
+    ],
+)
+def test_a_group(tree: FakeTree, files: tuple[str, ...], opened: tuple[str, ...]) -> None:
+    host = read(tree.process(1, "init").process(123, "qemu-system-x86", *files))
+    assert host.groups[14].claim == Claim("qemu-system-x86 (pid 123)", 1, "group", opened)  # type: ignore[arg-type]
+    assert host.groups[15].claim is None
+
+
+@pytest.mark.parametrize("file", ["/dev/vfio/vfio", "/dev/vfio/99", "/dev/vfio/", "/tmp/dev/vfio/14", "/dev/vfio/14x"])
+def test_other_files(tree: FakeTree, file: str) -> None:
+    assert all(group.claim is None for group in read(tree.process(9, "p", file)).groups.values())
+
+
+def test_devices_of_their_own(tree: FakeTree) -> None:
+    (tree.place(A) / "vfio-dev/vfio0").mkdir(parents=True)
+    (tree.place(C) / "vfio-dev/vfio1").mkdir(parents=True)
+    host = read(tree.file("dev/vfio/devices/vfio0").process(7, "vmm", "/dev/iommu", "/dev/vfio/devices/vfio0"))
+    assert host.groups[14].claim == Claim("vmm (pid 7)", 1, "cdev", (host.devices[A].address,))  # type: ignore[index]
+    assert host.groups[15].claim is None
+
+
+def test_a_device_whose_unbind_waits_is_held(tree: FakeTree) -> None:
+    host = read(tree)
+    group = host.groups[14]
+    waiting = host.devices[group.members[1]]._replace(gaps=(Gap("driver_override", "timeout"),))
+    assert holders._held(host.with_device(waiting), group) == (A, B)
+    assert holders._held(host, group) == (A,)
+
+
+def test_processes_of_others(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree.process(1, "init").process(2, "qemu", "/dev/vfio/14")
+    open_files = holders._open_files
+    monkeypatch.setattr(
+        holders, "_open_files", lambda place: Unreadable("EACCES") if "/1/" in place else open_files(place)
+    )
+    host = read(tree)
+    assert host.gaps == (Gap("claims", "EACCES"),)
+    assert host.groups[14].claim is not None
+
+
+def test_nothing_to_hold(tmp_path: Path) -> None:
+    tree = FakeTree(tmp_path).device(A, group=1).file("dev/vfio/vfio").process(1, "init").modules()
+    assert read(tree).gaps == ()
+
+
+def test_processes_that_were_not_recorded(tree: FakeTree, tmp_path: Path) -> None:
+    assert read(tree).gaps == (Gap("claims", "not-recorded"),)
+    without_dev = FakeTree(tmp_path / "b").device(A, driver="vfio-pci", group=1).modules()
+    assert read(without_dev).gaps == (Gap("claims", "not-recorded"),)
+    without_vfio = FakeTree(tmp_path / "c").device(A, driver="nvidia", group=1).modules()
+    assert read(without_vfio).gaps == ()

@@ -1,0 +1,184 @@
+"""Names of vendors, devices and classes."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iommutui.sources import Depth, load, names
+from iommutui.sources.names import FileNames, Known, Names, names_for
+from iommutui.sources.pciids import PciIds
+from iommutui.sources.tree import Tree
+from iommutui.sources.udevnames import UdevNames
+from tests.fake_tree import FakeTree
+
+IDS = b"""#
+# Syntax: vendor  vendor_name
+0e11  Compaq Computer Corporation
+\t0001  PCI to EISA Bridge
+10de  NVIDIA Corporation
+\t2203  GA102 [GeForce RTX 3090 Ti]
+# a comment
+\t2204  GA102 [GeForce RTX 3090]
+\t\t1458 403b  Gaming OC
+\t1458  Not a vendor
+1458  Gigabyte \xff Technology
+\t1000  Only one
+C 02  Network controller
+\t00  Ethernet controller
+C 03  Display controller
+\t00  VGA compatible controller
+\t\t00  VGA controller
+\t02  3D controller"""
+
+
+@pytest.mark.parametrize(
+    ("vendor", "name"),
+    [
+        ("10de", "NVIDIA Corporation"),
+        ("0e11", "Compaq Computer Corporation"),
+        ("1458", "Gigabyte \\xff Technology"),
+        ("1000", None),
+        ("ffff", None),
+        ("", None),
+    ],
+)
+def test_vendor(vendor: str, name: str | None) -> None:
+    assert PciIds(IDS).vendor(vendor) == name
+
+
+@pytest.mark.parametrize(
+    ("vendor", "device", "name"),
+    [
+        ("10de", "2204", "GA102 [GeForce RTX 3090]"),
+        ("10de", "2203", "GA102 [GeForce RTX 3090 Ti]"),
+        ("1458", "1000", "Only one"),
+        ("10de", "1000", None),
+        ("10de", "0001", None),
+        ("ffff", "2204", None),
+    ],
+)
+def test_device(vendor: str, device: str, name: str | None) -> None:
+    assert PciIds(IDS).device(vendor, device) == name
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("030000", "VGA compatible controller"),
+        ("030200", "3D controller"),
+        ("038000", "Display controller"),
+        ("020000", "Ethernet controller"),
+        ("ff0000", None),
+    ],
+)
+def test_class(code: str, name: str | None) -> None:
+    assert PciIds(IDS).class_name(code) == name
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"\n\n\n", b"\xff" * 100, b"10de  ", b"\n10de  ", b"\n10de  X\n\t2204  "])
+def test_any_bytes(data: bytes) -> None:
+    ids = PciIds(data)
+    ids.vendor("10de"), ids.device("10de", "2204"), ids.class_name("030000")
+
+
+def test_a_vendor_on_the_first_line() -> None:
+    assert PciIds(b"10de  NVIDIA Corporation\n").vendor("10de") == "NVIDIA Corporation"
+
+
+@pytest.mark.parametrize("place", names.PLACES)
+def test_the_file_below_the_trees_own_root(tmp_path: Path, place: str) -> None:
+    tree = FakeTree(tmp_path).device("0000:01:00.0", vendor="10de", device="2204", class_code="030000").file(place, IDS)
+    (found,) = load(os.fspath(tree), depth=Depth.LISTING).devices.values()
+    assert found.vendor_name == "NVIDIA Corporation"
+    assert found.device_name == "GA102 [GeForce RTX 3090]"
+    assert found.class_name == "VGA compatible controller"
+
+
+def test_no_file_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "PLACES", ())
+    (found,) = load(os.fspath(FakeTree(tmp_path).device("0000:01:00.0"))).devices.values()
+    assert (found.vendor_name, found.device_name, found.class_name) == (None, None, None)
+
+
+# -- udev
+
+
+class FakeLibudev:
+    """The part of libudev that is asked, with a database of one entry."""
+
+    def __init__(self, entries: dict[bytes, list[tuple[bytes, bytes]]]) -> None:
+        self.entries = entries
+        self.asked: list[bytes] = []
+        self.open = True
+
+    def udev_hwdb_new(self, context: object) -> object:
+        return self
+
+    def udev_hwdb_unref(self, database: object) -> None:
+        self.open = False
+
+    def udev_hwdb_get_properties_list_entry(self, database: object, modalias: bytes, flags: int) -> object:
+        self.asked.append(modalias)
+        return self.entries.get(modalias)
+
+    def udev_list_entry_get_name(self, entry: list[tuple[bytes, bytes]]) -> bytes:
+        return entry[0][0]
+
+    def udev_list_entry_get_value(self, entry: list[tuple[bytes, bytes]]) -> bytes:
+        return entry[0][1]
+
+    def udev_list_entry_get_next(self, entry: list[tuple[bytes, bytes]]) -> object:
+        return entry[1:]
+
+
+def test_udev_is_asked_by_modalias_and_once() -> None:
+    lib = FakeLibudev(
+        {b"pci:x": [(b"ID_VENDOR_FROM_DATABASE", b"Vendor"), (b"ID_PCI_SUBCLASS_FROM_DATABASE", b"Class \xff")]}
+    )
+    udev = UdevNames(lib, lib, FileNames(PciIds(IDS)))
+    expected = Known("Vendor", "GA102 [GeForce RTX 3090]", "Class \\xff")
+    assert udev.of("pci:x", "10de", "2204", "030000") == expected
+    assert udev.of("pci:x", "10de", "2204", "030000") == expected
+    assert udev.of("pci:y", "10de", None, None) == Known("NVIDIA Corporation", None, None)
+    assert udev.of(None, None, None, None) == Known()
+    assert lib.asked == [b"pci:x", b"pci:y"]
+    udev.close()
+    assert not lib.open
+
+
+@pytest.mark.parametrize("missing", ["pyudev", "libudev", "database"])
+def test_without_udev(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    pyudev = pytest.importorskip("pyudev")
+
+    class Context:
+        def __init__(self) -> None:
+            if missing == "libudev":
+                raise ImportError("No library named udev")
+            libudev: Any = FakeLibudev({})
+            self._libudev = libudev
+            self._libudev.udev_hwdb_new = lambda _: None
+
+    monkeypatch.setattr(pyudev, "Context", Context)
+    if missing == "pyudev":
+        monkeypatch.setitem(__import__("sys").modules, "pyudev", None)
+    assert UdevNames.connect(Names()) is None
+
+
+def test_when_udev_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def connect(_: Names) -> None:
+        asked.append("udev")
+
+    monkeypatch.setattr(UdevNames, "connect", connect)
+    FakeTree(tmp_path).file(names.PLACES[0], IDS)
+    tree = Tree(str(tmp_path))
+    names_for(tree, Depth.FULL)
+    assert asked == []
+    tree.live = True
+    assert isinstance(names_for(tree, Depth.LISTING), FileNames)
+    assert asked == []
+    assert isinstance(names_for(tree, Depth.FULL), FileNames)
+    assert asked == ["udev"]

@@ -1,0 +1,140 @@
+"""A person at the screen: selects, presses keys, reads lines."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from textual.pilot import Pilot
+
+from iommutui.core.address import Address
+from iommutui.core.host import Host
+from iommutui.core.models.base import Model
+from iommutui.tui.app import IommutuiApp
+from iommutui.tui.machine import Applier, Machine
+from iommutui.tui.simulated import SimulatedMachine
+from iommutui.tui.state import AppState, Key, Kind, Phase, Source, start
+
+WIDE = (120, 40)
+USUAL = (80, 24)
+SMALLEST = (60, 18)
+
+
+class Ui:
+    """Reads the screen as text, and nothing else of it."""
+
+    def __init__(self, app: IommutuiApp, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    @property
+    def state(self) -> AppState:
+        """The state behind the screen."""
+        return self.app.desk.state
+
+    async def settle(self) -> None:
+        """Waits until nothing is going on."""
+        for _ in range(3):
+            await self.pilot.pause()
+            await self.app.workers.wait_for_complete()
+        await self.pilot.pause()
+        assert self.state.phase is not Phase.SCANNING
+
+    async def press(self, *keys: str) -> "Ui":
+        """Presses keys, one after the other."""
+        for key in keys:
+            await self.pilot.press(key)
+            await self.pilot.pause()
+        await self.settle()
+        return self
+
+    async def type(self, text: str) -> "Ui":
+        """Types text."""
+        return await self.press(*("space" if char == " " else char for char in text))
+
+    async def select(self, what: str | int) -> "Ui":
+        """Puts the cursor on a device or a group's row, by keys alone."""
+        wanted = self._key(what)
+        if wanted.device is not None and wanted.group in self.state.collapsed:
+            await self.select(wanted.group if wanted.group is not None else -1)
+            await self.press("l")
+        await self.pilot.press("g")
+        for _ in range(500):
+            if self.state.cursor == wanted:
+                break
+            await self.pilot.press("j")
+        assert self.state.cursor == wanted, f"{what} is not on the list"
+        await self.settle()
+        return self
+
+    def _key(self, what: str | int) -> Key:
+        if isinstance(what, int):
+            return Key(what if what >= 0 else None)
+        assert self.state.host is not None
+        address = Address(what)
+        return Key(self.state.host.devices[address].group, address)
+
+    def lines(self) -> list[str]:
+        """The screen, line by line."""
+        return [strip.text.rstrip() for strip in self.app.screen._compositor.render_strips()]
+
+    def text(self) -> str:
+        """The screen as one text."""
+        return "\n".join(self.lines())
+
+    def line_with(self, *words: str) -> str:
+        """The first line that holds all of the words."""
+        for line in self.lines():
+            if all(word in line for word in words):
+                return line
+        raise AssertionError(f"no line has {words}:\n{self.text()}")
+
+    def toasts(self) -> list[str]:
+        """What was said in passing."""
+        return [notification.message for notification in self.app._notifications]
+
+    def log(self) -> list[str]:
+        """The log."""
+        return [entry.text for entry in self.state.log]
+
+
+@asynccontextmanager
+async def screen_of(
+    machine: Machine, size: tuple[int, int] = WIDE, *, model: str | None = None, settle: bool = True
+) -> AsyncIterator[Ui]:
+    """The program on a terminal of this size."""
+    app = IommutuiApp(machine, start(machine.source, model))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        ui = Ui(app, pilot)
+        if settle:
+            await ui.settle()
+        yield ui
+
+
+def snapshot_of(host: Host, name: str = "friend.json") -> SimulatedMachine:
+    """A machine from a file."""
+    return SimulatedMachine(Source(Kind.SNAPSHOT, name), lambda: host)
+
+
+class LiveLike:
+    """A live machine whose facts the test changes; its applier is the test's."""
+
+    def __init__(self, host: Host, applier: Applier, writer: str | None = "") -> None:
+        self.source = Source(Kind.LIVE, "", writer)
+        self.applier = applier
+        self.host = host
+        self.lacks = ""
+        self.changed = lambda: None
+
+    def scan(self) -> Host:
+        """The facts as they are."""
+        return self.host
+
+    def watch(self, changed):  # type: ignore[no-untyped-def]
+        """Keeps the callback for the test."""
+        from iommutui.tui.machine import Watch
+
+        self.changed = changed
+        return Watch(lambda: None, self.lacks)
+
+    def way_back(self, host: Host, model: Model) -> None:
+        """Nothing has been applied."""
+        return
