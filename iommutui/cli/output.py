@@ -4,8 +4,6 @@ import os
 import sys
 from typing import Any
 
-from iommutui.core.printable import printable
-
 _PLAIN = str.maketrans({"✔": "+", "✖": "x", "●": "*", "→": ">", "…": "."})
 _COLOURS = {"good": "32", "bad": "31", "warn": "33", "dim": "2", "bold": "1"}
 
@@ -27,7 +25,11 @@ class Paint:
 
 def clean(text: str) -> str:
     """A name as it may be printed. Most are plain ASCII, which needs no second look."""
-    return text if text.isascii() and text.isprintable() else printable(text)
+    if text.isascii() and text.isprintable():
+        return text
+    from iommutui.core.printable import printable
+
+    return printable(text)
 
 
 def write_lines(lines: list[str]) -> None:
@@ -48,4 +50,4 @@ def write_json(document: Any) -> None:
 
 def complain(text: str) -> None:
     """A line of talk, on standard error."""
-    print(printable(text), file=sys.stderr)
+    print(clean(text), file=sys.stderr)

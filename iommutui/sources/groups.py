@@ -7,7 +7,17 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Gap, Group, Region
 from iommutui.sources.node import MALFORMED, Node
 from iommutui.sources.pci import Reading, is_function, read_function, read_override
-from iommutui.sources.tree import Tree, Unreadable, base_name, failure, names_in, open_directory
+from iommutui.sources.tree import (
+    PAGE,
+    Tree,
+    Unreadable,
+    base_name,
+    failure,
+    names_in,
+    open_directory,
+    read_file,
+    to_text,
+)
 
 GROUPS = "kernel/iommu_groups"
 
@@ -51,6 +61,14 @@ def _group(reading: Reading, devices: dict[Address, Device], number: int, known:
                 pass  # it has gone; its members' own links said so already
             finally:
                 os.close(directory)
+    else:
+        # Of the rest a listing needs only what the verdict depends on.
+        data = read_file(f"{reading.tree.sys}/{GROUPS}/{number}/reserved_regions", PAGE)
+        if isinstance(data, bytes):
+            regions, whole = _parse_regions(to_text(data))
+            gaps += [] if whole else [Gap("reserved_regions", MALFORMED)]
+        elif data is not None:
+            gaps.append(Gap("reserved_regions", data.why))
     return Group(number, (*known, *others), kind, name, regions, gaps=tuple(gaps))
 
 
@@ -140,10 +158,17 @@ def _regions(node: Node) -> tuple[Region, ...] | None:
     text = node.text("reserved_regions")
     if text is None:
         return None
-    matches = [_REGION.fullmatch(line) for line in text.splitlines()]
-    if None in matches:
+    regions, whole = _parse_regions(text)
+    if not whole:
         node.miss("reserved_regions", MALFORMED)
-    return tuple(Region(int(match[1], 16), int(match[2], 16), match[3]) for match in matches if match is not None)
+    return regions
+
+
+def _parse_regions(text: str) -> tuple[tuple[Region, ...], bool]:
+    """The regions, and whether every line is one."""
+    matches = [_REGION.fullmatch(line) for line in text.splitlines()]
+    regions = tuple(Region(int(match[1], 16), int(match[2], 16), match[3]) for match in matches if match is not None)
+    return regions, None not in matches
 
 
 def in_order(devices: dict[Address, Device]) -> dict[Address, Device]:

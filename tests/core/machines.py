@@ -18,7 +18,7 @@ OWN_KERNEL = {"vfio-group": LAST_OLD, "dma-owner": NEW, "dma-hint": "5.15.0", "k
 REGISTERED = ("vfio-pci", "pci-stub", "pcieport", "shpchp", "amdgpu", "snd_hda_intel", "nvme", "ifcvf", "pciback",
               "mlx5_vfio_pci", "uio_pci_generic")  # fmt: skip
 VFIO = ("vfio-pci", "mlx5_vfio_pci")
-KERNEL_DRIVERS = ("snd_hda_intel", "amdgpu", "nvme", "ifcvf", "pciback")
+KERNEL_DRIVERS = ("amdgpu", "snd_hda_intel", "nvme", "ifcvf", "pciback")
 
 A, B, C, D = (Address(f"0000:01:00.{function}") for function in range(4))
 OTHER = Address("0000:02:00.0")
@@ -28,6 +28,7 @@ LONE = Address("0000:03:00.0")
 def function(address: Address, driver: str | None = None, *, bridge: bool = False, **facts: object) -> Device:
     """A PCI function; every kernel driver of these tests fits it, unless ``fits`` says otherwise."""
     own = ("pcieport", "shpchp") if bridge else KERNEL_DRIVERS
+    variants = () if bridge else (Fit("mlx5_vfio_pci", None, True, vfio=True),)
     base = Device(
         address,
         vendor_id="1002",
@@ -36,7 +37,8 @@ def function(address: Address, driver: str | None = None, *, bridge: bool = Fals
         header_type=1 if bridge else 0,
         pcie_type=4 if bridge else 0,
         driver=driver,
-        fits=tuple(Fit(name, name, True) for name in own) + (() if bridge else (Fit("mlx5_vfio_pci", None, True, True),)),
+        fits=tuple(Fit(name, name, True) for name in own)
+        + (() if bridge else (Fit("mlx5_vfio_pci", None, True, True),)),
     )
     return base._replace(**facts)  # type: ignore[arg-type]
 

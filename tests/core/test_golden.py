@@ -6,7 +6,7 @@ from iommutui.core.events import Bind, ClaimGroup, Override, Probe
 from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS
 from iommutui.core.outcome import State
-from tests.core.machines import A, B, LAST_OLD, NEW, bridge, function, group_of, machine, on, shown, verdict_of
+from tests.core.machines import LAST_OLD, NEW, A, B, bridge, function, group_of, machine, on, shown, verdict_of
 
 GROUPS: dict[str, tuple[Device, Device]] = {
     "G1": (function(A, "amdgpu"), function(B, "snd_hda_intel")),
@@ -148,7 +148,8 @@ def test_a_driver_comes_to_a_group_in_use(driver: str, model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "result", "viable"), [("dma-hint", "EINVAL", True), ("vfio-group", "ok", False), ("dma-owner", "ok", False)]
+    ("model", "result", "viable"),
+    [("dma-hint", "EINVAL", True), ("vfio-group", "ok", False), ("dma-owner", "ok", False)],
 )
 def test_a_kernel_driver_comes_to_an_idle_group(model: str, result: str, viable: bool) -> None:
     outcome = on(model, golden("G3"), Override(B, "snd_hda_intel"), Bind(B, "snd_hda_intel"))

@@ -1,0 +1,119 @@
+"""Steps from one state to the next."""
+
+from iommutui.core.address import Address
+from iommutui.core.intents import Intent
+from iommutui.core.models import MODELS
+from iommutui.tui.state import (
+    AppState,
+    Key,
+    Kind,
+    Phase,
+    Problem,
+    Source,
+    failed,
+    folded,
+    next_model,
+    own_model,
+    redone,
+    staged,
+    start,
+    undone,
+    with_host,
+)
+from tests.tui.machines import DISK, GPU, NIC, SOUND, changed, small
+
+DEMO = Source(Kind.DEMO, "demo")
+
+
+def ready(**fields: object) -> AppState:
+    return with_host(start(DEMO), small())[0]._replace(**fields)  # type: ignore[arg-type]
+
+
+def test_staging_replaces_a_target_and_keeps_the_order_of_addresses() -> None:
+    state = staged(staged(ready(), {NIC: "none"}), {GPU: "vfio-pci", NIC: "pci-stub"})
+    assert state.intents == (Intent(GPU, "vfio-pci"), Intent(NIC, "pci-stub"))
+
+
+def test_staging_what_is_staged_already_changes_nothing() -> None:
+    state = staged(ready(), {GPU: "vfio-pci"})
+    assert staged(state, {GPU: "vfio-pci"}) is state
+
+
+def test_undo_and_redo_walk_through_the_stagings() -> None:
+    first = staged(ready(), {GPU: "vfio-pci"})
+    second = staged(first, {SOUND: "none"})
+    back = undone(second)
+    assert back.intents == first.intents
+    assert redone(back).intents == second.intents
+    assert undone(undone(undone(second))).intents == ()
+
+
+def test_staging_after_an_undo_forgets_what_was_undone() -> None:
+    state = staged(undone(staged(ready(), {GPU: "vfio-pci"})), {NIC: "none"})
+    assert redone(state) is state
+
+
+def test_the_model_follows_the_kernel_until_the_person_chooses() -> None:
+    old = with_host(start(DEMO), small("5.10"))[0]
+    assert old.model.name == "vfio-group"
+    chosen = next_model(old)
+    assert not own_model(chosen)
+    assert with_host(chosen, small("6.12"))[0].model is chosen.model
+
+
+def test_the_models_go_round() -> None:
+    state = ready()
+    for _ in MODELS:
+        state = next_model(state)
+    assert state.model.name == "dma-owner"
+
+
+def test_folding_takes_the_cursor_to_the_group() -> None:
+    state = folded(ready(cursor=Key(1, GPU)), 1, True)
+    assert state.cursor == Key(1)
+    assert folded(state, 1, False).collapsed == frozenset()
+
+
+def test_a_fresh_look_keeps_everything_that_was_set_up() -> None:
+    before = staged(ready(cursor=Key(2, NIC), filter="igb", collapsed=frozenset({3})), {GPU: "vfio-pci"})
+    after, notes = with_host(before, changed(small(), DISK, driver="nvme"))
+    assert (after.cursor, after.filter, after.collapsed, after.intents) == (
+        before.cursor, before.filter, before.collapsed, before.intents,
+    )  # fmt: skip
+    assert notes == ()
+
+
+def test_an_intent_that_came_true_by_itself_is_taken_off_the_plan() -> None:
+    before = staged(ready(), {GPU: "vfio-pci"})
+    after, notes = with_host(before, changed(small(), GPU, driver="vfio-pci", driver_override="vfio-pci"))
+    assert after.intents == ()
+    assert notes == ("0000:01:00.0=vfio-pci is so already; it is taken off the plan.",)
+
+
+def test_an_intent_that_has_become_impossible_stays_and_is_told_of_once() -> None:
+    before = staged(ready(), {GPU: "vfio-pci"})
+    gone = small()
+    devices = {address: device for address, device in gone.devices.items() if address != GPU}
+    after, notes = with_host(before, gone._replace(devices=devices))
+    assert after.intents == before.intents
+    assert notes == ("0000:01:00.0=vfio-pci cannot be done any more. There is no device 0000:01:00.0.",)
+    assert with_host(after, gone._replace(devices=dict(devices)))[1] == ()
+
+
+def test_the_cursor_follows_a_device_into_another_group() -> None:
+    host = small()
+    moved = changed(host, DISK, group=2)
+    groups = {2: host.groups[2]._replace(members=(NIC, DISK)), 1: host.groups[1]}
+    assert with_host(ready(cursor=Key(3, DISK)), moved._replace(groups=groups))[0].cursor == Key(2, DISK)
+
+
+def test_a_scan_that_fails_leaves_what_was_seen_before() -> None:
+    assert failed(ready(), Problem("no")).phase is Phase.READY
+    assert failed(start(DEMO), Problem("no")).phase is Phase.FAILED
+
+
+def test_only_two_hundred_stagings_can_be_taken_back() -> None:
+    state = ready()
+    for number in range(300):
+        state = staged(state, {Address("0000:05:00.0"): ("none", "pci-stub")[number % 2]})
+    assert len(state.undo) == 200

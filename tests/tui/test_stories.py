@@ -1,0 +1,292 @@
+"""What people do with the screen, told by keys."""
+
+from iommutui.core.hazards import Hazard, Severity
+from iommutui.core.intents import Intent
+from iommutui.core.models import MODELS
+from iommutui.core.planner import plan_intents
+from iommutui.tui.planview import Review
+from iommutui.tui.screens.review import ReviewScreen
+from iommutui.tui.state import Key
+from tests.tui.driver import SMALLEST, USUAL, WIDE, screen_of, snapshot_of
+from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
+
+
+async def test_somebody_stages_a_card_and_sees_the_verdict_change_at_once() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(GPU)
+        await ui.press("v")
+        assert "nvidia → vfio-pci" in ui.line_with(GPU, "▌")
+        assert "still blocked" in ui.line_with("✖ blocked", "VGA")
+        await ui.press("F")
+        assert "→ ✔ viable planned" in ui.line_with("✖ blocked", "VGA")
+        assert "2 intents, 6 writes, loads vfio-pci" in ui.line_with("3 Plan")
+
+
+async def test_space_on_a_group_takes_its_devices_and_leaves_its_bridge() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(1)
+        await ui.press("space")
+        assert ui.state.intents == (Intent(GPU, "vfio-pci"), Intent(SOUND, "vfio-pci"))
+        await ui.press("space")
+        assert ui.state.intents == ()
+
+
+async def test_the_verbs_stage_their_targets_and_x_takes_them_off() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(NIC)
+        for key, target in (("v", "vfio-pci"), ("p", "pci-stub"), ("f", "none")):
+            await ui.press(key)
+            assert ui.state.intents == (Intent(NIC, target),)
+        await ui.press("x")
+        assert ui.state.intents == ()
+        await ui.press("z", "z")
+        assert ui.state.intents == (Intent(NIC, "pci-stub"),)
+        await ui.press("Z", "X")
+        assert ui.state.intents == ()
+
+
+async def test_a_target_that_is_reached_already_is_not_staged() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(NIC)
+        await ui.press("d")
+        assert ui.state.intents == ()
+        assert ui.toasts() == ["0000:05:00.0 is on what the kernel chose already."]
+
+
+async def test_a_target_is_chosen_from_those_that_fit() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(GPU)
+        await ui.press("t")
+        assert "loads module vfio-pci" in ui.line_with("hand it to a virtual machine")
+        assert "it is on this driver" in ui.line_with("nvidia", "bind it")
+        await ui.press("j", "j", "enter")
+        assert ui.state.intents == (Intent(GPU, "none"),)
+        await ui.press("t", "escape")
+        assert ui.state.intents == (Intent(GPU, "none"),)
+
+
+async def test_a_bridge_cannot_be_taken_and_the_key_says_why() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(PORT)
+        await ui.press("v")
+        assert ui.state.intents == ()
+        assert ui.toasts()[-1].startswith("0000:00:01.0 is a bridge, and vfio-pci refuses bridges.")
+
+
+async def test_apply_after_a_review_and_revert_on_a_snapshot() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(1)
+        await ui.press("space", "a")
+        assert "echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override" in ui.text()
+        assert "nothing is real" in ui.text()
+        await ui.press("y")
+        host = ui.state.host
+        assert host is not None
+        assert (host.devices[GPU].driver, host.devices[SOUND].driver) == ("vfio-pci", "vfio-pci")
+        assert ui.state.intents == ()
+        assert "✔ viable" in ui.line_with("▌")
+        assert any("R takes it back" in toast for toast in ui.toasts())
+        await ui.press("L")
+        assert "echo 0000:01:00.0 > /sys/bus/pci/drivers/nvidia/unbind: ok" in ui.text()
+        await ui.press("escape", "R")
+        assert "Review: revert the last apply" in ui.text()
+        await ui.press("y")
+        host = ui.state.host
+        assert host is not None
+        assert (host.devices[GPU].driver, host.devices[GPU].driver_override) == ("nvidia", None)
+        assert ui.state.applies == 0
+
+
+async def test_enter_alone_never_applies() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "a", "enter")
+        assert ui.state.host == small()
+        assert ui.state.intents != ()
+        await ui.press("a", "tab", "tab", "enter")
+        assert ui.state.host != small()
+
+
+async def test_a_refused_plan_cannot_be_applied() -> None:
+    async with screen_of(snapshot_of(without_iommu())) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "a")
+        assert "This plan is refused" in ui.text()
+        assert "Apply" not in ui.line_with("Close")
+        await ui.press("y")
+        assert ui.toasts()[-1] == "This plan is refused."
+        await ui.press("enter")
+        assert ui.state.host == without_iommu()
+
+
+async def test_a_danger_asks_for_the_group_s_number_first() -> None:
+    plan = plan_intents(small(), [Intent(NIC, "vfio-pci")], MODELS["dma-owner"])
+    danger = Hazard("boot-display", Severity.DANGER, NIC)
+    answers: list[bool | None] = []
+    async with screen_of(snapshot_of(small())) as ui:
+        ui.app.push_screen(ReviewScreen(Review("Review", plan._replace(hazards=(danger,)))), answers.append)
+        await ui.press("enter", "y")
+        assert answers == []
+        assert ui.toasts() == ["Type 2, the group's number, first."]
+        await ui.type("2")
+        await ui.press("enter", "tab", "enter")
+        assert answers == [True]
+
+
+async def test_a_filter_is_typed_kept_and_cleared() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.press("slash")
+        await ui.type("class:gpu")
+        assert "1 of 5" in ui.text()
+        assert str(NIC) not in ui.text()
+        await ui.press("enter", "j")
+        assert "class:gpu" in ui.text()
+        assert ui.state.cursor == Key(1, GPU)
+        await ui.press("escape")
+        assert ui.state.filter == ""
+        assert str(NIC) in ui.text()
+        assert ui.state.cursor == Key(1, GPU)
+        await ui.press("escape", "escape")
+        assert ui.app.is_running
+
+
+async def test_a_filter_that_matches_nothing_says_so() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.press("slash")
+        await ui.type("zz")
+        assert "Nothing matches zz" in ui.text()
+        await ui.press("escape")
+        assert str(NIC) in ui.text()
+
+
+async def test_keys_typed_into_the_filter_are_text() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.press("slash")
+        await ui.type("quavf")
+        assert ui.state.filter == "quavf"
+        assert ui.state.intents == ()
+
+
+async def test_folding_and_moving() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(GPU)
+        await ui.press("h")
+        assert ui.state.cursor == Key(1)
+        assert str(SOUND) not in ui.text()
+        await ui.press("l", "G")
+        assert ui.state.cursor == Key(3, DISK)
+        await ui.press("K")
+        assert ui.state.cursor == Key(3)
+        await ui.press("H")
+        assert str(DISK) not in "\n".join(line for line in ui.lines() if "▸" in line)
+        await ui.press("H", "g")
+        assert ui.state.cursor == Key(1)
+
+
+async def test_another_model_changes_the_verdicts_and_the_header() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.press("m")
+        assert ui.state.model.name == "kernel-ownership"
+        assert "kernel-ownership (not this kernel's)" in ui.lines()[0]
+        assert "Not the rules of this machine's kernel" in ui.toasts()[-1]
+
+
+async def test_leaving_asks_only_while_something_is_staged() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "q")
+        assert "1 intent is staged and not applied" in ui.text()
+        await ui.press("enter")
+        assert ui.app.is_running
+        assert ui.state.intents != ()
+        await ui.press("q", "y")
+        assert not ui.app.is_running
+
+
+async def test_leaving_with_nothing_staged_just_leaves() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.pilot.press("q")
+        await ui.pilot.pause()
+        assert not ui.app.is_running
+
+
+async def test_the_address_is_copied() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(GPU)
+        await ui.press("y")
+        assert ui.app.clipboard == GPU
+
+
+async def test_help_comes_from_the_registry() -> None:
+    async with screen_of(snapshot_of(small()), WIDE) as ui:
+        await ui.press("question_mark")
+        assert "Stage pci-stub: park it on a driver that does nothing." in ui.text()
+        await ui.press("question_mark")
+        assert "Stage pci-stub" not in ui.text()
+
+
+async def test_the_palette_offers_what_can_be_done_now() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.press("ctrl+p")
+        await ui.type("fold")
+        for _ in range(50):
+            await ui.pilot.pause(0.02)
+            if "Fold every group" in ui.text():
+                break
+        assert "Move: folds" in ui.text()
+        assert "Revert" not in ui.text()
+
+
+async def test_tab_goes_round_the_panes_and_keys_scroll_the_one_with_the_focus() -> None:
+    async with screen_of(snapshot_of(small()), USUAL) as ui:
+        await ui.select(GPU)
+        await ui.press("tab")
+        before = ui.text()
+        await ui.press("j", "j")
+        assert ui.text() != before
+        assert ui.state.cursor == Key(1, GPU)
+        await ui.press("tab", "tab", "j")
+        assert ui.state.cursor == Key(1, SOUND)
+
+
+async def test_a_click_selects_and_a_click_on_the_mark_folds() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.pilot.click("#list", offset=(10, 3))
+        await ui.settle()
+        assert ui.state.cursor == Key(1, GPU)
+        await ui.pilot.click("#list", offset=(2, 1))
+        await ui.settle()
+        assert ui.state.collapsed == {1}
+        await ui.pilot.click("#keys", offset=(1, 0))
+        await ui.settle()
+        assert ui.state.intents != ()
+
+
+async def test_a_snapshot_says_at_all_times_that_nothing_is_real() -> None:
+    for size in (WIDE, USUAL, SMALLEST):
+        async with screen_of(snapshot_of(small(), "a-rather-long-name-of-a-file-from-a-friend.json"), size) as ui:
+            for keys in ((), ("m",), ("question_mark",), ("escape", "L"), ("escape", "slash")):
+                await ui.press(*keys)
+                assert "nothing is real" in ui.text(), (size, keys)
+
+
+async def test_a_terminal_that_is_too_small_says_what_it_needs_and_recovers() -> None:
+    async with screen_of(snapshot_of(small()), (50, 12)) as ui:
+        assert "60 by 18 is needed" in ui.text()
+        await ui.pilot.resize_terminal(80, 24)
+        await ui.settle()
+        assert str(GPU) in ui.text()
+        await ui.press("j")
+        assert ui.state.cursor == Key(1, PORT)
+
+
+async def test_the_plan_of_a_device_that_must_be_waited_for_is_refused() -> None:
+    from iommutui.core.host import Claim
+
+    host = changed(small(), NIC, driver="vfio-pci", driver_override="vfio-pci", vfio_dev=("vfio0",))
+    host = host.with_group(host.groups[2]._replace(claim=Claim("qemu (pid 7)", opened=(NIC,))))
+    async with screen_of(snapshot_of(host)) as ui:
+        await ui.select(NIC)
+        await ui.press("d", "a")
+        assert "✖ would wait" in ui.text()
+        assert "in use by qemu (pid 7)" in ui.text()

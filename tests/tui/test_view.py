@@ -1,0 +1,199 @@
+"""Rows, details and plan, without a screen."""
+
+import pytest
+
+from iommutui.core.address import Address
+from iommutui.core.host import Claim, Device, Gap, Host
+from iommutui.tui.details import details
+from iommutui.tui.planview import Review, command, plan_lines, plan_title, review_lines
+from iommutui.tui.preview import fix_of, preview
+from iommutui.tui.registry import COMMANDS, footer, key_table
+from iommutui.tui.spans import Line
+from iommutui.tui.state import AppState, Key, Kind, Source, staged, start, with_host
+from iommutui.tui.view import bridges_only, cursor_index, listing, row, settled
+from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
+
+
+def state_of(host: Host | None = None, **fields: object) -> AppState:
+    return with_host(start(Source(Kind.DEMO)), host or small())[0]._replace(**fields)  # type: ignore[arg-type]
+
+
+def text(state: AppState, key: Key, width: int = 90) -> str:
+    return "".join(span.text for span in row(state, key, width)).rstrip()
+
+
+def words(lines: tuple[Line, ...]) -> str:
+    return "\n".join(source.text for source in lines)
+
+
+def test_groups_stand_above_their_devices() -> None:
+    keys = listing(state_of()).keys
+    assert keys == (Key(1), Key(1, PORT), Key(1, GPU), Key(1, SOUND), Key(2), Key(2, NIC), Key(3), Key(3, DISK))
+
+
+def test_a_group_row_says_verdict_number_type_and_what_is_in_it() -> None:
+    assert text(state_of(), Key(1)) == " ▾ ✖ blocked  1 DMA VGA, Audio, Bridge"
+    assert text(state_of(), Key(3)) == " ▾ ✔ viable   3 DMA NVMe"
+
+
+def test_a_device_row_says_driver_role_kind_and_name_and_what_blocks() -> None:
+    assert text(state_of(), Key(1, GPU)) == (
+        "   ✖ 0000:01:00.0 nvidia           kernel  VGA         GA104 [GeForce RTX 3070] · NVIDIA…"
+    )
+    assert text(state_of(), Key(1, PORT)).startswith("     0000:00:01.0 pcieport         none    Bridge ")
+    assert text(state_of(), Key(3, DISK)).startswith("     0000:06:00.0 free                     NVMe ")
+
+
+def test_an_intent_stands_beside_what_is() -> None:
+    state = staged(state_of(), {GPU: "vfio-pci", SOUND: "vfio-pci"})
+    assert "nvidia → vfio-pci" in text(state, Key(1, GPU))
+    assert "snd_hda_intel → vfio-pci" in text(state, Key(1, SOUND))
+    assert text(state, Key(1)) == " ▾ ✖ blocked  1 DMA → ✔ viable planned VGA, Audio, Bridge"
+
+
+def test_a_group_that_the_plan_does_not_free_says_so() -> None:
+    assert "→ still blocked" in text(staged(state_of(), {GPU: "vfio-pci"}), Key(1))
+
+
+def test_a_driver_that_could_not_be_read_is_not_called_free() -> None:
+    hidden = changed(small(), NIC, driver=None, gaps=(Gap("driver", "timeout"),))
+    assert "unknown" in text(state_of(hidden), Key(2, NIC))
+    assert "? unknown" in text(state_of(hidden), Key(2))
+
+
+@pytest.mark.parametrize("width", [58, 68, 118])
+def test_no_row_is_wider_than_the_pane(width: int) -> None:
+    state = staged(state_of(), {SOUND: "a-very-long-driver-name-indeed"})
+    for key in listing(state).keys:
+        assert len("".join(span.text for span in row(state, key, width))) <= width
+
+
+def test_a_filter_leaves_the_groups_of_what_matches_and_counts_devices() -> None:
+    found = listing(state_of(filter="driver:nvidia"))
+    assert found.keys == (Key(1), Key(1, GPU))
+    assert (found.shown, found.total) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("expression", "addresses"),
+    [
+        ("nvidia !audio", [GPU]),
+        ("class:gpu", [GPU]),
+        ("viable:yes", [DISK]),
+        ("group:2", [NIC]),
+        ("enp5s0", [NIC]),
+        ("RTX", [GPU]),
+        ("", [PORT, GPU, SOUND, NIC, DISK]),
+        ("no-such-thing", []),
+    ],
+)
+def test_filters(expression: str, addresses: list[Address]) -> None:
+    keys = listing(state_of(filter=expression)).keys
+    assert [key.device for key in keys if key.device] == addresses
+
+
+def test_a_filter_opens_folded_groups() -> None:
+    assert Key(1, GPU) in listing(state_of(filter="nvidia", collapsed=frozenset({1}))).keys
+
+
+def test_the_cursor_goes_to_the_nearest_row_that_is_left() -> None:
+    state = state_of(filter="igb", cursor=Key(1, GPU))
+    assert settled(state).cursor == Key(2, NIC)
+    assert cursor_index(state_of(cursor=Key(9, Address("gone"))), hint=3) == 3
+
+
+def test_groups_of_bridges_alone_are_folded_at_first() -> None:
+    host = changed(small(), NIC, header_type=1, class_code="060400")
+    assert bridges_only(host) == {2}
+
+
+def test_devices_without_a_group_are_listed_all_the_same() -> None:
+    state = state_of(without_iommu())
+    assert listing(state).keys[0] == Key(None)
+    assert text(state, Key(None)) == " ▾ no group  5 devices that no IOMMU translates"
+
+
+def test_without_an_iommu_the_details_say_what_to_do() -> None:
+    assert "shows no IOMMU groups" in words(details(state_of(without_iommu())))
+
+
+def test_the_details_of_a_group_say_why_and_the_smallest_fix() -> None:
+    shown = words(details(state_of(cursor=Key(1))))
+    assert "✖ Group 1 is not viable." in shown
+    assert "0000:01:00.0 is bound to nvidia" in shown
+    assert "Smallest fix  F stages it" in shown
+    assert "0000:01:00.1  snd_hda_intel → vfio-pci" in shown
+
+
+def test_the_details_of_a_device_hold_every_fact() -> None:
+    shown = words(details(state_of(cursor=Key(1, GPU))))
+    for fact in (
+        "NVIDIA Corporation GA104 [GeForce RTX 3070]", "nvidia (role kernel)", "Override    none", "10de:2484",
+        "030000", "dmar1 (intel-iommu)", "flr, bus", "D0", "8.0 GT/s x16, of 16.0 GT/s x16", "BAR 0: 16 MiB memory",
+        "vfio-pci", "loads module vfio-pci", "nouveau", "NUMA node", "bridge 0000:00:01.0",
+    ):  # fmt: skip
+        assert fact in shown, fact
+
+
+def test_what_was_not_recorded_is_said() -> None:
+    bare = Device(NIC, group=2, driver="igb", gaps=(Gap("driver_override", "EACCES"),))
+    shown = words(details(state_of(small().with_device(bare), cursor=Key(2, NIC))))
+    assert "Override    not known: it can be read by root only" in shown
+    assert "power, BARs and resets were not recorded" in shown
+
+
+def test_a_fix_completes_what_is_staged() -> None:
+    fix = fix_of(staged(state_of(cursor=Key(1)), {GPU: "vfio-pci"}))
+    assert fix is not None
+    assert fix.further
+    assert [str(intent) for intent in fix.intents or ()] == ["0000:01:00.1=vfio-pci"]
+
+
+def test_a_viable_group_needs_no_fix_and_an_owned_one_names_its_owner() -> None:
+    fix = fix_of(state_of(cursor=Key(3)))
+    assert fix is not None
+    assert fix.intents == ()
+    host = small()
+    owned = host.with_group(host.groups[3]._replace(claim=Claim("qemu (pid 7)")))
+    assert "qemu (pid 7)" in words(details(state_of(owned, cursor=Key(3))))
+
+
+def test_the_plan_counts_writes_and_modules_and_shows_before_and_after() -> None:
+    state = staged(state_of(), {GPU: "vfio-pci", SOUND: "vfio-pci"})
+    assert plan_title(state) == "Plan · 2 intents, 6 writes, loads vfio-pci"
+    assert words(plan_lines(state)).startswith("Group 1  ✖ blocked → ✔ viable\n  0000:01:00.0  nvidia → vfio-pci")
+
+
+def test_a_refused_plan_says_so_first() -> None:
+    state = staged(state_of(), {PORT: "vfio-pci"})
+    assert plan_title(state).endswith("refused")
+    assert words(plan_lines(state)).startswith("✖ refused: 0000:00:01.0 is a bridge")
+
+
+def test_the_review_shows_every_write_exactly_and_in_order() -> None:
+    found = preview(staged(state_of(), {GPU: "vfio-pci"}))
+    assert found is not None
+    plan = found.plan
+    assert [command(step) for step in plan.steps] == [
+        "echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override",
+        "echo 0000:01:00.0 > /sys/bus/pci/drivers/nvidia/unbind",
+        "echo 0000:01:00.0 > /sys/bus/pci/drivers_probe",
+    ]
+    shown = words(review_lines(Review("Review", plan)))
+    assert shown.index("modprobe vfio-pci") < shown.index("  1  ✔ ok  echo vfio-pci")
+
+
+def test_clearing_an_override_writes_an_empty_line() -> None:
+    host = changed(small(), NIC, driver="pci-stub", driver_override="pci-stub")
+    found = preview(staged(state_of(host), {NIC: "default"}))
+    assert found is not None
+    assert command(found.plan.steps[0]) == 'echo "" > /sys/bus/pci/devices/0000:05:00.0/driver_override'
+
+
+def test_every_command_has_one_meaning_per_key_and_one_word_in_the_footer() -> None:
+    keys = [key for command in COMMANDS for key in command.keys]
+    assert len(keys) == len(set(keys))
+    assert len(footer()) <= 7
+    assert all(" " not in command.label for command in COMMANDS)
+    assert all(command.help.endswith((".", "!word.")) for command in COMMANDS)
+    assert len(key_table()) == sum(1 for command in COMMANDS if command.keys)
