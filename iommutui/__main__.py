@@ -1,8 +1,6 @@
 """``python -m iommutui`` is the same program as ``iommutui``."""
 
-import sys
-
-from iommutui.cli import main
+from iommutui.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

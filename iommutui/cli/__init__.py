@@ -2,8 +2,34 @@
 
 import os
 import sys
+from typing import NoReturn
 
 from iommutui.core.errors import Exit, IommutuiError
+
+
+def run() -> NoReturn:
+    """The program: ``main``, and an end that is as quick as it can be.
+
+    Taking the interpreter apart costs as much as reading 64 devices, and a thread that is stuck in the kernel, as a read
+    of sysfs can be, would keep the process from ending at all.
+    """
+    try:
+        code: int | str | None = main()
+    except SystemExit as end:
+        code = end.code
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        code = _not_written(error)
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else Exit.DONE if code is None else Exit.ERROR)
+
+
+def _not_written(error: OSError) -> int:
+    print(f"iommutui: the output cannot be written: {error.strerror}.", file=sys.stderr)
+    return Exit.ERROR
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,10 +45,12 @@ def main(argv: list[str] | None = None) -> int:
         if error.remedy:
             print(error.remedy, file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        return Exit.DONE  # the reader (head, less) has gone, and nothing is wrong
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        return _not_written(error)
     except KeyboardInterrupt:
         print("iommutui: interrupted.", file=sys.stderr)
         return Exit.ERROR
-    except BrokenPipeError:
-        # The reader (head, less) has gone; nothing is wrong, and the interpreter must not complain while it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DONE

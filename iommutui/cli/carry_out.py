@@ -31,9 +31,9 @@ from iommutui.core.planner import Plan
 
 def refuse_recorded(options: argparse.Namespace, command: str) -> None:
     """Only the running machine can be written, under the rules of its own kernel."""
-    if options.source is not None:
+    if options.source is not None or options.demo:
         raise RefusedError(
-            f"{command} writes to this machine only, and {options.source} is a recording.",
+            f"{command} writes to this machine only, and {options.source or 'the built-in one'} is a recording.",
             "'iommutui preview' and 'iommutui simulate' show what would happen on it.",
         )
     if options.kernel is not None:

@@ -18,7 +18,9 @@ def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL) -> Host:
     """The machine that ``--from``, ``--demo`` and ``--kernel`` name."""
     if options.kernel is not None and re.match(r"\d+\.\d+", options.kernel) is None:
         raise UsageError(f"{options.kernel!r} is not a kernel release.", "Write it as 'uname -r' does: 6.1.0-13-amd64.")
-    if getattr(options, "demo", False):
+    if options.demo and options.source is not None:
+        raise UsageError("--demo and --from are two machines.", "Leave one of them away.")
+    if options.demo:
         from iommutui.demo import demo_host
 
         host = demo_host()

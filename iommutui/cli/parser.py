@@ -107,7 +107,6 @@ def _screen_parser() -> _Parser:
     )
     parser.add_argument("--version", action="version", version=f"iommutui {__version__}")
     add_source(parser)
-    parser.add_argument("--demo", action="store_true", help="a built-in machine, on which nothing is real")
     return parser
 
 
@@ -130,6 +129,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a snapshot, '-' for one on standard input, or a directory with a recorded sysfs (default: this machine)",
     )
+    parser.add_argument("--demo", action="store_true", help="a built-in machine, on which nothing is real")
     parser.add_argument("--kernel", metavar="RELEASE", help="take the kernel to be this release (5.10, 6.12.1-amd64)")
     parser.add_argument("--model", metavar="NAME", help="the rules to use ('iommutui models' lists them)")
 

@@ -221,6 +221,23 @@ class TestSurprises:
         assert [step.op for step in kernel.steps[:3]] == ["override", "override", "unbind"]
         assert facts(kernel.host) == facts(GPU_CASE.host)
 
+    def test_an_override_that_changes_right_before_an_unbind(self, tmp_path: Path) -> None:
+        change = _changed(SOUND, driver_override="somebody-else")
+        kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model, Faults(outside_write={3: change}))
+        events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
+        assert f"{SOUND}: override was vfio-pci and is somebody-else" in finished(events).summary
+        assert finished(events).exit is Exit.ROLLED_BACK
+        assert [step.op for step in kernel.steps if step.op == "unbind"] == ["unbind"]
+
+    def test_what_was_not_touched_yet_is_not_ours_to_put_back(self, tmp_path: Path) -> None:
+        change = _changed(SOUND, driver="nouveau", driver_override="x")
+        kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model, Faults(outside_write={1: change}, interrupt=frozenset({1})))
+        events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
+        end = finished(events)
+        assert end.exit is Exit.NOT_ROLLED_BACK
+        assert {(c.subject, c.fact) for c in end.left} == {(SOUND, "driver"), (SOUND, "override")}
+        assert all(step.device == GPU for step in kernel.steps)
+
     def test_a_neighbour_that_changes_is_named_and_left_alone(self, tmp_path: Path) -> None:
         one = next(c for c in CASES if c.name == "gpu alone")
         kernel = FakeKernel(one.host, one.model, Faults(outside={2: _changed(SOUND, driver="nouveau")}))
@@ -379,7 +396,8 @@ class TestStopping:
         assert finished(events).exit is Exit.ROLLED_BACK
         assert facts(kernel.host) == facts(GPU_CASE.host)
         # The write that was under way has been made and told; only then everything went back.
-        assert [step.op for step in kernel.steps[:3]] == ["override", "override", "unbind"]
+        told = events[: next(n for n, event in enumerate(events) if isinstance(event, Compensating))]
+        assert [e.step.op for e in told if isinstance(e, StepDone)] == ["override", "override", "unbind"]
         assert signal.getsignal(number) == before
 
     def test_an_interrupt_that_is_thrown_in(self, tmp_path: Path) -> None:

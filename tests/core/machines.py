@@ -1,6 +1,7 @@
 """Small machines for tests of the engine, written down as what matters: who is in which group, on which driver."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from iommutui.core.address import Address
 from iommutui.core.events import Event
@@ -25,7 +26,7 @@ OTHER = Address("0000:02:00.0")
 LONE = Address("0000:03:00.0")
 
 
-def function(address: Address, driver: str | None = None, *, bridge: bool = False, **facts: object) -> Device:
+def function(address: Address, driver: str | None = None, *, bridge: bool = False, **facts: Any) -> Device:
     """A PCI function; every kernel driver of these tests fits it, unless ``fits`` says otherwise."""
     own = ("pcieport", "shpchp") if bridge else KERNEL_DRIVERS
     variants = () if bridge else (Fit("mlx5_vfio_pci", None, True, vfio=True),)
@@ -37,13 +38,12 @@ def function(address: Address, driver: str | None = None, *, bridge: bool = Fals
         header_type=1 if bridge else 0,
         pcie_type=4 if bridge else 0,
         driver=driver,
-        fits=tuple(Fit(name, name, True) for name in own)
-        + (() if bridge else (Fit("mlx5_vfio_pci", None, True, True),)),
+        fits=(*(Fit(name, name, True) for name in own), *variants),
     )
-    return base._replace(**facts)  # type: ignore[arg-type]
+    return base._replace(**facts)
 
 
-def bridge(address: Address, driver: str | None = "pcieport", **facts: object) -> Device:
+def bridge(address: Address, driver: str | None = "pcieport", **facts: Any) -> Device:
     """A root port."""
     return function(address, driver, bridge=True, **facts)
 
@@ -84,9 +84,9 @@ def machine(
     )
 
 
-def pair(first: str | None, second: str | None, *, kernel: str | None = NEW, **facts: object) -> Host:
+def pair(first: str | None, second: str | None, *, kernel: str | None = NEW, **facts: Any) -> Host:
     """One group of two functions of a card on these drivers."""
-    return machine(group_of(1, function(A, first), function(B, second), **facts), kernel=kernel)  # type: ignore[arg-type]
+    return machine(group_of(1, function(A, first), function(B, second), **facts), kernel=kernel)
 
 
 def on(model: str, host: Host, *events: Event) -> Outcome:

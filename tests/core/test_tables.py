@@ -1,7 +1,7 @@
 """Every row of the decision tables of the three rules that a kernel had or that a draft wrote down."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -67,14 +67,14 @@ def lone(driver: str | None = None, kernel: str = NEW) -> Host:
     return machine(lone=[function(LONE, driver)], kernel=kernel)
 
 
-def owned(first: str | None, second: str | None, *, kernel: str = NEW, uses: int = 1, **facts: object) -> Host:
+def owned(first: str | None, second: str | None, *, kernel: str = NEW, uses: int = 1, **facts: Any) -> Host:
     return pair(first, second, kernel=kernel, owner="vm1", uses=uses, **facts)
 
 
 HINT_KERNEL = "5.15.0"
 
 
-def hint(first: str | None, second: str | None, **facts: object) -> Host:
+def hint(first: str | None, second: str | None, **facts: Any) -> Host:
     return pair(first, second, kernel=HINT_KERNEL, **facts)
 
 
@@ -155,11 +155,11 @@ def test_dma_hint(row: Row) -> None:
     check("dma-hint", row)
 
 
-def old(first: str | None, second: str | None, **facts: object) -> Host:
+def old(first: str | None, second: str | None, **facts: Any) -> Host:
     return pair(first, second, kernel=LAST_OLD, **facts)
 
 
-def held(second: str | None, *opened: str, **facts: object) -> Host:
+def held(second: str | None, *opened: str, **facts: Any) -> Host:
     return old("vfio-pci", second, owner="vm1", opened=opened, **facts)
 
 
@@ -237,9 +237,9 @@ def test_vfio_group_13(second: str | None, viable: bool, owner: str | None) -> N
     assert MODELS["vfio-group"].verdict(outcome.host, outcome.host.groups[1]).viable is viable
 
 
-def uncounted(bus: str, **facts: object) -> Host:
+def uncounted(bus: str, **facts: Any) -> Host:
     """A group with a member on another bus."""
-    return machine(group_of(1, function(A, "vfio-pci"), function(B, bus=bus), **facts))  # type: ignore[arg-type]
+    return machine(group_of(1, function(A, "vfio-pci"), function(B, bus=bus), **facts))
 
 
 DMA_OWNER = {

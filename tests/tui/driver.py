@@ -12,6 +12,7 @@ from iommutui.tui.app import IommutuiApp
 from iommutui.tui.machine import Applier, Machine
 from iommutui.tui.simulated import SimulatedMachine
 from iommutui.tui.state import AppState, Key, Kind, Phase, Source, start
+from iommutui.tui.view import listing
 
 WIDE = (120, 40)
 USUAL = (80, 24)
@@ -32,17 +33,16 @@ class Ui:
 
     async def settle(self) -> None:
         """Waits until nothing is going on."""
-        for _ in range(3):
-            await self.pilot.pause()
-            await self.app.workers.wait_for_complete()
         await self.pilot.pause()
+        while self.app.workers:
+            await self.app.workers.wait_for_complete()
+            await self.pilot.pause()
         assert self.state.phase is not Phase.SCANNING
 
     async def press(self, *keys: str) -> "Ui":
         """Presses keys, one after the other."""
         for key in keys:
             await self.pilot.press(key)
-            await self.pilot.pause()
         await self.settle()
         return self
 
@@ -57,10 +57,8 @@ class Ui:
             await self.select(wanted.group if wanted.group is not None else -1)
             await self.press("l")
         await self.pilot.press("g")
-        for _ in range(500):
-            if self.state.cursor == wanted:
-                break
-            await self.pilot.press("j")
+        steps = listing(self.state).places.get(wanted, 0)
+        await self.pilot.press(*["j"] * steps)
         assert self.state.cursor == wanted, f"{what} is not on the list"
         await self.settle()
         return self

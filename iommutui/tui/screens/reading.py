@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Vertical
 
 from iommutui.tui.commands.base import Pane
@@ -39,18 +40,18 @@ class ReadingScreen(Scrolling[None]):
 
 
 class HelpScreen(ReadingScreen):
-    """Every key, those of the pane with the focus first."""
+    """Every key, those of the pane with the focus first. The key that opened it closes it."""
+
+    BINDINGS = [Binding("question_mark", "cancel")]  # noqa: RUF012 - Textual's own declaration
 
     def __init__(self, pane: Pane) -> None:
         super().__init__("Help", help_lines(pane))
 
-    def key_question_mark(self) -> None:
-        """The key that opened it closes it."""
-        self.dismiss(None)
-
 
 class LogScreen(ReadingScreen):
-    """Every write and its result, the newest last."""
+    """Every write and its result, the newest last. The key that opened it closes it."""
+
+    BINDINGS = [Binding("L", "cancel")]  # noqa: RUF012 - Textual's own declaration
 
     def __init__(self, state: AppState) -> None:
         lines = [line(Span(f"{e.at}  ", "muted"), Span(e.text, e.style), hang=10) for e in state.log]
@@ -59,7 +60,3 @@ class LogScreen(ReadingScreen):
     def on_mount(self) -> None:
         """The newest is in view."""
         self.query_one("#lines", Lines).at_end = True
-
-    def key_L(self) -> None:  # noqa: N802 - Textual's own spelling
-        """The key that opened it closes it."""
-        self.dismiss(None)

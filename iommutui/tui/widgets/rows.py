@@ -121,9 +121,12 @@ class Rows(Scroll):
 
     def on_click(self, event: Click) -> None:
         """The row under the pointer."""
-        line = event.y + self.scroll_offset.y
+        place = event.get_content_offset(self)
+        if place is None:
+            return
+        line = place.y + self.scroll_offset.y
         if line < len(self._keys):
-            self.post_message(self.Picked(line, fold=self._keys[line].device is None and event.x < 3))
+            self.post_message(self.Picked(line, fold=self._keys[line].device is None and place.x < 3))
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         """The wheel moves the view; the cursor stays where it is until a key is pressed."""

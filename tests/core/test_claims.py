@@ -1,0 +1,201 @@
+"""Claims by group, by device and by device file, and what each keeps the others from."""
+
+from typing import Any
+
+import pytest
+
+from iommutui.core.events import Bind, ClaimDevice, ClaimGroup, Event, Override, Probe, ReleaseDevice, ReleaseGroup
+from iommutui.core.host import Claim, Gap, Host
+from iommutui.core.models import MODELS
+from tests.core.machines import (
+    LAST_OLD,
+    LONE,
+    OLD,
+    A,
+    B,
+    codes,
+    function,
+    group_of,
+    machine,
+    on,
+    pair,
+    shown,
+    verdict_of,
+)
+
+
+def both(kernel: str = "7.1.0", **facts: Any) -> Host:
+    return pair("vfio-pci", "vfio-pci", kernel=kernel, **facts)
+
+
+GROUP, AGAIN, OTHERS = ClaimGroup(1, "vm1"), ClaimGroup(1, "vm1"), ClaimGroup(1, "vm2")
+DEVICE, SECOND, OTHER_DEVICE = ClaimDevice(A, "vm1"), ClaimDevice(B, "vm1"), ClaimDevice(B, "vm2")
+CDEV, SECOND_CDEV, OTHER_CDEV = (ClaimDevice(d, o, cdev=True) for d, o in ((A, "vm1"), (B, "vm1"), (B, "vm2")))
+
+INTERPLAY: dict[str, tuple[Event, Event, str]] = {
+    "group-group": (GROUP, AGAIN, "EPERM"),
+    "group-group-other": (GROUP, OTHERS, "EPERM"),
+    "group-device": (GROUP, SECOND, "ok"),
+    "group-device-other": (GROUP, OTHER_DEVICE, "EPERM"),
+    "group-cdev": (GROUP, SECOND_CDEV, "EBUSY"),
+    "group-cdev-other": (GROUP, OTHER_CDEV, "EBUSY"),
+    "device-device": (DEVICE, SECOND, "ok"),
+    "device-device-again": (DEVICE, DEVICE, "ok"),
+    "device-device-other": (DEVICE, OTHER_DEVICE, "EPERM"),
+    "device-group": (DEVICE, OTHERS, "EPERM"),
+    "device-cdev": (DEVICE, SECOND_CDEV, "EBUSY"),
+    "device-cdev-other": (DEVICE, OTHER_CDEV, "EBUSY"),
+    "cdev-cdev": (CDEV, SECOND_CDEV, "ok"),
+    "cdev-cdev-again": (CDEV, CDEV, "EINVAL"),
+    "cdev-cdev-again-other": (CDEV, ClaimDevice(A, "vm2", cdev=True), "EINVAL"),
+    "cdev-cdev-other": (CDEV, OTHER_CDEV, "EPERM"),
+    "cdev-group": (CDEV, AGAIN, "EBUSY"),
+    "cdev-group-other": (CDEV, OTHERS, "EBUSY"),
+    "cdev-device": (CDEV, SECOND, "EBUSY"),
+    "cdev-device-other": (CDEV, OTHER_DEVICE, "EBUSY"),
+}
+
+
+@pytest.mark.parametrize("case", INTERPLAY)
+def test_one_claim_after_another(case: str) -> None:
+    first, second, result = INTERPLAY[case]
+    outcome = on("dma-owner", both(), first, second)
+    assert outcome.result == result
+    claim = outcome.host.groups[1].claim
+    assert claim is not None
+    assert claim.owner == "vm1"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "event", "result"),
+    [("5.19.0", DEVICE, "EINVAL"), ("6.1.0", DEVICE, "EINVAL"), ("6.2.0", DEVICE, "ok"), ("6.5.0", CDEV, "ENOENT"),
+     ("6.6.0", CDEV, "ok"), (OLD, DEVICE, "ok"), (OLD, CDEV, "ok")],
+    ids=str,
+)  # fmt: skip
+def test_each_way_of_claiming_has_its_version(kernel: str, event: Event, result: str) -> None:
+    """A kernel that is older than ownership is asked about the newest rules."""
+    assert on("dma-owner", both(kernel), event).result == result
+
+
+def test_devices_open_in_a_container_before_6_2() -> None:
+    assert on("dma-owner", both("6.1.0"), ClaimGroup(1, "vm1", devices=False), DEVICE).ok
+    assert on("dma-owner", both("6.1.0"), ClaimGroup(1, "vm1", devices=False), OTHER_DEVICE).result == "EINVAL"
+
+
+@pytest.mark.parametrize("devices", [True, False])
+@pytest.mark.parametrize(("model", "kernel"), [("dma-owner", "6.1.0"), ("vfio-group", OLD)])
+def test_a_claim_opens_what_is_on_a_vfio_driver(model: str, kernel: str, devices: bool) -> None:
+    outcome = on(model, pair("vfio-pci", "pci-stub", kernel=kernel), ClaimGroup(1, "vm1", devices))
+    assert outcome.host.groups[1].claim == Claim("vm1", 1, "group", (A,) if devices else ())
+
+
+def test_no_device_opens_on_an_old_kernel_while_the_group_is_not_viable() -> None:
+    outcome = on("vfio-group", pair("vfio-pci", "nvme", kernel=OLD), GROUP)
+    assert outcome.host.groups[1].claim == Claim("vm1", 1, "group", ())
+
+
+def test_device_files_are_not_there_on_old_kernels() -> None:
+    assert on("vfio-group", both(LAST_OLD), CDEV).result == "ENOENT"
+
+
+@pytest.mark.parametrize("model", ["dma-owner", "vfio-group"])
+def test_only_a_vfio_device_has_something_to_open(model: str) -> None:
+    host = pair("vfio-pci", "pci-stub", kernel=OLD if model == "vfio-group" else "6.12.0", owner="vm1")
+    outcome = on(model, host, SECOND)
+    assert (outcome.result, codes(outcome)) == ("ENODEV", ["not-on-vfio"])
+
+
+def test_a_group_that_is_claimed_by_a_device_file_reads_as_not_viable_through_its_own() -> None:
+    host = on("dma-owner", both(), CDEV).host
+    assert verdict_of("dma-owner", host) == (False, "EPERM")
+    assert verdict_of("dma-owner", on("dma-owner", both(), DEVICE).host) == (True, "EPERM")
+
+
+def test_releasing_a_device_of_a_container_keeps_the_group() -> None:
+    host = on("dma-owner", both(), GROUP, ReleaseDevice(A, "vm1")).host
+    assert host.groups[1].claim == Claim("vm1", 1, "group", (B,))
+    assert on("dma-owner", host, ReleaseDevice(A, "vm1")).result == "EINVAL"
+    assert on("dma-owner", host, ReleaseGroup(1, "vm1")).host.groups[1].claim is None
+
+
+def test_each_device_of_an_iommufd_counts() -> None:
+    host = on("dma-owner", both(), CDEV, SECOND_CDEV).host
+    assert host.groups[1].claim == Claim("vm1", 2, "cdev", (A, B))
+    host = on("dma-owner", host, ReleaseDevice(B, "vm1")).host
+    assert host.groups[1].claim == Claim("vm1", 1, "cdev", (A,))
+    assert on("dma-owner", host, ReleaseDevice(A, "vm1")).host.groups[1].claim is None
+    assert on("dma-owner", both(), CDEV, SECOND_CDEV, ReleaseGroup(1, "vm1")).host.groups[1].claim is None
+
+
+def test_a_claimed_group_of_a_draft_stays_claimed_until_its_own_release() -> None:
+    host = on("dma-hint", both(), GROUP, DEVICE, ReleaseDevice(A, "vm1"), ReleaseDevice(A, "vm1")).host
+    claim = host.groups[1].claim
+    assert claim is not None
+    assert claim.uses == 1
+    assert on("dma-hint", host, ReleaseGroup(1, "vm1")).host.groups[1].claim is None
+
+
+@pytest.mark.parametrize(
+    "event", [ReleaseGroup(1, "vm2"), ReleaseGroup(9, "vm1"), ReleaseDevice(A, "vm2"), ReleaseDevice(LONE, "vm1")]
+)
+@pytest.mark.parametrize("model", MODELS)
+def test_who_holds_nothing_releases_nothing(model: str, event: Event) -> None:
+    host = machine(group_of(1, function(A, "vfio-pci"), owner="vm1", opened=[A]), lone=[function(LONE)])
+    outcome = on(model, host, event)
+    assert (outcome.result, outcome.host) == ("EINVAL", host)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_device_without_a_group_can_never_be_claimed(model: str) -> None:
+    outcome = on(model, machine(lone=[function(LONE, "vfio-pci")]), ClaimDevice(LONE, "vm1"))
+    assert (outcome.result, codes(outcome)) == ("ENODEV", ["no-group"])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_group_that_is_not_there(model: str) -> None:
+    assert on(model, both(), ClaimGroup(7, "vm1")).result == "ENOENT"
+
+
+# -- what is not known
+
+
+UNKNOWN = Gap("driver", "EACCES")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_member_whose_driver_is_not_known_leaves_the_answer_open(model: str) -> None:
+    host = machine(group_of(1, function(A), function(B, gaps=(UNKNOWN,))))
+    verdict = MODELS[model].verdict(host, host.groups[1])
+    assert (verdict.viable, verdict.state) == (None, "unknown")
+    assert [(r.code, r.device) for r in verdict.reasons] == [("unknown-driver", B)]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_member_that_was_not_recorded_leaves_the_answer_open(model: str) -> None:
+    host = machine(group_of(1, function(A)))
+    group = host.groups[1]._replace(members=(A, B, LONE))
+    verdict = MODELS[model].verdict(host.with_group(group), group)
+    assert (verdict.viable, [r.device for r in verdict.reasons]) == (None, [B, LONE])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_known_to_be_in_the_way_decides_all_the_same(model: str) -> None:
+    host = machine(group_of(1, function(A, "nvme"), function(B, gaps=(UNKNOWN,))))
+    verdict = MODELS[model].verdict(host, host.groups[1])
+    assert verdict.viable is False
+    assert {r.code for r in verdict.reasons} >= {"kernel-driver", "unknown-driver"}
+
+
+def test_what_does_not_matter_need_not_be_known() -> None:
+    """The driver of a bridge to VFIO's own rule, and that of a device on another bus to the counter."""
+    bridge = machine(group_of(1, function(A, "vfio-pci"), function(B, header_type=1, gaps=(UNKNOWN,))))
+    assert [verdict_of(model, bridge)[0] for model in ("vfio-group", "dma-owner")] == [True, None]
+    usb = machine(group_of(1, function(A, "vfio-pci"), function(B, bus="usb", gaps=(UNKNOWN,))))
+    assert [verdict_of(model, usb)[0] for model in ("vfio-group", "dma-owner")] == [None, True]
+
+
+def test_a_probe_beside_what_is_not_known_says_so() -> None:
+    host = machine(group_of(1, function(A), function(B, gaps=(UNKNOWN,))))
+    outcome = on("dma-hint", host, Bind(A, "amdgpu"))
+    assert (shown(outcome), codes(outcome)) == ("ok", ["unknown-driver"])
+    assert codes(on("dma-hint", host, Override(B, "vfio-pci"), Probe(B))) == []

@@ -1,0 +1,190 @@
+"""What holds for every machine, every event and every model."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iommutui.core.events import ClaimDevice, ClaimGroup, Event, Rescan, Unbind
+from iommutui.core.fix import smallest_fix, wished_host
+from iommutui.core.host import Device, Host
+from iommutui.core.intents import Intent, goal_of, restoring
+from iommutui.core.models import MODELS
+from iommutui.core.models.base import Model
+from iommutui.core.outcome import OK
+from iommutui.core.planner import plan_goals, plan_intents
+from iommutui.core.reasons import Code
+from iommutui.core.transition import transition
+from iommutui.core.wording import sentence
+from tests.core.strategies import ADDRESSES, events, machines, models
+from tests.strategies import hosts
+
+
+@given(machines() | hosts(), st.lists(events(), max_size=6), models)
+def test_every_event_has_an_answer_that_can_be_said(host: Host, steps: list[Event], model: Model) -> None:
+    for event in steps:
+        outcome = transition(host, event, model)
+        assert all(sentence(reason) for reason in outcome.reasons)
+        for group in outcome.host.groups.values():
+            assert all(sentence(reason) for reason in model.verdict(outcome.host, group).reasons)
+        host = outcome.host
+
+
+@given(machines() | hosts(), events(), models)
+def test_an_event_changes_only_the_groups_that_it_concerns(host: Host, event: Event, model: Model) -> None:
+    outcome = transition(host, event, model)
+    for number in host.groups.keys() | outcome.host.groups.keys():
+        if number in outcome.groups:
+            continue
+        assert outcome.host.groups.get(number) == host.groups.get(number)
+        for address in host.groups[number].members:
+            assert outcome.host.devices.get(address) == host.devices.get(address)
+
+
+@given(machines() | hosts(), events(), models)
+def test_what_is_refused_changes_nothing(host: Host, event: Event, model: Model) -> None:
+    outcome = transition(host, event, model)
+    if outcome.result != OK:
+        assert outcome.host == host
+        assert outcome.reasons
+        assert not outcome.blocks
+        assert outcome.crash is None
+
+
+@given(machines(), st.sampled_from(ADDRESSES), models)
+def test_unbinding_never_makes_a_viable_group_unviable(host: Host, place: str, model: Model) -> None:
+    outcome = transition(host, Unbind(ADDRESSES[ADDRESSES.index(place)]), model)  # type: ignore[arg-type]
+    for number, group in outcome.host.groups.items():
+        if model.verdict(host, host.groups[number]).viable:
+            assert model.verdict(outcome.host, group).viable
+
+
+@given(machines())
+def test_the_sketch_accepts_no_claim_that_ownership_refuses(host: Host) -> None:
+    """But for ``direct`` regions, which are firmware's and a rule since 6.6: the sketch knows nothing of them."""
+    for group in host.groups.values():
+        for owner in ("vm1", "vm2"):
+            refusal = MODELS["dma-owner"].check_claim(host, group, owner)
+            if refusal.errno != OK and refusal.reasons[0].code is not Code.DIRECT_REGION:
+                assert MODELS["kernel-ownership"].check_claim(host, group, owner).errno != OK
+
+
+@given(machines(), st.randoms(use_true_random=False), models)
+def test_a_verdict_does_not_depend_on_the_order_of_devices(host: Host, random: object, model: Model) -> None:
+    def shuffled(values: list[object]) -> list[object]:
+        random.shuffle(values)  # type: ignore[attr-defined]
+        return values
+
+    devices: dict[object, Device] = dict(shuffled(list(host.devices.items())))  # type: ignore[arg-type, call-overload]
+    groups = {n: g._replace(members=tuple(shuffled(list(g.members)))) for n, g in host.groups.items()}  # type: ignore[arg-type]
+    other = host._replace(devices=devices, groups=groups)  # type: ignore[arg-type]
+    for number, group in host.groups.items():
+        assert model.verdict(other, other.groups[number]) == model.verdict(host, group)
+
+
+@given(machines(), models)
+def test_a_claim_tells_what_the_verdict_told(host: Host, model: Model) -> None:
+    """A group that nobody owns and that has something to open: what the verdict says is what the claim returns."""
+    for number, group in host.groups.items():
+        verdict = model.verdict(host, group)
+        result = transition(host, ClaimGroup(number, "vm3"), model).result
+        if group.claim is None and result != "ENOENT" and (model.name != "vfio-group" or verdict.viable):
+            assert result == verdict.claim
+
+
+@given(machines(), st.sampled_from(ADDRESSES), st.booleans(), models)
+def test_only_the_owner_gets_more_of_a_group(host: Host, place: str, cdev: bool, model: Model) -> None:
+    outcome = transition(host, ClaimDevice(ADDRESSES[ADDRESSES.index(place)], "vm3", cdev), model)  # type: ignore[arg-type]
+    for number, group in host.groups.items():
+        if group.claim is not None:
+            assert outcome.host.groups[number].claim == group.claim
+
+
+@given(machines(), models)
+def test_a_scan_that_finds_nothing_changes_nothing(host: Host, model: Model) -> None:
+    assert transition(host, Rescan(), model).host == host
+
+
+intents = st.lists(
+    st.builds(Intent, st.sampled_from(ADDRESSES), st.sampled_from(["vfio-pci", "pci-stub", "none", "default", "nvme"])),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(machines(), intents, models)
+def test_replaying_the_steps_of_a_plan_gives_what_it_predicts(host: Host, wanted: list[Intent], model: Model) -> None:
+    plan = plan_intents(host, wanted, model)
+    if not plan.permitted:
+        return
+    state = host
+    loaded = plan.predicted.drivers
+    state = state._replace(drivers=loaded)
+    for step in plan.steps:
+        outcome = transition(state, step.event, model)
+        assert outcome.ok
+        assert step.outcome == OK
+        state = outcome.host
+    assert state == plan.predicted
+    for goal in plan.goals:
+        device = state.devices[goal.device]
+        assert device.driver_override == goal.override
+        assert goal.any_driver or device.driver == goal.driver
+
+
+@given(machines(), intents, models)
+def test_a_plan_that_was_carried_out_has_nothing_left_to_do(host: Host, wanted: list[Intent], model: Model) -> None:
+    plan = plan_intents(host, wanted, model)
+    if plan.permitted and not any(goal.any_driver for goal in plan.goals):
+        again = plan_intents(plan.predicted, wanted, model)
+        assert again.permitted
+        assert again.steps == ()
+        assert again.no_ops == again.goals
+        assert again.predicted == plan.predicted
+
+
+@given(machines(claimed=False), intents)
+def test_what_a_plan_did_can_be_taken_back(host: Host, wanted: list[Intent]) -> None:
+    model = MODELS["dma-owner"]
+    plan = plan_intents(host, wanted, model)
+    if not plan.permitted:
+        return
+    moved = [host.devices[goal.device] for goal in plan.goals]
+    back = plan_goals(plan.predicted, [restoring(d.address, d.driver, d.driver_override) for d in moved], model)
+    if back.permitted:
+        after = [back.predicted.devices[d.address] for d in moved]
+        assert [(d.driver, d.driver_override, d.group) for d in after] == [
+            (d.driver, d.driver_override, d.group) for d in moved
+        ]
+    else:
+        # Only what the kernel would refuse now, too: a group without a default domain, a device that VFIO refuses.
+        refused = {reason.code for reason in back.refusals}
+        assert refused <= {Code.NO_DEFAULT_DOMAIN, Code.BRIDGE, Code.NO_GROUP, Code.VFS_ENABLED, Code.DENYLISTED}
+
+
+@given(machines(), intents, models)
+def test_steps_come_in_phases(host: Host, wanted: list[Intent], model: Model) -> None:
+    """Every override first, then every unbind, then every probe, then the overrides that are to stay."""
+    steps = plan_intents(host, wanted, model).steps
+    phases = [{"override": 0, "unbind": 1, "probe": 2}[step.op] for step in steps]
+    first_probe = phases.index(2) if 2 in phases else len(phases)
+    assert phases[:first_probe] == sorted(phases[:first_probe])
+    assert 1 not in phases[first_probe:]
+    devices = [step.device for step in steps if step.op == "override"]
+    assert len(devices) == len(set(devices))  # None of these intents needs a second override.
+
+
+@given(machines(claimed=False), intents, models)
+def test_a_fix_is_enough_and_nothing_of_it_can_be_left_out(host: Host, wanted: list[Intent], model: Model) -> None:
+    groups = list(host.groups.values())
+    fix = smallest_fix(host, wanted, groups, model)
+    if fix is None:
+        return
+
+    def all_viable(intents: list[Intent]) -> bool:
+        goals = [goal for i in (*wanted, *intents) if (goal := goal_of(host, i)[0]) is not None]
+        after = wished_host(host, goals)
+        return all(model.verdict(after, after.groups[g.id]).viable is True for g in groups)
+
+    assert all_viable(list(fix))
+    for left_out in fix:
+        assert not all_viable([intent for intent in fix if intent != left_out])
+    assert smallest_fix(host, list(reversed(wanted)), list(reversed(groups)), model) is not None
