@@ -10,8 +10,8 @@ from iommutui.core.errors import Exit, IommutuiError
 def run() -> NoReturn:
     """The program: ``main``, and an end that is as quick as it can be.
 
-    Taking the interpreter apart costs as much as reading 64 devices, and a thread that is stuck in the kernel, as a read
-    of sysfs can be, would keep the process from ending at all.
+    Taking the interpreter apart costs as much as reading 64 devices, and a thread that is stuck in the kernel, as a
+    read of sysfs can be, would keep the process from ending at all.
     """
     try:
         code: int | str | None = main()
@@ -40,10 +40,12 @@ def main(argv: list[str] | None = None) -> int:
         run, options = parse(sys.argv[1:] if argv is None else argv)
         return run(options)
     except IommutuiError as error:
+        from iommutui.cli.output import complain
+
         sys.stdout.flush()
-        print(f"iommutui: {error.what}", file=sys.stderr)
+        complain(f"iommutui: {error.what}")
         if error.remedy:
-            print(error.remedy, file=sys.stderr)
+            complain(error.remedy)
         return error.exit_code
     except BrokenPipeError:
         return Exit.DONE  # the reader (head, less) has gone, and nothing is wrong

@@ -30,12 +30,11 @@ def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored: pci.State)
 def select(screen: Terminal, address: str) -> None:
     """Puts the cursor on a device, by filtering for it."""
     screen.press("/")
-    screen.wait("Filter")
     screen.press("C-u")
     screen.press("-l", address)
+    screen.wait(f"/ {address}")
     screen.press("Enter")
-    screen.press("G")
-    screen.wait(lambda text: f"{address}" in text)
+    screen.wait(lambda text: any("▌" in line and address in line for line in text.splitlines()))
 
 
 def apply(screen: Terminal) -> None:
