@@ -73,7 +73,7 @@ def test_a_verdict_does_not_depend_on_the_order_of_devices(host: Host, random: o
         random.shuffle(values)  # type: ignore[attr-defined]
         return values
 
-    devices: dict[object, Device] = dict(shuffled(list(host.devices.items())))  # type: ignore[arg-type, call-overload]
+    devices: dict[object, Device] = dict(shuffled(list(host.devices.items())))  # type: ignore[arg-type]
     groups = {n: g._replace(members=tuple(shuffled(list(g.members)))) for n, g in host.groups.items()}  # type: ignore[arg-type]
     other = host._replace(devices=devices, groups=groups)  # type: ignore[arg-type]
     for number, group in host.groups.items():
@@ -107,6 +107,7 @@ intents = st.lists(
     st.builds(Intent, st.sampled_from(ADDRESSES), st.sampled_from(["vfio-pci", "pci-stub", "none", "default", "nvme"])),
     min_size=1,
     max_size=4,
+    unique_by=lambda intent: intent.device,
 )
 
 

@@ -1,4 +1,4 @@
-"""Every step of every recorded trace, replayed: the engine agrees with what the kernels did, or says why it is not asked."""
+"""Every step of every recorded trace, replayed: the engine agrees with what the kernels did."""
 
 from collections import Counter
 from pathlib import Path

@@ -417,3 +417,17 @@ def test_s20_everyone_leaves_before_the_first_of_the_other_kind_comes(back: bool
     overrides = (Override(A, new_driver), Override(B, new_driver))
     assert on("dma-hint", host, *overrides, Unbind(A), Probe(A)).result == "EINVAL"
     assert on("dma-hint", host, *overrides, Unbind(A), Unbind(B), Probe(A), Probe(B)).ok
+
+
+@pytest.mark.parametrize("model", ["dma-hint", "vfio-group", "dma-owner"])
+def test_a_group_on_a_foreign_domain_is_busy(model: str) -> None:
+    """Row 17 of dma-owner; ``iommu_attach_group`` before it; RFC 06/20 for the half that the draft leaves open."""
+    outcome = on(model, pair("vfio-pci", None, foreign=True), ClaimGroup(1, "vm1"))
+    assert (outcome.result, codes(outcome)) == ("EBUSY", ["foreign-domain"])
+    verdict = MODELS[model].verdict(outcome.host, outcome.host.groups[1])
+    assert (verdict.viable, verdict.state, verdict.claim) == (True, "foreign", "EBUSY")
+
+
+def test_a_foreign_domain_is_the_kernels_in_the_sketch() -> None:
+    outcome = on("kernel-ownership", pair(None, None, foreign=True), ClaimGroup(1, "vm1"))
+    assert (outcome.result, codes(outcome)) == ("EBUSY", ["foreign-domain"])

@@ -1,6 +1,6 @@
 """A person at the screen: selects, presses keys, reads lines."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from textual.pilot import Pilot
@@ -9,7 +9,7 @@ from iommutui.core.address import Address
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.tui.app import IommutuiApp
-from iommutui.tui.machine import Applier, Machine
+from iommutui.tui.machine import Applier, Machine, Watch
 from iommutui.tui.simulated import SimulatedMachine
 from iommutui.tui.state import AppState, Key, Kind, Phase, Source, start
 from iommutui.tui.view import listing
@@ -30,6 +30,10 @@ class Ui:
     def state(self) -> AppState:
         """The state behind the screen."""
         return self.app.desk.state
+
+    def staged(self) -> list[str]:
+        """The intents, as they are written."""
+        return [str(intent) for intent in self.state.intents]
 
     async def settle(self) -> None:
         """Waits until nothing is going on."""
@@ -120,16 +124,14 @@ class LiveLike:
         self.applier = applier
         self.host = host
         self.lacks = ""
-        self.changed = lambda: None
+        self.changed: Callable[[], None] = lambda: None
 
     def scan(self) -> Host:
         """The facts as they are."""
         return self.host
 
-    def watch(self, changed):  # type: ignore[no-untyped-def]
+    def watch(self, changed: Callable[[], None]) -> Watch:
         """Keeps the callback for the test."""
-        from iommutui.tui.machine import Watch
-
         self.changed = changed
         return Watch(lambda: None, self.lacks)
 

@@ -61,6 +61,9 @@ class DmaHint:
             return Verdict(True, State.USER, "EBUSY", (owned(group),))
         if blockers:
             return Verdict(False, State.KERNEL, "EINVAL", (*blockers, *unknown, *slips))
+        if group.foreign:
+            # RFC 06/20, which S-12 leaves the rest to.
+            return Verdict(True, State.FOREIGN, "EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id), *unknown))
         if unknown:
             return Verdict(None, State.UNKNOWN, OK, unknown)
         return Verdict(True, State.IDLE, OK)

@@ -39,6 +39,8 @@ class KernelOwnership:
         unknown = tuple(unknown_drivers(host, group))
         if blockers:
             return Verdict(False, State.KERNEL, "EBUSY", (*blockers, *unknown))
+        if group.foreign:
+            return Verdict(False, State.FOREIGN, "EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id), *unknown))
         if unknown:
             return Verdict(None, State.UNKNOWN, OK, unknown)
         return Verdict(True, State.IDLE, OK)

@@ -73,8 +73,15 @@ class VfioGroup:
             return Verdict(False, State.KERNEL, "EINVAL", (*blockers, *unknown, *guesses))
         if unknown:
             return Verdict(None, State.UNKNOWN, OK, (*unknown, *guesses))
-        direct = check_rmrr(host, group)
-        return Verdict(True, State.IDLE, direct.errno, (*direct.reasons, *guesses))
+        attach = self._check_attach(host, group)
+        state = State.FOREIGN if group.foreign else State.IDLE
+        return Verdict(True, state, attach.errno, (*attach.reasons, *guesses))
+
+    def _check_attach(self, host: Host, group: Group) -> Check:
+        """``iommu_attach_group``: EBUSY on a foreign domain; then what Intel says of ``direct`` regions."""
+        if group.foreign:
+            return Check("EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id),))
+        return check_rmrr(host, group)
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """The driver core asks nobody."""
@@ -91,7 +98,7 @@ class VfioGroup:
         """``vfio_group_set_container``: EINVAL in a container already, EBUSY for a second opener."""
         if group.claim is not None:
             return Check("EINVAL" if group.claim.owner == owner else "EBUSY", (owned(group),))
-        return check_rmrr(host, group)
+        return self._check_attach(host, group)
 
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
         """``vfio_group_get_device_fd``: EINVAL without a container, or where the group is not viable; then ENODEV."""

@@ -70,6 +70,10 @@ class ProgressScreen(Scrolling[None]):
                     self._tail.append(bullet(words, "bad", "✖"))
         self._show()
 
+    def on_mount(self) -> None:
+        """Shows what was said before there was a screen to show it on."""
+        self._show()
+
     @property
     def _taking_back(self) -> bool:
         return any("Taking everything back" in source.text for source in self._tail)
@@ -98,9 +102,9 @@ class ProgressScreen(Scrolling[None]):
             self.dismiss(None)
 
     def _show(self) -> None:
-        if not self.is_mounted or not self.is_running:
+        lines = next(self.query("#lines").results(Lines), None)
+        if lines is None:
             return
-        lines = self.query_one("#lines", Lines)
         lines.show_lines(self._text(), top=False)
         if self._done:
             self.query_one("#dialog").border_subtitle = plain("Esc closes")

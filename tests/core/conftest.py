@@ -1,0 +1,6 @@
+"""Property tests of the engine: the same examples each time, and no clock."""
+
+from hypothesis import settings
+
+settings.register_profile("engine", deadline=None, derandomize=False, max_examples=4000)
+settings.load_profile("engine")

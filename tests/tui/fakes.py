@@ -1,0 +1,48 @@
+"""Applying rooms of the tests' own."""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from iommutui.apply.events import Event
+from iommutui.core.errors import IommutuiError
+from iommutui.tui.machine import Job
+
+
+class Refusing:
+    """Never begins."""
+
+    needs_terminal = False
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def begin(self, job: Job) -> None:
+        """Refuses."""
+        raise IommutuiError(self.why)
+
+    def events(self, job: Job) -> Iterator[Event]:
+        """Is not reached."""
+        yield from ()
+
+
+class Scripted:
+    """Says what the test has written down; waits at None until the test lets it go on."""
+
+    needs_terminal = False
+
+    def __init__(self, said: Sequence[Event | None]) -> None:
+        self.said = said
+        self.jobs: list[Job] = []
+        self.go_on = threading.Event()
+
+    def begin(self, job: Job) -> None:
+        """Keeps the job."""
+        self.jobs.append(job)
+
+    def events(self, job: Job) -> Iterator[Event]:
+        """What was written down."""
+        for event in self.said:
+            if event is None:
+                self.go_on.wait(10)
+            else:
+                yield event

@@ -1,0 +1,83 @@
+"""Names that would be markup, a link, or a terminal's command: shown as they are, on every screen."""
+
+import pytest
+
+from iommutui.core.address import Address
+from iommutui.core.host import Claim, Device, Driver, Fit, Gap, Group, Host
+from iommutui.tui.state import Problem
+from tests.tui.driver import WIDE, LiveLike, Ui, screen_of, snapshot_of
+from tests.tui.fakes import Refusing
+from tests.tui.machines import NIC, small
+
+NAMES = ("A [B] C", "[/] x", "D [LSI]", "[@click=app.quit]x[/]", "[bold", "$name", "a\\[b]")
+ACTIVE = {"\x1b[31mred\x07": "\\x1b[31mred\\x07", "two\nlines\ttab": "two\\nlines\\ttab", "\u202eright": "\\u202eright",
+          "\x9b2J": "\\x9b2J"}  # fmt: skip
+
+
+def hostile(name: str) -> Host:
+    """The name wherever a machine has one."""
+    host = small()
+    device = Device(
+        NIC, vendor_id="8086", device_id="1533", class_code="020000", header_type=0, driver=name, group=2,
+        vendor_name=name, device_name=name, class_name=name, interfaces=(name,), driver_override=name, iommu=name,
+        fits=(Fit(name, name, loaded=False),), gaps=(Gap(name, name),), modalias=name,
+    )  # fmt: skip
+    host = host.with_device(device)._replace(drivers=(Driver(name, name), *(host.drivers or ())), kernel=name)
+    return host.with_group(Group(2, (NIC, Address(name)), name, name, claim=Claim(name)))
+
+
+async def _seen(ui: Ui, name: str) -> None:
+    assert name in ui.text(), ui.text()
+
+
+@pytest.mark.parametrize(("name", "shown"), [*((name, name) for name in NAMES), *ACTIVE.items()])
+async def test_every_screen_shows_a_hostile_name_as_it_is(name: str, shown: str) -> None:
+    async with screen_of(snapshot_of(hostile(name), name), (160, 60)) as ui:
+        await _seen(ui, shown)
+        await ui.select(2)
+        await _seen(ui, shown)
+        await ui.select(NIC)
+        await _seen(ui, shown)
+        await ui.press("t")
+        await _seen(ui, shown)
+        await ui.press("escape", "v")
+        await _seen(ui, shown)
+        await ui.press("a")
+        await _seen(ui, shown)
+        await ui.press("escape", "L", "escape", "x", "slash")
+        ui.app.desk.update(ui.state._replace(filter=name.replace("\n", " ")))
+        await ui.settle()
+        await ui.press("escape")
+        assert "\x1b" not in ui.text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_errors_and_toasts_show_a_hostile_name_as_it_is(name: str) -> None:
+    machine = LiveLike(small(), Refusing(f"{name} refuses"))
+    async with screen_of(machine, WIDE) as ui:
+        ui.app.desk.say(f"{name} said")
+        await ui.settle()
+        await _seen(ui, f"{name} said")
+        await ui.select(NIC)
+        await ui.press("v", "a", "y")
+        assert f"{name} refuses" in ui.log()
+        await ui.press("L")
+        await _seen(ui, f"{name} refuses")
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_scan_that_fails_shows_a_hostile_reason_as_it_is(name: str) -> None:
+    from iommutui.core.errors import SourceError
+    from iommutui.tui.simulated import SimulatedMachine
+    from iommutui.tui.state import Kind, Phase, Source
+
+    def load() -> Host:
+        raise SourceError(f"{name} is broken.", f"Repair {name}.")
+
+    async with screen_of(SimulatedMachine(Source(Kind.SNAPSHOT, name), load)) as ui:
+        assert ui.state.phase is Phase.FAILED
+        assert ui.state.problem == Problem(f"{name} is broken.", f"Repair {name}.")
+        await _seen(ui, f"{name} is broken.")
+        await _seen(ui, f"Repair {name}.")
+        await ui.press("j", "v", "a", "R", "slash", "t", "space", "r")
+        await _seen(ui, f"{name} is broken.")

@@ -1,0 +1,221 @@
+"""A machine that changes while it is looked at, and that another process writes to."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from iommutui.apply.events import Compensating, Event, Finished, Started, StepBegun, StepDone, StepWaiting, to_json
+from iommutui.core.drift import Change
+from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.intents import Intent
+from iommutui.core.models import MODELS
+from iommutui.core.planner import Plan, plan_intents
+from iommutui.tui import live
+from iommutui.tui.applier import ProcessApplier, request
+from iommutui.tui.machine import Job
+from iommutui.tui.screens import scanning
+from iommutui.tui.state import Key, Phase
+from tests.tui.driver import USUAL, LiveLike, Ui, screen_of
+from tests.tui.fakes import Refusing, Scripted
+from tests.tui.machines import GPU, NIC, changed, small
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "SETTLE_SECONDS", 0.001)
+
+
+def _plan() -> Plan:
+    return plan_intents(small(), [Intent(NIC, "vfio-pci")], MODELS["dma-owner"])
+
+
+async def _until(ui: Ui, words: str) -> None:
+    for _ in range(200):
+        await ui.pilot.pause(0.01)
+        if words in ui.text():
+            return
+    raise AssertionError(f"{words!r} does not come:\n{ui.text()}")
+
+
+async def test_events_update_the_rows_and_leave_everything_else_as_it_was() -> None:
+    machine = LiveLike(small(), Refusing("no"))
+    async with screen_of(machine) as ui:
+        await ui.select(GPU)
+        await ui.press("v", "slash")
+        await ui.type("01")
+        await ui.press("enter")
+        machine.host = changed(machine.host, GPU, driver="nouveau")
+        for _ in range(100):
+            machine.changed()
+        await _until(ui, "nouveau → vfio-pci")
+        assert ui.state.cursor == Key(1, GPU)
+        assert ui.state.filter == "01"
+        assert ui.staged() == [f"{GPU}=vfio-pci"]
+
+
+async def test_an_intent_that_somebody_else_has_fulfilled_is_told_of() -> None:
+    machine = LiveLike(small(), Refusing("no"))
+    async with screen_of(machine) as ui:
+        await ui.select(NIC)
+        await ui.press("v")
+        machine.host = changed(machine.host, NIC, driver="vfio-pci", driver_override="vfio-pci")
+        machine.changed()
+        await _until(ui, "is so already")
+        assert ui.staged() == []
+
+
+async def test_a_live_machine_names_itself_and_says_that_it_is_read_only() -> None:
+    async with screen_of(LiveLike(small(), Refusing("no"), writer="/usr/bin/sudo"), USUAL) as ui:
+        assert ui.lines()[0].startswith(" LIVE  kernel 6.12.1  READ-ONLY")
+    async with screen_of(LiveLike(small(), Refusing("no")), USUAL) as ui:
+        assert "READ-ONLY" not in ui.lines()[0]
+
+
+async def test_without_a_way_to_become_root_apply_says_so() -> None:
+    async with screen_of(LiveLike(small(), Refusing("no"), writer=None)) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "a")
+        assert "none of sudo, pkexec and run0 is installed" in ui.toasts()[-1]
+
+
+async def test_missing_events_are_told_in_header_and_log() -> None:
+    machine = LiveLike(small(), Refusing("no"))
+    machine.lacks = "pyudev is not installed."
+    async with screen_of(machine) as ui:
+        assert "polling" in ui.lines()[0]
+        assert ui.log() == ["pyudev is not installed."]
+
+
+async def test_a_slow_apply_shows_each_write_and_what_holds_it_up() -> None:
+    plan = _plan()
+    first = plan.steps[0]
+    said: list[Event | None] = [
+        Started("j1", 3), StepBegun(1, first), StepDone(1, first, "ok", 0.1), StepBegun(2, plan.steps[1]),
+        StepWaiting(2, plan.steps[1], 5.0, ("qemu (pid 7)",)), None,
+        StepDone(2, plan.steps[1], "ok", 6.0), StepDone(3, plan.steps[2], "ok", 0.1),
+        Finished(Exit.DONE, "3 writes done."),
+    ]  # fmt: skip
+    applier = Scripted(said)
+    machine = LiveLike(small(), applier)
+    async with screen_of(machine) as ui:
+        await ui.select(NIC)
+        await ui.pilot.press("v", "a", "y")
+        await _until(ui, "qemu (pid 7) may have it open")
+        assert ui.state.phase is Phase.APPLYING
+        await ui.pilot.press("escape", "a")
+        assert ui.toasts()[-1] == "A plan is being applied already."
+        machine.host = changed(machine.host, NIC, driver="vfio-pci", driver_override="vfio-pci")
+        applier.go_on.set()
+        await _until(ui, "3 writes done. R takes it back.")
+        await ui.settle()
+        assert ui.staged() == []
+        assert "vfio-pci" in ui.line_with("▌", NIC)
+        assert ui.log()[-1] == "3 writes done."
+
+
+async def test_an_apply_that_fails_stays_on_the_screen_and_keeps_the_intents() -> None:
+    step = _plan().steps[0]
+    end = Finished(Exit.NOT_ROLLED_BACK, "Not everything is back.", (Change(NIC, "driver", "igb", "none"),))
+    said: list[Event | None] = [
+        Started("", 3), StepDone(1, step, "EBUSY", 0.0), Compensating("EBUSY"), StepDone(4, step, "ok", 0.0), end,
+    ]  # fmt: skip
+    async with screen_of(LiveLike(small(), Scripted(said))) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "a", "y")
+        text = ui.text()
+        assert "✖ EBUSY" in text
+        assert "Taking everything back: EBUSY" in text
+        assert "0000:05:00.0: driver was igb, is none" in text
+        assert ui.staged() == [f"{NIC}=vfio-pci"]
+        await ui.press("escape")
+        assert "Taking everything back" not in "\n".join(ui.lines()[:20])
+
+
+async def test_an_apply_that_breaks_off_is_not_taken_for_done() -> None:
+    class Broken(Scripted):
+        def events(self, job: Job) -> Iterator[Event]:
+            yield Started("", 3)
+            raise ValueError("[/] odd")
+
+    async with screen_of(LiveLike(small(), Broken([]))) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "a", "y")
+        assert "ValueError: [/] odd" in ui.text()
+        assert ui.state.phase is Phase.READY
+
+
+# -- the applying process, played by a program of the test
+
+PLAYER = """
+import sys
+request = sys.stdin.read()
+open(sys.argv[1], "w").write(request)
+sys.stdout.write(open(sys.argv[2]).read())
+sys.stderr.write(sys.argv[3])
+sys.exit(int(sys.argv[4]))
+"""
+
+
+def _player(folder: Path, events: list[Event], talk: str = "", code: int = 0) -> ProcessApplier:
+    (folder / "player.py").write_text(PLAYER)
+    (folder / "events").write_text("".join(json.dumps(to_json(event)) + "\n" for event in events))
+    program = [
+        sys.executable,
+        str(folder / "player.py"),
+        str(folder / "request"),
+        str(folder / "events"),
+        talk,
+        str(code),
+    ]
+    return ProcessApplier(program, "")
+
+
+def _job() -> Job:
+    return Job(_plan(), (Intent(NIC, "vfio-pci"),), MODELS["dma-owner"])
+
+
+def test_the_request_reaches_the_process_and_its_events_come_back(tmp_path: Path) -> None:
+    from iommutui.apply.session import apply_request
+
+    said: list[Event] = [Started("j1", 3), Finished(Exit.DONE, "Done.")]
+    applier = _player(tmp_path, said)
+    applier.begin(_job())
+    assert list(applier.events(_job())) == said
+    asked = apply_request((tmp_path / "request").read_text())
+    assert asked.intents == (Intent(NIC, "vfio-pci"),)
+    assert asked.basis == _plan().basis
+
+
+def test_a_process_that_says_nothing_is_an_error_with_its_own_words(tmp_path: Path) -> None:
+    applier = _player(tmp_path, [], "iommutui: it is refused.", 3)
+    applier.begin(_job())
+    with pytest.raises(IommutuiError, match="it is refused"):
+        list(applier.events(_job()))
+
+
+def test_a_program_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(IommutuiError, match="does not start"):
+        ProcessApplier(["/no/such/program"], "").begin(_job())
+
+
+def test_no_device_is_named_on_the_command_line() -> None:
+    words = ProcessApplier(["python", "-m", "iommutui"], "/usr/bin/sudo").command(_job())
+    assert words == ["/usr/bin/sudo", "python", "-m", "iommutui", "apply", "--stdin"]
+
+
+def test_a_revert_names_its_journal() -> None:
+    assert '"journal": "j7"' in request(_job()._replace(revert=True, journal="j7"))
+
+
+def test_the_signature_changes_when_a_device_changes_its_driver(tmp_path: Path) -> None:
+    bus = tmp_path / "bus"
+    for name in ("devices/0000:05:00.0", "drivers/igb", "drivers/vfio-pci"):
+        (bus / name).mkdir(parents=True)
+    (bus / "drivers/igb/0000:05:00.0").touch()
+    before = live.signature(str(bus))
+    (bus / "drivers/igb/0000:05:00.0").rename(bus / "drivers/vfio-pci/0000:05:00.0")
+    assert live.signature(str(bus)) != before
+    assert live.signature(str(tmp_path / "nowhere")) == frozenset()
