@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import sys
+from contextlib import closing
 
 from iommutui.apply.events import (
     Compensating,
@@ -79,15 +80,16 @@ def _confirmed(writes: int) -> bool:
 def tell(plan: Plan, *, as_json: bool, reverts: str | None = None) -> int:
     """Applies the plan to this machine and prints every event as it comes."""
     code = Exit.ERROR
-    for event in execute(plan, RealKernel(), journal_dir(), reverts=reverts):
-        if as_json:
-            print(json.dumps(to_json(event)), flush=True)
-        else:
-            for line in _event_lines(event):
-                write_lines([clean(line)])
-            sys.stdout.flush()
-        if isinstance(event, Finished):
-            code = event.exit
+    # Closed at once where the reader has gone: that is what takes everything back.
+    with closing(execute(plan, RealKernel(), journal_dir(), reverts=reverts)) as events:
+        for event in events:
+            if as_json:
+                print(json.dumps(to_json(event)), flush=True)
+            else:
+                write_lines([clean(line) for line in _event_lines(event)])
+                sys.stdout.flush()
+            if isinstance(event, Finished):
+                code = event.exit
     return code
 
 

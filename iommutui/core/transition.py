@@ -146,7 +146,8 @@ def _left(host: Host, group: Group, model: Model) -> Host:
 
 def _driverless(device: Device) -> Device:
     """The device after an unbind; what it was bound to, it can be bound to again."""
-    driver, fits, gaps = device.driver, device.fits, device.gaps
+    driver, fits = device.driver, device.fits
+    gaps = tuple(gap for gap in device.gaps if gap.attribute != "driver") if device.gaps else ()
     if driver is not None and driver not in (STUB, VFIO_PCI):
         if fits is None:
             gaps = (*gaps, Gap("fits", "not-recorded"))
@@ -166,9 +167,10 @@ def candidates(host: Host, device: Device) -> list[str]:
         known = host.has_driver(override) if host.drivers is not None else _named(host, override)
         return [override] if known else []
     found = [fit.driver for fit in device.fits or () if fit.loaded and not fit.vfio and host.has_driver(fit.driver)]
-    if _class_of_ports(device) and (PCIEPORT in found or (host.drivers is not None and host.has_driver(PCIEPORT))):
-        return [PCIEPORT, *(name for name in found if name != PCIEPORT)]  # Built in, so registered first.
-    return found
+    # Their tables are of classes, and no alias of a module shows them. Built in, they are registered before the others.
+    registered = found if host.drivers is None else [driver.name for driver in host.drivers]
+    ports = [name for name in (PCIEPORT, SHPCHP) if name in registered and _matches_class(device, name)]
+    return [*ports, *(name for name in found if name not in ports)]
 
 
 def _named(host: Host, driver: str) -> bool:
@@ -178,8 +180,10 @@ def _named(host: Host, driver: str) -> bool:
     return any(d.driver == driver or any(fit.driver == driver for fit in d.fits or ()) for d in host.devices.values())
 
 
-def _class_of_ports(device: Device) -> bool:
-    return device.bus == "pci" and device.is_bridge and (device.class_code or PORT_CLASSES[0]) in PORT_CLASSES
+def _matches_class(device: Device, driver: str) -> bool:
+    """Whether the table of ``pcieport`` or ``shpchp`` has the device's class."""
+    classes = PORT_CLASSES if driver == PCIEPORT else PORT_CLASSES[:1]
+    return device.bus == "pci" and device.is_bridge and (device.class_code or PORT_CLASSES[0]) in classes
 
 
 def _fit(device: Device, driver: str) -> Fit | None:
@@ -201,7 +205,7 @@ def _own_probe(host: Host, device: Device, driver: str) -> Check:
         return Check()
     if driver == PCIEPORT:
         unknown = device.pcie_type is None and device.gap("pcie_type") is not None
-        if _class_of_ports(device) and (unknown or device.pcie_type in PORT_TYPES):
+        if _matches_class(device, PCIEPORT) and (unknown or device.pcie_type in PORT_TYPES):
             return Check()
         return Check("ENODEV", (Reason(Code.NOT_A_PORT, device.group, device.address, driver),))
     if driver == SHPCHP:
@@ -274,8 +278,8 @@ def _matches_by_id(host: Host, device: Device, driver: str) -> bool:
     """Whether the driver's own table matches; the tables of VFIO drivers and pci-stub match nothing by themselves."""
     if driver == STUB or is_vfio(device, driver):
         return False
-    if driver == PCIEPORT:
-        return _class_of_ports(device)
+    if driver in (PCIEPORT, SHPCHP):
+        return _matches_class(device, driver)
     return _fit(device, driver) is not None or not _fits_known(host, device)
 
 

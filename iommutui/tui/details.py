@@ -57,9 +57,7 @@ def no_iommu(host: Host) -> list[Line]:
     """Why there is no group at all, and what to do about it."""
     from iommutui.core.advice import no_iommu_advice
 
-    lines = [line(Span("✖ This machine shows no IOMMU groups", "bad")), BLANK]
-    lines.append(line("Without groups no device can be handed to a virtual machine. What can be seen from here:"))
-    lines.append(BLANK)
+    lines = [line(Span("✖ This machine shows no IOMMU groups", "bad"), hang=2), BLANK]
     return [*lines, *(bullet(advice) for advice in no_iommu_advice(host))]
 
 
@@ -80,10 +78,7 @@ def _why(state: AppState, group: Group, device: Device | None) -> list[Line]:
     reasons = list(verdicts(state.host, state.model).of(group.id).reasons)
     if device is not None:
         reasons.sort(key=lambda r: r.device != device.address)
-    lines = []
-    if reasons:
-        lines += [BLANK, heading("Why")]
-        lines += [bullet(sentence(reason), *_sign(reason)) for reason in reasons]
+    lines = [bullet(sentence(reason), *_sign(reason)) for reason in reasons]
     change = change_of(state, group.id)
     if change is not None and change.after.reasons:
         left = [r for r in change.after.reasons if r not in reasons]
@@ -160,7 +155,6 @@ def _fact(name: str, value: str, style: str = "plain") -> Line:
 
 def _device(state: AppState, host: Host, device: Device, group: Group | None) -> list[Line]:
     lines = [line(Span(device.address, "strong"), f"  {class_words(device)}", hang=2), line(device_name(device))]
-    lines.append(BLANK)
     if group is not None:
         lines += _verdict_lines(state, group)
         lines += _why(state, group, device)
@@ -195,7 +189,8 @@ def _targets(host: Host, device: Device) -> list[Line]:
     lines = [BLANK, line(Span("Targets that fit", "accent"), "  ", Span("t", "key"), Span(" chooses", "muted"))]
     if device.fits is None:
         lines.append(bullet("Which kernel drivers know it was not recorded.", "muted", "?"))
-    return lines + [target_line(target) for target in targets]
+    width = max(len(target.name) for target in targets)
+    return lines + [target_line(target, width) for target in targets]
 
 
 def _hazards(state: AppState, host: Host, device: Device) -> list[Line]:

@@ -23,8 +23,9 @@ class LiveMachine:
     def __init__(self, kernel: str | None) -> None:
         self._kernel = kernel
         writer = writer_program()
-        self.source = Source(Kind.LIVE, "", writer)
-        self.applier = ProcessApplier([sys.executable, "-m", "iommutui"], writer)
+        self.source = Source(Kind.LIVE, kernel or "", writer)
+        # -P: what runs as root must not look for modules in whatever directory it was started from.
+        self.applier = ProcessApplier([sys.executable, "-P", "-m", "iommutui"], writer)
 
     def scan(self) -> Host:
         """A fresh look at everything."""
@@ -57,9 +58,7 @@ def journals() -> Path:
     """Where the applying process, which is root, keeps its journals."""
     from iommutui.apply.state import SYSTEM_STATE, journal_dir
 
-    if os.geteuid() == 0 or os.environ.get("IOMMUTUI_STATE_DIR"):
-        return journal_dir()
-    return SYSTEM_STATE / "journal"
+    return journal_dir() if os.geteuid() == 0 else SYSTEM_STATE / "journal"
 
 
 def poll(changed: Callable[[], None], root: str = "/sys/bus/pci", seconds: float = POLL_SECONDS) -> Callable[[], None]:

@@ -40,11 +40,11 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
     if found is None:
         return (
             line(
-                Span("Nothing is staged: ", "muted"),
+                Span("Nothing is staged. ", "muted"),
                 Span("space", "key"),
-                Span(" stages passthrough, ", "muted"),
+                Span(" passes through, ", "muted"),
                 Span("t", "key"),
-                Span(" another target.", "muted"),
+                Span(" has other targets.", "muted"),
             ),
         )
     plan = found.plan

@@ -76,7 +76,7 @@ def fit(spans: Iterable[Span], width: int) -> tuple[Span, ...]:
         shown = clip(text, room)
         kept.append(Span(shown, style))
         room -= cell_len(shown)
-        if room <= 0:
+        if room <= 0 or (shown.endswith("…") and shown != text):
             break
     return tuple(kept)
 

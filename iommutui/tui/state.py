@@ -27,7 +27,7 @@ class Source(NamedTuple):
 
     kind: Kind
     label: str = ""
-    """The snapshot's file name."""
+    """The snapshot's file name; on a live machine, the kernel that it is taken to have instead of its own."""
     writer: str | None = ""
     """Live: the program that makes the applying process root; empty if this is root already, None if there is none."""
 

@@ -23,9 +23,9 @@ VERDICT_STYLES = {"viable": "ok", "blocked": "bad", "in use": "info", "refused":
 _KINDS = {
     "0100": "SCSI", "0101": "IDE", "0104": "RAID", "0106": "SATA", "0107": "SAS", "0108": "NVMe", "0200": "Ethernet",
     "0280": "Network", "0207": "InfiniBand", "0300": "VGA", "0302": "3D", "0380": "Display", "0400": "Video",
-    "0401": "Audio", "0403": "Audio", "0500": "RAM", "0600": "Host bridge", "0601": "ISA bridge", "0604": "Bridge",
+    "0401": "Audio", "0403": "Audio", "0500": "RAM", "0600": "Host", "0601": "ISA", "0604": "Bridge",
     "0607": "CardBus", "0700": "Serial", "0805": "SD card", "0806": "IOMMU", "0c03": "USB", "0c05": "SMBus",
-    "0c80": "SPI", "0d11": "Bluetooth", "1080": "Crypto", "1000": "Crypto", "1200": "Accelerator",
+    "0c80": "SPI", "0d11": "Bluetooth", "1080": "Crypto", "1000": "Crypto", "1200": "Accel",
 }  # fmt: skip
 
 
@@ -123,7 +123,8 @@ def _listing(host: Host, model: Model, text: str, collapsed: frozenset[int | Non
 
 DRIVER = 16
 ROLE = 7
-"""Widths of the columns for a driver and its role. An intent takes both: ``snd_hda_intel → vfio-pci``."""
+KIND = 9
+"""Widths of columns. An intent takes those of driver and role: ``snd_hda_intel → vfio-pci``."""
 
 
 def warm(host: Host) -> None:
@@ -244,7 +245,7 @@ def _device_row(state: AppState, key: Key) -> Iterable[Span]:
         left = min(cell_len(actual), slot - cell_len(arrow))
         yield Span(pad(actual, left), style)
         yield Span(pad(arrow, slot - left) + " ", "planned")
-    yield Span(pad(kind_word(device), 11) + " ", "muted" if device.is_bridge else "plain")
+    yield Span(pad(kind_word(device), KIND) + " ", "muted" if device.is_bridge else "plain")
     yield Span(device.device_name or device_name(device), "muted")
     if device.device_name and device.vendor_name:
         yield Span(f" · {device.vendor_name}", "muted")

@@ -33,16 +33,16 @@ def bar_words(bar: Bar) -> str:
     return f"{name}: {size_words(bar.size)} {what}{extra} at {bar.start:#x}"
 
 
-def target_line(target: Target, width: int = 18) -> Line:
+def target_line(target: Target, width: int) -> Line:
     """``vfio-pci  hand it to a virtual machine (module vfio-pci is not loaded)``."""
     words = "hand it to a virtual machine" if target.kind is Kind.VFIO else target_words(target.name)
-    lead = f"  {target.name:<{width}} "
+    lead = f"  {target.name:<{width}}  "
     return line(Span(lead), Span(words, "muted"), Span(loading(target), "warn"), hang=4)
 
 
 def loading(target: Target) -> str:
     """What has to be loaded for a target, or nothing."""
-    return f" · loads module {target.module}" if target.module and not target.loaded else ""
+    return f" · loads {target.module}" if target.module and not target.loaded else ""
 
 
 def device_facts(host: Host, device: Device) -> Iterator[tuple[str, str]]:

@@ -63,8 +63,9 @@ class TestPlaces:
         monkeypatch.setenv("XDG_STATE_HOME", "/elsewhere")
         assert state_dir() == Path("/elsewhere/iommutui")
 
-    def test_modes(self, directory: Path) -> None:
-        old = os.umask(0)
+    @pytest.mark.parametrize("umask", [0, 0o077])
+    def test_modes(self, umask: int, directory: Path) -> None:
+        old = os.umask(umask)
         try:
             _write(directory)
         finally:

@@ -66,9 +66,13 @@ def cpu(function: Callable[[], object], runs: int) -> float:
     return statistics.median(times)
 
 
-def first_frame(argv: list[str], sign: bytes, runs: int) -> float:
-    """The median time from spawning a program on a terminal of 120 x 40 until it has shown ``sign``."""
-    return statistics.median(_one_frame(argv, sign) for _ in range(runs))
+def first_frames(programs: list[tuple[list[str], bytes]], runs: int) -> list[float]:
+    """The median time of each program from being spawned on a terminal of 120 x 40 until it has shown its sign.
+
+    They take turns, so that whatever else the machine does meets all of them alike.
+    """
+    times = [[_one_frame(argv, sign) for argv, sign in programs] for _ in range(runs)]
+    return [statistics.median(column) for column in zip(*times, strict=True)]
 
 
 def _one_frame(argv: list[str], sign: bytes) -> float:

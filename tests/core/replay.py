@@ -29,7 +29,7 @@ from iommutui.core.events import (
 from iommutui.core.host import Device, Driver, Fit, Group, Host, by_address, by_number
 from iommutui.core.models import model_for
 from iommutui.core.models.base import Model, has_node
-from iommutui.core.transition import PCIEPORT, PORT_CLASSES, SHPCHP, transition
+from iommutui.core.transition import PCIEPORT, transition
 
 Line = dict[str, Any]
 State = tuple[str | None, str | None, int | None]
@@ -79,7 +79,7 @@ def host_of(header: Line) -> Host:
     registered = set(header.get("pci_drivers", ())) | {driver for row in header["devices"] for driver in row["drivers"]}
     registered |= {row["driver"] for row in header["devices"] if row["driver"]}
     registered |= {VFIO_PCI, STUB, PCIEPORT}
-    devices = by_address(_device(row, registered) for row in header["devices"])
+    devices = by_address(_device(row) for row in header["devices"])
     groups = [Group(int(n), tuple(Address(m) for m in members)) for n, members in header["groups"].items()]
     return Host(
         _with_functions(devices),
@@ -98,11 +98,9 @@ def _with_functions(devices: dict[Address, Device]) -> dict[Address, Device]:
     return {a: d._replace(virtfns=tuple(found.get(a, ()))) for a, d in devices.items()}
 
 
-def _device(row: Line, registered: set[str]) -> Device:
+def _device(row: Line) -> Device:
     class_code = row["class"].removeprefix("0x")
     own = [d for d in row["drivers"] if d not in (VFIO_PCI, STUB)]
-    if class_code == PORT_CLASSES[0] and SHPCHP in registered:
-        own = [*own, SHPCHP]
     return Device(
         Address(row["bdf"]),
         vendor_id=row["vendor"].removeprefix("0x"),

@@ -58,7 +58,7 @@ async def test_a_target_is_chosen_from_those_that_fit() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(GPU)
         await ui.press("t")
-        assert "loads module vfio-pci" in ui.line_with("hand it to a virtual machine")
+        assert "loads vfio-pci" in ui.line_with("hand it to a virtual machine")
         assert "it is on this driver" in ui.line_with("nvidia", "bind it")
         await ui.press("j", "j", "enter")
         assert ui.staged() == [f"{GPU}=none"]

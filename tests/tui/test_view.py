@@ -38,7 +38,7 @@ def test_a_group_row_says_verdict_number_type_and_what_is_in_it() -> None:
 
 def test_a_device_row_says_driver_role_kind_and_name_and_what_blocks() -> None:
     assert text(state_of(), Key(1, GPU)) == (
-        "   ✖ 0000:01:00.0 nvidia           kernel  VGA         GA104 [GeForce RTX 3070] · NVIDIA…"
+        "   ✖ 0000:01:00.0 nvidia           kernel  VGA       GA104 [GeForce RTX 3070] · NVIDIA Co…"
     )
     assert text(state_of(), Key(1, PORT)).startswith("     0000:00:01.0 pcieport         none    Bridge ")
     assert text(state_of(), Key(3, DISK)).startswith("     0000:06:00.0 free                     NVMe ")
@@ -130,7 +130,7 @@ def test_the_details_of_a_device_hold_every_fact() -> None:
     for fact in (
         "NVIDIA Corporation GA104 [GeForce RTX 3070]", "nvidia (role kernel)", "Override    none", "10de:2484",
         "030000", "dmar1 (intel-iommu)", "flr, bus", "D0", "8.0 GT/s x16, of 16.0 GT/s x16", "BAR 0: 16 MiB memory",
-        "vfio-pci", "loads module vfio-pci", "nouveau", "NUMA node", "bridge 0000:00:01.0",
+        "vfio-pci", "loads vfio-pci", "nouveau", "NUMA node", "bridge 0000:00:01.0",
     ):  # fmt: skip
         assert fact in shown, fact
 

@@ -82,7 +82,7 @@ def _open_quit(desk: "DeskScreen") -> None:
 
     count = len(desk.state.intents)
     if desk.busy:
-        title, text = "Leave while a plan is being applied?", "It goes on without this screen; the journal has it."
+        title, text = "Leave while a plan is being applied?", "It goes on to its end, and this program ends with it."
     else:
         words = "1 intent is" if count == 1 else f"{count} intents are"
         title, text = "Leave?", f"{words} staged and not applied. Nothing of it is kept."

@@ -108,6 +108,7 @@ class ProgressScreen(Scrolling[None]):
         lines.show_lines(self._text(), top=False)
         if self._done:
             self.query_one("#dialog").border_subtitle = plain("Esc closes")
+        self.fit_dialog()
         if self._tail:
             lines.scroll_end(animate=False, immediate=True)
 

@@ -18,6 +18,7 @@ class ReviewScreen(Scrolling[bool]):
 
     BINDINGS = [*bindings(REVIEW), *bindings(SCROLL)]  # noqa: RUF012 - Textual's own declaration
     AUTO_FOCUS = "#no"
+    OTHER_ROWS = 4
 
     def __init__(self, review: Review) -> None:
         super().__init__()
@@ -51,10 +52,12 @@ class ReviewScreen(Scrolling[bool]):
                 yield Static(self._hint(), id="hint")
 
     def _hint(self) -> str:
-        return "" if self._review.real else "simulated: nothing is real"
+        return "" if self._review.real else "nothing is real"
 
     def on_mount(self) -> None:
         """What has to be typed comes first."""
+        if self._review.applicable and self._review.danger is not None:
+            self.OTHER_ROWS += 3
         if self._review.applicable and self._review.danger is not None:
             self.query_one("#typed").focus()
 

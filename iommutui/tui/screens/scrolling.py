@@ -4,13 +4,34 @@ from typing import TypeVar
 
 from textual.screen import ModalScreen
 
+from iommutui.tui.spans import wrap_all
 from iommutui.tui.widgets.lines import Lines
+
+DIALOG_WIDTH = 110
+"""``max-width`` of a dialog in ``app.tcss``."""
 
 Result = TypeVar("Result")
 
 
 class Scrolling(ModalScreen[Result]):
-    """The actions of `registry.SCROLL`."""
+    """The actions of `registry.SCROLL`, on a dialog that is as high as its lines need."""
+
+    OTHER_ROWS = 2
+    """Rows of the dialog beside its lines: the frame, and what a dialog has below them."""
+
+    def fit_dialog(self) -> None:
+        """Fits the dialog to its lines, within the screen."""
+        width, height = self.app.size
+        rows = len(wrap_all(self.query_one("#lines", Lines).lines, min(width, DIALOG_WIDTH) - 7))
+        self.query_one("#dialog").styles.height = max(6, min(rows + self.OTHER_ROWS, height - 2))
+
+    def on_mount(self) -> None:
+        """Fits before the first frame."""
+        self.fit_dialog()
+
+    def on_resize(self) -> None:
+        """Fits again."""
+        self.fit_dialog()
 
     def _scroll(self, lines: int) -> None:
         self.query_one("#lines", Lines).page(lines)

@@ -16,7 +16,7 @@ def banner(state: AppState, width: int) -> tuple[Span, ...]:
     model = state.model.name + ("" if own_model(state) else " (not this kernel's)")
     source = state.source
     if source.kind is Kind.LIVE:
-        left = [Span(" LIVE ", "ok"), Span(f" kernel {kernel}" if kernel else "")]
+        left = [Span(" LIVE ", "ok"), Span(f" {'as if ' if source.label else ''}kernel {kernel}" if kernel else "")]
         if source.writer != "":
             left.append(Span("  READ-ONLY", "warn"))
     else:

@@ -32,7 +32,8 @@ class KeyBar(Widget):
             self.refresh()
 
     def _entries(self) -> list[tuple[Command, str, str]]:
-        return [(c, key_name(c.keys[0]), f" {c.label.lower()}  ") for c in self._commands]
+        gap = "  " if self.size.width >= 64 else " "
+        return [(c, key_name(c.keys[0]), f" {c.label.lower()}{gap}") for c in self._commands]
 
     def render(self) -> Content:
         """One line."""

@@ -54,9 +54,9 @@ class Lines(Scroll):
                 self.refresh(Region(0, line - first, width, 1))
 
     @property
-    def rows(self) -> int:
-        """How many rows the lines take at this width."""
-        return len(self._rows)
+    def lines(self) -> Sequence[Line]:
+        """The lines before they are wrapped."""
+        return self._lines
 
     def _layout_lines(self) -> None:
         self._width = self.scrollable_content_region.width

@@ -13,6 +13,9 @@ from iommutui.tui.state import Key
 from iommutui.tui.widgets.scroll import Scroll
 from iommutui.tui.widgets.strips import BASE, COMPONENTS, strip_of, styles_of
 
+MARGIN = 3
+"""Rows that stay in view above and below the cursor."""
+
 Painted = tuple[Span, ...]
 Painter = Callable[[Key, int, bool], Painted]
 """What stands in the row of this key at this width, with or without the cursor."""
@@ -68,10 +71,12 @@ class Rows(Scroll):
         if height <= 0 or not self._keys:
             return
         top = self.scroll_offset.y
-        if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False, immediate=True)
-        elif self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
+        margin = min(MARGIN, (height - 1) // 2)
+        if self.cursor < top + margin:
+            self.scroll_to(y=max(0, self.cursor - margin), animate=False, immediate=True)
+        elif self.cursor >= top + height - margin:
+            bottom = min(len(self._keys) - 1, self.cursor + margin)
+            self.scroll_to(y=bottom - height + 1, animate=False, immediate=True)
 
     def notify_style_update(self) -> None:
         """A theme has changed."""

@@ -1,0 +1,1 @@
+"""Pictures of the screen, made by the program that makes them."""

@@ -1,0 +1,116 @@
+"""``python -m screenshots.make`` draws the pictures anew; with ``--check`` it says which of them are stale.
+
+The real program runs on the built-in machine and is driven by keys.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from iommutui.core.host import Host, by_address
+from iommutui.demo import demo_host
+from iommutui.tui.app import IommutuiApp
+from iommutui.tui.simulated import SimulatedMachine
+from iommutui.tui.state import Key, Kind, Source, start
+
+FOLDER = Path(__file__).parent
+FONTS = "'Fira Code', 'DejaVu Sans Mono', Menlo, Consolas, monospace"
+
+
+def without_iommu() -> Host:
+    """The built-in machine with its IOMMU off."""
+    host = demo_host()
+    devices = by_address(device._replace(group=None) for device in host.devices.values())
+    return host._replace(devices=devices, groups={}, iommus=())
+
+
+def card(host: Host) -> Key:
+    """The card for a virtual machine: the display that the machine did not boot on."""
+    found = [d for d in host.devices.values() if (d.class_code or "").startswith("03") and not d.boot_vga]
+    return Key(found[0].group, found[0].address)
+
+
+class Scene(NamedTuple):
+    """A picture: the keys that lead to it from the card that one wants to hand over."""
+
+    name: str
+    keys: tuple[str, ...]
+    size: tuple[int, int] = (120, 40)
+    machine: Callable[[], Host] = demo_host
+
+
+SCENES = (
+    Scene("groups", ()),
+    Scene("why", ("K",)),
+    Scene("staged", ("K", "space")),
+    Scene("review", ("K", "space", "a")),
+    Scene("applied", ("K", "space", "a", "y", "L")),
+    Scene("targets", ("t",)),
+    Scene("filter", ("slash", *"viable:no", "enter")),
+    Scene("small", ("K", "space"), (80, 24)),
+    Scene("no-iommu", ("g",), (100, 30), without_iommu),
+)
+
+
+async def draw(scene: Scene) -> str:
+    """The picture of a scene."""
+    machine = SimulatedMachine(Source(Kind.DEMO), scene.machine)
+    app = IommutuiApp(machine, start(machine.source))
+    app.desk.now = lambda: "12:00:00"  # type: ignore[method-assign]
+    async with app.run_test(size=scene.size) as pilot:
+
+        async def settle() -> None:
+            await pilot.pause()
+            while app.workers:
+                await app.workers.wait_for_complete()
+                await pilot.pause()
+
+        await settle()
+        host = app.desk.state.host
+        assert host is not None
+        app.desk.update(app.desk.state._replace(cursor=card(host)))
+        for key in scene.keys:
+            await pilot.press(key)
+            await settle()
+        return clean(app.export_screenshot(title="iommutui"))
+
+
+def clean(svg: str) -> str:
+    """The picture without fonts from elsewhere, and with the same ids every time."""
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"terminal-\d+", "terminal", svg)
+    svg = svg.replace("font-family: Fira Code, monospace", f"font-family: {FONTS}")
+    return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
+
+
+def main() -> int:
+    """Draws or checks every picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only say which pictures are stale")
+    parser.add_argument("names", nargs="*", help="only these pictures")
+    options = parser.parse_args()
+    for name in ("NO_COLOR", "TEXTUAL_THEME"):
+        os.environ.pop(name, None)
+    stale = []
+    for scene in SCENES:
+        if options.names and scene.name not in options.names:
+            continue
+        path = FOLDER / f"{scene.name}.svg"
+        svg = asyncio.run(draw(scene))
+        if path.exists() and path.read_text(encoding="utf-8") == svg:
+            continue
+        stale.append(path.name)
+        if not options.check:
+            path.write_text(svg, encoding="utf-8")
+    if stale:
+        print(("stale: " if options.check else "drawn: ") + ", ".join(stale))
+    return 1 if stale and options.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+"""Shared by the tests of applying."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of journals are written here, and none has to survive the machine."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
