@@ -6,11 +6,11 @@ my_stub = "none"            # does no DMA
 """
 
 import os
-import tomllib
 from typing import NamedTuple
 
-from iommutui.core.drivers import Role
+from iommutui.core.drivers import DriverFacts, Role, learn
 from iommutui.core.errors import IommutuiError
+from iommutui.core.kernel import Version
 
 
 class Config(NamedTuple):
@@ -28,11 +28,13 @@ def config_path() -> str:
 def read_config(path: str | None = None) -> Config:
     """The settings; IommutuiError names the file, the place and the remedy of what is wrong in it."""
     path = path or config_path()
+    if not os.path.lexists(path):
+        return Config()
+    import tomllib  # most people have no settings, and a listing does not wait for what it does not need
+
     try:
         with open(path, "rb") as file:
             document = tomllib.load(file)
-    except FileNotFoundError:
-        return Config()
     except OSError as error:
         raise IommutuiError(f"The settings in {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -41,6 +43,18 @@ def read_config(path: str | None = None) -> Config:
     if unknown:
         raise IommutuiError(f"{path}: there is no setting {unknown[0]!r}.", f"Known are: {', '.join(Config._fields)}.")
     return Config(drivers=_drivers(path, document.get("drivers", {})))
+
+
+def take_effect(config: Config) -> None:
+    """Makes the engine know the drivers of the settings. Once, before anything is asked of it."""
+    learn(_facts(name, role) for name, role in config.drivers.items())
+
+
+def _facts(name: str, role: Role) -> DriverFacts:
+    if role is Role.KERNEL:
+        return DriverFacts(name)
+    # The user speaks of the driver as it is, so there is no kernel in which it was different.
+    return DriverFacts(name, role, Version(0, 0), vfio=role is Role.USER)
 
 
 def _drivers(path: str, table: object) -> dict[str, Role]:

@@ -5,8 +5,9 @@ import argparse
 from iommutui.cli.documents import SCHEMA
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import add_json, add_source
+from iommutui.config import read_config, take_effect
 from iommutui.core.address import Address
-from iommutui.core.drivers import TABLE
+from iommutui.core.drivers import table
 from iommutui.core.errors import Exit
 from iommutui.core.host import Device
 from iommutui.core.models import MODELS
@@ -20,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints every model."""
+    """Prints every model, with the drivers of the user's settings."""
+    take_effect(read_config())
     if options.json:
         document = {"schema": SCHEMA, "models": [_document(model) for model in MODELS.values()]}
         write_json(document)
@@ -34,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _roles(model: Model) -> list[tuple[str, str]]:
     device = Address("0000:00:00.0")
-    return [(row.name, model.role(Device(device, header_type=0), row.name).role) for row in TABLE]
+    return [(row.name, model.role(Device(device, header_type=0), row.name).role) for row in table()]
 
 
 def _document(model: Model) -> dict[str, object]:
@@ -46,7 +48,7 @@ def _document(model: Model) -> dict[str, object]:
         "rules": [{"from": where, "text": text} for where, text in model.rules],
         "drivers": [
             {"name": row.name, "role": role, "since": str(row.managed) if row.managed else None, "vfio": row.vfio}
-            for row, (_, role) in zip(TABLE, _roles(model), strict=True)
+            for row, (_, role) in zip(table(), _roles(model), strict=True)
         ],
         "other_drivers": "kernel",
     }

@@ -4,6 +4,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
+from iommutui.config import read_config, take_effect
 from iommutui.core.errors import UsageError
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL) -> Host:
-    """The machine that ``--from``, ``--demo`` and ``--kernel`` name."""
+    """The machine that ``--from``, ``--demo`` and ``--kernel`` name. The user's settings are in force from here on."""
+    take_effect(read_config())
     if options.kernel is not None and re.match(r"\d+\.\d+", options.kernel) is None:
         raise UsageError(f"{options.kernel!r} is not a kernel release.", "Write it as 'uname -r' does: 6.1.0-13-amd64.")
     if options.demo and options.source is not None:

@@ -3,11 +3,18 @@
 
 def run(source: str | None, *, demo: bool = False, kernel: str | None = None, model: str | None = None) -> int:
     """Shows the machine of ``source`` (None: this one) until the person leaves; returns the exit code."""
-    from iommutui.tui.app import IommutuiApp
+    import gc
+
+    from iommutui.tui.early import EarlyScan
     from iommutui.tui.machine import machine_of
+
+    gc.disable()  # until the first machine is on the screen: there is no garbage before, and looking for it takes time
+    machine = machine_of(source, demo=demo, kernel=kernel)
+    early = EarlyScan(machine.scan)
+
+    from iommutui.tui.app import IommutuiApp
     from iommutui.tui.state import start
 
-    machine = machine_of(source, demo=demo, kernel=kernel)
-    app = IommutuiApp(machine, start(machine.source, model, kernel))
+    app = IommutuiApp(machine, start(machine.source, model, kernel), early)
     app.run()
     return app.return_code or 0

@@ -7,6 +7,7 @@ from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
 
+from iommutui.tui.early import EarlyScan
 from iommutui.tui.machine import Machine
 from iommutui.tui.palette import Commands
 from iommutui.tui.registry import reason_against
@@ -25,12 +26,14 @@ class IommutuiApp(App[None]):
     BINDINGS = [Binding("ctrl+q", "leave", "Quit", show=False, priority=True)]  # noqa: RUF012
     NOTIFICATION_TIMEOUT = 6
 
-    def __init__(self, machine: Machine, state: AppState) -> None:
+    def __init__(self, machine: Machine, state: AppState, early: EarlyScan | None = None) -> None:
         super().__init__()
         self.animation_level = "none"
         self.register_theme(IOMMUTUI)
-        self.theme = "iommutui"
-        self.desk = DeskScreen(machine, state)
+        # Without its watcher, which would parse every style a second time before the first frame.
+        self.set_reactive(App.theme, IOMMUTUI.name)
+        self.stylesheet.set_variables(self.get_css_variables())
+        self.desk = DeskScreen(machine, state, early)
 
     def get_default_screen(self) -> DeskScreen:
         """The desk."""

@@ -5,11 +5,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from iommutui.apply.events import Event
 from iommutui.core.errors import IommutuiError
 from iommutui.tui.machine import Job
+
+if TYPE_CHECKING:
+    from iommutui.apply.events import Event
 
 
 class ProcessApplier:
@@ -58,7 +60,7 @@ class ProcessApplier:
             with _interrupts_for_others():
                 self._first = self._process.stdout.readline()
 
-    def events(self, job: Job) -> Iterator[Event]:
+    def events(self, job: Job) -> "Iterator[Event]":
         """Its events, until it ends."""
         from iommutui.apply.events import Finished, from_line
 

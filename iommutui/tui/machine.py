@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from iommutui.apply.events import Event
 from iommutui.core.host import Host
 from iommutui.core.intents import Goal, Intent
 from iommutui.core.models.base import Model
 from iommutui.core.planner import Plan
 from iommutui.tui.state import Kind, Source
+
+if TYPE_CHECKING:
+    from iommutui.apply.events import Event
 
 
 class Job(NamedTuple):
@@ -44,7 +46,7 @@ class Applier(Protocol):
         """Called with the terminal handed over, where `needs_terminal`: asks for a password if there is one to ask."""
         ...
 
-    def events(self, job: Job) -> Iterator[Event]:
+    def events(self, job: Job) -> "Iterator[Event]":
         """What happens, in a thread, until it is over."""
         ...
 

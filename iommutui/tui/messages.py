@@ -1,10 +1,14 @@
 """What workers tell the screen. They read and compute; only the screen changes anything."""
 
+from typing import TYPE_CHECKING
+
 from textual.message import Message
 
-from iommutui.apply.events import Event
 from iommutui.core.host import Host
 from iommutui.tui.state import Problem
+
+if TYPE_CHECKING:
+    from iommutui.apply.events import Event
 
 
 class Scanned(Message):
@@ -34,7 +38,7 @@ class MachineChanged(Message):
 class Applying(Message):
     """The applying room says something."""
 
-    def __init__(self, event: Event) -> None:
+    def __init__(self, event: "Event") -> None:
         super().__init__()
         self.event = event
 

@@ -4,8 +4,8 @@ There is no way from here to a real writer.
 """
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from iommutui.apply.events import Event, Finished
 from iommutui.core.errors import Exit
 from iommutui.core.host import Host
 from iommutui.core.intents import Goal
@@ -13,6 +13,9 @@ from iommutui.core.models.base import Model
 from iommutui.core.planner import plan_goals
 from iommutui.tui.machine import Job, Watch, WayBack, restoring_goals
 from iommutui.tui.state import Source
+
+if TYPE_CHECKING:
+    from iommutui.apply.events import Event
 
 
 class SimulatedMachine:
@@ -47,8 +50,9 @@ class SimulatedMachine:
     def begin(self, job: Job) -> None:
         """Nobody has to be asked."""
 
-    def events(self, job: Job) -> Iterator[Event]:
+    def events(self, job: Job) -> "Iterator[Event]":
         """Plays the plan on the simulated kernel."""
+        from iommutui.apply.events import Finished
         from iommutui.apply.executor import execute
         from iommutui.apply.simulated import SimulatedKernel
 

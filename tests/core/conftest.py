@@ -2,5 +2,5 @@
 
 from hypothesis import settings
 
-settings.register_profile("engine", deadline=None, derandomize=False, max_examples=4000)
+settings.register_profile("engine", deadline=None, derandomize=True)
 settings.load_profile("engine")

@@ -11,6 +11,7 @@ from textual.widget import Widget
 from iommutui.core.wording import verdict_word
 from iommutui.tui import details, planview
 from iommutui.tui.commands.base import Dialog, Pane
+from iommutui.tui.early import EarlyScan
 from iommutui.tui.machine import Machine
 from iommutui.tui.preview import verdicts
 from iommutui.tui.registry import BY_ID, COMMANDS, bindings, footer, reason_against
@@ -40,9 +41,10 @@ class DeskScreen(Scanning, Writing):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (18, "-low"), (30, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#list"
 
-    def __init__(self, machine: Machine, state: AppState) -> None:
+    def __init__(self, machine: Machine, state: AppState, early: EarlyScan | None = None) -> None:
         super().__init__(id="desk")
         self.machine = machine
+        self.early = early
         self._state = state
         self._listing = EMPTY
         self._titles: dict[Widget, Sequence[Span]] = {}
@@ -64,13 +66,15 @@ class DeskScreen(Scanning, Writing):
         yield TooSmall(id="small")
 
     def on_mount(self) -> None:
-        """The first frame; the machine is looked at after it."""
+        """The first frame; the machine is looked at after it, unless it has been already."""
+        self._size_shown = self.app.size
         self._list = self.query_one(Rows)
         self._details = self.query_one("#details", Lines)
         self._plan = self.query_one("#plan", Lines)
         self._banner = self.query_one(Banner)
         self._filter = self.query_one(FilterBar)
         self._keys = self.query_one(KeyBar)
+        self._state = self.first_state(self._state)
         self._show_all(self._state)
         self.call_after_refresh(self.start_scanning)
 
@@ -238,8 +242,10 @@ class DeskScreen(Scanning, Writing):
 
     def on_resize(self, event: Resize) -> None:
         """The message for terminals that are too small names their size."""
-        self.query_one(TooSmall).show_size(event.size)
-        self._show_all(self._state, top=False)
+        if event.size != self._size_shown:
+            self._size_shown = event.size
+            self.query_one(TooSmall).show_size(event.size)
+            self._show_all(self._state, top=False)
 
     @property
     def busy(self) -> bool:

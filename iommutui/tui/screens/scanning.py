@@ -11,19 +11,27 @@ from textual.worker import get_current_worker
 
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
+from iommutui.tui.early import EarlyScan
 from iommutui.tui.machine import Machine, Watch
 from iommutui.tui.messages import MachineChanged, ScanFailed, Scanned
 from iommutui.tui.state import AppState, Phase, Problem, failed, logged, with_host
-from iommutui.tui.view import bridges_only, warm
+from iommutui.tui.view import bridges_only, settled, warm
 
 SETTLE_SECONDS = 0.2
 """A rebind makes a burst of events; one look after it is enough."""
+
+
+def rest_collected() -> None:
+    """A Host has no cycles; walking ten thousand devices in search of some would be felt as a hiccup."""
+    gc.freeze()
+    gc.enable()
 
 
 class Scanning(Screen[None]):
     """The part of the desk that keeps its Host fresh."""
 
     machine: Machine
+    early: EarlyScan | None
     _watch: Watch | None = None
     _pending = False
     _scanning = False
@@ -39,8 +47,20 @@ class Scanning(Screen[None]):
 
     def start_scanning(self) -> None:
         """The first look, and then an ear on the machine."""
-        self.rescan()
+        if self.state.host is None:
+            self.rescan()
+        else:
+            rest_collected()
         self.run_worker(self._start_watching, thread=True, exclusive=True, group="watch", exit_on_error=False)
+
+    def first_state(self, state: AppState) -> AppState:
+        """The state with the machine, where the early scan was quick enough for the first frame."""
+        host = self.early.ready() if self.early is not None else None
+        if host is None:
+            return state
+        self.early = None
+        state, _ = with_host(state, host)
+        return settled(state._replace(collapsed=bridges_only(host)))
 
     def rescan(self) -> None:
         """Looks at the machine in a thread. One look at a time; one that is asked for meanwhile follows it."""
@@ -54,7 +74,8 @@ class Scanning(Screen[None]):
 
     def _scan(self) -> None:
         try:
-            host = self.machine.scan()
+            early, self.early = self.early, None
+            host = early.result() if early is not None else self.machine.scan()
             warm(host)
         except IommutuiError as error:
             self.post_message(ScanFailed(Problem(error.what, error.remedy)))
@@ -112,8 +133,7 @@ class Scanning(Screen[None]):
     def _scanned(self, message: Scanned) -> None:
         self._scan_done()
         self.show_host(message.host)
-        # A Host has no cycles; walking ten thousand devices in search of some would be felt as a hiccup.
-        gc.freeze()
+        rest_collected()
 
     def show_host(self, host: Host) -> None:
         """Takes over a fresh look; everything that the person has set up stays."""
@@ -133,6 +153,7 @@ class Scanning(Screen[None]):
     @on(ScanFailed)
     def _scan_failed(self, message: ScanFailed) -> None:
         self._scan_done()
+        gc.enable()
         problem = message.problem
         self.update(logged(failed(self.state, problem), self.now(), problem.what, "bad"))
         if self.state.host is not None:

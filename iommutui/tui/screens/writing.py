@@ -8,15 +8,15 @@ from textual.app import SuspendNotSupported
 from textual.screen import Screen
 from textual.worker import WorkerCancelled
 
-from iommutui.apply.events import Compensating, Event, Finished, ModuleLoaded, Started, StepDone, StepWaiting
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.planner import plan_intents
 from iommutui.tui.machine import Job, Machine
 from iommutui.tui.messages import ApplyEnded, Applying
-from iommutui.tui.planview import Review, command
+from iommutui.tui.planview import Review
 from iommutui.tui.state import AppState, Key, Phase, Problem, logged
 
 if TYPE_CHECKING:
+    from iommutui.apply.events import Finished
     from iommutui.tui.screens.progress import ProgressScreen
 
 
@@ -26,7 +26,7 @@ class Writing(Screen[None]):
     machine: Machine
     _job: Job | None = None
     _progress: "ProgressScreen | None" = None
-    _finished: Finished | None = None
+    _finished: "Finished | None" = None
 
     if TYPE_CHECKING:
 
@@ -113,12 +113,15 @@ class Writing(Screen[None]):
 
     @on(Applying)
     def _applying(self, message: Applying) -> None:
+        from iommutui.apply.events import Finished
+        from iommutui.tui.eventwords import log_words
+
         event = message.event
         if isinstance(event, Finished):
             self._finished = event
         if self._progress is not None:
             self._progress.show_event(event)
-        words = _log_words(event)
+        words = log_words(event)
         if words is not None:
             self.update(logged(self.state, self.now(), *words))
 
@@ -158,22 +161,3 @@ class Writing(Screen[None]):
             return cursor
         first = state.host.devices.get(moved[0])
         return Key(first.group, first.address) if first is not None else cursor
-
-
-def _log_words(event: Event) -> tuple[str, str] | None:
-    match event:
-        case Started(journal_id=journal) if journal:
-            return f"journal {journal}", "muted"
-        case ModuleLoaded(module=module):
-            return f"modprobe {module}: loaded", "ok"
-        case StepDone(step=step, result=result, note=note):
-            style = "ok" if result == "ok" else "bad"
-            return f"{command(step)}: {result}" + (f" ({note})" if note else ""), style
-        case StepWaiting(step=step, seconds=seconds, holders=holders):
-            held = f"; held by {', '.join(holders)}" if holders else ""
-            return f"{command(step)}: no answer for {seconds:.0f} s{held}", "warn"
-        case Compensating(why=why):
-            return f"taking everything back: {why}", "warn"
-        case Finished(exit=code, summary=summary):
-            return summary, "ok" if code is Exit.DONE else "bad"
-    return None

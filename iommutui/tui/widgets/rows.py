@@ -43,6 +43,7 @@ class Rows(Scroll):
         self._strips: dict[tuple[int, bool], Strip] = {}
         self._styles: dict[str, Style] = {}
         self._painted: dict[int, Painted] = {}
+        self._wrapped: tuple[tuple[tuple[Line, ...], int], list[Painted]] | None = None
 
     def show_rows(self, keys: Sequence[Key], cursor: int, empty: tuple[Line, ...] = ()) -> None:
         """New rows. Where the rows are the same, only what is in view is drawn again."""
@@ -97,6 +98,11 @@ class Rows(Scroll):
         self._painted[line] = spans
         return spans
 
+    def _empty_rows(self, width: int) -> list[Painted]:
+        if self._wrapped is None or self._wrapped[0] != (self._empty, width):
+            self._wrapped = (self._empty, width), wrap_all(self._empty, width)
+        return self._wrapped[1]
+
     def _meanings(self) -> dict[str, Style]:
         if not self._styles:
             self._styles = styles_of(self)
@@ -107,7 +113,7 @@ class Rows(Scroll):
         line = y + self.scroll_offset.y
         width = self.size.width
         if not self._keys:
-            rows = wrap_all(self._empty, width - 4)
+            rows = self._empty_rows(width - 4)
             spans = (Span("  "), *rows[y - 1]) if 0 < y <= len(rows) else ()
             return strip_of(spans, self._meanings(), self._meanings()[BASE], width)
         if line >= len(self._keys):

@@ -1,0 +1,25 @@
+"""What an apply says, as lines of the log."""
+
+from iommutui.apply.events import Compensating, Event, Finished, ModuleLoaded, Started, StepDone, StepWaiting
+from iommutui.core.errors import Exit
+from iommutui.tui.planview import command
+
+
+def log_words(event: Event) -> tuple[str, str] | None:
+    """Text and style; None for what is not worth a line."""
+    match event:
+        case Started(journal_id=journal) if journal:
+            return f"journal {journal}", "muted"
+        case ModuleLoaded(module=module):
+            return f"modprobe {module}: loaded", "ok"
+        case StepDone(step=step, result=result, note=note):
+            style = "ok" if result == "ok" else "bad"
+            return f"{command(step)}: {result}" + (f" ({note})" if note else ""), style
+        case StepWaiting(step=step, seconds=seconds, holders=holders):
+            held = f"; held by {', '.join(holders)}" if holders else ""
+            return f"{command(step)}: no answer for {seconds:.0f} s{held}", "warn"
+        case Compensating(why=why):
+            return f"taking everything back: {why}", "warn"
+        case Finished(exit=code, summary=summary):
+            return summary, "ok" if code is Exit.DONE else "bad"
+    return None

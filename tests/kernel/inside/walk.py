@@ -1,0 +1,484 @@
+"""A random walk of primitive operations on this guest's own kernel, compared with the engine at each step.
+
+The walk is random in what it does and when, but never binds a driver to a device that it does not know, and on old
+kernels leaves out what is known to crash them. A difference is shrunk to the shortest sequence that still shows one.
+"""
+
+import errno
+import fcntl
+import os
+import random
+import struct
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from iommutui.core.address import Address, sort_key
+from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.events import (
+    Bind,
+    ClaimDevice,
+    ClaimGroup,
+    Event,
+    Override,
+    Probe,
+    ReleaseDevice,
+    ReleaseGroup,
+    Remove,
+    Rescan,
+    Unbind,
+)
+from iommutui.core.host import Claim, Device, Host
+from iommutui.core.models import model_for
+from iommutui.core.models.base import has_node, since
+from iommutui.core.outcome import Outcome
+from iommutui.core.transition import PCIEPORT, below, transition
+from iommutui.sources import load
+
+from .. import vfio
+from . import pci
+
+OWNER = "walk"
+SOON, LATE = 1.5, 60.0
+"""Seconds: what is to block has not returned by the first, and what is not to block has by the second."""
+
+RESCAN = "group after rescan: depends on multi-function bits that sysfs does not show"
+PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
+RULES = (RESCAN, PORT)
+"""Why a fact is set aside; everything else has to agree."""
+
+State = dict[Address, tuple[str | None, str | None, int | None]]
+"""Driver, override and group of every device."""
+
+
+class Difference(NamedTuple):
+    """One fact on which kernel and engine differ."""
+
+    what: str
+    kernel: object
+    engine: object
+
+
+class Files:
+    """What this process has open of VFIO, by group."""
+
+    def __init__(self) -> None:
+        self._groups: dict[int, tuple[int, int]] = {}
+        self._devices: dict[int, dict[Address, int]] = {}
+
+    def claim(self, number: int, devices: Iterable[Address]) -> str:
+        """Group into a container, an IOMMU for it, and its devices opened as far as they are VFIO's."""
+        opened: list[int] = []
+        try:
+            opened.append(os.open(vfio.NODES / str(number), os.O_RDWR | os.O_CLOEXEC))
+            opened.append(os.open(vfio.NODES / "vfio", os.O_RDWR | os.O_CLOEXEC))
+            fcntl.ioctl(opened[0], vfio.GROUP_SET_CONTAINER, struct.pack("i", opened[1]))
+            fcntl.ioctl(opened[1], vfio.SET_IOMMU, vfio.TYPE1V2_IOMMU)
+        except OSError as problem:
+            for descriptor in opened:
+                os.close(descriptor)
+            return vfio.errno_name(problem)
+        self._groups[number] = (opened[0], opened[1])
+        self._devices[number] = {}
+        for address in devices:
+            self.open(number, address)
+        return "ok"
+
+    def open(self, number: int, address: Address) -> str:
+        """One device of a group that is claimed."""
+        if address in self._devices[number]:
+            return "ok"
+        try:
+            found = fcntl.ioctl(
+                self._groups[number][0], vfio.GROUP_GET_DEVICE_FD, bytearray(address.encode() + b"\0"), True
+            )
+        except OSError as problem:
+            return vfio.errno_name(problem)
+        self._devices[number][address] = found
+        return "ok"
+
+    def close(self, number: int, address: Address) -> None:
+        """One device."""
+        os.close(self._devices[number].pop(address))
+
+    def release(self, number: int) -> None:
+        """Everything of a group."""
+        for descriptor in (*self._devices.pop(number).values(), *self._groups.pop(number)):
+            os.close(descriptor)
+
+    def release_all(self) -> None:
+        """Everything."""
+        for number in list(self._groups):
+            self.release(number)
+
+    def status(self, number: int) -> dict[str, object]:
+        """What the kernel says of a group."""
+        if number not in self._groups:
+            return vfio.status(number)
+        flags = vfio.group_flags(self._groups[number][0])
+        return {"viable": bool(flags & vfio.FLAG_VIABLE), "container": bool(flags & vfio.FLAG_CONTAINER_SET)}
+
+    @property
+    def claims(self) -> dict[int, set[Address]]:
+        """The open devices of each claimed group."""
+        return {number: set(devices) for number, devices in self._devices.items()}
+
+
+class Write(threading.Thread):
+    """A write that may wait for long. ``errno`` is there once it has returned."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        super().__init__(daemon=True)
+        self.path, self.text = path, text
+        self.errno: str | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Writes at once, as the kernel has it only in one piece."""
+        try:
+            descriptor = os.open(self.path, os.O_WRONLY)
+            try:
+                os.write(descriptor, self.text.encode())
+            finally:
+                os.close(descriptor)
+            self.errno = "ok"
+        except OSError as problem:
+            self.errno = errno.errorcode[problem.errno or 0]
+
+    def wait(self, seconds: float) -> str:
+        """The errno, or ``blocks``."""
+        self.join(seconds)
+        return self.errno or "blocks"
+
+
+def _write_of(event: Event, driver: str | None) -> Write:
+    if isinstance(event, Override):
+        return Write(pci.DEVICES / event.device / "driver_override", f"{event.driver or ''}\n")
+    if isinstance(event, Unbind):
+        return Write(pci.DRIVERS / (driver or VFIO_PCI) / "unbind", event.device)
+    if isinstance(event, Bind):
+        return Write(pci.DRIVERS / event.driver / "bind", event.device)
+    if isinstance(event, Probe):
+        return Write(pci.SYSFS / "bus/pci/drivers_probe", event.device)
+    if isinstance(event, Remove):
+        return Write(pci.DEVICES / event.device / "remove", "1")
+    return Write(pci.SYSFS / "bus/pci/rescan", "1")
+
+
+def seen() -> State:
+    """Every device as sysfs shows it."""
+    found: State = {}
+    for path in pci.DEVICES.iterdir():
+        link = path / "iommu_group"
+        number = int(link.readlink().name) if link.is_symlink() else None
+        found[Address(path.name)] = (pci.driver(path.name), pci.override(path.name), number)
+    return found
+
+
+def predicted(host: Host) -> State:
+    """Every device as the engine has it."""
+    return {a: (d.driver, d.driver_override, d.group) for a, d in host.devices.items()}
+
+
+class Walk:
+    """Kernel and engine side by side. ``differences`` ends it."""
+
+    def __init__(self, infrastructure: frozenset[str]) -> None:
+        self.infrastructure = infrastructure
+        self.files = Files()
+        self.host = load()
+        self.model = model_for(self.host.kernel)
+        self.old = not since(self.host, (5, 19))
+        self.facts = 0
+        self.kinds: Counter[str] = Counter()
+        self.aside: Counter[str] = Counter()
+        self.differences: list[Difference] = []
+
+    # -- one step
+
+    def step(self, event: Event) -> bool:
+        """Does it to both and compares; False where it is not safe or has nothing to act on."""
+        device = None if isinstance(event, ClaimGroup | ReleaseGroup | Rescan) else self.host.devices.get(event.device)
+        outcome = transition(self.host, event, self.model)
+        if not self._sensible(event, device, outcome):
+            return False
+        self.kinds[type(event).__name__ + (" (blocks)" if outcome.blocks else "")] += 1
+        before = self.host
+        self.host = outcome.host
+        write = None
+        if isinstance(event, ClaimGroup | ClaimDevice | ReleaseGroup | ReleaseDevice):
+            self._compare(f"{event}", self._vfio(event, before), outcome.result)
+        else:
+            write = _write_of(event, device.driver if device is not None else None)
+            answer = write.wait(SOON if outcome.blocks else LATE)
+            self._compare(f"{event}", answer, "blocks" if outcome.blocks else outcome.result)
+        if outcome.blocks and write is not None and isinstance(event, Unbind | Remove) and device is not None:
+            self._let_go(event, device, write)
+        if self.differences:
+            return True
+        if isinstance(event, Rescan | Probe | Bind | Remove):
+            # Drivers finish in their own time.
+            pci.wait_for(lambda: seen() == predicted(self.host), 0 if seen() == predicted(self.host) else 5)
+        self._compare_all(event, before)
+        return True
+
+    def _let_go(self, event: Event, device: Device, write: Write) -> None:
+        """What a waiting write shows meanwhile, then its end: nothing else is to be done while it waits."""
+        self._compare(f"driver of {device.address} while {event} waits", pci.driver(device.address), None)
+        for number in list(self.files.claims):
+            self.files.release(number)
+            self.host = transition(self.host, ReleaseGroup(number, OWNER), self.model).host
+        self._compare(f"{event} after the release", write.wait(LATE), "ok")
+
+    def _vfio(self, event: Event, before: Host) -> str:
+        if isinstance(event, ClaimGroup):
+            members = before.members(before.groups[event.group])
+            return self.files.claim(event.group, (d.address for d in members) if event.devices else ())
+        if isinstance(event, ReleaseGroup):
+            self.files.release(event.group)
+        elif isinstance(event, ClaimDevice | ReleaseDevice):
+            number = before.devices[event.device].group
+            assert number is not None
+            if isinstance(event, ClaimDevice):
+                return self.files.open(number, event.device)
+            self.files.close(number, event.device)
+        return "ok"
+
+    def _sensible(self, event: Event, device: Device | None, outcome: Outcome) -> bool:
+        """Whether the event is safe on this kernel, and acts on something that is there."""
+        if outcome.crash is not None or any(r.code == "unfit-driver" for r in outcome.reasons):
+            return False
+        claims = self.files.claims
+        if isinstance(event, ClaimGroup):
+            group = self.host.groups.get(event.group)
+            if group is None or not has_node(self.host, group) or event.group in claims:
+                return False
+            # Old kernels attach a domain below the drivers of a group that is not viable: unbinding them oopses.
+            return not self.old or bool(self.model.verdict(self.host, group).viable)
+        if isinstance(event, ReleaseGroup):
+            return event.group in claims
+        if isinstance(event, Rescan):
+            return not (self.old and claims)
+        if device is None or device.address in self.infrastructure:
+            return False
+        if isinstance(event, ClaimDevice):
+            return device.group in claims
+        if isinstance(event, ReleaseDevice):
+            return device.address in claims.get(-1 if device.group is None else device.group, ())
+        if isinstance(event, Unbind):
+            return device.driver is not None
+        if isinstance(event, Bind):
+            return self.host.has_driver(event.driver)
+        return not isinstance(event, Remove) or self._removable(device)
+
+    def _removable(self, device: Device) -> bool:
+        if device.address.startswith(("0000:00:00", "0000:00:1f")):
+            return False
+        for address in below(self.host, device.address):
+            several = self.host.same_card(address) or not address.endswith(".0")
+            if address in self.infrastructure or (self.old and several):
+                return False  # A function of several comes back without a group on old kernels, and oopses later.
+        return True
+
+    # -- what is compared
+
+    def _compare(self, what: str, kernel: object, engine: object) -> None:
+        self.facts += 1
+        if kernel != engine:
+            self.differences.append(Difference(what, kernel, engine))
+
+    def _compare_all(self, event: Event, before: Host) -> None:
+        kernel, engine = seen(), predicted(self.host)
+        for address in sorted({*kernel, *engine}, key=sort_key):
+            here, there = kernel.get(address), engine.get(address)
+            rule = self._rule(event, before, address, here, there)
+            if rule is not None:
+                self.aside[rule] += 1
+                self._start_again()
+                return
+            self._compare(f"{address} after {event}", here, there)
+        nodes = {int(path.name) for path in vfio.NODES.iterdir() if path.name.isdigit()}
+        with_node = {number for number, group in self.host.groups.items() if has_node(self.host, group)}
+        self._compare(f"nodes after {event}", nodes, with_node)
+        dead = self.files.claims.keys() - nodes
+        for number in dead:
+            # The last VFIO device has gone, and with it all that was owned; the file is still to be closed.
+            self.files.release(number)
+        owned = {number: set(g.claim.opened) for number, g in self.host.groups.items() if g.claim is not None}
+        self._compare(f"claims after {event}", self.files.claims, owned)
+        for number in sorted(nodes & with_node):
+            status = self.files.status(number)
+            group = self.host.groups[number]
+            verdict = self.model.verdict(self.host, group)
+            self._compare(f"viability of {number} after {event}", status["viable"], verdict.viable)
+            self._compare(f"container of {number} after {event}", status["container"], group.claim is not None)
+
+    def _rule(self, event: Event, before: Host, address: Address, here: object, there: object) -> str | None:
+        if here == there or not isinstance(here, tuple) or not isinstance(there, tuple):
+            return None
+        if isinstance(event, Rescan) and address not in before.devices and here[:2] == there[:2]:
+            return RESCAN
+        if isinstance(event, Probe | Bind) and (here[0], there[0], here[1:]) == (None, PCIEPORT, there[1:]):
+            return PORT
+        return None
+
+    # -- from where the kernel is
+
+    def _start_again(self) -> None:
+        """The Host anew, with what this process owns, and what a scan would find."""
+        removed = self.host.removed
+        self.host = load()._replace(removed=removed)
+        for number, devices in self.files.claims.items():
+            group = self.host.groups[number]
+            claim = Claim(OWNER, opened=tuple(sorted(devices, key=sort_key)))
+            self.host = self.host.with_group(group._replace(claim=claim))
+
+    def reset(self) -> None:
+        """Everything back on its own driver, as well as that can be done."""
+        self.files.release_all()
+        Write(pci.SYSFS / "bus/pci/rescan", "1").wait(LATE)
+        for name in pci.devices():
+            if name in self.infrastructure:
+                continue
+            if pci.override(name) is not None:
+                Write(pci.DEVICES / name / "driver_override", "\n").wait(LATE)
+            if pci.driver(name) in (VFIO_PCI, STUB):
+                Write(pci.DRIVERS / str(pci.driver(name)) / "unbind", name).wait(LATE)
+            if pci.driver(name) is None:
+                Write(pci.SYSFS / "bus/pci/drivers_probe", name).wait(LATE)
+        time.sleep(1)
+        self.differences = []
+        self.host = load()
+
+    def checked_against_sources(self) -> list[Difference]:
+        """What a scan of this machine finds other than the engine's Host."""
+        found, known = load(), predicted(self.host)
+        fresh = predicted(found)
+        return [
+            Difference(f"{a} as scanned", fresh.get(a), known.get(a))
+            for a in sorted({*fresh, *known}, key=sort_key)
+            if fresh.get(a) != known.get(a)
+        ]
+
+
+class Chooser:
+    """What to do next, at random: mostly whole rebinds in a few groups, now and then a claim or a removal."""
+
+    def __init__(self, seed: int, walk: Walk) -> None:
+        self.random = random.Random(seed)
+        self.walk = walk
+        self.queue: deque[Event] = deque()
+        numbers = sorted(walk.host.groups)
+        shared = [n for n in numbers if len(walk.host.groups[n].members) > 1]
+        self.focus = {*self.random.sample(numbers, 3), *self.random.sample(shared, min(4, len(shared)))}
+
+    def next(self) -> Event:
+        """One event."""
+        while not self.queue:
+            self.queue.extend(self._some())
+        return self.queue.popleft()
+
+    def _some(self) -> Iterator[Event]:
+        host, chance = self.walk.host, self.random.random()
+        claims = self.walk.files.claims
+        device = self._device()
+        if chance < 0.48:
+            yield from self._rebind(device, self._target(device))
+        elif chance < 0.56:
+            driver = self.random.choice([VFIO_PCI, VFIO_PCI, None])
+            for member in host.members(host.groups[self.random.choice(self._numbers())]):
+                if not member.is_bridge:
+                    yield from self._rebind(member, driver)
+        elif chance < 0.68:
+            driver = self.random.choice([VFIO_PCI, STUB, PCIEPORT, *(fit.driver for fit in device.fits or ())])
+            yield from self.random.choice(
+                [
+                    (Bind(device.address, driver),),
+                    (Override(device.address, driver), Bind(device.address, driver)),
+                    (Unbind(device.address),),
+                    (Probe(device.address),),
+                ]
+            )
+        elif chance < 0.84:
+            nodes = [n for n, group in host.groups.items() if has_node(host, group) and n not in claims]
+            if nodes:
+                yield ClaimGroup(self.random.choice(nodes), OWNER, self.random.random() < 0.5)
+        elif chance < 0.90 and claims:
+            number = self.random.choice(sorted(claims))
+            member = self.random.choice(host.members(host.groups[number]))
+            opened = member.address in claims[number]
+            yield ReleaseDevice(member.address, OWNER) if opened else ClaimDevice(member.address, OWNER)
+        elif chance < 0.95 and claims:
+            yield ReleaseGroup(self.random.choice(sorted(claims)), OWNER)
+        elif chance < 0.975:
+            yield Remove(device.address)
+        else:
+            yield Rescan()
+
+    def _numbers(self) -> list[int]:
+        return sorted(self.focus & self.walk.host.groups.keys()) or sorted(self.walk.host.groups)
+
+    def _device(self) -> Device:
+        host, claims = self.walk.host, self.walk.files.claims
+        wanted = set(claims) if claims and self.random.random() < 0.4 else self.focus
+        near = [d for d in host.devices.values() if d.group in wanted]
+        pool = near if near and self.random.random() < 0.85 else list(host.devices.values())
+        return self.random.choice(sorted(pool, key=lambda d: sort_key(d.address)))
+
+    def _target(self, device: Device) -> str | None:
+        named: list[str | None] = [fit.driver for fit in device.fits or ()]
+        pool: list[str | None] = [VFIO_PCI] * 8 + [STUB] * 3 + [None] * 5 + ["nosuchdriver", PCIEPORT]
+        return self.random.choice(pool + named * 2)
+
+    def _rebind(self, device: Device, driver: str | None) -> Iterator[Event]:
+        yield Override(device.address, driver)
+        yield Unbind(device.address)
+        if self.random.random() < 0.9:
+            yield Probe(device.address)
+
+
+class Report(NamedTuple):
+    """How a walk ended."""
+
+    done: list[Event]
+    differences: list[Difference]
+
+
+def random_walk(walk: Walk, seed: int, steps: int) -> Report:
+    """Steps until there are enough of them or two facts differ."""
+    chooser = Chooser(seed, walk)
+    done: list[Event] = []
+    tried = 0
+    while len(done) < steps and not walk.differences and tried < 50 * steps:
+        tried += 1
+        event = chooser.next()
+        if walk.step(event):
+            done.append(event)
+    if not walk.differences:
+        walk.differences = walk.checked_against_sources()
+    return Report(done, walk.differences)
+
+
+def shrink(
+    events: Sequence[Event], fails: Callable[[Sequence[Event]], list[Difference]], seconds: float
+) -> tuple[list[Event], list[Difference]]:
+    """The shortest sequence found in the time that still fails, by leaving out ever smaller parts of it."""
+    end = time.monotonic() + seconds
+    kept, shown, size = list(events), fails(events), max(1, len(events) // 2)
+    while shown and time.monotonic() < end:
+        for start in range(0, len(kept), size):
+            shorter = kept[:start] + kept[start + size :]
+            if shorter and (differences := fails(shorter)):
+                kept, shown = shorter, differences
+                break
+            if time.monotonic() >= end:
+                break
+        else:
+            if size == 1:
+                break
+            size = max(1, size // 2)
+        size = min(size, max(1, len(kept) // 2))
+    return kept, shown

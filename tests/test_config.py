@@ -1,0 +1,66 @@
+"""The settings file."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from iommutui.config import Config, config_path, read_config
+from iommutui.core.drivers import Role
+from iommutui.core.errors import IommutuiError
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "config.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_without_a_file_nothing_is_set(tmp_path: Path) -> None:
+    assert read_config(str(tmp_path / "config.toml")) == Config()
+
+
+def test_the_place_follows_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/somewhere")
+    assert config_path() == "/somewhere/iommutui/config.toml"
+
+
+def test_roles_of_drivers(tmp_path: Path) -> None:
+    path = write(tmp_path, '[drivers]\nfancy = "user"\nquiet = "none"\n')
+    assert read_config(path).drivers == {"fancy": Role.USER, "quiet": Role.NONE}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[drivers", "not TOML"),
+        ("colour = 1", "no setting 'colour'"),
+        ("drivers = 3", "has to be a table"),
+        ('[drivers]\nx = "guest"', "drivers.x has the role 'guest'"),
+        ("[drivers]\nx = [1]", "drivers.x has the role"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(IommutuiError) as caught:
+        read_config(path)
+    assert said in caught.value.what
+    assert path in caught.value.what
+
+
+@pytest.mark.parametrize(("role", "viable"), [("user", "viable"), ("none", "viable"), ("kernel", "blocked")])
+def test_a_declared_driver_counts_in_the_verdict(tmp_path: Path, role: str, viable: str) -> None:
+    """In a process of its own, because settings are in force for a whole program."""
+    folder = tmp_path / "iommutui"
+    folder.mkdir()
+    write(folder, f'[drivers]\namdgpu = "{role}"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "iommutui", "list", "group:15", "--demo"],
+        env={"XDG_CONFIG_HOME": str(tmp_path), "PYTHONIOENCODING": "utf-8"},
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert viable in done.stdout.splitlines()[0]
