@@ -44,6 +44,7 @@ def _document(model: Model) -> dict[str, object]:
         "name": model.name,
         "title": model.title,
         "kernels": model.kernels,
+        "change": model.change,
         "source": model.source,
         "rules": [{"from": where, "text": text} for where, text in model.rules],
         "drivers": [
@@ -55,7 +56,12 @@ def _document(model: Model) -> dict[str, object]:
 
 
 def _lines(model: Model) -> list[str]:
-    lines = [f"{model.name}: {model.title}", f"  kernels: {model.kernels}", f"  from: {model.source}"]
+    lines = [
+        f"{model.name}: {model.title}",
+        f"  kernels: {model.kernels}",
+        f"  {model.change}",
+        f"  from: {model.source}",
+    ]
     lines += [f"  - {text} ({where})" for where, text in model.rules]
     roles: dict[str, list[str]] = {}
     for name, role in _roles(model):

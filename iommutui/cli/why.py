@@ -88,7 +88,11 @@ def _document(
         "group": group_document(group, model.verdict(host, group)),
         "devices": [device_document(host, member, model) for member in host.members(group)],
         "fix": intent_documents(fix),
-        **({"models": {m.name: verdict_document(m.verdict(host, group)) for m in models}} if models else {}),
+        **(
+            {"models": {m.name: {**verdict_document(m.verdict(host, group)), "change": m.change} for m in models}}
+            if models
+            else {}
+        ),
     }
 
 
@@ -112,7 +116,8 @@ def _lines(
         for each in models:
             answer = each.verdict(host, group)
             word = f"{verdict_glyph(answer)} {verdict_word(answer)}"
-            lines.append(f"  {each.name:{width}}  {word:<11}  claim: {answer.claim:<7}  kernels: {each.kernels}")
+            lines.append(f"  {each.name:{width}}  {word:<11}  claim: {answer.claim}")
+            lines.append(f"  {'':{width}}  {each.change}")
     lines += ["", f"Model {model.name}: {model.title} (kernels: {model.kernels})."]
     return lines
 

@@ -27,6 +27,8 @@ class Model(Protocol):
     name: str
     title: str
     kernels: str
+    change: str
+    """What changed with it, and when."""
     source: str
     rules: tuple[tuple[str, str], ...]
     """What the model says, rule by rule: (where it comes from, sentence)."""

@@ -29,6 +29,10 @@ class VfioGroup:
     name = "vfio-group"
     title = "VFIO's own group rule"
     kernels = "up to 5.18"
+    change = (
+        "Up to Linux 5.18 (2022): nothing is checked at a bind, a bridge passes with any driver, and a wrong bind in a "
+        "group in use is a BUG_ON."
+    )
     source = "drivers/vfio/vfio.c"
     through_vfio = True
     container_waits = True

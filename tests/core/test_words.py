@@ -1,0 +1,258 @@
+"""Every reason as a sentence, and the small rooms: drivers, kernels, addresses, queries, advice, printable text."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from iommutui.core import drivers, wording
+from iommutui.core.address import Address, card_of, is_pci, nodedev_name, parse_pci, sort_key
+from iommutui.core.advice import no_iommu_advice
+from iommutui.core.drivers import DriverFacts, Role, facts_of, is_vfio, learn, managed_role
+from iommutui.core.errors import IommutuiError, RefusedError, UsageError
+from iommutui.core.host import Host
+from iommutui.core.kernel import Version, parse_release
+from iommutui.core.models import MODELS, model_for
+from iommutui.core.printable import printable
+from iommutui.core.query import find_device, parse_query
+from iommutui.core.reasons import Code, Reason
+from iommutui.core.wording import sentence
+from tests.core.machines import LAST_OLD, LONE, OTHER, A, B, function, group_of, machine, pair, verdict_of
+
+# -- sentences
+
+FACTS = ("why", "role", "owner", "region", "asked", "override", "ids", "bus", "probing", "target", "wanted")
+FULL = Reason(Code.OWNED, 14, A, "acme", tuple(sorted((name, f"<{name}>") for name in FACTS)))
+
+
+def test_every_code_has_a_sentence_and_every_sentence_a_code() -> None:
+    assert set(wording._SENTENCES) == set(Code)
+
+
+@pytest.mark.parametrize("code", Code)
+def test_a_sentence_is_one(code: Code) -> None:
+    for reason in (FULL._replace(code=code), Reason(code), Reason(code, group=14), Reason(code, device=A)):
+        text = sentence(reason)
+        assert text.endswith(".")
+        assert text[0].isupper() or text[0].isdigit() or text.startswith(("acme", "None", "<", "the "))
+        assert not re.search(r"[{}]|  |\n", text)
+
+
+ABOUT_A_GROUP = {Code.OWNED, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION, Code.NO_NODE, Code.NOT_OWNER,
+                 Code.GROUP_FILE_OPEN, Code.DRAFT_SLIP_S08}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", sorted(set(Code) - {Code.NO_INTERFACE}))
+def test_a_sentence_names_what_it_is_about(code: Code) -> None:
+    text = sentence(FULL._replace(code=code))
+    assert ("14" if code in ABOUT_A_GROUP else A) in text
+    assert "None" not in text
+
+
+@pytest.mark.parametrize("code", [Code.KERNEL_DRIVER, Code.ASSUMED_ROLE, Code.UNFIT_DRIVER, Code.NO_MATCH, Code.BRIDGE,
+                                  Code.KERNEL_BESIDE_USER, Code.USER_BESIDE_KERNEL, Code.DRAFT_GAP_H1, Code.NO_DRIVER,
+                                  Code.DRAFT_GAP_BRIDGE, Code.ALREADY_BOUND, Code.VFS_ENABLED, Code.NOT_A_PORT])  # fmt: skip
+def test_a_sentence_names_the_driver(code: Code) -> None:
+    assert "acme" in sentence(FULL._replace(code=code))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_tells_its_rules(name: str) -> None:
+    model = MODELS[name]
+    assert model.name == name
+    assert len(model.rules) >= 3
+    assert all(source and text.endswith(".") for source, text in model.rules)
+
+
+# -- kernels and drivers
+
+
+@pytest.mark.parametrize(
+    ("release", "version"),
+    [("6.1.0-56-amd64", (6, 1)), ("5.10.0", (5, 10)), ("7.2.13+deb14-amd64", (7, 2)), ("5.19.0-rc1", (5, 19)),
+     ("", None), (None, None), ("unknown", None)],
+)  # fmt: skip
+def test_releases(release: str | None, version: tuple[int, int] | None) -> None:
+    assert parse_release(release) == version
+    assert str(Version(6, 1)) == "6.1"
+
+
+@pytest.mark.parametrize(
+    ("release", "model"),
+    [("5.10.0", "vfio-group"), (LAST_OLD, "vfio-group"), ("5.19.0", "dma-owner"), ("6.1.0", "dma-owner"),
+     ("7.2.13", "dma-owner"), ("4.19.0", "vfio-group"), (None, "dma-owner"), ("junk", "dma-owner")],
+)  # fmt: skip
+def test_the_model_of_a_kernel(release: str | None, model: str) -> None:
+    assert model_for(release).name == model
+
+
+MANAGED = {"pci-stub", "pcieport", "vfio-pci", "mlx5_vfio_pci", "hisi_acc_vfio_pci", "pds_vfio_pci", "virtio_vfio_pci",
+           "nvgrace_gpu_vfio_pci", "qat_vfio_pci", "xe-vfio-pci", "ism_vfio_pci", "vfio-platform", "vfio-amba",
+           "vfio-fsl-mc", "vfio-cdx"}  # fmt: skip
+
+
+def test_the_table_of_drivers() -> None:
+    assert {row.name for row in drivers.TABLE if row.managed} == MANAGED
+    assert {row.name: row.hint for row in drivers.TABLE if row.hint is not Role.KERNEL} == {
+        "pci-stub": Role.NONE,
+        "vfio-pci": Role.USER,
+        "ifcvf": Role.USER,
+    }
+    assert {row.name for row in drivers.TABLE if row.vfio} == MANAGED - {"pci-stub", "pcieport"}
+    assert {row.name for row in drivers.TABLE if row.managed and row.managed > (5, 19)} == {
+        "pds_vfio_pci", "virtio_vfio_pci", "nvgrace_gpu_vfio_pci", "qat_vfio_pci", "xe-vfio-pci", "ism_vfio_pci",
+        "vfio-cdx",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("driver", sorted(MANAGED))
+@pytest.mark.parametrize("kernel", ["6.1.0", "7.2.0"])
+def test_a_managed_driver_is_in_nobodys_way_even_where_it_is_newer_than_the_kernel(driver: str, kernel: str) -> None:
+    host = pair("vfio-pci", driver, kernel=kernel)
+    assert verdict_of("dma-owner", host) == (True, "ok")
+
+
+def test_a_vfio_driver_of_somebody_else_is_known_by_its_directory() -> None:
+    shown = function(A, "acme", vfio_dev=("vfio0",))
+    assert is_vfio(shown, "acme") == (Role.USER, False)
+    assert is_vfio(function(A, "acme", vfio_dev=()), "acme") == (Role.USER, False)
+    assert is_vfio(shown, "other") is None
+    assert is_vfio(function(A, "acme"), "acme") is None
+    assert managed_role(function(A, "acme"), "acme") == (Role.KERNEL, False)
+    host = machine(group_of(1, shown, function(B, "vfio-pci")))
+    assert [verdict_of(model, host) for model in ("dma-owner", "vfio-group")] == [(True, "ok")] * 2
+    assert verdict_of("dma-hint", host) == (False, "EINVAL")
+
+
+@pytest.mark.parametrize("model", ["dma-owner", "vfio-group"])
+def test_a_role_that_is_guessed_from_a_name_is_said_to_be_a_guess(model: str) -> None:
+    host = pair("nvidia-vgpu-vfio", None, kernel=LAST_OLD if model == "vfio-group" else "6.12.0")
+    verdict = MODELS[model].verdict(host, host.groups[1])
+    assert (verdict.viable, [reason.code for reason in verdict.reasons]) == (True, [Code.ASSUMED_ROLE])
+    assert is_vfio(host.devices[A], "nvidia-vgpu-vfio") == (Role.USER, True)
+
+
+@pytest.fixture
+def taught() -> Iterator[None]:
+    """The table as it is, whatever a test teaches it."""
+    before = dict(drivers._in_force)
+    yield
+    drivers._in_force.clear()
+    drivers._in_force.update(before)
+
+
+@pytest.mark.usefixtures("taught")
+def test_a_user_can_add_drivers() -> None:
+    host = pair("vfio-pci", "acme")
+    assert verdict_of("dma-owner", host) == (False, "EPERM")
+    learn([DriverFacts("acme", Role.USER, Version(6, 1), vfio=True), DriverFacts("quiet", managed=Version(6, 1))])
+    assert [verdict_of(m, host)[0] for m in ("dma-owner", "vfio-group", "dma-hint")] == [True, True, True]
+    assert verdict_of("dma-owner", pair("vfio-pci", "quiet"))[0] is True
+    assert facts_of("acme") in drivers.table()
+    assert drivers.table()[: len(drivers.TABLE)] == drivers.TABLE
+
+
+# -- addresses and queries
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("0000:01:00.0", "0000:01:00.0"), ("01:00.0", "0000:01:00.0"), ("pci_0000_01_00_0", "0000:01:00.0"),
+     ("0000:AF:1F.7", "0000:af:1f.7"), ("00000000:01:00.0", "0000:01:00.0"), ("10000:e1:00.0", "10000:e1:00.0"),
+     ("00010000:e1:00.0", "10000:e1:00.0"), ("pci_10000_e1_00_0", "10000:e1:00.0"), ("0000:01:20.0", None),
+     ("0000:01:00.8", None), ("1:00.0", None), ("0000:01:00", None), ("", None), (" 01:00.0", None),
+     ("01:00.0\n", None), ("١:00.0", None)],
+)  # fmt: skip
+def test_spellings(text: str, address: str | None) -> None:
+    assert parse_pci(text) == address
+
+
+def test_parts_of_an_address() -> None:
+    assert nodedev_name("0000:01:00.0") == "pci_0000_01_00_0"
+    assert card_of("0000:01:00.1") == "0000:01:00"
+    assert [is_pci(text) for text in ("0000:01:00.0", "01:00.0", "usb1")] == [True, False, False]
+    names = ["usb1", "10000:00:00.0", "0001:00:00.0", "0000:02:00.0", "0000:01:1f.0", "0000:01:02.1", "zz:1234567"]
+    assert sorted(names, key=sort_key) == [
+        "0000:01:02.1", "0000:01:1f.0", "0000:02:00.0", "0001:00:00.0", "10000:00:00.0", "usb1", "zz:1234567",
+    ]  # fmt: skip
+
+
+def people() -> Host:
+    net = function(OTHER, "nvme", vendor_id="8086", device_id="10d3", class_code="020000", interfaces=("eth0",))
+    platform = function(Address("fd000000.ehci"), "ehci", bus="platform")
+    return machine(group_of(1, function(A, "amdgpu"), function(B)), group_of(2, net, platform), lone=[function(LONE)])
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("0000:01:00.0", A), ("01:00.1", B), ("pci_0000_02_00_0", OTHER), ("00000000:02:00.0", OTHER), ("8086:10D3", OTHER),
+     ("eth0", OTHER), ("fd000000.ehci", "fd000000.ehci"), ("1002:73b1", B)],
+)  # fmt: skip
+def test_finding_a_device(text: str, address: str) -> None:
+    assert find_device(people(), text).address == address
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [("0000:09:00.0", IommutuiError, "0000:09:00.0"), ("1002:73b0", RefusedError, f"{A}, {LONE}"),
+     ("dead:beef", IommutuiError, "dead:beef"), ("wlan0", IommutuiError, "wlan0"), ("01:00", UsageError, "01:00"),
+     ("", UsageError, "''")],
+)  # fmt: skip
+def test_not_finding_a_device(text: str, error: type[IommutuiError], says: str) -> None:
+    with pytest.raises(error) as caught:
+        find_device(people(), text)
+    assert type(caught.value) is error
+    assert says in caught.value.what
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("", [A, B, OTHER, LONE, "fd000000.ehci"]), ("amdgpu", [A]), ("driver:none", [B, LONE]), ("!driver:none", [A, OTHER, "fd000000.ehci"]),
+     ("group:1", [A, B]), ("group:none", [LONE]), ("viable:no", [A, B, OTHER, LONE, "fd000000.ehci"]), ("viable:yes", []),
+     ("class:nic", [OTHER]), ("class:0200", [OTHER]), ("id:8086", [OTHER]), ("id:10d3", [OTHER]), ("bus:platform", ["fd000000.ehci"]),
+     ("class:gpu driver:amd", [A]), ("ETH0", [OTHER]), ("override:none !bus:pci", ["fd000000.ehci"]), ("nothing:here", []),
+     ("!", []), ("viable:blocked", [A, B, OTHER, "fd000000.ehci"])],
+)  # fmt: skip
+def test_filters(text: str, found: list[str]) -> None:
+    host, model = people(), MODELS["dma-owner"]
+    query = parse_query(text)
+    verdicts = {number: model.verdict(host, group) for number, group in host.groups.items()}
+    shown = [d.address for d in host.devices.values() if query.matches(d, verdicts.get(d.group or -1))]
+    assert sorted(shown) == sorted(found)
+    assert parse_query(str(query)) == query
+
+
+# -- advice
+
+
+def bare(**facts: object) -> str:
+    return " ".join(no_iommu_advice(Host({}, {}, iommus=(), **facts)))  # type: ignore[arg-type]
+
+
+def test_advice_where_there_are_no_groups() -> None:
+    assert no_iommu_advice(people()) == []
+    assert "VT-d" in bare(cpu_vendor="GenuineIntel")
+    assert "add intel_iommu=on" in bare(cpu_vendor="GenuineIntel", cmdline="quiet")
+    assert "is on the kernel command line already" in bare(cpu_vendor="GenuineIntel", cmdline="intel_iommu=on")
+    amd = bare(cpu_vendor="AuthenticAMD", cmdline="amd_iommu=on")
+    assert "needs no parameter" in amd
+    assert "intel_iommu" not in amd
+    assert "remove iommu=off" in bare(cmdline="iommu=off")
+    assert "SMMU" in bare(cpu_vendor="ARM")
+    assert "empty" in bare()
+    assert "no /sys/class/iommu" in " ".join(no_iommu_advice(Host({}, {})))
+    active = machine(lone=[function(LONE)])
+    assert "dmar0" in " ".join(no_iommu_advice(active))
+
+
+# -- hostile text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("plain", "plain"), ("\x1b[31m", "\\x1b[31m"), ("a\nb", "a\\nb"), ("\u202eevil", "\\u202eevil"), ("\x9b", "\\x9b"),
+     ("\udcff", "\\udcff"), ("naïve", "naïve"), ("\u200b", "\\u200b"), ("\x7f", "\\x7f")],
+)  # fmt: skip
+def test_what_a_terminal_would_act_on_is_made_visible(text: str, shown: str) -> None:
+    assert printable(text) == shown
