@@ -25,7 +25,7 @@ _KINDS = {
     "0280": "Network", "0207": "InfiniBand", "0300": "VGA", "0302": "3D", "0380": "Display", "0400": "Video",
     "0401": "Audio", "0403": "Audio", "0500": "RAM", "0600": "Host", "0601": "ISA", "0604": "Bridge",
     "0607": "CardBus", "0700": "Serial", "0805": "SD card", "0806": "IOMMU", "0c03": "USB", "0c05": "SMBus",
-    "0c80": "SPI", "0d11": "Bluetooth", "1080": "Crypto", "1000": "Crypto", "1200": "Accel",
+    "0c80": "Serial", "1300": "Other", "0d11": "Bluetooth", "1080": "Crypto", "1000": "Crypto", "1200": "Accel",
 }  # fmt: skip
 
 

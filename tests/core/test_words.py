@@ -31,11 +31,16 @@ def test_every_code_has_a_sentence_and_every_sentence_a_code() -> None:
 
 @pytest.mark.parametrize("code", Code)
 def test_a_sentence_is_one(code: Code) -> None:
-    for reason in (FULL._replace(code=code), Reason(code), Reason(code, group=14), Reason(code, device=A)):
-        text = sentence(reason)
-        assert text.endswith(".")
-        assert text[0].isupper() or text[0].isdigit() or text.startswith(("acme", "None", "<", "the "))
-        assert not re.search(r"[{}]|  |\n", text)
+    text = sentence(FULL._replace(code=code))
+    assert text.endswith(".")
+    assert not re.search(r"[{}]|  |\n|None", text)
+    assert text[0] not in " ,.;"
+
+
+@pytest.mark.parametrize("code", Code)
+def test_a_sentence_can_be_made_of_little(code: Code) -> None:
+    for reason in (Reason(code), Reason(code, group=14), Reason(code, device=A)):
+        assert sentence(reason).endswith(".")
 
 
 ABOUT_A_GROUP = {Code.OWNED, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION, Code.NO_NODE, Code.NOT_OWNER,
@@ -44,14 +49,27 @@ ABOUT_A_GROUP = {Code.OWNED, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION, Code.NO_NO
 
 @pytest.mark.parametrize("code", sorted(set(Code) - {Code.NO_INTERFACE}))
 def test_a_sentence_names_what_it_is_about(code: Code) -> None:
-    text = sentence(FULL._replace(code=code))
-    assert ("14" if code in ABOUT_A_GROUP else A) in text
-    assert "None" not in text
+    assert ("14" if code in ABOUT_A_GROUP else A) in sentence(FULL._replace(code=code))
 
 
-@pytest.mark.parametrize("code", [Code.KERNEL_DRIVER, Code.ASSUMED_ROLE, Code.UNFIT_DRIVER, Code.NO_MATCH, Code.BRIDGE,
-                                  Code.KERNEL_BESIDE_USER, Code.USER_BESIDE_KERNEL, Code.DRAFT_GAP_H1, Code.NO_DRIVER,
-                                  Code.DRAFT_GAP_BRIDGE, Code.ALREADY_BOUND, Code.VFS_ENABLED, Code.NOT_A_PORT])  # fmt: skip
+ABOUT_A_DRIVER = [
+    Code.KERNEL_DRIVER,
+    Code.ASSUMED_ROLE,
+    Code.UNFIT_DRIVER,
+    Code.NO_MATCH,
+    Code.BRIDGE,
+    Code.KERNEL_BESIDE_USER,
+    Code.USER_BESIDE_KERNEL,
+    Code.DRAFT_GAP_H1,
+    Code.NO_DRIVER,
+    Code.DRAFT_GAP_BRIDGE,
+    Code.ALREADY_BOUND,
+    Code.VFS_ENABLED,
+    Code.NOT_A_PORT,
+]
+
+
+@pytest.mark.parametrize("code", ABOUT_A_DRIVER)
 def test_a_sentence_names_the_driver(code: Code) -> None:
     assert "acme" in sentence(FULL._replace(code=code))
 
@@ -161,7 +179,7 @@ def test_a_user_can_add_drivers() -> None:
      ("0000:AF:1F.7", "0000:af:1f.7"), ("00000000:01:00.0", "0000:01:00.0"), ("10000:e1:00.0", "10000:e1:00.0"),
      ("00010000:e1:00.0", "10000:e1:00.0"), ("pci_10000_e1_00_0", "10000:e1:00.0"), ("0000:01:20.0", None),
      ("0000:01:00.8", None), ("1:00.0", None), ("0000:01:00", None), ("", None), (" 01:00.0", None),
-     ("01:00.0\n", None), ("١:00.0", None)],
+     ("01:00.0\n", None), ("\u0661\u0661:00.0", None)],
 )  # fmt: skip
 def test_spellings(text: str, address: str | None) -> None:
     assert parse_pci(text) == address
@@ -177,16 +195,19 @@ def test_parts_of_an_address() -> None:
     ]  # fmt: skip
 
 
+EHCI = Address("fd000000.ehci")
+
+
 def people() -> Host:
     net = function(OTHER, "nvme", vendor_id="8086", device_id="10d3", class_code="020000", interfaces=("eth0",))
-    platform = function(Address("fd000000.ehci"), "ehci", bus="platform")
+    platform = function(EHCI, "ehci", bus="platform")
     return machine(group_of(1, function(A, "amdgpu"), function(B)), group_of(2, net, platform), lone=[function(LONE)])
 
 
 @pytest.mark.parametrize(
     ("text", "address"),
-    [("0000:01:00.0", A), ("01:00.1", B), ("pci_0000_02_00_0", OTHER), ("00000000:02:00.0", OTHER), ("8086:10D3", OTHER),
-     ("eth0", OTHER), ("fd000000.ehci", "fd000000.ehci"), ("1002:73b1", B)],
+    [("0000:01:00.0", A), ("01:00.1", B), ("pci_0000_02_00_0", OTHER), ("00000000:02:00.0", OTHER), 
+     ("8086:10D3", OTHER),     ("eth0", OTHER), ("fd000000.ehci", "fd000000.ehci"), ("1002:73b1", B)],
 )  # fmt: skip
 def test_finding_a_device(text: str, address: str) -> None:
     assert find_device(people(), text).address == address
@@ -208,12 +229,28 @@ def test_not_finding_a_device(text: str, error: type[IommutuiError], says: str) 
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("", [A, B, OTHER, LONE, "fd000000.ehci"]), ("amdgpu", [A]), ("driver:none", [B, LONE]), ("!driver:none", [A, OTHER, "fd000000.ehci"]),
-     ("group:1", [A, B]), ("group:none", [LONE]), ("viable:no", [A, B, OTHER, LONE, "fd000000.ehci"]), ("viable:yes", []),
-     ("class:nic", [OTHER]), ("class:0200", [OTHER]), ("id:8086", [OTHER]), ("id:10d3", [OTHER]), ("bus:platform", ["fd000000.ehci"]),
-     ("class:gpu driver:amd", [A]), ("ETH0", [OTHER]), ("override:none !bus:pci", ["fd000000.ehci"]), ("nothing:here", []),
-     ("!", []), ("viable:blocked", [A, B, OTHER, "fd000000.ehci"])],
-)  # fmt: skip
+    [
+        ("", [A, B, OTHER, LONE, EHCI]),
+        ("amdgpu", [A]),
+        ("driver:none", [B, LONE]),
+        ("!driver:none", [A, OTHER, EHCI]),
+        ("group:1", [A, B]),
+        ("group:none", [LONE]),
+        ("viable:no", [A, B, OTHER, LONE, EHCI]),
+        ("viable:yes", []),
+        ("viable:blocked", [A, B, OTHER, EHCI]),
+        ("class:nic", [OTHER]),
+        ("class:0200", [OTHER]),
+        ("id:8086", [OTHER]),
+        ("id:10d3", [OTHER]),
+        ("bus:platform", [EHCI]),
+        ("class:gpu driver:amd", [A]),
+        ("ETH0", [OTHER]),
+        ("override:none !bus:pci", [EHCI]),
+        ("nothing:here", []),
+        ("!", []),
+    ],
+)
 def test_filters(text: str, found: list[str]) -> None:
     host, model = people(), MODELS["dma-owner"]
     query = parse_query(text)

@@ -1,5 +1,7 @@
 """What people do with the screen, told by keys."""
 
+from textual.events import Key as KeyPress
+
 from iommutui.core.hazards import Hazard, Severity
 from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
@@ -292,3 +294,14 @@ async def test_the_plan_of_a_device_that_must_be_waited_for_is_refused() -> None
         await ui.press("d", "a")
         assert "✖ would wait" in ui.text()
         assert "in use by qemu (pid 7)" in ui.text()
+
+
+async def test_what_is_typed_right_behind_the_slash_belongs_to_the_filter() -> None:
+    """A slow connection brings several keys at once, with no time between them."""
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.settle()
+        for character in "/nic":
+            key = "slash" if character == "/" else character
+            ui.app.post_message(KeyPress(key, character))
+        await ui.settle()
+        assert ui.state.filter == "nic"

@@ -21,8 +21,8 @@ class DmaHint:
     title = "DMA hints of drivers, the draft"
     kernels = "none: a draft of September 2021"
     change = (
-        "Proposed on 27 September 2021: drivers say for whom they do DMA, so that a VFIO driver no longer keeps user space "
-        "out of its own group. Never merged."
+        "Proposed on 27 September 2021: drivers say for whom they do DMA, so that a VFIO driver no longer keeps user "
+        "space out of its own group. Never merged."
     )
     source = "the design mail, clauses S-01 to S-21"
     through_vfio = False

@@ -26,8 +26,8 @@ class DmaOwner:
     title = "DMA ownership, as merged"
     kernels = "5.19 and later"
     change = (
-        "From Linux 5.19 (2022): checked at bind and at claim without a BUG_ON; a bridge now counts unless it is free or on "
-        "pcieport."
+        "From Linux 5.19 (2022): checked at bind and at claim without a BUG_ON; a bridge now counts unless it is "
+        "free or on pcieport."
     )
     source = "drivers/iommu/iommu.c, driver_managed_dma"
     through_vfio = True

@@ -184,7 +184,10 @@ class DeskScreen(Scanning, Writing):
     def focus_pane(self, pane: Pane) -> None:
         """Gives a pane the focus; the filter comes with its bar."""
         if pane is Pane.FILTER:
-            self.run_worker(self._filter.edit(self._state), exclusive=True, group="filter")
+            if self._filter.ready:
+                self._filter.edit(self._state)
+            else:
+                self.run_worker(self._filter.prepare_and_edit(self._state), exclusive=True, group="filter")
             return
         self.query_one(f"#{pane.value}").focus()
         self.call_after_refresh(self._filter.show_state, self._state)

@@ -66,12 +66,21 @@ class FilterBar(Horizontal):
                 ]
             )
 
-    async def edit(self, state: AppState) -> None:
-        """Gives the input the focus."""
-        await self.prepare(state)
+    @property
+    def ready(self) -> bool:
+        """Whether the input is there."""
+        return bool(self.query("#filter-input"))
+
+    def edit(self, state: AppState) -> None:
+        """Gives the input the focus, at once: what is typed right behind the key belongs to it."""
         self.display = True
-        self.query_one("#filter-input").focus()
+        self.screen.set_focus(self.query_one("#filter-input"))
         self.show_state(state)
+
+    async def prepare_and_edit(self, state: AppState) -> None:
+        """The same, where the input is not there yet."""
+        await self.prepare(state)
+        self.edit(state)
 
 
 def _changed() -> Any:
