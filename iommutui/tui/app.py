@@ -6,6 +6,7 @@ from textual.actions import ActionParseResult
 from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
+from textual.events import Event, Key
 
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.machine import Machine
@@ -38,6 +39,19 @@ class IommutuiApp(App[None]):
     def get_default_screen(self) -> DeskScreen:
         """The desk."""
         return self.desk
+
+    async def on_event(self, event: Event) -> None:
+        """Hands an input the keys that were typed right behind the one that brought it.
+
+        A slow connection delivers several at once: they are on their way to the widget that had the focus before. An
+        input keeps every character that it is given, so one that comes up here has not been there.
+        """
+        if isinstance(event, Key) and event.is_forwarded and event.is_printable:
+            field = self.focused
+            if field is not None and hasattr(field, "insert_text_at_cursor"):
+                field.post_message(Key(event.key, event.character))
+                return
+        await super().on_event(event)
 
     async def run_action(
         self,

@@ -302,6 +302,6 @@ async def test_what_is_typed_right_behind_the_slash_belongs_to_the_filter() -> N
         await ui.settle()
         for character in "/nic":
             key = "slash" if character == "/" else character
-            ui.app.post_message(KeyPress(key, character))
+            ui.app.post_message(KeyPress(key, character).set_sender(ui.app))
         await ui.settle()
         assert ui.state.filter == "nic"
