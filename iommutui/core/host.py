@@ -43,6 +43,8 @@ class Fit(NamedTuple):
     """True for a ``vfio_pci:`` alias: a VFIO driver, which matches only through ``driver_override``."""
     proven: bool = False
     """The device has been seen on it, so the driver's own probe is known to accept it."""
+    refused: bool = False
+    """The driver's own probe seems to turn the device down: see ``settled``."""
 
 
 class Details(NamedTuple):
@@ -221,6 +223,21 @@ class Host(NamedTuple):
     def has_driver(self, name: str) -> bool:
         """Whether the driver is registered, as far as is known."""
         return self.drivers is None or any(driver.name == name for driver in self.drivers)
+
+
+def settled(host: Host) -> Host:
+    """The Host as a kernel left it: what matches a free device without an override, and is loaded, has turned it down.
+
+    It was tried when the device came, or when its module was loaded. (Somebody may also have unbound it by hand since;
+    then what is said here is wrong, which is why it is not believed of a driver that an override asks for.)
+    """
+    devices = dict(host.devices)
+    for address, device in host.devices.items():
+        tried = device.fits and device.driver is None and device.driver_override is None and not device.gap("driver")
+        if tried and device.bus == "pci":
+            fits = (fit._replace(refused=fit.loaded and not fit.vfio and not fit.proven) for fit in device.fits or ())
+            devices[address] = device._replace(fits=tuple(fits))
+    return host._replace(devices=devices)
 
 
 def by_address(devices: Iterable[Device]) -> dict[Address, Device]:

@@ -32,6 +32,7 @@ class Code(StrEnum):
     UNFIT_DRIVER = "unfit-driver"
     BRIDGE = "bridge"
     NOT_A_PORT = "not-a-port"
+    REFUSED_BEFORE = "refused-before"
     NO_HOTPLUG_CONTROLLER = "no-hotplug-controller"
     DENYLISTED = "denylisted"
     VFS_ENABLED = "vfs-enabled"

@@ -210,6 +210,8 @@ def _own_probe(host: Host, device: Device, driver: str) -> Check:
         return Check("ENODEV", (Reason(Code.NOT_A_PORT, device.group, device.address, driver),))
     if driver == SHPCHP:
         return Check("ENODEV", (Reason(Code.NO_HOTPLUG_CONTROLLER, device.group, device.address, driver),))
+    if fit is not None and fit.refused and device.driver_override is None:
+        return Check("ENODEV", (Reason(Code.REFUSED_BEFORE, device.group, device.address, driver),))
     if fit is not None or not _fits_known(host, device):
         return Check()
     return Check("ENODEV", (Reason(Code.UNFIT_DRIVER, device.group, device.address, driver),))
@@ -350,9 +352,12 @@ def _claim_device(host: Host, event: ClaimDevice, model: Model) -> Outcome:
     return Outcome(OK, host.with_group(group._replace(claim=claim)), check.reasons)
 
 
-def _not_owner(host: Host, group: Group | None, number: int | None, owner: str) -> Outcome:
-    current = group.claim.owner if group and group.claim else ""
-    return _refused(host, "EINVAL", Reason(Code.NOT_OWNER, number, facts=(("asked", owner), ("owner", current))))
+def _not_owner(
+    host: Host, group: Group | None, number: int | None, owner: str, device: Address | None = None
+) -> Outcome:
+    current = group.claim.owner if group and group.claim and group.claim.owner != owner else ""
+    facts = (("asked", owner), ("owner", current))
+    return _refused(host, "EINVAL", Reason(Code.NOT_OWNER, number, device, facts=facts))
 
 
 def _release_group(host: Host, event: ReleaseGroup, model: Model) -> Outcome:
@@ -372,10 +377,10 @@ def _release_device(host: Host, event: ReleaseDevice, model: Model) -> Outcome:
         return _missing(host, event.device)
     group = host.group_of(device.address)
     if group is None or group.claim is None or group.claim.owner != event.owner:
-        return _not_owner(host, group, device.group, event.owner)
+        return _not_owner(host, group, device.group, event.owner, device.address)
     claim = group.claim
     if model.through_vfio and device.address not in claim.opened:
-        return _not_owner(host, group, device.group, event.owner)
+        return _not_owner(host, group, device.group, event.owner, device.address)
     now_open = tuple(address for address in claim.opened if address != device.address)
     if model.container_waits and held(group, device) and vfio_devices(host, group) == [device]:
         now_open = claim.opened

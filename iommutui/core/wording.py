@@ -52,7 +52,7 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"{r.device} is {'on ' + r.driver if r.driver else 'free'}, not on a VFIO driver, so there is nothing to open."
     ),
     Code.NOT_OWNER: lambda r: (
-        f"{r.fact('asked') or 'The caller'} holds nothing of group {r.group}"
+        f"{r.fact('asked') or 'The caller'} holds nothing of {_subject(r)}"
         + (f"; {r.fact('owner')} does." if r.fact("owner") else ".")
     ),
     Code.NO_INTERFACE: lambda r: "This kernel does not have that way of claiming a device yet.",
@@ -82,6 +82,9 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         "It need not be handed over: a bridge on pcieport is in nobody's way."
     ),
     Code.NOT_A_PORT: lambda r: f"{r.device} is not a PCI Express port, so {r.driver} does not take it.",
+    Code.REFUSED_BEFORE: lambda r: (
+        f"{r.driver} knows the device {r.device} and is loaded, but has left it free; it seems to turn it down."
+    ),
     Code.NO_HOTPLUG_CONTROLLER: lambda r: (
         f"{r.driver} takes {r.device} only if it has a hot-plug controller of its own, which few bridges have."
     ),

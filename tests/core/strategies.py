@@ -32,7 +32,7 @@ _overrides = st.none() | drivers | st.sampled_from(["none", "vfio_pci", "", "\n"
 
 
 def _fits() -> st.SearchStrategy[Any]:
-    fit = st.builds(Fit, drivers, st.just("module"), st.booleans(), st.booleans(), st.booleans())
+    fit = st.builds(Fit, drivers, st.just("module"), *[st.booleans()] * 4)
     return st.none() | st.lists(fit, max_size=3, unique_by=lambda f: f.driver).map(tuple)
 
 

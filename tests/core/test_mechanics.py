@@ -18,7 +18,7 @@ from iommutui.core.events import (
     Rescan,
     Unbind,
 )
-from iommutui.core.host import Device, Fit, Gap, Host
+from iommutui.core.host import Device, Fit, Gap, Host, settled
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.transition import candidates, transition
 from tests.core.machines import (
@@ -439,6 +439,45 @@ def test_a_group_without_a_default_domain_puts_kernel_drivers_off(kernel: str, b
     assert on("dma-owner", host, Bind(A, "amdgpu")).result == bind
     assert on("dma-owner", host, Probe(A)).result == probe
     assert on("dma-owner", host, Override(A, "vfio-pci"), Probe(A)).host.devices[A].driver == "vfio-pci"
+
+
+# -- drivers that turn a device down
+
+
+def test_a_free_device_has_been_turned_down_by_the_drivers_that_match() -> None:
+    """As a host bridge by agpgart-intel, on nearly every machine."""
+    host = settled(one())
+    assert told(host, Probe(A)) == ("ok", None)
+    assert codes(on("dma-owner", host, Probe(A)))[0] == "refused-before"
+    assert told(host, Bind(A, "amdgpu")) == ("ENODEV", None)
+    # An override is somebody's wish; whoever unbound it by hand gets it back by that.
+    assert told(host, Override(A, "amdgpu"), Probe(A)) == ("ok", "amdgpu")
+    assert told(host, Override(A, "amdgpu"), Probe(A), Unbind(A), Override(A, None), Probe(A)) == ("ok", "amdgpu")
+    # The driver core still asks whose the group is, before the driver's own probe.
+    group = group_of(1, function(A), function(B, "vfio-pci"), owner="vm1")
+    assert told(settled(machine(group)), Probe(A)) == ("EINVAL", None)
+
+
+@pytest.mark.parametrize(
+    ("host", "driver"),
+    [
+        (one("amdgpu"), "amdgpu"),
+        (one(driver_override="none"), "amdgpu"),
+        (one("vfio-pci"), "amdgpu"),
+        (one(gaps=(Gap("driver", "EACCES"),)), "amdgpu"),
+        (one(fits=(Fit("amdgpu", None, True, proven=True),)), "amdgpu"),
+    ],
+)
+def test_what_says_nothing_of_its_drivers(host: Host, driver: str) -> None:
+    assert settled(host) == host
+    outcome = on("dma-owner", host, Override(A, None), Unbind(A), Probe(A))
+    assert outcome.host.devices[A].driver == driver
+
+
+def test_a_driver_that_is_not_loaded_has_not_been_tried() -> None:
+    fits = (Fit("radeon", "radeon", False), Fit("acme", None, True, vfio=True), Fit("nvme", None, True))
+    found = settled(one(fits=fits)).devices[A].fits or ()
+    assert [fit.refused for fit in found] == [False, False, True]
 
 
 # -- remove and rescan

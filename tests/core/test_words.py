@@ -43,7 +43,7 @@ def test_a_sentence_can_be_made_of_little(code: Code) -> None:
         assert sentence(reason).endswith(".")
 
 
-ABOUT_A_GROUP = {Code.OWNED, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION, Code.NO_NODE, Code.NOT_OWNER,
+ABOUT_A_GROUP = {Code.OWNED, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION, Code.NO_NODE,
                  Code.GROUP_FILE_OPEN, Code.DRAFT_SLIP_S08}  # fmt: skip
 
 

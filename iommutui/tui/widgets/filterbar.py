@@ -1,5 +1,6 @@
 """The filter: an expression, and how much of the list it leaves."""
 
+from asyncio import Lock
 from typing import Any
 
 from textual.containers import Horizontal
@@ -47,11 +48,17 @@ class FilterBar(Horizontal):
                 with self.prevent(_changed()):
                     setattr(field, "value", state.filter)  # noqa: B010 - Input is imported when it is first needed
 
+    def on_mount(self) -> None:
+        """Only one makes the input, and whoever comes meanwhile waits for it."""
+        self._making = Lock()
+
     async def prepare(self, state: AppState) -> None:
         """Makes the input, while nobody is waiting for it."""
         from textual.widgets import Input
 
-        if not self.query(Input):
+        async with self._making:
+            if self.ready:
+                return
             await self.mount_all(
                 [
                     Slash(),

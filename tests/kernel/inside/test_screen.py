@@ -1,6 +1,7 @@
 """The screen on a real kernel, by its keys, with the answers of another program beside it."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,10 @@ def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored: pci.State)
 
 def select(screen: Terminal, address: str) -> None:
     """Puts the cursor on a device, by filtering for it."""
+    screen.press("Escape")
+    screen.wait(lambda text: "\n / " not in text)
     screen.press("/")
-    screen.press("C-u")
+    screen.wait(lambda text: re.search(r"^ / .* \d+ of \d+ *$", text, re.MULTILINE) is not None)
     screen.press("-l", address)
     screen.wait(f"/ {address}")
     screen.press("Enter")

@@ -8,6 +8,7 @@ tests/kernel/inside/test_walk.py``.
 import os
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -22,11 +23,18 @@ SHRINKING = 240.0
 
 
 @pytest.fixture
-def walk(infrastructure: frozenset[str]) -> Iterator[Walk]:
-    """Kernel and engine, at the start and at the end with every device on its own driver."""
-    walk = Walk(infrastructure)
-    yield walk
-    walk.reset()
+def walk(infrastructure: frozenset[str], capsys: pytest.CaptureFixture[str]) -> Iterator[Walk]:
+    """Kernel and engine, at the start and at the end with every device on its own driver.
+
+    The events are in ``walk`` in the guest's job directory, line by line: a kernel that dies says no more.
+    """
+    with (Path(os.environ["IOMMUTUI_GUEST_JOB"]) / "walk").open("w", buffering=1) as log:
+        with capsys.disabled():
+            print(f"\nwalk: seed {SEED}", flush=True)
+        log.write(f"seed {SEED}\n")
+        walk = Walk(infrastructure, lambda line: log.write(line + "\n"))
+        yield walk
+        walk.reset()
 
 
 def test_engine_and_kernel_agree_at_each_step(walk: Walk, capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,7 +42,7 @@ def test_engine_and_kernel_agree_at_each_step(walk: Walk, capsys: pytest.Capture
     report = random_walk(walk, SEED, STEPS)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(walk.kinds.items()))
     with capsys.disabled():
-        print(f"\nwalk: seed {SEED}, kernel {walk.host.kernel}, model {walk.model.name}: {len(report.done)} steps in")
+        print(f"walk: seed {SEED}, kernel {walk.host.kernel}, model {walk.model.name}: {len(report.done)} steps in")
         print(f"walk: {time.monotonic() - begin:.0f} s ({kinds});")
         print(f"walk: {walk.facts} facts compared, {len(report.differences)} differ, set aside {dict(walk.aside)}")
     if report.differences:

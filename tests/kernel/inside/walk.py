@@ -31,11 +31,11 @@ from iommutui.core.events import (
     Rescan,
     Unbind,
 )
-from iommutui.core.host import Claim, Device, Host
+from iommutui.core.host import Claim, Device, Host, settled
 from iommutui.core.models import model_for
 from iommutui.core.models.base import has_node, since
 from iommutui.core.outcome import Outcome
-from iommutui.core.transition import PCIEPORT, below, transition
+from iommutui.core.transition import PCIEPORT, PORT_TYPES, SHPCHP, below, transition
 from iommutui.sources import load
 
 from .. import vfio
@@ -47,7 +47,8 @@ SOON, LATE = 1.5, 60.0
 
 RESCAN = "group after rescan: depends on multi-function bits that sysfs does not show"
 PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
-RULES = (RESCAN, PORT)
+SHPC = "own probe of shpchp: whether it takes a bridge is up to the bridge's hot-plug controller"
+RULES = (RESCAN, PORT, SHPC)
 """Why a fact is set aside; everything else has to agree."""
 
 State = dict[Address, tuple[str | None, str | None, int | None]]
@@ -186,10 +187,12 @@ def predicted(host: Host) -> State:
 class Walk:
     """Kernel and engine side by side. ``differences`` ends it."""
 
-    def __init__(self, infrastructure: frozenset[str]) -> None:
+    def __init__(self, infrastructure: frozenset[str], log: Callable[[str], object] = lambda _: None) -> None:
         self.infrastructure = infrastructure
+        self.log = log
+        """Told of each event before it is done: if the kernel dies of it, that is the last line."""
         self.files = Files()
-        self.host = load()
+        self.host = settled(load())
         self.model = model_for(self.host.kernel)
         self.old = not since(self.host, (5, 19))
         self.facts = 0
@@ -206,6 +209,7 @@ class Walk:
         if not self._sensible(event, device, outcome):
             return False
         self.kinds[type(event).__name__ + (" (blocks)" if outcome.blocks else "")] += 1
+        self.log(str(event))
         before = self.host
         self.host = outcome.host
         write = None
@@ -251,6 +255,8 @@ class Walk:
         """Whether the event is safe on this kernel, and acts on something that is there."""
         if outcome.crash is not None or any(r.code == "unfit-driver" for r in outcome.reasons):
             return False
+        if isinstance(event, Probe | Bind) and device is not None and _turned_down(device):
+            return False
         claims = self.files.claims
         if isinstance(event, ClaimGroup):
             group = self.host.groups.get(event.group)
@@ -281,7 +287,15 @@ class Walk:
             several = self.host.same_card(address) or not address.endswith(".0")
             if address in self.infrastructure or (self.old and several):
                 return False  # A function of several comes back without a group on old kernels, and oopses later.
+            if self._is_conventional(address) and not since(self.host, (6, 12)):
+                return False  # The IOMMU driver of 6.1 trips over its list of devices when the group is claimed later.
         return True
+
+    def _is_conventional(self, address: Address) -> bool:
+        """Whether the device is on a conventional bus, where all share the bridge's name for DMA."""
+        parent = self.host.devices[address].parent
+        above = self.host.devices.get(parent) if parent is not None else None
+        return above is not None and above.pcie_type not in PORT_TYPES
 
     # -- what is compared
 
@@ -321,6 +335,8 @@ class Walk:
             return None
         if isinstance(event, Rescan) and address not in before.devices and here[:2] == there[:2]:
             return RESCAN
+        if SHPCHP in (here[0], there[0]) and {here[0], there[0]} <= {None, SHPCHP}:
+            return SHPC
         if isinstance(event, Probe | Bind) and (here[0], there[0], here[1:]) == (None, PCIEPORT, there[1:]):
             return PORT
         return None
@@ -330,11 +346,16 @@ class Walk:
     def _start_again(self) -> None:
         """The Host anew, with what this process owns, and what a scan would find."""
         removed = self.host.removed
-        self.host = load()._replace(removed=removed)
+        self.host = self._kept(load())._replace(removed=removed)
         for number, devices in self.files.claims.items():
             group = self.host.groups[number]
             claim = Claim(OWNER, opened=tuple(sorted(devices, key=sort_key)))
             self.host = self.host.with_group(group._replace(claim=claim))
+
+    def _kept(self, host: Host) -> Host:
+        """The Host with what is known of what fits each device, which is more than one look at it shows."""
+        known = {address: device.fits for address, device in self.host.devices.items()}
+        return host._replace(devices={a: d._replace(fits=known.get(a, d.fits)) for a, d in host.devices.items()})
 
     def reset(self) -> None:
         """Everything back on its own driver, as well as that can be done."""
@@ -351,7 +372,7 @@ class Walk:
                 Write(pci.SYSFS / "bus/pci/drivers_probe", name).wait(LATE)
         time.sleep(1)
         self.differences = []
-        self.host = load()
+        self.host = settled(load())
 
     def checked_against_sources(self) -> list[Difference]:
         """What a scan of this machine finds other than the engine's Host."""
@@ -362,6 +383,11 @@ class Walk:
             for a in sorted({*fresh, *known}, key=sort_key)
             if fresh.get(a) != known.get(a)
         ]
+
+
+def _turned_down(device: Device) -> bool:
+    """Whether the override asks for a driver that has left the device free before: nobody knows what it does now."""
+    return any(fit.refused for fit in device.fits or () if fit.driver == device.driver_override)
 
 
 class Chooser:

@@ -1,0 +1,33 @@
+"""The README tells the truth: its table of keys, its commands and its pictures."""
+
+import re
+from pathlib import Path
+
+from iommutui.cli.parser import COMMANDS
+from iommutui.tui.registry import key_table
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def table_of_keys() -> str:
+    """The table as the README has to hold it."""
+    rows = [f"| {keys.replace('|', chr(92) + '|')} | {text} |" for keys, _, text in key_table()]
+    return "\n".join(["| key | what it does |", "|---|---|", *rows])
+
+
+def test_the_table_of_keys_is_that_of_the_registry() -> None:
+    match = re.search(r"<!-- keys:begin -->\n(.*?)\n<!-- keys:end -->", README, re.DOTALL)
+    assert match is not None
+    assert match.group(1) == table_of_keys()
+
+
+def test_every_command_is_in_the_table() -> None:
+    named = set(re.findall(r"^\| `iommutui (\w+)", README, re.MULTILINE))
+    assert named == {command.name for command in COMMANDS}
+
+
+def test_every_picture_exists() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert pictures
+    assert all((ROOT / name).is_file() for name in pictures)
