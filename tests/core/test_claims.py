@@ -178,6 +178,22 @@ def test_a_member_that_was_not_recorded_leaves_the_answer_open(model: str) -> No
     assert (verdict.viable, [r.device for r in verdict.reasons]) == (None, [B, LONE])
 
 
+def test_what_is_not_known_is_named_in_order() -> None:
+    host = machine(group_of(1, function(A)))
+    group = host.groups[1]._replace(members=(LONE, B, A))
+    assert [r.device for r in MODELS["dma-owner"].verdict(host, group).reasons] == [B, LONE]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_owner_is_named(model: str) -> None:
+    host = machine(
+        group_of(1, function(A), function(B), owner="vm1"), kernel=OLD if model == "vfio-group" else "6.12.0"
+    )
+    outcome = on(model, host, ClaimGroup(1, "vm2"))
+    assert [(r.code, r.group, r.fact("owner")) for r in outcome.reasons] == [("owned", 1, "vm1")]
+    assert outcome.reasons == MODELS[model].verdict(host, host.groups[1]).reasons
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_what_is_known_to_be_in_the_way_decides_all_the_same(model: str) -> None:
     host = machine(group_of(1, function(A, "nvme"), function(B, gaps=(UNKNOWN,))))

@@ -3,7 +3,7 @@
 import pytest
 
 from iommutui.core.events import Bind, ClaimGroup, Override, Probe
-from iommutui.core.host import Device, Host
+from iommutui.core.host import Device, Host, Iommu
 from iommutui.core.models import MODELS
 from iommutui.core.outcome import State
 from tests.core.machines import LAST_OLD, NEW, A, B, bridge, function, group_of, machine, on, shown, verdict_of
@@ -124,6 +124,16 @@ def test_a_direct_region_by_kernel_and_maker(model: str, kernel: str, intel: boo
     host = machine(group_of(1, function(A, "vfio-pci"), direct=True), kernel=kernel, intel=intel)
     assert verdict_of(model, host) == (True, claim)
     assert on(model, host, ClaimGroup(1, "vm1")).result == claim
+
+
+@pytest.mark.parametrize(
+    ("iommu", "claim"),
+    [(Iommu("dmar0"), "EPERM"), (Iommu("unit", "intel-iommu"), "EPERM"), (Iommu("ivhd0", "amd-iommu"), "ok"),
+     (Iommu("smmu3.0x1"), "ok"), (None, "ok")],
+)  # fmt: skip
+def test_an_intel_iommu_is_known_by_its_name_or_by_its_kind(iommu: Iommu | None, claim: str) -> None:
+    host = golden("G12")._replace(iommus=None if iommu is None else (iommu,))
+    assert verdict_of("vfio-group", host) == (True, claim)
 
 
 # What device 2 of G3 gets while a machine has device 1, or while nobody has it: bind, then drivers_probe.

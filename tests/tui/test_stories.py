@@ -10,6 +10,7 @@ from iommutui.tui.planview import Review
 from iommutui.tui.screens.review import ReviewScreen
 from iommutui.tui.state import Key
 from iommutui.tui.view import listing
+from iommutui.tui.widgets.filterbar import FilterBar
 from tests.tui.driver import SMALLEST, USUAL, WIDE, screen_of, snapshot_of
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
@@ -304,4 +305,14 @@ async def test_what_is_typed_right_behind_the_slash_belongs_to_the_filter() -> N
             key = "slash" if character == "/" else character
             ui.app.post_message(KeyPress(key, character).set_sender(ui.app))
         await ui.settle()
+        assert ui.state.filter == "nic"
+
+
+async def test_the_filter_shows_up_even_where_its_input_has_to_be_made_first() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.settle()
+        await ui.app.desk.query_one(FilterBar).remove_children()
+        await ui.press("/")
+        assert ui.app.desk.query_one(FilterBar).display
+        await ui.type("nic")
         assert ui.state.filter == "nic"

@@ -35,8 +35,8 @@ class FilterBar(Horizontal):
 
     def show_state(self, state: AppState) -> None:
         """The expression and its count."""
-        has_focus = any(child.has_focus for child in self.children)
-        self.display = bool(state.filter) or has_focus
+        # A widget's own has_focus follows a little later than the screen's word on who has the focus.
+        self.display = bool(state.filter) or self.screen.focused in self.children
         if not self.display:
             return
         found = listing(state)
