@@ -102,7 +102,7 @@ def unknown_drivers(host: Host, group: Group, matters: Callable[[Device], bool] 
             reasons.append(Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", "not-recorded"),)))
         elif device.driver is None and device.gaps and (gap := device.gap("driver")) is not None and matters(device):
             reasons.append(Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", gap.why),)))
-    return sorted(reasons, key=lambda reason: sort_key(reason.device or "")) if len(reasons) > 1 else reasons
+    return sorted(reasons, key=lambda reason: sort_key(str(reason.device)))
 
 
 def assumed_role(group: Group, device: Device, driver: str, known: KnownRole) -> tuple[Reason, ...]:

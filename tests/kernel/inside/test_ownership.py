@@ -1,0 +1,49 @@
+"""Facts of ownership that a walk does not come by: each once, on this kernel, beside the engine's answer."""
+
+from pathlib import Path
+
+import pytest
+
+from iommutui.core.address import Address
+from iommutui.core.events import ClaimGroup, Override, Probe, Unbind
+from iommutui.core.models import model_for
+from iommutui.core.models.base import since
+from iommutui.core.transition import transition
+from iommutui.sources import load
+
+from . import pci
+from .walk import OWNER, Files
+
+
+@pytest.fixture
+def card() -> Address:
+    """A network card that is alone in its group."""
+    host = load()
+    alone = [d for d in host.devices.values() if d.group is not None and len(host.groups[d.group].members) == 1]
+    return next(d.address for d in alone if d.driver == "e1000e")
+
+
+def test_the_last_vfio_device_takes_the_claim_with_it(restored: pci.State, card: Address) -> None:
+    """Its container is detached while the owner still has every file open, so the group is the kernel's again."""
+    host = load()
+    if not since(host, (5, 19)):
+        pytest.skip("older kernels wait for the container")
+    number = pci.group(card)
+    files = Files()
+    pci.bind(card, "vfio-pci")
+    assert pci.wait_for(Path(f"/dev/vfio/{number}").exists)
+    assert files.claim(number, ()) == "ok"
+    try:
+        pci.unbind(card)
+        pci.set_override(card, None)
+        (pci.SYSFS / "bus/pci/drivers_probe").write_text(card)
+        bound = pci.driver(card)
+    finally:
+        files.release_all()
+    events = (Override(card, "vfio-pci"), Unbind(card), Probe(card), ClaimGroup(number, OWNER, devices=False),
+              Unbind(card), Override(card, None), Probe(card))  # fmt: skip
+    for event in events:
+        outcome = transition(host, event, model_for(host.kernel))
+        host = outcome.host
+    assert (outcome.result, bound) == ("ok", host.devices[card].driver)
+    assert host.groups[number].claim is None
