@@ -6,11 +6,7 @@ from iommutui.core.drivers import STUB
 from iommutui.core.hazards import Hazard
 from iommutui.core.host import Group
 from iommutui.core.intents import DEFAULT, NONE, Goal
-from iommutui.core.labels import class_words as class_words
-from iommutui.core.labels import device_name as device_name
-from iommutui.core.labels import owner_of as owner_of
-from iommutui.core.labels import verdict_glyph as verdict_glyph
-from iommutui.core.labels import verdict_word as verdict_word
+from iommutui.core.labels import verdict_word
 from iommutui.core.outcome import State, Verdict
 from iommutui.core.reasons import Code, Reason
 

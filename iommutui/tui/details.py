@@ -4,18 +4,10 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Intent, goal_of
+from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.targets import targets_of
-from iommutui.core.wording import (
-    class_words,
-    device_name,
-    gap_words,
-    hazard_sentence,
-    sentence,
-    state_words,
-    verdict_sentence,
-    verdict_word,
-)
+from iommutui.core.wording import gap_words, hazard_sentence, sentence, state_words, verdict_sentence
 from iommutui.tui.narrow import narrow
 from iommutui.tui.preview import change_of, fix_of, selected_device, selected_group, target_of, verdicts
 from iommutui.tui.spans import BLANK, Line, Span, line

@@ -8,10 +8,10 @@ from rich.cells import cell_len
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Host
+from iommutui.core.labels import class_words, device_name, verdict_glyph, verdict_word
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.query import Query, parse_query, searched_text
-from iommutui.core.wording import class_words, device_name, verdict_glyph, verdict_word
 from iommutui.tui.memo import last_call
 from iommutui.tui.preview import Verdicts, change_of, target_of, verdicts
 from iommutui.tui.spans import Span, clip, fit, pad

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from iommutui.core.hazards import Severity
 from iommutui.core.host import Bar, Details, Device, Host
+from iommutui.core.labels import class_words
 from iommutui.core.targets import Kind, Target
-from iommutui.core.wording import class_words, gap_words, target_words
+from iommutui.core.wording import gap_words, target_words
 from iommutui.tui.spans import Line, Span, line
 
 STYLE_OF = {Severity.INFO: ("info", "i"), Severity.WARN: ("warn", "!"), Severity.DANGER: ("bad", "‼")}

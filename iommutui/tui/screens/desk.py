@@ -8,7 +8,7 @@ from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.widget import Widget
 
-from iommutui.core.wording import verdict_word
+from iommutui.core.labels import verdict_word
 from iommutui.tui import details, planview
 from iommutui.tui.commands.base import Dialog, Pane
 from iommutui.tui.early import EarlyScan
