@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from iommutui import __version__
 from iommutui.core.address import is_pci
-from iommutui.core.errors import SourceError
+from iommutui.core.errors import NotPermittedError, SourceError
 from iommutui.core.host import Device, Driver, Gap, Group, Host, Iommu, by_address, by_number
 
 SCHEMA = 1
@@ -60,11 +60,16 @@ def dump(host: Host) -> str:
 
 
 def write(host: Host, path: str) -> None:
-    """Writes a snapshot, whole or not at all: SourceError where that fails, and the file is as it was."""
+    """Writes a snapshot, whole or not at all; where that fails the file is as it was.
+
+    NotPermittedError without the right to write there, SourceError for any other reason.
+    """
+    remedy = "Give a name in a directory that you may write to."
     try:
         _replace(path, dump(host))
+    except PermissionError as error:
+        raise NotPermittedError(f"{path} cannot be written: {error.strerror}.", remedy) from None
     except OSError as error:
-        remedy = "Give a name in a directory that you may write to."
         raise SourceError(f"{path} cannot be written: {error.strerror}.", remedy) from None
 
 
