@@ -24,7 +24,7 @@ LIMIT = 1 << 26
 """Bytes of the largest snapshot that is read; ten thousand devices need a seventh of it."""
 
 _WIDTH = 110
-_MAKE = "Make one with: iommutui snapshot FILE"
+_MAKE = "Make one with: iommutui snapshot -o FILE"
 
 
 class Machine(NamedTuple):

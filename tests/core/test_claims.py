@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from iommutui.core.events import Bind, ClaimDevice, ClaimGroup, Event, Override, Probe, ReleaseDevice, ReleaseGroup
+from iommutui.core.events import (
+    Bind,
+    ClaimDevice,
+    ClaimGroup,
+    Event,
+    Override,
+    Probe,
+    ReleaseDevice,
+    ReleaseGroup,
+    Unbind,
+)
 from iommutui.core.host import Claim, Gap, Host
 from iommutui.core.models import MODELS
 from tests.core.machines import (
@@ -215,3 +225,30 @@ def test_a_probe_beside_what_is_not_known_says_so() -> None:
     outcome = on("dma-hint", host, Bind(A, "amdgpu"))
     assert (shown(outcome), codes(outcome)) == ("ok", ["unknown-driver"])
     assert codes(on("dma-hint", host, Override(B, "vfio-pci"), Probe(B))) == []
+
+
+# -- unbinding what is open, in every model
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_open_is_waited_for(model: str) -> None:
+    kernel = OLD if model == "vfio-group" else "6.12.0"
+    host = pair("vfio-pci", "vfio-pci", kernel=kernel, owner="vm1", opened=[A])
+    waiting = on(model, host, Unbind(A))
+    assert shown(waiting) == "blocks"
+    assert shown(on(model, host, Unbind(B))) == "ok"
+    claim = on(model, waiting.host, ReleaseDevice(A, "vm1")).host.groups[1].claim
+    assert claim is not None
+    assert claim.opened == ()
+
+
+def test_a_claim_of_the_draft_opens_devices() -> None:
+    claim = on("dma-hint", pair("vfio-pci", "ifcvf"), GROUP).host.groups[1].claim
+    assert claim == Claim("vm1", 1, "group", (A,))
+
+
+def test_what_opening_a_device_returns_on_old_kernels_is_what_a_verdict_tells() -> None:
+    """There a claim itself is not refused."""
+    assert verdict_of("vfio-group", pair("vfio-pci", "nvme", kernel=OLD)) == (False, "EINVAL")
+    assert verdict_of("vfio-group", pair("vfio-pci", "nvme", kernel=OLD, owner="vm1")) == (False, "EBUSY")
+    assert verdict_of("vfio-group", pair("vfio-pci", None, kernel=OLD, owner="vm1")) == (True, "EBUSY")
