@@ -431,3 +431,17 @@ def test_a_group_on_a_foreign_domain_is_busy(model: str) -> None:
 def test_a_foreign_domain_is_the_kernels_in_the_sketch() -> None:
     outcome = on("kernel-ownership", pair(None, None, foreign=True), ClaimGroup(1, "vm1"))
     assert (outcome.result, codes(outcome)) == ("EBUSY", ["foreign-domain"])
+
+
+def test_what_the_sketch_says_of_a_group() -> None:
+    model = MODELS["kernel-ownership"]
+    assert model.role(function(A), "vfio-pci") == ("kernel", False)
+    for host, viable, state in (
+        (pair(None, None), True, "idle"),
+        (pair("vfio-pci", None), False, "kernel"),
+        (owned(None, None), True, "user"),
+        (pair(None, None, foreign=True), False, "foreign"),
+    ):
+        verdict = model.verdict(host, host.groups[1])
+        assert (verdict.viable, verdict.state) == (viable, state)
+    assert codes(on("kernel-ownership", pair(None, None), ClaimGroup(1, "vm1"), ClaimDevice(A, "vm1"))) == ["owned"]

@@ -117,10 +117,18 @@ def test_the_table_of_drivers() -> None:
         "ifcvf": Role.USER,
     }
     assert {row.name for row in drivers.TABLE if row.vfio} == MANAGED - {"pci-stub", "pcieport"}
-    assert {row.name for row in drivers.TABLE if row.managed and row.managed > (5, 19)} == {
-        "pds_vfio_pci", "virtio_vfio_pci", "nvgrace_gpu_vfio_pci", "qat_vfio_pci", "xe-vfio-pci", "ism_vfio_pci",
-        "vfio-cdx",
-    }  # fmt: skip
+    newer = {row.name: str(row.managed) for row in drivers.TABLE if row.managed and row.managed != (5, 19)}
+    assert newer == {
+        "pds_vfio_pci": "6.6",
+        "virtio_vfio_pci": "6.8",
+        "nvgrace_gpu_vfio_pci": "6.9",
+        "qat_vfio_pci": "6.10",
+        "xe-vfio-pci": "6.19",
+        "ism_vfio_pci": "7.0",
+        "vfio-cdx": "6.4",
+    }
+    elsewhere = {row.name: row.buses for row in drivers.TABLE if row.buses != ("pci",)}
+    assert elsewhere == {f"vfio-{bus}": (bus,) for bus in ("platform", "amba", "fsl-mc", "cdx")}
 
 
 @pytest.mark.parametrize("driver", sorted(MANAGED))

@@ -43,6 +43,18 @@ class Terminal:
             time.sleep(0.2)
         return text
 
+    def insist(self, key: str, what: str) -> str:
+        """Presses a key, again every few seconds as a person would, until the screen shows the text."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            self.press(key)
+            again = time.monotonic() + 8
+            while time.monotonic() < again:
+                if what in (text := self.text()):
+                    return text
+                time.sleep(0.2)
+        raise AssertionError(f"{what!r} does not come up after {key}; the screen shows:\n{self.text()}")
+
     def close(self) -> None:
         """Ends the program and its terminal."""
         self._tmux("kill-server")

@@ -48,8 +48,7 @@ def select(screen: Terminal, address: str) -> None:
 
 def apply(screen: Terminal) -> None:
     """Reviews and applies what is staged."""
-    screen.press("a")
-    screen.wait("driver_override")
+    screen.insist("a", "Review: apply")
     screen.press("y")
 
 
@@ -71,8 +70,7 @@ def test_a_card_leaves_function_by_function_and_comes_back(
     for address in reversed(CARD):
         screen.press("Escape")
         screen.wait(" space pass")
-        screen.press("R")
-        screen.wait("Review: revert")
+        screen.insist("R", "Review: revert")
         screen.press("y")
         before = restored.drivers[address]
         assert pci.wait_for(lambda a=address, d=before: pci.driver(a) == d, 60)  # type: ignore[misc]
