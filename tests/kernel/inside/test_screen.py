@@ -59,8 +59,7 @@ def test_a_card_leaves_function_by_function_and_comes_back(
     screen.wait(CARD[0])
     for count, address in enumerate(CARD, 1):
         select(screen, address)
-        screen.press("v")
-        screen.wait("vfio-pci")
+        screen.insist("v", "1 intent")
         apply(screen)
         assert pci.wait_for(lambda address=address: pci.driver(address) == "vfio-pci", 60)  # type: ignore[misc]
         viable = count == len(CARD)
