@@ -37,7 +37,7 @@ def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored: pci.State)
 def select(screen: Terminal, address: str) -> None:
     """Puts the cursor on a device, by filtering for it."""
     screen.press("Escape")
-    screen.wait(lambda text: "\n / " not in text)
+    screen.insist("Escape", " space pass")
     screen.press("/")
     screen.wait(lambda text: re.search(r"^ / .* \d+ of \d+ *$", text, re.MULTILINE) is not None)
     screen.press("-l", address)
