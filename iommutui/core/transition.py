@@ -147,7 +147,7 @@ def _left(host: Host, group: Group, model: Model) -> Host:
 def _driverless(device: Device) -> Device:
     """The device after an unbind; what it was bound to, it can be bound to again."""
     driver, fits = device.driver, device.fits
-    gaps = tuple(gap for gap in device.gaps if gap.attribute != "driver") if device.gaps else ()
+    gaps = tuple(gap for gap in device.gaps if gap.attribute != "driver")
     if driver is not None and driver not in (STUB, VFIO_PCI):
         if fits is None:
             gaps = (*gaps, Gap("fits", "not-recorded"))

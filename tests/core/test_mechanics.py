@@ -218,6 +218,9 @@ def test_a_driver_that_may_fit_is_not_refused_where_the_aliases_are_not_known(ke
     ):
         assert told(host, Bind(A, "uio_pci_generic")) == ("ok", "uio_pci_generic")
         assert told(host, Override(A, "uio_pci_generic"), Probe(A)) == ("ok", "uio_pci_generic")
+        # Which is no reason to take VFIO drivers and stubs for drivers that have ids.
+        assert told(host, Bind(A, "vfio-pci")) == ("ENODEV", None)
+        assert told(host, Bind(A, "pci-stub")) == ("ENODEV", None)
 
 
 @pytest.mark.parametrize(("driver", "bound"), [("vfio-pci", "vfio-pci"), ("amdgpu", "amdgpu"), ("nosuchdriver", None)])
@@ -226,6 +229,14 @@ def test_a_host_that_does_not_know_its_drivers_goes_by_the_names_that_it_has_see
 ) -> None:
     host = one()._replace(drivers=None)
     assert told(host, Override(A, driver), Probe(A)) == ("ok", bound)
+
+
+def test_what_a_device_leaves_does_not_make_known_what_else_fits_it() -> None:
+    host = one("amdgpu", fits=None)
+    assert told(host, Unbind(A), Bind(A, "nvme")) == ("ok", "nvme")
+    assert told(host, Unbind(A), Probe(A)) == ("ok", "amdgpu")
+    # With an override it was no proof that the driver knows the device.
+    assert told(one("nvme", fits=None, driver_override="nvme"), Unbind(A), Override(A, None), Probe(A)) == ("ok", None)
 
 
 # -- unbind
