@@ -2,7 +2,7 @@
 
 from textual.events import Key as KeyPress
 
-from iommutui.core.hazards import Hazard, Severity
+from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
 from iommutui.core.planner import plan_intents
@@ -125,7 +125,7 @@ async def test_a_refused_plan_cannot_be_applied() -> None:
 
 async def test_a_danger_asks_for_the_group_s_number_first() -> None:
     plan = plan_intents(small(), [Intent(NIC, "vfio-pci")], MODELS["dma-owner"])
-    danger = Hazard("boot-display", Severity.DANGER, NIC)
+    danger = Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, NIC)
     answers: list[bool | None] = []
     async with screen_of(snapshot_of(small())) as ui:
         ui.app.push_screen(ReviewScreen(Review("Review", plan._replace(hazards=(danger,)))), answers.append)
