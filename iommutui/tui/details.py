@@ -1,29 +1,17 @@
-"""The details pane: why the selection is as it is, and every fact that is known of it. Pure."""
+"""The details pane: why the selection is as it is, and in its other tabs everything else that is known of it. Pure.
 
-from iommutui.core.drivers import VFIO_PCI
-from iommutui.core.hazards import hazards_of
+The tabs beside Why are imported when they are first shown: the first frame does not wait for them.
+"""
+
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.intents import Intent, goal_of
 from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.targets import targets_of
-from iommutui.core.wording import gap_words, hazard_sentence, sentence, state_words, verdict_sentence
-from iommutui.tui.narrow import narrow
+from iommutui.core.wording import gap_words, sentence, state_words, verdict_sentence
+from iommutui.tui.blocks import bullet, fact, heading, intent_line, key_hint, reason_line
 from iommutui.tui.preview import change_of, fix_of, selected_device, selected_group, target_of, verdicts
 from iommutui.tui.spans import BLANK, Line, Span, line
-from iommutui.tui.state import AppState, Phase
+from iommutui.tui.state import AppState, Phase, Tab
 from iommutui.tui.view import VERDICT_STYLES, verdict_span
-from iommutui.tui.words import STYLE_OF, device_facts, target_line
-
-
-def heading(text: str) -> Line:
-    """A heading within a pane."""
-    return line(Span(text, "accent"))
-
-
-def bullet(text: str, style: str = "muted", sign: str = "•") -> Line:
-    """A sentence with a sign before it."""
-    return line(Span(f"{sign} ", style), text, hang=2)
 
 
 def details(state: AppState) -> tuple[Line, ...]:
@@ -32,17 +20,33 @@ def details(state: AppState) -> tuple[Line, ...]:
         return ()
     device = selected_device(state)
     group = selected_group(state)
-    if device is not None:
-        return tuple(_device(state, state.host, device, group))
-    if group is not None:
-        return tuple(_group(state, state.host, group))
-    if not state.host.groups:
-        return tuple(no_iommu(state.host))
-    return (
+    if device is None and group is None:
+        return tuple(_no_group(state.host))
+    match state.tab:
+        case Tab.WHY:
+            return tuple(_why_device(state, device, group) if device else _why_group(state, state.host, group))
+        case Tab.DEVICE:
+            from iommutui.tui.tabs.device import device_tab
+
+            return tuple(device_tab(state, state.host, device, group))
+        case Tab.LOSES:
+            from iommutui.tui.tabs.loses import loses_tab
+
+            return tuple(loses_tab(state))
+        case Tab.MODELS:
+            from iommutui.tui.tabs.models import models_tab
+
+            return tuple(models_tab(state, device, group))
+
+
+def _no_group(host: Host) -> list[Line]:
+    if not host.groups:
+        return no_iommu(host)
+    return [
         line(Span("These devices are in no IOMMU group", "strong")),
         BLANK,
         line("No IOMMU translates for them, so VFIO cannot take them. Their drivers can be changed all the same."),
-    )
+    ]
 
 
 def no_iommu(host: Host) -> list[Line]:
@@ -53,9 +57,10 @@ def no_iommu(host: Host) -> list[Line]:
     return [*lines, *(bullet(advice) for advice in no_iommu_advice(host))]
 
 
-def _verdict_lines(state: AppState, group: Group) -> list[Line]:
-    verdict = verdicts(state.host, state.model).of(group.id) if state.host else None
-    assert verdict is not None
+def verdict_lines(state: AppState, group: Group) -> list[Line]:
+    """The verdict as a sentence, and what the plan makes of it."""
+    assert state.host is not None
+    verdict = verdicts(state.host, state.model).of(group.id)
     style = VERDICT_STYLES[verdict_word(verdict)]
     glyph = verdict_span(verdict).text[0]
     lines = [line(Span(f"{glyph} {verdict_sentence(group, verdict)}", style), hang=2)]
@@ -65,25 +70,32 @@ def _verdict_lines(state: AppState, group: Group) -> list[Line]:
     return lines
 
 
-def _why(state: AppState, group: Group, device: Device | None) -> list[Line]:
+def _reasons(state: AppState, group: Group, device: Device | None) -> list[Line]:
     assert state.host is not None
     reasons = list(verdicts(state.host, state.model).of(group.id).reasons)
     if device is not None:
         reasons.sort(key=lambda r: r.device != device.address)
-    lines = [bullet(sentence(reason), *_sign(reason)) for reason in reasons]
+    drivers = [r for r in reasons if r.code is Code.KERNEL_DRIVER]
+    lines = _holders(state.host, drivers) if len(drivers) > 1 else []
+    lines += [reason_line(reason) for reason in reasons if not lines or reason not in drivers]
     change = change_of(state, group.id)
     if change is not None and change.after.reasons:
         left = [r for r in change.after.reasons if r not in reasons]
         if left:
-            lines += [BLANK, heading("Why, once the plan is applied")]
-            lines += [bullet(sentence(reason), *_sign(reason)) for reason in left]
+            lines += [BLANK, heading("Why, once the plan is applied"), *(reason_line(reason) for reason in left)]
     return lines
 
 
-def _sign(reason: Reason) -> tuple[str, str]:
-    if reason.code in (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION):
-        return "bad", "✖"
-    return ("info", "●") if reason.code is Code.OWNED else ("warn", "?")
+def _holders(host: Host, reasons: list[Reason]) -> list[Line]:
+    """What several drivers have in common is said once."""
+    lines = [line(f"  {len(reasons)} of its devices are on drivers that do DMA for the kernel; no virtual machine can "
+                  "have the group until each of them has left:", hang=2)]  # fmt: skip
+    for reason in reasons:
+        device = host.devices.get(reason.device) if reason.device is not None else None
+        name = device.device_name or "" if device is not None else ""
+        lines.append(line(Span("✖ ", "bad"), Span(reason.device or "", "strong"), f" {reason.driver}  ",
+                          Span(name, "muted"), cut=True))  # fmt: skip
+    return lines
 
 
 def _fix(state: AppState) -> list[Line]:
@@ -96,109 +108,76 @@ def _fix(state: AppState) -> list[Line]:
         lines.append(bullet("None: no rebind in this group makes it viable under this model.", "warn", "!"))
         return lines
     title = "Still needed" if fix.further else "Smallest fix"
-    lines.append(line(Span(title, "accent"), "  ", Span("F", "key"), Span(" stages it", "muted")))
+    lines.append(line(Span(title, "accent"), "  ", *key_hint("F", "stages it")))
     return lines + [intent_line(state, intent) for intent in fix.intents]
 
 
-def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
-    """``0000:01:00.0  nvidia → vfio-pci  GA104``."""
-    device = state.host.devices.get(intent.device) if state.host else None
-    actual = (device.driver or "free") if device else "gone"
-    name = device.device_name if device and device.device_name else ""
-    return line(
-        indent,
-        Span(intent.device, "strong"),
-        f"  {actual}",
-        Span(f" → {intent.target}", "planned"),
-        Span(f"  {name}" if name else "", "muted"),
-        cut=True,
-    )
-
-
-def _group(state: AppState, host: Host, group: Group) -> list[Line]:
+def _why_group(state: AppState, host: Host, group: Group | None) -> list[Line]:
+    assert group is not None
     verdict = verdicts(host, state.model).of(group.id)
-    lines = _verdict_lines(state, group)
-    lines += _why(state, group, None)
+    lines = verdict_lines(state, group)
+    lines += _reasons(state, group, None)
     lines += _fix(state)
-    lines += [BLANK, heading("Group")]
-    lines.append(_fact("DMA", state_words(verdict.state)))
-    if group.claim is not None:
-        lines.append(_fact("Owner", group.claim.owner or "another process"))
-    if group.name:
-        lines.append(_fact("Name", group.name))
-    gap = group.gap("type")
-    absent = f"not known: {gap_words(gap.why)}" if gap else "not shown by the kernel"
-    lines.append(_fact("Type", group.type or absent))
-    lines.append(_fact("Claim", "would succeed" if verdict.claim == "ok" else f"would fail with {verdict.claim}"))
-    for region in group.regions or ():
-        lines.append(_fact("Reserved", f"{region.start:#x}-{region.end:#x} {region.type}"))
     lines += [BLANK, heading("Devices")]
     for device in host.members(group):
         lines.append(line(Span(device.address, "strong"), f"  {device.driver or 'free'}", hang=14))
         lines.append(line("  ", Span(device_name(device), "muted"), hang=2))
     missing = [address for address in group.members if address not in host.devices]
     lines += [line(Span(address, "strong"), Span("  nothing known", "warn")) for address in missing]
+    lines += _together(host, group)
+    lines += [BLANK, heading("Group")]
+    lines.append(fact("DMA", state_words(verdict.state)))
+    if group.claim is not None:
+        lines.append(fact("Owner", group.claim.owner or "another process"))
+    if group.name:
+        lines.append(fact("Name", group.name))
+    gap = group.gap("type")
+    absent = f"not known: {gap_words(gap.why)}" if gap else "not shown by the kernel"
+    lines.append(fact("Type", group.type or absent))
+    lines.append(fact("Claim", "would succeed" if verdict.claim == "ok" else f"would fail with {verdict.claim}"))
+    lines += [fact("Reserved", f"{r.start:#x}-{r.end:#x} {r.type}") for r in group.regions or ()]
     return lines
 
 
-def _fact(name: str, value: str, style: str = "plain") -> Line:
-    return line(Span(f"{name:<11} ", "muted"), Span(value, style), hang=12)
-
-
-def _device(state: AppState, host: Host, device: Device, group: Group | None) -> list[Line]:
+def _why_device(state: AppState, device: Device, group: Group | None) -> list[Line]:
     lines = [line(Span(device.address, "strong"), f"  {class_words(device)}", hang=2), line(device_name(device))]
     if group is not None:
-        lines += _verdict_lines(state, group)
-        lines += _why(state, group, device)
+        lines += verdict_lines(state, group)
+        lines += _reasons(state, group, device)
         lines += _fix(state)
     else:
         lines.append(bullet(sentence(Reason(Code.NO_GROUP, device=device.address)), "warn", "?"))
-    lines += [BLANK, heading("Driver")]
+    lines += [BLANK, heading("Driver"), *driver_lines(state, device)]
+    return lines + (_together(host, group) if (host := state.host) is not None and group is not None else [])
+
+
+def _together(host: Host, group: Group) -> list[Line]:
+    if len(group.members) < 2:
+        return []
+    from iommutui.tui.together import together
+
+    found = together(host, group)
+    return [BLANK, heading("Why these share a group"), *(bullet(text) for text in found)] if found else []
+
+
+def driver_lines(state: AppState, device: Device) -> list[Line]:
+    """The driver and its role, the override, and what is staged."""
+    lines = []
     role = state.model.role(device, device.driver) if device.driver else None
     gap = device.gap("driver")
     if device.driver and role is not None:
         guess = ", assumed" if role.assumed else ""
-        lines.append(_fact("Driver", f"{device.driver} (role {role.role}{guess})"))
+        lines.append(fact("Driver", f"{device.driver} (role {role.role}{guess})"))
     elif gap is not None:
-        lines.append(_fact("Driver", f"not known: {gap_words(gap.why)}", "warn"))
+        lines.append(fact("Driver", f"not known: {gap_words(gap.why)}", "warn"))
     else:
-        lines.append(_fact("Driver", "free: no driver"))
+        lines.append(fact("Driver", "free: no driver"))
     gap = device.gap("driver_override")
-    lines.append(_fact("Override", device.driver_override or (f"not known: {gap_words(gap.why)}" if gap else "none")))
+    lines.append(fact("Override", device.driver_override or (f"not known: {gap_words(gap.why)}" if gap else "none")))
     target = target_of(state, device.address)
     if target is not None:
-        lines.append(_fact("Intent", f"→ {target}", "planned"))
-    lines += _targets(host, device)
-    lines += _hazards(state, host, device)
-    lines += [BLANK, heading("Device"), *(_fact(name, value) for name, value in device_facts(host, device))]
+        lines.append(fact("Intent", f"→ {target}", "planned"))
     return lines
-
-
-def _targets(host: Host, device: Device) -> list[Line]:
-    targets = targets_of(host, device)
-    if not targets:
-        return [_fact("Targets", f"none: it is on the {device.bus} bus, and only PCI devices are rebound here")]
-    lines = [BLANK, line(Span("Targets that fit", "accent"), "  ", Span("t", "key"), Span(" chooses", "muted"))]
-    if device.fits is None:
-        lines.append(bullet("Which kernel drivers know it was not recorded.", "muted", "?"))
-    width = max(len(target.name) for target in targets)
-    return lines + [target_line(target, width) for target in targets]
-
-
-def _hazards(state: AppState, host: Host, device: Device) -> list[Line]:
-    target = target_of(state, device.address) or (None if device.is_bridge else VFIO_PCI)
-    if target is None:
-        return []
-    part = narrow(host, (device.address,))
-    goals = [g for i in state.intents if i.device in part.devices and (g := goal_of(part, i)[0]) is not None]
-    if all(goal.device != device.address for goal in goals):
-        goal = goal_of(part, Intent(device.address, target))[0]
-        goals += [goal] if goal is not None else []
-    found = [h for h in hazards_of(part, goals) if device.address in (h.device, h.fact("moved"))]
-    if not found:
-        return []
-    lines = [BLANK, heading(f"If it goes to {target}")]
-    return lines + [bullet(hazard_sentence(h), *STYLE_OF[h.severity]) for h in found]
 
 
 def scanning(state: AppState) -> tuple[Line, ...]:
@@ -208,7 +187,7 @@ def scanning(state: AppState) -> tuple[Line, ...]:
             line(Span("✖ ", "bad"), Span(state.problem.what, "strong"), hang=2),
             BLANK,
             *((line(state.problem.remedy), BLANK) if state.problem.remedy else ()),
-            line(Span("r", "key"), Span(" tries again   ", "muted"), Span("q", "key"), Span(" quits", "muted")),
+            line(*key_hint("r", "tries again   "), *key_hint("q", "quits")),
         )
     where = "this machine" if state.source.real else state.source.label or "the machine"
     return (line(Span(f"scanning {where}…", "muted")),)

@@ -6,7 +6,7 @@ from iommutui.tui.commands.base import Pane
 from iommutui.tui.registry import key_names, topics
 from iommutui.tui.spans import BLANK, Line, Span, line
 
-_FIRST = {Pane.LIST: "Stage", Pane.DETAILS: "Move", Pane.PLAN: "Apply", Pane.FILTER: "View"}
+_FIRST = {Pane.LIST: "Stage", Pane.DETAILS: "Look", Pane.PLAN: "Apply", Pane.FILTER: "View"}
 
 _SIGNS = (
     ("ok", "✔ viable", "a virtual machine can have the group"),

@@ -7,7 +7,7 @@ from iommutui.core.host import Host
 from iommutui.core.intents import Intent
 from iommutui.core.planner import GroupChange, Plan, Step
 from iommutui.core.wording import goal_words, hazard_sentence, sentence, verdict_sentence
-from iommutui.tui.details import bullet, heading, intent_line
+from iommutui.tui.blocks import bullet, heading, intent_line, key_hint
 from iommutui.tui.preview import preview
 from iommutui.tui.spans import BLANK, Line, Span, line
 from iommutui.tui.state import AppState
@@ -41,10 +41,9 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
         return (
             line(
                 Span("Nothing is staged. ", "muted"),
-                Span("space", "key"),
-                Span(" passes through, ", "muted"),
-                Span("t", "key"),
-                Span(" has other targets.", "muted"),
+                *key_hint("c", "frees the whole card, "),
+                *key_hint("space", "passes one device through, "),
+                *key_hint("t", "chooses."),
             ),
         )
     plan = found.plan

@@ -4,11 +4,18 @@ from collections.abc import Iterable
 
 from textual.binding import Binding
 
-from iommutui.tui.commands import applying, moving, staging, viewing
+from iommutui.tui.commands import applying, looking, moving, staging, viewing, wishing
 from iommutui.tui.commands.base import Command
 from iommutui.tui.state import AppState
 
-COMMANDS: tuple[Command, ...] = (*staging.COMMANDS, *applying.COMMANDS, *viewing.COMMANDS, *moving.COMMANDS)
+COMMANDS: tuple[Command, ...] = (
+    *wishing.COMMANDS,
+    *staging.COMMANDS,
+    *applying.COMMANDS,
+    *viewing.COMMANDS,
+    *looking.COMMANDS,
+    *moving.COMMANDS,
+)
 BY_ID = {command.id: command for command in COMMANDS}
 
 _DIALOG = "In a dialog"
@@ -34,9 +41,9 @@ PICK: tuple[Command, ...] = (
 CLOSE: tuple[Command, ...] = (Command("cancel", ("escape", "q", "enter"), "Close", "Close the dialog.", _DIALOG),)
 
 _NAMES = {
-    "question_mark": "?", "slash": "/", "up": "↑", "down": "↓", "left": "←", "right": "→", "pagedown": "PgDn",
-    "pageup": "PgUp", "escape": "Esc", "tab": "Tab", "shift+tab": "S-Tab", "home": "Home", "end": "End",
-    "enter": "Enter", "f5": "F5", "right_square_bracket": "]", "left_square_bracket": "[",
+    "question_mark": "?", "slash": "/", "colon": ":", "up": "↑", "down": "↓", "left": "←", "right": "→",
+    "pagedown": "PgDn", "pageup": "PgUp", "escape": "Esc", "tab": "Tab", "shift+tab": "S-Tab", "home": "Home",
+    "end": "End", "enter": "Enter", "f5": "F5", "right_square_bracket": "]", "left_square_bracket": "[",
 }  # fmt: skip
 
 
@@ -50,6 +57,11 @@ def key_name(key: str) -> str:
 def key_names(command: Command) -> str:
     """Every key of a command."""
     return " ".join(key_name(key) for key in command.keys)
+
+
+def key_of(command_id: str) -> str:
+    """The first key of a command, as it is written."""
+    return key_name(BY_ID[command_id].keys[0])
 
 
 def bindings(commands: Iterable[Command]) -> list[Binding]:

@@ -53,6 +53,31 @@ class Problem(NamedTuple):
     remedy: str = ""
 
 
+class View(StrEnum):
+    """What the main pane shows."""
+
+    GROUPS = "groups"
+    TOPOLOGY = "topology"
+    LOG = "log"
+
+
+class Tab(StrEnum):
+    """What the details pane says of the selection."""
+
+    WHY = "why"
+    DEVICE = "device"
+    LOSES = "loses"
+    MODELS = "models"
+
+
+class Sort(StrEnum):
+    """The order of groups on the list."""
+
+    NUMBER = "number"
+    KIND = "kind"
+    VERDICT = "verdict"
+
+
 class Key(NamedTuple):
     """A row: of a group (``device`` is None) or of a device. Devices without a group stand under ``group`` None."""
 
@@ -82,6 +107,15 @@ class AppState(NamedTuple):
     undo: tuple[tuple[Intent, ...], ...] = ()
     redo: tuple[tuple[Intent, ...], ...] = ()
     filter: str = ""
+    search: str = ""
+    """What is looked for in the topology, which hides nothing: a device's neighbours are why it is where it is."""
+    view: View = View.GROUPS
+    tab: Tab = Tab.WHY
+    sort: Sort = Sort.NUMBER
+    marks: frozenset[Address] = frozenset()
+    """The person's own devices."""
+    hints: bool = False
+    """The orientation for somebody who is here for the first time."""
     collapsed: frozenset[int | None] = frozenset()
     cursor: Key | None = None
     applies: int = 0
@@ -172,13 +206,24 @@ def with_host(state: AppState, host: Host) -> tuple[AppState, tuple[str, ...]]:
     model = state.model if state.chosen_model else model_for(host.kernel)
     state = state._replace(host=host, model=model, intents=tuple(kept), phase=Phase.READY, problem=None)
     if state.cursor is None:
-        first = next(iter(host.groups), None)
-        state = state._replace(cursor=Key(first) if host.groups or host.devices else None)
+        state = state._replace(cursor=first_row(host))
     elif before is not None and state.cursor.device is not None:
         now = host.devices.get(state.cursor.device)
         if now is not None and now.group != state.cursor.group:
             state = state._replace(cursor=Key(now.group, now.address))
     return state, tuple(notes)
+
+
+def first_row(host: Host) -> Key | None:
+    """Where the cursor is at first: on the card that most people hand over, a display that the machine did not boot on.
+
+    Without one on any display, else on the first group.
+    """
+    displays = [d for d in host.devices.values() if (d.class_code or "").startswith("03") and d.group in host.groups]
+    chosen = min(displays, key=lambda d: bool(d.boot_vga), default=None)
+    if chosen is not None:
+        return Key(chosen.group, chosen.address)
+    return Key(next(iter(host.groups), None)) if host.groups or host.devices else None
 
 
 def _changed(before: Host | None, device: Device | None) -> bool:

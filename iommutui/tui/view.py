@@ -15,7 +15,7 @@ from iommutui.core.query import Query, parse_query, searched_text
 from iommutui.tui.memo import last_call
 from iommutui.tui.preview import Verdicts, change_of, target_of, verdicts
 from iommutui.tui.spans import Span, clip, fit, pad
-from iommutui.tui.state import AppState, Key
+from iommutui.tui.state import AppState, Key, Sort, View
 
 VERDICT_STYLES = {"viable": "ok", "blocked": "bad", "in use": "info", "refused": "warn", "unknown": "warn"}
 """What a verdict's word means to the eye; the word and its glyph stand beside it always."""
@@ -53,7 +53,6 @@ class _Base(NamedTuple):
     """Every row of a machine, folded or not, and the widths of its columns."""
 
     blocks: dict[int | None, tuple[Key, ...]]
-    order: tuple[Key, ...]
     address: int
     number: int
     domain: int
@@ -70,10 +69,8 @@ def _base(host: Host) -> _Base:
     alone = tuple(Key(None, d.address) for d in host.devices.values() if d.group is None or d.group not in host.groups)
     if alone:
         blocks[None] = alone
-    order = [key for number, keys in blocks.items() for key in (Key(number), *keys)]
     return _Base(
         blocks,
-        tuple(order),
         max([12, *(len(address) for address in host.devices)]),
         max([2, *(len(str(number)) for number in host.groups)]),
         max([3, *(len(group.type or "") for group in host.groups.values())]),
@@ -105,11 +102,36 @@ def _texts(host: Host) -> dict[Address, str]:
 
 
 @last_call
-def _listing(host: Host, model: Model, text: str, collapsed: frozenset[int | None]) -> Listing:
+def _sorted(host: Host, model: Model, sort: Sort) -> tuple[int | None, ...]:
+    """The groups in the order that was asked for; what has no group comes last."""
+    base = _base(host)
+    if sort is Sort.NUMBER:
+        return tuple(base.blocks)
+    every = verdicts(host, model)
+    numbers = [number for number in base.blocks if number is not None]
+    if sort is Sort.KIND:
+        numbers.sort(key=lambda n: min((_rank(host.devices[k.device]) for k in base.blocks[n] if k.device), default=9))
+    else:
+        numbers.sort(key=lambda n: (_WORDS.index(verdict_word(every.of(n))), n in bridges_only(host)))
+    return (*numbers, None) if None in base.blocks else tuple(numbers)
+
+
+_WORDS = ("viable", "in use", "blocked", "refused", "unknown")
+
+
+def _rank(device: Device) -> int:
+    """Displays first, then what else is handed over often; what only holds the machine together last."""
+    code = device.class_code or ""
+    return 8 if _structural(device) else {"03": 0, "12": 1, "02": 2, "01": 3, "0c": 4, "04": 5}.get(code[:2], 6)
+
+
+@last_call
+def _listing(host: Host, model: Model, text: str, collapsed: frozenset[int | None], sort: Sort) -> Listing:
     base = _base(host)
     matched = _matching(host, verdicts(host, model), text) if text.strip() else None
     keys: list[Key] = []
-    for number, members in base.blocks.items():
+    for number in _sorted(host, model, sort):
+        members = base.blocks[number]
         if matched is not None:
             members = tuple([key for key in members if key.device in matched])
             if not members:
@@ -140,7 +162,11 @@ def listing(state: AppState) -> Listing:
     """The rows of this state."""
     if state.host is None:
         return EMPTY
-    return _listing(state.host, state.model, state.filter, state.collapsed)
+    if state.view is View.TOPOLOGY:
+        from iommutui.tui.topology import topology_listing
+
+        return topology_listing(state.host)
+    return _listing(state.host, state.model, state.filter, state.collapsed, state.sort)
 
 
 def cursor_index(state: AppState, hint: int = 0) -> int:
@@ -152,7 +178,10 @@ def cursor_index(state: AppState, hint: int = 0) -> int:
         return 0
     if state.cursor in found.places:
         return found.places[state.cursor]
-    order = _base(state.host).order
+    if state.view is View.TOPOLOGY:
+        return next((found.places[key] for key in found.keys if key.group == state.cursor.group), 0)
+    blocks = _base(state.host).blocks
+    order = [key for n in _sorted(state.host, state.model, state.sort) for key in (Key(n), *blocks[n])]
     if state.cursor in order:
         place = order.index(state.cursor)
         for key in order[place:]:
@@ -173,6 +202,10 @@ def settled(state: AppState, hint: int = 0) -> AppState:
 
 def row(state: AppState, key: Key, width: int, here: bool = False) -> tuple[Span, ...]:
     """What stands in a row, ``width`` cells wide."""
+    if state.view is View.TOPOLOGY:
+        from iommutui.tui.topology import topology_row
+
+        return topology_row(state, key, width, here)
     mark = Span("▌" if here else " ", "accent")
     spans = _group_row(state, key) if key.device is None else _device_row(state, key)
     return fit((mark, *spans), width)
@@ -230,7 +263,8 @@ def _device_row(state: AppState, key: Key) -> Iterable[Span]:
     device = host.devices[key.device]
     blocks = key.group is not None and device.address in verdicts(host, state.model).blockers(key.group)
     unread = device.driver is None and device.gap("driver") is not None
-    yield Span("  ✖ " if blocks else "    ", "bad")
+    yield Span("*" if device.address in state.marks else " ", "accent")
+    yield Span(" ✖ " if blocks else "   ", "bad")
     yield Span(pad(device.address, base.address) + " ", "strong")
     target = target_of(state, device.address)
     actual = device.driver or ("unknown" if unread else "free")

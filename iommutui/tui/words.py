@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Severity
 from iommutui.core.host import Bar, Details, Device, Host
 from iommutui.core.labels import class_words
@@ -36,9 +37,18 @@ def bar_words(bar: Bar) -> str:
 
 def target_line(target: Target, width: int) -> Line:
     """``vfio-pci  hand it to a virtual machine (module vfio-pci is not loaded)``."""
-    words = "hand it to a virtual machine" if target.kind is Kind.VFIO else target_words(target.name)
     lead = f"  {target.name:<{width}}  "
-    return line(Span(lead), Span(words, "muted"), Span(loading(target), "warn"), hang=4)
+    return line(Span(lead), Span(purpose(target), "muted"), Span(loading(target), "warn"), hang=4)
+
+
+def purpose(target: Target) -> str:
+    """What a target is for, in words."""
+    if target.kind is Kind.KERNEL:
+        return "let this machine use it"
+    if target.kind is Kind.VFIO:
+        made_for_it = "" if target.name == VFIO_PCI else ", with a driver made for it"
+        return f"hand it to a virtual machine{made_for_it}"
+    return target_words(target.name)
 
 
 def loading(target: Target) -> str:

@@ -15,21 +15,20 @@ SIZES = {"120x40": WIDE, "80x24": USUAL, "60x18": SMALLEST}
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_machine(size: str) -> None:
     async with screen_of(snapshot_of(small()), SIZES[size]) as ui:
-        await ui.press("j", "j")
         check(f"machine-{size}", ui.text())
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_staged_plan(size: str) -> None:
     async with screen_of(snapshot_of(small()), SIZES[size]) as ui:
-        await ui.press("j", "j", "v", "F", "k", "k")
+        await ui.press("v", "F", "k", "k")
         check(f"staged-{size}", ui.text())
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_review(size: str) -> None:
     async with screen_of(snapshot_of(small()), SIZES[size]) as ui:
-        await ui.press("space", "a")
+        await ui.press("c", "a")
         check(f"review-{size}", ui.text())
 
 
@@ -49,7 +48,7 @@ async def test_the_help(size: str) -> None:
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_targets(size: str) -> None:
     async with screen_of(snapshot_of(small()), SIZES[size]) as ui:
-        await ui.press("j", "j", "t")
+        await ui.press("t")
         check(f"targets-{size}", ui.text())
 
 

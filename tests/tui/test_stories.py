@@ -62,7 +62,7 @@ async def test_a_target_is_chosen_from_those_that_fit() -> None:
         await ui.select(GPU)
         await ui.press("t")
         assert "loads vfio-pci" in ui.line_with("hand it to a virtual machine")
-        assert "it is on this driver" in ui.line_with("nvidia", "bind it")
+        assert "it is on this driver" in ui.line_with("nvidia", "let this machine use it")
         await ui.press("j", "j", "enter")
         assert ui.staged() == [f"{GPU}=none"]
         await ui.press("t", "escape")
@@ -281,7 +281,7 @@ async def test_a_terminal_that_is_too_small_says_what_it_needs_and_recovers() ->
         await ui.pilot.resize_terminal(80, 24)
         await ui.settle()
         assert str(GPU) in ui.text()
-        await ui.press("j")
+        await ui.press("k")
         assert ui.state.cursor == Key(1, PORT)
 
 

@@ -9,7 +9,7 @@ from iommutui.tui.planview import Review, command, plan_lines, plan_title, revie
 from iommutui.tui.preview import fix_of, preview
 from iommutui.tui.registry import COMMANDS, footer, key_table
 from iommutui.tui.spans import Line
-from iommutui.tui.state import AppState, Key, Kind, Source, staged, start, with_host
+from iommutui.tui.state import AppState, Key, Kind, Source, Tab, staged, start, with_host
 from iommutui.tui.view import bridges_only, cursor_index, listing, row, settled
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
@@ -120,13 +120,14 @@ def test_without_an_iommu_the_details_say_what_to_do() -> None:
 def test_the_details_of_a_group_say_why_and_the_smallest_fix() -> None:
     shown = words(details(state_of(cursor=Key(1))))
     assert "✖ Group 1 is not viable." in shown
-    assert "0000:01:00.0 is bound to nvidia" in shown
+    assert "2 of its devices are on drivers that do DMA for the kernel" in shown
+    assert "✖ 0000:01:00.0 nvidia  GA104" in shown
     assert "Smallest fix  F stages it" in shown
     assert "0000:01:00.1  snd_hda_intel → vfio-pci" in shown
 
 
 def test_the_details_of_a_device_hold_every_fact() -> None:
-    shown = words(details(state_of(cursor=Key(1, GPU))))
+    shown = words(details(state_of(cursor=Key(1, GPU), tab=Tab.DEVICE)))
     for fact in (
         "NVIDIA Corporation GA104 [GeForce RTX 3070]", "nvidia (role kernel)", "Override    none", "10de:2484",
         "030000", "dmar1 (intel-iommu)", "flr, bus", "D0", "8.0 GT/s x16, of 16.0 GT/s x16", "BAR 0: 16 MiB memory",
@@ -137,7 +138,7 @@ def test_the_details_of_a_device_hold_every_fact() -> None:
 
 def test_what_was_not_recorded_is_said() -> None:
     bare = Device(NIC, group=2, driver="igb", gaps=(Gap("driver_override", "EACCES"),))
-    shown = words(details(state_of(small().with_device(bare), cursor=Key(2, NIC))))
+    shown = words(details(state_of(small().with_device(bare), cursor=Key(2, NIC), tab=Tab.DEVICE)))
     assert "Override    not known: it can be read by root only" in shown
     assert "power, BARs and resets were not recorded" in shown
 

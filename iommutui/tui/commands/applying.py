@@ -36,5 +36,4 @@ COMMANDS = (
             lambda d: d.open(Dialog.REVIEW), _cannot_apply, footer=True),
     Command("revert", ("R",), "Revert", "Take back what was applied last.", TOPIC,
             lambda d: d.open(Dialog.REVERT), _cannot_revert),
-    Command("log", ("L",), "Log", "Every write and its result.", TOPIC, lambda d: d.open(Dialog.LOG)),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from iommutui.tui.state import AppState, Phase
+from iommutui.tui.state import AppState, Key, Phase
 
 
 class Pane(StrEnum):
@@ -23,7 +23,8 @@ class Dialog(StrEnum):
     REVERT = "revert"
     TARGETS = "targets"
     HELP = "help"
-    LOG = "log"
+    GO = "go"
+    COPY = "copy"
     QUIT = "quit"
     PALETTE = "palette"
     THEME = "theme"
@@ -56,6 +57,22 @@ class Desk(Protocol):
 
     def focus_pane(self, pane: Pane) -> None:
         """Gives a pane the focus."""
+        ...
+
+    def go_to(self, key: Key) -> None:
+        """Puts the cursor on a row, opening its group and taking a filter away that hides it."""
+        ...
+
+    def end_hints(self) -> None:
+        """The orientation is over, and does not come again."""
+        ...
+
+    def keep_marks(self) -> None:
+        """Writes down which devices are marked."""
+        ...
+
+    def complete(self) -> None:
+        """Takes what the filter offers to complete the word with."""
         ...
 
     def open(self, dialog: Dialog) -> None:

@@ -1,7 +1,7 @@
 """Commands that move: cursor, folds, panes."""
 
 from iommutui.tui.commands.base import Command, Desk, Pane, needs_host
-from iommutui.tui.state import AppState, Key, folded
+from iommutui.tui.state import AppState, Key, View, folded
 from iommutui.tui.view import listing
 
 TOPIC = "Move"
@@ -18,6 +18,8 @@ def _cannot_fold(shut: bool, state: AppState) -> str | None:
     why = needs_host(state)
     if why is not None or state.cursor is None:
         return why or "There is no row to fold."
+    if state.view is not View.GROUPS:
+        return "Only the list of groups folds; T or Esc goes back to it."
     if state.filter.strip():
         return "Groups do not fold while a filter is on; Esc clears it."
     if shut == (state.cursor.group in state.collapsed):
@@ -37,10 +39,15 @@ def _fold_all(desk: Desk) -> None:
 
 
 def _cannot_fold_all(state: AppState) -> str | None:
+    if state.view is not View.GROUPS:
+        return "Only the list of groups folds; T or Esc goes back to it."
     return needs_host(state) or ("Groups do not fold while a filter is on; Esc clears it." if state.filter else None)
 
 
 def _cycle(step: int, desk: Desk) -> None:
+    if desk.pane is Pane.FILTER and step > 0:
+        desk.complete()
+        return
     panes = [Pane.LIST, Pane.DETAILS, Pane.PLAN]
     place = panes.index(desk.pane) if desk.pane in panes else -1 if step > 0 else 0
     desk.focus_pane(panes[(place + step) % len(panes)])
@@ -52,8 +59,10 @@ def _next_group(step: int, desk: Desk) -> None:
         return
     here = found.places[desk.state.cursor]
     places = range(here + 1, len(found.keys)) if step > 0 else range(here - 1, -1, -1)
+    group = desk.state.cursor.group
     for index in places:
-        if found.keys[index].device is None:
+        row = found.keys[index]
+        if row.device is None if desk.state.view is View.GROUPS else row.group not in (None, group):
             desk.update(desk.state._replace(cursor=found.keys[index]))
             return
 
@@ -78,7 +87,8 @@ COMMANDS = (
     Command("unfold", ("l", "right"), "Open", "Open the group.", TOPIC, lambda d: _fold(False, d),
             lambda s: _cannot_fold(False, s)),
     Command("fold-all", ("H",), "Folds", "Fold every group, or open them all.", TOPIC, _fold_all, _cannot_fold_all),
-    Command("next-pane", ("tab",), "Pane", "The next pane.", TOPIC, lambda d: _cycle(1, d), palette=False),
+    Command("next-pane", ("tab",), "Pane", "The next pane; in the filter: complete the word.", TOPIC,
+            lambda d: _cycle(1, d), palette=False),
     Command("previous-pane", ("shift+tab",), "Pane", "The pane before.", TOPIC, lambda d: _cycle(-1, d),
             palette=False),
     Command("pane-list", ("1",), "Groups", "Go to the list of groups.", TOPIC, lambda d: d.focus_pane(Pane.LIST)),

@@ -16,7 +16,8 @@ from iommutui.tui.state import AppState, Phase, fulfilled, redone, staged, undon
 TOPIC = "Stage"
 
 
-def _busy(state: AppState) -> str | None:
+def busy(state: AppState) -> str | None:
+    """Why nothing can be staged at the moment."""
     if state.phase is Phase.APPLYING:
         return "A plan is being applied; staging goes on when it is done."
     return needs_host(state)
@@ -29,7 +30,7 @@ def _refusal(state: AppState, device: Device, target: str) -> Reason | None:
 
 def cannot_stage(state: AppState, target: str) -> str | None:
     """Why the target does not fit what is selected."""
-    why = _busy(state)
+    why = busy(state)
     if why is not None:
         return why
     devices = selected_devices(state)
@@ -94,23 +95,23 @@ def _staged_here(state: AppState) -> list[Address]:
 
 
 def _cannot_unstage(state: AppState) -> str | None:
-    return _busy(state) or (None if _staged_here(state) else "Nothing is staged for the selection.")
+    return busy(state) or (None if _staged_here(state) else "Nothing is staged for the selection.")
 
 
 def _cannot_clear(state: AppState) -> str | None:
-    return _busy(state) or (None if state.intents else "Nothing is staged.")
+    return busy(state) or (None if state.intents else "Nothing is staged.")
 
 
 def _cannot_undo(state: AppState) -> str | None:
-    return _busy(state) or (None if state.undo else "There is no staging to take back. R reverts what was applied.")
+    return busy(state) or (None if state.undo else "There is no staging to take back. R reverts what was applied.")
 
 
 def _cannot_redo(state: AppState) -> str | None:
-    return _busy(state) or (None if state.redo else "There is no staging to do again.")
+    return busy(state) or (None if state.redo else "There is no staging to do again.")
 
 
 def _cannot_fix(state: AppState) -> str | None:
-    why = _busy(state)
+    why = busy(state)
     if why is not None:
         return why
     fix = fix_of(state)
@@ -130,7 +131,7 @@ def _fix(desk: Desk) -> None:
 
 
 def _cannot_choose(state: AppState) -> str | None:
-    why = _busy(state)
+    why = busy(state)
     if why is not None:
         return why
     device = selected_device(state)
@@ -149,13 +150,12 @@ COMMANDS = (
             "every device of it but bridges.", TOPIC, _toggle, _NO_VFIO, footer=True),
     Command("vfio", ("v",), "VFIO", "Stage vfio-pci: hand it to a virtual machine.", TOPIC, _VFIO, _NO_VFIO),
     Command("stub", ("p",), "Park", "Stage pci-stub: park it on a driver that does nothing.", TOPIC, _STUB, _NO_STUB),
-    Command("free", ("f",), "Free", "Stage none: keep it free of any driver.", TOPIC, _FREE, _NO_FREE),
+    Command("free", ("f",), "None", "Stage none: keep it free of any driver.", TOPIC, _FREE, _NO_FREE),
     Command("default", ("d",), "Default", "Stage default: clear the override and let the kernel choose.", TOPIC,
             _DEFAULT, _NO_DEFAULT),
-    Command("target", ("t",), "Target", "Choose among all targets that fit the device.", TOPIC,
+    Command("target", ("t",), "Target", "Choose among all targets that fit the device, with what each does.", TOPIC,
             lambda d: d.open(Dialog.TARGETS), _cannot_choose, footer=True),
-    Command("fix", ("F",), "Fix", "Stage the smallest fix that makes the group viable.", TOPIC, _fix, _cannot_fix,
-            footer=True),
+    Command("fix", ("F",), "Fix", "Stage the smallest fix that makes the group viable.", TOPIC, _fix, _cannot_fix),
     Command("unstage", ("x",), "Unstage", "Take the selection off the plan.", TOPIC,
             lambda d: d.update(staged(d.state, dict.fromkeys(_staged_here(d.state), None))), _cannot_unstage),
     Command("clear", ("X",), "Clear", "Take everything off the plan.", TOPIC,

@@ -3,7 +3,7 @@
 from iommutui.core.models import MODELS
 from iommutui.tui.commands.base import Command, Desk, Dialog, Pane, always, needs_host
 from iommutui.tui.preview import selected_device, selected_group
-from iommutui.tui.state import AppState, Phase, next_model, own_model
+from iommutui.tui.state import AppState, Phase, View, next_model, own_model
 
 TOPIC = "View"
 
@@ -46,8 +46,15 @@ def _cannot_copy(state: AppState) -> str | None:
 
 
 def _back(desk: Desk) -> None:
-    if desk.state.filter:
-        desk.update(desk.state._replace(filter=""))
+    state = desk.state
+    if state.view is View.TOPOLOGY and state.search:
+        desk.update(state._replace(search=""))
+    elif state.view is not View.GROUPS:
+        desk.update(state._replace(view=View.GROUPS))
+    elif state.filter:
+        desk.update(state._replace(filter=""))
+    elif state.hints and desk.pane is Pane.LIST:
+        desk.end_hints()
     desk.focus_pane(Pane.LIST)
 
 
@@ -59,18 +66,20 @@ def _quit(desk: Desk) -> None:
 
 
 COMMANDS = (
-    Command("filter", ("slash",), "Filter", "Filter: words, driver:nvidia, group:14, viable:no, class:gpu, !word.",
-            TOPIC, lambda d: d.focus_pane(Pane.FILTER), needs_host, footer=True),
+    Command("filter", ("slash",), "Filter", "Filter: words, driver:nvidia, group:14, viable:no, class:gpu, !word. "
+            "In the topology: search.", TOPIC, lambda d: d.focus_pane(Pane.FILTER), needs_host, footer=True),
     Command("rescan", ("r", "f5"), "Rescan", "Look at the machine again.", TOPIC, lambda d: d.rescan(),
             _cannot_rescan),
     Command("model", ("m",), "Model", f"Judge by other kernel rules: {', '.join(MODELS)}.", TOPIC, _next_model,
             always),
     Command("copy", ("y",), "Copy", "Copy the address to the clipboard.", TOPIC, _copy, _cannot_copy),
+    Command("copy-more", ("Y",), "Copy…", "Copy something else: ids, lines for a shell, a report for a forum.", TOPIC,
+            lambda d: d.open(Dialog.COPY), needs_host),
     Command("help", ("question_mark",), "Help", "This help.", TOPIC, lambda d: d.open(Dialog.HELP), footer=True),
-    Command("palette", ("ctrl+p",), "Commands", "Find a command by its name.", TOPIC,
+    Command("palette", ("ctrl+p", "colon"), "Commands", "Find a command by its name.", TOPIC,
             lambda d: d.open(Dialog.PALETTE), palette=False),
     Command("theme", (), "Theme", "Choose another theme.", TOPIC, lambda d: d.open(Dialog.THEME)),
-    Command("back", ("escape",), "Back", "One step back: clear the filter, or return to the list.", TOPIC, _back,
-            palette=False),
+    Command("back", ("escape",), "Back", "One step back: clear the filter, leave a view, return to the list.", TOPIC,
+            _back, palette=False),
     Command("quit", ("q",), "Quit", "Leave; asks while something is staged.", TOPIC, _quit, footer=True),
 )  # fmt: skip

@@ -1,15 +1,12 @@
 """The one screen that is always there: list, details, plan, and whatever is laid over them."""
 
-from collections.abc import Sequence
-
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
-from textual.events import Resize
+from textual.events import Click, Resize
 from textual.widget import Widget
 
-from iommutui.core.labels import verdict_word
-from iommutui.tui import details, planview
+from iommutui.tui import details, planview, titles
 from iommutui.tui.commands.base import Dialog, Pane
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.machine import Machine
@@ -19,7 +16,7 @@ from iommutui.tui.screens.dialogs import open_dialog
 from iommutui.tui.screens.scanning import Scanning
 from iommutui.tui.screens.writing import Writing
 from iommutui.tui.spans import Line, Span, line
-from iommutui.tui.state import AppState, Key, Phase
+from iommutui.tui.state import AppState, Key, Phase, View
 from iommutui.tui.text import content, toast
 from iommutui.tui.view import EMPTY, listing, row, settled
 from iommutui.tui.widgets.banner import Banner
@@ -47,7 +44,7 @@ class DeskScreen(Scanning, Writing):
         self.early = early
         self._state = state
         self._listing = EMPTY
-        self._titles: dict[Widget, Sequence[Span]] = {}
+        self._titles: dict[Widget, titles.Title] = {}
 
     def compose(self) -> ComposeResult:
         """The panes."""
@@ -60,6 +57,7 @@ class DeskScreen(Scanning, Writing):
             yield FilterBar(id="filter")
             with Container(id="body"):
                 yield Rows(self._paint, id="list")
+                yield Lines(id="log")
                 yield Lines(id="details")
             yield Lines(id="plan", grows=True)
             yield KeyBar(footer(), self._state, id="keys")
@@ -69,6 +67,8 @@ class DeskScreen(Scanning, Writing):
         """The first frame; the machine is looked at after it, unless it has been already."""
         self._size_shown = self.app.size
         self._list = self.query_one(Rows)
+        self._log = self.query_one("#log", Lines)
+        self._log.display = False
         self._details = self.query_one("#details", Lines)
         self._plan = self.query_one("#plan", Lines)
         self._banner = self.query_one(Banner)
@@ -94,27 +94,54 @@ class DeskScreen(Scanning, Writing):
         self._state = state
         found = listing(state)
         if state == before._replace(cursor=state.cursor) and state.cursor in found.places:
-            self._list.show_cursor(found.places[state.cursor])
+            if state.view is View.TOPOLOGY and self._group(before) != self._group(state):
+                self._list.show_rows(found.keys, found.places[state.cursor], self._nothing(state))
+            else:
+                self._list.show_cursor(found.places[state.cursor])
             self._show_details(state, top=True)
             self._keys.show_state(state)
             return
         self._show_all(state, top=before.cursor != state.cursor)
 
+    @staticmethod
+    def _group(state: AppState) -> int | None:
+        return state.cursor.group if state.cursor is not None else None
+
     def _show_title(self) -> None:
-        self._entitle(self._list, self._list_title(self._state))
+        state = self._state
+        found = verdicts(state.host, state.model) if state.host is not None else None
+        if found is not None and not found.advance(COUNT_AT_ONCE):
+            self.set_timer(0.02, self._show_title)
+            found = None
+        title = titles.list_title(state, found)
+        self._entitle(self._log if state.view is View.LOG else self._list, title)
 
     def _show_all(self, state: AppState, *, top: bool = True) -> None:
         found = self._listing = listing(state)
         cursor = found.places.get(state.cursor, 0) if state.cursor is not None else 0
         self._list.show_rows(found.keys, cursor, self._nothing(state))
+        self._show_view(state)
         self._show_title()
-        self._entitle(self._details, [Span("2 Why")])
+        self._entitle(self._details, titles.details_title(state))
         self._show_details(state, top=top)
-        self._entitle(self._plan, [Span(f"3 {planview.plan_title(state)}")])
+        self._entitle(self._plan, titles.plan_pane_title(state))
         self._plan.show_lines(planview.plan_lines(state), top=False)
         self._banner.show_state(state)
         self._filter.show_state(state)
         self._keys.show_state(state)
+
+    def _show_view(self, state: AppState) -> None:
+        log = state.view is View.LOG
+        if log:
+            from iommutui.tui.logview import log_lines
+
+            self._log.at_end = True
+            self._log.show_lines(log_lines(state), top=False)
+        if self._log.display is not log:
+            focused = self.focused in (self._list, self._log)
+            self._log.display, self._list.display = log, not log
+            if focused:
+                self.set_focus(self._log if log else self._list)
 
     def _show_details(self, state: AppState, *, top: bool) -> None:
         lines: tuple[Line, ...] = details.details(state)
@@ -132,25 +159,13 @@ class DeskScreen(Scanning, Writing):
             )
         return (line(Span("This machine has no PCI devices.", "muted")),)
 
-    def _list_title(self, state: AppState) -> list[Span]:
-        spans = [Span("1 Groups")]
-        if state.host is not None and state.host.groups:
-            found = verdicts(state.host, state.model)
-            if found.advance(COUNT_AT_ONCE):
-                every = found.all().values()
-                viable = sum(1 for verdict in every if verdict_word(verdict) == "viable")
-                spans.append(Span(f" · {viable} of {len(every)} viable", "muted"))
-            else:
-                self.set_timer(0.02, self._show_title)
-        return spans
-
-    def _entitle(self, pane: Widget, spans: Sequence[Span]) -> None:
+    def _entitle(self, pane: Widget, title: titles.Title) -> None:
         """Sets a pane's title; a frame has room around it of its own, a rule has not."""
         if self.size.width < 100 or self.size.height < 30:
-            spans = (Span(" "), *spans, Span(" "))
-        if self._titles.get(pane) != spans:
-            self._titles[pane] = spans
-            pane.border_title = content(spans)
+            title = titles.Title((Span(" "), *title.spans, Span(" ")), ("", *title.commands, ""))
+        if self._titles.get(pane) != title:
+            self._titles[pane] = title
+            pane.border_title = content(title.spans)
 
     def _paint(self, key: Key, width: int, here: bool) -> tuple[Span, ...]:
         return row(self._state, key, width, here)
@@ -162,19 +177,26 @@ class DeskScreen(Scanning, Writing):
         """The pane with the focus; the list where none has it."""
         focused = self.focused
         while focused is not None and focused.id not in ("list", "details", "plan", "filter"):
+            if focused is self._log:
+                return Pane.LIST
             focused = focused.parent if isinstance(focused.parent, Widget) else None
         return Pane(focused.id) if focused is not None and focused.id else Pane.LIST
 
     def page(self) -> int:
         """How many lines the pane with the focus shows."""
-        height = self.query_one(f"#{self.pane.value}").scrollable_content_region.height
-        return max(1, height - 1)
+        return max(1, self._pane_widget(self.pane).scrollable_content_region.height - 1)
+
+    def _pane_widget(self, pane: Pane) -> Widget:
+        if pane is Pane.LIST and self._state.view is View.LOG:
+            return self._log
+        return self.query_one(f"#{pane.value}")
 
     def move(self, lines: int) -> None:
         """Moves the cursor, or scrolls the pane that has the focus."""
         pane = self.pane
-        if pane in (Pane.DETAILS, Pane.PLAN):
-            self.query_one(f"#{pane.value}", Lines).page(lines)
+        widget = self._pane_widget(pane)
+        if isinstance(widget, Lines):
+            widget.page(lines)
             return
         keys = self._listing.keys
         if keys:
@@ -184,13 +206,37 @@ class DeskScreen(Scanning, Writing):
     def focus_pane(self, pane: Pane) -> None:
         """Gives a pane the focus; the filter comes with its bar."""
         if pane is Pane.FILTER:
+            if self._state.view is View.LOG:
+                self.update(self._state._replace(view=View.GROUPS))
             if self._filter.ready:
                 self._filter.edit(self._state)
             else:
                 self.run_worker(self._filter.prepare_and_edit(self._state), group="filter")
             return
-        self.query_one(f"#{pane.value}").focus()
+        self._pane_widget(pane).focus()
         self.call_after_refresh(self._filter.show_state, self._state)
+
+    def go_to(self, key: Key) -> None:
+        """Puts the cursor on a row, opening its group and taking a filter away that hides it."""
+        state = self._state._replace(cursor=key)
+        if key.device is not None:
+            state = state._replace(collapsed=state.collapsed - {key.group})
+        if key not in listing(state).places:
+            state = state._replace(filter="")
+        if state.view is View.LOG:
+            state = state._replace(view=View.GROUPS)
+        self.update(state)
+
+    def complete(self) -> None:
+        """Takes what the filter offers to complete the word with."""
+        self._filter.complete()
+
+    def keep_marks(self) -> None:
+        """Writes down which devices are marked."""
+
+    def end_hints(self) -> None:
+        """The orientation is over, and does not come again."""
+        self.update(self._state._replace(hints=False))
 
     def prepare(self) -> None:
         """Makes what a key will need, before it is pressed."""
@@ -236,12 +282,26 @@ class DeskScreen(Scanning, Writing):
         self.update(self._state._replace(cursor=key, collapsed=frozenset(collapsed)))
 
     def on_input_changed(self, event: object) -> None:
-        """The filter follows what is typed."""
-        self.update(self._state._replace(filter=str(getattr(event, "value", ""))))
+        """The filter follows what is typed; in the topology, the search."""
+        text = str(getattr(event, "value", ""))
+        if self._state.view is View.TOPOLOGY:
+            self.update(self._state._replace(search=text))
+        else:
+            self.update(self._state._replace(filter=text))
 
-    def on_input_submitted(self) -> None:
-        """Enter goes back to the list and keeps the filter."""
+    async def on_input_submitted(self) -> None:
+        """Enter goes back to the list and keeps the filter; a search goes to the first that it finds."""
         self.focus_pane(Pane.LIST)
+        if self._state.view is View.TOPOLOGY and self._state.search.strip():
+            await self.app.run_action("run('next-match')", self)
+
+    async def on_click(self, event: Click) -> None:
+        """A click on a title does what its words say."""
+        for pane, title in self._titles.items():
+            if pane.display and pane.region.y == event.screen_y and pane.region.x <= event.screen_x < pane.region.right:
+                command = titles.command_at(title, event.screen_x - pane.region.x - 2)
+                if command:
+                    await self.app.run_action(f"run('{command}')", self)
 
     def on_resize(self, event: Resize) -> None:
         """The message for terminals that are too small names their size."""

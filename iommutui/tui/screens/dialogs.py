@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from iommutui.core.intents import Intent
 from iommutui.tui.commands.base import Dialog
 from iommutui.tui.machine import Job
 from iommutui.tui.planview import Review
-from iommutui.tui.preview import selected_device
+from iommutui.tui.preview import selected_device, target_of
+from iommutui.tui.state import Key
 
 if TYPE_CHECKING:
     from iommutui.tui.screens.desk import DeskScreen
@@ -25,10 +25,10 @@ def open_dialog(desk: "DeskScreen", dialog: Dialog) -> None:
             from iommutui.tui.screens.reading import HelpScreen
 
             desk.app.push_screen(HelpScreen(desk.pane))
-        case Dialog.LOG:
-            from iommutui.tui.screens.reading import LogScreen
-
-            desk.app.push_screen(LogScreen(desk.state))
+        case Dialog.GO:
+            _open_go(desk)
+        case Dialog.COPY:
+            _open_copy(desk)
         case Dialog.QUIT:
             _open_quit(desk)
         case Dialog.PALETTE:
@@ -51,8 +51,36 @@ def _open_review(desk: "DeskScreen", found: tuple[Review, Job] | None) -> None:
     desk.app.push_screen(ReviewScreen(review), answered)
 
 
+def _open_go(desk: "DeskScreen") -> None:
+    from iommutui.tui.screens.go import GoScreen
+
+    def answered(key: Key | None) -> None:
+        if key is not None:
+            desk.go_to(key)
+
+    if desk.state.host is not None:
+        desk.app.push_screen(GoScreen(desk.state.host), answered)
+
+
+def _open_copy(desk: "DeskScreen") -> None:
+    from iommutui.tui.copies import copies
+    from iommutui.tui.screens.pick import PickScreen
+
+    offered = copies(desk.state)
+
+    def answered(name: str | None) -> None:
+        for copy in offered:
+            if copy.name == name:
+                desk.copy(copy.text())
+                desk.say(f"Copied {copy.said}.")
+
+    choices = [(copy.name, (copy.line,)) for copy in offered]
+    desk.app.push_screen(PickScreen("Copy to the clipboard", "Enter copies, Esc closes", choices), answered)
+
+
 def _open_targets(desk: "DeskScreen") -> None:
-    from iommutui.tui.screens.targets import TargetsScreen
+    from iommutui.tui.choices import target_choices
+    from iommutui.tui.screens.pick import PickScreen
 
     state = desk.state
     device = selected_device(state)
@@ -65,12 +93,10 @@ def _open_targets(desk: "DeskScreen") -> None:
 
             stage(desk, target)
 
-    desk.app.push_screen(TargetsScreen(state.host, device, _staged(desk)), answered)
-
-
-def _staged(desk: "DeskScreen") -> Intent | None:
-    device = selected_device(desk.state)
-    return next((i for i in desk.state.intents if device is not None and i.device == device.address), None)
+    title = f"Target for {device.address}, now {device.driver or 'free'}"
+    chosen = target_of(state, device.address) or ""
+    choices = target_choices(state, device)
+    desk.app.push_screen(PickScreen(title, "Enter stages it, Esc closes", choices, chosen), answered)
 
 
 def _open_quit(desk: "DeskScreen") -> None:

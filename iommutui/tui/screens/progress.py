@@ -7,7 +7,7 @@ from textual.containers import Vertical
 from iommutui.apply.events import Compensating, Event, Finished, ModuleLoaded, StepBegun, StepDone, StepWaiting
 from iommutui.core.errors import Exit
 from iommutui.core.planner import Plan
-from iommutui.tui.details import bullet
+from iommutui.tui.blocks import bullet
 from iommutui.tui.planview import command, outcome_span, step_lines
 from iommutui.tui.registry import SCROLL, bindings
 from iommutui.tui.screens.scrolling import Scrolling

@@ -1,4 +1,4 @@
-"""Dialogs that are only read: the help and the log."""
+"""Dialogs that are only read: the help."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,7 @@ from iommutui.tui.commands.base import Pane
 from iommutui.tui.helptext import help_lines
 from iommutui.tui.registry import CLOSE, SCROLL, bindings
 from iommutui.tui.screens.scrolling import Scrolling
-from iommutui.tui.spans import Line, Span, line
-from iommutui.tui.state import AppState
+from iommutui.tui.spans import Line
 from iommutui.tui.text import plain
 from iommutui.tui.widgets.lines import Lines
 
@@ -46,17 +45,3 @@ class HelpScreen(ReadingScreen):
 
     def __init__(self, pane: Pane) -> None:
         super().__init__("Help", help_lines(pane))
-
-
-class LogScreen(ReadingScreen):
-    """Every write and its result, the newest last. The key that opened it closes it."""
-
-    BINDINGS = [Binding("L", "cancel")]  # noqa: RUF012 - Textual's own declaration
-
-    def __init__(self, state: AppState) -> None:
-        lines = [line(Span(f"{e.at}  ", "muted"), Span(e.text, e.style), hang=10) for e in state.log]
-        super().__init__("Log", lines or [line(Span("Nothing has happened yet.", "muted"))])
-
-    def on_mount(self) -> None:
-        """The newest is in view."""
-        self.query_one("#lines", Lines).at_end = True

@@ -98,7 +98,7 @@ class Scanning(Screen[None]):
         self.app.call_from_thread(self._watching, watch)
         # What the first key that opens something needs, while nobody is waiting for it.
         import_module("textual.widgets").Input  # noqa: B018 - a lazy attribute
-        for name in ("review", "reading", "targets", "progress"):
+        for name in ("review", "reading", "pick", "progress"):
             import_module(f"iommutui.tui.screens.{name}")
         self.app.call_from_thread(self.prepare)
 

@@ -1,0 +1,69 @@
+"""Choosing one of a few things: targets, what to copy."""
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from iommutui.tui.registry import PICK, bindings
+from iommutui.tui.spans import Line
+from iommutui.tui.text import content, plain
+
+Choice = tuple[str, tuple[Line, ...]]
+"""A name, and the rows that it is shown as."""
+
+
+def _entry(rows: Sequence[Line]) -> Content:
+    return Content("\n").join(content(row.spans) for row in rows)
+
+
+class PickScreen(ModalScreen[str]):
+    """Dismissed with the name of what was chosen."""
+
+    BINDINGS = [*bindings(PICK)]  # noqa: RUF012 - Textual's own declaration
+    AUTO_FOCUS = "#choices"
+
+    def __init__(self, title: str, hint: str, choices: Sequence[Choice], chosen: str = "") -> None:
+        super().__init__()
+        self._title = title
+        self._hint = hint
+        self._choices = choices
+        self._chosen = chosen
+
+    def compose(self) -> ComposeResult:
+        """One entry for each."""
+        with Vertical(id="dialog", classes="medium") as dialog:
+            dialog.border_title = plain(self._title)
+            dialog.border_subtitle = plain(self._hint)
+            # Without ids: a driver's name comes from outside, and need not be what Textual takes for one.
+            yield OptionList(*(Option(_entry(shown)) for _, shown in self._choices), id="choices", compact=True)
+
+    def on_mount(self) -> None:
+        """What is chosen already is under the cursor."""
+        names = [name for name, _ in self._choices]
+        if self._chosen in names:
+            self.query_one(OptionList).highlighted = names.index(self._chosen)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Enter, or a click."""
+        self.dismiss(self._choices[event.option_index][0])
+
+    def action_next(self) -> None:
+        """``j``."""
+        self.query_one(OptionList).action_cursor_down()
+
+    def action_previous(self) -> None:
+        """``k``."""
+        self.query_one(OptionList).action_cursor_up()
+
+    def action_choose(self) -> None:
+        """``space``."""
+        self.query_one(OptionList).action_select()
+
+    def action_cancel(self) -> None:
+        """``Esc``."""
+        self.dismiss(None)

@@ -1,0 +1,222 @@
+"""Views, tabs, wishes, marks and places, told by keys."""
+
+import pytest
+
+from iommutui.demo import demo_host
+from iommutui.tui.completion import completion
+from iommutui.tui.copies import copies, report, shell_script
+from iommutui.tui.preview import preview
+from iommutui.tui.state import Key, Sort, Tab, View, staged
+from iommutui.tui.view import listing
+from tests.tui.driver import USUAL, WIDE, screen_of, snapshot_of
+from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small
+from tests.tui.test_tabs import state_of
+
+
+async def test_the_cursor_is_on_the_card_that_most_people_hand_over() -> None:
+    async with screen_of(snapshot_of(demo_host()), USUAL) as ui:
+        assert "0000:09:00.0" in ui.line_with("▌")
+        assert ui.line_with("✖ Group 17 is not viable.")
+
+
+async def test_one_key_stages_all_that_frees_the_card_and_one_gives_it_back() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(GPU)
+        await ui.press("c")
+        assert ui.staged() == [f"{GPU}=vfio-pci", f"{SOUND}=vfio-pci"]
+        assert "→ ✔ viable planned" in ui.line_with("✖ blocked", "VGA")
+        await ui.press("c")
+        assert ui.toasts()[-1] == "All that frees the card 0000:01:00 is staged already; a shows the writes."
+        await ui.press("a", "y", "C")
+        assert ui.staged() == [f"{GPU}=default", f"{SOUND}=default"]
+        await ui.press("a", "y", "C")
+        assert ui.toasts()[-1].startswith("Nothing of the card 0000:01:00 is set aside: the kernel has it.")
+
+
+async def test_on_a_group_s_row_the_wish_is_for_the_group() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(2)
+        await ui.press("c")
+        assert ui.staged() == [f"{NIC}=vfio-pci"]
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [(PORT, "is a bridge: it need not be handed over"), (3, "Nothing is needed: group 3 is viable")],
+)
+async def test_a_wish_that_cannot_be_says_why(row: str | int, why: str) -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(row)
+        await ui.press("c")
+        assert why in ui.toasts()[-1]
+        assert ui.staged() == []
+
+
+async def test_each_tab_has_a_key_and_the_title_says_which() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(GPU)
+        for key, tab, words in (
+            ("i", Tab.DEVICE, "Drivers that fit"),
+            ("e", Tab.LOSES, "would lose with this"),
+            ("M", Tab.MODELS, "under each set of rules"),
+            ("w", Tab.WHY, "Smallest fix"),
+        ):
+            await ui.press(key)
+            assert ui.state.tab is tab
+            assert ui.line_with(words)
+        assert "2  Why  i Device  e Loses  M Models" in ui.text()
+
+
+async def test_enter_folds_a_group_and_leads_from_a_device_to_its_details() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(1)
+        await ui.press("enter")
+        assert 1 in ui.state.collapsed
+        await ui.press("enter")
+        assert 1 not in ui.state.collapsed
+        await ui.select(GPU)
+        await ui.press("enter", "enter")
+        assert ui.state.tab is Tab.DEVICE
+        assert ui.state.cursor == Key(1, GPU)
+
+
+async def test_the_topology_keeps_the_selection_and_esc_leads_back() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(SOUND)
+        await ui.press("T")
+        assert "└─0000:01:00.1" in ui.line_with("▌")
+        await ui.press("J")
+        assert ui.state.cursor == Key(2, NIC)
+        await ui.press("space")
+        assert "igb → vfio-pci" in ui.line_with("▌")
+        await ui.press("escape")
+        assert ui.state.view is View.GROUPS
+        assert ui.state.cursor == Key(2, NIC)
+
+
+async def test_a_search_in_the_topology_hides_nothing() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.press("T", "slash")
+        await ui.type("samsung")
+        assert "1 of 5" in ui.text()
+        assert str(NIC) in ui.text()
+        await ui.press("enter")
+        assert ui.state.cursor == Key(3, DISK)
+        await ui.press("escape", "n")
+        assert ui.toasts()[-1] == "Nothing is searched for; / searches."
+
+
+async def test_the_log_is_a_view_and_esc_leads_back() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.press("L")
+        assert "Every write and its result will stand here" in ui.text()
+        await ui.press("j", "escape")
+        assert ui.state.view is View.GROUPS
+        assert ui.app.desk.focused is ui.app.desk.query_one("#list")
+        await ui.press("L", "slash")
+        await ui.type("igb")
+        assert ui.state.view is View.GROUPS
+        assert ui.state.filter == "igb"
+
+
+async def test_groups_in_another_order_and_the_cursor_stays_on_its_row() -> None:
+    async with screen_of(snapshot_of(demo_host())) as ui:
+        await ui.press("s")
+        assert ui.state.sort is Sort.KIND
+        assert ui.state.cursor == Key(17, ui.state.cursor.device if ui.state.cursor else None)
+        assert listing(ui.state).keys[0] == Key(15)
+        assert "Groups by kind" in ui.text()
+        await ui.press("s")
+        assert ui.toasts()[-1] == "Groups by verdict: viable first."
+        await ui.press("s", "T", "s")
+        assert "Only the list of groups has an order" in ui.toasts()[-1]
+
+
+async def test_going_to_a_place_by_what_one_has_in_hand() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        for text, key in (
+            ("2", Key(2)),
+            ("06:00.0", Key(3, DISK)),
+            ("enp5s0", Key(2, NIC)),
+            ("10de:228b", Key(1, SOUND)),
+        ):
+            await ui.press("o")
+            await ui.type(text)
+            assert "✔" in ui.text()
+            await ui.press("enter")
+            assert ui.state.cursor == key
+        await ui.press("o")
+        await ui.type("77")
+        assert "There is no group 77." in ui.text()
+        await ui.press("enter", "escape")
+        assert ui.state.cursor == Key(1, SOUND)
+
+
+async def test_a_marked_device_is_found_again() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(DISK)
+        await ui.press("b", "g", "B")
+        assert ui.state.cursor == Key(3, DISK)
+        assert "*" in ui.line_with("▌", DISK)
+        await ui.press("b", "B")
+        assert "No device is marked" in ui.toasts()[-1]
+
+
+async def test_what_is_copied_is_chosen_from_a_list() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(GPU)
+        await ui.press("Y", "j", "enter")
+        assert ui.app.clipboard == "10de:2484"
+        await ui.press("Y", "G", "end", "enter")
+        assert "✖ group 1: blocked" in ui.app.clipboard
+
+
+def test_the_report_is_what_a_forum_asks_for() -> None:
+    text = report(state_of(small()))
+    assert text.startswith("kernel 6.12.1, judged by the rules dma-owner\nIOMMU: dmar1 (intel-iommu)\n")
+    assert (
+        "IOMMU Group 1 01:00.0 VGA compatible controller [0300]: NVIDIA Corporation GA104 [GeForce RTX 3070] "
+        "[10de:2484] -- nvidia" in text
+    )
+    assert "\x1b" not in report(state_of(changed(small(), NIC, device_name="\x1b[31m")))
+
+
+def test_the_writes_of_the_plan_can_be_copied_for_a_shell() -> None:
+    state = staged(state_of(small()), {NIC: "vfio-pci"})
+    found = preview(state)
+    assert found is not None
+    assert shell_script(found.plan).splitlines()[:2] == [
+        "modprobe vfio-pci",
+        "echo vfio-pci > /sys/bus/pci/devices/0000:05:00.0/driver_override",
+    ]
+    assert "shell" in [copy.name for copy in copies(state)]
+    assert "shell" not in [copy.name for copy in copies(state_of(small()))]
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [("dr", "driver:"), ("x !via", "x !viable:"), ("viable:n", "viable:no"), ("driver:nvi", "driver:nvidia"),
+     ("class:gp", "class:gpu"), ("zz", None), ("driver:", None), ("", None), ("driver:nvidia", None)],
+)  # fmt: skip
+def test_a_filter_is_completed(text: str, offered: str | None) -> None:
+    assert completion(small(), text) == offered
+
+
+async def test_tab_takes_what_the_filter_offers() -> None:
+    async with screen_of(snapshot_of(small()), WIDE) as ui:
+        await ui.press("slash")
+        await ui.type("dr")
+        await ui.press("tab")
+        assert ui.state.filter == "driver:"
+        await ui.type("ig")
+        await ui.press("tab")
+        assert ui.state.filter == "driver:igb"
+        assert "1 of 5" in ui.text()
+
+
+async def test_a_click_on_a_title_does_what_it_says() -> None:
+    async with screen_of(snapshot_of(small()), WIDE) as ui:
+        title = ui.line_with("Why", "Models")
+        await ui.pilot.click(None, offset=(title.index("Models") + 2, ui.lines().index(title)))
+        await ui.settle()
+        assert ui.state.tab is Tab.MODELS

@@ -1,0 +1,98 @@
+"""The tabs of the details pane, without a screen."""
+
+import pytest
+
+from iommutui.core.hazards import Hazard, Severity, Topic
+from iommutui.core.host import Host
+from iommutui.demo import demo_host
+from iommutui.tui.details import details
+from iommutui.tui.spans import Line
+from iommutui.tui.state import AppState, Key, Kind, Source, Tab, staged, start, with_host
+from iommutui.tui.tabs import loses
+from iommutui.tui.together import together
+from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
+
+
+def state_of(host: Host | None = None, **fields: object) -> AppState:
+    return with_host(start(Source(Kind.DEMO)), host or small())[0]._replace(**fields)  # type: ignore[arg-type]
+
+
+def words(lines: tuple[Line, ...]) -> str:
+    return "\n".join(source.text for source in lines)
+
+
+def shown(tab: Tab, key: Key, host: Host | None = None, **fields: object) -> str:
+    return words(details(state_of(host, cursor=key, tab=tab, **fields)))
+
+
+def test_the_device_tab_of_a_group_lists_every_member_s_facts() -> None:
+    text = shown(Tab.DEVICE, Key(1))
+    assert "8086:1901" in text
+    assert "10de:2484" in text
+    assert "10de:228b" in text
+
+
+def test_the_device_tab_says_that_a_bridge_need_not_go() -> None:
+    assert "It is a bridge: it need not be handed over" in shown(Tab.DEVICE, Key(1, PORT))
+
+
+def test_what_is_lost_is_asked_of_the_whole_card() -> None:
+    boot = changed(small(), GPU, boot_vga=True)
+    text = shown(Tab.LOSES, Key(1, GPU), boot)
+    assert "What this machine would lose with this card" in text
+    assert "0000:01:00.1  snd_hda_intel → vfio-pci" in text
+    assert "‼ danger display  0000:01:00.0 is the display" in text
+
+
+def test_what_is_lost_is_asked_of_the_plan_where_there_is_one() -> None:
+    text = words(details(staged(state_of(cursor=Key(1, GPU), tab=Tab.LOSES), {GPU: "vfio-pci"})))
+    assert "What this machine loses by the plan" in text
+    assert "0000:01:00.1 (snd_hda_intel) is a function of the same card" in text
+    assert "evidence: driver snd_hda_intel, moved 0000:01:00.0" in text
+
+
+def test_where_nothing_is_lost_the_tab_says_so() -> None:
+    assert "Nothing that this machine is known to use" in shown(Tab.LOSES, Key(3, DISK))
+    assert "Nothing here would be taken" in shown(Tab.LOSES, Key(1, PORT))
+
+
+def test_what_could_not_be_found_out_is_not_taken_for_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = Hazard("boot-display", Topic.DISPLAY, Severity.WARN, NIC, unknown="EACCES")
+    monkeypatch.setattr(loses, "hazards_of", lambda *_: [hidden])
+    text = shown(Tab.LOSES, Key(2, NIC), changed(small(), NIC, revision="77"))
+    assert "not known display" in text
+    assert "it can be read by root only" in text
+
+
+def test_the_models_stand_side_by_side_and_the_kernel_s_own_is_named() -> None:
+    text = shown(Tab.MODELS, Key(3, DISK))
+    assert "▸ dma-owner        ✔ viable  this kernel's" in text
+    assert "vfio-group       ✔ viable  kernels: up to 5.18" in text
+    gpu = shown(Tab.MODELS, Key(1, GPU))
+    assert "nvidia has the role kernel." in gpu
+    assert gpu.count("A claim of the group") == 4
+
+
+def test_without_a_group_no_model_has_a_verdict() -> None:
+    assert "is in no IOMMU group" in shown(Tab.MODELS, Key(None, GPU), without_iommu())
+
+
+def test_why_devices_are_together() -> None:
+    host = demo_host()
+    lumped = together(host, host.groups[12])
+    assert any("0000:02:00.2 is a bridge in the group itself, and 4 others are below it" in text for text in lumped)
+    assert any("3 of them are functions of one card, 0000:02:00" in text for text in lumped)
+    assert together(host, host.groups[15]) == []
+    assert together(small(), small().groups[1])[0].startswith("0000:00:01.0 is a bridge in the group itself, and 2")
+
+
+def test_groups_cut_by_the_override_are_said_to_be() -> None:
+    host = small()._replace(cmdline="quiet pcie_acs_override=downstream")
+    assert "pcie_acs_override" in together(host, host.groups[1])[-1]
+
+
+def test_slots_behind_one_port_that_is_in_another_group() -> None:
+    host = changed(changed(small(), NIC, parent=PORT, group=9), DISK, parent=PORT, group=9)
+    group = host.groups[2]._replace(id=9, members=(NIC, DISK))
+    assert together(host, group) == [f"2 slots of the group are behind {PORT}, which does not keep them apart."]
+    assert SOUND not in group.members

@@ -1,0 +1,68 @@
+"""The tree, without a screen."""
+
+from iommutui.core.address import Address
+from iommutui.core.host import Device, Host
+from iommutui.demo import demo_host
+from iommutui.tui.state import AppState, Key, Kind, Source, View, staged, start, with_host
+from iommutui.tui.topology import matches, next_match, topology_row, tree
+from iommutui.tui.view import listing, settled
+from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small
+
+
+def state_of(host: Host, **fields: object) -> AppState:
+    state = with_host(start(Source(Kind.DEMO)), host)[0]
+    return state._replace(view=View.TOPOLOGY, **fields)  # type: ignore[arg-type]
+
+
+def text(state: AppState, key: Key) -> str:
+    return "".join(span.text for span in topology_row(state, key, 100)).rstrip()
+
+
+def test_devices_stand_below_their_bridge_and_groups_have_borders() -> None:
+    state = state_of(small(), cursor=Key(2, NIC))
+    assert [text(state, key)[:26] for key in listing(state).keys[:3]] == [
+        "  1 ✖┌ 0000:00:01.0   Brid",
+        "     │ ├─0000:01:00.0 VGA ",
+        "     └ └─0000:01:00.1 Audi",
+    ]
+
+
+def test_the_group_of_the_cursor_stands_out_by_its_border() -> None:
+    state = state_of(small(), cursor=Key(1, GPU))
+    assert text(state, Key(1, PORT)).startswith("  1 ✖┏")
+    assert text(state, Key(2, NIC)).startswith("  2 ✖╶")
+
+
+def test_an_intent_stands_beside_what_is() -> None:
+    assert "nvidia → vfio-pci" in text(staged(state_of(small()), {GPU: "vfio-pci"}), Key(1, GPU))
+
+
+def test_every_device_is_in_the_tree_once() -> None:
+    host = demo_host()
+    assert sorted(str(key.device) for key in tree(host).keys) == sorted(host.devices)
+
+
+def test_bridges_that_claim_to_be_above_each_other_are_shown_all_the_same() -> None:
+    host = changed(changed(small(), PORT, parent=GPU), GPU, parent=PORT)
+    assert {key.device for key in tree(host).keys} == host.devices.keys()
+
+
+def test_a_device_on_another_bus_has_its_place() -> None:
+    odd = Address("arm-smmu-dev.0")
+    host = small().with_device(Device(odd, bus="platform", group=3))
+    assert Key(3, odd) in tree(host).keys
+
+
+def test_a_search_finds_and_goes_round() -> None:
+    state = state_of(small(), search="audio", cursor=Key(2, NIC))
+    assert matches(small(), "audio") == {SOUND}
+    assert matches(small(), "driver:igb") == {NIC}
+    assert matches(small(), "!driver:igb class:nvme") == {DISK}
+    assert next_match(state, 1) == Key(1, SOUND)
+    assert next_match(state, -1) == Key(1, SOUND)
+    assert text(state, Key(1, SOUND)).startswith("»")
+    assert next_match(state._replace(search="nothing of the kind"), 1) is None
+
+
+def test_from_a_group_s_row_the_cursor_comes_to_its_first_device() -> None:
+    assert settled(state_of(small(), cursor=Key(2))).cursor == Key(2, NIC)
