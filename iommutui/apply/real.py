@@ -34,6 +34,7 @@ class RealKernel:
         load: Callable[[str, str], None] = modules.load,
     ) -> None:
         self._scan = scan or _listing
+        self._survey = scan or _whole
         self._root = root
         self._patience = patience
         self._load = load
@@ -45,6 +46,10 @@ class RealKernel:
     def observe(self) -> Host:
         """A fresh scan."""
         return self._scan(self._root)
+
+    def survey(self) -> Host:
+        """A fresh scan of everything."""
+        return self._survey(self._root)
 
     def read_back(self, address: Address) -> ReadBack:
         """``driver`` and ``driver_override``; up to 6.1 reading the latter hangs while an unbind waits."""
@@ -91,6 +96,12 @@ def _listing(root: str) -> Host:
     from iommutui.sources import Depth, load
 
     return load(root, depth=Depth.LISTING)
+
+
+def _whole(root: str) -> Host:
+    from iommutui.sources import load
+
+    return load(root)
 
 
 def _read_back(directory: str) -> tuple[str | None, str | None] | None:
