@@ -13,11 +13,12 @@ from iommutui.core.address import Address
 from iommutui.core.errors import Exit, RefusedError, UsageError
 from iommutui.core.fix import smallest_fix
 from iommutui.core.hazards import unaccepted
-from iommutui.core.host import Host
+from iommutui.core.host import Device, Host
 from iommutui.core.intents import Intent
 from iommutui.core.models.base import Model
 from iommutui.core.planner import Plan, counts_of, plan_intents
 from iommutui.core.query import find_device
+from iommutui.core.reasons import Code, Reason
 from iommutui.core.wishes import free_card, free_devices, free_group
 from iommutui.core.wording import sentence
 
@@ -75,7 +76,7 @@ def wanted_intents(host: Host, options: argparse.Namespace, model: Model) -> lis
     said = parse_intents(host, options.intents)
     wishes: list[Intent] = []
     for text in options.card:
-        device = find_device(host, text).address
+        device = _no_bridge(find_device(host, text))
         wishes += _found(host, [device], partial(free_card, host, device, model, reached=True), model)
     for number in options.group:
         group = host.groups.get(number)
@@ -83,9 +84,15 @@ def wanted_intents(host: Host, options: argparse.Namespace, model: Model) -> lis
             raise UsageError(f"There is no IOMMU group {number}.", "'iommutui list' shows the groups.")
         wishes += _found(host, list(group.members), partial(free_group, host, group, model, reached=True), model)
     if options.free:
-        devices = [find_device(host, text).address for text in options.free]
+        devices = [_no_bridge(find_device(host, text)) for text in options.free]
         wishes += _found(host, devices, partial(free_devices, host, devices, model, reached=True), model)
     return list({intent.device: intent for intent in (*wishes, *said)}.values())
+
+
+def _no_bridge(device: Device) -> Address:
+    if device.is_bridge:
+        raise RefusedError(sentence(Reason(Code.BRIDGE, device.group, device.address)))
+    return device.address
 
 
 def _found(
