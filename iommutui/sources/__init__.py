@@ -5,7 +5,10 @@ import os
 from iommutui.core.host import Host
 from iommutui.sources.depth import Depth
 
-__all__ = ["Depth", "load"]
+__all__ = ["HERE", "Depth", "load"]
+
+HERE = "/"
+"""Where this machine is."""
 
 
 def load(path: str | None = None, *, kernel: str | None = None, depth: Depth = Depth.FULL) -> Host:
@@ -16,7 +19,7 @@ def load(path: str | None = None, *, kernel: str | None = None, depth: Depth = D
     source tells, and with it the rules that apply; what fits a device stays as it was recorded.
     """
     if path is None:
-        host = _scan("/", depth)
+        host = _scan(HERE, depth)
     elif path != "-" and os.path.isdir(path):
         host = _scan(path, depth)
     else:
