@@ -5,75 +5,36 @@ from collections.abc import Callable
 
 from iommutui.core.uses import ById, Held, Input, Network, Opener, Plugged, Storage, Uses
 
-_MOUNTS = frozenset(
-    [
-        "/",
-        "/boot",
-        "/boot/efi",
-        "/efi",
-        "/home",
-        "/root",
-        "/usr",
-        "/opt",
-        "/srv",
-        "/tmp",
-        "/var",
-        "/var/lib",
-        "/var/log",
-        "/var/tmp",
-        "/nix",
-        "/nix/store",
-        "/mnt",
-        "/media",
-        "[SWAP]",
-    ]
-)
 _MOUNT, _VOLUME, _INTERFACE = "(mount)", "(volume)", "(interface)"
+
+_MOUNTS = frozenset(
+    {
+        *("/", "/boot", "/boot/efi", "/efi", "/home", "/root", "/usr", "/opt", "/srv", "/tmp", "/var", "/var/lib"),
+        *("/var/log", "/var/tmp", "/nix", "/nix/store", "/mnt", "/media", "[SWAP]"),
+    }
+)
+
 _BLOCK = re.compile(
-    r"((?:nvme|sd|sr|vd|xvd|hd|mmcblk|dm-|md|bcache|loop|pmem|nbd|rbd|zd|zram)[a-z]{0,2}\d*(?:[cnp]\d+)*)"
+    r"""
+    (?: (?:dm-|md|bcache|loop|sr|nbd|zd|zram|pmem|mmcblk)\d+ | (?:sd|vd|xvd|hd)[a-z]{1,3} | nvme\d+(?:c\d+)?n\d+ )
+    (?:p?\d+)?
+    """,
+    re.VERBOSE,
 )
 """Names that the kernel gives to block devices; an array's (``md_name``) may be anybody's."""
 
-_LINK = re.compile(
-    r"(?:eth|en|wl|ww|ib|usb|br|vmbr|virbr|docker|bond|team|vlan|wg|tun|tap|ppp|lo)[a-z]?[\dpsfnodu]*(?:\.\d+)?"
+_UPPER = re.compile(
+    r"(?:(?:br|vmbr|virbr|docker|bond|team|vlan|wg|tun|tap|ppp|eth)\d{1,4}|(?:en|wl|ib)[ops]\d+(?:[a-z]+\d+)*)(?:\.\d{1,4})?"
 )
-"""Interfaces that are named by the kernel, by udev's places, or by what they are and a number."""
+"""Interfaces that are named by what they are and a number, or by udev's places."""
 
 _KNOWN = frozenset(
-    [
-        "Xorg",
-        "Xwayland",
-        "gnome-shell",
-        "kwin_wayland",
-        "kwin_x11",
-        "plasmashell",
-        "sway",
-        "Hyprland",
-        "weston",
-        "mutter",
-        "cosmic-comp",
-        "gdm",
-        "sddm",
-        "lightdm",
-        "systemd-logind",
-        "systemd",
-        "plymouthd",
-        "qemu-system-x86",
-        "qemu-kvm",
-        "libvirtd",
-        "virtqemud",
-        "pipewire",
-        "wireplumber",
-        "pulseaudio",
-        "nvidia-persiste",
-        "nvidia-smi",
-        "nvidia-powerd",
-        "chrome",
-        "firefox",
-        "ollama",
-        "Xwayland:cs0",
-        "Xorg:cs0",
-    ]
+    {
+        *("Xorg", "Xwayland", "gnome-shell", "kwin_wayland", "kwin_x11", "plasmashell", "sway", "Hyprland", "weston"),
+        *("mutter", "cosmic-comp", "gdm", "sddm", "lightdm", "systemd-logind", "systemd", "plymouthd"),
+        *("qemu-system-x86", "qemu-kvm", "libvirtd", "virtqemud", "pipewire", "wireplumber", "pulseaudio"),
+        *("nvidia-persiste", "nvidia-smi", "nvidia-powerd", "chrome", "firefox", "ollama"),
+    }
 )
 """Programs that tell something about a machine and nothing about its owner, as their names are in ``comm``."""
 
@@ -113,14 +74,16 @@ def _volume(text: str) -> str:
 
 
 def _network(use: Network, interface: Callable[[str], str]) -> Network:
-    return use._replace(chain=tuple(_named(interface(name)) for name in use.chain))
+    names = [interface(name) for name in use.chain]
+    return use._replace(chain=(*(_named(name) for name in names[:-1]), *names[-1:]))
 
 
 def _named(interface: str) -> str:
-    return interface if _LINK.fullmatch(interface) or _PLACEHOLDER.fullmatch(interface) else _INTERFACE
+    return interface if _UPPER.fullmatch(interface) or _PLACEHOLDER.fullmatch(interface) else _INTERFACE
 
 
 _PLACEHOLDER = re.compile(r"[a-z]{2,3}x\d{1,4}")
+"""What stands for a name that holds a MAC: see ``core.redact``."""
 
 
 def _input(each: Input) -> Input:

@@ -69,7 +69,17 @@ class Network(NamedTuple):
     session: bool = False
     """The SSH session that this program runs in comes through it."""
     bonded: bool = False
-    """A bond or a team is on the way: its other members go on without this one."""
+    """A bond is on the way: its other members go on without this one."""
+
+    @property
+    def top(self) -> str:
+        """What the machine talks through."""
+        return self.chain[0] if self.chain else ""
+
+    @property
+    def own(self) -> str:
+        """The device's own interface."""
+        return self.chain[-1] if self.chain else ""
 
 
 class Input(NamedTuple):

@@ -1,9 +1,14 @@
-"""Reasons, verdicts and hazards as sentences: the one place where they are made. Plain text, no markup."""
+"""Reasons, verdicts and hazards as sentences: the one place where they are made. Plain text, no markup.
+
+Those of hazards are in `iommutui.core.hazards.sentences`, and come from here as well.
+"""
 
 from collections.abc import Callable
 
 from iommutui.core.drivers import STUB
 from iommutui.core.gap import gap_words as gap_words
+from iommutui.core.hazards.sentences import hazard_advice as hazard_advice
+from iommutui.core.hazards.sentences import hazard_loss as hazard_loss
 from iommutui.core.hazards.sentences import hazard_sentence as hazard_sentence
 from iommutui.core.host import Group
 from iommutui.core.intents import DEFAULT, NONE, Goal

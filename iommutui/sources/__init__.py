@@ -15,8 +15,8 @@ def load(
 
     None is this machine, ``-`` a snapshot on standard input, a file a snapshot, and a directory a recorded tree: one
     with ``sys`` and beside it ``proc``, ``lib/modules``..., or a bare sysfs. ``kernel`` replaces the release that the
-    source tells, and with it the rules that apply; what fits a device stays as it was recorded. ``session`` is the address
-    of this machine that the caller's SSH session came to (`iommutui.sources.session`).
+    source tells, and with it the rules that apply; what fits a device stays as it was recorded. ``session`` is the
+    address of this machine that the caller's SSH session came to (`iommutui.sources.session`).
     """
     if path is None:
         host = _scan("/", depth, session)

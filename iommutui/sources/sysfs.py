@@ -9,6 +9,7 @@ from iommutui.core.errors import SourceError
 from iommutui.core.host import Device, Driver, Gap, Host, Iommu
 from iommutui.core.kernel import parse_release
 from iommutui.sources.depth import Depth
+from iommutui.sources.details import without_guessed_resets
 from iommutui.sources.groups import group_numbers, in_order, other_members, read_groups
 from iommutui.sources.holders import with_claims
 from iommutui.sources.names import Names
@@ -71,6 +72,8 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool, session: str | 
             pending.close()
     if len(devices) > listed:
         devices = in_order(devices)
+    if depth is Depth.FULL:
+        devices = without_guessed_resets(devices)
     host = Host(
         devices=devices,
         groups=groups,

@@ -57,18 +57,18 @@ def _carries_on(kind: Kind, lost: Sequence[Network], kept: Sequence[Network]) ->
     The session is bound to its address, so only a bond keeps it.
     """
     for use in kept:
-        same = use.chain[0] in {each.chain[0] for each in lost}
+        same = use.top in {each.top for each in lost}
         if same and use.bonded:
-            return use.chain[-1]
+            return use.own
         if not same and ((kind is DEFAULT and use.default_route) or (kind is ADDRESS and use.address)):
-            return use.chain[0]
+            return use.top
     return ""
 
 
 def _hazard(kind: Kind, device: Device, uses: Sequence[Network], remains: str) -> Hazard:
     severity: Severity = WARN if remains else kind.severities[0]
     chains = listed(" ← ".join(use.chain) for use in uses)
-    facts = (("interface", listed(use.chain[-1] for use in uses)), ("chain", chains), ("remains", remains))
+    facts = (("interface", listed(use.own for use in uses)), ("chain", chains), ("remains", remains))
     return Hazard(kind.code, kind.topic, severity, device.address, tuple((n, v) for n, v in facts if v))
 
 

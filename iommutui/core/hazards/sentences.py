@@ -48,7 +48,7 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
         f"The framebuffer of the firmware ({h.fact('name')}) still lies in the memory of {h.device}, "
         "and a virtual machine cannot have memory that the kernel has reserved."
     ),
-    "gpu-in-use": lambda h: f"{h.fact('who')} has {h.device} open ({h.fact('nodes')}).",
+    "gpu-in-use": lambda h: f"{h.device} is in use by {h.fact('who')} ({h.fact('nodes')}).",
     "disk-mounted": lambda h: (
         f"{h.device} holds file systems that are mounted at {h.fact('what')} ({h.fact('chain')}).{_array(h)}"
     ),
@@ -74,13 +74,13 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
     "input-leaves": lambda h: f"{h.fact('names')} goes with {h.device}{_remains(h)}",
     "audio-playing": lambda h: (
         f"Sound is being played or recorded on {h.device} ({h.fact('streams')}"
-        + (f"; {h.fact('who')} has it open)." if h.fact("who") else ").")
+        + (f"; held open by {h.fact('who')})." if h.fact("who") else ").")
     ),
-    "audio-open": lambda h: f"{h.fact('who')} has the sound card {h.device} open.",
+    "audio-open": lambda h: f"The sound card {h.device} is held open by {h.fact('who')}.",
     "used-by-vm": lambda h: f"{h.device} is in use by {h.fact('owner') or 'a process that does not show'}.",
     "unbind-hangs": lambda h: (
-        f"{h.fact('driver')} waits in the kernel for ever when {h.device} is unbound while somebody has it open: "
-        f"{h.fact('who')} has."
+        f"{h.fact('driver')} waits in the kernel for ever when {h.device} is unbound while somebody has it open, "
+        f"and it is held open by {h.fact('who')}."
     ),
     "thunderbolt-devices": lambda h: f"Plugged into {h.device}: {h.fact('names')}.",
     "card-split": lambda h: (

@@ -57,14 +57,14 @@ def disks(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     lost = _members_lost(uses, gone)
     for device in leaving:
         own = [use for use in uses if use.device == device.address]
-        for kind, held in ((MOUNTED, Held.MOUNT), (SWAP, Held.SWAP), (POOL, Held.POOL), (STACK, Held.STACK),
-                           (FSTAB, Held.FSTAB)):  # fmt: skip
+        for held, kind in _KIND_OF.items():
             found = [use for use in own if use.held is held]
             if found:
-                yield _hazard(kind, max((_severity(kind, use, lost) for use in found), key=_ORDER.index), device, found)
+                severity = max((_severity(kind, use, lost) for use in found), key=_ORDER.index)
+                yield _hazard(kind, severity, device, found)
         if own and all(use.held is Held.DISK for use in own):
             facts = (
-                ("disks", listed(use.what[0] for use in own)),
+                ("disks", listed(word for use in own for word in use.what)),
                 ("content", listed(c for u in own for c in u.chain)),
             )
             yield Hazard(IDLE.code, IDLE.topic, INFO, device.address, tuple((n, v) for n, v in facts if v))
@@ -72,6 +72,7 @@ def disks(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 _ORDER = (INFO, WARN, DANGER)
+_KIND_OF = {Held.MOUNT: MOUNTED, Held.SWAP: SWAP, Held.POOL: POOL, Held.STACK: STACK, Held.FSTAB: FSTAB}
 
 
 def _unknown(host: Host, device: Device, own: Sequence[Storage]) -> Iterator[Hazard]:
@@ -88,7 +89,7 @@ def _members_lost(uses: Sequence[Storage], gone: frozenset[Address]) -> dict[tup
     members: dict[tuple[Held, str], set[str]] = {}
     for use in uses:
         if use.array and use.device in gone:
-            members.setdefault((use.held, use.array), set()).add(use.chain[-1] + use.device)
+            members.setdefault((use.held, use.array), set()).add(" ".join((*use.chain[-1:], use.device)))
     return {array: len(found) for array, found in members.items()}
 
 

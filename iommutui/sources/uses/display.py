@@ -16,7 +16,10 @@ _RANGE = re.compile(r"( *)[0-9a-f]+-[0-9a-f]+ : (.*)")
 
 
 def read_display(tree: Tree, everything: bool, console: bool) -> tuple[tuple[Screen, ...], list[Gap]]:
-    """Every display. ``console`` tells whether the text console is drawn on framebuffers. Without ``everything`` the firmware's framebuffer, which only root may look for, is left out."""
+    """Every display. ``console`` tells whether the text console is drawn on framebuffers.
+
+    Without ``everything`` the firmware's framebuffer is left out, which takes a walk through all memory ranges.
+    """
     cards, buffers = entries(tree, "class/drm"), entries(tree, "class/graphics")
     gaps = [Gap("screens", why)] if (why := why_not(tree, cards)) else []
     found: dict[Address, Screen] = {}

@@ -65,9 +65,10 @@ def _nodes(tree: Tree, devices: dict[Address, Device]) -> Nodes:
             if owners and "-" not in entry.name:
                 nodes[folder + entry.name] = owners
     nodes.update(_sound(tree))
-    for driver, found in (("nvidia", _nvidia(tree, devices)), ("amdgpu", {"/dev/kfd": _on(devices, "amdgpu")})):
-        if _on(devices, driver):
-            nodes.update(found)
+    nodes.update(_nvidia(tree, devices))
+    compute = _on(devices, "amdgpu")
+    if compute:
+        nodes["/dev/kfd"] = compute
     return nodes
 
 
@@ -90,6 +91,6 @@ def _nvidia(tree: Tree, devices: dict[Address, Device]) -> Nodes:
         text = tree.text(f"proc/driver/nvidia/gpus/{address}/information")
         minor = _MINOR.search(text) if isinstance(text, str) else None
         if minor is None:
-            return {f"/dev/nvidia{number}": bound for number in range(max(len(bound), 1))}
+            return {f"/dev/nvidia{number}": bound for number in range(len(bound))}
         found[f"/dev/nvidia{minor[1]}"] = (address,)
     return found

@@ -1,4 +1,4 @@
-"""The tables of ``/proc`` and ``/etc/fstab`` as values. Pure: bytes in, values out; lines that are none are left out."""
+"""The tables of ``/proc`` and ``/etc/fstab`` as values. Pure: bytes in, values out; any other line is left out."""
 
 import re
 from collections.abc import Iterator
