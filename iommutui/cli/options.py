@@ -10,6 +10,7 @@ from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
 from iommutui.sources import Depth, load
+from iommutui.sources.session import session_address
 
 if TYPE_CHECKING:
     from iommutui.core.hazards import Acceptance
@@ -28,7 +29,8 @@ def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL) -> Host:
 
         host = demo_host()
         return host if options.kernel is None else host._replace(kernel=options.kernel)
-    host = load(options.source, kernel=options.kernel, depth=depth)
+    session = session_address() if options.source is None else None
+    host = load(options.source, kernel=options.kernel, depth=depth, session=session)
     if options.source is None:
         tell_what_was_cut_off()
     return host

@@ -42,8 +42,9 @@ def serve() -> int:
 
 def _carry_out(request: Request, teller: Teller, keeping: Keeping | None) -> int:
     from iommutui.sources import load
+    from iommutui.sources.session import session_address
 
-    plan = plan_request(request, load(), journal_dir())
+    plan = plan_request(request, load(session=session_address()), journal_dir())
     events = execute(
         plan, RealKernel(), journal_dir(), reverts=request.reverts, accepted=request.accepted, keeping=keeping
     )

@@ -9,33 +9,36 @@ from iommutui.core.errors import SourceError
 from iommutui.core.host import Device, Driver, Gap, Host, Iommu
 from iommutui.core.kernel import parse_release
 from iommutui.sources.depth import Depth
+from iommutui.sources.details import without_guessed_resets
 from iommutui.sources.groups import group_numbers, in_order, other_members, read_groups
 from iommutui.sources.holders import with_claims
 from iommutui.sources.names import Names
 from iommutui.sources.pci import Reading, is_function, read_function
-from iommutui.sources.tree import Tree, Unreadable, base_name, names_in
+from iommutui.sources.tree import PAGE, Tree, Unreadable, base_name, names_in, read_file, to_text
+from iommutui.sources.uses import with_uses
+from iommutui.sources.uses.display import console_bound, console_switches
 
 _VENDOR = re.compile(rb"^(?:vendor_id|vendor)\s*:\s*(\S+)", re.MULTILINE)
 _IOMMU_KINDS = ("intel-iommu", "amd-iommu")
 
 
-def scan(tree: Tree, depth: Depth, names: Names, *, patient: bool | None = None) -> Host:
+def scan(tree: Tree, depth: Depth, names: Names, *, patient: bool | None = None, session: str | None = None) -> Host:
     """Everything that the tree tells, or SourceError where it is no sysfs with PCI devices.
 
     ``patient`` says whether attributes whose reading may block are read by a child process; by default on the sysfs of
-    the running kernel only.
+    the running kernel only. ``session`` is the address that an SSH session of the caller came to.
     """
     # Thousands of values that all stay: looking for garbage among them again and again is a third of the time.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _scan(tree, depth, names, tree.live if patient is None else patient)
+        return _scan(tree, depth, names, tree.live if patient is None else patient, session)
     finally:
         if collecting:
             gc.enable()
 
 
-def _scan(tree: Tree, depth: Depth, names: Names, patient: bool) -> Host:
+def _scan(tree: Tree, depth: Depth, names: Names, patient: bool, session: str | None) -> Host:
     functions = _functions(tree)
     gaps: list[Gap] = []
     numbers = group_numbers(tree)
@@ -44,11 +47,12 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool) -> Host:
         numbers = None
     release = _known("kernel", tree.text("proc/sys/kernel/osrelease"), gaps)
     pending = None
+    switches = console_switches(tree)
     if patient:
         from iommutui.sources.patient import Patient  # only where reads may block
 
         paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, numbers or [])
-        pending = Patient(f"{path}/driver_override" for path in paths)
+        pending = Patient([*(f"{path}/driver_override" for path in paths), *switches])
     reading = Reading(
         tree=tree,
         names=names,
@@ -62,11 +66,14 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool) -> Host:
         devices: dict[Address, Device] = {device.address: device for device in found if device is not None}
         listed = len(devices)
         groups = read_groups(reading, devices, numbers or [])
+        console = console_bound(switches, pending.get if pending is not None else _line)
     finally:
         if pending is not None:
             pending.close()
     if len(devices) > listed:
         devices = in_order(devices)
+    if depth is Depth.FULL:
+        devices = without_guessed_resets(devices)
     host = Host(
         devices=devices,
         groups=groups,
@@ -81,7 +88,13 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool) -> Host:
         from iommutui.sources.modules import with_fits  # the plain listing does without
 
         host = with_fits(tree, host)
-    return with_claims(tree, host) if groups else host
+    host = with_claims(tree, host) if groups else host
+    return with_uses(tree, host, depth, session, console)
+
+
+def _line(path: str) -> str | Unreadable | None:
+    data = read_file(path, PAGE)
+    return to_text(data) if isinstance(data, bytes) else data
 
 
 def _functions(tree: Tree) -> list[str]:
