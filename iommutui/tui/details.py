@@ -38,6 +38,8 @@ def details(state: AppState) -> tuple[Line, ...]:
         return tuple(_group(state, state.host, group))
     if not state.host.groups:
         return tuple(no_iommu(state.host))
+    if state.selection is None:
+        return (line(Span("Nothing is selected.", "muted")),)
     return (
         line(Span("These devices are in no IOMMU group", "strong")),
         BLANK,
