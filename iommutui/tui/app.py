@@ -6,7 +6,7 @@ from textual.actions import ActionParseResult
 from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
-from textual.events import Event, Key
+from textual.events import Event, Key, Paste
 
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.machine import Machine
@@ -16,6 +16,7 @@ from iommutui.tui.screens.desk import DeskScreen
 from iommutui.tui.state import AppState
 from iommutui.tui.text import toast
 from iommutui.tui.theme import IOMMUTUI
+from iommutui.tui.typeahead import TypeAhead
 
 
 class IommutuiApp(App[None]):
@@ -35,23 +36,18 @@ class IommutuiApp(App[None]):
         self.set_reactive(App.theme, IOMMUTUI.name)
         self.stylesheet.set_variables(self.get_css_variables())
         self.desk = DeskScreen(machine, state, early)
+        self.type_ahead = TypeAhead(self, super().on_event)
 
     def get_default_screen(self) -> DeskScreen:
         """The desk."""
         return self.desk
 
     async def on_event(self, event: Event) -> None:
-        """Hands an input the keys that were typed right behind the one that brought it.
-
-        A slow connection delivers several at once: they are on their way to the widget that had the focus before. An
-        input keeps every character that it is given, so one that comes up here has not been there.
-        """
-        if isinstance(event, Key) and event.is_forwarded and event.is_printable:
-            field = self.focused
-            if field is not None and hasattr(field, "insert_text_at_cursor"):
-                field.post_message(Key(event.key, event.character))
-                return
-        await super().on_event(event)
+        """Lets keys in one at a time."""
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            await self.type_ahead.take(event)
+        else:
+            await super().on_event(event)
 
     async def run_action(
         self,

@@ -21,7 +21,7 @@ def details(state: AppState) -> tuple[Line, ...]:
     device = selected_device(state)
     group = selected_group(state)
     if device is None and group is None:
-        return tuple(_no_group(state.host))
+        return tuple(_no_group(state, state.host))
     match state.tab:
         case Tab.WHY:
             return tuple(_why_device(state, device, group) if device else _why_group(state, state.host, group))
@@ -39,9 +39,11 @@ def details(state: AppState) -> tuple[Line, ...]:
             return tuple(models_tab(state, device, group))
 
 
-def _no_group(host: Host) -> list[Line]:
+def _no_group(state: AppState, host: Host) -> list[Line]:
     if not host.groups:
         return no_iommu(host)
+    if state.selection is None:
+        return [line(Span("Nothing is selected.", "muted"))]
     return [
         line(Span("These devices are in no IOMMU group", "strong")),
         BLANK,

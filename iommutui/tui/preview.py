@@ -92,16 +92,18 @@ def target_of(state: AppState, device: Address) -> str | None:
 
 def selected_device(state: AppState) -> Device | None:
     """The device under the cursor."""
-    if state.host is None or state.cursor is None or state.cursor.device is None:
+    selection = state.selection
+    if state.host is None or selection is None or selection.device is None:
         return None
-    return state.host.devices.get(state.cursor.device)
+    return state.host.devices.get(selection.device)
 
 
 def selected_group(state: AppState) -> Group | None:
     """The group under the cursor, or that of the device under it."""
-    if state.host is None or state.cursor is None or state.cursor.group is None:
+    selection = state.selection
+    if state.host is None or selection is None or selection.group is None:
         return None
-    return state.host.groups.get(state.cursor.group)
+    return state.host.groups.get(selection.group)
 
 
 def selected_devices(state: AppState) -> list[Device]:
@@ -141,6 +143,6 @@ def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix
 
 def fix_of(state: AppState) -> Fix | None:
     """The smallest fix for the group of the selection; None where the selection has no group."""
-    if state.host is None or state.cursor is None:
+    if state.host is None or state.selection is None:
         return None
-    return _fix(state.host, state.model, state.intents, state.cursor)
+    return _fix(state.host, state.model, state.intents, state.selection)

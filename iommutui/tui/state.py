@@ -118,11 +118,18 @@ class AppState(NamedTuple):
     """The orientation for somebody who is here for the first time."""
     collapsed: frozenset[int | None] = frozenset()
     cursor: Key | None = None
+    empty: bool = False
+    """No row passes the filter: nothing is selected, and the cursor waits where it was."""
     applies: int = 0
     """Applies of this program that can be taken back; a live system has its journal besides."""
     live_lacks: str = ""
     """Why changes of the machine are not seen as they happen; empty where they are."""
     log: tuple[Entry, ...] = ()
+
+    @property
+    def selection(self) -> Key | None:
+        """What verbs act on: never something that is not on the list."""
+        return None if self.empty else self.cursor
 
 
 UNDO_LIMIT = 200

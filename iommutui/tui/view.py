@@ -192,12 +192,11 @@ def cursor_index(state: AppState, hint: int = 0) -> int:
 
 
 def settled(state: AppState, hint: int = 0) -> AppState:
-    """The state with its cursor on a row that exists."""
+    """The state with its cursor on a row that exists. Where no row passes the filter it stays, and selects nothing."""
     found = listing(state)
-    if not found.keys:
-        return state
-    key = found.keys[cursor_index(state, hint)]
-    return state if key == state.cursor else state._replace(cursor=key)
+    empty = not found.keys
+    key = state.cursor if empty else found.keys[cursor_index(state, hint)]
+    return state if (key, empty) == (state.cursor, state.empty) else state._replace(cursor=key, empty=empty)
 
 
 def row(state: AppState, key: Key, width: int, here: bool = False) -> tuple[Span, ...]:

@@ -35,9 +35,9 @@ def _free(host: Host, model: Model, key: Key) -> tuple[Intent, ...] | None:
 
 def wish_of(state: AppState) -> tuple[Intent, ...] | None:
     """What frees the card under the cursor, or the group; empty if it is free already, None if nothing frees it."""
-    if state.host is None or state.cursor is None:
+    if state.host is None or state.selection is None:
         return None
-    return _free(state.host, state.model, state.cursor)
+    return _free(state.host, state.model, state.selection)
 
 
 @last_call
@@ -51,9 +51,9 @@ def _back(host: Host, key: Key) -> tuple[Intent, ...]:
 
 def way_back_of(state: AppState) -> tuple[Intent, ...]:
     """What gives the card and its group back to the kernel; empty where nothing of it was set aside."""
-    if state.host is None or state.cursor is None:
+    if state.host is None or state.selection is None:
         return ()
-    return _back(state.host, state.cursor)
+    return _back(state.host, state.selection)
 
 
 def card_words(state: AppState) -> str:

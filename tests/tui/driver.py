@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from textual.events import Key as KeyPress
 from textual.pilot import Pilot
 
 from iommutui.core.address import Address
@@ -38,7 +39,7 @@ class Ui:
     async def settle(self) -> None:
         """Waits until nothing is going on."""
         await self.pilot.pause()
-        while self.app.workers:
+        while self.app.workers or self.app.type_ahead.busy:
             await self.app.workers.wait_for_complete()
             await self.pilot.pause()
         assert self.state.phase is not Phase.SCANNING
@@ -47,6 +48,14 @@ class Ui:
         """Presses keys, one after the other."""
         for key in keys:
             await self.pilot.press(key)
+        await self.settle()
+        return self
+
+    async def burst(self, *keys: str) -> "Ui":
+        """Presses keys with no time between them, as a slow connection delivers them."""
+        for key in keys:
+            character = {"slash": "/", "enter": "\r"}.get(key, key if len(key) == 1 else None)
+            self.app.post_message(KeyPress(key, character).set_sender(self.app))
         await self.settle()
         return self
 

@@ -1,7 +1,5 @@
 """What people do with the screen, told by keys."""
 
-from textual.events import Key as KeyPress
-
 from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
@@ -297,14 +295,36 @@ async def test_the_plan_of_a_device_that_must_be_waited_for_is_refused() -> None
         assert "in use by qemu (pid 7)" in ui.text()
 
 
-async def test_what_is_typed_right_behind_the_slash_belongs_to_the_filter() -> None:
-    """A slow connection brings several keys at once, with no time between them."""
+async def test_keys_that_arrive_all_at_once_do_what_they_do_one_by_one() -> None:
+    """Filter, stage, review, apply and take back again, as a slow connection delivers them."""
     async with screen_of(snapshot_of(small())) as ui:
         await ui.settle()
-        for character in "/nic":
-            key = "slash" if character == "/" else character
-            ui.app.post_message(KeyPress(key, character).set_sender(ui.app))
+        await ui.app.desk.query_one(FilterBar).remove_children()
+        before = ui.state.host
+        await ui.burst("slash", *"05:00", "enter", "j", "v", "a", "y")
+        assert ui.state.filter == "05:00"
+        assert ui.state.host is not None
+        assert ui.state.host.devices[NIC].driver == "vfio-pci"
+        await ui.burst("R", "y")
+        assert before is not None
+        assert ui.state.host.devices[NIC]._replace(fits=None) == before.devices[NIC]._replace(fits=None)
+
+
+async def test_where_no_row_passes_the_filter_nothing_is_selected() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(NIC)
+        await ui.press("/")
+        await ui.type("nosuchthing")
+        await ui.press("enter", "v")
+        assert ui.staged() == []
+        await ui.press("escape")
+        assert ui.state.selection == Key(2, NIC)
+
+
+async def test_what_is_typed_right_behind_the_slash_belongs_to_the_filter() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
         await ui.settle()
+        await ui.burst("slash", *"nic")
         assert ui.state.filter == "nic"
 
 

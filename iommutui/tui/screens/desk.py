@@ -211,7 +211,7 @@ class DeskScreen(Scanning, Writing):
             if self._filter.ready:
                 self._filter.edit(self._state)
             else:
-                self.run_worker(self._filter.prepare_and_edit(self._state), group="filter")
+                self.run_worker(self._filter.prepare_and_edit(self._state), group="prepare")
             return
         self._pane_widget(pane).focus()
         self.call_after_refresh(self._filter.show_state, self._state)
@@ -240,7 +240,7 @@ class DeskScreen(Scanning, Writing):
 
     def prepare(self) -> None:
         """Makes what a key will need, before it is pressed."""
-        self.run_worker(self._filter.prepare(self._state), group="filter")
+        self.run_worker(self._filter.prepare(self._state), group="prepare")
 
     def open(self, dialog: Dialog) -> None:
         """Lays a dialog over the screen."""
