@@ -1,6 +1,6 @@
 """What an apply says, as lines of the log."""
 
-from iommutui.apply.events import Compensating, Event, Finished, ModuleLoaded, Started, StepDone, StepWaiting
+from iommutui.apply.events import Compensating, Event, Finished, Kept, ModuleLoaded, Started, StepDone, StepWaiting
 from iommutui.core.errors import Exit
 from iommutui.tui.planview import command
 
@@ -18,6 +18,8 @@ def log_words(event: Event) -> tuple[str, str] | None:
         case StepWaiting(step=step, seconds=seconds, holders=holders):
             held = f"; held by {', '.join(holders)}" if holders else ""
             return f"{command(step)}: no answer for {seconds:.0f} s{held}", "warn"
+        case Kept(by=by):
+            return f"kept by {by}", "ok"
         case Compensating(why=why):
             return f"taking everything back: {why}", "warn"
         case Finished(exit=code, summary=summary):

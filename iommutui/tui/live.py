@@ -8,7 +8,7 @@ from pathlib import Path
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.tui.applier import ProcessApplier
-from iommutui.tui.machine import Watch, WayBack
+from iommutui.tui.machine import CutOff, Watch, WayBack
 from iommutui.tui.state import Kind, Source
 
 POLL_SECONDS = 5.0
@@ -46,13 +46,25 @@ class LiveMachine:
         )
         return Watch(poll(changed), lacks)
 
-    def way_back(self, host: Host, model: Model) -> WayBack | None:
+    def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
         """From the newest journal that is still in effect."""
         from iommutui.apply.entries import load as load_entry
         from iommutui.apply.revert import plan_revert
 
-        entry = load_entry(journals())
+        entry = load_entry(journals(), journal)
         return WayBack(plan_revert(entry, host, model), entry.id)
+
+    def cut_off(self) -> CutOff | None:
+        """From the journals."""
+        directory = journals()
+        if not directory.is_dir():
+            return None
+        from iommutui.apply.recovery import left_open_words, open_journals, way_out
+
+        for entry in open_journals(directory):
+            words = left_open_words(entry)
+            return CutOff(entry.reverts or entry.id, words[0].upper() + words[1:], way_out(entry))
+        return None
 
 
 def journals() -> Path:

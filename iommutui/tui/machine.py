@@ -37,6 +37,17 @@ class WayBack(NamedTuple):
     journal: str = ""
 
 
+class CutOff(NamedTuple):
+    """An apply that a crash has left half way."""
+
+    journal: str
+    """What takes it back."""
+    words: str
+    """What happened to it, as a sentence."""
+    way_out: str
+    """What can be done about it, as a sentence."""
+
+
 class Watch(NamedTuple):
     """Changes of the machine are being told of. ``lacks`` says why they are not, or only slowly."""
 
@@ -53,6 +64,14 @@ class Applier(Protocol):
 
     def events(self, job: Job) -> "Iterator[Event]":
         """What happens, in a thread, until it is over."""
+        ...
+
+    def keep(self) -> None:
+        """While a countdown goes on: what was applied may stay. From any thread."""
+        ...
+
+    def undo(self) -> None:
+        """While a countdown goes on: take it back at once. From any thread."""
         ...
 
     @property
@@ -82,8 +101,12 @@ class Machine(Protocol):
         """Calls ``changed``, from any thread, when something may have changed."""
         ...
 
-    def way_back(self, host: Host, model: Model) -> WayBack | None:
-        """The plan that takes back what was applied last, or None if there is nothing to take back."""
+    def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
+        """The plan that takes back what was applied last, or this journal; None if there is nothing to take back."""
+        ...
+
+    def cut_off(self) -> CutOff | None:
+        """The oldest apply that was cut off, and is neither taken back nor kept; called in a thread."""
         ...
 
 

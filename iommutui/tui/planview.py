@@ -2,17 +2,17 @@
 
 from typing import NamedTuple
 
-from iommutui.core.hazards import Severity
+from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
 from iommutui.core.intents import Intent
-from iommutui.core.planner import GroupChange, Plan, Step
-from iommutui.core.wording import goal_words, hazard_sentence, sentence, verdict_sentence
+from iommutui.core.planner import GroupChange, Plan, Step, counts_of
+from iommutui.core.wording import goal_words, sentence, verdict_sentence
 from iommutui.tui.blocks import bullet, heading, intent_line, key_hint
+from iommutui.tui.hazardlines import hazard_line, hazard_lines
 from iommutui.tui.preview import preview
 from iommutui.tui.spans import BLANK, Line, Span, line
 from iommutui.tui.state import AppState
 from iommutui.tui.view import verdict_span
-from iommutui.tui.words import STYLE_OF
 
 
 def count(number: int, thing: str) -> str:
@@ -57,7 +57,7 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
     shown = {change.group for change in plan.groups}
     lines += [intent_line(state, i, "") for i in state.intents if _group_of(state.host, i) not in shown]
     worst = [h for h in plan.hazards if h.severity is not Severity.INFO]
-    lines += [bullet(hazard_sentence(hazard), *STYLE_OF[hazard.severity]) for hazard in worst]
+    lines += [hazard_line(hazard) for hazard in worst]
     return tuple(lines)
 
 
@@ -99,6 +99,10 @@ def outcome_span(outcome: str) -> Span:
     return Span(words, style)
 
 
+WITHIN = 30.0
+"""Seconds of the timer, which is on where a plan takes a display, a network or an input."""
+
+
 class Review(NamedTuple):
     """What the review shows and asks for."""
 
@@ -109,12 +113,27 @@ class Review(NamedTuple):
     changes: tuple[str, ...] = ()
     """What has changed since the plan was made, for a revert."""
 
+    within: float | None = None
+    """Seconds after which everything is taken back unless it is kept; None: it stays."""
+
     @property
-    def danger(self) -> int | None:
-        """The group whose number has to be typed before this can be applied."""
-        if self.plan.permitted and any(h.severity is Severity.DANGER for h in self.plan.hazards):
-            return self.plan.groups[0].group if self.plan.groups else 0
-        return None
+    def accepted(self) -> tuple[Acceptance, ...]:
+        """What applying this accepts: every danger that the review names."""
+        return tuple(h.acceptance for h in self.plan.hazards if h.severity is Severity.DANGER)
+
+    @property
+    def to_type(self) -> tuple[str, ...]:
+        """What has to be typed before this can be applied: the numbers of the groups that a danger is in.
+
+        The address of a device that is in no group. Nothing where there is no danger.
+        """
+        if not self.plan.permitted:
+            return ()
+        found: dict[str, None] = {}
+        for danger in self.accepted:
+            device = self.plan.predicted.devices.get(danger.device)
+            found[danger.device if device is None or device.group is None else str(device.group)] = None
+        return tuple(found)
 
     @property
     def applicable(self) -> bool:
@@ -126,6 +145,8 @@ def review_lines(review: Review) -> tuple[Line, ...]:
     """Every write, exactly and in order, and everything that follows from it."""
     plan = review.plan
     lines: list[Line] = []
+    if review.applicable:
+        lines += [line(Span(counted(plan), "strong"), hang=2), *_keeping(review), BLANK]
     if plan.refusals:
         lines.append(line(Span("✖ This plan is refused; nothing will be written.", "bad"), hang=2))
         lines += [bullet(sentence(refusal), "bad", "✖") for refusal in plan.refusals]
@@ -134,8 +155,8 @@ def review_lines(review: Review) -> tuple[Line, ...]:
         lines.append(line(Span("✔ Nothing to do: every device is where it should be.", "ok"), hang=2))
         lines.append(BLANK)
     if plan.hazards:
-        lines.append(heading("Hazards"))
-        lines += [bullet(hazard_sentence(h), *STYLE_OF[h.severity]) for h in plan.hazards]
+        lines.append(heading("What this machine loses"))
+        lines += hazard_lines(plan.hazards)
         lines.append(BLANK)
     if plan.groups:
         lines.append(heading("Groups"))
@@ -155,6 +176,29 @@ def review_lines(review: Review) -> tuple[Line, ...]:
         lines += [BLANK, heading("Nothing to do for")]
         lines += [line(f"  {goal.device}: {goal_words(goal)} already", hang=4) for goal in plan.no_ops]
     return tuple(lines)
+
+
+def counted(plan: Plan) -> str:
+    """``4 devices, 12 writes, loads vfio-pci; 1 group becomes viable.``"""
+    counts = counts_of(plan)
+    words = f"{count(counts.devices, 'device')}, {count(counts.writes, 'write')}"
+    if plan.modules:
+        words += f", loads {', '.join(plan.modules)}"
+    freed = sum(1 for change in plan.groups if change.after.viable and not change.before.viable)
+    lost = sum(1 for change in plan.groups if change.before.viable and not change.after.viable)
+    ends = []
+    if freed:
+        ends.append(f"{count(freed, 'group')} become{'s' if freed == 1 else ''} viable")
+    if lost:
+        ends.append(f"{count(lost, 'group')} {'is' if lost == 1 else 'are'} viable no more")
+    return f"{words}; {' and '.join(ends) or 'no verdict changes'}. Nothing lasts beyond the next boot."
+
+
+def _keeping(review: Review) -> list[Line]:
+    if review.within is None:
+        return [line(Span("It stays until it is taken back (R).  ", "muted"), *key_hint("t", "sets a timer"), hang=2)]
+    return [line(Span("Timer: ", "planned"), f"taken back by itself after {review.within:.0f} seconds, unless you say "
+                 "then that it may stay.  ", *key_hint("t", "turns it off"), hang=2)]  # fmt: skip
 
 
 def step_lines(plan: Plan, outcomes: dict[int, Span] | None = None) -> list[Line]:

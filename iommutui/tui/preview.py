@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, card_of
 from iommutui.core.fix import hand_over, smallest_fix
+from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Intent
 from iommutui.core.models.base import Model
@@ -68,6 +69,9 @@ class Preview(NamedTuple):
 @last_call
 def _preview(host: Host, model: Model, intents: tuple[Intent, ...]) -> Preview:
     plan = plan_intents(narrow(host, (i.device for i in intents)), intents, model)
+    # What the machine loses depends on what remains to it, so that is asked of the whole.
+    goals = [goal for goal in plan.goals if goal.device in host.devices]
+    plan = plan._replace(hazards=tuple(hazards_of(host, goals)))
     return Preview(plan, {change.group: change for change in plan.groups}, {i.device: i.target for i in intents})
 
 

@@ -23,6 +23,13 @@ _DIALOG = "In a dialog"
 REVIEW: tuple[Command, ...] = (
     Command("confirm", ("y",), "Apply", "Apply what the review shows.", _DIALOG),
     Command("cancel", ("escape", "n", "q"), "Cancel", "Close the dialog; nothing is written.", _DIALOG),
+    Command("timer", ("t",), "Timer", "Take everything back after a while unless it is kept then, or do not.", _DIALOG),
+    Command("copy", ("Y",), "Copy", "Copy the writes, as lines for a root shell.", _DIALOG),
+)
+KEEPING: tuple[Command, ...] = (
+    Command("keep", ("y",), "Keep", "Keep what was applied.", _DIALOG),
+    Command("undo", ("u", "escape"), "Back", "Take it back at once.", _DIALOG),
+    Command("neither", ("enter",), "Enter", "Does nothing: a countdown is answered by y or u.", _DIALOG),
 )
 SCROLL: tuple[Command, ...] = (
     Command("line_down", ("j", "down"), "Down", "Scroll down.", _DIALOG),

@@ -4,6 +4,7 @@ There is no way from here to a real writer.
 """
 
 from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from iommutui.core.errors import Exit
@@ -11,11 +12,12 @@ from iommutui.core.host import Host
 from iommutui.core.intents import Goal
 from iommutui.core.models.base import Model
 from iommutui.core.planner import plan_goals
-from iommutui.tui.machine import Job, Watch, WayBack, restoring_goals
+from iommutui.tui.machine import CutOff, Job, Watch, WayBack, restoring_goals
 from iommutui.tui.state import Source
 
 if TYPE_CHECKING:
     from iommutui.apply.events import Event
+    from iommutui.apply.keeping import Word
 
 
 class SimulatedMachine:
@@ -28,6 +30,7 @@ class SimulatedMachine:
         self.applier = self
         self._load = load
         self._host: Host | None = None
+        self._words: SimpleQueue[bool] = SimpleQueue()
         self._ways_back: list[tuple[Goal, ...]] = []
 
     def scan(self) -> Host:
@@ -40,7 +43,19 @@ class SimulatedMachine:
         """It changes only when something is applied to it, so there is nothing to watch."""
         return Watch(lambda: None)
 
-    def way_back(self, host: Host, model: Model) -> WayBack | None:
+    def cut_off(self) -> CutOff | None:
+        """Nothing that is played survives the program."""
+        return None
+
+    def keep(self) -> None:
+        """What was applied may stay."""
+        self._words.put(True)
+
+    def undo(self) -> None:
+        """Take it back at once."""
+        self._words.put(False)
+
+    def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
         """The plan that takes back what was applied last."""
         if not self._ways_back:
             return None
@@ -54,12 +69,14 @@ class SimulatedMachine:
         """Plays the plan on the simulated kernel."""
         from iommutui.apply.events import Finished
         from iommutui.apply.executor import execute
+        from iommutui.apply.keeping import Keeping
         from iommutui.apply.simulated import SimulatedKernel
 
         before = self.scan()
         kernel = SimulatedKernel(before, job.model)
         accepted = [hazard.acceptance for hazard in job.plan.hazards]  # nothing is real, so nothing can be lost
-        for event in execute(job.plan, kernel, None, accepted=accepted):
+        keeping = Keeping(job.keep_within, _Words(self._words)) if job.keep_within is not None else None
+        for event in execute(job.plan, kernel, None, accepted=accepted, keeping=keeping):
             self._host = kernel.host
             if isinstance(event, Finished) and event.exit is Exit.DONE:
                 self._remember(job, before)
@@ -70,3 +87,27 @@ class SimulatedMachine:
             self._ways_back.pop()
         elif job.plan.steps:
             self._ways_back.append(restoring_goals(job.plan, before))
+
+
+class _Words:
+    """The person at the screen, as a countdown hears them. Implements `iommutui.apply.keeping.Voices`."""
+
+    def __init__(self, words: "SimpleQueue[bool]") -> None:
+        self._words = words
+
+    def begin(self, journal_id: str) -> None:
+        """What was said before was about something else."""
+        while not self._words.empty():
+            self._words.get()
+
+    def wait(self, seconds: float) -> "Word | None":
+        """Waits at most so long for a word."""
+        from iommutui.apply.keeping import Word
+
+        try:
+            return Word(keep=self._words.get(timeout=seconds), by="the screen")
+        except Empty:
+            return None
+
+    def end(self) -> None:
+        """Nobody is asked any more."""

@@ -10,7 +10,7 @@ from iommutui.tui.memo import last_call
 from iommutui.tui.preview import target_of, verdicts
 from iommutui.tui.spans import Span, fit, pad
 from iommutui.tui.state import AppState, Key
-from iommutui.tui.view import KIND, VERDICT_STYLES, Listing, kind_word
+from iommutui.tui.view import KIND, VERDICT_STYLES, Listing, kind_word, used_for
 
 
 class Tree(NamedTuple):
@@ -127,6 +127,9 @@ def topology_row(state: AppState, key: Key, width: int, here: bool = False) -> t
         spans.append(Span(f" → {target}", "planned"))
     if key.device in state.marks:
         spans.append(Span(" *", "accent"))
+    uses = used_for(host).get(device.address)
+    if uses:
+        spans.append(Span(f"  ! {', '.join(uses)}", "warn"))
     spans.append(Span(f"  {device.device_name or device_name(device)}", "muted"))
     return fit(spans, width)
 

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import class_words, device_name, verdict_glyph, verdict_word
+from iommutui.core.marks import marks_of
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.query import Query, parse_query, searched_text
@@ -153,6 +154,7 @@ def warm(host: Host) -> None:
     """Prepares what every row and every filter of this machine needs, in the thread that has scanned it."""
     _base(host)
     _texts(host)
+    used_for(host)
 
 
 EMPTY = Listing((), {}, 0, 0)
@@ -240,6 +242,12 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
         yield Span(f"  {first.device_name}", "muted")
 
 
+@last_call
+def used_for(host: Host) -> dict[Address, tuple[str, ...]]:
+    """What the machine does with each device, in a few words."""
+    return marks_of(host)
+
+
 def verdict_span(verdict: Verdict, width: int = 0) -> Span:
     """Glyph and word."""
     word = verdict_word(verdict)
@@ -279,6 +287,9 @@ def _device_row(state: AppState, key: Key) -> Iterable[Span]:
         yield Span(pad(actual, left), style)
         yield Span(pad(arrow, slot - left) + " ", "planned")
     yield Span(pad(kind_word(device), KIND) + " ", "muted" if device.is_bridge else "plain")
+    uses = used_for(host).get(device.address)
+    if uses:
+        yield Span(f"! {', '.join(uses)}  ", "warn")
     yield Span(device.device_name or device_name(device), "muted")
     if device.device_name and device.vendor_name:
         yield Span(f" · {device.vendor_name}", "muted")

@@ -3,15 +3,11 @@
 from collections.abc import Iterator
 
 from iommutui.core.drivers import VFIO_PCI
-from iommutui.core.hazards import Severity
 from iommutui.core.host import Bar, Details, Device, Host
 from iommutui.core.labels import class_words
 from iommutui.core.targets import Kind, Target
 from iommutui.core.wording import gap_words, target_words
 from iommutui.tui.spans import Line, Span, line
-
-STYLE_OF = {Severity.INFO: ("info", "i"), Severity.WARN: ("warn", "!"), Severity.DANGER: ("bad", "‼")}
-"""The style and the sign of a hazard's severity."""
 
 _BAR_IO = 0x100
 _BAR_PREFETCH = 0x2000

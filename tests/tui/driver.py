@@ -9,8 +9,9 @@ from textual.pilot import Pilot
 from iommutui.core.address import Address
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
+from iommutui.core.planner import plan_intents
 from iommutui.tui.app import IommutuiApp
-from iommutui.tui.machine import Applier, Machine, Watch
+from iommutui.tui.machine import Applier, CutOff, Machine, Watch, WayBack
 from iommutui.tui.simulated import SimulatedMachine
 from iommutui.tui.state import AppState, Key, Kind, Phase, Source, start
 from iommutui.tui.view import listing
@@ -133,6 +134,7 @@ class LiveLike:
         self.applier = applier
         self.host = host
         self.lacks = ""
+        self.left: CutOff | None = None
         self.changed: Callable[[], None] = lambda: None
 
     def scan(self) -> Host:
@@ -144,6 +146,12 @@ class LiveLike:
         self.changed = changed
         return Watch(lambda: None, self.lacks)
 
-    def way_back(self, host: Host, model: Model) -> None:
-        """Nothing has been applied."""
-        return
+    def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
+        """What the test says of the journal that was cut off."""
+        if journal is None or self.left is None:
+            return None
+        return WayBack(plan_intents(host, [], model), journal)
+
+    def cut_off(self) -> CutOff | None:
+        """What the test says."""
+        return self.left

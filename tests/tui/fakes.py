@@ -24,6 +24,12 @@ class Refusing:
         """Is not reached."""
         yield from ()
 
+    def keep(self) -> None:
+        """Is not reached."""
+
+    def undo(self) -> None:
+        """Is not reached."""
+
 
 class Scripted:
     """Says what the test has written down; waits at None until the test lets it go on."""
@@ -34,6 +40,7 @@ class Scripted:
         self.said = said
         self.jobs: list[Job] = []
         self.go_on = threading.Event()
+        self.words: list[str] = []
 
     def begin(self, job: Job) -> None:
         """Keeps the job."""
@@ -46,3 +53,13 @@ class Scripted:
                 self.go_on.wait(10)
             else:
                 yield event
+
+    def keep(self) -> None:
+        """Keeps the word, and goes on."""
+        self.words.append("keep")
+        self.go_on.set()
+
+    def undo(self) -> None:
+        """Keeps the word, and goes on."""
+        self.words.append("undo")
+        self.go_on.set()

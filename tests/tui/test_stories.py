@@ -5,7 +5,7 @@ from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
 from iommutui.core.planner import plan_intents
 from iommutui.tui.planview import Review
-from iommutui.tui.screens.review import ReviewScreen
+from iommutui.tui.screens.review import ReviewScreen, Terms
 from iommutui.tui.state import Key
 from iommutui.tui.view import listing
 from iommutui.tui.widgets.filterbar import FilterBar
@@ -124,7 +124,7 @@ async def test_a_refused_plan_cannot_be_applied() -> None:
 async def test_a_danger_asks_for_the_group_s_number_first() -> None:
     plan = plan_intents(small(), [Intent(NIC, "vfio-pci")], MODELS["dma-owner"])
     danger = Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, NIC)
-    answers: list[bool | None] = []
+    answers: list[Terms | None] = []
     async with screen_of(snapshot_of(small())) as ui:
         ui.app.push_screen(ReviewScreen(Review("Review", plan._replace(hazards=(danger,)))), answers.append)
         await ui.press("enter", "y")
@@ -132,7 +132,7 @@ async def test_a_danger_asks_for_the_group_s_number_first() -> None:
         assert ui.toasts() == ["Type 2, the group's number, first."]
         await ui.type("2")
         await ui.press("enter", "tab", "enter")
-        assert answers == [True]
+        assert answers == [Terms((danger.acceptance,))]
 
 
 async def test_a_filter_is_typed_kept_and_cleared() -> None:

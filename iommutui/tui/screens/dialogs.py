@@ -10,15 +10,16 @@ from iommutui.tui.state import Key
 
 if TYPE_CHECKING:
     from iommutui.tui.screens.desk import DeskScreen
+    from iommutui.tui.screens.writing import Writing
 
 
 def open_dialog(desk: "DeskScreen", dialog: Dialog) -> None:
     """Lays a dialog over the desk."""
     match dialog:
         case Dialog.REVIEW:
-            _open_review(desk, desk.review())
+            open_review(desk, desk.review())
         case Dialog.REVERT:
-            _open_review(desk, desk.review_of_revert())
+            open_review(desk, desk.review_of_revert())
         case Dialog.TARGETS:
             _open_targets(desk)
         case Dialog.HELP:
@@ -37,16 +38,17 @@ def open_dialog(desk: "DeskScreen", dialog: Dialog) -> None:
             desk.app.action_change_theme()
 
 
-def _open_review(desk: "DeskScreen", found: tuple[Review, Job] | None) -> None:
+def open_review(desk: "Writing", found: tuple[Review, Job] | None) -> None:
+    """Lays a review over the desk; what it is answered with is carried out."""
     if found is None:
         return
-    from iommutui.tui.screens.review import ReviewScreen
+    from iommutui.tui.screens.review import ReviewScreen, Terms
 
     review, job = found
 
-    def answered(confirmed: bool | None) -> None:
-        if confirmed:
-            desk.start_job(job)
+    def answered(terms: Terms | None) -> None:
+        if terms is not None:
+            desk.start_job(job._replace(accepted=terms.accepted, keep_within=terms.keep_within))
 
     desk.app.push_screen(ReviewScreen(review), answered)
 

@@ -12,7 +12,7 @@ from textual.worker import get_current_worker
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.tui.early import EarlyScan
-from iommutui.tui.machine import Machine, Watch
+from iommutui.tui.machine import CutOff, Machine, Watch
 from iommutui.tui.messages import MachineChanged, ScanFailed, Scanned
 from iommutui.tui.state import AppState, Phase, Problem, failed, logged, with_host
 from iommutui.tui.view import bridges_only, settled, warm
@@ -44,6 +44,7 @@ class Scanning(Screen[None]):
         def update(self, state: AppState) -> None: ...
         def say(self, text: str, severity: str = "information") -> None: ...
         def prepare(self) -> None: ...
+        def offer_recovery(self, left: CutOff) -> None: ...
 
     def start_scanning(self) -> None:
         """The first look, and then an ear on the machine."""
@@ -96,11 +97,20 @@ class Scanning(Screen[None]):
             watch.stop()
             return
         self.app.call_from_thread(self._watching, watch)
+        left = self._cut_off()
+        if left is not None:
+            self.app.call_from_thread(self.offer_recovery, left)
         # What the first key that opens something needs, while nobody is waiting for it.
         import_module("textual.widgets").Input  # noqa: B018 - a lazy attribute
         for name in ("review", "reading", "pick", "progress"):
             import_module(f"iommutui.tui.screens.{name}")
         self.app.call_from_thread(self.prepare)
+
+    def _cut_off(self) -> CutOff | None:
+        try:
+            return self.machine.cut_off()
+        except (IommutuiError, OSError):
+            return None  # a journal that cannot be read is told of where somebody wants to apply
 
     def _watching(self, watch: Watch) -> None:
         self._watch = watch

@@ -9,14 +9,17 @@ from textual.screen import Screen
 from textual.worker import WorkerCancelled
 
 from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.hazards import cuts_a_lifeline
 from iommutui.core.planner import plan_intents
 from iommutui.tui.machine import Job, Machine
 from iommutui.tui.messages import ApplyEnded, Applying
-from iommutui.tui.planview import Review
+from iommutui.tui.planview import WITHIN, Review
 from iommutui.tui.state import AppState, Key, Phase, Problem, logged
 
 if TYPE_CHECKING:
-    from iommutui.apply.events import Finished
+    from iommutui.apply.events import Event, Finished
+    from iommutui.tui.machine import CutOff
+    from iommutui.tui.screens.countdown import CountdownScreen
     from iommutui.tui.screens.progress import ProgressScreen
 
 
@@ -27,6 +30,7 @@ class Writing(Screen[None]):
     _job: Job | None = None
     _progress: "ProgressScreen | None" = None
     _finished: "Finished | None" = None
+    _countdown: "CountdownScreen | None" = None
 
     if TYPE_CHECKING:
 
@@ -46,15 +50,30 @@ class Writing(Screen[None]):
             return None
         plan = plan_intents(state.host, state.intents, state.model)
         job = Job(plan, state.intents, state.model)
-        return Review("Review: apply", plan, real=state.source.real), job
+        within = WITHIN if cuts_a_lifeline(plan.hazards) else None
+        return Review("Review: apply", plan, real=state.source.real, within=within), job
 
-    def review_of_revert(self) -> tuple[Review, Job] | None:
-        """The review of taking back what was applied last; says why where that cannot be."""
+    def offer_recovery(self, left: "CutOff") -> None:
+        """Says that an apply was cut off, and offers the way back."""
+        from iommutui.tui.screens.confirm import ConfirmScreen
+        from iommutui.tui.screens.dialogs import open_review
+
+        self.update(logged(self.state, self.now(), left.words, "warn"))
+
+        def answered(back: bool | None) -> None:
+            if back:
+                open_review(self, self.review_of_revert(left.journal))
+
+        text = f"{left.words} {left.way_out} Until then nothing else is applied."
+        self.app.push_screen(ConfirmScreen("An apply was cut off", text, "Review the way back", "Later"), answered)
+
+    def review_of_revert(self, journal: str | None = None) -> tuple[Review, Job] | None:
+        """The review of taking back what was applied last, or this journal; says why where that cannot be."""
         state = self.state
         if state.host is None:
             return None
         try:
-            back = self.machine.way_back(state.host, state.model)
+            back = self.machine.way_back(state.host, state.model, journal)
         except IommutuiError as error:
             self.say(f"{error.what} {error.remedy}".strip(), "warning")
             return None
@@ -62,7 +81,9 @@ class Writing(Screen[None]):
             self.say("Nothing has been applied yet, so there is nothing to revert.", "warning")
             return None
         job = Job(back.plan, (), state.model, revert=True, journal=back.journal)
-        return Review("Review: revert the last apply", back.plan, revert=True, real=state.source.real), job
+        within = WITHIN if cuts_a_lifeline(back.plan.hazards) else None
+        title = "Review: revert the last apply"
+        return Review(title, back.plan, revert=True, real=state.source.real, within=within), job
 
     # -- the job
 
@@ -121,12 +142,39 @@ class Writing(Screen[None]):
             self._finished = event
         if self._progress is not None:
             self._progress.show_event(event)
+        self._count(event)
         words = log_words(event)
         if words is not None:
             self.update(logged(self.state, self.now(), *words))
 
+    def _count(self, event: "Event") -> None:
+        """A countdown begins with its first event, and is over with any other one."""
+        from iommutui.apply.events import Counting
+
+        if isinstance(event, Counting):
+            if self._countdown is None:
+                from iommutui.tui.screens.countdown import CountdownScreen
+
+                self._countdown = CountdownScreen(event, real=self.state.source.real)
+                self.app.push_screen(self._countdown, self._answered)
+            else:
+                self._countdown.count(event)
+        elif self._countdown is not None:
+            self._end_countdown()
+
+    def _answered(self, keep: bool | None) -> None:
+        if keep is not None:
+            applier = self.machine.applier
+            applier.keep() if keep else applier.undo()
+
+    def _end_countdown(self) -> None:
+        countdown, self._countdown = self._countdown, None
+        if countdown is not None and countdown.is_attached and countdown.is_active:
+            countdown.dismiss(None)
+
     @on(ApplyEnded)
     def _apply_ended(self, message: ApplyEnded) -> None:
+        self._end_countdown()
         job, finished, progress = self._job, self._finished, self._progress
         self._job, self._progress = None, None
         state = self.state._replace(phase=Phase.READY)

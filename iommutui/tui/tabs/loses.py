@@ -3,20 +3,16 @@
 from collections.abc import Sequence
 
 from iommutui.core.drivers import VFIO_PCI
-from iommutui.core.hazards import Hazard, Severity, hazards_of
+from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Host
 from iommutui.core.intents import Goal, Intent, goal_of
-from iommutui.core.wording import gap_words, hazard_sentence
 from iommutui.tui.blocks import bullet, heading
+from iommutui.tui.hazardlines import hazard_lines
 from iommutui.tui.memo import last_call
 from iommutui.tui.preview import selected_device, selected_devices
 from iommutui.tui.spans import BLANK, Line, Span, line
 from iommutui.tui.state import AppState
 from iommutui.tui.wish import wish_of
-from iommutui.tui.words import STYLE_OF
-
-_ORDER = {Severity.DANGER: 0, Severity.WARN: 1, Severity.INFO: 2}
-_WORDS = {Severity.DANGER: "danger", Severity.WARN: "warning", Severity.INFO: "good to know"}
 
 
 def supposed(state: AppState) -> tuple[str, tuple[Intent, ...]]:
@@ -38,7 +34,7 @@ def supposed(state: AppState) -> tuple[str, tuple[Intent, ...]]:
 @last_call
 def _found(host: Host, intents: tuple[Intent, ...]) -> tuple[Hazard, ...]:
     goals: Sequence[Goal] = [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
-    return tuple(sorted(hazards_of(host, goals), key=lambda hazard: _ORDER[hazard.severity]))
+    return tuple(hazards_of(host, goals))
 
 
 def loses_tab(state: AppState) -> list[Line]:
@@ -58,19 +54,4 @@ def loses_tab(state: AppState) -> list[Line]:
     lines.append(BLANK)
     if not found:
         return [*lines, bullet("Nothing that this machine is known to use is among it.", "ok", "✔")]
-    for hazard in found:
-        lines += _hazard(hazard)
-    return lines
-
-
-def _hazard(hazard: Hazard) -> list[Line]:
-    style, sign = STYLE_OF[hazard.severity]
-    word = "not known" if hazard.unknown else _WORDS[hazard.severity]
-    lines = [line(Span(f"{sign} {word} ", style), Span(hazard.topic.value, "muted"), "  ", hazard_sentence(hazard),
-                  hang=2)]  # fmt: skip
-    evidence = [f"{name} {value}" for name, value in hazard.facts if value]
-    if hazard.unknown:
-        evidence.append(gap_words(hazard.unknown))
-    if evidence:
-        lines.append(line(Span("  evidence: " + ", ".join(evidence), "muted"), hang=4))
-    return lines
+    return lines + hazard_lines(found)
