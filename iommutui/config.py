@@ -3,6 +3,14 @@
 [drivers]
 my_vfio_driver = "user"     # a VFIO driver that iommutui does not know
 my_stub = "none"            # does no DMA
+
+[keys]
+apply = "f9 a"              # keys of the screen's commands
+
+[screen]
+theme = "nord"
+
+Checked by hand: pydantic would cost the screen a third of its start.
 """
 
 import os
@@ -17,6 +25,9 @@ class Config(NamedTuple):
     """What the file says; the default is what an absent file means."""
 
     drivers: dict[str, Role] = {}  # noqa: RUF012 - never changed in place
+    keys: dict[str, str] = {}  # noqa: RUF012 - never changed in place
+    """Keys by command of the screen, as they are written; which commands and keys there are, the screen knows."""
+    theme: str = "iommutui"
 
 
 def config_path() -> str:
@@ -39,10 +50,58 @@ def read_config(path: str | None = None) -> Config:
         raise IommutuiError(f"The settings in {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise IommutuiError(f"The settings in {path} are not TOML: {error}.", "Mend the line that it names.") from error
-    unknown = sorted(set(document) - set(Config._fields))
+    place = _Place(path)
+    unknown = sorted(set(document) - set(_TABLES))
     if unknown:
-        raise IommutuiError(f"{path}: there is no setting {unknown[0]!r}.", f"Known are: {', '.join(Config._fields)}.")
-    return Config(drivers=_drivers(path, document.get("drivers", {})))
+        raise IommutuiError(
+            f"{place.of(unknown[0])}: there is no setting {unknown[0]!r}.", f"Known are: {', '.join(_TABLES)}."
+        )
+    drivers = _drivers(place, document.get("drivers", {}))
+    return Config(drivers, _keys(place, document.get("keys", {})), _theme(place, document.get("screen", {})))
+
+
+_TABLES = ("drivers", "keys", "screen")
+
+
+class _Place(NamedTuple):
+    """The file, and where in it a setting stands."""
+
+    path: str
+
+    def of(self, name: str) -> str:
+        """``PATH, line N``; the path alone where the line does not show."""
+        try:
+            with open(self.path, encoding="utf-8", errors="replace") as file:
+                lines = file.read().splitlines()
+        except OSError:
+            lines = []
+        for number, text in enumerate(lines, 1):
+            if text.strip().strip("[").startswith((name, f'"{name}"')):
+                return f"{self.path}, line {number}"
+        return self.path
+
+
+def _keys(place: _Place, table: object) -> dict[str, str]:
+    if not isinstance(table, dict):
+        raise IommutuiError(
+            f"{place.of('keys')}: 'keys' has to be a table.", 'Write [keys], and apply = "f9" below it.'
+        )
+    for name, keys in table.items():
+        if not isinstance(keys, str):
+            raise IommutuiError(f"{place.of(name)}: keys.{name} has to be text.", 'For example apply = "f9 a".')
+    return table
+
+
+def _theme(place: _Place, table: object) -> str:
+    if not isinstance(table, dict):
+        raise IommutuiError(f"{place.of('screen')}: 'screen' has to be a table.", "Write [screen], and theme below it.")
+    unknown = sorted(set(table) - {"theme"})
+    if unknown:
+        raise IommutuiError(f"{place.of(unknown[0])}: there is no setting screen.{unknown[0]}.", "Known is: theme.")
+    theme = table.get("theme", Config().theme)
+    if not isinstance(theme, str):
+        raise IommutuiError(f"{place.of('theme')}: screen.theme has to be text.", 'For example theme = "nord".')
+    return theme
 
 
 def take_effect(config: Config) -> None:
@@ -57,14 +116,16 @@ def _facts(name: str, role: Role) -> DriverFacts:
     return DriverFacts(name, role, Version(0, 0), vfio=role is Role.USER)
 
 
-def _drivers(path: str, table: object) -> dict[str, Role]:
+def _drivers(place: _Place, table: object) -> dict[str, Role]:
     if not isinstance(table, dict):
-        raise IommutuiError(f"{path}: 'drivers' has to be a table.", 'Write [drivers], and name = "user" below it.')
+        raise IommutuiError(
+            f"{place.of('drivers')}: 'drivers' has to be a table.", 'Write [drivers], and name = "user" below it.'
+        )
     found = {}
     for name, role in table.items():
         if role not in list(Role):
             raise IommutuiError(
-                f"{path}: drivers.{name} has the role {role!r}.", 'A role is "kernel", "user" or "none".'
+                f"{place.of(name)}: drivers.{name} has the role {role!r}.", 'A role is "kernel", "user" or "none".'
             )
         found[name] = Role(role)
     return found

@@ -12,9 +12,21 @@ def run(source: str | None, *, demo: bool = False, kernel: str | None = None, mo
     machine = machine_of(source, demo=demo, kernel=kernel)
     early = EarlyScan(machine.scan)
 
+    from iommutui.config import config_path, read_config
+    from iommutui.core.errors import IommutuiError
     from iommutui.tui.app import IommutuiApp
+    from iommutui.tui.registry import use_keys
     from iommutui.tui.state import start
+    from iommutui.tui.store import Store, state_path
 
-    app = IommutuiApp(machine, start(machine.source, model, kernel), early)
+    config = read_config()
+    use_keys(config.keys)
+    store = Store(state_path())
+    app = IommutuiApp(machine, start(machine.source, model, kernel), early, store=store, theme=config.theme)
+    if config.theme not in app.available_themes:
+        raise IommutuiError(
+            f"There is no theme {config.theme!r}.",
+            f"Mend screen.theme in {config_path()}. Themes are: {', '.join(sorted(app.available_themes))}.",
+        )
     app.run()
     return app.return_code or 0

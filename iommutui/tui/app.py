@@ -11,9 +11,10 @@ from textual.events import Event, Key, Paste
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.machine import Machine
 from iommutui.tui.palette import Commands
-from iommutui.tui.registry import reason_against
+from iommutui.tui.registry import keymap, reason_against
 from iommutui.tui.screens.desk import DeskScreen
 from iommutui.tui.state import AppState
+from iommutui.tui.store import Store
 from iommutui.tui.text import toast
 from iommutui.tui.theme import IOMMUTUI
 from iommutui.tui.typeahead import TypeAhead
@@ -28,14 +29,23 @@ class IommutuiApp(App[None]):
     BINDINGS = [Binding("ctrl+q", "leave", "Quit", show=False, priority=True)]  # noqa: RUF012
     NOTIFICATION_TIMEOUT = 6
 
-    def __init__(self, machine: Machine, state: AppState, early: EarlyScan | None = None) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        state: AppState,
+        early: EarlyScan | None = None,
+        *,
+        store: Store | None = None,
+        theme: str = IOMMUTUI.name,
+    ) -> None:
         super().__init__()
         self.animation_level = "none"
         self.register_theme(IOMMUTUI)
         # Without its watcher, which would parse every style a second time before the first frame.
-        self.set_reactive(App.theme, IOMMUTUI.name)
+        self.set_reactive(App.theme, theme if theme in self.available_themes else IOMMUTUI.name)
         self.stylesheet.set_variables(self.get_css_variables())
-        self.desk = DeskScreen(machine, state, early)
+        self.desk = DeskScreen(machine, state, early, store)
+        self.set_keymap(keymap())
         self.type_ahead = TypeAhead(self, super().on_event)
 
     def get_default_screen(self) -> DeskScreen:

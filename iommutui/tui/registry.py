@@ -1,9 +1,11 @@
 """Every command there is, and what is made of them: bindings, footer, help, palette, and the table of keys."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from textual.binding import Binding
 
+from iommutui.config import config_path
+from iommutui.core.errors import IommutuiError
 from iommutui.tui.commands import applying, looking, moving, staging, viewing, wishing
 from iommutui.tui.commands.base import Command
 from iommutui.tui.state import AppState
@@ -61,14 +63,71 @@ def key_name(key: str) -> str:
     return _NAMES.get(key, key)
 
 
+_CHOSEN: dict[str, tuple[str, ...]] = {}
+"""The person's own keys, by command."""
+
+
+def keys_of(command: Command) -> tuple[str, ...]:
+    """The keys of a command: the person's own, or those that it comes with."""
+    return _CHOSEN.get(command.id, command.keys)
+
+
+def keymap() -> dict[str, str]:
+    """The person's own keys as Textual takes them."""
+    return {command: ",".join(keys) for command, keys in _CHOSEN.items()}
+
+
+RESERVED = ("escape", "tab", "shift+tab", "enter", "ctrl+c", "ctrl+q")
+"""Keys that have to stay what they are, or there would be no way out of something."""
+
+
+def use_keys(chosen: Mapping[str, str]) -> None:
+    """Takes over the person's own keys; once, before there is a screen.
+
+    IommutuiError names every command that there is not, every key that is reserved, and every key that two commands
+    would have.
+    """
+    wrong = []
+    keys: dict[str, tuple[str, ...]] = {}
+    for name, text in chosen.items():
+        words = tuple(spelt(word) for word in text.replace(",", " ").split())
+        if name not in BY_ID:
+            wrong.append(f"there is no command {name!r}")
+        elif not words:
+            wrong.append(f"{name} has no key left")
+        else:
+            wrong += [f"{key_name(word)} cannot be given to {name}" for word in words if word in RESERVED]
+            keys[name] = words
+    owners: dict[str, str] = {}
+    for command in COMMANDS:
+        for key in keys.get(command.id, command.keys):
+            if owners.setdefault(key, command.id) != command.id:
+                wrong.append(f"{key_name(key)} would be the key of both {owners[key]} and {command.id}")
+    if wrong:
+        names = ", ".join(command.id for command in COMMANDS)
+        raise IommutuiError(
+            f"The keys in the settings do not work out: {'; '.join(wrong)}.",
+            f"Mend [keys] in {config_path()}. The commands are: {names}.",
+        )
+    _CHOSEN.update(keys)
+
+
+def spelt(word: str) -> str:
+    """Textual's name of a key: ``slash`` for ``/``, ``ctrl+x`` for ``^x``; names are taken as they are."""
+    if len(word) == 2 and word[0] == "^":
+        return f"ctrl+{word[1]}"
+    found = {shown: name for name, shown in _NAMES.items()}
+    return found.get(word, word)
+
+
 def key_names(command: Command) -> str:
     """Every key of a command."""
-    return " ".join(key_name(key) for key in command.keys)
+    return " ".join(key_name(key) for key in keys_of(command))
 
 
 def key_of(command_id: str) -> str:
     """The first key of a command, as it is written."""
-    return key_name(BY_ID[command_id].keys[0])
+    return key_name(keys_of(BY_ID[command_id])[0])
 
 
 def bindings(commands: Iterable[Command]) -> list[Binding]:

@@ -16,7 +16,8 @@ from iommutui.tui.screens.dialogs import open_dialog
 from iommutui.tui.screens.scanning import Scanning
 from iommutui.tui.screens.writing import Writing
 from iommutui.tui.spans import Line, Span, line
-from iommutui.tui.state import AppState, Key, Phase, View
+from iommutui.tui.state import AppState, Key, Phase, View, logged
+from iommutui.tui.store import Memory, Store, marks_in, marks_to_keep
 from iommutui.tui.text import content, toast
 from iommutui.tui.view import EMPTY, listing, row, settled
 from iommutui.tui.widgets.banner import Banner
@@ -38,8 +39,11 @@ class DeskScreen(Scanning, Writing):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (18, "-low"), (30, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#list"
 
-    def __init__(self, machine: Machine, state: AppState, early: EarlyScan | None = None) -> None:
+    def __init__(
+        self, machine: Machine, state: AppState, early: EarlyScan | None = None, store: Store | None = None
+    ) -> None:
         super().__init__(id="desk")
+        self._store = store
         self.machine = machine
         self.early = early
         self._state = state
@@ -60,6 +64,7 @@ class DeskScreen(Scanning, Writing):
                 yield Lines(id="log")
                 yield Lines(id="details")
             yield Lines(id="plan", grows=True)
+            yield Lines(id="orientation", grows=True)
             yield KeyBar(footer(), self._state, id="keys")
         yield TooSmall(id="small")
 
@@ -71,6 +76,8 @@ class DeskScreen(Scanning, Writing):
         self._log.display = False
         self._details = self.query_one("#details", Lines)
         self._plan = self.query_one("#plan", Lines)
+        self._orientation = self.query_one("#orientation", Lines)
+        self._orientation.display = False
         self._banner = self.query_one(Banner)
         self._filter = self.query_one(FilterBar)
         self._keys = self.query_one(KeyBar)
@@ -99,6 +106,7 @@ class DeskScreen(Scanning, Writing):
             else:
                 self._list.show_cursor(found.places[state.cursor])
             self._show_details(state, top=True)
+            self._show_hint(state)
             self._keys.show_state(state)
             return
         self._show_all(state, top=before.cursor != state.cursor)
@@ -126,9 +134,18 @@ class DeskScreen(Scanning, Writing):
         self._show_details(state, top=top)
         self._entitle(self._plan, titles.plan_pane_title(state))
         self._plan.show_lines(planview.plan_lines(state), top=False)
+        self._show_hint(state)
         self._banner.show_state(state)
         self._filter.show_state(state)
         self._keys.show_state(state)
+
+    def _show_hint(self, state: AppState) -> None:
+        if state.hints or self._orientation.display:
+            from iommutui.tui.orientation import hint
+
+            lines = hint(state)
+            self._orientation.display = bool(lines)
+            self._orientation.show_lines(lines)
 
     def _show_view(self, state: AppState) -> None:
         log = state.view is View.LOG
@@ -233,10 +250,35 @@ class DeskScreen(Scanning, Writing):
 
     def keep_marks(self) -> None:
         """Writes down which devices are marked."""
+        state = self._state
+        if self._store is not None and state.host is not None:
+            memory = self._store.read()
+            marks = {**memory.marks, self._machine_name: marks_to_keep(state.host, state.marks)}
+            self._remember(memory._replace(marks=marks))
 
     def end_hints(self) -> None:
         """The orientation is over, and does not come again."""
         self.update(self._state._replace(hints=False))
+        if self._store is not None:
+            self._remember(self._store.read()._replace(oriented=True))
+
+    def remember(self, state: AppState) -> AppState:
+        """The state of the first look with what is remembered of this machine."""
+        if self._store is None or state.host is None:
+            return state
+        memory = self._store.read()
+        marks = marks_in(state.host, memory.marks.get(self._machine_name, ()))
+        return state._replace(marks=marks, hints=not memory.oriented)
+
+    @property
+    def _machine_name(self) -> str:
+        return f"{self.machine.source.kind.value} {self.machine.source.label}".strip()
+
+    def _remember(self, memory: Memory) -> None:
+        why = self._store.write(memory) if self._store is not None else None
+        if why is not None:
+            self.update(logged(self._state, self.now(), why, "warn"))
+            self.say(f"{why} It is forgotten at the end.", "warning")
 
     def prepare(self) -> None:
         """Makes what a key will need, before it is pressed."""

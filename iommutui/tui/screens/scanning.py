@@ -44,6 +44,7 @@ class Scanning(Screen[None]):
         def update(self, state: AppState) -> None: ...
         def say(self, text: str, severity: str = "information") -> None: ...
         def prepare(self) -> None: ...
+        def remember(self, state: AppState) -> AppState: ...
         def offer_recovery(self, left: CutOff) -> None: ...
 
     def start_scanning(self) -> None:
@@ -61,7 +62,7 @@ class Scanning(Screen[None]):
             return state
         self.early = None
         state, _ = with_host(state, host)
-        return settled(state._replace(collapsed=bridges_only(host)))
+        return settled(self.remember(state._replace(collapsed=bridges_only(host))))
 
     def rescan(self) -> None:
         """Looks at the machine in a thread. One look at a time; one that is asked for meanwhile follows it."""
@@ -152,7 +153,7 @@ class Scanning(Screen[None]):
             return
         state, notes = with_host(before, host)
         if before.host is None:
-            state = state._replace(collapsed=bridges_only(host))
+            state = self.remember(state._replace(collapsed=bridges_only(host)))
         if before.phase is Phase.APPLYING:
             state = state._replace(phase=Phase.APPLYING)
         for note in notes:

@@ -8,7 +8,7 @@ from textual.events import Click
 from textual.widget import Widget
 
 from iommutui.tui.commands.base import Command
-from iommutui.tui.registry import key_name, reason_against
+from iommutui.tui.registry import key_of, reason_against
 from iommutui.tui.spans import Span
 from iommutui.tui.state import AppState
 from iommutui.tui.text import content
@@ -33,7 +33,7 @@ class KeyBar(Widget):
 
     def _entries(self) -> list[tuple[Command, str, str]]:
         gap = "  " if self.size.width >= 64 else " "
-        return [(c, key_name(c.keys[0]), f" {c.label.lower()}{gap}") for c in self._commands]
+        return [(c, key_of(c.id), f" {c.label.lower()}{gap}") for c in self._commands]
 
     def render(self) -> Content:
         """One line."""

@@ -1,0 +1,99 @@
+"""Dangers, the countdown, and an apply that was cut off."""
+
+from collections.abc import Callable
+
+from iommutui.apply.events import Counting, Event, Finished, Kept, Started
+from iommutui.core.errors import Exit
+from iommutui.tui.countdown import countdown_lines, large
+from iommutui.tui.machine import CutOff
+from iommutui.tui.state import Phase
+from tests.tui.driver import SMALLEST, LiveLike, Ui, screen_of, snapshot_of
+from tests.tui.fakes import Refusing, Scripted
+from tests.tui.machines import GPU, NIC, changed, small
+
+
+async def until(ui: Ui, holds: Callable[[], bool]) -> None:
+    """Lets the program go on until something holds."""
+    for _ in range(200):
+        await ui.pilot.pause(0.02)
+        if holds():
+            return
+    raise AssertionError(ui.text())
+
+
+def _counting(*end: Event) -> Scripted:
+    return Scripted([Started("j", 3), Counting(12.4, 30), None, *end])
+
+
+async def test_what_takes_the_display_counts_down_and_is_kept_by_y() -> None:
+    applier = _counting(Kept("the program that asked for it"), Finished(Exit.DONE, "3 writes done."))
+    host = changed(small(), NIC, boot_vga=True, class_code="030000")
+    async with screen_of(LiveLike(host, applier)) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "a")
+        assert "taken back by itself after 30 seconds" in ui.text()
+        await ui.press("y")
+        assert "Type 2, the group's number, first." in ui.toasts()
+        await ui.press("2", "tab")
+        for key in ("tab", "enter"):
+            await ui.pilot.press(key)
+        await until(ui, lambda: "In 13 seconds all of it is taken back by itself." in ui.text())
+        assert applier.jobs[0].keep_within == 30
+        assert [str(accepted) for accepted in applier.jobs[0].accepted] == [f"boot-display:{NIC}"]
+        await ui.pilot.press("enter", "space", "q")
+        assert applier.words == []
+        await ui.pilot.press("y")
+        await until(ui, lambda: ui.state.phase is Phase.READY)
+        assert applier.words == ["keep"]
+        assert "kept by the program that asked for it" in ui.log()
+
+
+async def test_esc_takes_it_back_at_once() -> None:
+    applier = _counting(Finished(Exit.ROLLED_BACK, "Everything is as it was."))
+    async with screen_of(LiveLike(small(), applier), SMALLEST) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "a", "t")
+        await ui.pilot.press("y")
+        await until(ui, lambda: "Keep it?" in ui.text())
+        await ui.pilot.press("escape")
+        await until(ui, lambda: ui.state.phase is Phase.READY)
+        assert applier.words == ["undo"]
+
+
+async def test_the_timer_is_played_on_a_machine_that_is_not_real() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "a", "t")
+        await ui.pilot.press("y")
+        await until(ui, lambda: "Nothing is real here" in ui.text())
+        await ui.pilot.press("u")
+        await until(ui, lambda: ui.state.phase is Phase.READY)
+        assert ui.state.host == small()
+        await ui.press("escape", "a", "t")
+        await ui.pilot.press("y")
+        await until(ui, lambda: "Nothing is real here" in ui.text())
+        await ui.pilot.press("y")
+        await until(ui, lambda: ui.state.phase is Phase.READY)
+        assert ui.state.host is not None
+        assert ui.state.host.devices[NIC].driver == "vfio-pci"
+
+
+async def test_an_apply_that_was_cut_off_is_offered_to_be_taken_back() -> None:
+    machine = LiveLike(small(), Refusing("no"))
+    machine.left = CutOff("j7", "The apply j7 was cut off [/] here.", "'iommutui keep j7' leaves everything.")
+    async with screen_of(machine) as ui:
+        assert "The apply j7 was cut off [/] here." in ui.text()
+        await ui.press("enter")
+        assert "cut off" not in ui.text()
+    async with screen_of(machine) as ui:
+        await ui.press("y")
+        assert "Review: revert" in ui.text()
+
+
+def test_the_figures_are_large_and_the_bar_runs_out() -> None:
+    assert [len(row) for row in large(30)] == [8] * 5
+    text = "\n".join(line.text for line in countdown_lines(0.2, 30, real=True))
+    assert "In 1 second all" in text
+    assert "iommutui keep" in text
+    assert "█" * 40 in "\n".join(line.text for line in countdown_lines(30, 30, real=True))
+    assert GPU not in text

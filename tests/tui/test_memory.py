@@ -1,0 +1,138 @@
+"""What is remembered, and the orientation for the first time."""
+
+from pathlib import Path
+
+import pytest
+
+from iommutui.core.errors import IommutuiError
+from iommutui.core.host import Host
+from iommutui.tui import registry
+from iommutui.tui.app import IommutuiApp
+from iommutui.tui.orientation import hint
+from iommutui.tui.registry import key_of, spelt, use_keys
+from iommutui.tui.state import Key, staged, start
+from iommutui.tui.store import Memory, Store, marks_in, marks_to_keep, state_path
+from tests.tui.driver import WIDE, Ui, snapshot_of
+from tests.tui.machines import DISK, GPU, NIC, changed, small
+from tests.tui.test_tabs import state_of
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "deep" / "screen.json")
+    memory = Memory(True, {"live": ("0000:01:00.0 10de:2484",)})
+    assert store.write(memory) is None
+    assert store.read() == memory
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"marks": 3}', '{"marks": {"live": 3, "x": [1]}}', "[" * 100_000])
+def test_a_file_with_something_else_in_it_is_as_good_as_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "screen.json"
+    path.write_text(text)
+    memory = Store(path).read()
+    assert not memory.oriented
+    assert not any(memory.marks.values())
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in (Store(tmp_path / "file" / "screen.json").write(Memory()) or "")
+
+
+def test_the_place_follows_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/somewhere")
+    assert state_path() == Path("/somewhere/iommutui/screen.json")
+
+
+def test_another_device_at_the_same_address_is_not_marked() -> None:
+    kept = marks_to_keep(small(), frozenset({GPU, NIC}))
+    assert marks_in(small(), kept) == {GPU, NIC}
+    assert marks_in(changed(small(), GPU, device_id="ffff"), kept) == {NIC}
+
+
+async def _screen(host: Host, store: Store, keys: tuple[str, ...]) -> list[str]:
+    machine = snapshot_of(host)
+    app = IommutuiApp(machine, start(machine.source), store=store)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        ui = Ui(app, pilot)
+        await ui.settle()
+        await ui.press(*keys)
+        return ui.lines()
+
+
+async def test_marks_come_back_the_next_time(tmp_path: Path) -> None:
+    store = Store(tmp_path / "screen.json")
+    await _screen(small(), store, ("escape", "G", "b"))
+    lines = await _screen(small(), store, ())
+    assert any("*" in line and DISK in line for line in lines)
+
+
+async def test_marks_that_cannot_be_kept_are_told_of_and_nothing_else_happens(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    lines = await _screen(small(), Store(tmp_path / "file" / "screen.json"), ("b", "L"))
+    assert any("cannot be written" in line for line in lines)
+
+
+async def test_the_first_time_a_hint_leads_on_and_esc_ends_it_for_good(tmp_path: Path) -> None:
+    store = Store(tmp_path / "screen.json")
+    lines = await _screen(small(), store, ())
+    assert any("Welcome. GA104 [GeForce RTX 3070] is in group 1, which is blocked" in line for line in lines)
+    lines = await _screen(small(), store, ("c",))
+    assert any("Staged, not written." in line for line in lines)
+    lines = await _screen(small(), store, ("escape",))
+    assert not any("Welcome" in line for line in lines)
+    lines = await _screen(small(), store, ())
+    assert not any("Welcome" in line for line in lines)
+
+
+def test_the_hint_follows_what_is_done() -> None:
+    state = state_of(hints=True, cursor=Key(1, GPU))
+    assert "c stages all that frees it" in hint(state)[0].text
+    assert "a shows the exact writes" in hint(staged(state, {GPU: "vfio-pci"}))[0].text
+    assert "R takes it back" in hint(state._replace(applies=1))[0].text
+    assert "as a whole" in hint(state._replace(cursor=Key(1)))[0].text
+    assert "c stages" not in hint(state._replace(cursor=Key(3, DISK)))[0].text
+    assert hint(state._replace(hints=False)) == ()
+
+
+@pytest.fixture
+def _own_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_CHOSEN", {})
+
+
+@pytest.mark.usefixtures("_own_keys")
+async def test_one_s_own_keys_work_and_are_shown(tmp_path: Path) -> None:
+    use_keys({"apply": "f9 ^x", "filter": "comma", "undo": "U"})
+    assert key_of("apply") == "f9"
+    machine = snapshot_of(small())
+    app = IommutuiApp(machine, start(machine.source))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        ui = Ui(app, pilot)
+        await ui.settle()
+        assert "f9 apply" in ui.text()
+        await ui.press("c", "f9")
+        assert "Review: apply" in ui.text()
+        await ui.press("escape", "U")
+        assert ui.staged() == []
+        await ui.press("c", "a")
+        assert "Review: apply" not in ui.text()
+
+
+@pytest.mark.usefixtures("_own_keys")
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"fly": "f9"}, "there is no command 'fly'"),
+        ({"apply": "z"}, "z would be the key of both"),
+        ({"apply": "escape"}, "Esc cannot be given to apply"),
+        ({"apply": " "}, "apply has no key left"),
+    ],
+)
+def test_keys_that_do_not_work_out_are_refused_with_the_reason(keys: dict[str, str], said: str) -> None:
+    with pytest.raises(IommutuiError, match="do not work out") as caught:
+        use_keys(keys)
+    assert said in caught.value.what
+    assert "The commands are: free-card" in caught.value.remedy
+
+
+def test_keys_are_spelt_as_they_are_shown() -> None:
+    assert [spelt(word) for word in ("/", "^x", "PgDn", "q")] == ["slash", "ctrl+x", "pagedown", "q"]
