@@ -8,7 +8,8 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,22 +48,72 @@ class Scene(NamedTuple):
 SCENES = (
     Scene("groups", ()),
     Scene("why", ("K",)),
-    Scene("staged", ("K", "space")),
-    Scene("review", ("K", "space", "a")),
-    Scene("applied", ("K", "space", "a", "y", "L")),
+    Scene("topology", ("T",)),
+    Scene("loses", ("e",)),
+    Scene("models", ("M",)),
+    Scene("staged", ("c",)),
+    Scene("review", ("c", "a")),
+    Scene("applied", ("c", "a", "y", "L")),
     Scene("targets", ("t",)),
     Scene("filter", ("slash", *"viable:no", "enter")),
-    Scene("small", ("K", "space"), (80, 24)),
+    Scene("small", ("c",), (80, 24)),
     Scene("no-iommu", ("g",), (100, 30), without_iommu),
 )
 
 
+STORY = (
+    ((), 3.0),
+    (("c",), 3.5),
+    (("a",), 4.0),
+    (("y",), 3.0),
+    (("T",), 3.0),
+    (("escape", "R"), 3.0),
+    (("y",), 3.0),
+)
+"""Freeing a card and taking it back: the keys of each frame, and the seconds that it is shown."""
+
+
 async def draw(scene: Scene) -> str:
     """The picture of a scene."""
-    machine = SimulatedMachine(Source(Kind.DEMO), scene.machine)
+    return (await frames(scene.machine, scene.size, [(scene.keys, 0.0)]))[0]
+
+
+async def film() -> str:
+    """The story as one picture that moves."""
+    seconds = [shown for _, shown in STORY]
+    whole = sum(seconds)
+    parts, rules, start = [], [], 0.0
+    for number, svg in enumerate(await frames(demo_host, (100, 30), STORY)):
+        head, body = svg.split(">", 1)
+        box = re.search(r'viewBox="([^"]+)"', head)
+        assert box is not None
+        begin, end = 100 * start / whole, 100 * (start + seconds[number]) / whole
+        hidden = f"0%, {begin - 0.01:.2f}% {{ visibility: hidden; }} " if begin else ""
+        rules.append(
+            f"@keyframes f{number} {{ {hidden}{begin:.2f}%, {end - 0.02:.2f}% {{ visibility: visible; }} "
+            f"{end - 0.01:.2f}%, 100% {{ visibility: hidden; }} }} "
+            f".f{number} {{ visibility: hidden; animation: f{number} {whole}s step-end infinite; }}"
+        )
+        inner = body.rsplit("</svg>", 1)[0].replace("terminal", f"frame{number}")
+        parts.append(f'<g class="f{number}">{inner}</g>')
+        start += seconds[number]
+    style = "\n".join(rules)
+    still = "@media (prefers-reduced-motion: reduce) { .f1 { visibility: visible; animation: none; } }"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box.group(1)}">\n<style>\n{style}\n{still}\n</style>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
+
+
+async def frames(
+    load: Callable[[], Host], size: tuple[int, int], steps: Sequence[tuple[tuple[str, ...], float]]
+) -> list[str]:
+    """A picture after the keys of each step."""
+    machine = SimulatedMachine(Source(Kind.DEMO), load)
     app = IommutuiApp(machine, start(machine.source))
     app.desk.now = lambda: "12:00:00"  # type: ignore[method-assign]
-    async with app.run_test(size=scene.size) as pilot:
+    async with app.run_test(size=size) as pilot:
 
         async def settle() -> None:
             await pilot.pause()
@@ -74,10 +125,13 @@ async def draw(scene: Scene) -> str:
         host = app.desk.state.host
         assert host is not None
         app.desk.update(app.desk.state._replace(cursor=card(host)))
-        for key in scene.keys:
-            await pilot.press(key)
-            await settle()
-        return clean(app.export_screenshot(title="iommutui"))
+        drawn = []
+        for keys, _ in steps:
+            for key in keys:
+                await pilot.press(key)
+                await settle()
+            drawn.append(clean(app.export_screenshot(title="iommutui")))
+        return drawn
 
 
 def clean(svg: str) -> str:
@@ -97,11 +151,13 @@ def main() -> int:
     for name in ("NO_COLOR", "TEXTUAL_THEME"):
         os.environ.pop(name, None)
     stale = []
-    for scene in SCENES:
-        if options.names and scene.name not in options.names:
+    pictures: dict[str, Callable[[], Coroutine[None, None, str]]] = {s.name: partial(draw, s) for s in SCENES}
+    pictures["free-this-gpu"] = film
+    for name, picture in pictures.items():
+        if options.names and name not in options.names:
             continue
-        path = FOLDER / f"{scene.name}.svg"
-        svg = asyncio.run(draw(scene))
+        path = FOLDER / f"{name}.svg"
+        svg = asyncio.run(picture())
         if path.exists() and path.read_text(encoding="utf-8") == svg:
             continue
         stale.append(path.name)
