@@ -82,11 +82,10 @@ async def film() -> str:
     """The story as one picture that moves."""
     seconds = [shown for _, shown in STORY]
     whole = sum(seconds)
-    parts, rules, start = [], [], 0.0
+    parts, rules, start, box = [], [], 0.0, ""
     for number, svg in enumerate(await frames(demo_host, (100, 30), STORY)):
         head, body = svg.split(">", 1)
-        box = re.search(r'viewBox="([^"]+)"', head)
-        assert box is not None
+        box = re.findall(r'viewBox="([^"]+)"', head)[0]
         begin, end = 100 * start / whole, 100 * (start + seconds[number]) / whole
         hidden = f"0%, {begin - 0.01:.2f}% {{ visibility: hidden; }} " if begin else ""
         rules.append(
@@ -100,7 +99,7 @@ async def film() -> str:
     style = "\n".join(rules)
     still = "@media (prefers-reduced-motion: reduce) { .f1 { visibility: visible; animation: none; } }"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box.group(1)}">\n<style>\n{style}\n{still}\n</style>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}">\n<style>\n{style}\n{still}\n</style>\n'
         + "\n".join(parts)
         + "\n</svg>\n"
     )

@@ -1,0 +1,41 @@
+"""Every view of six machines as text, at the sizes that matter."""
+
+from collections.abc import Callable
+
+import pytest
+
+from iommutui.core.host import Claim, Host
+from iommutui.demo import demo_host
+from tests.tui.driver import SMALLEST, USUAL, WIDE, screen_of, snapshot_of
+from tests.tui.machines import NIC, changed, small, without_iommu
+from tests.tui.snapshot import check
+
+SIZES = {"120x40": WIDE, "80x24": USUAL, "60x18": SMALLEST}
+VIEWS = {"why": "w", "device": "i", "loses": "e", "models": "M", "topology": "T", "log": "L"}
+
+
+def _owned() -> Host:
+    host = changed(small(), NIC, driver="vfio-pci", driver_override="vfio-pci")
+    return host.with_group(host.groups[2]._replace(claim=Claim("qemu", opened=(NIC,))))
+
+
+MACHINES: dict[str, Callable[[], Host]] = {
+    "small": small,
+    "old": lambda: small("5.10"),
+    "demo": demo_host,
+    "owned": _owned,
+    "no-iommu": without_iommu,
+    "empty": lambda: Host({}, {}),
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("machine", MACHINES)
+async def test_every_view(machine: str, size: str) -> None:
+    async with screen_of(snapshot_of(MACHINES[machine]()), SIZES[size]) as ui:
+        found = []
+        for name, key in VIEWS.items():
+            await ui.press(key)
+            found.append(f"== {name}\n{ui.text()}")
+        check(f"views-{machine}-{size}", "\n".join(found))
+        assert "nothing is real" in ui.text()
