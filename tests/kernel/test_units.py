@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import tarfile
+import threading
 import time
 from pathlib import Path
 
@@ -257,6 +258,16 @@ class TestGuest:
         assert "intel_iommu=on" not in qemu.kernel_command_line(False)
 
 
+def test_lines_of_several_guests_stay_whole_and_have_their_names() -> None:
+    sink, lock = io.BytesIO(), threading.Lock()
+    one, other = suite.Labelled("sid", sink, lock), suite.Labelled("trixie", sink, lock)
+    for labelled, data in ((one, b"a"), (other, b"b\nc"), (one, b"d\n"), (other, b"")):
+        labelled.write(data)
+    one.close()
+    other.close()
+    assert sink.getvalue() == b"trixie: b\nsid: ad\ntrixie: c\n"
+
+
 JUNIT = """<?xml version="1.0"?><testsuites><testsuite name="pytest" errors="1" failures="2" skipped="3" tests="10"/>
 </testsuites>"""
 
@@ -296,14 +307,14 @@ class TestSuite:
             (tmp_path / name / "root/usr/lib/modules/6.1").mkdir(parents=True)
             return kernels.Kernel(name, tmp_path / name)
 
-        def run(options: guest.Options) -> guest.Result:
+        def run(options: guest.Options, *_: object) -> guest.Result:
             options.job.mkdir(parents=True)
             (options.job / "junit.xml").write_text('<testsuites><testsuite tests="5"/></testsuites>')
             return guest.Result(0, False, 1.0, {}, "")
 
         monkeypatch.setattr(kernels, "fetch", fetch)
         monkeypatch.setattr(guest, "run", run)
-        assert suite.run(kernels.NAMES, "gpu", tmp_path / "jobs", None, []) == status
+        assert suite.run(kernels.NAMES, "gpu", tmp_path / "jobs", None, [], 2) == status
         lines = capsys.readouterr().out.splitlines()
         assert lines[-1] == f"{5 * (4 - len(missing))} passed, 0 failed"
         assert "sid        missing" in lines
