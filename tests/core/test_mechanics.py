@@ -19,8 +19,9 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Device, Fit, Gap, Host, settled
+from iommutui.core.mechanics.matching import candidates
 from iommutui.core.models import MODELS, model_for
-from iommutui.core.transition import candidates, transition
+from iommutui.core.transition import transition
 from tests.core.machines import (
     LAST_OLD,
     LONE,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.events import (
     Bind,
     ClaimDevice,
@@ -32,10 +32,11 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Claim, Device, Host, settled
+from iommutui.core.mechanics.hotplug import below
 from iommutui.core.models import model_for
 from iommutui.core.models.base import has_node, since
 from iommutui.core.outcome import Outcome
-from iommutui.core.transition import PCIEPORT, PORT_TYPES, SHPCHP, below, transition
+from iommutui.core.transition import transition
 from iommutui.sources import load
 
 from .. import vfio

@@ -1,0 +1,135 @@
+"""``remove`` and ``rescan`` (``drivers/pci/pci-sysfs.c``, ``pci_device_group``)."""
+
+from collections.abc import Collection, Iterable
+
+from iommutui.core.address import Address, sort_key
+from iommutui.core.events import Probe, Remove, Rescan
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.mechanics.answers import in_use, missing
+from iommutui.core.mechanics.binding import probe
+from iommutui.core.mechanics.leaving import driver_left, driverless, holding
+from iommutui.core.models.base import Model, held
+from iommutui.core.outcome import OK, Outcome
+from iommutui.core.reasons import Reason
+
+
+def remove(host: Host, event: Remove, model: Model) -> Outcome:
+    """``remove_store``: unbinds, which may wait, and takes the device and what is below out of their groups.
+
+    While it waits, the device is among those that are there and among those that are removed.
+    """
+    if event.device not in host.devices:
+        return missing(host, event.device)
+    gone = below(host, event.device)
+    touched = tuple(sorted({n for a in gone if (n := host.devices[a].group) is not None and n in host.groups}))
+    marked = host._replace(removed={**host.removed, **{a: driverless(host.devices[a]) for a in gone}})
+    waiting = _first_in_use(host, gone, model)
+    if waiting is None:
+        return Outcome(OK, _take_away(marked, gone, model), groups=touched)
+    group, device = waiting
+    after = holding(marked.with_device(driverless(device)), group, device)
+    return Outcome(OK, after, in_use(group, device), blocks=True, groups=touched)
+
+
+def rescan(host: Host, event: Rescan, model: Model) -> Outcome:
+    found = sorted((d for a, d in host.removed.items() if a not in host.devices), key=lambda d: sort_key(d.address))
+    again: list[Device] = []
+    known = set(host.devices)
+    waiting = found
+    while True:
+        ready = [d for d in waiting if d.parent is None or d.parent in known]
+        if not ready:
+            break
+        again += ready
+        known |= {d.address for d in ready}
+        waiting = [d for d in waiting if d not in ready]
+    left = {device.address for device in again}
+    after = host._replace(removed={a: d for a, d in host.removed.items() if a not in left})
+    touched: list[int] = []
+    was: dict[Address, int | None] = {}
+    for device in again:
+        after, number = _rediscover(after, device, was)
+        if number is not None:
+            touched.append(number)
+    reasons: tuple[Reason, ...] = ()
+    for device in again:
+        outcome = probe(after, Probe(device.address), model)
+        after = outcome.host
+        if outcome.crash is not None:
+            return outcome._replace(groups=tuple(sorted(set(touched))))
+        if after.devices[device.address].driver is None and outcome.result != OK:
+            reasons = (*reasons, *outcome.reasons)
+    return Outcome(OK, after, reasons, groups=tuple(sorted(set(touched))))
+
+
+def below(host: Host, address: Address) -> list[Address]:
+    """The device and everything behind it, parents first."""
+    children: dict[Address, list[Address]] = {}
+    for device in host.devices.values():
+        if device.parent is not None:
+            children.setdefault(device.parent, []).append(device.address)
+    found = [address]
+    for parent in found:
+        found += sorted((child for child in children.get(parent, ()) if child not in found), key=sort_key)
+    return found
+
+
+def go_on(host: Host, model: Model) -> Host:
+    """The Host after a release: a ``remove`` that waited for it comes to its end."""
+    leaving = [address for address in host.removed if address in host.devices]
+    return _take_away(host, leaving, model) if leaving and _first_in_use(host, leaving, model) is None else host
+
+
+def _first_in_use(host: Host, addresses: Iterable[Address], model: Model) -> tuple[Group, Device] | None:
+    for address in addresses:
+        group, device = host.group_of(address), host.devices[address]
+        if group is not None and (held(group, device) or model.unbind_blocks(host, group, device)):
+            return group, device
+    return None
+
+
+def _take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
+    """The Host without these devices, in ``removed`` only what a scan finds: not virtual functions."""
+    touched = {n for a in gone if (n := host.devices[a].group) is not None and n in host.groups}
+    for number in touched:
+        group = host.groups[number]
+        group = group._replace(members=tuple(a for a in group.members if a not in gone))
+        host = host.with_group(group)
+        host = driver_left(host, group, model) if group.members else host.without_group(number)
+    return host._replace(
+        devices={a: d for a, d in host.devices.items() if a not in gone},
+        removed={a: d for a, d in host.removed.items() if d.physfn is None},
+    )
+
+
+def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> tuple[Host, int | None]:
+    """Adds a device that ``rescan`` has found. Its override is gone. ``was`` holds old groups of what came back before.
+
+    It joins those of its old group that ``pci_device_group`` looks at: a bridge above it, the other functions of its
+    slot if it is function 0 (which says that there are others), or what came back in this slot in the same scan.
+    Otherwise ``iommu_group_alloc`` hands out the lowest free number.
+    """
+    old = number = device.group
+    if old is not None:
+        slot = host.same_card(device.address)
+        near = [other for other in slot if device.address.endswith(".0") or other.address in was]
+        joined = (d.group for d in (*_ancestors(host, device), *near) if was.get(d.address, d.group) == old)
+        number = next(joined, next(n for n in range(len(host.groups) + 1) if n not in host.groups))
+    was[device.address] = old
+    fresh = device._replace(driver_override=None, group=number)
+    devices = {**host.devices, device.address: fresh}
+    groups = dict(host.groups)
+    if number is not None:
+        group = groups.get(number, Group(number))
+        groups[number] = group._replace(members=tuple(sorted((*group.members, device.address), key=sort_key)))
+    ordered = {a: devices[a] for a in sorted(devices, key=sort_key)}
+    return host._replace(devices=ordered, groups=dict(sorted(groups.items()))), number
+
+
+def _ancestors(host: Host, device: Device) -> list[Device]:
+    found: list[Device] = []
+    above = device
+    while above.parent is not None and above.parent in host.devices and len(found) <= len(host.devices):
+        above = host.devices[above.parent]
+        found.append(above)
+    return found
