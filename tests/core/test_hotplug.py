@@ -1,0 +1,104 @@
+"""What remove takes away, and what a rescan brings back into which group."""
+
+import pytest
+
+from iommutui.core.address import Address
+from iommutui.core.events import (
+    Bind,
+    Override,
+    Probe,
+    Remove,
+    Rescan,
+)
+from iommutui.core.host import Host
+from iommutui.core.models import MODELS
+from tests.core.machines import (
+    OTHER,
+    A,
+    B,
+    C,
+    bridge,
+    codes,
+    function,
+    group_of,
+    machine,
+    on,
+)
+
+# -- remove and rescan
+
+
+def tree() -> Host:
+    """A port (group 1) over a card of two functions (group 2); beside it a group of two single devices (3)."""
+    port = group_of(1, bridge(OTHER))
+    card = group_of(
+        2, function(A, "amdgpu", parent=OTHER), function(B, "snd_hda_intel", parent=OTHER, driver_override="x")
+    )
+    slot = Address("0000:00:1f.0"), Address("0000:00:1f.3")
+    return machine(port, card, group_of(5, function(slot[0], "nvme"), function(slot[1], "nvme")))
+
+
+def test_remove_takes_what_is_below() -> None:
+    outcome = on("dma-owner", tree(), Remove(OTHER))
+    assert outcome.host.groups.keys() == {5}
+    assert outcome.groups == (1, 2)
+    assert A not in outcome.host.devices
+    assert on("dma-owner", outcome.host, Probe(A)).result == "ENODEV"
+
+
+def test_rescan_brings_back_free_of_overrides_and_on_native_drivers() -> None:
+    outcome = on("dma-owner", tree(), Remove(OTHER), Rescan())
+    assert list(outcome.host.devices) == list(tree().devices)
+    assert outcome.host.devices[B].driver_override is None
+    assert [outcome.host.devices[a].driver for a in (OTHER, A, B)] == ["pcieport", "amdgpu", "amdgpu"]
+    assert outcome.host.devices[A].group == outcome.host.devices[B].group
+    assert outcome.host.removed == {}
+
+
+def test_rescan_without_anything_removed() -> None:
+    outcome = on("dma-owner", tree(), Rescan())
+    assert outcome.ok
+    assert outcome.host == tree()
+
+
+def test_what_is_below_a_bridge_that_is_gone_is_not_found() -> None:
+    host = on("dma-owner", tree(), Remove(A), Remove(OTHER)).host
+    later = on("dma-owner", host, Rescan()).host
+    assert later.devices.keys() == tree().devices.keys()
+    orphan = host._replace(removed={A: host.removed[A]})
+    assert A not in on("dma-owner", orphan, Rescan()).host.devices
+
+
+@pytest.mark.parametrize(
+    ("removed", "group"),
+    [("0000:00:1f.3", 0), ("0000:00:1f.0", 5), ("0000:02:00.0", 0), ("0000:01:00.1", 0)],
+)
+def test_groups_after_rescan(removed: str, group: int) -> None:
+    """Function 0 finds the others of its slot, a further function does not; the lowest number that is free is taken."""
+    outcome = on("dma-owner", tree(), Remove(Address(removed)), Rescan())
+    assert outcome.host.devices[Address(removed)].group == group
+    assert Address(removed) in outcome.host.groups[group].members
+
+
+def test_a_device_below_a_bridge_of_its_own_group_joins_it_again() -> None:
+    host = machine(group_of(3, bridge(OTHER), function(A, "amdgpu", parent=OTHER), function(C, "nvme", parent=OTHER)))
+    assert on("dma-owner", host, Remove(A), Rescan()).host.devices[A].group == 3
+    both = on("dma-owner", host, Remove(OTHER), Rescan()).host
+    assert {device.group for device in both.devices.values()} == {0}
+
+
+def test_a_device_comes_back_to_a_group_in_use() -> None:
+    group = group_of(1, bridge(OTHER), function(A, parent=OTHER), function(B, "vfio-pci", parent=OTHER), owner="vm1")
+    outcome = on("dma-owner", machine(group), Remove(A), Rescan())
+    assert (outcome.result, outcome.host.devices[A].driver, codes(outcome)) == ("ok", None, ["owned"])
+
+
+def test_virtual_functions_are_not_found_by_a_scan() -> None:
+    host = machine(group_of(1, function(A, "nvme", virtfns=(B,))), group_of(2, function(B, "nvme", physfn=A)))
+    assert on("dma-owner", host, Remove(B), Rescan()).host.devices.keys() == {A}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_virtual_function_is_a_device_like_any_other(model: str) -> None:
+    host = machine(group_of(2, function(B, physfn=A)), lone=[function(A, "nvme", virtfns=(B,))])
+    assert on(model, host, Override(B, "vfio-pci"), Bind(B, "vfio-pci")).ok

@@ -1,0 +1,138 @@
+"""Which drivers match a device, and which of them turn it down."""
+
+import pytest
+
+from iommutui.core.events import (
+    Bind,
+    Override,
+    Probe,
+    Unbind,
+)
+from iommutui.core.host import Fit, Gap, Host, settled
+from iommutui.core.models import MODELS
+from tests.core.machines import (
+    OLD,
+    A,
+    B,
+    bridge,
+    codes,
+    function,
+    group_of,
+    machine,
+    on,
+    one,
+    told,
+)
+
+# -- ports
+
+
+@pytest.mark.parametrize("kind", [4, 5, 6, 10])
+def test_pcieport_takes_ports(kind: int) -> None:
+    host = machine(group_of(1, bridge(A, None, pcie_type=kind)))
+    assert told(host, Probe(A)) == ("ok", "pcieport")
+    assert told(host, Bind(A, "pcieport")) == ("ok", "pcieport")
+
+
+@pytest.mark.parametrize("kind", [None, 0, 7, 8])
+def test_pcieport_does_not_take_other_bridges(kind: int | None) -> None:
+    host = machine(group_of(1, bridge(A, None, pcie_type=kind)))
+    assert told(host, Probe(A)) == ("ok", None)
+    assert told(host, Bind(A, "pcieport")) == ("ENODEV", None)
+
+
+@pytest.mark.parametrize(("class_code", "bound"), [("060401", "pcieport"), ("060700", "pcieport"), ("060402", None)])
+def test_pcieport_by_class(class_code: str, bound: str | None) -> None:
+    host = machine(group_of(1, bridge(A, None, class_code=class_code, fits=())))
+    assert told(host, Probe(A)) == ("ok", bound)
+    assert told(host, Bind(A, "pcieport")) == ("ok" if bound else "ENODEV", bound)
+
+
+def test_a_bridge_whose_type_only_root_can_read_is_taken_for_a_port() -> None:
+    unread = bridge(A, None, pcie_type=None, gaps=(Gap("pcie_type", "EACCES"),))
+    assert told(machine(group_of(1, unread)), Probe(A)) == ("ok", "pcieport")
+
+
+def test_a_bridge_that_was_on_pcieport_goes_back_to_it() -> None:
+    host = machine(group_of(1, bridge(A, "pcieport", pcie_type=None, fits=(Fit("shpchp", None, True),))))
+    assert told(host, Unbind(A), Probe(A)) == ("ok", "pcieport")
+    assert told(host, Unbind(A), Override(A, "vfio-pci"), Probe(A), Override(A, None), Probe(A)) == ("ok", "pcieport")
+
+
+def test_a_bridge_that_was_on_shpchp_goes_back_to_it() -> None:
+    host = machine(group_of(1, bridge(A, "shpchp", pcie_type=None)))
+    assert told(host, Unbind(A), Probe(A)) == ("ok", "shpchp")
+
+
+def test_a_conventional_bridge_in_a_claimed_group() -> None:
+    """``pcieport`` is managed and its own probe fails; then ``shpchp`` is refused before its probe: seen on 6.1."""
+    group = group_of(1, bridge(A, None, pcie_type=7), function(B, "vfio-pci"), owner="vm1")
+    outcome = on("dma-owner", machine(group, kernel="6.1.0"), Probe(A))
+    assert (outcome.result, codes(outcome)) == ("EINVAL", ["not-a-port", "owned"])
+    assert told(machine(group, kernel=OLD), Probe(A)) == ("ok", None)
+
+
+@pytest.mark.parametrize(
+    ("header", "class_code", "exempt"),
+    [(1, "030000", True), (2, "060700", True), (0, "060400", False), (None, "060400", True), (None, "060700", True),
+     (None, "060900", True), (None, "060000", False), (None, None, False)],
+)  # fmt: skip
+def test_a_bridge_is_one_by_its_header(header: int | None, class_code: str | None, exempt: bool) -> None:
+    device = function(A, "mystery", header_type=header, class_code=class_code)
+    host = machine(group_of(1, device, function(B, "vfio-pci")), kernel=OLD)
+    assert MODELS["vfio-group"].verdict(host, host.groups[1]).viable is exempt
+
+
+# -- a group without a default domain
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bind", "probe"),
+    [("6.12.1", "EAGAIN", "EINVAL"), ("6.11.0", "ok", "ok"), ("5.10.0", "EAGAIN", "EINVAL")],
+)
+def test_a_group_without_a_default_domain_puts_kernel_drivers_off(kernel: str, bind: str, probe: str) -> None:
+    host = machine(group_of(1, function(A), kind="unknown"), kernel=kernel)
+    if kernel == OLD:
+        bind = "ENODEV"  # The rule of a newer kernel, told as the older driver core would.
+    assert on("dma-owner", host, Bind(A, "amdgpu")).result == bind
+    assert on("dma-owner", host, Probe(A)).result == probe
+    assert on("dma-owner", host, Override(A, "vfio-pci"), Probe(A)).host.devices[A].driver == "vfio-pci"
+
+
+# -- drivers that turn a device down
+
+
+def test_a_free_device_has_been_turned_down_by_the_drivers_that_match() -> None:
+    """As a host bridge by agpgart-intel, on nearly every machine."""
+    host = settled(one())
+    assert told(host, Probe(A)) == ("ok", None)
+    assert codes(on("dma-owner", host, Probe(A)))[0] == "refused-before"
+    assert told(host, Bind(A, "amdgpu")) == ("ENODEV", None)
+    # An override is somebody's wish; whoever unbound it by hand gets it back by that.
+    assert told(host, Override(A, "amdgpu"), Probe(A)) == ("ok", "amdgpu")
+    assert told(host, Override(A, "amdgpu"), Probe(A), Unbind(A), Override(A, None), Probe(A)) == ("ok", "amdgpu")
+    # The driver core still asks whose the group is, before the driver's own probe.
+    group = group_of(1, function(A), function(B, "vfio-pci"), owner="vm1")
+    assert told(settled(machine(group)), Probe(A)) == ("EINVAL", None)
+
+
+@pytest.mark.parametrize(
+    ("host", "driver"),
+    [
+        (one("amdgpu"), "amdgpu"),
+        (one(driver_override="none"), "amdgpu"),
+        (one("vfio-pci"), "amdgpu"),
+        (one(gaps=(Gap("driver", "EACCES"),)), "amdgpu"),
+        (one(fits=(Fit("amdgpu", None, True, proven=True),)), "amdgpu"),
+    ],
+)
+def test_what_says_nothing_of_its_drivers(host: Host, driver: str) -> None:
+    assert settled(host) == host
+    outcome = on("dma-owner", host, Override(A, None), Unbind(A), Probe(A))
+    assert outcome.host.devices[A].driver == driver
+
+
+def test_a_driver_that_is_not_loaded_has_not_been_tried() -> None:
+    fits = (Fit("radeon", "radeon", False), Fit("acme", None, True, vfio=True), Fit("nvme", None, True))
+    found = settled(one(fits=fits)).devices[A].fits or ()
+    assert [fit.refused for fit in found] == [False, False, True]
