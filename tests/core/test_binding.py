@@ -16,6 +16,7 @@ from iommutui.core.events import (
 from iommutui.core.host import Device, Fit, Gap, Host
 from iommutui.core.mechanics.matching import candidates
 from iommutui.core.models import MODELS
+from iommutui.core.models.vfio_group import BUG
 from iommutui.core.transition import transition
 from tests.core.machines import (
     LAST_OLD,
@@ -32,6 +33,7 @@ from tests.core.machines import (
     machine,
     on,
     one,
+    pair,
     told,
 )
 
@@ -260,15 +262,17 @@ def test_a_vfio_driver_that_only_its_directory_shows_is_still_one_after_an_unbin
 
 
 @pytest.mark.parametrize(
-    "event",
-    [Override(NOWHERE, "x"), Unbind(NOWHERE), Probe(NOWHERE), Bind(NOWHERE, "amdgpu"), ClaimDevice(NOWHERE, "vm1"),
-     ReleaseDevice(NOWHERE, "vm1"), Remove(NOWHERE)],
+    ("event", "errno"),
+    [(Unbind(NOWHERE), "ENODEV"), (Probe(NOWHERE), "ENODEV"), (Bind(NOWHERE, "amdgpu"), "ENODEV"),
+     (ClaimDevice(NOWHERE, "vm1"), "ENODEV"), (ReleaseDevice(NOWHERE, "vm1"), "ENODEV"),
+     (Override(NOWHERE, "x"), "ENOENT"), (Remove(NOWHERE), "ENOENT")],
     ids=str,
 )  # fmt: skip
-def test_a_device_that_is_not_there(event: Event) -> None:
+def test_a_device_that_is_not_there(event: Event, errno: str) -> None:
+    """Its own files are not there either; those of the bus and of drivers are, and do not know the name."""
     for model in MODELS.values():
         outcome = transition(one(), event, model)
-        assert (outcome.result, outcome.groups) == ("ENODEV", ())
+        assert (outcome.result, codes(outcome), outcome.groups) == (errno, ["no-device"], ())
 
 
 def test_concerned_groups() -> None:
@@ -280,3 +284,74 @@ def test_concerned_groups() -> None:
 def test_a_bind_that_a_driver_accepts_says_nothing_more() -> None:
     device: Device = on("dma-owner", one(), Bind(A, "amdgpu")).host.devices[A]
     assert (device.driver, device.driver_override) == ("amdgpu", None)
+
+
+# -- each answer says why
+
+
+CLAIMED = pair("vfio-pci", None, owner="vm1", opened=[A])
+REASONS: dict[str, tuple[Host, tuple[Event, ...], list[str]]] = {
+    "no such device": (one(), (Probe(NOWHERE),), ["no-device"]),
+    "free": (one(), (Unbind(A),), ["not-bound"]),
+    "bound": (one("amdgpu"), (Bind(A, "amdgpu"),), ["already-bound"]),
+    "too long": (one(), (Override(A, "x" * 5000),), ["override-too-long"]),
+    "other override": (one(driver_override="vfio-pci"), (Bind(A, "amdgpu"),), ["override-differs"]),
+    "no id": (one(), (Bind(A, "uio_pci_generic"),), ["no-match"]),
+    "no driver": (one(), (Bind(A, "nosuchdriver"),), ["no-driver"]),
+    "open": (CLAIMED, (Unbind(A),), ["in-use"]),
+    "waiting": (CLAIMED, (Unbind(A), Bind(A, "amdgpu")), ["in-use"]),
+    "claimed": (CLAIMED, (Bind(B, "amdgpu"),), ["owned"]),
+    "claimed, probe": (CLAIMED, (Probe(B),), ["owned"]),
+    "gap of the draft": (pair(None, None, owner="vm1"), (Bind(B, "amdgpu"),), ["draft-gap-h1"]),
+    "gap of the draft, probe": (pair(None, None, owner="vm1"), (Probe(B),), ["draft-gap-h1"]),
+    "next driver": (
+        machine(group_of(1, bridge(A, None, pcie_type=7))),
+        (Probe(A),),
+        ["not-a-port", "no-hotplug-controller"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REASONS)
+def test_each_answer_says_why(case: str) -> None:
+    host, events, expected = REASONS[case]
+    assert codes(on("dma-hint" if "draft" in case else "dma-owner", host, *events)) == expected
+
+
+def test_a_crash_says_what_the_kernel_prints_and_whose_group_it_was() -> None:
+    host = pair("vfio-pci", None, kernel=OLD, owner="vm1")
+    for event in (Bind(B, "amdgpu"), Probe(B)):
+        outcome = on("vfio-group", host, event)
+        assert (outcome.result, outcome.crash) == ("ok", BUG)
+        assert codes(outcome) == ["owned", "kernel-driver"]
+        assert outcome.host.devices[B].driver == "amdgpu"
+
+
+def test_what_turned_a_device_down_is_named_before_what_came_of_the_next_driver() -> None:
+    fits = (Fit("nvme", None, True, refused=True), Fit("amdgpu", None, True))
+    assert codes(on("dma-owner", one(fits=fits), Probe(A))) == ["refused-before"]
+    assert told(one(fits=fits), Probe(A)) == ("ok", "amdgpu")
+    live = group_of(1, function(A, fits=fits), function(B, "vfio-pci"), owner="vm1")
+    crash = on("vfio-group", machine(live, kernel=OLD), Probe(A))
+    assert codes(crash) == ["refused-before", "owned", "kernel-driver"]
+    gap = on("dma-hint", machine(group_of(1, function(A, fits=fits), owner="vm1")), Probe(A))
+    assert codes(gap) == ["draft-gap-h1", "refused-before", "draft-gap-h1"]
+
+
+def test_a_probe_that_finds_no_driver_names_the_one_that_was_asked_for() -> None:
+    (named,) = on("dma-owner", one(driver_override="nosuchdriver"), Probe(A)).reasons
+    assert (named.driver, named.fact("override")) == ("nosuchdriver", "nosuchdriver")
+    (nobody,) = on("dma-owner", one(fits=()), Probe(A)).reasons
+    assert (nobody.driver, nobody.fact("override")) == (None, "")
+
+
+def test_who_waits_in_vain_for_the_lock_of_a_free_device() -> None:
+    """Nobody: only an unbind that waits holds it, and a device that is merely free answers at once."""
+    for kernel in (OLD, NEW):
+        assert told(one(kernel=kernel), Override(A, "vfio-pci")) == ("ok", None)
+        assert told(pair(None, "vfio-pci", kernel=kernel, owner="vm1", opened=[B]), Override(A, "x")) == ("ok", None)
+
+
+@pytest.mark.parametrize(("text", "kept"), [("a\nb\nc", "a"), ("a\0b\0c", "a"), ("a\0b\nc", "a"), ("\0a\nb", None)])
+def test_only_the_first_piece_of_an_override_is_kept(text: str, kept: str | None) -> None:
+    assert on("dma-owner", one(), Override(A, text)).host.devices[A].driver_override == kept

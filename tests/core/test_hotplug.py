@@ -93,9 +93,26 @@ def test_a_device_comes_back_to_a_group_in_use() -> None:
     assert (outcome.result, outcome.host.devices[A].driver, codes(outcome)) == ("ok", None, ["owned"])
 
 
-def test_virtual_functions_are_not_found_by_a_scan() -> None:
-    host = machine(group_of(1, function(A, "nvme", virtfns=(B,))), group_of(2, function(B, "nvme", physfn=A)))
-    assert on("dma-owner", host, Remove(B), Rescan()).host.devices.keys() == {A}
+def with_functions() -> Host:
+    """A port (group 1) over a physical function (2) that has one virtual function (3)."""
+    physical = function(A, "nvme", parent=OTHER, virtfns=(B,))
+    virtual = function(B, "nvme", parent=OTHER, physfn=A)
+    return machine(group_of(1, bridge(OTHER)), group_of(2, physical), group_of(3, virtual))
+
+
+def test_virtual_functions_go_with_the_port_and_are_not_found_by_a_scan() -> None:
+    """What comes back has none, so that ``vfio-pci`` takes it."""
+    outcome = on("dma-owner", with_functions(), Remove(OTHER), Rescan())
+    assert outcome.host.devices.keys() == {OTHER, A}
+    assert outcome.host.devices[A].virtfns == ()
+    assert outcome.host.removed == {}
+
+
+def test_a_virtual_function_cannot_be_removed_by_itself() -> None:
+    outcome = on("dma-owner", with_functions(), Remove(B))
+    assert (outcome.result, codes(outcome)) == ("ENOENT", ["virtual-function"])
+    assert outcome.host == with_functions()
+    assert on("dma-owner", with_functions(), Remove(A)).host.devices.keys() == {OTHER, B}
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -10,8 +10,9 @@ def refused(host: Host, errno: str, *reasons: Reason) -> Outcome:
     return Outcome(errno, host, reasons)
 
 
-def missing(host: Host, address: Address) -> Outcome:
-    return refused(host, "ENODEV", Reason(Code.NO_DEVICE, device=address))
+def missing(host: Host, address: Address, errno: str = "ENODEV") -> Outcome:
+    """ENODEV of a driver's or the bus's file that is given the name; ENOENT where the device's own file is opened."""
+    return refused(host, errno, Reason(Code.NO_DEVICE, device=address))
 
 
 def in_use(group: Group | None, device: Device) -> tuple[Reason, ...]:

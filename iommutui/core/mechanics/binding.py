@@ -18,7 +18,7 @@ def override(host: Host, event: Override, model: Model) -> Outcome:
     """``driver_override_store``: nothing is checked but the length, and nothing is bound or unbound by it."""
     device = host.devices.get(event.device)
     if device is None:
-        return missing(host, event.device)
+        return missing(host, event.device, "ENOENT")
     text = event.driver
     if text is not None and len(text.encode("utf-8", "surrogatepass")) + 1 >= OVERRIDE_LIMIT:
         return refused(host, "EINVAL", Reason(Code.OVERRIDE_TOO_LONG, device=device.address))

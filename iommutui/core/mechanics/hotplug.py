@@ -5,30 +5,34 @@ from collections.abc import Collection, Iterable
 from iommutui.core.address import Address, sort_key
 from iommutui.core.events import Probe, Remove, Rescan
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.mechanics.answers import in_use, missing
+from iommutui.core.mechanics.answers import in_use, missing, refused
 from iommutui.core.mechanics.binding import probe
 from iommutui.core.mechanics.leaving import driver_left, driverless, holding
 from iommutui.core.models.base import Model, held
 from iommutui.core.outcome import OK, Outcome
-from iommutui.core.reasons import Reason
+from iommutui.core.reasons import Code, Reason
 
 
 def remove(host: Host, event: Remove, model: Model) -> Outcome:
     """``remove_store``: unbinds, which may wait, and takes the device and what is below out of their groups.
 
-    While it waits, the device is among those that are there and among those that are removed.
+    While it waits, the device is among those that are there and among those that are removed. A virtual function has
+    no such file (``pci_dev_hp_attrs_are_visible``).
     """
-    if event.device not in host.devices:
-        return missing(host, event.device)
+    device = host.devices.get(event.device)
+    if device is None:
+        return missing(host, event.device, "ENOENT")
+    if device.physfn is not None:
+        return refused(host, "ENOENT", Reason(Code.VIRTUAL_FUNCTION, device.group, device.address))
     gone = below(host, event.device)
     touched = tuple(sorted({n for a in gone if (n := host.devices[a].group) is not None and n in host.groups}))
     marked = host._replace(removed={**host.removed, **{a: driverless(host.devices[a]) for a in gone}})
     waiting = _first_in_use(host, gone, model)
     if waiting is None:
         return Outcome(OK, _take_away(marked, gone, model), groups=touched)
-    group, device = waiting
-    after = holding(marked.with_device(driverless(device)), group, device)
-    return Outcome(OK, after, in_use(group, device), blocks=True, groups=touched)
+    group, held_device = waiting
+    after = holding(marked.with_device(driverless(held_device)), group, held_device)
+    return Outcome(OK, after, in_use(group, held_device), blocks=True, groups=touched)
 
 
 def rescan(host: Host, event: Rescan, model: Model) -> Outcome:
@@ -103,8 +107,9 @@ def _take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
 
 
 def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> tuple[Host, int | None]:
-    """Adds a device that ``rescan`` has found. Its override is gone. ``was`` holds old groups of what came back before.
+    """Adds a device that ``rescan`` has found, without override or virtual functions.
 
+    ``was`` holds the old groups of what came back before.
     It joins those of its old group that ``pci_device_group`` looks at: a bridge above it, the other functions of its
     slot if it is function 0 (which says that there are others), or what came back in this slot in the same scan.
     Otherwise ``iommu_group_alloc`` hands out the lowest free number.
@@ -116,7 +121,7 @@ def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> t
         joined = (d.group for d in (*_ancestors(host, device), *near) if was.get(d.address, d.group) == old)
         number = next(joined, next(n for n in range(len(host.groups) + 1) if n not in host.groups))
     was[device.address] = old
-    fresh = device._replace(driver_override=None, group=number)
+    fresh = device._replace(driver_override=None, virtfns=(), group=number)
     devices = {**host.devices, device.address: fresh}
     groups = dict(host.groups)
     if number is not None:
