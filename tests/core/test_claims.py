@@ -252,3 +252,45 @@ def test_what_opening_a_device_returns_on_old_kernels_is_what_a_verdict_tells() 
     assert verdict_of("vfio-group", pair("vfio-pci", "nvme", kernel=OLD)) == (False, "EINVAL")
     assert verdict_of("vfio-group", pair("vfio-pci", "nvme", kernel=OLD, owner="vm1")) == (False, "EBUSY")
     assert verdict_of("vfio-group", pair("vfio-pci", None, kernel=OLD, owner="vm1")) == (True, "EBUSY")
+
+
+# -- who is named
+
+
+@pytest.mark.parametrize(
+    ("event", "current"),
+    [(ReleaseGroup(1, "vm2"), "vm1"), (ReleaseDevice(A, "vm2"), "vm1"), (ReleaseDevice(B, "vm1"), "")],
+    ids=str,
+)
+def test_who_may_not_release_is_told_who_may(event: Event, current: str) -> None:
+    (reason,) = on("dma-owner", pair("vfio-pci", "pci-stub", owner="vm1", opened=[A]), event).reasons
+    assert (reason.code, reason.fact("owner")) == ("not-owner", current)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("event", [ReleaseGroup(1, "vm1"), ReleaseDevice(A, "vm1")], ids=str)
+def test_what_nobody_has_is_not_released(model: str, event: Event) -> None:
+    outcome = on(model, pair("vfio-pci", None), event)
+    (reason,) = outcome.reasons
+    assert (outcome.result, reason.code, reason.group, reason.fact("owner")) == ("EINVAL", "not-owner", 1, "")
+
+
+def test_a_group_without_a_vfio_device_says_that_it_has_no_file() -> None:
+    outcome = on("dma-owner", pair("nvme", None), GROUP)
+    assert (outcome.result, codes(outcome)) == ("ENOENT", ["no-vfio-node"])
+
+
+def test_a_claim_of_the_draft_knows_no_single_devices_to_release() -> None:
+    """``exit_user_dma`` counts, whichever device it comes through."""
+    host = pair("vfio-pci", "vfio-pci", owner="vm1", via="device", uses=2, opened=[A])
+    for model in ("dma-hint", "kernel-ownership"):
+        claim = on(model, host, ReleaseDevice(B, "vm1")).host.groups[1].claim
+        assert claim is not None
+        assert (claim.uses, claim.opened) == (1, (A,))
+    assert on("dma-owner", host, ReleaseDevice(B, "vm1")).result == "EINVAL"
+
+
+def test_on_old_kernels_a_device_that_is_still_bound_is_closed() -> None:
+    """Only a device whose unbind waits is kept open by its container."""
+    closed = on("vfio-group", pair("vfio-pci", None, kernel=OLD, owner="vm1", opened=[A]), ReleaseDevice(A, "vm1"))
+    assert closed.host.groups[1].claim == Claim("vm1", 1, "group", ())

@@ -10,9 +10,11 @@ from iommutui.core.events import (
     Remove,
     Rescan,
 )
-from iommutui.core.host import Host
+from iommutui.core.host import Fit, Host
 from iommutui.core.models import MODELS
 from tests.core.machines import (
+    LONE,
+    OLD,
     OTHER,
     A,
     B,
@@ -119,3 +121,43 @@ def test_a_virtual_function_cannot_be_removed_by_itself() -> None:
 def test_a_virtual_function_is_a_device_like_any_other(model: str) -> None:
     host = machine(group_of(2, function(B, physfn=A)), lone=[function(A, "nvme", virtfns=(B,))])
     assert on(model, host, Override(B, "vfio-pci"), Bind(B, "vfio-pci")).ok
+
+
+# -- what a rescan tells
+
+
+def test_a_rescan_names_the_groups_that_something_came_back_to() -> None:
+    assert on("dma-owner", tree(), Remove(OTHER), Rescan()).groups == (0, 1)
+    lone = machine(lone=[function(LONE, "nvme")])
+    outcome = on("dma-owner", lone, Remove(LONE), Rescan())
+    assert (outcome.groups, outcome.host.devices[LONE].driver, outcome.host.groups) == ((), "amdgpu", {})
+
+
+def test_a_rescan_says_only_why_what_is_refused_stayed_free() -> None:
+    """Not why a device that no driver knows, or turned down, did."""
+    unknown = machine(group_of(1, function(A, fits=())), group_of(2, function(OTHER, "nvme")))
+    assert on("dma-owner", unknown, Remove(A), Rescan()).reasons == ()
+    refused = machine(group_of(1, function(A, fits=(Fit("nvme", None, True, refused=True), Fit("amdgpu", None, True)))))
+    outcome = on("dma-owner", refused, Remove(A), Rescan())
+    assert (outcome.reasons, outcome.host.devices[A].driver) == ((), "amdgpu")
+
+
+def test_a_rescan_that_crashes_names_the_groups_too() -> None:
+    live = group_of(1, bridge(OTHER), function(A, parent=OTHER), function(B, "vfio-pci", parent=OTHER), owner="vm1")
+    outcome = on("vfio-group", machine(live, kernel=OLD), Remove(A), Rescan())
+    assert outcome.crash is not None
+    assert outcome.groups == (1,)
+
+
+def test_bridges_above_each_other_are_looked_at_for_the_group() -> None:
+    """The port of the card is gone with it; the one above has kept the group."""
+    upper, lower = Address("0000:00:01.0"), Address("0000:01:00.0")
+    host = machine(group_of(4, bridge(upper), bridge(lower, parent=upper), function(OTHER, "nvme", parent=lower)))
+    back = on("dma-owner", host, Remove(lower), Rescan()).host
+    assert [back.devices[a].group for a in (upper, lower, OTHER)] == [4, 4, 4]
+
+
+def test_bridges_that_stand_in_a_ring_end_nothing() -> None:
+    """No kernel shows that, but a recording may hold anything."""
+    host = machine(group_of(1, bridge(OTHER, parent=A), bridge(A, parent=OTHER)), group_of(2, function(B, parent=A)))
+    assert on("dma-owner", host, Remove(B), Rescan()).host.devices[B].group == 0

@@ -8,7 +8,8 @@ from iommutui.core.events import (
     Probe,
     Unbind,
 )
-from iommutui.core.host import Fit, Gap, Host, settled
+from iommutui.core.host import Device, Fit, Gap, Host, settled
+from iommutui.core.mechanics.matching import candidates
 from iommutui.core.models import MODELS
 from tests.core.machines import (
     OLD,
@@ -136,3 +137,87 @@ def test_a_driver_that_is_not_loaded_has_not_been_tried() -> None:
     fits = (Fit("radeon", "radeon", False), Fit("acme", None, True, vfio=True), Fit("nvme", None, True))
     found = settled(one(fits=fits)).devices[A].fits or ()
     assert [fit.refused for fit in found] == [False, False, True]
+
+
+# -- what a driver has to be to be tried
+
+
+def test_a_driver_that_is_loaded_but_not_registered_is_not_tried() -> None:
+    fits = (Fit("gone", "gone", True), Fit("radeon", "radeon", False), Fit("nvme", None, True))
+    host = one(fits=fits)
+    assert candidates(host, host.devices[A]) == ["nvme"]
+    unknown = host._replace(drivers=None)
+    assert candidates(unknown, unknown.devices[A]) == ["gone", "nvme"]
+    registered = one(fits=(Fit("nvme", None, False),))
+    assert candidates(registered, registered.devices[A]) == []
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        bridge(A, None, bus="platform", fits=()),
+        bridge(A, None, header_type=0, fits=()),
+        bridge(A, None, class_code="060900", fits=()),
+    ],
+    ids=["bus", "header", "class"],
+)
+def test_what_is_no_bridge_for_the_drivers_of_bridges(device: Device) -> None:
+    host = machine(group_of(1, device))
+    assert candidates(host, host.devices[A]) == []
+    assert told(host, Bind(A, "pcieport")) == ("ENODEV", None)
+
+
+def test_a_bridge_of_unknown_class_is_one_of_two_buses() -> None:
+    host = machine(group_of(1, bridge(A, None, class_code=None, fits=())))
+    assert candidates(host, host.devices[A]) == ["pcieport", "shpchp"]
+    semi_transparent = machine(group_of(1, bridge(A, None, class_code="060401", fits=())))
+    assert candidates(semi_transparent, semi_transparent.devices[A]) == ["pcieport"]
+
+
+def test_the_drivers_of_bridges_are_tried_where_they_are_registered() -> None:
+    device = bridge(A, None, fits=())
+    assert candidates(machine(group_of(1, device), drivers=["shpchp"]), device) == ["shpchp"]
+    assert candidates(machine(group_of(1, device), drivers=None), device) == []
+
+
+@pytest.mark.parametrize(
+    "user", [function(B, "acme"), function(B, fits=(Fit("acme", None, True),))], ids=["on", "fits"]
+)
+def test_a_driver_that_any_device_shows_is_there(user: Device) -> None:
+    host = machine(group_of(1, function(A, fits=(Fit("acme", None, False),)), user), drivers=None)
+    assert candidates(host, host.devices[A]._replace(driver_override="acme")) == ["acme"]
+    none = machine(group_of(1, function(A, fits=None), function(B, fits=None)), drivers=None)
+    assert candidates(none, none.devices[A]._replace(driver_override="acme")) == []
+
+
+# -- the driver's own probe
+
+
+@pytest.mark.parametrize(
+    ("driver", "device"),
+    [
+        ("shpchp", bridge(A, None)),
+        ("pcieport", bridge(A, None, pcie_type=7)),
+        ("pcieport", function(A, class_code="060400", pcie_type=4, driver_override="pcieport")),
+        ("pcieport", bridge(A, None, pcie_type=7, gaps=(Gap("pcie_type", "EACCES"),))),
+        ("uio_pci_generic", function(A, driver_override="uio_pci_generic")),
+        ("amdgpu", function(A, fits=(Fit("amdgpu", None, True, refused=True),))),
+    ],
+)
+def test_a_probe_that_fails_is_no_such_device(driver: str, device: Device) -> None:
+    host = machine(group_of(1, device))
+    assert told(host, Bind(A, driver)) == ("ENODEV", None)
+
+
+def test_a_device_on_another_bus_is_no_bridge_to_vfio() -> None:
+    device = function(A, bus="platform", header_type=1, driver_override="vfio-pci")
+    assert told(machine(group_of(1, device)), Bind(A, "vfio-pci")) == ("ok", "vfio-pci")
+
+
+@pytest.mark.parametrize(
+    ("product", "kernel", "result"),
+    [("0435", "5.9.0", "ENODEV"), ("0435", "5.8.18", "ok"), ("0cfe", "6.9.0", "ok"), ("0cfe", "6.10.0", "EINVAL")],
+)
+def test_the_denylist_grew(product: str, kernel: str, result: str) -> None:
+    device = function(A, vendor_id="8086", device_id=product, driver_override="vfio-pci")
+    assert told(machine(group_of(1, device), kernel=kernel), Bind(A, "vfio-pci"))[0] == result

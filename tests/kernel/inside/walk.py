@@ -312,6 +312,7 @@ class Walk:
             rule = self._rule(event, before, address, here, there)
             if rule is not None:
                 self.aside[rule] += 1
+                self.log(f"# set aside, {rule}: {address}: kernel {here}, engine {there}")
                 self._start_again()
                 return
             self._compare(f"{address} after {event}", here, there)
