@@ -161,3 +161,33 @@ def test_bridges_that_stand_in_a_ring_end_nothing() -> None:
     """No kernel shows that, but a recording may hold anything."""
     host = machine(group_of(1, bridge(OTHER, parent=A), bridge(A, parent=OTHER)), group_of(2, function(B, parent=A)))
     assert on("dma-owner", host, Remove(B), Rescan()).host.devices[B].group == 0
+
+
+def test_who_comes_back_to_a_group_finds_the_others_there() -> None:
+    slot = Address("0000:00:1f.0"), Address("0000:00:1f.3")
+    assert on("dma-owner", tree(), Remove(slot[0]), Rescan()).host.groups[5].members == slot
+    alone = on("dma-owner", tree(), Remove(slot[1]), Rescan()).host
+    assert (alone.groups[5].members, alone.groups[0].members) == ((slot[0],), (slot[1],))
+
+
+def test_a_rescan_says_of_every_device_why_it_was_refused() -> None:
+    members = (function(a, parent=OTHER) for a in (A, B))
+    taken = function(LONE, "vfio-pci", parent=OTHER)
+    host = machine(group_of(1, bridge(OTHER), *members, taken, owner="vm1"))
+    outcome = on("dma-owner", host, Remove(A), Remove(B), Rescan())
+    assert codes(outcome) == ["owned", "owned"]
+
+
+def test_a_group_that_was_not_recorded_stands_in_nobodys_way() -> None:
+    """The device says that it has one, but nothing tells of it."""
+    host = machine(group_of(1, bridge(OTHER)), lone=[function(A, "nvme", group=7, parent=OTHER)])
+    outcome = on("dma-owner", host, Remove(OTHER))
+    assert (outcome.host.devices, outcome.host.groups, outcome.groups) == ({}, {}, (1,))
+    assert on("dma-owner", outcome.host, Rescan()).host.devices.keys() == {OTHER, A}
+
+
+def test_the_next_free_number_may_be_the_last() -> None:
+    host = machine(*(group_of(n, function(Address(f"0000:0{n}:00.0"), "nvme")) for n in range(4)))
+    outcome = on("dma-owner", host, Remove(Address("0000:03:00.0")), Rescan())
+    assert outcome.host.groups.keys() == {0, 1, 2, 3}
+    assert outcome.host.devices[Address("0000:03:00.0")].group == 3

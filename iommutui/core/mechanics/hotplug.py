@@ -8,7 +8,7 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.mechanics.answers import in_use, missing, refused
 from iommutui.core.mechanics.binding import probe
 from iommutui.core.mechanics.leaving import driver_left, driverless, holding
-from iommutui.core.models.base import Model, held
+from iommutui.core.models.base import Model
 from iommutui.core.outcome import OK, Outcome
 from iommutui.core.reasons import Code, Reason
 
@@ -87,7 +87,7 @@ def go_on(host: Host, model: Model) -> Host:
 def _first_in_use(host: Host, addresses: Iterable[Address], model: Model) -> tuple[Group, Device] | None:
     for address in addresses:
         group, device = host.group_of(address), host.devices[address]
-        if group is not None and (held(group, device) or model.unbind_blocks(host, group, device)):
+        if group is not None and model.unbind_blocks(host, group, device):
             return group, device
     return None
 
