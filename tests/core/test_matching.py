@@ -8,7 +8,7 @@ from iommutui.core.events import (
     Probe,
     Unbind,
 )
-from iommutui.core.host import Device, Fit, Gap, Host, settled
+from iommutui.core.host import Device, Driver, Fit, Gap, Host, settled
 from iommutui.core.mechanics.matching import candidates
 from iommutui.core.models import MODELS
 from tests.core.machines import (
@@ -221,3 +221,85 @@ def test_a_device_on_another_bus_is_no_bridge_to_vfio() -> None:
 def test_the_denylist_grew(product: str, kernel: str, result: str) -> None:
     device = function(A, vendor_id="8086", device_id=product, driver_override="vfio-pci")
     assert told(machine(group_of(1, device), kernel=kernel), Bind(A, "vfio-pci"))[0] == result
+
+
+# -- ids that a parameter gave
+
+
+def told_to(cmdline: str | None, **facts: str) -> Host:
+    """A card 1002:73b0 of class 030000, and that command line."""
+    return one(**facts)._replace(cmdline=cmdline)
+
+
+@pytest.mark.parametrize(
+    "cmdline",
+    [
+        "quiet vfio-pci.ids=1002:73b0 splash",
+        "vfio_pci.ids=10de:2204,1002:73B0",
+        "vfio-pci.ids=0x1002:0x73b0",
+        "vfio-pci.ids=ffffffff:73b0",
+        "vfio-pci.ids=1002:ffffffff:ffffffff:ffffffff:030000:ff0000",
+        "vfio-pci.ids=10de:2204 vfio-pci.ids=1002:73b0",
+        "vfio-pci.ids=nonsense,1002:73b0,,1002",
+    ],
+)
+def test_vfio_pci_takes_what_its_ids_name(cmdline: str) -> None:
+    """Before the driver that would take it otherwise: that is what the parameter is for."""
+    host = told_to(cmdline)
+    assert told(host, Probe(A)) == ("ok", "vfio-pci")
+    assert told(host, Bind(A, "vfio-pci")) == ("ok", "vfio-pci")
+    assert told(host, Override(A, "amdgpu"), Probe(A), Unbind(A), Override(A, None), Probe(A)) == ("ok", "vfio-pci")
+    assert told(host._replace(drivers=(Driver("amdgpu"),)), Probe(A)) == ("ok", "amdgpu")
+
+
+@pytest.mark.parametrize(
+    "cmdline",
+    [
+        None,
+        "",
+        "vfio-pci.ids=",
+        "vfio-pci.ids=1002:73b1",
+        "vfio-pci.ids=10de:73b0",
+        "vfio-pci.ids=1002",
+        "vfio-pci.ids=1002:73b0:1:2:3:4:5",
+        "vfio-pci.ids=1002:73b0:1043",
+        "vfio-pci.ids=1002:73b0:ffffffff:0001",
+        "vfio-pci.ids=1002:73b0:ffffffff:ffffffff:040000:ff0000",
+        "vfio-pci.ids=1002:73b0 vfio_pci.ids=10de:2204",
+        "xvfio-pci.ids=1002:73b0",
+        "vfio-pci.disable_idle_d3=1",
+    ],
+)
+def test_vfio_pci_takes_nothing_else_by_itself(cmdline: str | None) -> None:
+    host = told_to(cmdline)
+    assert told(host, Probe(A)) == ("ok", "amdgpu")
+    assert told(host, Bind(A, "vfio-pci")) == ("ENODEV", None)
+
+
+def test_ids_by_the_maker_of_the_card() -> None:
+    facts = {"subsystem_vendor_id": "1043", "subsystem_device_id": "04e8"}
+    assert told(told_to("vfio-pci.ids=1002:73b0:1043:04e8", **facts), Probe(A)) == ("ok", "vfio-pci")
+    assert told(told_to("vfio-pci.ids=1002:73b0:1043:04e9", **facts), Probe(A)) == ("ok", "amdgpu")
+    assert told(told_to("vfio-pci.ids=1002:73b0:1044", **facts), Probe(A)) == ("ok", "amdgpu")
+
+
+def test_a_stub_has_such_ids_too() -> None:
+    host = told_to("pci-stub.ids=1002:73b0")
+    assert told(host, Probe(A)) == ("ok", "pci-stub")
+    assert told(host, Bind(A, "pci-stub")) == ("ok", "pci-stub")
+    assert told(host, Bind(A, "vfio-pci")) == ("ENODEV", None)
+
+
+def test_ids_are_of_pci_devices() -> None:
+    device = function(A, bus="platform")
+    host = machine(group_of(1, device))._replace(cmdline="vfio-pci.ids=1002:73b0")
+    assert told(host, Bind(A, "vfio-pci")) == ("ENODEV", None)
+
+
+def test_a_device_whose_ids_were_not_read_is_not_taken_for_any() -> None:
+    host = one(vendor_id=None, device_id=None, class_code=None)._replace(cmdline="vfio-pci.ids=0:0")
+    assert told(host, Probe(A)) == ("ok", "amdgpu")
+    odd = one(vendor_id="zz", class_code="?")._replace(cmdline="vfio-pci.ids=1002:73b0:ffffffff:ffffffff:1:1")
+    assert told(odd, Probe(A)) == ("ok", "amdgpu")
+    wild = one(vendor_id=None, device_id=None, class_code=None)._replace(cmdline="vfio-pci.ids=ffffffff:ffffffff")
+    assert told(wild, Probe(A)) == ("ok", "vfio-pci")

@@ -2,6 +2,7 @@
 
 from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, SHPCHP, STUB, facts_of, is_vfio
 from iommutui.core.host import Device, Fit, Host
+from iommutui.core.mechanics.parameters import taken_by_ids
 
 
 def candidates(host: Host, device: Device) -> list[str]:
@@ -14,13 +15,15 @@ def candidates(host: Host, device: Device) -> list[str]:
     # Their tables are of classes, and no alias of a module shows them. Built in, they are registered before the others.
     registered = found if host.drivers is None else [driver.name for driver in host.drivers]
     ports = [name for name in (PCIEPORT, SHPCHP) if name in registered and matches_class(device, name)]
-    return [*ports, *(name for name in found if name not in ports)]
+    # Who gives ids to them has them loaded before the driver that would take the device otherwise.
+    aside = [name for name in taken_by_ids(host, device) if host.has_driver(name)]
+    return [*ports, *aside, *(name for name in found if name not in ports)]
 
 
 def matches_by_id(host: Host, device: Device, driver: str) -> bool:
-    """Whether the driver's own table matches; the tables of VFIO drivers and pci-stub match nothing by themselves."""
+    """Whether the driver's table matches; those of VFIO drivers and pci-stub hold only what ``ids`` gave them."""
     if driver == STUB or is_vfio(device, driver):
-        return False
+        return driver in taken_by_ids(host, device)
     if driver in (PCIEPORT, SHPCHP):
         return matches_class(device, driver)
     return fit_of(device, driver) is not None or not fits_known(host, device)
