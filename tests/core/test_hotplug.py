@@ -5,6 +5,7 @@ import pytest
 from iommutui.core.address import Address
 from iommutui.core.events import (
     Bind,
+    Event,
     Override,
     Probe,
     Remove,
@@ -53,7 +54,6 @@ def test_rescan_brings_back_free_of_overrides_and_on_native_drivers() -> None:
     assert list(outcome.host.devices) == list(tree().devices)
     assert outcome.host.devices[B].driver_override is None
     assert [outcome.host.devices[a].driver for a in (OTHER, A, B)] == ["pcieport", "amdgpu", "amdgpu"]
-    assert outcome.host.devices[A].group == outcome.host.devices[B].group
     assert outcome.host.removed == {}
 
 
@@ -127,7 +127,7 @@ def test_a_virtual_function_is_a_device_like_any_other(model: str) -> None:
 
 
 def test_a_rescan_names_the_groups_that_something_came_back_to() -> None:
-    assert on("dma-owner", tree(), Remove(OTHER), Rescan()).groups == (0, 1)
+    assert on("dma-owner", tree(), Remove(OTHER), Rescan()).groups == (0, 1, 2)
     lone = machine(lone=[function(LONE, "nvme")])
     outcome = on("dma-owner", lone, Remove(LONE), Rescan())
     assert (outcome.groups, outcome.host.devices[LONE].driver, outcome.host.groups) == ((), "amdgpu", {})
@@ -191,3 +191,63 @@ def test_the_next_free_number_may_be_the_last() -> None:
     outcome = on("dma-owner", host, Remove(Address("0000:03:00.0")), Rescan())
     assert outcome.host.groups.keys() == {0, 1, 2, 3}
     assert outcome.host.devices[Address("0000:03:00.0")].group == 3
+
+
+# -- functions of one slot
+
+
+FIRST, MIDDLE, LAST = (Address(f"0000:00:04.{number}") for number in range(3))
+
+
+def card(*bits: bool | None) -> Host:
+    """Group 4: a slot of three functions, with what each says of there being several. Groups 0 to 3 are others'."""
+    others = (group_of(n, function(Address(f"0000:0{n + 1}:00.0"), "nvme")) for n in range(4))
+    slot = (function(a, "nvme", multifunction=bit) for a, bit in zip((FIRST, MIDDLE, LAST), bits, strict=True))
+    return machine(*others, group_of(4, *slot))
+
+
+def groups_after(host: Host, *events: Event) -> list[int | None]:
+    devices = on("dma-owner", host, *events).host.devices
+    return [devices[address].group for address in (FIRST, MIDDLE, LAST)]
+
+
+QEMU, REAL, UNREAD = (True, False, False), (True, True, True), (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("bits", "events", "groups"),
+    [
+        (QEMU, [Remove(FIRST), Rescan()], [4, 4, 4]),
+        (QEMU, [Remove(LAST), Rescan()], [4, 4, 5]),
+        (REAL, [Remove(LAST), Rescan()], [4, 4, 4]),
+        (UNREAD, [Remove(FIRST), Rescan()], [4, 4, 4]),
+        (UNREAD, [Remove(LAST), Rescan()], [4, 4, 5]),
+        ((False, False, False), [Remove(FIRST), Rescan()], [5, 4, 4]),
+        # All of them at once: function 0 comes first, and there is nobody yet.
+        (QEMU, [Remove(FIRST), Remove(MIDDLE), Remove(LAST), Rescan()], [4, 5, 6]),
+        (REAL, [Remove(FIRST), Remove(MIDDLE), Remove(LAST), Rescan()], [4, 4, 4]),
+        # One has a group of its own by now; the next finds it there, whatever number it had itself.
+        (QEMU, [Remove(LAST), Rescan(), Remove(FIRST), Remove(MIDDLE), Rescan()], [5, 4, 5]),
+        # Who never left comes before who did.
+        (QEMU, [Remove(MIDDLE), Rescan(), Remove(FIRST), Rescan()], [4, 5, 4]),
+    ],
+)
+def test_a_function_comes_back_to_the_others(
+    bits: tuple[bool | None, ...], events: list[Event], groups: list[int | None]
+) -> None:
+    """As guests of 6.1, 6.12 and 7.2 show it."""
+    assert groups_after(card(*bits), *events) == groups
+
+
+def test_functions_that_acs_isolates_stay_apart() -> None:
+    first, last = (function(a, "nvme", multifunction=True) for a in (FIRST, LAST))
+    host = machine(group_of(0, first), group_of(1, last))
+    devices = on("dma-owner", host, Remove(FIRST), Rescan()).host.devices
+    assert [devices[a].group for a in (FIRST, LAST)] == [0, 1]
+
+
+def test_a_device_remembers_who_it_was_with() -> None:
+    host = on("dma-owner", card(*QEMU), Remove(MIDDLE), Rescan(), Remove(MIDDLE), Rescan()).host
+    assert host.devices[MIDDLE].together == (FIRST, LAST)
+    assert host.devices[FIRST].together is None
+    assert on("dma-owner", machine(lone=[function(LONE)]), Remove(LONE), Rescan()).host.devices[LONE].together == ()

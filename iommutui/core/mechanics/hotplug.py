@@ -26,7 +26,7 @@ def remove(host: Host, event: Remove, model: Model) -> Outcome:
         return refused(host, "ENOENT", Reason(Code.VIRTUAL_FUNCTION, device.group, device.address))
     gone = below(host, event.device)
     touched = tuple(sorted({n for a in gone if (n := host.devices[a].group) is not None and n in host.groups}))
-    marked = host._replace(removed={**host.removed, **{a: driverless(host.devices[a]) for a in gone}})
+    marked = host._replace(removed={**host.removed, **{a: _parted(host, host.devices[a]) for a in gone}})
     waiting = _first_in_use(host, gone, model)
     if waiting is None:
         return Outcome(OK, _take_away(marked, gone, model), groups=touched)
@@ -109,16 +109,17 @@ def _take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
 def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> tuple[Host, int | None]:
     """Adds a device that ``rescan`` has found, without override or virtual functions.
 
-    ``was`` holds the old groups of what came back before.
-    It joins those of its old group that ``pci_device_group`` looks at: a bridge above it, the other functions of its
-    slot if it is function 0 (which says that there are others), or what came back in this slot in the same scan.
-    Otherwise ``iommu_group_alloc`` hands out the lowest free number.
+    It joins a bridge above it that was in its group (``pci_device_group``), else a function of its slot, where it says
+    of itself that there are several, as function 0 has to and the others may (``get_pci_function_alias_group``).
+    Otherwise ``iommu_group_alloc`` hands out the lowest free number. ``was`` holds the old groups of what came back
+    before.
     """
     old = number = device.group
     if old is not None:
-        slot = host.same_card(device.address)
-        near = [other for other in slot if device.address.endswith(".0") or other.address in was]
-        joined = (d.group for d in (*_ancestors(host, device), *near) if was.get(d.address, d.group) == old)
+        several = device.multifunction if device.multifunction is not None else device.address.endswith(".0")
+        near = [d for d in _ancestors(host, device) if was.get(d.address, d.group) == old]
+        near += _not_isolated(host, device) if several else []
+        joined = (d.group for d in near if d.group is not None)
         number = next(joined, next(n for n in range(len(host.groups) + 1) if n not in host.groups))
     was[device.address] = old
     fresh = device._replace(driver_override=None, virtfns=(), group=number)
@@ -129,6 +130,24 @@ def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> t
         groups[number] = group._replace(members=tuple(sorted((*group.members, device.address), key=sort_key)))
     ordered = {a: devices[a] for a in sorted(devices, key=sort_key)}
     return host._replace(devices=ordered, groups=dict(sorted(groups.items()))), number
+
+
+def _parted(host: Host, device: Device) -> Device:
+    """The device as it is removed, with the functions that nothing isolates it from: nothing else tells of ACS here."""
+    group = host.group_of(device.address)
+    shared = group.members if group is not None else ()
+    mates = {other.address for other in host.same_card(device.address) if other.address in shared}
+    return driverless(device)._replace(together=tuple(sorted(mates.union(device.together or ()), key=sort_key)))
+
+
+def _not_isolated(host: Host, device: Device) -> list[Device]:
+    """The functions of its slot that were ever in one group with it; the kernel comes to the newest of them last."""
+    found = [
+        other
+        for other in host.same_card(device.address)
+        if other.address in (device.together or ()) or device.address in (other.together or ())
+    ]
+    return sorted(found, key=lambda other: other.together is not None)
 
 
 def _ancestors(host: Host, device: Device) -> list[Device]:

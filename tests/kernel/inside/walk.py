@@ -46,10 +46,9 @@ OWNER = "walk"
 SOON, LATE = 1.5, 60.0
 """Seconds: what is to block has not returned by the first, and what is not to block has by the second."""
 
-RESCAN = "group after rescan: depends on multi-function bits that sysfs does not show"
 PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
 SHPC = "own probe of shpchp: whether it takes a bridge is up to the bridge's hot-plug controller"
-RULES = (RESCAN, PORT, SHPC)
+RULES = (PORT, SHPC)
 """Why a fact is set aside; everything else has to agree."""
 
 State = dict[Address, tuple[str | None, str | None, int | None]]
@@ -335,8 +334,6 @@ class Walk:
     def _rule(self, event: Event, before: Host, address: Address, here: object, there: object) -> str | None:
         if here == there or not isinstance(here, tuple) or not isinstance(there, tuple):
             return None
-        if isinstance(event, Rescan) and address not in before.devices and here[:2] == there[:2]:
-            return RESCAN
         if SHPCHP in (here[0], there[0]) and {here[0], there[0]} <= {None, SHPCHP}:
             return SHPC
         if isinstance(event, Probe | Bind) and (here[0], there[0], here[1:]) == (None, PCIEPORT, there[1:]):
@@ -355,9 +352,12 @@ class Walk:
             self.host = self.host.with_group(group._replace(claim=claim))
 
     def _kept(self, host: Host) -> Host:
-        """The Host with what is known of what fits each device, which is more than one look at it shows."""
-        known = {address: device.fits for address, device in self.host.devices.items()}
-        return host._replace(devices={a: d._replace(fits=known.get(a, d.fits)) for a, d in host.devices.items()})
+        """The Host with what is known of each device and one look at it does not show."""
+        devices = dict(host.devices)
+        for address, known in self.host.devices.items():
+            if address in devices:
+                devices[address] = devices[address]._replace(fits=known.fits, together=known.together)
+        return host._replace(devices=devices)
 
     def reset(self) -> None:
         """Everything back on its own driver, as well as that can be done."""
