@@ -2,6 +2,7 @@
 
 import pytest
 
+from iommutui.core.address import Address
 from iommutui.core.events import (
     Bind,
     ClaimGroup,
@@ -219,3 +220,68 @@ def test_a_device_without_a_group_comes_and_goes(model: str) -> None:
     assert (gone.ok, gone.host.devices[A].driver) == (True, None)
     assert on(model, host, Remove(A)).host.devices == {}
     assert on(model, gone.host, Override(A, "nvme")).ok
+
+
+# -- a remove that waits below a bridge
+
+
+UPPER, LOWER = Address("0000:00:01.0"), Address("0000:01:02.0")
+NEAR, FAR = (Address(f"0000:0{bus}:00.0") for bus in (2, 3))
+
+
+def branch(*in_use: Address) -> Host:
+    """A port, two ports below it, and a device on ``vfio-pci`` below each of these; each alone in its group."""
+    ports = bridge(UPPER), bridge(Address("0000:01:01.0"), parent=UPPER), bridge(LOWER, parent=UPPER)
+    ends = function(NEAR, "vfio-pci", parent=ports[1].address), function(FAR, "vfio-pci", parent=LOWER)
+    return machine(
+        *(group_of(number, port) for number, port in enumerate(ports)),
+        *(
+            group_of(number, d, owner=f"vm{number}" if d.address in in_use else None, opened=(d.address,))
+            for number, d in enumerate(ends, 3)
+        ),
+    )
+
+
+def drivers_of(host: Host) -> dict[Address, str | None]:
+    return {address: device.driver for address, device in host.devices.items()}
+
+
+def test_a_remove_unbinds_from_the_end_up_to_what_is_in_use() -> None:
+    """The bridges above, and what comes before on its bus, keep their drivers while it waits: seen on 6.1."""
+    waiting = on("dma-owner", branch(NEAR), Remove(UPPER))
+    assert waiting.blocks
+    assert [reason.device for reason in waiting.reasons] == [NEAR]
+    assert drivers_of(waiting.host) == {
+        UPPER: "pcieport",
+        Address("0000:01:01.0"): "pcieport",
+        LOWER: None,
+        NEAR: None,
+        FAR: None,
+    }
+    last = on("dma-owner", branch(FAR), Remove(UPPER))
+    assert [d for d in drivers_of(last.host).values() if d is None] == [None]
+    assert last.host.devices[NEAR].driver == "vfio-pci"
+
+
+def test_a_remove_goes_from_one_device_in_use_to_the_next() -> None:
+    waiting = on("dma-owner", branch(NEAR, FAR), Remove(UPPER))
+    assert [reason.device for reason in waiting.reasons] == [FAR]
+    assert waiting.host.devices[NEAR].driver == "vfio-pci"
+    half = on("dma-owner", waiting.host, ReleaseGroup(4, "vm4")).host
+    assert [half.devices[a].driver for a in (UPPER, LOWER, FAR, NEAR)] == ["pcieport", None, None, None]
+    assert on("dma-owner", half, ReleaseGroup(3, "vm3")).host.devices == {}
+    other = on("dma-owner", waiting.host, ReleaseGroup(3, "vm3")).host
+    assert other.devices[NEAR].driver == "vfio-pci"
+    assert on("dma-owner", other, ReleaseGroup(4, "vm4")).host.devices == {}
+
+
+def test_what_a_remove_has_unbound_comes_back_with_a_rescan() -> None:
+    gone = on("dma-owner", branch(NEAR), Remove(UPPER), ReleaseGroup(3, "vm3")).host
+    assert gone.devices == {}
+    back = on("dma-owner", gone, Rescan()).host
+    assert set(drivers_of(back).values()) == {"pcieport", "amdgpu"}
+
+
+def test_bridges_in_a_ring_are_removed_once() -> None:
+    host = machine(group_of(1, bridge(UPPER, parent=LOWER), bridge(LOWER, parent=UPPER)))
+    assert on("dma-owner", host, Remove(UPPER)).host.devices == {}

@@ -1,6 +1,6 @@
 """``remove`` and ``rescan`` (``drivers/pci/pci-sysfs.c``, ``pci_device_group``)."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.events import Probe, Remove, Rescan
@@ -27,11 +27,10 @@ def remove(host: Host, event: Remove, model: Model) -> Outcome:
     gone = below(host, event.device)
     touched = tuple(sorted({n for a in gone if (n := host.devices[a].group) is not None and n in host.groups}))
     marked = host._replace(removed={**host.removed, **{a: _parted(host, host.devices[a]) for a in gone}})
-    waiting = _first_in_use(host, gone, model)
+    after, waiting = _stop(marked, gone, model)
     if waiting is None:
-        return Outcome(OK, _take_away(marked, gone, model), groups=touched)
+        return Outcome(OK, _take_away(after, gone, model), groups=touched)
     group, held_device = waiting
-    after = holding(marked.with_device(driverless(held_device)), group, held_device)
     return Outcome(OK, after, in_use(group, held_device), blocks=True, groups=touched)
 
 
@@ -67,29 +66,43 @@ def rescan(host: Host, event: Rescan, model: Model) -> Outcome:
 
 
 def below(host: Host, address: Address) -> list[Address]:
-    """The device and everything behind it, parents first."""
+    """The device and everything behind it, each bridge before what is on its bus, a bus in the order of addresses."""
     children: dict[Address, list[Address]] = {}
     for device in host.devices.values():
         if device.parent is not None:
             children.setdefault(device.parent, []).append(device.address)
-    found = [address]
-    for parent in found:
-        found += sorted((child for child in children.get(parent, ()) if child not in found), key=sort_key)
-    return found
+    found: dict[Address, None] = {}
+    ahead = [address]
+    while ahead:
+        place = ahead.pop()
+        if place not in found:
+            found[place] = None
+            ahead += sorted(children.get(place, ()), key=sort_key, reverse=True)
+    return list(found)
+
+
+def _stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tuple[Group, Device] | None]:
+    """Unbinds what is ``below``, up to the first that is in use: what comes after it keeps its driver meanwhile.
+
+    ``pci_stop_bus_device`` goes from the last device of a bus to the first, and to the bridge at the end.
+    """
+    for address in reversed(found):
+        group, device = host.group_of(address), host.devices[address]
+        if group is not None and model.unbind_blocks(host, group, device):
+            return holding(host.with_device(driverless(device)), group, device), (group, device)
+        host = host.with_device(driverless(device))
+        host = host if group is None else driver_left(host, group, model)
+    return host, None
 
 
 def go_on(host: Host, model: Model) -> Host:
-    """The Host after a release: a ``remove`` that waited for it comes to its end."""
+    """The Host after a release: a ``remove`` that waited goes on, to its end or to the next device that is in use."""
     leaving = [address for address in host.removed if address in host.devices]
-    return _take_away(host, leaving, model) if leaving and _first_in_use(host, leaving, model) is None else host
-
-
-def _first_in_use(host: Host, addresses: Iterable[Address], model: Model) -> tuple[Group, Device] | None:
-    for address in addresses:
-        group, device = host.group_of(address), host.devices[address]
-        if group is not None and model.unbind_blocks(host, group, device):
-            return group, device
-    return None
+    if not leaving:
+        return host
+    tops = [address for address in leaving if host.devices[address].parent not in leaving]
+    after, waiting = _stop(host, [a for top in reversed(tops) for a in below(host, top)], model)
+    return after if waiting is not None else _take_away(after, leaving, model)
 
 
 def _take_away(host: Host, gone: Collection[Address], model: Model) -> Host:

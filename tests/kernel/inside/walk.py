@@ -230,8 +230,13 @@ class Walk:
         return True
 
     def _let_go(self, event: Event, device: Device, write: Write) -> None:
-        """What a waiting write shows meanwhile, then its end: nothing else is to be done while it waits."""
-        self._compare(f"driver of {device.address} while {event} waits", pci.driver(device.address), None)
+        """What a waiting write shows meanwhile, then its end: nothing else is to be done while it waits.
+
+        Only links are read: the other files of a device whose unbind waits do not answer before it ends.
+        """
+        for address in below(self.host, device.address):
+            expected = self.host.devices[address].driver
+            self._compare(f"driver of {address} while {event} waits", pci.driver(address), expected)
         for number in list(self.files.claims):
             self.files.release(number)
             self.host = transition(self.host, ReleaseGroup(number, OWNER), self.model).host
