@@ -48,7 +48,8 @@ SOON, LATE = 1.5, 60.0
 
 PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
 SHPC = "own probe of shpchp: whether it takes a bridge is up to the bridge's hot-plug controller"
-RULES = (PORT, SHPC)
+BACK = "own probe on a device that a rescan brought back: its memory may lie where no bridge passes it on"
+RULES = (PORT, SHPC, BACK)
 """Why a fact is set aside; everything else has to agree."""
 
 State = dict[Address, tuple[str | None, str | None, int | None]]
@@ -262,6 +263,8 @@ class Walk:
             return False
         if isinstance(event, Probe | Bind) and device is not None and _turned_down(device):
             return False
+        if isinstance(event, Bind) and device is not None and _may_fail(device, event.driver):
+            return False  # Its errno would be that of whatever the driver trips over.
         claims = self.files.claims
         if isinstance(event, ClaimGroup):
             group = self.host.groups.get(event.group)
@@ -318,6 +321,8 @@ class Walk:
                 self.aside[rule] += 1
                 self.log(f"# set aside, {rule}: {address}: kernel {here}, engine {there}")
                 self._start_again()
+                if rule == BACK:
+                    self.host = self.host.with_device(_refusing(self.host.devices[address], there))
                 return
             self._compare(f"{address} after {event}", here, there)
         nodes = {int(path.name) for path in vfio.NODES.iterdir() if path.name.isdigit()}
@@ -343,6 +348,8 @@ class Walk:
             return SHPC
         if isinstance(event, Probe | Bind) and (here[0], there[0], here[1:]) == (None, PCIEPORT, there[1:]):
             return PORT
+        if here == (None, *there[1:]) and _may_fail(self.host.devices[address], there[0]):
+            return BACK
         return None
 
     # -- from where the kernel is
@@ -390,6 +397,17 @@ class Walk:
             for a in sorted({*fresh, *known}, key=sort_key)
             if fresh.get(a) != known.get(a)
         ]
+
+
+def _may_fail(device: Device, driver: object) -> bool:
+    """Whether the device has been away, and the driver is one that talks to it in its probe."""
+    return device.together is not None and driver not in (VFIO_PCI, STUB, PCIEPORT)
+
+
+def _refusing(device: Device, there: tuple[object, ...]) -> Device:
+    """The device with what its driver has shown: it does not take it any more."""
+    fits = (fit._replace(refused=True, proven=False) if fit.driver == there[0] else fit for fit in device.fits or ())
+    return device._replace(fits=tuple(fits))
 
 
 def _turned_down(device: Device) -> bool:
