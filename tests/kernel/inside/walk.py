@@ -321,8 +321,8 @@ class Walk:
                 self.aside[rule] += 1
                 self.log(f"# set aside, {rule}: {address}: kernel {here}, engine {there}")
                 self._start_again()
-                if rule == BACK:
-                    self.host = self.host.with_device(_refusing(self.host.devices[address], there))
+                if rule == BACK and there is not None:
+                    self.host = self.host.with_device(_refusing(self.host.devices[address], there[0]))
                 return
             self._compare(f"{address} after {event}", here, there)
         nodes = {int(path.name) for path in vfio.NODES.iterdir() if path.name.isdigit()}
@@ -404,9 +404,9 @@ def _may_fail(device: Device, driver: object) -> bool:
     return device.together is not None and driver not in (VFIO_PCI, STUB, PCIEPORT)
 
 
-def _refusing(device: Device, there: tuple[object, ...]) -> Device:
+def _refusing(device: Device, driver: str | None) -> Device:
     """The device with what its driver has shown: it does not take it any more."""
-    fits = (fit._replace(refused=True, proven=False) if fit.driver == there[0] else fit for fit in device.fits or ())
+    fits = (fit._replace(refused=True, proven=False) if fit.driver == driver else fit for fit in device.fits or ())
     return device._replace(fits=tuple(fits))
 
 
