@@ -24,7 +24,7 @@ def override(host: Host, event: Override, model: Model) -> Outcome:
         return refused(host, "EINVAL", Reason(Code.OVERRIDE_TOO_LONG, device=device.address))
     if text == "":
         return Outcome(OK, host)  # A zero-length write does not reach the kernel.
-    value = None if text is None else text.split("\n", 1)[0].split("\0", 1)[0] or None
+    value = None if text is None else text.partition("\n")[0].partition("\0")[0] or None
     after = host.with_device(device._replace(driver_override=value))
     group = host.group_of(device.address)
     if held(group, device) and not since(host, (6, 12)):
