@@ -79,6 +79,8 @@ class Device(NamedTuple):
     revision: str | None = None
     header_type: int | None = None
     """Configuration byte 0x0e without its top bit: 0 normal, 1 PCI-to-PCI bridge, 2 CardBus bridge."""
+    multifunction: bool | None = None
+    """The top bit of that byte: the device says of itself that its slot has several functions."""
     pcie_type: int | None = None
     """Device/port type of the PCI Express capability; visible to root only."""
     modalias: str | None = None
@@ -103,6 +105,9 @@ class Device(NamedTuple):
     details: Details | None = None
     """None: not collected."""
     gaps: tuple[Gap, ...] = ()
+    together: tuple[Address, ...] | None = None
+    """Functions of its slot that were in its group when it was removed, so that nothing isolates it from them; None for
+    a device that never was."""
 
     def gap(self, attribute: str) -> Gap | None:
         """Why the attribute is not known, or None where it is."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.events import (
     Bind,
     ClaimDevice,
@@ -32,10 +32,11 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Claim, Device, Host, settled
+from iommutui.core.mechanics.hotplug import below
 from iommutui.core.models import model_for
 from iommutui.core.models.base import has_node, since
 from iommutui.core.outcome import Outcome
-from iommutui.core.transition import PCIEPORT, PORT_TYPES, SHPCHP, below, transition
+from iommutui.core.transition import transition
 from iommutui.sources import load
 
 from .. import vfio
@@ -45,10 +46,10 @@ OWNER = "walk"
 SOON, LATE = 1.5, 60.0
 """Seconds: what is to block has not returned by the first, and what is not to block has by the second."""
 
-RESCAN = "group after rescan: depends on multi-function bits that sysfs does not show"
 PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
 SHPC = "own probe of shpchp: whether it takes a bridge is up to the bridge's hot-plug controller"
-RULES = (RESCAN, PORT, SHPC)
+BACK = "own probe on a device that a rescan brought back: its memory may lie where no bridge passes it on"
+RULES = (PORT, SHPC, BACK)
 """Why a fact is set aside; everything else has to agree."""
 
 State = dict[Address, tuple[str | None, str | None, int | None]]
@@ -230,8 +231,13 @@ class Walk:
         return True
 
     def _let_go(self, event: Event, device: Device, write: Write) -> None:
-        """What a waiting write shows meanwhile, then its end: nothing else is to be done while it waits."""
-        self._compare(f"driver of {device.address} while {event} waits", pci.driver(device.address), None)
+        """What a waiting write shows meanwhile, then its end: nothing else is to be done while it waits.
+
+        Only links are read: the other files of a device whose unbind waits do not answer before it ends.
+        """
+        for address in below(self.host, device.address):
+            expected = self.host.devices[address].driver
+            self._compare(f"driver of {address} while {event} waits", pci.driver(address), expected)
         for number in list(self.files.claims):
             self.files.release(number)
             self.host = transition(self.host, ReleaseGroup(number, OWNER), self.model).host
@@ -257,6 +263,8 @@ class Walk:
             return False
         if isinstance(event, Probe | Bind) and device is not None and _turned_down(device):
             return False
+        if isinstance(event, Bind) and device is not None and _may_fail(device, event.driver):
+            return False  # Its errno would be that of whatever the driver trips over.
         claims = self.files.claims
         if isinstance(event, ClaimGroup):
             group = self.host.groups.get(event.group)
@@ -311,7 +319,10 @@ class Walk:
             rule = self._rule(event, before, address, here, there)
             if rule is not None:
                 self.aside[rule] += 1
+                self.log(f"# set aside, {rule}: {address}: kernel {here}, engine {there}")
                 self._start_again()
+                if rule == BACK and there is not None:
+                    self.host = self.host.with_device(_refusing(self.host.devices[address], there[0]))
                 return
             self._compare(f"{address} after {event}", here, there)
         nodes = {int(path.name) for path in vfio.NODES.iterdir() if path.name.isdigit()}
@@ -333,12 +344,12 @@ class Walk:
     def _rule(self, event: Event, before: Host, address: Address, here: object, there: object) -> str | None:
         if here == there or not isinstance(here, tuple) or not isinstance(there, tuple):
             return None
-        if isinstance(event, Rescan) and address not in before.devices and here[:2] == there[:2]:
-            return RESCAN
         if SHPCHP in (here[0], there[0]) and {here[0], there[0]} <= {None, SHPCHP}:
             return SHPC
         if isinstance(event, Probe | Bind) and (here[0], there[0], here[1:]) == (None, PCIEPORT, there[1:]):
             return PORT
+        if here == (None, *there[1:]) and _may_fail(self.host.devices[address], there[0]):
+            return BACK
         return None
 
     # -- from where the kernel is
@@ -353,9 +364,12 @@ class Walk:
             self.host = self.host.with_group(group._replace(claim=claim))
 
     def _kept(self, host: Host) -> Host:
-        """The Host with what is known of what fits each device, which is more than one look at it shows."""
-        known = {address: device.fits for address, device in self.host.devices.items()}
-        return host._replace(devices={a: d._replace(fits=known.get(a, d.fits)) for a, d in host.devices.items()})
+        """The Host with what is known of each device and one look at it does not show."""
+        devices = dict(host.devices)
+        for address, known in self.host.devices.items():
+            if address in devices:
+                devices[address] = devices[address]._replace(fits=known.fits, together=known.together)
+        return host._replace(devices=devices)
 
     def reset(self) -> None:
         """Everything back on its own driver, as well as that can be done."""
@@ -383,6 +397,17 @@ class Walk:
             for a in sorted({*fresh, *known}, key=sort_key)
             if fresh.get(a) != known.get(a)
         ]
+
+
+def _may_fail(device: Device, driver: object) -> bool:
+    """Whether the device has been away, and the driver is one that talks to it in its probe."""
+    return device.together is not None and driver not in (VFIO_PCI, STUB, PCIEPORT)
+
+
+def _refusing(device: Device, driver: str | None) -> Device:
+    """The device with what its driver has shown: it does not take it any more."""
+    fits = (fit._replace(refused=True, proven=False) if fit.driver == driver else fit for fit in device.fits or ())
+    return device._replace(fits=tuple(fits))
 
 
 def _turned_down(device: Device) -> bool:
