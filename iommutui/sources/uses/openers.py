@@ -34,7 +34,7 @@ def read_openers(tree: Tree, devices: dict[Address, Device]) -> tuple[tuple[Open
         if isinstance(opened, Unreadable):
             why = why or opened.why
             continue
-        held = [node for node in dict.fromkeys(opened) if node in nodes]
+        held = sorted({node for node in opened if node in nodes})
         if held:
             comm = tree.text(f"proc/{pid}/comm")
             name = comm if isinstance(comm, str) else ""
