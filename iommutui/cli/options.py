@@ -10,7 +10,6 @@ from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
 from iommutui.sources import Depth, load
-from iommutui.sources.session import session_address
 
 if TYPE_CHECKING:
     from iommutui.core.intents import Intent
@@ -28,8 +27,10 @@ def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL) -> Host:
 
         host = demo_host()
         return host if options.kernel is None else host._replace(kernel=options.kernel)
-    session = session_address() if options.source is None else None
-    return load(options.source, kernel=options.kernel, depth=depth, session=session)
+    if options.source is not None:
+        return load(options.source, kernel=options.kernel, depth=depth)
+
+    return load(kernel=options.kernel, depth=depth, session=session_address())
 
 
 def chosen_model(options: argparse.Namespace, host: Host) -> Model:

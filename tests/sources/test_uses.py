@@ -141,7 +141,7 @@ def test_the_listing_says_what_it_has_not_looked_at(machine: Machine) -> None:
     uses = machine.host(Depth.LISTING).uses
     assert uses is not None
     assert [use.held for use in uses.storage] == [Held.MOUNT]
-    left = {"inputs", "sounds", "openers", "plugged", "by_id", "firmware", "fstab"}
+    left = {"inputs", "sounds", "openers", "plugged", "by_id", "firmware", "fstab", "screens"}
     assert {(gap.attribute, gap.why) for gap in uses.gaps} == {(name, "not-collected") for name in left}
 
 
@@ -524,13 +524,12 @@ def test_nvidias_nodes_by_its_own_list_and_without_one_by_every_device(tmp_path:
     machine = Machine(tmp_path)
     machine.tree.bind(A, "nvidia").bind(B, "nvidia").bind(C, "amdgpu")
     machine.tree.process(1, "init").process(20, "llm", "/dev/nvidia1", "/dev/nvidiactl", "/dev/kfd")
-    assert [(o.device, o.node) for o in machine.uses().openers] == [
-        (A, "/dev/nvidia1"), (B, "/dev/nvidia1"), (C, "/dev/kfd"),
-    ]  # fmt: skip
+    compute = (C, "/dev/kfd")
+    assert [(o.device, o.node) for o in machine.uses().openers] == [compute, (A, "/dev/nvidia1"), (B, "/dev/nvidia1")]
     for address, minor in ((A, 0), (B, 1)):
         place = f"proc/driver/nvidia/gpus/{address}/information"
         machine.tree.file(place, f"Model: \t RTX\nDevice Minor: \t {minor}\n")
-    assert [(o.device, o.node) for o in machine.uses().openers] == [(B, "/dev/nvidia1"), (C, "/dev/kfd")]
+    assert [(o.device, o.node) for o in machine.uses().openers] == [compute, (B, "/dev/nvidia1")]
 
 
 def test_processes_that_do_not_show(tmp_path: Path) -> None:
@@ -582,7 +581,8 @@ _TABLES = st.sampled_from(
 )  # fmt: skip
 _LINES = st.sampled_from(
     [b"1 1 8:0 / /a rw - ext4 /dev/sda rw", b"1 1 0:9 / / rw - btrfs /dev/sda rw", b"/dev/dm-0 partition 1",
-     b"\xff\0 -", b"/x file 1 1", b"eth0 00000000 0 3 0 0 0 00000000", b"UUID=1 / ext4", b"LABEL=\\999 /b ext4 x", b"  0-0 : BOOTFB"]
+     b"\xff\0 -", b"/x file 1 1", b"eth0 00000000 0 3 0 0 0 00000000", b"UUID=1 / ext4", b"LABEL=\\999 /b ext4 x",
+     b"  0-0 : BOOTFB"]
 ) | st.binary(max_size=40)  # fmt: skip
 
 
