@@ -29,6 +29,7 @@ def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL) -> Host:
         return host if options.kernel is None else host._replace(kernel=options.kernel)
     if options.source is not None:
         return load(options.source, kernel=options.kernel, depth=depth)
+    from iommutui.sources.session import session_address
 
     return load(kernel=options.kernel, depth=depth, session=session_address())
 
