@@ -1,8 +1,9 @@
 """The built-in machine: a desktop that nobody owns, composed so that every state of the screen appears on it.
 
-A Ryzen desktop with a boot GPU, a second card with four functions for a virtual machine, a chipset group that lumps
-much together, a disk that holds the root, a network card with the default route, a USB controller on ``vfio-pci``, a
-disk that a virtual machine is using, and a storage card that firmware keeps from being handed over.
+A Ryzen desktop with a boot GPU that has the monitors, a second card with four functions for a virtual machine, a
+chipset group that lumps much together (the keyboard's USB controller and the network card with the default route among
+it), a disk that holds the root, a USB controller on ``vfio-pci``, a disk that a virtual machine is using, and a storage
+card that firmware keeps from being handed over.
 """
 
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from iommutui.core.host import (
     by_address,
     by_number,
 )
+from iommutui.core.uses import Held, Input, Network, Opener, Screen, Sound, Storage, Uses
 
 AMD = "Advanced Micro Devices, Inc. [AMD]"
 ATI = "Advanced Micro Devices, Inc. [AMD/ATI]"
@@ -168,6 +170,38 @@ def _device(row: _Row) -> Device:
     )
 
 
+_MAPPED = "dm-0 (vg-root)"
+
+
+def _uses() -> Uses:
+    """The desktop of somebody who is logged in: two monitors on the boot GPU, music, a cable, a keyboard, a mouse."""
+    shown, disk, cable, ports, sound = (
+        _full(short) for short in ("08:00.0", "01:00.0", "05:00.0", "02:00.0", "0c:00.4")
+    )
+    return Uses(
+        screens=(Screen(shown, ("DP-1", "HDMI-A-1"), ("fb0",), console=True), Screen(_full("09:00.0"))),
+        storage=(
+            Storage(disk, Held.MOUNT, ("/", "/home"), (_MAPPED, "nvme0n1p3")),
+            Storage(disk, Held.MOUNT, ("/boot/efi",), ("nvme0n1p1",)),
+            Storage(disk, Held.SWAP, ("[SWAP]",), ("dm-1 (vg-swap)", "nvme0n1p3")),
+            Storage(disk, Held.DISK, ("nvme0n1",), ("nvme0n1p1 (vfat)", "nvme0n1p3 (LVM2_member)")),
+            Storage(_full("02:00.1"), Held.FSTAB, ("/srv",), ("sda1",)),
+            Storage(_full("02:00.1"), Held.DISK, ("sda",), ("sda1 (ext4)",)),
+        ),
+        network=(Network(cable, ("br0", "enp5s0"), default_route=True, address=True),),
+        inputs=(
+            Input(ports, "Cherry G80-3000 keyboard", keyboard=True),
+            Input(_full("0c:00.3"), "Logitech M500 mouse", pointer=True),
+        ),
+        sounds=(Sound(sound, "card1", ("pcm0p",)), Sound(_full("08:00.1"), "card0"), Sound(_full("09:00.1"), "card2")),
+        openers=(
+            Opener(shown, "kwin_wayland", 1204, "/dev/dri/card0"),
+            Opener(shown, "Xwayland", 1311, "/dev/dri/renderD128"),
+            Opener(sound, "pipewire", 1189, "/dev/snd/controlC1"),
+        ),
+    )
+
+
 def demo_host() -> Host:
     """The built-in machine; the same value each time."""
     devices = [_device(row) for row in _ROWS]
@@ -187,5 +221,6 @@ def demo_host() -> Host:
         cmdline="quiet splash iommu=pt",
         cpu_vendor="AuthenticAMD",
         iommus=(Iommu("ivhd0", "amd-iommu"),),
+        uses=_uses(),
         drivers=tuple(Driver(name, _MODULES.get(name, name)) for name in sorted(bound)),
     )

@@ -18,6 +18,7 @@ from iommutui.core.host import (
     by_address,
     by_number,
 )
+from iommutui.core.uses import ById, Held, Input, Network, Opener, Plugged, Screen, Sound, Storage, Uses
 
 _SMALL = st.integers(0, 2**16)
 _WIDE = st.integers(0, 2**64 - 1)
@@ -102,6 +103,44 @@ def devices(address: st.SearchStrategy[Address], group: st.SearchStrategy[int | 
     )
 
 
+def uses(places: list[Address]) -> st.SearchStrategy[Uses]:
+    """What a machine does with these devices, and with some that are not there any more."""
+    device = st.sampled_from(places) if places else addresses()
+    names = st.sampled_from(["nvme0n1p3", "dm-0 (vg-root)", "md_secret", "sda", "(volume)"]) | _TEXT
+    points = st.sampled_from(["/", "/home/alice", "/boot", "[SWAP]", "(mount)"]) | _TEXT
+    interfaces = st.sampled_from(["br0", "br-3f2a", "enp5s0.100", "(interface)"]) | _INTERFACE | _TEXT
+    return st.builds(
+        Uses,
+        screens=_tuples(st.builds(Screen, device, _tuples(_TEXT), _tuples(_TEXT), st.booleans(), st.none() | _TEXT)),
+        storage=_tuples(
+            st.builds(
+                Storage,
+                device,
+                st.sampled_from(Held),
+                _tuples(points),
+                _tuples(names),
+                st.just("") | names,
+                st.integers(0, 2),
+            ),
+            4,
+        ),
+        network=_tuples(
+            st.builds(
+                Network, device, _tuples(interfaces, 3), st.booleans(), st.booleans(), st.booleans(), st.booleans()
+            ),
+            4,
+        ),
+        inputs=_tuples(st.builds(Input, st.none() | device, _TEXT, st.booleans(), st.booleans(), st.booleans()), 4),
+        sounds=_tuples(st.builds(Sound, device, _TEXT, _tuples(_TEXT))),
+        openers=_tuples(
+            st.builds(Opener, device, st.sampled_from(["Xorg", "alice-tool", ""]) | _TEXT, st.none() | _SMALL, _TEXT), 4
+        ),
+        plugged=_tuples(st.builds(Plugged, device, _tuples(_TEXT))),
+        by_id=_tuples(st.builds(ById, _NAME, _tuples(_TEXT), st.sampled_from(["/etc/modprobe.d/a.conf"]) | _TEXT)),
+        gaps=_tuples(st.builds(Gap, st.sampled_from(Uses._fields[:-1]), st.sampled_from(["EACCES", "not-recorded"]))),
+    )
+
+
 @st.composite
 def hosts(draw: st.DrawFn) -> Host:
     """Hosts whose devices and groups agree: a device is in the group that has it as a member, or in none."""
@@ -136,6 +175,7 @@ def hosts(draw: st.DrawFn) -> Host:
             iommus=st.none() | _tuples(st.builds(Iommu, _NAME, st.none() | _NAME)),
             drivers=st.none() | _tuples(st.builds(Driver, _NAME, st.none() | _NAME)),
             removed=st.just(by_address(removed)),
+            uses=st.none() | uses([*places]),
             gaps=_tuples(gaps()),
         )
     )

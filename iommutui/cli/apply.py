@@ -51,6 +51,7 @@ def _from_stdin() -> int:
     from iommutui.apply.session import SIZE_LIMIT, apply_request, plan_request
     from iommutui.cli.carry_out import tell
     from iommutui.sources import load
+    from iommutui.sources.session import session_address
 
     request = apply_request(sys.stdin.read(SIZE_LIMIT + 1))
-    return tell(plan_request(request, load()), as_json=True)
+    return tell(plan_request(request, load(session=session_address())), as_json=True)

@@ -3,19 +3,23 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.drift import Basis
-from iommutui.core.fix import smallest_fix
-from iommutui.core.hazards import Hazard
+from iommutui.core.drivers import VFIO_PCI
+from iommutui.core.fix import fix_hazards, smallest_fix
+from iommutui.core.hazards import Hazard, hazards_of
+from iommutui.core.hazards.base import on_kernel_driver
 from iommutui.core.host import Details, Device, Group, Host
-from iommutui.core.intents import Intent
+from iommutui.core.intents import Intent, goal_of
 from iommutui.core.labels import device_name, owner_of
+from iommutui.core.marks import marks_of
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Outcome, Verdict
 from iommutui.core.planner import Plan
 from iommutui.core.reasons import Reason
 from iommutui.core.targets import targets_of
-from iommutui.core.wording import hazard_sentence, sentence
+from iommutui.core.wording import hazard_advice, hazard_loss, sentence
 
 Document = dict[str, Any]
 """The one place where a value is a plain dictionary: on its way out."""
@@ -143,6 +147,7 @@ def host_document(host: Host, model: Model) -> Document:
 def list_document(host: Host, model: Model, devices: Sequence[Device]) -> Document:
     """``iommutui list --json``: the devices that the filter lets through, and their groups."""
     shown = {device.address for device in devices}
+    marks = marks_of(host)
     advice = no_iommu_advice(host)
     return {
         "schema": SCHEMA,
@@ -152,8 +157,20 @@ def list_document(host: Host, model: Model, devices: Sequence[Device]) -> Docume
             for group in host.groups.values()
             if any(address in shown for address in group.members) or not group.members
         ],
-        "devices": [device_document(host, device, model) for device in devices],
+        "devices": [_listed_device(host, device, model, marks) for device in devices],
+        "uses": uses_document(host),
         **({"advice": advice} if advice else {}),
+    }
+
+
+def _listed_device(host: Host, device: Device, model: Model, marks: dict[Address, tuple[str, ...]]) -> Document:
+    """A device, with what the host does with it and what the host would lose with it."""
+    lost = on_kernel_driver(device) and not device.is_bridge
+    goal = goal_of(host, Intent(device.address, VFIO_PCI))[0] if lost else None
+    return {
+        **device_document(host, device, model),
+        "used_for": list(marks.get(device.address, ())),
+        "hazards": [] if goal is None else hazard_documents(hazards_of(host, [goal])),
     }
 
 
@@ -167,15 +184,33 @@ def hazard_document(hazard: Hazard) -> Document:
     return {
         "code": hazard.code,
         "severity": hazard.severity,
+        "topic": hazard.topic,
         "device": hazard.device,
         **({"facts": dict(hazard.facts)} if hazard.facts else {}),
-        "text": hazard_sentence(hazard),
+        "unknown": hazard.unknown or None,
+        "text": hazard_loss(hazard),
+        "advice": hazard_advice(hazard),
     }
+
+
+def hazard_documents(hazards: Iterable[Hazard]) -> list[Document]:
+    """Several hazards."""
+    return [hazard_document(hazard) for hazard in hazards]
+
+
+def uses_document(host: Host) -> Document | None:
+    """What the machine does with its devices; a field that ``gaps`` names may be incomplete. Null: not known."""
+    uses = host.uses
+    if uses is None:
+        return None
+    fields = {name: [_plain(each) for each in value] for name, value in uses._asdict().items() if name != "gaps"}
+    return {**fields, "gaps": {gap.attribute: gap.why for gap in uses.gaps}}
 
 
 def plan_document(host: Host, intents: Sequence[Intent], plan: Plan, model: Model) -> Document:
     """``iommutui preview --json``."""
     touched = [host.groups[change.group] for change in plan.groups]
+    fix = smallest_fix(host, intents, touched, model)
     return {
         "schema": SCHEMA,
         "model": plan.model,
@@ -201,8 +236,9 @@ def plan_document(host: Host, intents: Sequence[Intent], plan: Plan, model: Mode
             {"id": change.group, "before": verdict_document(change.before), "after": verdict_document(change.after)}
             for change in plan.groups
         ],
-        "hazards": [hazard_document(hazard) for hazard in plan.hazards],
-        "fix": intent_documents(smallest_fix(host, intents, touched, model)),
+        "hazards": hazard_documents(plan.hazards),
+        "fix": intent_documents(fix),
+        "fix_hazards": hazard_documents(fix_hazards(host, plan.goals, fix)),
     }
 
 

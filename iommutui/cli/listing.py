@@ -5,10 +5,12 @@ import argparse
 from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.output import Paint, clean, complain, write_json, write_lines
 from iommutui.cli.parser import add_json, add_source
+from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.errors import Exit
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, owner_of, verdict_glyph, verdict_word
+from iommutui.core.marks import marks_of
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code
@@ -58,6 +60,7 @@ def _filtered(host: Host, words: list[str], verdicts: dict[int, Verdict]) -> lis
 
 def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> list[str]:
     paint = Paint()
+    marks = marks_of(host)
     width = max((len(device.address) for device in devices), default=0)
     by_group: dict[int | None, list[Device]] = {}
     for device in devices:
@@ -67,11 +70,11 @@ def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], mode
         members = by_group.get(number, [])
         if members or not filtered:
             lines.append(_group_line(group, verdicts[number], paint))
-            lines += [_device_line(device, width, paint) for device in members]
+            lines += [_device_line(device, width, marks, paint) for device in members]
     alone = by_group.get(None, [])
     if alone:
         lines.append(paint("bold", "No IOMMU group"))
-        lines += [_device_line(device, width, paint) for device in alone]
+        lines += [_device_line(device, width, marks, paint) for device in alone]
     lines.append(_summary(host, devices, verdicts, model, filtered))
     return lines
 
@@ -93,14 +96,16 @@ def _short(address: str) -> str:
     return address.removeprefix("0000:")
 
 
-def _device_line(device: Device, width: int, paint: Paint) -> str:
+def _device_line(device: Device, width: int, marks: dict[Address, tuple[str, ...]], paint: Paint) -> str:
     driver = clean(device.driver) if device.driver is not None else _no_driver(device)
     if device.driver_override is not None and device.driver_override != device.driver:
         driver += f" (override {clean(device.driver_override)})"
     ids = f" [{device.vendor_id}:{device.device_id}]" if device.vendor_name and device.device_name else ""
     interfaces = f" {clean(' '.join(device.interfaces))}" if device.interfaces else ""
     name = f"{clean(class_words(device))}: {clean(device_name(device))}{ids}{interfaces}"
-    return f"  {device.address:{width}}  {driver:<15}  {name}"
+    line = f"  {device.address:{width}}  {driver:<15}  {name}"
+    words = marks.get(device.address)
+    return line + paint("warn", f"  * {clean(', '.join(words))}") if words else line
 
 
 def _no_driver(device: Device) -> str:

@@ -27,7 +27,11 @@ def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL) -> Host:
 
         host = demo_host()
         return host if options.kernel is None else host._replace(kernel=options.kernel)
-    return load(options.source, kernel=options.kernel, depth=depth)
+    if options.source is not None:
+        return load(options.source, kernel=options.kernel, depth=depth)
+    from iommutui.sources.session import session_address
+
+    return load(kernel=options.kernel, depth=depth, session=session_address())
 
 
 def chosen_model(options: argparse.Namespace, host: Host) -> Model:

@@ -1,11 +1,16 @@
 """A plan as lines of text: what preview prints and apply asks about."""
 
+from collections.abc import Iterable
+from itertools import groupby
+
+from iommutui.core.fix import fix_hazards
+from iommutui.core.hazards import Hazard, Severity
 from iommutui.core.host import Host
 from iommutui.core.intents import Intent
 from iommutui.core.labels import device_name, verdict_glyph, verdict_word
 from iommutui.core.outcome import OK
 from iommutui.core.planner import Plan, Step
-from iommutui.core.wording import goal_words, hazard_sentence, sentence
+from iommutui.core.wording import goal_words, hazard_advice, hazard_loss, sentence
 
 _SEVERITY = {"info": "note", "warn": "WARNING", "danger": "DANGER"}
 
@@ -13,6 +18,16 @@ _SEVERITY = {"info": "note", "warn": "WARNING", "danger": "DANGER"}
 def shell_line(step: Step) -> str:
     """The write as a person would type it."""
     return f"echo {step.data.rstrip()} > {step.path}".replace("echo  >", "echo >")
+
+
+def hazard_lines(hazards: Iterable[Hazard]) -> list[str]:
+    """What the host loses, the dangers first; the same advice stands once below all that it is for."""
+    lines: list[str] = []
+    for (_, advice), found in groupby(hazards, lambda hazard: (hazard.code, hazard_advice(hazard))):
+        lines.append("")
+        lines += [f"{_SEVERITY[hazard.severity]} [{hazard.code}]: {hazard_loss(hazard)}" for hazard in found]
+        lines.append(f"  {advice}")
+    return lines
 
 
 def plan_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> list[str]:
@@ -39,13 +54,14 @@ def plan_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> list[s
         after = f"{verdict_glyph(change.after)} {verdict_word(change.after)}"
         lines.append(f"Group {change.group}: {before} → {after}")
         lines += [f"  {sentence(reason)}" for reason in change.after.reasons]
-    for hazard in plan.hazards:
-        lines.append(f"{_SEVERITY[hazard.severity]}: {hazard_sentence(hazard)}")
+    lines += hazard_lines(plan.hazards)
     if plan.refusals:
         lines += ["", "Not permitted:"]
         lines += [f"  {sentence(reason)}" for reason in plan.refusals]
     if fix:
         lines += ["", "To make every group here viable, add: " + " ".join(str(intent) for intent in fix)]
+        dangers = [h for h in fix_hazards(host, plan.goals, fix) if h.severity is Severity.DANGER]
+        lines += [f"  That would be a DANGER [{h.code}]: {hazard_loss(h)}" for h in dangers]
     elif fix is None:
         lines += ["", "No further rebinds make every group here viable."]
     return lines

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unredacted",
         action="store_true",
-        help="keep the whole kernel command line, names with MAC addresses, and owners' process ids",
+        help="keep the kernel's whole command line, mount points, names of volumes and processes, and MACs in names",
     )
     add_source(parser)
 

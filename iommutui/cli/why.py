@@ -8,6 +8,7 @@ from iommutui.cli.documents import (
     SCHEMA,
     device_document,
     group_document,
+    hazard_documents,
     host_document,
     intent_documents,
     verdict_document,
@@ -15,12 +16,15 @@ from iommutui.cli.documents import (
 from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import add_json, add_source
+from iommutui.cli.review import hazard_lines
 from iommutui.core.address import card_of
 from iommutui.core.advice import no_iommu_advice
+from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.fix import hand_over
+from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.intents import Intent
+from iommutui.core.intents import Intent, goal_of
 from iommutui.core.labels import device_name, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
@@ -78,6 +82,13 @@ def _fix(host: Host, device: Device | None, group: Group, model: Model) -> tuple
     return hand_over(host, group, card_of(device.address) if device and not device.is_bridge else None, model)
 
 
+def _hazards(host: Host, device: Device | None, group: Group, fix: tuple[Intent, ...] | None) -> list[Hazard]:
+    """What the host loses by the way out; or, where there is none to go, by handing over the device or its group."""
+    members = [device] if device is not None else host.members(group)
+    alone = [Intent(m.address, VFIO_PCI) for m in members if m.driver is not None and not m.is_bridge]
+    return hazards_of(host, [goal for i in fix or alone if (goal := goal_of(host, i)[0]) is not None])
+
+
 def _document(
     host: Host, device: Device | None, group: Group, model: Model, fix: tuple[Intent, ...] | None, models: list[Model]
 ) -> dict[str, Any]:
@@ -89,6 +100,7 @@ def _document(
         "group": group_document(group, model.verdict(host, group)),
         "devices": [device_document(host, member, model) for member in host.members(group)],
         "fix": intent_documents(fix),
+        "hazards": hazard_documents(_hazards(host, device, group, fix)),
         **(
             {"models": {m.name: {**verdict_document(m.verdict(host, group)), "change": m.change} for m in models}}
             if models
@@ -111,6 +123,10 @@ def _lines(
         bound = f"{member.driver} ({model.role(member, member.driver).role})" if member.driver else "free"
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
     lines += _fix_lines(fix, verdict.viable)
+    hazards = _hazards(host, device, group, fix)
+    if hazards:
+        lines += ["", f"What the host loses if {device.address if device else f'group {group.id}'} leaves it:"]
+        lines += [f"  {line}" if line else "" for line in hazard_lines(hazards)]
     if models:
         width = max(len(m.name) for m in models)
         lines.append("")

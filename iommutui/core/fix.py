@@ -1,13 +1,17 @@
 """The smallest set of further intents that makes groups viable.
 
-Under every model a group is held up by single devices, each for itself, so the set of devices is unique: exactly those
-whose driver stands in the way. What is left to choose is where they go.
+Under every model a group is held up by single devices, each for itself: whether a device stands in the way depends on
+its own driver and on nothing else of the group. So the set of devices is unique, exactly those whose driver stands in
+the way, and no fix can leave one of them out, however much the host loses by it. What is left to choose is where they
+go: free, which is the easiest to take back, unless a function of the same card goes to a virtual machine, whose drivers
+expect the whole card. A bridge is part of it only where the model counts its driver, and only to be freed.
 """
 
 from collections.abc import Iterable, Sequence
 
 from iommutui.core.address import card_of, sort_key
 from iommutui.core.drivers import VFIO_PCI, is_vfio
+from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Goal, Intent, goal_of
 from iommutui.core.models.base import Model
@@ -43,7 +47,7 @@ def smallest_fix(
     for group in groups:
         if model.verdict(after, after.groups[group.id]).viable is not True:
             return None
-    return tuple(fix)
+    return tuple(sorted(fix, key=lambda intent: sort_key(intent.device)))
 
 
 def _target(wished: Host, device: Device) -> str:
@@ -53,6 +57,16 @@ def _target(wished: Host, device: Device) -> str:
     others = wished.same_card(device.address)
     together = any(other.driver is not None and is_vfio(other, other.driver) for other in others)
     return VFIO_PCI if together else NONE
+
+
+def fix_hazards(host: Host, goals: Sequence[Goal], fix: Iterable[Intent] | None) -> tuple[Hazard, ...]:
+    """What the host loses by a fix, beyond what it loses by these goals.
+
+    There is no other fix to choose, so one that costs something is told with what it costs.
+    """
+    further = [goal for intent in fix or () if (goal := goal_of(host, intent)[0]) is not None]
+    known = frozenset(hazards_of(host, goals)) if further else frozenset()
+    return tuple(hazard for hazard in hazards_of(host, [*goals, *further]) if hazard not in known) if further else ()
 
 
 def hand_over(host: Host, group: Group, card: str | None, model: Model) -> tuple[Intent, ...] | None:

@@ -9,18 +9,13 @@ a whole machine, and the plain listing has to be as quick as that.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, card_of, sort_key
+from iommutui.core.gap import Gap as Gap
 
-
-class Gap(NamedTuple):
-    """An attribute that may exist but is not known here."""
-
-    attribute: str
-    why: str
-    """An errno name (``EACCES``), ``timeout`` (the kernel did not answer), ``not-recorded``, ``malformed`` (no kernel
-    writes this) or ``asleep`` (reading would wake the device)."""
+if TYPE_CHECKING:
+    from iommutui.core.uses import Uses  # a dozen classes that a listing of a bare sysfs does without
 
 
 class Bar(NamedTuple):
@@ -195,6 +190,8 @@ class Host(NamedTuple):
     """PCI drivers that are registered; None: not known, and none is taken to be missing."""
     removed: dict[Address, Device] = {}  # noqa: RUF012 - never changed in place, and frozen mappings cost a copy
     """Devices that ``remove`` took away and ``rescan`` will find again."""
+    uses: "Uses | None" = None
+    """What the machine does with its devices; None: not collected, and nothing may be taken to be unused."""
     gaps: tuple[Gap, ...] = ()
 
     def with_device(self, device: Device) -> "Host":

@@ -1,12 +1,14 @@
 """A Host without what identifies its owner, for a snapshot that is shown to others. Idempotent.
 
-Serial numbers, host and user names are never in a Host. What is left: values on the kernel's command line (the UUID of
-a file system, addresses of a network boot), interfaces that are named after their MAC, and ids of processes.
+Serial numbers, addresses of networks, host and user names are never in a Host. What is left: values on the kernel's
+command line (the UUID of a file system, addresses of a network boot), interfaces that are named after their MAC, ids of
+processes, and names that people gave to what they mount, plug in and run.
 """
 
 import re
 
 from iommutui.core.host import Device, Group, Host
+from iommutui.core.redact_uses import redact_uses
 
 REDACTED = "<redacted>"
 
@@ -37,6 +39,7 @@ def redact(host: Host) -> Host:
         removed={address: _device(device, interfaces) for address, device in host.removed.items()},
         groups={number: _group(group) for number, group in host.groups.items()},
         cmdline=None if host.cmdline is None else redact_cmdline(host.cmdline),
+        uses=None if host.uses is None else redact_uses(host.uses, lambda name: interfaces.get(name, name)),
     )
 
 
@@ -56,6 +59,7 @@ def _parameter(word: str) -> str:
 def _placeholders(host: Host) -> dict[str, str]:
     """A name for every interface whose own holds a MAC, in the order of devices: ``enxaabbccddeeff`` -> ``enx0``."""
     every = [name for group in (host.devices, host.removed) for d in group.values() for name in d.interfaces]
+    every += [name for use in host.uses.network for name in use.chain] if host.uses is not None else []
     taken = set(every)
     found: dict[str, str] = {}
     for name in every:

@@ -1,9 +1,15 @@
-"""Reasons, verdicts and hazards as sentences: the one place where they are made. Plain text, no markup."""
+"""Reasons, verdicts and hazards as sentences: the one place where they are made. Plain text, no markup.
+
+Those of hazards are in `iommutui.core.hazards.sentences`, and come from here as well.
+"""
 
 from collections.abc import Callable
 
 from iommutui.core.drivers import STUB
-from iommutui.core.hazards import Hazard
+from iommutui.core.gap import gap_words as gap_words
+from iommutui.core.hazards.sentences import hazard_advice as hazard_advice
+from iommutui.core.hazards.sentences import hazard_loss as hazard_loss
+from iommutui.core.hazards.sentences import hazard_sentence as hazard_sentence
 from iommutui.core.host import Group
 from iommutui.core.intents import DEFAULT, NONE, Goal
 from iommutui.core.labels import verdict_word
@@ -135,18 +141,6 @@ def _why(reason: Reason) -> str:
     return gap_words(reason.fact("why"))
 
 
-def gap_words(why: str) -> str:
-    """Why an attribute is not known, in words."""
-    return {
-        "EACCES": "it can be read by root only",
-        "EPERM": "it can be read by root only",
-        "timeout": "the kernel did not answer in time",
-        "not-recorded": "it was not recorded",
-        "malformed": "it does not hold what a kernel writes there",
-        "asleep": "the device is powered down, and reading it would wake it",
-    }.get(why, f"reading it failed with {why}")
-
-
 def sentence(reason: Reason) -> str:
     """One sentence that names device, driver and rule."""
     return _SENTENCES[reason.code](reason)
@@ -178,28 +172,6 @@ def verdict_sentence(group: Group, verdict: Verdict) -> str:
     if word == "unknown":
         return f"Whether group {group.id} is viable is not known."
     return f"Group {group.id} is not viable."
-
-
-_HAZARDS: dict[str, Callable[[Hazard], str]] = {
-    "boot-display": lambda h: (
-        f"{h.device} is the display that this machine booted on; without its driver the screen goes dark or freezes. "
-        "Have another way in (SSH) before you apply."
-    ),
-    "card-split": lambda h: (
-        f"{h.device} ({h.fact('driver')}) is a function of the same card as {h.fact('moved')} and stays with the host."
-    ),
-    "no-reset": lambda h: (
-        f"The kernel knows no way to reset {h.device}; it may not work again until the machine is power-cycled."
-    ),
-    "not-responding": lambda h: (
-        f"The configuration space of {h.device} reads as all ones: it sleeps in D3cold or has fallen off the bus."
-    ),
-}
-
-
-def hazard_sentence(hazard: Hazard) -> str:
-    """What the host loses, and what to do about it."""
-    return _HAZARDS[hazard.code](hazard)
 
 
 def goal_words(goal: Goal) -> str:

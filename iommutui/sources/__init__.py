@@ -8,23 +8,26 @@ from iommutui.sources.depth import Depth
 __all__ = ["Depth", "load"]
 
 
-def load(path: str | None = None, *, kernel: str | None = None, depth: Depth = Depth.FULL) -> Host:
+def load(
+    path: str | None = None, *, kernel: str | None = None, depth: Depth = Depth.FULL, session: str | None = None
+) -> Host:
     """The machine at ``path``; SourceError says what is wrong with it and what to do.
 
     None is this machine, ``-`` a snapshot on standard input, a file a snapshot, and a directory a recorded tree: one
     with ``sys`` and beside it ``proc``, ``lib/modules``..., or a bare sysfs. ``kernel`` replaces the release that the
-    source tells, and with it the rules that apply; what fits a device stays as it was recorded.
+    source tells, and with it the rules that apply; what fits a device stays as it was recorded. ``session`` is the
+    address of this machine that the caller's SSH session came to (`iommutui.sources.session`).
     """
     if path is None:
-        host = _scan("/", depth)
+        host = _scan("/", depth, session)
     elif path != "-" and os.path.isdir(path):
-        host = _scan(path, depth)
+        host = _scan(path, depth, session)
     else:
         host = _snapshot(path)
     return host if kernel is None else host._replace(kernel=kernel)
 
 
-def _scan(root: str, depth: Depth) -> Host:
+def _scan(root: str, depth: Depth, session: str | None) -> Host:
     # Each kind of source is imported when it is used: validation alone takes longer than a whole scan.
     from iommutui.sources.names import names_for
     from iommutui.sources.sysfs import scan
@@ -33,7 +36,7 @@ def _scan(root: str, depth: Depth) -> Host:
     tree = Tree(root)
     names = names_for(tree, depth)
     try:
-        return scan(tree, depth, names)
+        return scan(tree, depth, names, session=session)
     finally:
         names.close()
 

@@ -1,6 +1,7 @@
 """Facts of a PCI function that are read where a person asks for them."""
 
-from iommutui.core.host import Bar, Details
+from iommutui.core.address import Address
+from iommutui.core.host import Bar, Details, Device
 from iommutui.core.kernel import Version
 from iommutui.sources.node import MALFORMED, Node
 
@@ -48,3 +49,13 @@ def _bars(node: Node) -> tuple[Bar, ...] | None:
         if flags:
             found.append(Bar(number, start, max(end - start + 1, 0), flags))
     return tuple(found)
+
+
+def without_guessed_resets(devices: dict[Address, Device]) -> dict[Address, Device]:
+    """The devices, with their reset methods unknown where not one has any: then the files were not recorded."""
+    if any(device.details is not None and device.details.reset_methods for device in devices.values()):
+        return devices
+    return {
+        address: device._replace(details=device.details and device.details._replace(reset_methods=None))
+        for address, device in devices.items()
+    }

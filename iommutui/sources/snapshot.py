@@ -18,6 +18,7 @@ from iommutui import __version__
 from iommutui.core.address import is_pci
 from iommutui.core.errors import NotPermittedError, SourceError
 from iommutui.core.host import Device, Driver, Gap, Group, Host, Iommu, by_address, by_number
+from iommutui.core.uses import Uses
 
 SCHEMA = 1
 LIMIT = 1 << 26
@@ -38,6 +39,7 @@ class Machine(NamedTuple):
     iommus: tuple[Iommu, ...] | None = None
     drivers: tuple[Driver, ...] | None = None
     removed: tuple[Device, ...] = ()
+    uses: Uses | None = None
     gaps: tuple[Gap, ...] = ()
 
 

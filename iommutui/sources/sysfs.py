@@ -13,29 +13,30 @@ from iommutui.sources.groups import group_numbers, in_order, other_members, read
 from iommutui.sources.holders import with_claims
 from iommutui.sources.names import Names
 from iommutui.sources.pci import Reading, is_function, read_function
-from iommutui.sources.tree import Tree, Unreadable, base_name, names_in
+from iommutui.sources.tree import PAGE, Tree, Unreadable, base_name, names_in, read_file, to_text
+from iommutui.sources.uses import with_uses
 
 _VENDOR = re.compile(rb"^(?:vendor_id|vendor)\s*:\s*(\S+)", re.MULTILINE)
 _IOMMU_KINDS = ("intel-iommu", "amd-iommu")
 
 
-def scan(tree: Tree, depth: Depth, names: Names, *, patient: bool | None = None) -> Host:
+def scan(tree: Tree, depth: Depth, names: Names, *, patient: bool | None = None, session: str | None = None) -> Host:
     """Everything that the tree tells, or SourceError where it is no sysfs with PCI devices.
 
     ``patient`` says whether attributes whose reading may block are read by a child process; by default on the sysfs of
-    the running kernel only.
+    the running kernel only. ``session`` is the address that an SSH session of the caller came to.
     """
     # Thousands of values that all stay: looking for garbage among them again and again is a third of the time.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _scan(tree, depth, names, tree.live if patient is None else patient)
+        return _scan(tree, depth, names, tree.live if patient is None else patient, session)
     finally:
         if collecting:
             gc.enable()
 
 
-def _scan(tree: Tree, depth: Depth, names: Names, patient: bool) -> Host:
+def _scan(tree: Tree, depth: Depth, names: Names, patient: bool, session: str | None) -> Host:
     functions = _functions(tree)
     gaps: list[Gap] = []
     numbers = group_numbers(tree)
@@ -44,11 +45,12 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool) -> Host:
         numbers = None
     release = _known("kernel", tree.text("proc/sys/kernel/osrelease"), gaps)
     pending = None
+    switches = _console_switches(tree) if depth is Depth.FULL else []
     if patient:
         from iommutui.sources.patient import Patient  # only where reads may block
 
         paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, numbers or [])
-        pending = Patient(f"{path}/driver_override" for path in paths)
+        pending = Patient([*(f"{path}/driver_override" for path in paths), *switches])
     reading = Reading(
         tree=tree,
         names=names,
@@ -62,11 +64,16 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool) -> Host:
         devices: dict[Address, Device] = {device.address: device for device in found if device is not None}
         listed = len(devices)
         groups = read_groups(reading, devices, numbers or [])
+        console = any(_is_bound(pending.get(path) if pending is not None else _line(path)) for path in switches)
     finally:
         if pending is not None:
             pending.close()
     if len(devices) > listed:
         devices = in_order(devices)
+    if depth is Depth.FULL:
+        from iommutui.sources.details import without_guessed_resets  # as the details themselves
+
+        devices = without_guessed_resets(devices)
     host = Host(
         devices=devices,
         groups=groups,
@@ -81,7 +88,26 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool) -> Host:
         from iommutui.sources.modules import with_fits  # the plain listing does without
 
         host = with_fits(tree, host)
-    return with_claims(tree, host) if groups else host
+    host = with_claims(tree, host) if groups else host
+    return with_uses(tree, host, depth, session, console)
+
+
+def _console_switches(tree: Tree) -> list[str]:
+    """Files that tell whether the text console is drawn on framebuffers. Reading one waits for the console's lock."""
+    place = f"{tree.sys}/class/vtconsole"
+    names = names_in(place)
+    every = [f"{place}/{name}" for name in names] if isinstance(names, list) else []
+    return [f"{path}/bind" for path in every if "frame buffer" in str(_line(f"{path}/name"))]
+
+
+def _is_bound(answer: str | Unreadable | None) -> bool:
+    """One that does not answer is being changed, which nobody does to a console that is not there."""
+    return answer == "1" or isinstance(answer, Unreadable)
+
+
+def _line(path: str) -> str | Unreadable | None:
+    data = read_file(path, PAGE)
+    return to_text(data) if isinstance(data, bytes) else data
 
 
 def _functions(tree: Tree) -> list[str]:

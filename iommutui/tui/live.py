@@ -30,8 +30,9 @@ class LiveMachine:
     def scan(self) -> Host:
         """A fresh look at everything."""
         from iommutui.sources import load
+        from iommutui.sources.session import session_address
 
-        return load(None, kernel=self._kernel)
+        return load(None, kernel=self._kernel, session=session_address())
 
     def watch(self, changed: Callable[[], None]) -> Watch:
         """The kernel's own events through udev; where they cannot be had, a slow comparison."""

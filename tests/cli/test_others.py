@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,22 @@ def test_a_snapshot_opens_as_the_same_machine(on_demo: Run, run: Run, tmp_path: 
     again = str(tmp_path / "again.json")
     assert run("snapshot", "-o", again, "--from", path).code == 0
     assert Path(again).read_text() == Path(path).read_text()
-    assert run("list", "--json", "--from", path).document == on_demo("list", "--json").document
+    whole = str(tmp_path / "whole.json")
+    assert on_demo("snapshot", "--unredacted", "-o", whole).code == 0
+    assert run("list", "--json", "--from", whole).document == on_demo("list", "--json").document
+
+
+def test_a_redacted_snapshot_shows_the_same_dangers(on_demo: Run, run: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / "copy.json")
+    assert on_demo("snapshot", "-o", path).code == 0
+
+    def dangers(document: dict[str, Any]) -> list[tuple[str, str, str]]:
+        return [(h["code"], h["severity"], h["device"]) for d in document["devices"] for h in d["hazards"]]
+
+    assert dangers(run("list", "--json", "--from", path).document) == dangers(on_demo("list", "--json").document)
+    text = Path(path).read_text()
+    assert not any(secret in text for secret in ("Cherry", "Logitech", "vg-root", "1204"))
+    assert "kwin_wayland" in text
 
 
 def test_a_snapshot_hides_what_tells_who_one_is(on_demo: Run, tmp_path: Path, demo: str, run: Run) -> None:

@@ -342,9 +342,16 @@ def test_details(tree: FakeTree) -> None:
 
 @pytest.mark.parametrize(("kernel", "methods"), [("5.14.9", None), ("5.15.0", ()), ("6.1.0", ()), (None, None)])
 def test_no_reset_method(tmp_path: Path, kernel: str | None, methods: tuple[str, ...] | None) -> None:
-    found = device(FakeTree(tmp_path, kernel=kernel).device(A)).details
+    tree = FakeTree(tmp_path, kernel=kernel).device(A).device(B, files={"reset_method": "flr\n"})
+    found = full(tree).devices[Address(A)].details
     assert found is not None
     assert found.reset_methods == methods
+
+
+def test_where_no_device_at_all_has_reset_methods_they_were_not_recorded(tmp_path: Path) -> None:
+    found = device(FakeTree(tmp_path, kernel="6.1.0").device(A)).details
+    assert found is not None
+    assert found.reset_methods is None
 
 
 def test_resources_that_no_kernel_writes(tree: FakeTree) -> None:
@@ -364,6 +371,7 @@ def test_the_listing_has_no_details(tree: FakeTree) -> None:
         devices={a: d._replace(details=None, fits=None) for a, d in everything.devices.items()},
         groups={n: g._replace(name=None) for n, g in everything.groups.items()},
         gaps=(),
+        uses=host.uses,
     )
 
 

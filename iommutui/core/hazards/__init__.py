@@ -1,32 +1,59 @@
-"""What the host loses by a plan. One registry entry per check."""
+"""What the host loses by a plan: a registry of checks, one module a topic."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
+from iommutui.core.address import sort_key
+from iommutui.core.hazards import audio, card, condition, display, input, isolation, network, storage, use
 from iommutui.core.hazards.base import (
     Acceptance,
+    Check,
     Hazard,
+    Kind,
     Severity,
     Topic,
     cuts_a_lifeline,
     unaccepted,
 )
-from iommutui.core.hazards.card import card_split
-from iommutui.core.hazards.condition import no_reset, not_responding
-from iommutui.core.hazards.display import boot_display
 from iommutui.core.host import Host
 from iommutui.core.intents import Goal
 
-CHECKS: tuple[Callable[[Host, Sequence[Goal]], Iterable[Hazard]], ...] = (
-    boot_display,
-    card_split,
-    no_reset,
-    not_responding,
+CHECKS: tuple[Check, ...] = (
+    *display.CHECKS,
+    *storage.CHECKS,
+    *network.CHECKS,
+    *input.CHECKS,
+    *audio.CHECKS,
+    *use.CHECKS,
+    *card.CHECKS,
+    *condition.CHECKS,
+    *isolation.CHECKS,
 )
+
+KINDS: dict[str, Kind] = {kind.code: kind for check in CHECKS for kind in check.kinds}
+
+_ORDER = (Severity.DANGER, Severity.WARN, Severity.INFO)
 
 
 def hazards_of(host: Host, goals: Sequence[Goal]) -> list[Hazard]:
-    """Every hazard of moving these devices, each once."""
-    return list(dict.fromkeys(hazard for check in CHECKS for hazard in check(host, goals)))
+    """Every hazard of moving these devices, each once: the dangers first, then by device.
+
+    The order of the goals makes no difference.
+    """
+    goals = sorted(goals, key=lambda goal: sort_key(goal.device))
+    found = dict.fromkeys(hazard for check in CHECKS for hazard in check.find(host, goals))
+    return sorted(found, key=lambda hazard: (_ORDER.index(hazard.severity), sort_key(hazard.device)))
 
 
-__all__ = ["CHECKS", "Acceptance", "Hazard", "Severity", "Topic", "cuts_a_lifeline", "hazards_of", "unaccepted"]
+__all__ = [
+    "CHECKS",
+    "KINDS",
+    "Acceptance",
+    "Check",
+    "Hazard",
+    "Kind",
+    "Severity",
+    "Topic",
+    "cuts_a_lifeline",
+    "hazards_of",
+    "unaccepted",
+]

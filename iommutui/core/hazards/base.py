@@ -1,6 +1,6 @@
 """What a hazard is, and who is asked about it. The checks stand beside this, one module a topic."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -53,6 +53,26 @@ class Hazard(NamedTuple):
         return Acceptance(self.code, self.device)
 
 
+class Kind(NamedTuple):
+    """What one code means, whatever device it is about."""
+
+    code: str
+    topic: Topic
+    loses: str
+    """What the host loses or risks, for a table."""
+    severities: tuple[Severity, ...]
+    """Those that it may have, the worst first; a check says which one it is."""
+    advice: str
+    """What to do instead, or first."""
+
+
+class Check(NamedTuple):
+    """One entry of the registry: the codes, and the function that finds them."""
+
+    find: Callable[[Host, Sequence[Goal]], Iterable[Hazard]]
+    kinds: tuple[Kind, ...]
+
+
 class Acceptance(NamedTuple):
     """One danger that somebody has accepted, for one device."""
 
@@ -69,6 +89,8 @@ def unaccepted(hazards: Iterable[Hazard], accepted: Iterable[Acceptance]) -> tup
     return tuple(h for h in hazards if h.severity is Severity.DANGER and h.acceptance not in done)
 
 
+DANGER, WARN, INFO = Severity.DANGER, Severity.WARN, Severity.INFO
+
 LIFELINES = (Topic.DISPLAY, Topic.NETWORK, Topic.INPUT)
 """What somebody needs to see that something went wrong, and to say so."""
 
@@ -78,8 +100,13 @@ def cuts_a_lifeline(hazards: Iterable[Hazard]) -> bool:
     return any(h.severity is Severity.DANGER and h.topic in LIFELINES for h in hazards)
 
 
+def on_kernel_driver(device: Device) -> bool:
+    """Whether a driver that works for the host is bound to it."""
+    return device.driver is not None and device.driver != STUB and not is_vfio(device, device.driver)
+
+
 def taken(host: Host, goals: Sequence[Goal]) -> Iterator[tuple[Device, Goal]]:
-    """The devices that leave a kernel driver."""
+    """The devices that no kernel driver has afterwards."""
     for goal in goals:
         device = host.devices[goal.device]
         to_kernel = goal.any_driver or (
@@ -87,3 +114,31 @@ def taken(host: Host, goals: Sequence[Goal]) -> Iterator[tuple[Device, Goal]]:
         )
         if not to_kernel:
             yield device, goal
+
+
+def unbound(host: Host, goals: Sequence[Goal]) -> list[Device]:
+    """The devices that leave their kernel driver, wherever they go: what the host does with them ends at that moment.
+
+    With the ones that vanish because their physical function is unbound.
+    """
+    found: dict[Address, Device] = {}
+    for goal in goals:
+        device = host.devices[goal.device]
+        if on_kernel_driver(device) and not goal.any_driver and goal.driver != device.driver:
+            found[device.address] = device
+    for device in list(found.values()):
+        vanishing = (host.devices[address] for address in device.virtfns if address in host.devices)
+        found.update((each.address, each) for each in vanishing if on_kernel_driver(each))
+    return list(found.values())
+
+
+def unknown(host: Host, field: str) -> str:
+    """Why a field of the Host's uses may be incomplete; empty where everything is known."""
+    return "not-recorded" if host.uses is None else host.uses.gap(field)
+
+
+def listed(words: Iterable[str], most: int = 4) -> str:
+    """Words for a sentence, each once: ``a, b, c, d and 3 more``."""
+    found = list(dict.fromkeys(words))
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more

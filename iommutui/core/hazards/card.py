@@ -1,11 +1,37 @@
-"""The functions of one card."""
+"""The functions of one card, and cards of one kind."""
 
 from collections.abc import Iterator, Sequence
 
 from iommutui.core.drivers import STUB, is_vfio
-from iommutui.core.hazards.base import Hazard, Severity, Topic, taken
-from iommutui.core.host import Host
+from iommutui.core.hazards.base import (
+    DANGER,
+    INFO,
+    WARN,
+    Check,
+    Hazard,
+    Kind,
+    Topic,
+    listed,
+    on_kernel_driver,
+    taken,
+    unbound,
+)
+from iommutui.core.host import Device, Host
 from iommutui.core.intents import Goal
+from iommutui.core.uses import ById
+
+SPLIT = Kind(
+    "card-split", Topic.CARD, "a part of the card that stays behind with the host", (INFO,),
+    "Hand over every function of the card: drivers in the virtual machine expect all of them.",
+)  # fmt: skip
+VIRTUAL = Kind(
+    "virtual-functions", Topic.CARD, "virtual functions, which vanish with their physical function", (DANGER, WARN),
+    "Hand over virtual functions instead, or set sriov_numvfs to 0 first; vfio-pci refuses the card while they exist.",
+)  # fmt: skip
+BY_ID = Kind(
+    "matched-by-id", Topic.CARD, "another card of the same id, which a setting by id takes as well", (WARN,),
+    "Bind by address instead: take the ids out of the setting, and let an override name this one card.",
+)  # fmt: skip
 
 
 def card_split(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -14,16 +40,66 @@ def card_split(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     for device, goal in taken(host, goals):
         if goal.driver is None or not is_vfio(device, goal.driver):
             continue
-        behind = [
-            other
-            for other in host.same_card(device.address)
+        for other in host.same_card(device.address):
+            if other.address in moved or not on_kernel_driver(other) or other.is_bridge or other.physfn is not None:
+                continue
+            group = (("group", str(other.group)),) if other.group not in (None, device.group) else ()
+            facts = (("driver", other.driver or ""), ("moved", device.address), *group)
+            yield Hazard(SPLIT.code, SPLIT.topic, INFO, other.address, facts)
+
+
+def virtual_functions(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """A physical function whose virtual functions go with it; a danger where one of them is used."""
+    for device in unbound(host, goals):
+        virtual = [host.devices[a] for a in device.virtfns if a in host.devices]
+        if virtual:
+            used = [each.address for each in virtual if _is_used(host, each)]
+            facts = (("count", str(len(virtual))), *((("used", listed(used)),) if used else ()))
+            yield Hazard(VIRTUAL.code, VIRTUAL.topic, DANGER if used else WARN, device.address, facts)
+
+
+def _is_used(host: Host, device: Device) -> bool:
+    group = host.group_of(device.address)
+    if group is not None and group.claim is not None and device.address in group.claim.opened:
+        return True
+    return host.uses is not None and any(use.device == device.address for use in host.uses.network)
+
+
+def matched_by_id(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """Twins that are not in the plan, where the command line or modprobe.d gives a driver every device of their id."""
+    settings = [*_on_command_line(host), *(host.uses.by_id if host.uses is not None else ())]
+    if not settings:
+        return
+    moved = {goal.device for goal in goals}
+    for device, _ in taken(host, goals):
+        ids = f"{device.vendor_id}:{device.device_id}"
+        setting = next((s for s in settings if any(_same(each, ids) for each in s.ids)), None)
+        twins = [
+            other.address
+            for other in host.devices.values()
             if other.address not in moved
-            and other.driver is not None
-            and other.driver != STUB
-            and not is_vfio(other, other.driver)
-            and not other.is_bridge
-            and other.physfn is None
-        ]
-        for other in behind:
-            facts = (("driver", other.driver or ""), ("moved", device.address))
-            yield Hazard("card-split", Topic.CARD, Severity.INFO, other.address, facts)
+            and (other.vendor_id, other.device_id) == (device.vendor_id, device.device_id)
+            and on_kernel_driver(other)
+        ] if setting is not None else []  # fmt: skip
+        if twins and setting is not None:
+            facts = (("ids", ids), ("twins", listed(twins)), ("driver", setting.driver), ("where", setting.where))
+            yield Hazard(BY_ID.code, BY_ID.topic, WARN, device.address, facts)
+
+
+def _same(setting: str, ids: str) -> bool:
+    """``10de:2204`` matches, and so does ``10de:2204:1043:87b5``, which names the card's maker as well."""
+    return ":".join(setting.split(":")[:2]) == ids
+
+
+def _on_command_line(host: Host) -> list[ById]:
+    """``vfio-pci.ids=10de:2204,10de:1aef``; ``-`` and ``_`` mean the same to the kernel."""
+    found = []
+    for word in (host.cmdline or "").split():
+        key, _, value = word.partition("=")
+        driver = key.replace("_", "-").removesuffix(".ids")
+        if key.endswith(".ids") and driver in ("vfio-pci", STUB):
+            found.append(ById(driver, tuple(value.lower().split(",")), "the kernel's command line"))
+    return found
+
+
+CHECKS = (Check(card_split, (SPLIT,)), Check(virtual_functions, (VIRTUAL,)), Check(matched_by_id, (BY_ID,)))

@@ -1,24 +1,84 @@
-"""The state that the device itself is in."""
+"""The state that the device itself is in, and what a reset of it reaches."""
 
 from collections.abc import Iterator, Sequence
 
+from iommutui.core.address import Address
 from iommutui.core.drivers import is_vfio
-from iommutui.core.hazards.base import Hazard, Severity, Topic, taken
-from iommutui.core.host import Host
+from iommutui.core.hazards.base import INFO, WARN, Check, Hazard, Kind, Topic, listed, on_kernel_driver, taken
+from iommutui.core.host import Device, Host
 from iommutui.core.intents import Goal
+
+NO_RESET = Kind(
+    "no-reset", Topic.DEVICE, "a device that the kernel knows no way to reset", (INFO,),
+    "Expect to power-cycle the machine before the device works again, in the host or in another virtual machine.",
+)  # fmt: skip
+REACHES = Kind(
+    "reset-reaches-others", Topic.DEVICE, "a reset that reaches devices of other groups", (WARN,),
+    "Hand those devices over as well, or plug the card in elsewhere: VFIO refuses a reset that it does not own all of.",
+)  # fmt: skip
+ASLEEP = Kind(
+    "sleeps-in-d3cold", Topic.DEVICE, "a device that is powered down (D3cold)", (INFO,),
+    "If the virtual machine cannot wake it, try vfio-pci.disable_idle_d3=1 on the kernel's command line.",
+)  # fmt: skip
+SILENT = Kind(
+    "not-responding", Topic.DEVICE, "a device whose configuration space reads as all ones", (WARN,),
+    "Shut the machine down and take it off the mains for a moment, then look again before you hand the device over.",
+)  # fmt: skip
+
+_OWN = frozenset({"device_specific", "acpi", "flr", "af_flr", "pm"})
+"""Methods that reset the function alone; ``bus`` and ``cxl_bus`` reset everything below the bridge above it."""
+
+
+def _to_vfio(host: Host, goals: Sequence[Goal]) -> Iterator[Device]:
+    for device, goal in taken(host, goals):
+        if goal.driver is not None and is_vfio(device, goal.driver):
+            yield device
 
 
 def no_reset(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """A device for a virtual machine that the kernel knows no way to reset (``reset_method``, from 5.15).
+    """A device for a virtual machine that the kernel knows no way to reset (``reset_method``, from 5.15)."""
+    for device in _to_vfio(host, goals):
+        if device.details is not None and device.details.reset_methods == ():
+            yield Hazard(NO_RESET.code, NO_RESET.topic, INFO, device.address)
 
-    Where no device at all has such a file, the kernel is older or the file was not recorded, and nothing is known.
+
+def reset_reaches_others(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """A card without a reset of its own, beside functions of other groups that stay with the host.
+
+    VFIO then resets the bus, and only if whoever asks owns every group on it
+    (``vfio_pci_ioctl_pci_hot_reset()``): "depends on group 16 which is not owned".
     """
-    recorded = any(device.details and device.details.reset_methods for device in host.devices.values())
-    for device, goal in taken(host, goals):
-        details = device.details
-        to_vfio = goal.driver is not None and is_vfio(device, goal.driver)
-        if recorded and to_vfio and details is not None and not details.reset_methods:
-            yield Hazard("no-reset", Topic.DEVICE, Severity.INFO, device.address)
+    given = {device.address for device in _to_vfio(host, goals)}
+    for device in _to_vfio(host, goals):
+        methods = device.details.reset_methods if device.details is not None else None
+        if methods is None or device.parent is None or not _OWN.isdisjoint(methods):
+            continue
+        others = [
+            other
+            for other in _same_bus(host, device)
+            if other.group != device.group and other.address not in given and on_kernel_driver(other)
+        ]
+        if others:
+            facts = (
+                ("others", listed(other.address for other in others)),
+                ("groups", listed(str(other.group) for other in others if other.group is not None)),
+            )
+            yield Hazard(REACHES.code, REACHES.topic, WARN, device.address, tuple((n, v) for n, v in facts if v))
+
+
+def _same_bus(host: Host, device: Device) -> Iterator[Device]:
+    bus = device.address.rpartition(":")[0]
+    for place in range(256):
+        other = host.devices.get(Address(f"{bus}:{place >> 3:02x}.{place & 7}"))
+        if other is not None and other.address != device.address:
+            yield other
+
+
+def sleeps(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """A device without power: much of it cannot be read without waking it."""
+    for device in _to_vfio(host, goals):
+        if device.details is not None and device.details.power_state == "D3cold":
+            yield Hazard(ASLEEP.code, ASLEEP.topic, INFO, device.address)
 
 
 def not_responding(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -26,4 +86,12 @@ def not_responding(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     for goal in goals:
         device = host.devices[goal.device]
         if device.details is not None and device.details.config_answers is False:
-            yield Hazard("not-responding", Topic.DEVICE, Severity.WARN, device.address)
+            yield Hazard(SILENT.code, SILENT.topic, WARN, device.address)
+
+
+CHECKS = (
+    Check(no_reset, (NO_RESET,)),
+    Check(reset_reaches_others, (REACHES,)),
+    Check(sleeps, (ASLEEP,)),
+    Check(not_responding, (SILENT,)),
+)

@@ -1,0 +1,28 @@
+"""What may exist but is not known, and why."""
+
+from typing import NamedTuple
+
+
+class Gap(NamedTuple):
+    """An attribute that may exist but is not known here."""
+
+    attribute: str
+    why: str
+    """An errno name (``EACCES``), ``timeout`` (the kernel did not answer), ``not-recorded``, ``malformed`` (no kernel
+    writes this), ``asleep`` (reading would wake the device) or ``not-collected`` (nobody looked)."""
+
+
+_WORDS = {
+    "EACCES": "it can be read by root only",
+    "EPERM": "it can be read by root only",
+    "timeout": "the kernel did not answer in time",
+    "not-recorded": "it was not recorded",
+    "not-collected": "it was not looked at",
+    "malformed": "it does not hold what a kernel writes there",
+    "asleep": "the device is powered down, and reading it would wake it",
+}
+
+
+def gap_words(why: str) -> str:
+    """Why an attribute is not known, in words."""
+    return _WORDS.get(why, f"reading it failed with {why}")

@@ -1,0 +1,37 @@
+"""What a person hears."""
+
+from collections.abc import Iterator, Sequence
+
+from iommutui.core.hazards.base import INFO, WARN, Check, Hazard, Kind, Topic, listed, unbound, unknown
+from iommutui.core.host import Host
+from iommutui.core.intents import Goal
+
+PLAYING = Kind(
+    "audio-playing", Topic.AUDIO, "sound that is being played or recorded", (WARN, INFO),
+    "Stop it or choose another output first; a program that keeps the card open can make the unbind wait.",
+)  # fmt: skip
+OPEN = Kind(
+    "audio-open", Topic.AUDIO, "a sound card that programs have open", (INFO,),
+    "Sound servers let go by themselves, as a rule; if the unbind waits, stop PipeWire or PulseAudio.",
+)  # fmt: skip
+
+
+def sounds(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """Sound cards in use."""
+    why = unknown(host, "sounds")
+    for device in unbound(host, goals):
+        own = [s for s in host.uses.sounds if s.device == device.address] if host.uses is not None else []
+        playing = [f"{sound.card} {stream}" for sound in own for stream in sound.playing]
+        openers = host.uses.openers_of(device.address) if host.uses is not None and own else ()
+        who = listed(opener.name for opener in openers if opener.name)
+        if playing:
+            facts = (("streams", listed(playing)), *((("who", who),) if who else ()))
+            yield Hazard(PLAYING.code, Topic.AUDIO, WARN, device.address, facts)
+        elif openers:
+            facts = (("who", who or "a process"),)
+            yield Hazard(OPEN.code, Topic.AUDIO, INFO, device.address, facts)
+        elif why and (own or (device.class_code or "").startswith("0403")):
+            yield Hazard(PLAYING.code, Topic.AUDIO, INFO, device.address, unknown=why)
+
+
+CHECKS = (Check(sounds, (PLAYING, OPEN)),)

@@ -1,0 +1,57 @@
+"""What a person types and points with: what counts is what remains."""
+
+from collections.abc import Iterator, Sequence
+
+from iommutui.core.hazards.base import (
+    DANGER,
+    INFO,
+    WARN,
+    Check,
+    Hazard,
+    Kind,
+    Topic,
+    listed,
+    unbound,
+    unknown,
+)
+from iommutui.core.host import Host
+from iommutui.core.intents import Goal
+from iommutui.core.uses import Input
+
+_PLUG = "Plug it into a port of a controller that stays with the host, or have another way in (SSH)."
+
+KEYBOARD = Kind("last-keyboard", Topic.INPUT, "the last keyboard", (DANGER,), _PLUG)
+POINTER = Kind("last-pointer", Topic.INPUT, "the last mouse or touchpad", (WARN,), _PLUG)
+INPUT = Kind("input-leaves", Topic.INPUT, "a keyboard or pointer, while others remain", (INFO,), _PLUG)
+
+
+def inputs(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """Keyboards and pointers that go with a device, by what remains.
+
+    One on Bluetooth does not show which adapter it comes through, so it neither goes nor remains for certain.
+    """
+    leaving = unbound(host, goals)
+    gone = {device.address for device in leaving}
+    every = [i for i in host.uses.inputs if not i.wireless] if host.uses is not None else []
+    kept = [i for i in every if i.device not in gone]
+    for device in leaving:
+        own = [i for i in every if i.device == device.address]
+        keyboards, pointers = [i for i in own if i.keyboard], [i for i in own if i.pointer]
+        no_keyboard = bool(keyboards) and not any(i.keyboard for i in kept)
+        no_pointer = bool(pointers) and not any(i.pointer for i in kept)
+        if no_keyboard:
+            yield Hazard(KEYBOARD.code, Topic.INPUT, DANGER, device.address, _facts(keyboards, kept))
+        if no_pointer:
+            yield Hazard(POINTER.code, Topic.INPUT, WARN, device.address, _facts(pointers, kept))
+        if own and not no_keyboard and not no_pointer:
+            yield Hazard(INPUT.code, Topic.INPUT, INFO, device.address, _facts(own, kept))
+        if (device.class_code or "").startswith("0c03") and (why := unknown(host, "inputs")):
+            yield Hazard(INPUT.code, Topic.INPUT, INFO, device.address, unknown=why)
+
+
+def _facts(lost: Sequence[Input], kept: Sequence[Input]) -> tuple[tuple[str, str], ...]:
+    facts = (("names", listed(i.name for i in lost)), ("remains", listed(i.name for i in kept)))
+    return tuple((name, value) for name, value in facts if value)
+
+
+CHECKS = (Check(inputs, (KEYBOARD, POINTER, INPUT)),)

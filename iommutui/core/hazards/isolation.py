@@ -1,0 +1,39 @@
+"""What firmware and boot parameters make of a group."""
+
+from collections.abc import Iterator, Sequence
+
+from iommutui.core.drivers import is_vfio
+from iommutui.core.hazards.base import WARN, Check, Hazard, Kind, Topic, taken
+from iommutui.core.host import Host
+from iommutui.core.intents import Goal
+
+DIRECT = Kind(
+    "direct-region", Topic.DEVICE, "a device that firmware itself does DMA with", (WARN,),
+    "Look for a firmware setting that ends it (RMRR, shared memory); the kernel refuses to hand the group over.",
+)  # fmt: skip
+OVERRIDE = Kind(
+    "acs-override", Topic.DEVICE, "isolation that pcie_acs_override only claims", (WARN,),
+    "Boot without pcie_acs_override to see the groups that the hardware can keep apart.",
+)  # fmt: skip
+
+
+def direct_region(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """A reserved region of type ``direct``: firmware's own mapping, which goes away with the host's domain."""
+    for device, goal in taken(host, goals):
+        group = host.group_of(device.address)
+        regions = [r for r in (group.regions if group is not None else None) or () if r.type == "direct"]
+        if regions and goal.driver is not None and is_vfio(device, goal.driver):
+            first = regions[0]
+            facts = (("region", f"{first.start:#x}-{first.end:#x}"), ("group", str(device.group)))
+            yield Hazard(DIRECT.code, DIRECT.topic, WARN, device.address, facts)
+
+
+def acs_override(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """Groups that are split by a patch: it changes no hardware, so devices can still reach each other."""
+    value = next((w for w in (host.cmdline or "").split() if w.startswith("pcie_acs_override=")), "")
+    for device, goal in taken(host, goals):
+        if value and goal.driver is not None and is_vfio(device, goal.driver):
+            yield Hazard(OVERRIDE.code, OVERRIDE.topic, WARN, device.address, (("parameter", value),))
+
+
+CHECKS = (Check(direct_region, (DIRECT,)), Check(acs_override, (OVERRIDE,)))

@@ -1,0 +1,75 @@
+"""What the machine talks through."""
+
+from collections.abc import Iterator, Sequence
+
+from iommutui.core.hazards.base import (
+    DANGER,
+    INFO,
+    WARN,
+    Check,
+    Hazard,
+    Kind,
+    Severity,
+    Topic,
+    listed,
+    unbound,
+    unknown,
+)
+from iommutui.core.host import Device, Host
+from iommutui.core.intents import Goal
+from iommutui.core.uses import Network
+
+_CONSOLE = "Work from the machine's own keyboard and screen, or move the address to an interface that stays."
+
+SESSION = Kind("ssh-session", Topic.NETWORK, "the SSH session that you are in", (DANGER, WARN), _CONSOLE)
+DEFAULT = Kind("default-route", Topic.NETWORK, "the default route", (DANGER, WARN, INFO), _CONSOLE)
+ADDRESS = Kind("network-address", Topic.NETWORK, "an interface with an address", (DANGER, WARN), _CONSOLE)
+MEMBER = Kind(
+    "network-member", Topic.NETWORK, "an interface that a bond, bridge or VLAN stands on", (WARN,),
+    "Take it out of the bond, bridge or VLAN first; virtual machines and containers may talk through it.",
+)  # fmt: skip
+
+
+def networks(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """The worst thing that each device's interfaces carry. It is less bad where another device carries it on."""
+    leaving = unbound(host, goals)
+    gone = {device.address for device in leaving}
+    uses = host.uses.network if host.uses is not None else ()
+    kept = [use for use in uses if use.device not in gone]
+    why = unknown(host, "network")
+    for device in leaving:
+        own = [use for use in uses if use.device == device.address]
+        found = False
+        for kind, carried in ((SESSION, [u for u in own if u.session]), (DEFAULT, [u for u in own if u.default_route]),
+                              (ADDRESS, [u for u in own if u.address])):  # fmt: skip
+            if carried and not (kind is ADDRESS and found):
+                found = True
+                yield _hazard(kind, device, carried, _carries_on(kind, carried, kept))
+        if not found and (members := [use for use in own if len(use.chain) > 1]):
+            yield _hazard(MEMBER, device, members, "")
+        if why and (own or (device.class_code or "").startswith("02") or device.interfaces):
+            yield Hazard(DEFAULT.code, DEFAULT.topic, INFO, device.address, unknown=why)
+
+
+def _carries_on(kind: Kind, lost: Sequence[Network], kept: Sequence[Network]) -> str:
+    """The interface that does the same and stays: another member of a bond, or another way out.
+
+    The session is bound to its address, so only a bond keeps it.
+    """
+    for use in kept:
+        same = use.top in {each.top for each in lost}
+        if same and use.bonded:
+            return use.own
+        if not same and ((kind is DEFAULT and use.default_route) or (kind is ADDRESS and use.address)):
+            return use.top
+    return ""
+
+
+def _hazard(kind: Kind, device: Device, uses: Sequence[Network], remains: str) -> Hazard:
+    severity: Severity = WARN if remains else kind.severities[0]
+    chains = listed(" ← ".join(use.chain) for use in uses)
+    facts = (("interface", listed(use.own for use in uses)), ("chain", chains), ("remains", remains))
+    return Hazard(kind.code, kind.topic, severity, device.address, tuple((n, v) for n, v in facts if v))
+
+
+CHECKS = (Check(networks, (SESSION, DEFAULT, ADDRESS, MEMBER)),)

@@ -1,0 +1,113 @@
+"""What is on the disks of a device."""
+
+from collections.abc import Iterator, Sequence
+
+from iommutui.core.address import Address
+from iommutui.core.hazards.base import (
+    DANGER,
+    INFO,
+    WARN,
+    Check,
+    Hazard,
+    Kind,
+    Severity,
+    Topic,
+    listed,
+    unbound,
+    unknown,
+)
+from iommutui.core.host import Device, Host
+from iommutui.core.intents import Goal
+from iommutui.core.uses import Held, Storage
+
+MOUNTED = Kind(
+    "disk-mounted", Topic.STORAGE, "file systems that are mounted from its disks", (DANGER, WARN, INFO),
+    "Unmount them first, or leave this device to the host: programs that write to them lose data.",
+)  # fmt: skip
+SWAP = Kind(
+    "swap-active", Topic.STORAGE, "swap that is in use", (DANGER, WARN),
+    "Turn it off first with swapoff; what has been swapped out is lost otherwise, and programs die.",
+)  # fmt: skip
+POOL = Kind(
+    "zfs-member", Topic.STORAGE, "a member of an imported ZFS pool", (DANGER,),
+    "Export the pool first with zpool export; a pool that loses members stops.",
+)  # fmt: skip
+STACK = Kind(
+    "disk-assembled", Topic.STORAGE, "a member of an assembled array, volume or cache", (WARN,),
+    "Stop it first (mdadm --stop, vgchange -an, cryptsetup close), so that it ends in a clean state.",
+)  # fmt: skip
+FSTAB = Kind(
+    "fstab-entry", Topic.STORAGE, "a file system that /etc/fstab names", (WARN, INFO),
+    "Take it out of /etc/fstab, or add nofail: a boot without the disk stops there.",
+)  # fmt: skip
+IDLE = Kind(
+    "disk-leaves", Topic.STORAGE, "a disk that nothing uses now", (INFO,),
+    "Make sure that nothing on it is needed: a virtual machine can overwrite all of it.",
+)  # fmt: skip
+
+_CLASSES = ("01", "0c03", "0c00", "0805")
+"""Controllers that disks may be on: storage, USB, FireWire, SD cards."""
+
+
+def disks(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """Every use of every disk. A member of an array that can lose it is a warning."""
+    leaving = unbound(host, goals)
+    uses = host.uses.storage if host.uses is not None else ()
+    gone = frozenset(device.address for device in leaving)
+    lost = _members_lost(uses, gone)
+    for device in leaving:
+        own = [use for use in uses if use.device == device.address]
+        for held, kind in _KIND_OF.items():
+            found = [use for use in own if use.held is held]
+            if found:
+                severity = max((_severity(kind, use, lost) for use in found), key=_ORDER.index)
+                yield _hazard(kind, severity, device, found)
+        if own and all(use.held is Held.DISK for use in own):
+            facts = (
+                ("disks", listed(word for use in own for word in use.what)),
+                ("content", listed(c for u in own for c in u.chain)),
+            )
+            yield Hazard(IDLE.code, IDLE.topic, INFO, device.address, tuple((n, v) for n, v in facts if v))
+        yield from _unknown(host, device, own)
+
+
+_ORDER = (INFO, WARN, DANGER)
+_KIND_OF = {Held.MOUNT: MOUNTED, Held.SWAP: SWAP, Held.POOL: POOL, Held.STACK: STACK, Held.FSTAB: FSTAB}
+
+
+def _unknown(host: Host, device: Device, own: Sequence[Storage]) -> Iterator[Hazard]:
+    if not own and not (device.class_code or "").startswith(_CLASSES):
+        return
+    for kind, field in ((MOUNTED, "storage"), (FSTAB, "fstab")):
+        why = unknown(host, field)
+        if why and not (host.uses is None and kind is FSTAB):
+            yield Hazard(kind.code, kind.topic, INFO, device.address, unknown=why)
+
+
+def _members_lost(uses: Sequence[Storage], gone: frozenset[Address]) -> dict[tuple[Held, str], int]:
+    """How many members of each array go with the devices."""
+    members: dict[tuple[Held, str], set[str]] = {}
+    for use in uses:
+        if use.array and use.device in gone:
+            members.setdefault((use.held, use.array), set()).add(" ".join((*use.chain[-1:], use.device)))
+    return {array: len(found) for array, found in members.items()}
+
+
+def _severity(kind: Kind, use: Storage, lost: dict[tuple[Held, str], int]) -> Severity:
+    """A mirror that loses one half goes on, without its safety; one that loses both does not."""
+    worst = kind.severities[0]
+    if worst is DANGER and WARN in kind.severities and use.array and lost[use.held, use.array] <= use.spare:
+        return WARN
+    return worst
+
+
+def _hazard(kind: Kind, severity: Severity, device: Device, uses: Sequence[Storage]) -> Hazard:
+    uses = sorted(uses, key=lambda use: (len(use.what[0]) if use.what else 0, use.what, use.chain))
+    what = listed(word for use in uses for word in use.what)
+    chains = "; ".join(" ← ".join((*use.what[:1], *use.chain)) for use in uses[:4])
+    array = listed(use.array for use in uses if use.array)
+    facts = (("what", what), ("chain", chains), ("array", array))
+    return Hazard(kind.code, kind.topic, severity, device.address, tuple((n, v) for n, v in facts if v))
+
+
+CHECKS = (Check(disks, (MOUNTED, SWAP, POOL, STACK, FSTAB, IDLE)),)

@@ -1,0 +1,62 @@
+"""Who else has the device: virtual machines, drivers that do not let go, Thunderbolt."""
+
+from collections.abc import Iterator, Sequence
+
+from iommutui.core.hazards.base import DANGER, WARN, Check, Hazard, Kind, Topic, listed, unbound, unknown
+from iommutui.core.host import Host
+from iommutui.core.intents import Goal
+
+VM = Kind(
+    "used-by-vm", Topic.USE, "a device that a virtual machine uses", (DANGER,),
+    "Shut the virtual machine down first: the unbind waits until it lets go of the device.",
+)  # fmt: skip
+HANGS = Kind(
+    "unbind-hangs", Topic.USE, "a driver that waits for ever while somebody has the device open", (DANGER, WARN),
+    "End every program that uses it, stop nvidia-persistenced, and unload nvidia_drm and nvidia_uvm before you apply.",
+)  # fmt: skip
+PLUGGED = Kind(
+    "thunderbolt-devices", Topic.USE, "Thunderbolt or USB4 devices that are plugged in", (WARN,),
+    "Unplug them first, and remember that docks carry networks, disks and monitors.",
+)  # fmt: skip
+
+HANGING_DRIVERS = frozenset({"nvidia"})
+"""Their remove function waits in the kernel until nobody has the device open, and no signal ends that
+(``NVRM: Attempting to remove device ... with non-zero usage count!``)."""
+
+
+def used_by_vm(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """A device that somebody has opened through VFIO."""
+    for goal in goals:
+        device = host.devices[goal.device]
+        group = host.group_of(device.address)
+        claim = group.claim if group is not None else None
+        leaves = goal.any_driver or goal.driver != device.driver
+        if claim is not None and device.address in claim.opened and leaves:
+            yield Hazard(VM.code, VM.topic, DANGER, device.address, (("owner", claim.owner),))
+
+
+def unbind_hangs(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """A driver that is known to hang at unbind, with somebody who holds the device; or it is not known who does."""
+    why = unknown(host, "openers")
+    for device in unbound(host, goals):
+        if device.driver not in HANGING_DRIVERS:
+            continue
+        openers = host.uses.openers_of(device.address) if host.uses is not None else ()
+        driver = ("driver", device.driver)
+        if openers:
+            who = listed(opener.name or "a process" for opener in openers)
+            yield Hazard(HANGS.code, HANGS.topic, DANGER, device.address, (driver, ("who", who)))
+        elif why:
+            yield Hazard(HANGS.code, HANGS.topic, WARN, device.address, (driver,), unknown=why)
+
+
+def plugged(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """Thunderbolt devices behind a controller that leaves."""
+    for device in unbound(host, goals):
+        found = [p for p in host.uses.plugged if p.device == device.address] if host.uses is not None else []
+        names = listed(name for each in found for name in each.names)
+        if names:
+            yield Hazard(PLUGGED.code, PLUGGED.topic, WARN, device.address, (("names", names),))
+
+
+CHECKS = (Check(used_by_vm, (VM,)), Check(unbind_hangs, (HANGS,)), Check(plugged, (PLUGGED,)))

@@ -1,0 +1,160 @@
+"""What the machine does with its PCI devices right now: mounts, routes, monitors, keyboards, sound, processes.
+
+A source finds it by walking from each disk, interface, display or input device up to the PCI functions above it. Every
+record names such a function. A function may have several records, and a file system on several disks has one for each.
+What could not be found out is in ``gaps``; without a gap, no record means that there is no such use.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import NamedTuple
+
+from iommutui.core.address import Address
+from iommutui.core.gap import Gap
+
+
+class Screen(NamedTuple):
+    """A display controller."""
+
+    device: Address
+    monitors: tuple[str, ...] = ()
+    """Connectors that a monitor is plugged into: ``HDMI-A-1``."""
+    framebuffers: tuple[str, ...] = ()
+    """``fb0``..."""
+    console: bool = False
+    """The text console is drawn on one of the framebuffers."""
+    firmware: str | None = None
+    """What the kernel calls the firmware's framebuffer where one still lies on a BAR (``BOOTFB``, ``efifb``)."""
+
+
+class Held(StrEnum):
+    """How a disk is used."""
+
+    MOUNT = "mount"
+    SWAP = "swap"
+    POOL = "pool"
+    """A member of a ZFS pool that is imported."""
+    FSTAB = "fstab"
+    """``/etc/fstab`` names it, but it is not mounted."""
+    STACK = "stack"
+    """A part of an array, volume or cache that is assembled, but neither mounted nor swapped to."""
+    DISK = "disk"
+    """A disk, whatever is done with it."""
+
+
+class Storage(NamedTuple):
+    """One use of a disk of the device."""
+
+    device: Address
+    held: Held
+    what: tuple[str, ...]
+    """Mount points with the shortest first, ``[SWAP]``, the name of a pool, array or disk."""
+    chain: tuple[str, ...] = ()
+    """From what is used down to the device's own: ``("dm-0 (vg-root)", "nvme0n1p3")``. For a disk, what is on it."""
+    array: str = ""
+    """An array on the way that goes on without some of its members."""
+    spare: int = 0
+    """How many more members that array can lose."""
+
+
+class Network(NamedTuple):
+    """One way from a name that the machine talks through down to an interface of the device."""
+
+    device: Address
+    chain: tuple[str, ...]
+    """``("br0", "bond0", "eth0")``: the last one is the device's own."""
+    default_route: bool = False
+    address: bool = False
+    """It has an address or a route that leads further than the link itself."""
+    session: bool = False
+    """The SSH session that this program runs in comes through it."""
+    bonded: bool = False
+    """A bond is on the way: its other members go on without this one."""
+
+    @property
+    def top(self) -> str:
+        """What the machine talks through."""
+        return self.chain[0] if self.chain else ""
+
+    @property
+    def own(self) -> str:
+        """The device's own interface."""
+        return self.chain[-1] if self.chain else ""
+
+
+class Input(NamedTuple):
+    """A keyboard or a pointer. Without a device it is on no PCI function (PS/2), and stays whatever is rebound."""
+
+    device: Address | None
+    name: str
+    keyboard: bool = False
+    pointer: bool = False
+    wireless: bool = False
+    """Bluetooth: the kernel does not show which adapter it comes through, so nobody may rely on it."""
+
+
+class Sound(NamedTuple):
+    """A sound card. ``playing`` lists the streams that are running or stopped half-way: ``pcm0p``."""
+
+    device: Address
+    card: str
+    playing: tuple[str, ...] = ()
+
+
+class Opener(NamedTuple):
+    """A process that has one of the device's nodes open."""
+
+    device: Address
+    name: str
+    pid: int | None
+    node: str
+
+
+class Plugged(NamedTuple):
+    """Thunderbolt or USB4 devices behind a controller, by name."""
+
+    device: Address
+    names: tuple[str, ...]
+
+
+class ById(NamedTuple):
+    """A setting that gives every device of some ids to a driver: ``options vfio-pci ids=10de:2204``."""
+
+    driver: str
+    ids: tuple[str, ...]
+    where: str
+
+
+class Uses(NamedTuple):
+    """Everything that is known of what the devices do."""
+
+    screens: tuple[Screen, ...] = ()
+    storage: tuple[Storage, ...] = ()
+    network: tuple[Network, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    sounds: tuple[Sound, ...] = ()
+    openers: tuple[Opener, ...] = ()
+    plugged: tuple[Plugged, ...] = ()
+    by_id: tuple[ById, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    """Named after the field that may be incomplete (``storage``, ``openers``...)."""
+
+    def gap(self, field: str) -> str:
+        """Why a field may be incomplete; an empty string where it is not."""
+        return next((gap.why for gap in self.gaps if gap.attribute == field), "")
+
+    def screens_of(self, device: Address) -> Iterator[Screen]:
+        """The displays of a device."""
+        return (screen for screen in self.screens if screen.device == device)
+
+    def storage_of(self, device: Address, *kinds: Held) -> tuple[Storage, ...]:
+        """The uses of a device's disks, of these kinds."""
+        return tuple(use for use in self.storage if use.device == device and use.held in kinds)
+
+    def network_of(self, device: Address) -> tuple[Network, ...]:
+        """What is talked through a device."""
+        return tuple(use for use in self.network if use.device == device)
+
+    def openers_of(self, device: Address) -> tuple[Opener, ...]:
+        """Who has a node of the device open."""
+        return tuple(opener for opener in self.openers if opener.device == device)

@@ -1,0 +1,149 @@
+"""Block devices and what lies on what: partitions, device-mapper, md, bcache, NVMe subsystems."""
+
+import re
+from collections import deque
+from typing import NamedTuple
+
+from iommutui.core.address import Address
+from iommutui.sources.tree import Tree
+from iommutui.sources.uses.place import Entry, entries, functions_above, links_in, where, why_not, word
+
+_SUBSYSTEM = re.compile(r"(devices/virtual/nvme-subsystem/([\w-]+))/")
+_CONTROLLER = re.compile(r"nvme\d+")
+_SPARES = {"raid4": 1, "raid5": 1, "raid6": 2, "raid10": 1}
+
+
+class Leg(NamedTuple):
+    """One way from a block device down to a PCI function."""
+
+    device: Address
+    chain: tuple[str, ...]
+    """Labels, from the top down to the function's own: ``("dm-0 (vg-root)", "nvme0n1p3")``."""
+    array: str
+    """The first array on the way that can lose members; ``spare`` is how many more."""
+    spare: int
+
+
+class Blocks:
+    """The block devices of a machine, each asked for its lower ones once."""
+
+    def __init__(self, tree: Tree, found: list[Entry]) -> None:
+        self._tree = tree
+        self.paths = {entry.name: entry.path for entry in found}
+        self._lower: dict[str, tuple[str, ...]] = {}
+        self._caches = _caches(tree) if any(name.startswith("bcache") for name in self.paths) else {}
+        self._mapped: dict[str, str] | None = None
+
+    def lower(self, name: str) -> tuple[str, ...]:
+        """What this one is made of: the ``slaves`` of an array or a mapping, the caches of a cached disk."""
+        if name not in self._lower:
+            path = self.paths.get(name, "")
+            found = links_in(self._tree, f"{path}/slaves") if path else []
+            if path and self.is_partition(name) and not self.owners(name)[0]:
+                found.append(path.rpartition("/")[0].rpartition("/")[2])  # of an array: md0p1 has no slaves, md0 has
+            self._lower[name] = (*found, *self._caches.get(name, ()))
+        return self._lower[name]
+
+    def is_partition(self, name: str) -> bool:
+        """Whether it is a part of another one."""
+        return self.paths[name].rpartition("/")[0].rpartition("/")[2] in self.paths
+
+    def mapped_name(self, name: str) -> str:
+        """``dm-0`` -> ``vg-root``; empty for anything else."""
+        return word(self._tree, f"{self.paths[name]}/dm/name") if name.startswith("dm-") and name in self.paths else ""
+
+    def label(self, name: str) -> str:
+        """``dm-0 (vg-root)``, ``nvme0n1p3``."""
+        mapped = self.mapped_name(name)
+        return f"{name} ({mapped})" if mapped else name
+
+    def named(self, path: str) -> str | None:
+        """The block device that a path below ``/dev`` means, without following links; None where it is none of these.
+
+        ``/dev/sda1``, ``/dev/mapper/vg-root``, ``/dev/vg/root``.
+        """
+        last = path.removeprefix("/dev/")
+        if last in self.paths:
+            return last
+        if self._mapped is None:
+            self._mapped = {self.mapped_name(n): n for n in self.paths if n.startswith("dm-")}
+        name = last.removeprefix("mapper/")
+        if name not in self._mapped and name.count("/") == 1:
+            name = "-".join(part.replace("-", "--") for part in name.split("/"))
+        return self._mapped.get(name) if name else None
+
+    def numbered(self, number: str) -> str | None:
+        """The block device with a number such as ``259:3``."""
+        name = where(self._tree, f"dev/block/{number}").rpartition("/")[2]
+        if name in self.paths:
+            return name
+        return next((name for name in self.paths if word(self._tree, f"{self.paths[name]}/dev") == number), None)
+
+    def owners(self, name: str) -> tuple[tuple[Address, ...], str]:
+        """The functions that the device itself is on; and its NVMe subsystem, where that has several controllers."""
+        path = self.paths.get(name, "")
+        subsystem = _SUBSYSTEM.match(path)
+        if subsystem is None:
+            return functions_above(path), ""
+        controllers = [n for n in links_in(self._tree, subsystem[1], "nvme") if _CONTROLLER.fullmatch(n)]
+        found = [a for n in controllers for a in functions_above(where(self._tree, f"{subsystem[1]}/{n}"))]
+        return tuple(dict.fromkeys(found)), subsystem[2] if len(controllers) > 1 else ""
+
+    def legs(self, name: str, reached: set[str] | None = None) -> list[Leg]:
+        """Every way down, each block device once; ``reached`` gains the names of all that was passed."""
+        found: list[Leg] = []
+        seen = {name}
+        waiting: deque[tuple[str, tuple[str, ...], str, int]] = deque([(name, (), "", 0)])
+        while waiting:
+            here, above, array, spare = waiting.popleft()
+            chain = (*above, self.label(here))
+            owners, subsystem = self.owners(here)
+            if subsystem and not array:
+                array, spare = subsystem, len(owners) - 1
+            found += [Leg(owner, chain, array, spare) for owner in owners]
+            if not array and (can_lose := self._spare(here)):
+                array, spare = here, can_lose
+            for lower in self.lower(here):
+                if lower not in seen:
+                    seen.add(lower)
+                    waiting.append((lower, chain, array, spare))
+        if reached is not None:
+            reached |= seen
+        return found
+
+    def _spare(self, name: str) -> int:
+        """How many members an md array can lose now; of a raid10 one, which any layout survives."""
+        if not name.startswith("md") or name not in self.paths:
+            return 0
+        place = f"{self.paths[name]}/md"
+        level, degraded = word(self._tree, f"{place}/level"), word(self._tree, f"{place}/degraded")
+        members = len(self.lower(name))
+        spare = members - 1 if level == "raid1" else _SPARES.get(level, 0)
+        return max(spare - (int(degraded) if degraded.isdecimal() and len(degraded) < 9 else 0), 0)
+
+
+def _caches(tree: Tree) -> dict[str, tuple[str, ...]]:
+    """The cache devices of every disk that bcache caches; ``slaves`` has the disks only."""
+    found: dict[str, tuple[str, ...]] = {}
+    for cache_set in links_in(tree, "fs/bcache"):
+        place = f"fs/bcache/{cache_set}"
+        caches = tuple(
+            _disk(tree, f"{place}/{name}") for name in links_in(tree, place, "cache") if name[5:].isdecimal()
+        )
+        for name in links_in(tree, place, "bdev"):
+            if name[4:].isdecimal():
+                found[_disk(tree, f"{place}/{name}")] = caches
+    return found
+
+
+def _disk(tree: Tree, link: str) -> str:
+    """``fs/bcache/UUID/cache0`` -> ``../../../devices/.../block/sdb/bcache`` -> ``sdb``."""
+    return where(tree, link).rpartition("/")[0].rpartition("/")[2]
+
+
+def read_blocks(tree: Tree) -> tuple[Blocks, str]:
+    """The block devices, and why they are not known."""
+    found = entries(tree, "class/block")
+    if isinstance(found, list):
+        return Blocks(tree, found), ""
+    return Blocks(tree, []), why_not(tree, found)

@@ -1,0 +1,76 @@
+"""What shows a picture: monitors, framebuffers, the text console, and the firmware's framebuffer."""
+
+import re
+
+from iommutui.core.address import Address
+from iommutui.core.gap import Gap
+from iommutui.core.uses import Screen
+from iommutui.sources.pci import is_function
+from iommutui.sources.tree import Tree
+from iommutui.sources.uses.place import SHORT, Entry, entries, functions_above, why_not, word
+
+_CONNECTOR = re.compile(r"card\d+-(.+)")
+_FIRMWARE = frozenset({"BOOTFB", "efifb", "vesafb", "simplefb", "simpledrm", "simple-framebuffer", "efi-framebuffer"})
+_RANGE = re.compile(r"( *)[0-9a-f]+-[0-9a-f]+ : (.*)")
+
+
+def read_display(tree: Tree, console: bool) -> tuple[tuple[Screen, ...], list[Gap]]:
+    """Every display. ``console`` tells whether the text console is drawn on framebuffers."""
+    cards, buffers = entries(tree, "class/drm"), entries(tree, "class/graphics")
+    gaps = [Gap("screens", why)] if (why := why_not(tree, cards)) else []
+    found: dict[Address, Screen] = {}
+    for entry in cards if isinstance(cards, list) else ():
+        for owner in functions_above(entry.path):
+            screen = found.setdefault(owner, Screen(owner))
+            connector = _CONNECTOR.fullmatch(entry.name)
+            if connector is not None and word(tree, f"{entry.path}/status") == "connected":
+                found[owner] = screen._replace(monitors=(*screen.monitors, connector[1]))
+    for entry in buffers if isinstance(buffers, list) else ():
+        if entry.name.startswith("fb") and entry.name[2:].isdecimal():
+            for owner in functions_above(entry.path):
+                screen = found.get(owner, Screen(owner))
+                found[owner] = screen._replace(framebuffers=(*screen.framebuffers, entry.name), console=console)
+    firmware, why = _firmware(tree)
+    for owner, name in firmware.items():
+        found[owner] = found.get(owner, Screen(owner))._replace(firmware=name)
+    gaps += [Gap("firmware", why)] if why else []
+    return tuple(found[owner] for owner in sorted(found)), gaps
+
+
+def _firmware(tree: Tree) -> tuple[dict[Address, str], str]:
+    """The firmware's framebuffer, by function: as a device below the function (from 6.9), or as memory in its BAR."""
+    found: dict[Address, str] = {}
+    platform = entries(tree, "bus/platform/devices")
+    for entry in platform if isinstance(platform, list) else ():
+        if _is_firmware(entry):
+            found.update((owner, entry.name.partition(".")[0]) for owner in functions_above(entry.path))
+    data = tree.bytes("proc/iomem", SHORT)
+    if not isinstance(data, bytes):
+        return found, "" if found else why_not(tree, data)
+    return {**found, **firmware_in(data.decode("utf-8", "backslashreplace"))}, ""
+
+
+def _is_firmware(entry: Entry) -> bool:
+    return entry.name.partition(".")[0] in _FIRMWARE
+
+
+def firmware_in(iomem: str) -> dict[Address, str]:
+    """The firmware's framebuffer in ``/proc/iomem``, by the function in whose BAR it lies.
+
+    Resources are indented below the one that they lie in. Users without privileges see every range as zero, and the
+    same names at the same places.
+    """
+    found: dict[Address, str] = {}
+    above: list[tuple[int, str]] = []
+    for line in iomem.splitlines():
+        match = _RANGE.fullmatch(line)
+        if match is None:
+            continue
+        depth, name = len(match[1]), match[2]
+        above = [each for each in above if each[0] < depth]
+        if name in _FIRMWARE:
+            owner = next((each for _, each in reversed(above) if is_function(each)), None)
+            if owner is not None:
+                found[Address(owner)] = name
+        above.append((depth, name))
+    return found

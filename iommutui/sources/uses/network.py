@@ -1,0 +1,123 @@
+"""What the machine talks through: routes, addresses, and the interfaces that bonds, bridges and VLANs stand on."""
+
+import os
+from typing import NamedTuple
+
+from iommutui.core.gap import Gap
+from iommutui.core.uses import Network
+from iommutui.sources.tree import Tree, Unreadable
+from iommutui.sources.uses import tables
+from iommutui.sources.uses.place import entries, first, functions_above, links_in, why_not
+
+_LIMIT = 1 << 22
+"""Bytes of a table of routes that are read; the default route comes first."""
+
+_LOWER = "lower_"
+
+
+class _Talk(NamedTuple):
+    """What is known of each interface, by name."""
+
+    default: set[str]
+    addressed: set[str]
+    session: str | None
+    why: str
+
+
+def read_network(tree: Tree, session: str | None) -> tuple[tuple[Network, ...], list[Gap]]:
+    """What is talked through each interface. ``session`` is the address on this machine that an SSH session came to."""
+    found = entries(tree, "class/net")
+    if not isinstance(found, list):
+        why = why_not(tree, found)
+        return (), [Gap("network", why)] if why else []
+    paths = {entry.name: entry.path for entry in found}
+    lower = {name: _below(tree, path, paths) for name, path in paths.items() if not functions_above(path)}
+    talk = _talk(tree, session)
+    uppers = {name for name, below in lower.items() if below}
+    used = [name for name in paths if name in talk.default | talk.addressed | uppers or name == talk.session]
+    uses = [use for name in used for use in _ways(tree, paths, lower, name, talk)]
+    return tuple(uses), [Gap("network", talk.why)] if talk.why else []
+
+
+def _below(tree: Tree, path: str, known: dict[str, str]) -> tuple[str, ...]:
+    """The interfaces that a virtual one stands on."""
+    return tuple(name.removeprefix(_LOWER) for name in links_in(tree, path, _LOWER) if name[len(_LOWER) :] in known)
+
+
+def _ways(tree: Tree, paths: dict[str, str], lower: dict[str, tuple[str, ...]], top: str, talk: _Talk) -> list[Network]:
+    """Every way from an interface down to those that PCI functions have."""
+    found: list[Network] = []
+    seen = {top}
+    waiting: list[tuple[str, tuple[str, ...], bool]] = [(top, (), False)]
+    while waiting:
+        name, above, bonded = waiting.pop(0)
+        chain = (*above, name)
+        found += [
+            Network(owner, chain, top in talk.default, top in talk.addressed, top == talk.session, bonded)
+            for owner in functions_above(paths[name])
+        ]
+        bonded = bonded or _is_bond(tree, paths[name])
+        below = [each for each in lower.get(name, ()) if each not in seen]
+        seen.update(below)
+        waiting += [(each, chain, bonded) for each in below]
+    return found
+
+
+def _is_bond(tree: Tree, path: str) -> bool:
+    """A bond has a directory of that name; a team does not tell what it is, and counts as one interface."""
+    return os.path.isdir(f"{tree.sys}/{path}/bonding")
+
+
+def _talk(tree: Tree, session: str | None) -> _Talk:
+    tables4, tables6, own6 = (_table(tree, name) for name in ("route", "ipv6_route", "if_inet6"))
+    routes = [*tables.routes4(tables4)] if isinstance(tables4, bytes) else []
+    wide = [*tables.routes6(tables6)] if isinstance(tables6, bytes) else []
+    addresses = [*tables.addresses6(own6)] if isinstance(own6, bytes) else []
+    default = {route.interface for route in (*routes, *wide) if not route.mask}
+    addressed = {route.interface for route in routes if not route.link_local}
+    addressed |= {address.interface for address in addresses if not address.link_local}
+    came = _interface_of(session, routes, addresses) if session else None
+    # A kernel without IPv6 has none of its tables; without IPv4's there is no network at all.
+    why = first((why_not(tree, tables4), *(table.why for table in (tables6, own6) if isinstance(table, Unreadable))))
+    return _Talk(default, addressed, came, why)
+
+
+def _table(tree: Tree, name: str) -> bytes | Unreadable | None:
+    data = tree.bytes(f"proc/net/{name}", _LIMIT)
+    return tree.bytes(f"proc/self/net/{name}", _LIMIT) if data is None else data
+
+
+def _interface_of(address: str, routes: list[tables.Route], addresses: list[tables.Address6]) -> str | None:
+    """The interface that has an address: for IPv6 by the kernel's list, for IPv4 by the narrowest link it is in."""
+    plain, _, zone = address.partition("%")
+    if zone:
+        return zone
+    number = parse_ip4(plain.removeprefix("::ffff:"))
+    if number is not None:
+        on_link = [r for r in routes if r.direct and r.mask and number & r.mask == r.network]
+        return max(on_link, key=lambda route: route.mask).interface if on_link else None
+    wide = parse_ip6(plain)
+    return next((a.interface for a in addresses if a.value == wide), None)
+
+
+def parse_ip4(text: str) -> int | None:
+    """``192.0.2.1`` as a number."""
+    parts = text.split(".")
+    if len(parts) != 4 or not all(part.isascii() and part.isdecimal() and len(part) < 4 for part in parts):
+        return None
+    numbers = [int(part) for part in parts]
+    return int.from_bytes(bytes(numbers), "big") if max(numbers) < 256 else None
+
+
+def parse_ip6(text: str) -> int | None:
+    """``2001:db8::1`` as a number. (The module that knows all spellings takes longer to import than all this.)"""
+    head, double, tail = text.partition("::")
+    front, back = ([part for part in side.split(":") if part] for side in (head, tail))
+    missing = 8 - len(front) - len(back)
+    if (double and missing < 0) or (not double and missing):
+        return None
+    try:
+        parts = [int(part, 16) for part in (*front, *["0"] * missing, *back)]
+    except ValueError:
+        return None
+    return sum(part << 16 * (7 - n) for n, part in enumerate(parts)) if max(parts) < 1 << 16 else None

@@ -1,0 +1,96 @@
+"""Processes that have a device's nodes open: graphics, compute, sound, and the text console's framebuffer."""
+
+import os
+import re
+
+from iommutui.core.address import Address
+from iommutui.core.gap import Gap
+from iommutui.core.host import Device
+from iommutui.core.uses import Opener
+from iommutui.sources.tree import Tree, Unreadable, names_in, printable
+from iommutui.sources.uses.place import entries, functions_above
+
+_SOUND = re.compile(r"(?:controlC|pcmC|hwC|midiC)(\d{1,6}).*")
+_MINOR = re.compile(r"^Device Minor:\s*(\d{1,6})\s*$", re.MULTILINE)
+
+Nodes = dict[str, tuple[Address, ...]]
+"""The functions behind each node, by its path."""
+
+
+def read_openers(tree: Tree, devices: dict[Address, Device]) -> tuple[tuple[Opener, ...], list[Gap]]:
+    """Who has what open. Other users' processes are visible to root only, and recordings rarely have any."""
+    nodes = _nodes(tree, devices)
+    if not nodes:
+        return (), []
+    names = names_in(f"{tree.root}/proc")
+    if isinstance(names, Unreadable):
+        return (), [Gap("openers", names.why)]
+    pids = sorted(int(name) for name in names or () if name.isdecimal() and len(name) < 12)
+    # Where /proc is mounted with hidepid, the processes of others are not even listed.
+    why = "" if pids and (tree.root or pids[0] == 1) else "EACCES" if pids else "not-recorded"
+    found: dict[Opener, None] = {}
+    for pid in pids:
+        opened = _opened(f"{tree.root}/proc/{pid}/fd")
+        if isinstance(opened, Unreadable):
+            why = why or opened.why
+            continue
+        held = sorted({node for node in opened if node in nodes})
+        if held:
+            comm = tree.text(f"proc/{pid}/comm")
+            name = comm if isinstance(comm, str) else ""
+            found.update((Opener(owner, name, pid, node), None) for node in held for owner in nodes[node])
+    return tuple(found), [Gap("openers", why)] if why else []
+
+
+def _opened(place: str) -> list[str] | Unreadable:
+    """What a process has open; nothing of one that ends meanwhile."""
+    names = names_in(place)
+    if not isinstance(names, list):
+        return names or []
+    found = []
+    for name in names:
+        try:
+            found.append(printable(os.readlink(f"{place}/{name}")))
+        except OSError:
+            continue
+    return found
+
+
+def _nodes(tree: Tree, devices: dict[Address, Device]) -> Nodes:
+    nodes: Nodes = {}
+    for place, folder in (("class/drm", "/dev/dri/"), ("class/graphics", "/dev/"), ("class/video4linux", "/dev/")):
+        found = entries(tree, place)
+        for entry in found if isinstance(found, list) else ():
+            owners = functions_above(entry.path)
+            if owners and "-" not in entry.name:
+                nodes[folder + entry.name] = owners
+    nodes.update(_sound(tree))
+    nodes.update(_nvidia(tree, devices))
+    compute = _on(devices, "amdgpu")
+    if compute:
+        nodes["/dev/kfd"] = compute
+    return nodes
+
+
+def _on(devices: dict[Address, Device], driver: str) -> tuple[Address, ...]:
+    return tuple(address for address, device in devices.items() if device.driver == driver)
+
+
+def _sound(tree: Tree) -> Nodes:
+    found = entries(tree, "class/sound")
+    every = found if isinstance(found, list) else []
+    pairs = ((f"/dev/snd/{entry.name}", functions_above(entry.path)) for entry in every if _SOUND.fullmatch(entry.name))
+    return {node: owners for node, owners in pairs if owners}
+
+
+def _nvidia(tree: Tree, devices: dict[Address, Device]) -> Nodes:
+    """``/dev/nvidia0`` by the driver's own list; without it, any of its nodes may be any of its devices."""
+    bound = _on(devices, "nvidia")
+    found: Nodes = {}
+    for address in bound:
+        text = tree.text(f"proc/driver/nvidia/gpus/{address}/information")
+        minor = _MINOR.search(text) if isinstance(text, str) else None
+        if minor is None:
+            return {f"/dev/nvidia{number}": bound for number in range(len(bound))}
+        found[f"/dev/nvidia{minor[1]}"] = (address,)
+    return found

@@ -1,0 +1,133 @@
+"""The tables of ``/proc`` and ``/etc/fstab`` as values. Pure: bytes in, values out; any other line is left out."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+
+
+class Mount(NamedTuple):
+    """A line of ``/proc/self/mountinfo``."""
+
+    number: str
+    """``259:3``; of its own (``0:25``) for a file system that has no one disk, such as btrfs."""
+    point: str
+    kind: str
+    source: str
+
+
+class Swap(NamedTuple):
+    """A line of ``/proc/swaps``."""
+
+    path: str
+    is_file: bool
+
+
+class Entry(NamedTuple):
+    """A line of ``/etc/fstab``."""
+
+    source: str
+    point: str
+
+
+def _plain(field: bytes) -> str:
+    r"""``/mnt/my\040disk`` -> ``/mnt/my disk``."""
+    whole = _OCTAL.sub(lambda match: bytes((int(match[1], 8) & 0xFF,)), field)
+    return whole.decode("utf-8", "backslashreplace")
+
+
+def mounts(data: bytes) -> Iterator[Mount]:
+    """``36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/sda1 rw``; the optional fields end with ``-``."""
+    for line in data.splitlines():
+        fields = line.split(b" ")
+        try:
+            end = fields.index(b"-", 6)
+            yield Mount(_plain(fields[2]), _plain(fields[4]), _plain(fields[end + 1]), _plain(fields[end + 2]))
+        except (ValueError, IndexError):
+            continue
+
+
+def swaps(data: bytes) -> Iterator[Swap]:
+    """``/dev/dm-1   partition   8388604  0  -2`` below a heading."""
+    for line in data.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) >= 2:
+            path = _plain(fields[0]).removesuffix(" (deleted)")
+            yield Swap(path, fields[1] == b"file")
+
+
+def fstab(data: bytes) -> Iterator[Entry]:
+    """``UUID=... /home ext4 defaults 0 2``; ``none`` is the mount point of a swap area."""
+    for line in data.splitlines():
+        fields = line.split()
+        if len(fields) >= 3 and not fields[0].startswith(b"#"):
+            swap = fields[2] == b"swap"
+            yield Entry(_plain(fields[0]).strip('"'), "[SWAP]" if swap else _plain(fields[1]))
+
+
+class Route(NamedTuple):
+    """A route of the main table. ``network`` and ``mask`` are numbers as in the address, most significant bit first."""
+
+    interface: str
+    network: int
+    mask: int
+    direct: bool
+    """It leads to the link itself, not through a gateway."""
+    link_local: bool = False
+
+
+_UP, _GATEWAY, _REJECT = 0x1, 0x2, 0x200
+
+
+def routes4(data: bytes) -> Iterator[Route]:
+    """``eth0 0002A8C0 00000000 0001 0 0 100 00FFFFFF 0 0 0`` below a heading: numbers in the processor's byte order.
+
+    Every machine with VFIO's PCI drivers runs little-endian.
+    """
+    for line in data.splitlines()[1:]:
+        fields = line.split()
+        try:
+            network, mask = (int.from_bytes(bytes.fromhex(fields[n].decode())[::-1], "big") for n in (1, 7))
+            flags = int(fields[3], 16)
+        except (ValueError, IndexError):
+            continue
+        if flags & _UP and not flags & _REJECT:
+            local = network >> 16 == 0xA9FE
+            yield Route(_plain(fields[0]), network, mask, not flags & _GATEWAY, local)
+
+
+def routes6(data: bytes) -> Iterator[Route]:
+    """``NETWORK LENGTH SOURCE LENGTH NEXT-HOP METRIC REFERENCES USES FLAGS INTERFACE``, all hex."""
+    for line in data.splitlines():
+        fields = line.split()
+        try:
+            network, length = int(fields[0], 16), int(fields[1], 16)
+            flags, interface = int(fields[8], 16), _plain(fields[9])
+        except (ValueError, IndexError):
+            continue
+        if flags & _UP and not flags & _REJECT and interface != "lo" and length <= 128:
+            mask = (1 << 128) - (1 << (128 - length))
+            local = network >> 118 == 0x3FA or network >> 120 == 0xFF
+            yield Route(interface, network, mask, not flags & _GATEWAY, local)
+
+
+class Address6(NamedTuple):
+    """A line of ``/proc/net/if_inet6``."""
+
+    interface: str
+    value: int
+    link_local: bool
+
+
+def addresses6(data: bytes) -> Iterator[Address6]:
+    """``fe80000000000000022590fffe123456 02 40 20 80 eth0``: the fourth field is the scope."""
+    for line in data.splitlines():
+        fields = line.split()
+        try:
+            value, scope = int(fields[0], 16), int(fields[3], 16)
+            interface = _plain(fields[5])
+        except (ValueError, IndexError):
+            continue
+        if scope & 0x10 == 0:
+            yield Address6(interface, value, bool(scope & 0x20))
