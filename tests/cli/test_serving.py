@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply.entries import list_entries
+from iommutui.apply.recovery import at_work
 from iommutui.apply.session import Request, request_of, request_to_json
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance
@@ -145,6 +146,7 @@ def test_a_word_before_the_countdown_keeps_nothing(machine: ReactingTree) -> Non
     server = Server("apply", "--stdin")
     server.send(request_to_json(_request(machine, keep_within=1.0)) + "\nkeep\n")
     assert list(server.events())[-1]["exit"] == Exit.ROLLED_BACK
+    assert server.wait() == Exit.ROLLED_BACK
     assert _driver(machine) == "nvidia"
 
 
@@ -217,6 +219,7 @@ def _cut_off(tree: ReactingTree, within: float | None, at: str) -> None:
         os.kill(pid, signal.SIGKILL)
     server.wait()
     server.leave()
+    assert eventually(lambda: not at_work(_journal(tree)))
 
 
 def _below(pid: int) -> list[int]:
