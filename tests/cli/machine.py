@@ -35,7 +35,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReactingTree:
 class Server:
     """The applying process with pipes in place of its standard files."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, before: Callable[[], None] = lambda: None) -> None:
         stdin, self.stdin = os.pipe()
         self.stdout, stdout = os.pipe()
         self.stderr, stderr = os.pipe()
@@ -51,6 +51,7 @@ class Server:
                 import sys
 
                 sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+                before()
                 code = main(list(words))
                 sys.stderr.flush()
             finally:
