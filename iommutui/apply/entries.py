@@ -23,13 +23,13 @@ from iommutui.apply.lines import (
     Turn,
 )
 from iommutui.apply.state import check_trusted
+from iommutui.apply.traces import SUFFIX
 from iommutui.core.address import Address
 from iommutui.core.drift import Change, DeviceFacts
 from iommutui.core.errors import Exit, IommutuiError, RefusedError, SourceError
 from iommutui.core.intents import Goal
 
 ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}")
-SUFFIX = ".jsonl"
 SIZE_LIMIT = 16 << 20
 
 

@@ -36,16 +36,16 @@ def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL) -> Host:
 
 def tell_what_was_cut_off() -> None:
     """A line of talk for each apply to this machine that a crash has left half way; nothing where there is none."""
-    from iommutui.apply.state import machine_journal_dir
+    from iommutui.apply.traces import journals_of_machine, may_be_open
 
-    directory = machine_journal_dir()
-    if not directory.is_dir():
+    if not may_be_open(journals_of_machine()):
         return
     from iommutui.apply.recovery import left_open_words, open_journals, way_out
+    from iommutui.apply.state import machine_journal_dir
     from iommutui.cli.output import complain
 
     try:
-        for entry in open_journals(directory):
+        for entry in open_journals(machine_journal_dir()):
             complain(f"Note: {left_open_words(entry)} {way_out(entry)}")
     except IommutuiError as error:
         complain(f"Note: {error.what}")

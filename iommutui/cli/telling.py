@@ -27,7 +27,6 @@ from iommutui.cli.review import shell_line
 from iommutui.core.errors import Exit
 from iommutui.core.outcome import OK
 
-
 _PHASES = {"override": "overrides", "unbind": "leaving drivers", "probe": "coming to drivers"}
 
 

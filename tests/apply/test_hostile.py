@@ -15,9 +15,10 @@ from iommutui.apply.entries import load
 from iommutui.apply.events import Finished, StepDone, from_line, to_json
 from iommutui.apply.executor import execute
 from iommutui.apply.planfile import KIND, parse_plan
-from iommutui.apply.recovery import may_be_open, open_journals
+from iommutui.apply.recovery import open_journals
 from iommutui.apply.revert import plan_revert
 from iommutui.apply.session import apply_request, plan_request, request_of, request_to_json, shown_of
+from iommutui.apply.traces import may_be_open
 from iommutui.cli.documents import basis_document, plan_document
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.planner import Plan
