@@ -38,6 +38,8 @@ def _files(place: str) -> tuple[str, ...] | Unreadable:
     for name in names:
         try:
             found.append(printable(os.readlink(f"{place}/{name}")))
+        except PermissionError:
+            return Unreadable("EACCES")  # the names of descriptors may show without what they are
         except OSError:
             continue
     return tuple(found)

@@ -74,6 +74,21 @@ def test_processes_of_others(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) ->
     assert host.groups[14].claim is not None
 
 
+def test_descriptors_that_may_be_listed_but_not_looked_at(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree.process(1, "init", "/dev/null").process(2, "qemu", "/dev/vfio/14")
+    readlink = os.readlink
+
+    def denied(path: str) -> str:
+        if "/proc/1/fd/" in path:
+            raise PermissionError(13, "denied")
+        return readlink(path)
+
+    monkeypatch.setattr(processes.os, "readlink", denied)
+    host = read(tree)
+    assert host.gaps == (Gap("claims", "EACCES"),)
+    assert host.groups[14].claim is not None
+
+
 def test_nothing_to_hold(tmp_path: Path) -> None:
     tree = FakeTree(tmp_path).device(A, group=1).file("dev/vfio/vfio").process(1, "init").modules()
     assert read(tree).gaps == ()

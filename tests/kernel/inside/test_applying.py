@@ -169,7 +169,6 @@ def test_a_word_at_the_same_terminal_keeps_it(iommutui: Run, restored: pci.State
     terminal.press("Enter")
     assert pci.wait_for(lambda: "in effect" in iommutui("journal").out, LONG)
     assert pci.driver(LONE) == "vfio-pci"
-    terminal.close()
 
 
 # -- cut off
