@@ -78,12 +78,12 @@ def test_descriptors_that_may_be_listed_but_not_looked_at(tree: FakeTree, monkey
     tree.process(1, "init", "/dev/null").process(2, "qemu", "/dev/vfio/14")
     readlink = os.readlink
 
-    def denied(path: str) -> str:
+    def denied(path: str, *, dir_fd: int | None = None) -> str:
         if "/proc/1/fd/" in path:
             raise PermissionError(13, "denied")
-        return readlink(path)
+        return readlink(path, dir_fd=dir_fd)
 
-    monkeypatch.setattr(processes.os, "readlink", denied)
+    monkeypatch.setattr(os, "readlink", denied)
     host = read(tree)
     assert host.gaps == (Gap("claims", "EACCES"),)
     assert host.groups[14].claim is not None
