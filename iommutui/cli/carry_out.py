@@ -18,7 +18,7 @@ from iommutui.cli.output import clean, complain, write_lines
 from iommutui.cli.review import plan_lines
 from iommutui.cli.telling import Teller, tell
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError, UsageError
-from iommutui.core.hazards import Acceptance
+from iommutui.core.hazards import Acceptance, cuts_a_lifeline
 from iommutui.core.host import Host
 from iommutui.core.intents import Intent
 from iommutui.core.planner import Plan
@@ -72,6 +72,8 @@ def carry_out(
     if not plan.steps and not plan.modules and reverts is None:
         Teller(as_json=options.json).show(Finished(Exit.DONE, "Nothing to do: every device is where it should be."))
         return Exit.DONE
+    if cuts_a_lifeline(plan.hazards) and options.keep_within is None:
+        complain("You may lose sight of this machine: --keep-within 30 would take everything back unless you keep it.")
     writer = _writer(plan)
     if plan.steps and not options.yes and not _confirmed(len(plan.steps)):
         complain("Nothing was written.")

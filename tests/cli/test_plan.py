@@ -30,8 +30,9 @@ def test_other_wishes(on_demo: Run, wish: list[str]) -> None:
     assert document["groups"][0]["after"]["viable"] is True
 
 
-def test_what_is_said_by_name_counts_more_than_a_wish(on_demo: Run) -> None:
-    document = on_demo("plan", "09:00.3=none", "--card", "09:00.0", "--json").document
+@pytest.mark.parametrize("words", [["09:00.3=none", "--card", "09:00.0"], ["--free", "09:00.0", "09:00.3=none"]])
+def test_what_is_said_by_name_counts_more_than_a_wish(on_demo: Run, words: list[str]) -> None:
+    document = on_demo("plan", *words, "--json").document
     assert {i["target"] for i in document["intents"] if i["device"] == "0000:09:00.3"} == {"none"}
 
 

@@ -190,9 +190,20 @@ def test_it_is_kept_from_elsewhere_although_who_asked_is_gone(machine: ReactingT
     assert run("keep").code == 1
 
 
-def test_a_hang_up_does_not_reach_it_and_an_interrupt_takes_it_back(machine: ReactingTree) -> None:
+def test_a_hang_up_is_nothing_to_it(machine: ReactingTree, run: Run) -> None:
     server = _counting(machine, LONG)
-    os.kill(server.pid, signal.SIGINT)
+    waiting, writing = _below(server.pid)
+    assert waiting == server.pid
+    assert os.getsid(writing) == writing
+    os.kill(writing, signal.SIGHUP)
+    assert run("keep").code == 0
+    assert server.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_takes_it_back(machine: ReactingTree, number: signal.Signals) -> None:
+    server = _counting(machine, LONG)
+    os.kill(server.pid, number)
     assert list(server.events())[-1]["exit"] == Exit.ROLLED_BACK
     assert server.wait() == Exit.ROLLED_BACK
     assert _driver(machine) == "nvidia"
@@ -205,6 +216,27 @@ def test_nothing_else_is_applied_while_it_waits(machine: ReactingTree, run: Run)
     assert "Another apply is at work" in answer.err
     server.send("undo\n")
     server.wait()
+
+
+def test_what_has_ended_or_has_nothing_to_keep(machine: ReactingTree, run: Run) -> None:
+    answer = run("keep")
+    assert (answer.code, answer.out) == (1, "")
+    assert "Nothing waits to be kept" in answer.err
+    assert run("apply", f"{NIC}=none", "--yes").code == 0
+    (entry,) = list_entries(_journal(machine))
+    ended = run("keep", entry.id)
+    assert ended.code == 3
+    assert "has ended" in ended.err
+    assert run("keep", "../../etc/passwd").code == 1
+
+
+def test_it_is_too_late_to_keep_what_is_taken_back(machine: ReactingTree, run: Run) -> None:
+    server = _counting(machine, LONG)
+    server.send("undo\n")
+    list(server.events())
+    server.wait()
+    (entry,) = list_entries(_journal(machine))
+    assert run("keep", entry.id).code == 3
 
 
 # -- cut off
