@@ -88,6 +88,9 @@ class FakeKernel:
             self.inner.host = change(self.inner.host)
         return self.inner.observe()
 
+    def survey(self) -> Host:
+        return self.observe()
+
     def read_back(self, address: Address) -> ReadBack:
         self._point()
         return self.inner.read_back(address)

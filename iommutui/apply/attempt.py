@@ -1,21 +1,23 @@
 """One attempt at a plan: forwards step by step, with everything checked again on the way."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from iommutui.apply.admission import moved
+from iommutui.apply.admission import dangers, moved
 from iommutui.apply.clock import Clock
 from iommutui.apply.events import Event, ModuleLoaded, Started
 from iommutui.apply.interrupts import Stop
+from iommutui.apply.keeping import Keeping, NotKeptError, count_down
 from iommutui.apply.kernel import Kernel, ReadBack
 from iommutui.apply.lines import Module
 from iommutui.apply.record import Record
 from iommutui.apply.steps import DeniedError, FailedError, Steps, StuckError
 from iommutui.apply.wayback import WayBack
-from iommutui.apply.words import changes_words, done_words, left_words
+from iommutui.apply.words import accept_words, changes_words, dangers_words, done_words, left_words
 from iommutui.apply.writer import denied
 from iommutui.core.address import Address
 from iommutui.core.drift import Change, device_facts, differences, drift
 from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.hazards import Acceptance, unaccepted
 from iommutui.core.host import Host
 from iommutui.core.intents import Goal
 from iommutui.core.models import MODELS
@@ -25,10 +27,24 @@ from iommutui.core.planner import Plan, Step
 class Attempt:
     """Carries out a plan that has been admitted. ``before`` is the Host that the admission saw."""
 
-    def __init__(self, plan: Plan, kernel: Kernel, record: Record, before: Host, clock: Clock, stop: Stop) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        kernel: Kernel,
+        record: Record,
+        before: Host,
+        clock: Clock,
+        stop: Stop,
+        *,
+        accepted: Collection[Acceptance] = (),
+        keeping: Keeping | None = None,
+    ) -> None:
         self._plan = plan
         self._kernel = kernel
+        self._clock = clock
         self._stop = stop
+        self._accepted = accepted
+        self._keeping = keeping
         self._goals = {goal.device: goal for goal in plan.goals}
         devices = dict.fromkeys(step.device for step in plan.steps)
         concerned = {a: device_facts(before.devices[a]) for a in (*devices, *_bystanders(plan, before))}
@@ -41,6 +57,8 @@ class Attempt:
         yield Started(steps.record.id, len(self._plan.steps))
         try:
             yield from self._forward()
+            if self._keeping is not None:
+                yield from count_down(self._keeping, steps.record, self._clock, self._stop)
         except StuckError as stuck:
             left = self._way_back.left_unread()
             yield steps.end(Exit.NOT_ROLLED_BACK, f"{stuck}{left_words(left)}", left)
@@ -51,7 +69,7 @@ class Attempt:
             raise refusal from None
         except KeyboardInterrupt:
             why = "it was interrupted"
-        except FailedError as error:
+        except (FailedError, NotKeptError) as error:
             why = str(error)
         except IommutuiError as error:
             why = f"{error.what} {error.remedy}".strip()
@@ -78,7 +96,7 @@ class Attempt:
             self._obey()
             if step.op != phase:
                 phase = step.op
-                self._check_drift()
+                self._check_again()
             self._check_device(step)
             yield from self._steps.write(step, self._goals[step.device])
         self._obey()
@@ -88,11 +106,18 @@ class Attempt:
         if self._stop.why is not None:
             raise FailedError(self._stop.why)
 
-    def _check_drift(self) -> None:
-        """Everything that the plan depends on is still as it has to be at this point."""
+    def _check_again(self) -> None:
+        """Everything that the plan depends on is still as it has to be, and nothing more is lost by going on."""
+        host = self._kernel.survey()
+        self._check_drift(host)
+        left = unaccepted(dangers(self._plan, host), self._accepted)
+        if left:
+            raise FailedError(f"{dangers_words(left)} What accepts that: {accept_words(left)}")
+
+    def _check_drift(self, host: Host) -> None:
         expected = tuple(self._steps.expected[facts.device] for facts in self._plan.basis.devices)
         basis = self._plan.basis._replace(devices=expected)
-        changes = drift(basis, self._kernel.observe(), moved(self._plan))
+        changes = drift(basis, host, moved(self._plan))
         surprises = [change for change in changes if not self._arrived(change)]
         if surprises:
             raise FailedError(f"the machine changed meanwhile ({changes_words(surprises)})")

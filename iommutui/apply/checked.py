@@ -7,6 +7,7 @@ importing it costs more than a listing.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from iommutui.apply.plain import Json
 from iommutui.core.errors import IommutuiError
 
 if TYPE_CHECKING:
@@ -42,20 +43,33 @@ def parse(kind: type[T], text: str | bytes, what: str, remedy: str = "") -> T:
 
 def parse_tagged(key: str, kinds: Mapping[str, type[T]], text: str | bytes, what: str, remedy: str = "") -> T:
     """The value of the kind that ``key`` names in the JSON object. IommutuiError for text that holds none."""
-    from pydantic_core import from_json, to_json
-
-    try:
-        # A str with lone surrogates cannot be encoded, which is a UnicodeError and so a ValueError too.
-        content: object = from_json(text.encode() if isinstance(text, str) else text, allow_inf_nan=False)
-    except ValueError:
-        raise IommutuiError(f"{what} is not valid: it is not JSON.", remedy) from None
-    if not isinstance(content, dict):
-        raise IommutuiError(f"{what} is not valid: it is not a JSON object.", remedy)
+    content = object_in(text, what, remedy)
     tag = content.pop(key, None)
     kind = kinds.get(tag) if isinstance(tag, str) else None
     if kind is None:
         raise IommutuiError(f"{what} is not valid: its {key!r} is none of {', '.join(kinds)}.", remedy)
-    return parse(kind, to_json(content), what, remedy)
+    return parse_plain(kind, content, what, remedy)
+
+
+def object_in(text: str | bytes, what: str, remedy: str = "") -> dict[str, Json]:
+    """The JSON object in the text. IommutuiError for anything else."""
+    from pydantic_core import from_json
+
+    try:
+        # A str with lone surrogates cannot be encoded, which is a UnicodeError and so a ValueError too.
+        content: Json = from_json(text.encode() if isinstance(text, str) else text, allow_inf_nan=False)
+    except ValueError:
+        raise IommutuiError(f"{what} is not valid: it is not JSON.", remedy) from None
+    if not isinstance(content, dict):
+        raise IommutuiError(f"{what} is not valid: it is not a JSON object.", remedy)
+    return content
+
+
+def parse_plain(kind: type[T], value: Json, what: str, remedy: str = "") -> T:
+    """The value of this kind in a value that was JSON. IommutuiError where there is none."""
+    from pydantic_core import to_json
+
+    return parse(kind, to_json(value), what, remedy)
 
 
 def _complaint(error: "ValidationError") -> str:

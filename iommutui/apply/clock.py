@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The date, and seconds that only go forward."""
+    """The date, and seconds that only go forward, also while the machine sleeps."""
 
     def now(self) -> datetime:
         """The date and time, with its zone."""
@@ -25,8 +25,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """``CLOCK_MONOTONIC``."""
-        return time.monotonic()
+        """``CLOCK_BOOTTIME``: who wakes a machine with a dark screen must not wait for the rest of a countdown."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 SYSTEM_CLOCK = SystemClock()

@@ -7,15 +7,29 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.apply.checked import parse_tagged
-from iommutui.apply.lines import KINDS, SCHEMA, Begin, End, Header, Late, Line, Module, Planned, Result, Turn
+from iommutui.apply.lines import (
+    KINDS,
+    SCHEMA,
+    Awaiting,
+    Begin,
+    End,
+    Header,
+    Kept,
+    Late,
+    Line,
+    Module,
+    Planned,
+    Result,
+    Turn,
+)
 from iommutui.apply.state import check_trusted
+from iommutui.apply.traces import SUFFIX
 from iommutui.core.address import Address
 from iommutui.core.drift import Change, DeviceFacts
 from iommutui.core.errors import Exit, IommutuiError, RefusedError, SourceError
 from iommutui.core.intents import Goal
 
 ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}")
-SUFFIX = ".jsonl"
 SIZE_LIMIT = 16 << 20
 
 
@@ -55,6 +69,10 @@ class Entry(NamedTuple):
     reverts: str | None
     reverted_by: str | None = None
     """The journal that took this one back to the end."""
+    within: float | None = None
+    """The seconds in which somebody had to keep it; None where it was not put to that."""
+    kept_by: str | None = None
+    """Who kept it; None where nobody had to, or did."""
 
     @property
     def open(self) -> bool:
@@ -71,6 +89,12 @@ class Entry(NamedTuple):
 def list_entries(directory: Path) -> list[Entry]:
     """Every journal, the oldest first; none where there is no directory. SourceError names a file that is damaged."""
     found = [entry for name in _names(directory) if (entry := _read(directory / name)) is not None]
+    return _with_reverts(found)
+
+
+def list_readable(directory: Path) -> list[Entry]:
+    """Every journal that can be read, the oldest first: a damaged one hides no other."""
+    found = [entry for name in _names(directory) if (entry := _readable(directory / name)) is not None]
     return _with_reverts(found)
 
 
@@ -93,8 +117,7 @@ def load(directory: Path, wanted: str | None = None) -> Entry:
     entry = _read(directory / names[0])
     if entry is None:
         raise IommutuiError(f"The journal {names[0]} holds nothing: its apply ended before it wrote to the system.")
-    others = [other for name in _names(directory) if (other := _readable(directory / name)) is not None]
-    return _with_reverts([entry, *(other for other in others if other.id != entry.id)])[0]
+    return _with_reverts([entry, *(other for other in list_readable(directory) if other.id != entry.id)])[0]
 
 
 def _with_reverts(entries: Sequence[Entry]) -> list[Entry]:
@@ -136,6 +159,8 @@ def _read(path: Path) -> Entry | None:
         raise _damaged(path, 1, "it holds the id of another one")
     steps: dict[int, Done] = {}
     why: str | None = None
+    within: float | None = None
+    kept_by: str | None = None
     end: End | None = None
     for number, line in enumerate(lines, 1):
         match line:
@@ -147,6 +172,10 @@ def _read(path: Path) -> Entry | None:
                 steps[step] = steps[step]._replace(result=result, seconds=seconds, late=True)
             case Result() | Late():
                 raise _damaged(path, number, "it tells the result of a write that was not begun")
+            case Awaiting():
+                within = line.seconds
+            case Kept():
+                kept_by = line.by
             case Turn():
                 why = line.why
             case End():
@@ -168,6 +197,8 @@ def _read(path: Path) -> Entry | None:
         summary=end.summary if end is not None else "",
         left=end.left if end is not None else (),
         reverts=header.reverts,
+        within=within,
+        kept_by=kept_by,
     )
 
 

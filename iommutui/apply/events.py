@@ -59,6 +59,33 @@ class Compensating(NamedTuple):
     why: str
 
 
+class Counting(NamedTuple):
+    """Everything is carried out and in effect, and is taken back unless somebody keeps it. Told about once a second.
+
+    ``keep`` and a newline on the standard input of the applying process keep it, ``undo`` takes it back at once;
+    ``iommutui keep`` does the former from any other terminal.
+    """
+
+    seconds: float
+    """What is left of ``within``."""
+    within: float
+
+
+class Kept(NamedTuple):
+    """It was kept in time: nothing is taken back."""
+
+    by: str
+    """Who said so, in words."""
+
+
+class Refused(NamedTuple):
+    """The last event where nothing was written at all: what an error says, for who reads events and not talk."""
+
+    exit: Exit
+    what: str
+    remedy: str
+
+
 class Finished(NamedTuple):
     """The last event."""
 
@@ -68,7 +95,9 @@ class Finished(NamedTuple):
     """Where it was not wholly taken back: each difference to the state before."""
 
 
-Event = Started | ModuleLoaded | StepBegun | StepDone | StepWaiting | Compensating | Finished
+Event = (
+    Started | ModuleLoaded | StepBegun | StepDone | StepWaiting | Counting | Kept | Compensating | Refused | Finished
+)
 
 _KINDS: dict[str, type[Event]] = {
     "started": Started,
@@ -76,7 +105,10 @@ _KINDS: dict[str, type[Event]] = {
     "step-begun": StepBegun,
     "step-done": StepDone,
     "step-waiting": StepWaiting,
+    "counting": Counting,
+    "kept": Kept,
     "compensating": Compensating,
+    "refused": Refused,
     "finished": Finished,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
@@ -105,7 +137,7 @@ def from_line(line: str | bytes) -> Event:
     if len(line) > LINE_LIMIT:
         raise IommutuiError("What the applying process said is too long for an event.")
     event = parse_tagged("event", _KINDS, line, "What the applying process said")
-    seconds = getattr(event, "seconds", 0.0)
-    if not math.isfinite(seconds) or seconds < 0 or getattr(event, "number", 1) < 1:
+    times = (getattr(event, "seconds", 0.0), getattr(event, "within", 0.0))
+    if any(not math.isfinite(time) or time < 0 for time in times) or getattr(event, "number", 1) < 1:
         raise IommutuiError("What the applying process said holds a number that cannot be.")
     return event

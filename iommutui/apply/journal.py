@@ -8,14 +8,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
-from iommutui.apply.entries import ID, SUFFIX, Done, Entry, list_entries, load
+from iommutui.apply.entries import ID, Done, Entry, list_entries, load
 from iommutui.apply.kernel import Late as TellLate
 from iommutui.apply.lines import NAMES, Header, Late, Line
 from iommutui.apply.plain import to_line, to_plain
 from iommutui.apply.state import journal_dir, lock, prepare, state_dir, sync_directory
+from iommutui.apply.traces import SUFFIX
 from iommutui.core.errors import IommutuiError
 
 __all__ = ["Done", "Entry", "Journal", "journal_dir", "list_entries", "load", "lock", "new_id", "state_dir"]
+
+LINE_LIMIT = 1 << 20
+"""No line is longer, in bytes."""
 
 _STAMP = "%Y%m%dT%H%M%S"
 
@@ -65,6 +69,23 @@ class Journal:
             journal.close()
             raise
         return journal
+
+    @classmethod
+    def reopen(cls, directory: Path, journal_id: str) -> "Journal":
+        """A journal that was cut off, to be ended. The caller holds the lock.
+
+        IommutuiError where it cannot be opened.
+        """
+        path = directory / f"{journal_id}{SUFFIX}"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+            size = os.fstat(descriptor).st_size
+            tail = os.pread(descriptor, LINE_LIMIT, max(size - LINE_LIMIT, 0))
+            # What follows the last newline was being written when the process died.
+            os.ftruncate(descriptor, size - (len(tail) - tail.rfind(b"\n") - 1))
+        except OSError as error:
+            raise IommutuiError(f"The journal {path} cannot be written: {error.strerror}.") from None
+        return cls(path, descriptor)
 
     def append(self, line: Line) -> None:
         """Writes a line. IommutuiError where that fails and the journal is not muted."""

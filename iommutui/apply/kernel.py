@@ -52,7 +52,11 @@ class Kernel(Protocol):
         ...
 
     def observe(self) -> Host:
-        """The machine as it is now."""
+        """The machine as it is now, as far as bindings go."""
+        ...
+
+    def survey(self) -> Host:
+        """The machine as it is now, with everything that a hazard is seen by."""
         ...
 
     def read_back(self, address: Address) -> ReadBack:

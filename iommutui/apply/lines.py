@@ -71,6 +71,18 @@ class Late(NamedTuple):
     seconds: float
 
 
+class Awaiting(NamedTuple):
+    """Everything is carried out, and is taken back unless somebody keeps it within these seconds."""
+
+    seconds: float
+
+
+class Kept(NamedTuple):
+    """Somebody has kept it."""
+
+    by: str
+
+
 class Turn(NamedTuple):
     """From here on everything is taken back."""
 
@@ -85,7 +97,7 @@ class End(NamedTuple):
     left: tuple[Change, ...] = ()
 
 
-Line = Header | Module | Begin | Result | Late | Turn | End
+Line = Header | Module | Begin | Result | Late | Awaiting | Kept | Turn | End
 
 KINDS: dict[str, type[Line]] = {
     "header": Header,
@@ -93,6 +105,8 @@ KINDS: dict[str, type[Line]] = {
     "begin": Begin,
     "result": Result,
     "late": Late,
+    "awaiting": Awaiting,
+    "kept": Kept,
     "turn": Turn,
     "end": End,
 }

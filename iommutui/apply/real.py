@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 
+from iommutui import sources
 from iommutui.apply import modules, writer
 from iommutui.apply.child import PATIENCE, Late, Patience, in_child
 from iommutui.apply.holders import holders
@@ -21,22 +22,34 @@ NO_OVERRIDE = "(null)"
 """What ``driver_override`` reads where there is none."""
 
 
+Call = Callable[[Callable[[], bytes], Callable[[bytes, float], None], Patience], Iterator[Late | bytes]]
+"""What `in_child` is: it makes a system call that may block."""
+
+
 class RealKernel:
-    """The machine whose ``/`` is ``root``. It needs one thread only, because writes are made by forked children."""
+    """The machine whose ``/`` is ``root``: this one, where none is named.
+
+    It needs one thread only, because writes are made by forked children.
+    """
 
     lasting = True
 
     def __init__(
         self,
-        root: str = "/",
+        root: str | None = None,
         scan: Callable[[str], Host] | None = None,
         patience: Patience = PATIENCE,
         load: Callable[[str, str], None] = modules.load,
+        call: Call = in_child,
+        put: Callable[[writer.Write], str] | None = None,
     ) -> None:
         self._scan = scan or _listing
-        self._root = root
+        self._survey = scan or _whole
+        self._root = sources.HERE if root is None else root
         self._patience = patience
         self._load = load
+        self._call = call
+        self._put = put or (lambda write: writer.put(write))
 
     def check(self, steps: Sequence[Step]) -> None:
         """NotPermittedError where one of the files may not be written."""
@@ -46,6 +59,10 @@ class RealKernel:
         """A fresh scan."""
         return self._scan(self._root)
 
+    def survey(self) -> Host:
+        """A fresh scan of everything."""
+        return self._survey(self._root)
+
     def read_back(self, address: Address) -> ReadBack:
         """``driver`` and ``driver_override``; up to 6.1 reading the latter hangs while an unbind waits."""
         directory = os.path.join(self._root, "sys/bus/pci/devices", writer.address_of(address))
@@ -53,7 +70,7 @@ class RealKernel:
         def work() -> bytes:
             return json.dumps(_read_back(directory)).encode()
 
-        for answer in in_child(work, lambda *_: None, self._patience):
+        for answer in self._call(work, lambda *_: None, self._patience):
             if isinstance(answer, Late):
                 if answer.given_up:
                     break
@@ -69,12 +86,12 @@ class RealKernel:
         write = writer.write_of(self._root, step)
 
         def work() -> bytes:
-            return writer.put(write).encode()
+            return self._put(write).encode()
 
         def tell(answer: bytes, seconds: float) -> None:
             late(answer.decode(), seconds)
 
-        for answer in in_child(work, tell, self._patience):
+        for answer in self._call(work, tell, self._patience):
             if isinstance(answer, bytes):
                 yield Written(answer.decode() or DIED)
             elif answer.given_up:
@@ -88,9 +105,11 @@ class RealKernel:
 
 
 def _listing(root: str) -> Host:
-    from iommutui.sources import Depth, load
+    return sources.load(root, depth=sources.Depth.LISTING)
 
-    return load(root, depth=Depth.LISTING)
+
+def _whole(root: str) -> Host:
+    return sources.load(root)
 
 
 def _read_back(directory: str) -> tuple[str | None, str | None] | None:

@@ -1,22 +1,30 @@
 """The privileged entry: what an unprivileged program may ask for is a list of intents, and nothing else.
 
 There is no path, command or file name in a request. Every write is computed here, from a fresh look at the machine, and
-the facts that the asking program had seen are compared with it.
+what the asking program had seen and shown is compared with it.
 """
 
 import json
+import math
 import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.apply.admission import refuse_drift
 from iommutui.apply.checked import parse
+from iommutui.apply.entries import ID, load
+from iommutui.apply.lines import Planned
 from iommutui.apply.plain import Json, to_plain
+from iommutui.apply.revert import plan_revert
 from iommutui.core.address import parse_pci
 from iommutui.core.drift import Basis
 from iommutui.core.errors import IommutuiError, RefusedError
+from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
 from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS, model_for
+from iommutui.core.models.base import Model
 from iommutui.core.planner import Plan, plan_intents
 from iommutui.core.wording import sentence
 
@@ -24,16 +32,51 @@ SCHEMA = 1
 SIZE_LIMIT = 1 << 20
 """No request is longer, in bytes."""
 
+KEEP_SECONDS = 30.0
+"""How long somebody has to keep what cut a lifeline, where nothing else was said."""
+SHORTEST, LONGEST = 1.0, 86_400.0
+"""The bounds of ``keep_within``, in seconds."""
+
 _TARGET = re.compile(r"[A-Za-z0-9_.+-]{1,128}")
+_CODE = re.compile(r"[a-z0-9-]{1,64}")
+
+
+def request_of(
+    plan: Plan,
+    intents: Iterable[Intent],
+    *,
+    accepted: Iterable[Acceptance] = (),
+    keep_within: float | None = None,
+    reverts: str | None = None,
+) -> "Request":
+    """The request to carry out a plan that somebody has reviewed; ``reverts`` is the journal that it takes back."""
+    wanted = () if reverts is not None else tuple(intents)
+    return Request(wanted, plan.basis, plan.model, tuple(accepted), keep_within, reverts, shown_of(plan))
+
+
+class Shown(NamedTuple):
+    """The writes that somebody has read and agreed to; what is computed by the applying process has to be the same."""
+
+    modules: tuple[str, ...]
+    steps: tuple[Planned, ...]
 
 
 class Request(NamedTuple):
     """What is asked for, and the facts that it was decided on."""
 
     intents: tuple[Intent, ...]
+    """Empty where a journal is taken back."""
     basis: Basis
     model: str | None = None
     """None: that of the running kernel."""
+    accepted: tuple[Acceptance, ...] = ()
+    """The dangers that were accepted, one by one."""
+    keep_within: float | None = None
+    """Everything is taken back unless somebody keeps it within these seconds; None: it stays."""
+    reverts: str | None = None
+    """The journal to take back."""
+    shown: Shown | None = None
+    """None: nobody has read any writes."""
 
 
 class _Form(NamedTuple):
@@ -43,6 +86,10 @@ class _Form(NamedTuple):
     intents: tuple[Intent, ...]
     basis: Basis
     model: str | None = None
+    accepted: tuple[Acceptance, ...] = ()
+    keep_within: float | None = None
+    reverts: str | None = None
+    shown: Shown | None = None
     kernel: None = None
     """Nobody tells a privileged program which kernel is running."""
 
@@ -53,8 +100,22 @@ def basis_to_json(basis: Basis) -> Json:
 
 
 def request_to_json(request: Request) -> str:
-    """The text that `apply_request` reads."""
+    """The text that `apply_request` reads: one line."""
     return json.dumps(to_plain(_Form(SCHEMA, *request)))
+
+
+def shown_of(plan: Plan) -> Shown:
+    """What a review of the plan shows."""
+    return Shown(plan.modules, tuple(Planned(step.op, step.device, step.value) for step in plan.steps))
+
+
+def check_seconds(seconds: float) -> float:
+    """The seconds of ``keep_within``; IommutuiError for what is no such time."""
+    if not math.isfinite(seconds) or not SHORTEST <= seconds <= LONGEST:
+        raise IommutuiError(
+            f"A plan can be kept within {SHORTEST:.0f} to {LONGEST:.0f} seconds, not within {seconds:g}."
+        )
+    return seconds
 
 
 def apply_request(text: str) -> Request:
@@ -67,10 +128,26 @@ def apply_request(text: str) -> Request:
         raise IommutuiError(f"{what} has schema {form.schema}, and this program knows {SCHEMA}.")
     if form.model is not None and form.model not in MODELS:
         raise IommutuiError(f"{what} names a model that there is not.", f"The models are {', '.join(MODELS)}.")
-    if not form.intents:
+    if form.reverts is not None:
+        if ID.fullmatch(form.reverts) is None:
+            raise IommutuiError(f"{what} names a journal by something that is no journal's id.")
+        if form.intents:
+            raise IommutuiError(f"{what} holds intents beside the journal that it takes back.")
+    elif not form.intents:
         raise IommutuiError(f"{what} holds no intent.")
+    check_intents(form.intents, what)
+    for accepted in form.accepted:
+        if parse_pci(accepted.device) != accepted.device or _CODE.fullmatch(accepted.code) is None:
+            raise IommutuiError(f"{what} accepts something that is no danger of a device.")
+    if form.keep_within is not None:
+        check_seconds(form.keep_within)
+    return Request(*form[1:-1])
+
+
+def check_intents(intents: tuple[Intent, ...], what: str) -> None:
+    """IommutuiError where one of them is none, or two are for one device."""
     seen: set[str] = set()
-    for intent in form.intents:
+    for intent in intents:
         if parse_pci(intent.device) != intent.device:
             raise IommutuiError(f"{what} names a device that is no PCI address.")
         if _TARGET.fullmatch(intent.target) is None:
@@ -78,20 +155,46 @@ def apply_request(text: str) -> Request:
         if intent.device in seen:
             raise IommutuiError(f"{what} holds two intents for {intent.device}.")
         seen.add(intent.device)
-    return Request(form.intents, form.basis, form.model)
 
 
-def plan_request(request: Request, host: Host) -> Plan:
+def plan_request(request: Request, host: Host, journal_dir: Path | None = None) -> Plan:
     """The plan for a fresh Host. RefusedError lists every fact that is not as the asking program saw it.
 
-    Whatever model is asked for, what the running kernel's own model does not permit is refused as well.
+    Whatever model is asked for, what the running kernel's own model does not permit is refused as well. ``journal_dir``
+    is needed where a journal is taken back.
     """
+
+    def compute(model: Model) -> Plan:
+        if request.reverts is None:
+            return plan_intents(host, request.intents, model)
+        if journal_dir is None:
+            raise IommutuiError("There is no directory of journals to take one back from.")
+        return plan_revert(load(journal_dir, request.reverts), host, model)
+
     own = model_for(host.kernel)
     model = MODELS[request.model] if request.model is not None else own
-    plan = plan_intents(host, request.intents, model)
+    plan = compute(model)
     refuse_drift(request.basis, host, [goal.device for goal in plan.goals])
+    refuse_unshown(request.shown, plan)
     if model is not own:
-        real = plan_intents(host, request.intents, own)
-        if not real.permitted:
-            raise RefusedError(" ".join(sentence(reason) for reason in real.refusals))
+        refuse_by_kernel(lambda: compute(own))
     return plan
+
+
+def refuse_by_kernel(by_own_model: Callable[[], Plan]) -> None:
+    """RefusedError where the running kernel's own model does not permit it, whatever another says."""
+    real = by_own_model()
+    if not real.permitted:
+        raise RefusedError(
+            "The rules of the running kernel do not permit this: "
+            + " ".join(sentence(reason) for reason in real.refusals)
+        )
+
+
+def refuse_unshown(shown: Shown | None, plan: Plan) -> None:
+    """RefusedError where the plan is not what was read and agreed to."""
+    if shown is not None and plan.permitted and shown != shown_of(plan):
+        raise RefusedError(
+            "What would be written now is not what was shown: a driver or a module has come or gone since.",
+            "Look at it as it is now, and plan again.",
+        )

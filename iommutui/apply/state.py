@@ -1,5 +1,6 @@
 """Where the journal is, and whether it can be trusted: what stands in it is written to the system by a revert."""
 
+import errno
 import fcntl
 import os
 import stat
@@ -7,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from iommutui.apply import traces
 from iommutui.core.errors import IommutuiError, NotPermittedError, RefusedError
 
-SYSTEM_STATE = Path("/var/lib/iommutui")
-"""The state directory of root, which has the journals of every apply to the machine."""
+LOCK = "lock"
+"""The file in the journal directory that the apply at work holds."""
 
 
 def state_dir() -> Path:
@@ -19,7 +21,7 @@ def state_dir() -> Path:
     if chosen:
         return Path(os.path.abspath(chosen))
     if os.geteuid() == 0:
-        return SYSTEM_STATE
+        return Path(traces.SYSTEM_STATE)
     home = os.environ.get("XDG_STATE_HOME", "")
     # The specification says that a relative path is to be ignored.
     base = Path(home) if os.path.isabs(home) else Path.home() / ".local/state"
@@ -29,6 +31,11 @@ def state_dir() -> Path:
 def journal_dir() -> Path:
     """The directory that holds the journals."""
     return state_dir() / "journal"
+
+
+def machine_journal_dir() -> Path:
+    """The directory with the journals of every apply to this machine, which root's process keeps, whoever looks."""
+    return Path(traces.journals_of_machine())
 
 
 def prepare(directory: Path) -> None:
@@ -70,6 +77,12 @@ def check_trusted(directory: Path) -> None:
             raise _distrusted(path, "others may write to it", f"Run: chmod go-w {path}")
 
 
+def check_writable(directory: Path) -> None:
+    """PermissionError where this user may not add to the directory."""
+    if not os.access(directory, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
+
+
 def _distrusted(path: Path, why: str, remedy: str) -> NotPermittedError:
     return NotPermittedError(f"The directory {path} is not used for the journal: {why}.", remedy)
 
@@ -82,9 +95,9 @@ def lock(directory: Path) -> Iterator[None]:
     """
     prepare(directory)
     try:
-        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode=0o600)
+        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode=0o600)
     except OSError as error:
-        raise IommutuiError(f"The lock {directory / 'lock'} cannot be opened: {error.strerror}.") from None
+        raise IommutuiError(f"The lock {directory / LOCK} cannot be opened: {error.strerror}.") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

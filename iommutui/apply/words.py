@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from iommutui.core.drift import Change
+from iommutui.core.hazards import Hazard
 from iommutui.core.planner import Step
+from iommutui.core.wording import hazard_sentence
 
 
 def change_words(change: Change) -> str:
@@ -14,6 +16,18 @@ def change_words(change: Change) -> str:
 def changes_words(changes: Iterable[Change]) -> str:
     """Every change, in one line."""
     return "; ".join(change_words(change) for change in changes)
+
+
+def dangers_words(hazards: Iterable[Hazard]) -> str:
+    """Every danger with its evidence."""
+    found = list(hazards)
+    said = " ".join(hazard_sentence(hazard) for hazard in found)
+    return f"{_count(len(found), 'danger')} {'has' if len(found) == 1 else 'have'} not been accepted. {said}"
+
+
+def accept_words(hazards: Iterable[Hazard]) -> str:
+    """The options that accept dangers, as they are typed."""
+    return " ".join(f"--accept {hazard.acceptance}" for hazard in hazards)
 
 
 def step_words(step: Step) -> str:

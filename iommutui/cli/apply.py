@@ -1,21 +1,26 @@
 """``iommutui apply``: rebinds devices on this machine."""
 
 import argparse
-import sys
 
 from iommutui.cli.options import chosen_model, parse_intents, read_host
 from iommutui.cli.parser import add_source
-from iommutui.core.errors import RefusedError, UsageError
+from iommutui.core.errors import UsageError
 from iommutui.core.models import model_for
 from iommutui.core.planner import plan_intents
-from iommutui.core.wording import sentence
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``apply DEVICE=TARGET... [--yes] [--json]``, or ``apply --stdin``."""
-    parser.add_argument("intents", nargs="*", metavar="DEVICE=TARGET", help="as for preview")
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    parser.add_argument("--json", action="store_true", help="print what happens as JSON events, one a line")
+    """``apply DEVICE=TARGET...``, ``apply FILE``, or ``apply --stdin``."""
+    from iommutui.cli.carry_out import add_terms
+
+    parser.add_argument(
+        "intents",
+        nargs="*",
+        metavar="DEVICE=TARGET",
+        help="as for preview; or the file that 'iommutui plan' has written",
+    )
+    parser.add_argument("--plan", metavar="FILE", help="carry out a plan file, whatever its name looks like")
+    add_terms(parser)
     parser.add_argument(
         "--stdin",
         action="store_true",
@@ -30,7 +35,12 @@ def run(options: argparse.Namespace) -> int:
 
     refuse_recorded(options, "apply")
     if options.stdin:
-        return _from_stdin()
+        from iommutui.cli.serving import serve
+
+        return serve()
+    path = _plan_file(options)
+    if path is not None:
+        return _from_file(options, path)
     if not options.intents:
         raise UsageError("Say what to apply.", "For example: iommutui apply 01:00.0=vfio-pci 01:00.1=vfio-pci")
     host = read_host(options)
@@ -38,20 +48,35 @@ def run(options: argparse.Namespace) -> int:
     own, model = model_for(host.kernel), chosen_model(options, host)
     plan = plan_intents(host, intents, model)
     if plan.permitted and model is not own:
-        real = plan_intents(host, intents, own)
-        if not real.permitted:
-            raise RefusedError(
-                f"{model.name} permits this, but the running kernel does not: "
-                + " ".join(sentence(reason) for reason in real.refusals)
-            )
-    return carry_out(host, plan, options)
+        from iommutui.apply.session import refuse_by_kernel
+
+        refuse_by_kernel(lambda: plan_intents(host, intents, own))
+    return carry_out(host, plan, options, intents)
 
 
-def _from_stdin() -> int:
-    from iommutui.apply.session import SIZE_LIMIT, apply_request, plan_request
-    from iommutui.cli.carry_out import tell
-    from iommutui.sources import load
-    from iommutui.sources.session import session_address
+def _plan_file(options: argparse.Namespace) -> str | None:
+    """The plan file: ``--plan``, or a single word that is no intent because it holds no ``=``."""
+    words: list[str] = options.intents
+    path: str | None = options.plan
+    if path is None and len(words) == 1 and "=" not in words[0]:
+        path = words.pop()
+    if path is not None and (words or options.model):
+        raise UsageError("A plan file says by itself what to apply, and by which model.", "Give nothing beside it.")
+    return path
 
-    request = apply_request(sys.stdin.read(SIZE_LIMIT + 1))
-    return tell(plan_request(request, load(session=session_address())), as_json=True)
+
+def _from_file(options: argparse.Namespace, path: str) -> int:
+    import os
+
+    from iommutui.apply.planfile import read_plan
+    from iommutui.apply.session import plan_request
+    from iommutui.cli.carry_out import carry_out
+
+    if not os.path.lexists(path):
+        raise UsageError(
+            f"{path!r} is neither DEVICE=TARGET nor a plan file.", "'iommutui plan ... -o FILE' makes one."
+        )
+    request = read_plan(path)
+    host = read_host(options)
+    plan = plan_request(request, host)
+    return carry_out(host, plan, options, request.intents)

@@ -1,33 +1,49 @@
-"""What apply and revert share: asking, carrying out, and telling what happens."""
+"""What apply and revert share: the review, the question, and who carries it out."""
 
 import argparse
-import json
 import os
-import shlex
 import sys
-from contextlib import closing
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from iommutui.apply.events import (
-    Compensating,
-    Event,
-    Finished,
-    ModuleLoaded,
-    Started,
-    StepBegun,
-    StepDone,
-    StepWaiting,
-    to_json,
-)
+from iommutui.apply.admission import refuse_dangers
+from iommutui.apply.elevate import Applying, own_program, root_program
+from iommutui.apply.events import Finished
 from iommutui.apply.executor import execute
 from iommutui.apply.real import RealKernel
+from iommutui.apply.session import Request, check_seconds, request_of
 from iommutui.apply.state import journal_dir
-from iommutui.apply.words import change_words
+from iommutui.cli.options import parse_accepted
 from iommutui.cli.output import clean, complain, write_lines
-from iommutui.cli.review import plan_lines, shell_line
-from iommutui.core.errors import Exit, NotPermittedError, RefusedError, UsageError
+from iommutui.cli.review import plan_lines
+from iommutui.cli.telling import Teller, tell
+from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError, UsageError
+from iommutui.core.hazards import Acceptance, cuts_a_lifeline
 from iommutui.core.host import Host
-from iommutui.core.outcome import OK
+from iommutui.core.intents import Intent
 from iommutui.core.planner import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+def add_terms(parser: argparse.ArgumentParser) -> None:
+    """``--accept CODE:DEVICE``, ``--keep-within SECONDS``, ``--yes`` and ``--json``."""
+    parser.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="CODE:DEVICE",
+        help="accept one danger of the review, for one device; each has to be accepted by itself",
+    )
+    parser.add_argument(
+        "--keep-within",
+        type=float,
+        metavar="SECONDS",
+        help="take everything back unless it is kept in so many seconds: here, or by 'iommutui keep' elsewhere",
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers have to be accepted all the same")
+    parser.add_argument("--json", action="store_true", help="print what happens as JSON events, one a line")
 
 
 def refuse_recorded(options: argparse.Namespace, command: str) -> None:
@@ -41,32 +57,74 @@ def refuse_recorded(options: argparse.Namespace, command: str) -> None:
         raise RefusedError(f"{command} goes by the kernel that is running.", "Leave --kernel away.")
 
 
-def carry_out(host: Host, plan: Plan, options: argparse.Namespace, *, reverts: str | None = None) -> int:
+def carry_out(
+    host: Host, plan: Plan, options: argparse.Namespace, intents: Sequence[Intent] = (), reverts: str | None = None
+) -> int:
     """Reviews the plan, asks, and applies it. Returns the exit code."""
-    if not options.json:
-        write_lines([clean(line) for line in plan_lines(host, plan, ())])
-        sys.stdout.flush()
+    accepted = parse_accepted(host, options.accept)
+    if options.keep_within is not None:
+        _check_seconds(options.keep_within)
+    _review(host, plan, as_json=options.json)
     if not plan.permitted:
-        if options.json:
-            for line in plan_lines(host, plan, ()):
-                complain(line)
         return Exit.REFUSED
-    if plan.steps or plan.modules:
-        _check_permission(plan)
-        if not options.yes and not _confirmed(len(plan.steps)):
-            complain("Nothing was written.")
-            return Exit.REFUSED
-    return tell(plan, as_json=options.json, reverts=reverts)
+    refuse_dangers(plan.hazards, accepted)
+    _warn_of_needless(plan, accepted)
+    if not plan.steps and not plan.modules and reverts is None:
+        Teller(as_json=options.json).show(Finished(Exit.DONE, "Nothing to do: every device is where it should be."))
+        return Exit.DONE
+    if cuts_a_lifeline(plan.hazards) and options.keep_within is None:
+        complain("You may lose sight of this machine: --keep-within 30 would take everything back unless you keep it.")
+    writer = _writer(plan)
+    if plan.steps and not options.yes and not _confirmed(len(plan.steps)):
+        complain("Nothing was written.")
+        return Exit.REFUSED
+    request = request_of(plan, intents, accepted=accepted, keep_within=options.keep_within, reverts=reverts)
+    if writer == "" and request.keep_within is None:
+        events = execute(plan, RealKernel(), journal_dir(), reverts=reverts, accepted=accepted)
+        return tell(events, Teller(as_json=options.json))
+    return _by_another_process(request, writer, as_json=options.json)
 
 
-def _check_permission(plan: Plan) -> None:
+def _check_seconds(seconds: float) -> None:
+    try:
+        check_seconds(seconds)
+    except IommutuiError as error:
+        raise UsageError(error.what, "For example --keep-within 30.") from None
+
+
+def _review(host: Host, plan: Plan, *, as_json: bool) -> None:
+    lines = [clean(line) for line in plan_lines(host, plan, ())]
+    if not as_json:
+        write_lines(lines)
+        sys.stdout.flush()
+    elif not plan.permitted:
+        for line in lines:
+            complain(line)
+
+
+def _warn_of_needless(plan: Plan, accepted: "Collection[Acceptance]") -> None:
+    known = {hazard.acceptance for hazard in plan.hazards}
+    for acceptance in accepted:
+        if acceptance not in known:
+            complain(f"--accept {acceptance} was not needed: this plan has no such danger.")
+
+
+def _writer(plan: Plan) -> str | None:
+    """What makes the applying process root; empty where this process may write."""
     try:
         RealKernel().check(plan.steps)
-    except NotPermittedError as error:
+    except NotPermittedError:
         if os.geteuid() == 0:
             raise
-        again = shlex.join(["iommutui", *sys.argv[1:]])
-        raise NotPermittedError(error.what, f"Only root may do that: sudo {again}") from error
+    else:
+        if plan.steps or os.geteuid() == 0:
+            return ""
+    found = root_program()
+    if found is None:
+        raise NotPermittedError(
+            "Writing needs root, and none of sudo, pkexec and run0 is installed.", "Run the same as root."
+        )
+    return found
 
 
 def _confirmed(writes: int) -> bool:
@@ -77,37 +135,8 @@ def _confirmed(writes: int) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def tell(plan: Plan, *, as_json: bool, reverts: str | None = None) -> int:
-    """Applies the plan to this machine and prints every event as it comes."""
-    code = Exit.ERROR
-    # Closed at once where the reader has gone: that is what takes everything back.
-    with closing(execute(plan, RealKernel(), journal_dir(), reverts=reverts)) as events:
-        for event in events:
-            if as_json:
-                print(json.dumps(to_json(event)), flush=True)
-            else:
-                write_lines([clean(line) for line in _event_lines(event)])
-                sys.stdout.flush()
-            if isinstance(event, Finished):
-                code = event.exit
-    return code
+def _by_another_process(request: Request, writer: str | None, *, as_json: bool) -> int:
+    """Hands the request to a process that is root, and in a session of its own where somebody has to keep it."""
+    from iommutui.cli.listening import listen
 
-
-def _event_lines(event: Event) -> list[str]:
-    match event:
-        case Started(journal_id=journal) if journal:
-            return ["", f"Journal {journal}."]
-        case ModuleLoaded(module=module):
-            return [f"Loaded {module}."]
-        case StepDone(step=step, result=result, note=note):
-            answer = "ok" if result == OK else f"FAILED with {result}"
-            return [f"  {event.number}. {shell_line(step)}   {answer}{f' ({note})' if note else ''}"]
-        case StepWaiting(step=step, seconds=seconds, holders=holders):
-            held = f"; held by {'; '.join(holders)}" if holders else ""
-            return [f"     waiting for {step.device} since {seconds:.0f} s{held}"]
-        case Compensating(why=why):
-            return [f"Taking everything back: {why}"]
-        case Finished(summary=summary, left=left):
-            return [summary, *(f"  {change_words(change)}" for change in left)]
-        case StepBegun() | Started():
-            return []
+    return listen(Applying(own_program(), writer), request, Teller(as_json=as_json))

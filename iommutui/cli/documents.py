@@ -248,6 +248,22 @@ def basis_document(basis: Basis) -> Document:
         "kernel": basis.kernel,
         "devices": [_plain(facts) for facts in basis.devices],
         "claims": [list(claim) for claim in basis.claims],
+        "claims_known": basis.claims_known,
+    }
+
+
+def predicted_document(plan: Plan, model: Model) -> Document:
+    """What every touched group and its devices are predicted to be after the plan, and the devices without a group."""
+    after = plan.predicted
+    groups = [after.groups[change.group] for change in plan.groups]
+    addresses = dict.fromkeys([a for group in groups for a in group.members] + [goal.device for goal in plan.goals])
+    devices = [after.devices[address] for address in addresses if address in after.devices]
+    return {
+        "groups": [{"id": group.id, **verdict_document(model.verdict(after, group))} for group in groups],
+        "devices": [
+            {"address": d.address, "driver": d.driver, "driver_override": d.driver_override, "group": d.group}
+            for d in devices
+        ],
     }
 
 

@@ -1,8 +1,6 @@
 """``iommutui journal``: what was applied to this machine."""
 
 import argparse
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iommutui.cli.documents import SCHEMA
@@ -24,47 +22,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Lists journals, the newest last, or shows one."""
     from iommutui.apply.entries import list_entries, load
+    from iommutui.apply.recovery import at_work
+    from iommutui.apply.state import machine_journal_dir
 
-    directory = readable_journals()
+    directory = machine_journal_dir()
     entries = [load(directory, options.id)] if options.id else list_entries(directory)
     if options.json:
         write_json({"schema": SCHEMA, "journals": [_document(entry) for entry in entries]})
         return Exit.DONE
     if not entries:
         complain(f"Nothing has been applied yet; journals would be in {directory}.")
+    going_on = at_work(directory)
     lines: list[str] = []
     for entry in entries:
-        lines += _lines(entry, whole=options.id is not None)
+        lines += _lines(entry, whole=options.id is not None, going_on=going_on)
     write_lines([clean(line) for line in lines])
     return Exit.DONE
 
 
-def readable_journals() -> Path:
-    """The journals to look at: those of root, where the machine's applies are, also for a user who has none."""
-    from iommutui.apply.state import SYSTEM_STATE, journal_dir
-
-    own = journal_dir()
-    system = SYSTEM_STATE / "journal"
-    if "IOMMUTUI_STATE_DIR" not in os.environ and not own.exists() and os.access(system, os.R_OK | os.X_OK):
-        return system
-    return own
-
-
-def _state(entry: "Entry") -> str:
+def _state(entry: "Entry", *, going_on: bool) -> str:
     if entry.open:
-        return "not finished: it is going on, or it was cut off; 'iommutui revert' takes it back"
+        if not going_on:
+            from iommutui.apply.recovery import left_open_words, way_out
+
+            return f"not finished: {left_open_words(entry)} {way_out(entry)}"
+        if entry.within is not None and entry.why is None and entry.kept_by is None:
+            return f"waits to be kept: 'iommutui keep {entry.id}'"
+        return "going on"
     if entry.reverts is not None:
         return f"took {entry.reverts} back" if entry.exit is Exit.DONE else f"tried to take {entry.reverts} back"
     if entry.reverted_by is not None:
         return f"taken back by {entry.reverted_by}"
     if entry.exit is Exit.DONE:
         return "in effect"
-    return "failed, and rolled back" if entry.exit is Exit.ROLLED_BACK else "failed, and not wholly rolled back"
+    if entry.kept_by is not None:
+        return "cut off, and left as it was"
+    if entry.exit is Exit.ROLLED_BACK:
+        return "failed, and rolled back" if entry.within is None else "not kept, and taken back"
+    return "failed, and not wholly rolled back"
 
 
-def _lines(entry: "Entry", *, whole: bool) -> list[str]:
+def _lines(entry: "Entry", *, whole: bool, going_on: bool) -> list[str]:
     moves = ", ".join(f"{goal.device} → {goal.driver or 'free'}" for goal in entry.goals)
-    lines = [f"{entry.id}  {entry.started}  {_state(entry)}", f"  {moves}"]
+    lines = [f"{entry.id}  {entry.started}  {_state(entry, going_on=going_on)}", f"  {moves}"]
     if not whole:
         return lines
     lines += [

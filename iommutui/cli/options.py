@@ -5,13 +5,14 @@ import re
 from typing import TYPE_CHECKING
 
 from iommutui.config import read_config, take_effect
-from iommutui.core.errors import UsageError
+from iommutui.core.errors import IommutuiError, UsageError
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
 from iommutui.sources import Depth, load
 
 if TYPE_CHECKING:
+    from iommutui.core.hazards import Acceptance
     from iommutui.core.intents import Intent
 
 
@@ -31,7 +32,26 @@ def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL) -> Host:
         return load(options.source, kernel=options.kernel, depth=depth)
     from iommutui.sources.session import session_address
 
-    return load(kernel=options.kernel, depth=depth, session=session_address())
+    host = load(kernel=options.kernel, depth=depth, session=session_address())
+    tell_what_was_cut_off()
+    return host
+
+
+def tell_what_was_cut_off() -> None:
+    """A line of talk for each apply to this machine that a crash has left half way; nothing where there is none."""
+    from iommutui.apply.traces import journals_of_machine, may_be_open
+
+    if not may_be_open(journals_of_machine()):
+        return
+    from iommutui.apply.recovery import left_open_words, open_journals, way_out
+    from iommutui.apply.state import machine_journal_dir
+    from iommutui.cli.output import complain
+
+    try:
+        for entry in open_journals(machine_journal_dir()):
+            complain(f"Note: {left_open_words(entry)} {way_out(entry)}")
+    except IommutuiError as error:
+        complain(f"Note: {error.what}")
 
 
 def chosen_model(options: argparse.Namespace, host: Host) -> Model:
@@ -58,3 +78,19 @@ def parse_intents(host: Host, words: list[str]) -> "list[Intent]":
             raise UsageError(f"{device.address} is given two targets.", "Name each device once.")
         intents[device.address] = Intent(device.address, target)
     return list(intents.values())
+
+
+def parse_accepted(host: Host, words: list[str]) -> "tuple[Acceptance, ...]":
+    """``CODE:DEVICE`` words as what they accept; the device is spelled as everywhere."""
+    from iommutui.core.hazards import Acceptance
+    from iommutui.core.query import find_device
+
+    found = []
+    for word in words:
+        code, colon, device = word.partition(":")
+        if not colon or not code or not device:
+            raise UsageError(
+                f"{word!r} is not CODE:DEVICE.", "The review says which dangers there are, and their words."
+            )
+        found.append(Acceptance(code, find_device(host, device).address))
+    return tuple(dict.fromkeys(found))

@@ -24,6 +24,8 @@ class Basis(NamedTuple):
     devices: tuple[DeviceFacts, ...]
     claims: tuple[tuple[int, str], ...] = ()
     """Groups that user space owns, with their owners."""
+    claims_known: bool = True
+    """Whether every process could be looked at: other users' are visible to root only."""
 
 
 class Change(NamedTuple):
@@ -43,7 +45,8 @@ def basis_of(host: Host, moved: Iterable[Address]) -> Basis:
     addresses |= {member for group in groups for member in group.members}
     devices = [host.devices[a] for a in sorted(addresses, key=sort_key) if a in host.devices]
     claims = tuple((group.id, group.claim.owner) for group in groups if group.claim is not None)
-    return Basis(host.kernel, tuple(device_facts(device) for device in devices), claims)
+    known = all(gap.attribute != "claims" for gap in host.gaps)
+    return Basis(host.kernel, tuple(device_facts(device) for device in devices), claims, known)
 
 
 def device_facts(device: Device) -> DeviceFacts:
@@ -53,15 +56,25 @@ def device_facts(device: Device) -> DeviceFacts:
 
 
 def drift(basis: Basis, host: Host, moved: Iterable[Address]) -> list[Change]:
-    """Every fact of the basis that differs on the Host now, named one by one."""
+    """Every fact of the basis that differs on the Host now, named one by one.
+
+    What could not be seen, then or now, is no fact: an owner that only root can see is not drift for a user's plan. The
+    plan is computed anew on what can be seen now, which refuses what an owner stands in the way of.
+    """
     now = basis_of(host, moved)
     changes: list[Change] = []
     if basis.kernel != now.kernel:
         changes.append(Change("host", "kernel", _text(basis.kernel), _text(now.kernel)))
     changes += differences(basis.devices, now.devices)
+    return changes + _owners(basis, now)
+
+
+def _owners(basis: Basis, now: Basis) -> list[Change]:
+    changes: list[Change] = []
     for number, owner in sorted({*basis.claims} ^ {*now.claims}):
         was = (number, owner) in basis.claims
-        changes.append(Change(f"group {number}", "owner", owner if was else "none", "none" if was else owner))
+        if now.claims_known if was else basis.claims_known:
+            changes.append(Change(f"group {number}", "owner", owner if was else "none", "none" if was else owner))
     return changes
 
 

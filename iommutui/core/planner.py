@@ -5,7 +5,7 @@ every unbind, then every probe, then the overrides that a restored device is to 
 ``dma-hint`` needs: every kernel driver leaves before the first user driver comes (S-20).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
@@ -126,6 +126,11 @@ def plan_goals(
     )
 
 
+def still_to_leave(host: Host, goals: Iterable[Goal]) -> list[Goal]:
+    """The goals whose devices are on a driver that they have yet to leave."""
+    return [goal for goal in goals if goal.device in host.devices and _must_leave(host, goal)]
+
+
 def _with_drivers(host: Host, goals: Sequence[Goal]) -> Host:
     """The Host with the modules of every goal loaded, and with what devices have been seen on among what fits them."""
     for goal in goals:
@@ -221,6 +226,24 @@ def _missed(host: Host, goal: Goal, steps: list[Step]) -> Reason | None:
 def _touched(host: Host, goals: Sequence[Goal]) -> list[Group]:
     numbers = {host.devices[goal.device].group for goal in goals}
     return [host.groups[number] for number in sorted(n for n in numbers if n is not None) if number in host.groups]
+
+
+class Counts(NamedTuple):
+    """How much a plan does."""
+
+    writes: int
+    devices: int
+    """That are written to."""
+    no_ops: int
+    """That are right already."""
+    modules: int
+    groups: int
+
+
+def counts_of(plan: Plan) -> Counts:
+    """The plan in numbers."""
+    devices = {step.device for step in plan.steps}
+    return Counts(len(plan.steps), len(devices), len(plan.no_ops), len(plan.modules), len(plan.groups))
 
 
 def succeeded(plan: Plan) -> bool:

@@ -11,22 +11,30 @@ from iommutui.core.models.base import Model
 from iommutui.core.targets import DEFAULT, NONE, Kind, find_target, targets_of
 
 
-def free_card(host: Host, device: Address, model: Model) -> tuple[Intent, ...] | None:
+def free_card(host: Host, device: Address, model: Model, *, reached: bool = False) -> tuple[Intent, ...] | None:
     """The functions of the device's card for a virtual machine, and whatever else their groups need; nothing more.
 
-    The functions may lie in several groups. None where no plan makes all of these groups viable.
+    The functions may lie in several groups. None where no plan makes all of these groups viable. With ``reached``, what
+    is right already is among the intents, to be named as such.
     """
     card = card_of(device)
     functions = [host.devices[device], *host.same_card(device)]
-    return _free(host, [d for d in functions if card_of(d.address) == card], model)
+    return _free(host, [d for d in functions if card_of(d.address) == card], model, reached)
 
 
-def free_group(host: Host, group: Group, model: Model) -> tuple[Intent, ...] | None:
+def free_group(host: Host, group: Group, model: Model, *, reached: bool = False) -> tuple[Intent, ...] | None:
     """Every device of the group that has a driver for a virtual machine; None where nothing makes it viable."""
-    return _free(host, [d for d in host.members(group) if d.driver is not None], model)
+    return _free(host, [d for d in host.members(group) if d.driver is not None], model, reached)
 
 
-def _free(host: Host, devices: Iterable[Device], model: Model) -> tuple[Intent, ...] | None:
+def free_devices(
+    host: Host, addresses: Iterable[Address], model: Model, *, reached: bool = False
+) -> tuple[Intent, ...] | None:
+    """These devices for a virtual machine, and whatever else their groups need; None where no plan does it."""
+    return _free(host, [host.devices[address] for address in addresses], model, reached)
+
+
+def _free(host: Host, devices: Iterable[Device], model: Model, reached: bool) -> tuple[Intent, ...] | None:
     members = [d for d in devices if d.bus == "pci" and not d.is_bridge]
     numbers = {device.group for device in members}
     wanted = [Intent(d.address, name) for d in members if find_target(host, d, name := _vfio_target(host, d))]
@@ -36,7 +44,8 @@ def _free(host: Host, devices: Iterable[Device], model: Model) -> tuple[Intent, 
     further = smallest_fix(host, wanted, groups, model)
     if further is None:
         return None
-    return tuple(i for i in _sorted([*wanted, *further]) if not _is_there(host.devices[i.device], i.target))
+    found = _sorted([*wanted, *further])
+    return tuple(i for i in found if reached or not _is_there(host.devices[i.device], i.target))
 
 
 def _vfio_target(host: Host, device: Device) -> str:

@@ -5,7 +5,10 @@ import os
 from iommutui.core.host import Host
 from iommutui.sources.depth import Depth
 
-__all__ = ["Depth", "load"]
+__all__ = ["HERE", "Depth", "load"]
+
+HERE = "/"
+"""Where this machine is."""
 
 
 def load(
@@ -19,7 +22,7 @@ def load(
     address of this machine that the caller's SSH session came to (`iommutui.sources.session`).
     """
     if path is None:
-        host = _scan("/", depth, session)
+        host = _scan(HERE, depth, session)
     elif path != "-" and os.path.isdir(path):
         host = _scan(path, depth, session)
     else:

@@ -62,13 +62,18 @@ def dump(host: Host) -> str:
 
 
 def write(host: Host, path: str) -> None:
-    """Writes a snapshot, whole or not at all; where that fails the file is as it was.
+    """Writes a snapshot; the errors are those of `save`."""
+    save(dump(host), path)
+
+
+def save(text: str, path: str) -> None:
+    """Writes a file, whole or not at all; where that fails the file is as it was.
 
     NotPermittedError without the right to write there, SourceError for any other reason.
     """
     remedy = "Give a name in a directory that you may write to."
     try:
-        _replace(path, dump(host))
+        _replace(path, text)
     except PermissionError as error:
         raise NotPermittedError(f"{path} cannot be written: {error.strerror}.", remedy) from None
     except OSError as error:

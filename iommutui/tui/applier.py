@@ -1,27 +1,25 @@
 """Handing a reviewed plan to the process that may write, which decides for itself whether it does."""
 
-import signal
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
-from iommutui.core.errors import IommutuiError
+from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.tui.machine import Job
 
 if TYPE_CHECKING:
+    from iommutui.apply.elevate import Applying
     from iommutui.apply.events import Event
+    from iommutui.apply.session import Request
 
 
 class ProcessApplier:
-    """Starts ``iommutui apply --stdin`` or ``revert`` as root, sends it intents and their basis, reads what it says."""
+    """Starts ``iommutui apply --stdin`` as root, sends it a request, reads what it says."""
 
     def __init__(self, program: Sequence[str], writer: str | None) -> None:
         self._program = list(program)
         self._writer = writer
-        self._process: subprocess.Popen[bytes] | None = None
-        self._first = b""
+        self._applying: Applying | None = None
         self._talk: IO[bytes] | None = None
 
     @property
@@ -29,58 +27,46 @@ class ProcessApplier:
         """sudo, pkexec and run0 may ask for a password."""
         return bool(self._writer)
 
-    def command(self, job: Job) -> list[str]:
+    def command(self) -> list[str]:
         """What is started. No device and no driver is named in it: they are in the request, or in the journal."""
-        prefix = [self._writer] if self._writer else []
-        what = ["revert", job.journal, "--yes", "--json"] if job.revert else ["apply", "--stdin"]
-        return [*prefix, *self._program, *what]
+        from iommutui.apply.elevate import Applying
+
+        return Applying(self._program, self._writer).command
 
     def begin(self, job: Job) -> None:
         """Starts the process; where a password may be asked for, waits for its first word, which comes after it."""
-        if self._writer is None:
-            raise IommutuiError("Writing needs root, and none of sudo, pkexec and run0 is installed.")
+        from iommutui.apply.elevate import Applying
+
+        self._applying = Applying(self._program, self._writer)
         # A file, because a pipe that nobody empties would hold the process up, and the screen is no place for it.
         self._talk = tempfile.TemporaryFile()  # noqa: SIM115 - open until the process has ended
-        try:
-            self._process = subprocess.Popen(
-                self.command(job),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._talk,
-            )
-        except OSError as error:
-            raise IommutuiError(f"The applying process does not start: {error.strerror}.") from None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with suppress(BrokenPipeError):
-            self._process.stdin.write(request(job).encode())
-            self._process.stdin.close()
-        self._first = b""
-        if self.needs_terminal:
-            with _interrupts_for_others():
-                self._first = self._process.stdout.readline()
+        self._applying.begin(request(job), self._talk)
+
+    def keep(self) -> None:
+        """While a countdown goes on: what was applied may stay."""
+        if self._applying is not None:
+            self._applying.keep()
+
+    def undo(self) -> None:
+        """While a countdown goes on: take it back at once."""
+        if self._applying is not None:
+            self._applying.undo()
 
     def events(self, job: Job) -> "Iterator[Event]":
-        """Its events, until it ends."""
-        from iommutui.apply.events import Finished, from_line
+        """Its events, until it ends. IommutuiError with its own words where it has refused, or said nothing at all."""
+        from iommutui.apply.events import Refused
 
-        process = self._process
-        assert process is not None
-        assert process.stdout is not None
-        seen = finished = False
-        for text in _lines(self._first, process):
-            event = from_line(text)
-            seen, finished = True, isinstance(event, Finished)
-            yield event
-        code = process.wait()
-        said = self._said()
-        self._process = None
-        if not finished:
-            said = (
-                said.removeprefix("iommutui: ")
-                or f"The applying process ended with code {code}, before it had finished."
-            )
-            raise IommutuiError(said, "'iommutui journal' tells what was written." if seen else "Nothing was written.")
+        assert self._applying is not None
+        try:
+            for event in self._applying.events():
+                if isinstance(event, Refused):
+                    raise IommutuiError(event.what, event.remedy)
+                yield event
+        except NotPermittedError as error:
+            said = self._said().removeprefix("iommutui: ")
+            raise IommutuiError(said or error.what, error.remedy) from None
+        finally:
+            self._applying = None
 
     def _said(self) -> str:
         if self._talk is None:
@@ -90,29 +76,9 @@ class ProcessApplier:
             return talk.read(4000).decode(errors="replace").strip()
 
 
-@contextmanager
-def _interrupts_for_others() -> Iterator[None]:
-    """Ctrl+C at the password is for the program that asks, which ends; this one goes on and says so."""
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def request(job: Job) -> "Request":
+    """The request to carry out a job; what a revert takes back stands in its journal."""
+    from iommutui.apply.session import request_of
 
-
-def _lines(first: bytes, process: "subprocess.Popen[bytes]") -> Iterator[bytes]:
-    if first.strip():
-        yield first
-    assert process.stdout is not None
-    for text in process.stdout:
-        if text.strip():
-            yield text
-
-
-def request(job: Job) -> str:
-    """The request as ``--stdin`` reads it; a revert takes everything from its journal."""
-    from iommutui.apply.session import Request, request_to_json
-
-    if job.revert:
-        return ""
-    return request_to_json(Request(job.intents, job.plan.basis, job.model.name)) + "\n"
+    reverts = job.journal if job.revert else None
+    return request_of(job.plan, job.intents, accepted=job.accepted, keep_within=job.keep_within, reverts=reverts)

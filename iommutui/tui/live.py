@@ -1,7 +1,6 @@
 """This machine. It is read here, and written to only by a process of its own that is root."""
 
 import os
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.tui.applier import ProcessApplier
-from iommutui.tui.machine import Watch, WayBack, writer_program
+from iommutui.tui.machine import Watch, WayBack
 from iommutui.tui.state import Kind, Source
 
 POLL_SECONDS = 5.0
@@ -22,10 +21,11 @@ class LiveMachine:
 
     def __init__(self, kernel: str | None) -> None:
         self._kernel = kernel
-        writer = writer_program()
+        from iommutui.apply.elevate import own_program, root_program
+
+        writer = root_program()
         self.source = Source(Kind.LIVE, kernel or "", writer)
-        # -P: what runs as root must not look for modules in whatever directory it was started from.
-        self.applier = ProcessApplier([sys.executable, "-P", "-m", "iommutui"], writer)
+        self.applier = ProcessApplier(own_program(), writer)
 
     def scan(self) -> Host:
         """A fresh look at everything."""
@@ -57,9 +57,9 @@ class LiveMachine:
 
 def journals() -> Path:
     """Where the applying process, which is root, keeps its journals."""
-    from iommutui.apply.state import SYSTEM_STATE, journal_dir
+    from iommutui.apply.state import machine_journal_dir
 
-    return journal_dir() if os.geteuid() == 0 else SYSTEM_STATE / "journal"
+    return machine_journal_dir()
 
 
 def poll(changed: Callable[[], None], root: str = "/sys/bus/pci", seconds: float = POLL_SECONDS) -> Callable[[], None]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
 from iommutui.core.intents import Goal, Intent
 from iommutui.core.models.base import Model
@@ -23,6 +24,10 @@ class Job(NamedTuple):
     revert: bool = False
     journal: str = ""
     """What a revert takes back, on a live system."""
+    accepted: tuple[Acceptance, ...] = ()
+    """The dangers that the person has accepted, one by one."""
+    keep_within: float | None = None
+    """Taken back unless the person keeps it within these seconds; None: it stays."""
 
 
 class WayBack(NamedTuple):
@@ -89,15 +94,6 @@ def restoring_goals(plan: Plan, before: Host) -> tuple[Goal, ...]:
     moved = dict.fromkeys(step.device for step in plan.steps)
     found = (before.devices.get(address) for address in moved)
     return tuple(restoring(d.address, d.driver, d.driver_override) for d in found if d is not None)
-
-
-def writer_program() -> str | None:
-    """What makes the applying process root: empty if this is root already, None if there is nothing."""
-    if os.geteuid() == 0:
-        return ""
-    from shutil import which
-
-    return next((found for name in ("sudo", "pkexec", "run0") if (found := which(name))), None)
 
 
 def machine_of(path: str | None, *, demo: bool, kernel: str | None) -> Machine:

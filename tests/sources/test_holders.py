@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from iommutui.core.host import Claim, Gap, Host
-from iommutui.sources import holders, load
+from iommutui.sources import holders, load, processes
 from iommutui.sources.tree import Unreadable
 from tests.fake_tree import FakeTree
 
@@ -67,10 +67,23 @@ def test_a_device_whose_unbind_waits_is_held(tree: FakeTree) -> None:
 
 def test_processes_of_others(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.process(1, "init").process(2, "qemu", "/dev/vfio/14")
-    open_files = holders._open_files
-    monkeypatch.setattr(
-        holders, "_open_files", lambda place: Unreadable("EACCES") if "/1/" in place else open_files(place)
-    )
+    files = processes._files
+    monkeypatch.setattr(processes, "_files", lambda place: Unreadable("EACCES") if "/1/" in place else files(place))
+    host = read(tree)
+    assert host.gaps == (Gap("claims", "EACCES"),)
+    assert host.groups[14].claim is not None
+
+
+def test_descriptors_that_may_be_listed_but_not_looked_at(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree.process(1, "init", "/dev/null").process(2, "qemu", "/dev/vfio/14")
+    readlink = os.readlink
+
+    def denied(path: str, *, dir_fd: int | None = None) -> str:
+        if "/proc/1/fd/" in path:
+            raise PermissionError(13, "denied")
+        return readlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "readlink", denied)
     host = read(tree)
     assert host.gaps == (Gap("claims", "EACCES"),)
     assert host.groups[14].claim is not None

@@ -10,6 +10,7 @@ import pytest
 from iommutui.apply.events import Compensating, Event, Finished, Started, StepBegun, StepDone, StepWaiting, to_json
 from iommutui.core.drift import Change
 from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.hazards import Acceptance
 from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
 from iommutui.core.planner import Plan, plan_intents
@@ -202,14 +203,19 @@ def test_a_program_that_does_not_exist_is_an_error() -> None:
 
 
 def test_no_device_is_named_on_the_command_line() -> None:
-    words = ProcessApplier(["python", "-m", "iommutui"], "/usr/bin/sudo").command(_job())
+    words = ProcessApplier(["python", "-m", "iommutui"], "/usr/bin/sudo").command()
     assert words == ["/usr/bin/sudo", "python", "-m", "iommutui", "apply", "--stdin"]
 
 
-def test_a_revert_names_its_journal() -> None:
-    job = _job()._replace(revert=True, journal="j7")
-    assert ProcessApplier(["iommutui"], "").command(job) == ["iommutui", "revert", "j7", "--yes", "--json"]
-    assert request(job) == ""
+def test_a_revert_names_its_journal_in_the_request() -> None:
+    asked = request(_job()._replace(revert=True, journal="j7"))
+    assert (asked.reverts, asked.intents, asked.basis) == ("j7", (), _plan().basis)
+
+
+def test_what_was_accepted_and_the_time_to_keep_it_are_in_the_request() -> None:
+    accepted = (Acceptance("boot-display", NIC),)
+    asked = request(_job()._replace(accepted=accepted, keep_within=30.0))
+    assert (asked.accepted, asked.keep_within) == (accepted, 30.0)
 
 
 def test_the_signature_changes_when_a_device_changes_its_driver(tmp_path: Path) -> None:

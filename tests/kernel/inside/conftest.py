@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from . import pci
+from .program import Answer, Run, command
 
 HERE = Path(__file__).parent
 VFIO = HERE.parent / "vfio.py"
@@ -27,6 +28,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.path.is_relative_to(HERE):
                 item.add_marker(pytest.mark.skip(reason="needs a guest: python -m tests.kernel test"))
+
+
+@pytest.fixture
+def iommutui(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the program; journals go to a directory of the test's own."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o755)
+    monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(state))
+
+    def run(*words: str, prefix: Sequence[str] = (), text: str = "") -> Answer:
+        line = [*prefix, *command(*words)]
+        return Answer(subprocess.run(line, capture_output=True, text=True, input=text, check=False))
+
+    return run
 
 
 @pytest.fixture

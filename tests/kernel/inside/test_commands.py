@@ -2,15 +2,14 @@
 
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from . import pci
+from .program import Run
 
 Ask = Callable[[int], dict[str, Any]]
 pytestmark = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
@@ -20,41 +19,6 @@ NOBODY = ["setpriv", "--reuid=65534", "--inh-caps=+dac_read_search", "--ambient-
 CARD = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2", "0000:01:00.3"]
 LONE = "0000:00:05.0"
 PORT = "0000:00:02.0"
-
-
-class Answer:
-    """What a command printed, and how it ended."""
-
-    def __init__(self, result: "subprocess.CompletedProcess[str]") -> None:
-        self.code, self.out, self.err = result.returncode, result.stdout, result.stderr
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The JSON document on standard output."""
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-    def group(self, number: int) -> dict[str, Any]:
-        """One group of a listing."""
-        found: dict[str, Any] = next(g for g in self.document["groups"] if g["id"] == number)
-        return found
-
-
-@pytest.fixture
-def iommutui(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
-    """Runs the program; journals go to a directory of the test's own."""
-    state = tmp_path / "state"
-    state.mkdir(mode=0o755)
-    monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(state))
-
-    def run(*words: str, prefix: Sequence[str] = (), text: str = "") -> Answer:
-        command = [*prefix, sys.executable, "-m", "iommutui", *words]
-        return Answer(subprocess.run(command, capture_output=True, text=True, input=text, check=False))
-
-    return run
-
-
-Run = Callable[..., Answer]
 
 
 def test_the_group_turns_viable_with_the_last_function_and_revert_restores(

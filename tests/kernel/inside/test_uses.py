@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from .test_commands import NOBODY, Answer
+from .program import Answer
+from .test_commands import NOBODY
 
 pytestmark = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
 

@@ -1,0 +1,164 @@
+"""``iommutui plan``: the steps that bring something about, on the screen or in a file that ``apply`` carries out."""
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from iommutui.cli.options import chosen_model, parse_intents, read_host
+from iommutui.cli.output import clean, complain, write_json, write_lines
+from iommutui.cli.parser import add_json, add_source
+from iommutui.cli.review import plan_lines
+from iommutui.core.address import Address
+from iommutui.core.errors import Exit, RefusedError, UsageError
+from iommutui.core.fix import smallest_fix
+from iommutui.core.hazards import unaccepted
+from iommutui.core.host import Device, Host
+from iommutui.core.intents import Intent
+from iommutui.core.models.base import Model
+from iommutui.core.planner import Plan, counts_of, plan_intents
+from iommutui.core.query import find_device
+from iommutui.core.reasons import Code, Reason
+from iommutui.core.wishes import free_card, free_devices, free_group
+from iommutui.core.wording import sentence
+
+if TYPE_CHECKING:
+    from iommutui.cli.documents import Document
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``plan DEVICE=TARGET... [--free DEVICE...] [--card DEVICE] [--group N] [-o FILE] [--json]``."""
+    parser.add_argument("intents", nargs="*", metavar="DEVICE=TARGET", help="as for preview")
+    parser.add_argument(
+        "--free",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="DEVICE",
+        help="free these devices for a virtual machine, with whatever else their groups need",
+    )
+    parser.add_argument(
+        "--card", action="append", default=[], metavar="DEVICE", help="free every function of this device's card"
+    )
+    parser.add_argument(
+        "--group", type=int, action="append", default=[], metavar="N", help="free every device of this IOMMU group"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the plan to a file that 'iommutui apply' takes")
+    add_json(parser)
+    add_source(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the plan, or writes it; REFUSED where it is not permitted."""
+    if not (options.intents or options.free or options.card or options.group):
+        raise UsageError("Say what to plan.", "For example: iommutui plan --card 01:00.0 -o plan.json")
+    host = read_host(options)
+    model = chosen_model(options, host)
+    intents = wanted_intents(host, options, model)
+    plan = plan_intents(host, intents, model)
+    if options.json or options.output:
+        document = _document(host, intents, plan, model)
+    if options.json:
+        write_json(document)
+    else:
+        write_lines([clean(line) for line in _lines(host, intents, plan, model)])
+    if not plan.permitted:
+        if options.output:
+            complain(f"{options.output} is not written: the plan is not permitted.")
+        return Exit.REFUSED
+    if options.output:
+        _write(document, options.output)
+    return Exit.DONE
+
+
+def wanted_intents(host: Host, options: argparse.Namespace, model: Model) -> list[Intent]:
+    """The intents of the wishes and of the words; what is said of one device by name counts more than a wish."""
+    # A list of devices takes every word after it.
+    said = parse_intents(host, [*options.intents, *(word for word in options.free if "=" in word)])
+    free = [word for word in options.free if "=" not in word]
+    wishes: list[Intent] = []
+    for text in options.card:
+        device = _no_bridge(find_device(host, text))
+        wishes += _found(host, [device], partial(free_card, host, device, model, reached=True), model)
+    for number in options.group:
+        group = host.groups.get(number)
+        if group is None:
+            raise UsageError(f"There is no IOMMU group {number}.", "'iommutui list' shows the groups.")
+        wishes += _found(host, list(group.members), partial(free_group, host, group, model, reached=True), model)
+    if free:
+        devices = [_no_bridge(find_device(host, text)) for text in free]
+        wishes += _found(host, devices, partial(free_devices, host, devices, model, reached=True), model)
+    return list({intent.device: intent for intent in (*wishes, *said)}.values())
+
+
+def _no_bridge(device: Device) -> Address:
+    if device.is_bridge:
+        raise RefusedError(sentence(Reason(Code.BRIDGE, device.group, device.address)))
+    return device.address
+
+
+def _found(
+    host: Host, devices: list[Address], wish: Callable[[], tuple[Intent, ...] | None], model: Model
+) -> tuple[Intent, ...]:
+    """The intents of a wish; RefusedError with the reasons where nothing brings it about."""
+    intents = wish()
+    if intents is not None:
+        return intents
+    groups = [group for device in devices if device in host.devices and (group := host.group_of(device)) is not None]
+    reasons = [reason for group in dict.fromkeys(groups) for reason in model.verdict(host, group).reasons]
+    why = " ".join(sentence(reason) for reason in reasons) or "it is a bridge, or no IOMMU translates it."
+    raise RefusedError(f"Nothing frees {', '.join(devices)} for a virtual machine: {why}")
+
+
+def _lines(host: Host, intents: list[Intent], plan: Plan, model: Model) -> list[str]:
+    fix = smallest_fix(host, intents, [host.groups[change.group] for change in plan.groups], model)
+    lines = plan_lines(host, plan, fix)
+    if plan.permitted:
+        lines += ["", count_words(plan)]
+        left = unaccepted(plan.hazards, ())
+        if left:
+            lines.append(f"To apply it, accept each danger: {' '.join(f'--accept {h.acceptance}' for h in left)}")
+    return lines
+
+
+def count_words(plan: Plan) -> str:
+    """``6 writes, 2 devices rebound, 1 left as it is, 1 group.``"""
+    counts = counts_of(plan)
+    return (
+        ", ".join(
+            f"{number} {noun if number == 1 else plural}{rest}"
+            for number, noun, plural, rest in (
+                (counts.writes, "write", "writes", ""),
+                (counts.devices, "device", "devices", " changed"),
+                (counts.no_ops, "device", "devices", " right already"),
+                (counts.modules, "module", "modules", " to load"),
+                (counts.groups, "group", "groups", " touched"),
+            )
+            if number or noun == "write"
+        )
+        + "."
+    )
+
+
+def _document(host: Host, intents: list[Intent], plan: Plan, model: Model) -> "Document":
+    from iommutui.apply.planfile import KIND
+    from iommutui.cli.documents import basis_document, plan_document, predicted_document
+
+    return {
+        "kind": KIND,
+        **plan_document(host, intents, plan, model),
+        "intents": [{"device": intent.device, "target": intent.target} for intent in intents],
+        "accept": [str(hazard.acceptance) for hazard in unaccepted(plan.hazards, ())],
+        "counts": counts_of(plan)._asdict(),
+        "predicted": predicted_document(plan, model),
+        "basis": basis_document(plan.basis),
+    }
+
+
+def _write(document: "Document", path: str) -> None:
+    import json
+
+    from iommutui.sources.snapshot import save
+
+    save(json.dumps(document, indent=1, ensure_ascii=True) + "\n", path)
+    complain(f"Written to {path}; 'iommutui apply {path}' carries it out.")

@@ -1,0 +1,119 @@
+"""What happens while a plan is carried out, as lines of text or of JSON."""
+
+import json
+import os
+import sys
+from collections.abc import Generator
+from contextlib import closing
+
+from iommutui.apply.events import (
+    Compensating,
+    Counting,
+    Event,
+    Finished,
+    Kept,
+    ModuleLoaded,
+    Refused,
+    Started,
+    StepBegun,
+    StepDone,
+    StepWaiting,
+    to_json,
+)
+from iommutui.apply.executor import ReaderGoneError
+from iommutui.apply.words import change_words
+from iommutui.cli.output import clean, write_lines
+from iommutui.cli.review import shell_line
+from iommutui.core.errors import Exit
+from iommutui.core.outcome import OK
+
+_PHASES = {"override": "overrides", "unbind": "leaving drivers", "probe": "coming to drivers"}
+
+
+class Teller:
+    """Prints events. OSError where nobody can read them any more."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._journal = ""
+        self._phase = ("", 0)
+
+    def show(self, event: Event) -> None:
+        """One event."""
+        if isinstance(event, Started):
+            self._journal = event.journal_id
+        if self._as_json:
+            sys.stdout.write(json.dumps(to_json(event)) + "\n")
+        else:
+            write_lines([clean(line) for line in self._lines(event)])
+        sys.stdout.flush()
+
+    def _lines(self, event: Event) -> list[str]:
+        match event:
+            case Started(journal_id=journal) if journal:
+                return ["", f"Journal {journal}."]
+            case ModuleLoaded(module=module):
+                return [f"Loaded {module}."]
+            case StepDone(step=step, result=result, note=note):
+                answer = "ok" if result == OK else f"FAILED with {result}"
+                return [f"  {event.number}. {shell_line(step)}   {answer}{f' ({note})' if note else ''}"]
+            case StepWaiting(step=step, seconds=seconds, holders=holders):
+                held = f"; held by {'; '.join(holders)}" if holders else ""
+                return [f"     waiting for {step.device} since {seconds:.0f} s{held}"]
+            case Counting():
+                return self._countdown(event)
+            case Kept(by=by):
+                return [f"Kept by {by}."]
+            case Compensating(why=why):
+                self._phase = ("", 0)
+                return [f"Taking everything back: {why}"]
+            case Finished(summary=summary, left=left):
+                return [summary, *(f"  {change_words(change)}" for change in left)]
+            case StepBegun(step=step) if step.op != self._phase[0]:
+                self._phase = (step.op, self._phase[1] + 1)
+                return [f"Phase {self._phase[1]}: {_PHASES.get(step.op, step.op)}"]
+            case StepBegun() | Started() | Refused():
+                return []
+
+    def _countdown(self, event: Counting) -> list[str]:
+        """At the beginning, every ten seconds, and each of the last five."""
+        left = round(event.seconds)
+        if event.seconds >= event.within - 0.5:
+            return [
+                "",
+                f"Done. Everything is taken back in {left} s unless you keep it:",
+                f"  type 'keep' and Enter here, or run 'iommutui keep {self._journal}' at any other terminal.",
+                "  'undo' takes it back at once.",
+            ]
+        return [f"  {left} s left"] if left <= 5 or left % 10 == 0 else []
+
+
+def tell(events: Generator[Event, None, None], teller: Teller, *, alone: bool = False) -> int:
+    """Prints every event as it comes; the exit code.
+
+    Where nobody reads them any more, everything is taken back; ``alone``: it goes on without a reader.
+    """
+    code = Exit.ERROR
+    listening = True
+    with closing(events):
+        for event in events:
+            if isinstance(event, Finished):
+                code = event.exit
+            if not listening:
+                continue
+            try:
+                teller.show(event)
+            except OSError:
+                listening = False
+                _let_go_of_output()
+                if not alone and not isinstance(event, Finished):
+                    following = events.throw(ReaderGoneError())
+                    code = following.exit if isinstance(following, Finished) else code
+    return code
+
+
+def _let_go_of_output() -> None:
+    """What could not be printed is dropped: it would fail again at every later attempt."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)

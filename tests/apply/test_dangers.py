@@ -1,0 +1,92 @@
+"""Dangers are accepted one by one, and looked for again on the way."""
+
+from pathlib import Path
+
+import pytest
+
+from iommutui.apply.events import Compensating
+from iommutui.apply.executor import execute
+from iommutui.apply.journal import list_entries
+from iommutui.core.address import Address
+from iommutui.core.errors import Exit, RefusedError
+from iommutui.core.hazards import Acceptance
+from iommutui.core.host import Host
+from iommutui.core.intents import Intent
+from iommutui.core.models import MODELS
+from iommutui.core.planner import plan_intents
+from tests.apply.machines import CLOCK, GPU, NIC, SOUND, desktop, facts, finished
+from tests.reacting import FakeKernel, Faults
+
+MODEL = MODELS["dma-owner"]
+ACCEPTED = Acceptance("boot-display", GPU)
+
+
+def _lit(host: Host, *addresses: Address) -> Host:
+    """The firmware started on these displays."""
+    for address in addresses:
+        host = host.with_device(host.devices[address]._replace(boot_vga=True))
+    return host
+
+
+def _refused(host: Host, accepted: tuple[Acceptance, ...], tmp_path: Path, now: Host | None = None) -> RefusedError:
+    plan = plan_intents(host, [Intent(GPU, "vfio-pci"), Intent(NIC, "vfio-pci")], MODEL)
+    kernel = FakeKernel(now or host, MODEL)
+    with pytest.raises(RefusedError) as caught:
+        list(execute(plan, kernel, tmp_path / "s/journal", clock=CLOCK, accepted=accepted))
+    assert kernel.steps == []
+    assert list_entries(tmp_path / "s/journal") == []
+    return caught.value
+
+
+def test_a_danger_is_refused_with_its_evidence_and_the_words_that_accept_it(tmp_path: Path) -> None:
+    error = _refused(_lit(desktop(), GPU), (), tmp_path)
+    assert f"{GPU} is the display that this machine booted on" in error.what
+    assert error.remedy == f"To accept it: --accept boot-display:{GPU}"
+
+
+@pytest.mark.parametrize(
+    "accepted", [Acceptance("boot-display", NIC), Acceptance("other", GPU), Acceptance("boot-display", SOUND)]
+)
+def test_another_danger_that_is_accepted_does_not_help(accepted: Acceptance, tmp_path: Path) -> None:
+    _refused(_lit(desktop(), GPU), (accepted,), tmp_path)
+
+
+def test_each_one_has_to_be_accepted(tmp_path: Path) -> None:
+    error = _refused(_lit(desktop(), GPU, NIC), (ACCEPTED,), tmp_path)
+    assert error.remedy == f"To accept it: --accept boot-display:{NIC}"
+    error = _refused(_lit(desktop(), GPU, NIC), (), tmp_path)
+    assert error.what.startswith("2 dangers have not been accepted.")
+
+
+def test_a_danger_that_came_since_is_refused(tmp_path: Path) -> None:
+    error = _refused(desktop(), (), tmp_path, now=_lit(desktop(), GPU))
+    assert f"--accept boot-display:{GPU}" in error.remedy
+
+
+def test_what_is_accepted_is_carried_out(tmp_path: Path) -> None:
+    host = _lit(desktop(), GPU)
+    plan = plan_intents(host, [Intent(GPU, "vfio-pci")], MODEL)
+    kernel = FakeKernel(host, MODEL)
+    events = list(execute(plan, kernel, tmp_path / "s/journal", clock=CLOCK, accepted=[ACCEPTED]))
+    assert finished(events).exit is Exit.DONE
+
+
+def test_a_danger_that_comes_between_two_phases_takes_everything_back(tmp_path: Path) -> None:
+    """The second look at the machine comes after the overrides and before the first device leaves its driver."""
+    host = desktop()
+    plan = plan_intents(host, [Intent(GPU, "vfio-pci")], MODEL)
+    kernel = FakeKernel(host, MODEL, Faults(outside={2: lambda now: _lit(now, GPU)}))
+    events = list(execute(plan, kernel, tmp_path / "s/journal", clock=CLOCK))
+    why = next(event.why for event in events if isinstance(event, Compensating))
+    assert f"--accept boot-display:{GPU}" in why
+    assert finished(events).exit is Exit.ROLLED_BACK
+    assert [step.op for step in kernel.steps] == ["override", "override"]
+    assert facts(kernel.host) == facts(host)
+
+
+def test_a_danger_of_a_device_that_has_left_its_driver_already_is_none(tmp_path: Path) -> None:
+    host = desktop()
+    plan = plan_intents(host, [Intent(GPU, "vfio-pci")], MODEL)
+    kernel = FakeKernel(host, MODEL, Faults(outside={3: lambda now: _lit(now, GPU)}))
+    events = list(execute(plan, kernel, tmp_path / "s/journal", clock=CLOCK))
+    assert finished(events).exit is Exit.DONE

@@ -1,0 +1,271 @@
+"""What was applied has to be kept in time: the countdown, who is heard, and what is left on disk of it."""
+
+import os
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from iommutui.apply.entries import Entry, list_entries
+from iommutui.apply.events import Compensating, Counting, Event, Finished, Kept
+from iommutui.apply.executor import ReaderGoneError, execute
+from iommutui.apply.keeping import TICK, Keeping, Word
+from iommutui.apply.voices import Asker, Listener, leave_note, note_of
+from iommutui.core.errors import Exit
+from tests.apply.machines import CASES, facts, finished
+from tests.reacting import FakeKernel, Faults, Killed
+
+CASE = CASES[0]
+
+
+class MovingClock:
+    """Time passes only while somebody waits."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 22, 10, 45, 1, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        return self.time
+
+
+class Script:
+    """Voices that say what they are told to at the turn of their choice; nothing else lets time pass."""
+
+    def __init__(self, clock: MovingClock, words: dict[int, Word] | None = None) -> None:
+        self.clock = clock
+        self.words = words or {}
+        self.turns = 0
+        self.began: list[str] = []
+        self.ended = 0
+
+    def begin(self, journal_id: str) -> None:
+        self.began.append(journal_id)
+
+    def wait(self, seconds: float) -> Word | None:
+        assert 0 <= seconds <= TICK
+        self.turns += 1
+        self.clock.time += seconds
+        return self.words.get(self.turns)
+
+    def end(self) -> None:
+        self.ended += 1
+
+
+def _run(
+    tmp_path: Path, words: dict[int, Word] | None = None, within: float = 5.0, faults: Faults | None = None
+) -> tuple[FakeKernel, list[Event], Entry, Script]:
+    clock = MovingClock()
+    voices = Script(clock, words)
+    kernel = FakeKernel(CASE.host, CASE.model, faults)
+    directory = tmp_path / "s/journal"
+    events = list(execute(CASE.plan, kernel, directory, clock=clock, keeping=Keeping(within, voices)))
+    return kernel, events, list_entries(directory)[-1], voices
+
+
+def _left(events: Sequence[Event]) -> list[float]:
+    return [event.seconds for event in events if isinstance(event, Counting)]
+
+
+def test_nobody_keeps_it(tmp_path: Path) -> None:
+    kernel, events, entry, voices = _run(tmp_path)
+    assert _left(events) == [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
+    end = finished(events)
+    assert end.exit is Exit.ROLLED_BACK
+    assert end.summary == "Nobody kept it within 5 seconds. Everything is as it was before."
+    assert facts(kernel.host) == facts(CASE.host)
+    assert (entry.within, entry.kept_by, entry.exit) == (5.0, None, Exit.ROLLED_BACK)
+    assert voices.began == [entry.id]
+    assert voices.ended == 1
+
+
+@pytest.mark.parametrize("turn", [1, 3, 6])
+def test_somebody_keeps_it(turn: int, tmp_path: Path) -> None:
+    kernel, events, entry, voices = _run(tmp_path, {turn: Word(True, "a friend")})
+    assert events[-2:-1] == [Kept("a friend")]
+    assert finished(events).exit is Exit.DONE
+    predicted = facts(CASE.plan.predicted)
+    assert facts(kernel.host) == predicted
+    assert (entry.kept_by, entry.exit, entry.in_effect) == ("a friend", Exit.DONE, True)
+    assert voices.ended == 1
+
+
+def test_somebody_takes_it_back_at_once(tmp_path: Path) -> None:
+    kernel, events, entry, _ = _run(tmp_path, {2: Word(False, "a friend")})
+    assert _left(events) == [5.0, 4.0]
+    assert finished(events).summary.startswith("It was taken back by a friend.")
+    assert facts(kernel.host) == facts(CASE.host)
+    assert entry.kept_by is None
+
+
+def test_what_fails_before_the_countdown_has_none(tmp_path: Path) -> None:
+    _, events, entry, voices = _run(tmp_path, faults=Faults(fail={4: "EIO"}))
+    assert _left(events) == []
+    assert entry.within is None
+    assert voices.began == []
+
+
+def test_a_fault_while_it_is_taken_back_is_named(tmp_path: Path) -> None:
+    _, events, _, _ = _run(tmp_path, faults=Faults(fail_from=(len(CASE.plan.steps) + 1, "EIO")))
+    end = finished(events)
+    assert end.exit is Exit.NOT_ROLLED_BACK
+    assert end.left
+
+
+def test_an_interrupt_takes_it_back(tmp_path: Path) -> None:
+    clock = MovingClock()
+    kernel = FakeKernel(CASE.host, CASE.model)
+    keeping = Keeping(60.0, Script(clock))
+    events = execute(CASE.plan, kernel, tmp_path / "s/journal", clock=clock, keeping=keeping)
+    seen: list[Event] = []
+    for event in events:
+        seen.append(event)
+        if isinstance(event, Counting) and not any(isinstance(e, Compensating) for e in seen):
+            seen.append(events.throw(KeyboardInterrupt))
+            break
+    seen += events
+    assert isinstance(seen[-1], Finished)
+    assert seen[-1].exit is Exit.ROLLED_BACK
+    assert facts(kernel.host) == facts(CASE.host)
+
+
+def test_a_reader_that_is_gone_before_the_countdown_takes_everything_back(tmp_path: Path) -> None:
+    kernel = FakeKernel(CASE.host, CASE.model)
+    events = execute(CASE.plan, kernel, tmp_path / "s/journal", clock=MovingClock())
+    next(events)
+    rest = [events.throw(ReaderGoneError()), *events]
+    assert isinstance(rest[-1], Finished)
+    assert "has gone" in rest[-1].summary
+    assert facts(kernel.host) == facts(CASE.host)
+
+
+def test_death_during_the_countdown_leaves_an_open_journal_that_was_never_kept(tmp_path: Path) -> None:
+    clock = MovingClock()
+
+    class Dying(Script):
+        def wait(self, seconds: float) -> Word | None:
+            raise Killed
+
+    kernel = FakeKernel(CASE.host, CASE.model)
+    directory = tmp_path / "s/journal"
+    with pytest.raises(Killed):
+        list(execute(CASE.plan, kernel, directory, clock=clock, keeping=Keeping(9.0, Dying(clock))))
+    (entry,) = list_entries(directory)
+    assert (entry.open, entry.within, entry.kept_by) == (True, 9.0, None)
+
+
+# -- the voices themselves, on real pipes and files
+
+
+@pytest.fixture
+def pipe() -> tuple[int, int]:
+    return os.pipe()
+
+
+def _listener(tmp_path: Path, pipe: tuple[int, int]) -> Listener:
+    directory = tmp_path / "s/journal"
+    directory.mkdir(parents=True, mode=0o700)
+    return Listener(directory, Asker(pipe[0]))
+
+
+@pytest.mark.parametrize(("line", "keep"), [(b"keep\n", True), (b"undo\n", False), (b"what\nkeep\n", True)])
+def test_the_asker_is_heard(line: bytes, keep: bool, tmp_path: Path, pipe: tuple[int, int]) -> None:
+    listener = _listener(tmp_path, pipe)
+    listener.begin("j")
+    os.write(pipe[1], line)
+    word = listener.wait(60)
+    assert word is not None
+    assert word.keep is keep
+
+
+@pytest.mark.parametrize("text", [b"", b"\n", b"kee", b"keep", b"KEEP\n", b"keep it\n", b"\xff\n", b"{}\n"])
+def test_what_is_no_word(text: bytes, tmp_path: Path, pipe: tuple[int, int]) -> None:
+    listener = _listener(tmp_path, pipe)
+    listener.begin("j")
+    os.write(pipe[1], text)
+    assert listener.wait(0.0) is None
+    assert listener.wait(0.01) is None
+
+
+def test_what_was_said_before_does_not_count(tmp_path: Path, pipe: tuple[int, int]) -> None:
+    listener = _listener(tmp_path, pipe)
+    os.write(pipe[1], b"keep\n")
+    listener.begin("j")
+    assert listener.wait(0.0) is None
+
+
+def test_an_asker_that_is_gone_says_nothing_and_is_not_asked_in_a_circle(tmp_path: Path, pipe: tuple[int, int]) -> None:
+    listener = _listener(tmp_path, pipe)
+    os.close(pipe[1])
+    listener.begin("j")
+    for _ in range(3):
+        assert listener.wait(0.01) is None
+
+
+def test_a_note_is_seen_and_taken_away(tmp_path: Path, pipe: tuple[int, int]) -> None:
+    listener = _listener(tmp_path, pipe)
+    directory = tmp_path / "s/journal"
+    listener.begin("j")
+    threading.Thread(target=leave_note, args=(directory, "j")).start()
+    word = listener.wait(60)
+    assert word == Word(True, "'iommutui keep'")
+    listener.end()
+    assert not note_of(directory, "j").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "directory", "another"])
+def test_what_is_no_note(kind: str, tmp_path: Path, pipe: tuple[int, int]) -> None:
+    listener = _listener(tmp_path, pipe)
+    place = note_of(tmp_path / "s/journal", "j")
+    if kind == "link":
+        place.symlink_to("/etc/passwd")
+    elif kind == "directory":
+        place.mkdir()
+    else:
+        note_of(tmp_path / "s/journal", "k").touch()
+    listener.begin("j")
+    assert listener.wait(0.0) is None
+
+
+def test_a_note_is_not_left_through_a_link(tmp_path: Path, pipe: tuple[int, int]) -> None:
+    _listener(tmp_path, pipe)
+    directory = tmp_path / "s/journal"
+    note_of(directory, "j").symlink_to(tmp_path / "victim")
+    with pytest.raises(FileExistsError):
+        leave_note(directory, "j")
+    assert not (tmp_path / "victim").exists()
+
+
+@pytest.mark.parametrize(
+    ("sent", "request_text"),
+    [
+        (b'{"a": 1}\nkeep\n', '{"a": 1}'),
+        (b'{"a": 1}', '{"a": 1}'),
+        (b'{\n "a": 1\n}\n', '{\n "a": 1\n}\n'),
+        (b"", ""),
+        (b"nonsense\nmore", "nonsense\nmore"),
+    ],
+)
+def test_the_request_is_a_line_or_all_there_is(sent: bytes, request_text: str, pipe: tuple[int, int]) -> None:
+    os.write(pipe[1], sent)
+    os.close(pipe[1])
+    assert Asker(pipe[0]).request() == request_text
+
+
+def test_a_request_without_an_end_is_not_read_for_ever(pipe: tuple[int, int]) -> None:
+    def flood() -> None:
+        try:
+            while True:
+                os.write(pipe[1], b"x" * 65536)
+        except BrokenPipeError:
+            pass
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    assert len(Asker(pipe[0]).request()) < 2 << 20
+    os.close(pipe[0])
+    thread.join()

@@ -1,0 +1,183 @@
+"""The same plans on a sysfs that reacts: a fault at every write, and a real SIGKILL around every write."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from iommutui.apply.entries import list_entries, load
+from iommutui.apply.events import Event
+from iommutui.apply.executor import execute
+from iommutui.apply.recovery import open_journals, unfinished
+from iommutui.apply.revert import plan_revert
+from iommutui.apply.writer import Write
+from iommutui.core.errors import Exit, RefusedError
+from iommutui.core.host import Host
+from iommutui.core.intents import Intent
+from iommutui.core.models import model_for
+from iommutui.core.planner import Plan, plan_intents
+from iommutui.sources import load as look
+from tests.apply.machines import CASES, CLOCK, NIC, UNLOADED, Case, differences, facts, finished
+from tests.reacting_tree import NEVER, ReactingTree
+
+ON_TREES = [case for case in CASES if case.model is model_for(case.host.kernel)]
+KINDS = ("EACCES", "EBUSY", "ENODEV", "EIO", "lost", "half", "never")
+
+
+def test_there_are_enough_plans() -> None:
+    assert len(ON_TREES) >= 20
+
+
+def _plan(case: Case, tree: ReactingTree) -> Plan:
+    plan = plan_intents(look(tree.root), case.intents, case.model)
+    assert plan.permitted, plan.refusals
+    return plan
+
+
+def _taken(case: Case, before: Host, tree: ReactingTree) -> set[tuple[str, str]]:
+    """What differs from before, but for what a module that came for the plan took besides."""
+    moved = {intent.device for intent in case.intents}
+    return {(a, fact) for a, fact in differences(before, look(tree.root)) if a in moved}
+
+
+@pytest.mark.parametrize("case", ON_TREES, ids=str)
+def test_the_tree_is_scanned_and_planned_as_the_machine_it_is_of(case: Case, tmp_path: Path) -> None:
+    tree = ReactingTree(tmp_path, case.host)
+    assert facts(look(tree.root)) == facts(case.host)
+    assert [step[:3] for step in _plan(case, tree).steps] == [step[:3] for step in case.plan.steps]
+
+
+@pytest.mark.parametrize("case", ON_TREES, ids=str)
+def test_there_and_back(case: Case, tmp_path: Path) -> None:
+    tree, directory = ReactingTree(tmp_path, case.host), tmp_path / "s/journal"
+    before = look(tree.root)
+    plan = _plan(case, tree)
+    assert finished(list(execute(plan, tree.kernel(), directory, clock=CLOCK))).exit is Exit.DONE
+    moved = {goal.device for goal in plan.goals}
+    now, predicted = facts(look(tree.root)), facts(plan.predicted)
+    assert {a: now[a] for a in moved} == {a: predicted[a] for a in moved}
+    entry = load(directory)
+    back = plan_revert(entry, look(tree.root), case.model)
+    assert finished(list(execute(back, tree.kernel(), directory, clock=CLOCK, reverts=entry.id))).exit is Exit.DONE
+    assert _taken(case, before, tree) == set()
+
+
+def _fault(kind: str, at: int, tree: ReactingTree) -> Callable[[int, Write], str | None]:
+    """What goes wrong with the write of this number: nothing is done, half is, or it does not return."""
+
+    def instead(number: int, write: Write) -> str | None:
+        if number != at:
+            return None
+        if kind == "lost":
+            return "ok"
+        if kind == "half":
+            tree.react(write)
+            return "EIO"
+        if kind == "never" and write.path.endswith("unbind"):
+            tree.react(write)  # the link goes before the driver has let go
+        return NEVER if kind == "never" else kind
+
+    return instead
+
+
+def _honest(before: Host, tree: ReactingTree, events: list[Event]) -> None:
+    """Nothing differs that is not named, and nothing is named that does not differ."""
+    end = finished(events)
+    differing = differences(before, look(tree.root))
+    if end.exit is Exit.ROLLED_BACK:
+        assert differing == set()
+    else:
+        assert end.exit is Exit.NOT_ROLLED_BACK
+    assert {(change.subject, change.fact) for change in end.left} == differing
+
+
+@pytest.mark.parametrize("case", ON_TREES, ids=str)
+@pytest.mark.parametrize("turn", range(2))
+def test_a_fault_at_every_write(case: Case, turn: int, tmp_path: Path) -> None:
+    """Each write meets two of the kinds; over all plans every kind comes at every sort of write."""
+    any_driver = {goal.device for goal in case.plan.goals if goal.any_driver}
+    for number, step in enumerate(case.plan.steps, 1):
+        kind = KINDS[(ON_TREES.index(case) + 3 * number + 4 * turn) % len(KINDS)]
+        tree, directory = ReactingTree(tmp_path / str(number), case.host), tmp_path / f"{number}/s/journal"
+        before = look(tree.root)
+        tree.instead = _fault(kind, number, tree)
+        plan = _plan(case, tree)
+        if number == 1 and kind == "EACCES" and not plan.modules:
+            with pytest.raises(Exception, match="not permitted"):
+                list(execute(plan, tree.kernel(), directory, clock=CLOCK))
+            assert differences(before, look(tree.root)) == set()
+            continue
+        events = list(execute(plan, tree.kernel(), directory, clock=CLOCK))
+        if kind == "lost" and step.op == "probe" and step.device in any_driver | {UNLOADED}:
+            # The kernel may choose no driver; and a module that has just come took its device without a probe.
+            assert finished(events).exit is Exit.DONE
+            continue
+        if kind == "never":
+            assert len(tree.writes) == number
+            assert finished(events).exit is Exit.NOT_ROLLED_BACK or differences(before, look(tree.root)) == set()
+        _honest(before, tree, events)
+
+
+def _dying(run: Callable[[], object]) -> bool:
+    """Runs it in a process of its own; whether SIGKILL ended that."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            run()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+def _die(number: int) -> Callable[[int], None]:
+    def kill(at: int) -> None:
+        if at == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return kill
+
+
+@pytest.mark.parametrize("case", ON_TREES, ids=str)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_sigkill_around_every_write(case: Case, when: str, tmp_path: Path) -> None:
+    for number in range(1, len(case.plan.steps) + 1):
+        tree, directory = ReactingTree(tmp_path / str(number), case.host), tmp_path / f"{number}/s/journal"
+        before = look(tree.root)
+        plan = _plan(case, tree)
+        setattr(tree, f"{when}_write", _die(number))
+        assert _dying(lambda: list(execute(plan, tree.kernel(), directory, clock=CLOCK)))  # noqa: B023
+        _recover(case, before, tree, directory)
+
+
+def test_sigkill_while_everything_is_taken_back(tmp_path: Path) -> None:
+    case = next(case for case in ON_TREES if case.name == "many")
+    last = len(case.plan.steps)
+    for number in range(last + 1, last + 40):
+        tree, directory = ReactingTree(tmp_path / str(number), case.host), tmp_path / f"{number}/s/journal"
+        before = look(tree.root)
+        plan = _plan(case, tree)
+        tree.instead = _fault("EIO", last, tree)
+        tree.before_write = _die(number)
+        if not _dying(lambda: list(execute(plan, tree.kernel(), directory, clock=CLOCK))):  # noqa: B023
+            break
+        _recover(case, before, tree, directory)
+    assert number > last + 5
+
+
+def _recover(case: Case, before: Host, tree: ReactingTree, directory: Path) -> None:
+    """What a person does after a crash: the journal is found, nothing else is applied, and the revert restores."""
+    tree.before_write = tree.after_write = lambda number: None
+    tree.instead = lambda number, write: None
+    (cut_off,) = open_journals(directory)
+    other = plan_intents(look(tree.root), [Intent(NIC, "none")], case.model)
+    with pytest.raises(RefusedError, match="was cut off") as caught:
+        list(execute(other, tree.kernel(), directory, clock=CLOCK))
+    assert f"iommutui revert {cut_off.id}" in caught.value.remedy
+    plan = plan_revert(cut_off, look(tree.root), case.model)
+    assert plan.permitted, plan.refusals
+    assert finished(list(execute(plan, tree.kernel(), directory, clock=CLOCK, reverts=cut_off.id))).exit is Exit.DONE
+    assert _taken(case, before, tree) == set()
+    assert unfinished(directory) == ()
+    assert [entry.reverted_by is not None for entry in list_entries(directory)] == [True, False]

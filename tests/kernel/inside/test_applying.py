@@ -1,0 +1,369 @@
+"""Plans carried out on real drivers: there and back, in time or not, cut off, stuck, as a user, and watched."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import pci
+from .program import Answer, Run, command
+from .terminal import Terminal
+
+pytestmark = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
+
+CARD = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2", "0000:01:00.3"]
+LONE = "0000:00:05.0"
+DISPLAY = "0000:00:01.0"
+LONG = 120
+"""Seconds that no test waits for: an emulated processor is slow, and nothing is taken back before."""
+
+
+def _nvme() -> str:
+    return next(address for address in pci.devices() if pci.driver(address) == "nvme")
+
+
+def _dangers(answer: Answer) -> list[str]:
+    """The options that accept what the review of this answer calls a danger."""
+    return re.findall(r"--accept \S+", answer.out + answer.err)
+
+
+def _accepting(iommutui: Run, *words: str) -> list[str]:
+    """Words, and what accepts every danger of them, taken from what the program says."""
+    return [*words, *(part for option in _dangers(iommutui("plan", *words)) for part in option.split())]
+
+
+@pytest.mark.parametrize("target", ["vfio-pci", "pci-stub", "none"])
+@pytest.mark.parametrize("which", ["network", "storage", "sound", "usb", "card"])
+def test_there_and_back_with_a_plan_file(
+    iommutui: Run, restored: pci.State, tmp_path: Path, which: str, target: str
+) -> None:
+    devices = {"network": [LONE], "storage": [_nvme()], "sound": [CARD[1]], "usb": [CARD[2]], "card": CARD}[which]
+    words = [f"{address}={target}" for address in devices]
+    path = str(tmp_path / "plan.json")
+    planned = iommutui("plan", *words, "-o", path)
+    assert planned.code == 0, planned.out + planned.err
+    accepted = [part for option in _dangers(planned) for part in option.split()]
+    applied = iommutui("apply", path, "--yes", *accepted)
+    assert applied.code == 0, applied.out + applied.err
+    assert [pci.driver(address) for address in devices] == [None if target == "none" else target] * len(devices)
+    again = iommutui("plan", *words)
+    assert "Nothing to write" in again.out
+    stale = iommutui("apply", path, "--yes", *accepted)
+    assert stale.code == 3
+    assert f"{devices[0]}: override was none and is {target}" in stale.err
+    assert iommutui("revert", "--yes").code == 0
+    assert pci.State.now() == restored
+
+
+def test_a_wish_frees_the_whole_card_and_says_what_is_right_already(
+    iommutui: Run, restored: pci.State, vfio_status: Callable[[int], dict[str, Any]]
+) -> None:
+    pci.bind(CARD[1], "vfio-pci")
+    document = iommutui("plan", "--card", CARD[0], "--json").document
+    assert {intent["device"] for intent in document["intents"]} == set(CARD)
+    assert [no_op["device"] for no_op in document["no_ops"]] == [CARD[1]]
+    assert document["counts"]["devices"] == 3
+    words = [f"{intent['device']}={intent['target']}" for intent in document["intents"]]
+    assert iommutui("apply", *_accepting(iommutui, *words), "--yes").code == 0
+    assert vfio_status(pci.group(CARD[0]))["viable"] is True
+
+
+def test_a_danger_has_to_be_accepted_by_its_name(iommutui: Run, restored: pci.State) -> None:
+    """The display that the firmware started on, if the emulated machine has one."""
+    if (pci.DEVICES / DISPLAY / "boot_vga").read_text().strip() != "1" or pci.driver(DISPLAY) is None:
+        pytest.skip("the firmware's display has no driver here")
+    refused = iommutui("apply", f"{DISPLAY}=none", "--yes")
+    assert refused.code == 3
+    assert f"--accept boot-display:{DISPLAY}" in refused.err
+    assert pci.State.now() == restored
+    accepted = _accepting(iommutui, f"{DISPLAY}=none")
+    assert iommutui("apply", *accepted, "--yes").code == 0
+    assert pci.driver(DISPLAY) is None
+
+
+# -- kept in time, or not
+
+
+def _counting(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:
+    """The events up to the countdown."""
+    events: list[dict[str, Any]] = []
+    assert process.stdout is not None
+    while not events or events[-1]["event"] != "counting":
+        line = process.stdout.readline()
+        assert line, events
+        events.append(json.loads(line))
+    return events
+
+
+def _start(*words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command("apply", *words, "--yes", "--json"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_not_kept_is_taken_back(iommutui: Run, restored: pci.State) -> None:
+    answer = iommutui("apply", f"{LONE}=vfio-pci", "--yes", "--json", "--keep-within", "3")
+    assert answer.code == 5, answer.out + answer.err
+    names = [event["event"] for event in answer.events]
+    assert names.index("counting") > names.index("step-done")
+    assert answer.events[-1]["exit"] == 5
+    assert "3 seconds" in answer.events[-1]["summary"]
+    assert pci.State.now() == restored
+    assert "not kept, and taken back" in iommutui("journal").out
+
+
+def test_kept_from_another_process(iommutui: Run, restored: pci.State) -> None:
+    process = _start(f"{LONE}=vfio-pci", "--keep-within", str(LONG))
+    _counting(process)
+    assert "waits to be kept" in iommutui("journal").out
+    kept = iommutui("keep")
+    assert kept.code == 0, kept.out + kept.err
+    assert process.wait() == 0
+    assert pci.driver(LONE) == "vfio-pci"
+    assert iommutui("keep").code == 1
+    assert iommutui("revert", "--yes").code == 0
+    assert pci.State.now() == restored
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_the_program_that_asked_dies_and_the_countdown_goes_on(
+    iommutui: Run, restored: pci.State, number: signal.Signals
+) -> None:
+    process = _start(f"{LONE}=vfio-pci", "--keep-within", "15")
+    _counting(process)
+    process.send_signal(number)
+    assert process.wait() == -number
+    assert pci.driver(LONE) == "vfio-pci"
+    assert pci.wait_for(lambda: pci.State.now() == restored, LONG)
+    assert pci.wait_for(lambda: "not kept, and taken back" in iommutui("journal").out, LONG)
+
+
+def test_the_terminal_dies_and_everything_is_taken_back(iommutui: Run, restored: pci.State) -> None:
+    terminal = Terminal(command("apply", f"{LONE}=vfio-pci", "--yes", "--keep-within", "15"))
+    assert pci.wait_for(lambda: pci.driver(LONE) == "vfio-pci", LONG)
+    terminal.close()
+    assert pci.wait_for(lambda: pci.State.now() == restored, LONG)
+    assert pci.wait_for(lambda: "not kept, and taken back" in iommutui("journal").out, LONG)
+
+
+def test_the_terminal_dies_and_another_keeps_it(iommutui: Run, restored: pci.State) -> None:
+    terminal = Terminal(command("apply", f"{LONE}=vfio-pci", "--yes", "--keep-within", str(LONG)))
+    terminal.wait("iommutui keep")
+    terminal.close()
+    assert iommutui("keep").code == 0
+    assert pci.driver(LONE) == "vfio-pci"
+    assert "in effect" in iommutui("journal").out
+
+
+def test_a_word_at_the_same_terminal_keeps_it(iommutui: Run, restored: pci.State) -> None:
+    terminal = Terminal(command("apply", f"{LONE}=vfio-pci", "--yes", "--keep-within", str(LONG)))
+    terminal.wait("iommutui keep")
+    terminal.press("-l", "keep")
+    terminal.press("Enter")
+    assert pci.wait_for(lambda: "in effect" in iommutui("journal").out, LONG)
+    assert pci.driver(LONE) == "vfio-pci"
+
+
+# -- cut off
+
+
+def test_kill_in_the_middle_and_recovery(iommutui: Run, restored: pci.State) -> None:
+    words = _accepting(iommutui, *(f"{address}=vfio-pci" for address in CARD))
+    process = _start(*words)
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "step-begun" and event["step"]["op"] == "unbind":
+            process.kill()
+            break
+    process.wait()
+    assert pci.State.now() != restored
+    listed = iommutui("list")
+    assert listed.code == 0
+    assert "was cut off" in listed.err
+    other = iommutui("apply", f"{LONE}=vfio-pci", "--yes")
+    assert other.code == 3
+    assert "iommutui revert" in other.err
+    assert iommutui("revert", "--yes").code == 0
+    assert pci.State.now() == restored
+    assert "was cut off" not in iommutui("list").err
+
+
+def test_kill_while_it_waits_to_be_kept(iommutui: Run, restored: pci.State) -> None:
+    process = _start(f"{LONE}=vfio-pci", "--keep-within", str(LONG))
+    _counting(process)
+    for pid in _processes(process.pid):
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+    assert pci.wait_for(lambda: "nobody has kept it" in iommutui("journal").out, LONG)
+    assert iommutui("revert", "--yes").code == 0
+    assert pci.State.now() == restored
+
+
+def _processes(parent: int) -> list[int]:
+    """Every process of the program: the one that asks, the one that waits, and the one that writes."""
+    found = []
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit() and int(place.name) != os.getpid():
+            words = (place / "cmdline").read_bytes().split(b"\0")
+            if b"iommutui" in words and b"apply" in words:
+                found.append(int(place.name))
+    assert parent in found
+    return found
+
+
+# -- stuck
+
+
+def test_an_unbind_that_blocks_names_the_process_and_writes_nothing_further(
+    restored: pci.State, vfio_hold: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    """The claim comes after the facts that the apply goes by, as it can on any machine."""
+    from iommutui.apply.child import Patience
+    from iommutui.apply.entries import load as load_entry
+    from iommutui.apply.events import Finished, StepWaiting
+    from iommutui.apply.executor import execute
+    from iommutui.apply.real import RealKernel
+    from iommutui.core.address import Address
+    from iommutui.core.intents import Intent
+    from iommutui.core.models import model_for
+    from iommutui.core.planner import plan_intents
+    from iommutui.sources import load
+
+    pci.bind(LONE, "vfio-pci")
+    number = pci.group(LONE)
+    assert pci.wait_for(Path(f"/dev/vfio/{number}").exists)
+    host = load()
+    plan = plan_intents(host, [Intent(Address(LONE), "default")], model_for(host.kernel))
+    assert plan.permitted
+    seen: list[str] = []
+
+    def frozen(_root: str) -> Any:
+        override = pci.override(LONE) if not seen else None
+        return host.with_device(host.devices[Address(LONE)]._replace(driver_override=override))
+
+    process = vfio_hold(number, "--devices")["process"]
+    events = []
+    kernel = RealKernel(scan=frozen, patience=Patience(first=1.0, each=1.0, give_up=4.0))
+    directory = tmp_path / "s/journal"
+    for event in execute(plan, kernel, directory):
+        events.append(event)
+        seen += ["waiting"] if isinstance(event, StepWaiting) else []
+    waiting = [event for event in events if isinstance(event, StepWaiting)]
+    assert str(process.pid) in " ".join(waiting[0].holders)
+    end = events[-1]
+    assert isinstance(end, Finished)
+    assert end.exit == 6
+    assert LONE in end.summary
+    assert str(process.pid) in end.summary
+    assert [event.step.op for event in waiting] == ["unbind"] * len(waiting)
+    process.terminate()
+    process.wait()
+    assert pci.wait_for(lambda: load_entry(directory).steps[-1].late, LONG)
+    assert load_entry(directory).steps[-1].result == "ok"
+
+
+# -- as a user
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[list[str]]:
+    """Somebody who is not root, and a ``sudo`` that asks nothing."""
+    place = Path("/run/iommutui-test")
+    place.mkdir(mode=0o755)
+    helper = place / "become"
+    setpriv = shutil.which("setpriv")
+    assert setpriv is not None
+    shutil.copy(setpriv, helper)
+    helper.chmod(0o4755)
+    (place / "sudo").write_text(f'#!/bin/sh\nexec {helper} --reuid=0 --regid=0 --clear-groups -- env -i "$@"\n')
+    (place / "sudo").chmod(0o755)
+    words = ["setpriv", "--reuid=65534", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    yield [*words, "env", "-u", "IOMMUTUI_STATE_DIR", f"PATH={place}:{os.environ['PATH']}"]
+    shutil.rmtree(place)
+    shutil.rmtree("/var/lib/iommutui", ignore_errors=True)
+
+
+def test_a_user_becomes_root_for_the_writes_only(iommutui: Run, restored: pci.State, user: list[str]) -> None:
+    applied = iommutui("apply", f"{LONE}=vfio-pci", "--yes", prefix=user)
+    assert applied.code == 0, applied.out + applied.err
+    assert pci.driver(LONE) == "vfio-pci"
+    assert "in effect" in iommutui("journal", prefix=user).out
+    reverted = iommutui("revert", "--yes", prefix=user)
+    assert reverted.code == 0, reverted.out + reverted.err
+    assert pci.State.now() == restored
+
+
+def test_a_claim_that_only_root_can_see_is_a_refusal_and_no_drift(
+    iommutui: Run, restored: pci.State, user: list[str], vfio_hold: Callable[..., dict[str, Any]]
+) -> None:
+    pci.bind(LONE, "vfio-pci")
+    number = pci.group(LONE)
+    assert pci.wait_for(Path(f"/dev/vfio/{number}").exists)
+    vfio_hold(number, "--devices")
+    refused = iommutui("apply", f"{LONE}=default", "--yes", prefix=user)
+    assert refused.code == 3, refused.out + refused.err
+    assert "in use" in refused.err
+    assert "not as it was" not in refused.err
+    assert pci.driver(LONE) == "vfio-pci"
+
+
+# -- what the host needs
+
+
+def test_the_route_to_the_world_is_not_taken_away(iommutui: Run, restored: pci.State) -> None:
+    card = next(path.name for path in (pci.DEVICES / LONE / "net").iterdir())
+    for words in (["link", "set", card, "up"], ["addr", "add", "192.0.2.1/24", "dev", card],
+                  ["route", "add", "default", "via", "192.0.2.2"]):  # fmt: skip
+        if shutil.which("ip") is None or subprocess.run(["ip", *words], check=False).returncode:
+            pytest.skip("no route can be set here")
+    refused = iommutui("apply", f"{LONE}=vfio-pci", "--yes")
+    assert refused.code == 3
+    assert "route" in refused.out + refused.err
+    assert "--accept" in refused.err
+    assert pci.State.now() == restored
+
+
+def test_a_mounted_disk_is_not_taken_away(iommutui: Run, restored: pci.State, tmp_path: Path) -> None:
+    address = _nvme()
+    disk = next(path.name for path in Path("/sys/block").iterdir() if address in str(path.resolve()))
+    place = tmp_path / "mounted"
+    place.mkdir()
+    made = shutil.which("mkfs.ext4") and subprocess.run(["mkfs.ext4", "-qF", f"/dev/{disk}"], check=False)
+    if not made or made.returncode or subprocess.run(["mount", f"/dev/{disk}", place], check=False).returncode:
+        pytest.skip("the emulated disk keeps nothing, so nothing can be mounted from it")
+    try:
+        refused = iommutui("apply", f"{address}=vfio-pci", "--yes")
+    finally:
+        subprocess.run(["umount", place], check=True)
+    assert refused.code == 3
+    assert str(place) in refused.out + refused.err
+    assert "--accept" in refused.err
+    assert pci.State.now() == restored
+
+
+# -- watched
+
+
+def test_only_the_listed_writes_are_opened_for_writing(iommutui: Run, restored: pci.State, tmp_path: Path) -> None:
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("needs strace")
+    planned = iommutui("plan", f"{LONE}=vfio-pci", "--json").document
+    trace = tmp_path / "trace"
+    words = [strace, "-f", "-o", str(trace), "-e", "trace=open,openat,openat2,creat"]
+    assert iommutui("apply", f"{LONE}=vfio-pci", "--yes", prefix=words).code == 0
+    call = r'open(?:at2?)?\((?:AT_FDCWD, )?"([^"]+)"[^)]*(?:O_WRONLY|O_RDWR)[^)]*\) = \d'
+    opened = set(re.findall(call, trace.read_text()))
+    listed = {step["path"] for step in planned["steps"]}
+    state = os.environ["IOMMUTUI_STATE_DIR"]
+    assert opened >= listed
+    assert {path for path in opened - listed if path != "/dev/null" and not path.startswith(f"{state}/")} == set()
+    assert "creat(" not in trace.read_text()
