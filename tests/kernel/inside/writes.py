@@ -46,6 +46,7 @@ class Write(threading.Thread):
 
 
 def write_of(event: Event, driver: str | None) -> Write:
+    """The write that the event stands for; an unbind goes through ``driver``, which the device is on."""
     if isinstance(event, Override):
         return Write(pci.DEVICES / event.device / "driver_override", f"{event.driver or ''}\n")
     if isinstance(event, Unbind):
