@@ -180,9 +180,10 @@ def _not_isolated(host: Host, device: Device) -> list[Device]:
 
 
 def _ancestors(host: Host, device: Device) -> list[Device]:
+    """The bridges above what a scan has found, nearest first; a scan comes from the top, so there is no ring."""
     found: list[Device] = []
-    above = device
-    while above.parent is not None and above.parent in host.devices and len(found) <= len(host.devices):
-        above = host.devices[above.parent]
+    parent = device.parent
+    while parent is not None and (above := host.devices.get(parent)) is not None:
         found.append(above)
+        parent = above.parent
     return found
