@@ -160,7 +160,14 @@ def test_bridges_above_each_other_are_looked_at_for_the_group() -> None:
 def test_bridges_that_stand_in_a_ring_end_nothing() -> None:
     """No kernel shows that, but a recording may hold anything."""
     host = machine(group_of(1, bridge(OTHER, parent=A), bridge(A, parent=OTHER)), group_of(2, function(B, parent=A)))
-    assert on("dma-owner", host, Remove(B), Rescan()).host.devices[B].group == 0
+    assert B not in on("dma-owner", host, Remove(B), Rescan()).host.devices
+
+
+def test_a_bus_whose_bridge_was_not_recorded_is_there_while_something_stands_on_it() -> None:
+    host = machine(group_of(1, function(A, "nvme", parent=OTHER)), group_of(2, function(B, "nvme", parent=OTHER)))
+    back = on("dma-owner", host, Remove(B), Rescan()).host
+    assert back.devices.keys() == {A, B}
+    assert on("dma-owner", host, Remove(A), Remove(B), Rescan()).host.devices == {}
 
 
 def test_who_comes_back_to_a_group_finds_the_others_there() -> None:
@@ -251,3 +258,41 @@ def test_a_device_remembers_who_it_was_with() -> None:
     assert host.devices[MIDDLE].together == (FIRST, LAST)
     assert host.devices[FIRST].together is None
     assert on("dma-owner", machine(lone=[function(LONE)]), Remove(LONE), Rescan()).host.devices[LONE].together == ()
+
+
+# -- in which order a scan finds what was removed, which is that of new group numbers
+
+
+PORTS = [Address(f"0000:00:0{slot}.0") for slot in (2, 3, 4)]
+ENDS = [Address(f"0000:0{bus}:00.0") for bus in (1, 2, 3)]
+
+
+def ports(*gone: Address) -> Host:
+    """Three ports with a device below each, and a second root bus with one; then these, removed."""
+    second = function(Address("0000:80:01.0"), "nvme")
+    above = [bridge(port) for port in PORTS]
+    lower = [function(end, "nvme", parent=port) for port, end in zip(PORTS, ENDS, strict=True)]
+    host = machine(*(group_of(n, device) for n, device in enumerate((*above, *lower, second), 10)))
+    return on("dma-owner", host, *(Remove(address) for address in gone)).host
+
+
+@pytest.mark.parametrize(
+    ("gone", "order"),
+    [
+        # What stands on the first bus comes first, then what is below its bridges.
+        ((PORTS[0], ENDS[2]), [PORTS[0], ENDS[2], ENDS[0]]),
+        ((PORTS[2], ENDS[0]), [PORTS[2], ENDS[0], ENDS[2]]),
+        ((PORTS[0], PORTS[1]), [PORTS[0], PORTS[1], ENDS[0], ENDS[1]]),
+        ((ENDS[2], ENDS[0]), [ENDS[0], ENDS[2]]),
+        ((Address("0000:80:01.0"), PORTS[1]), [PORTS[1], ENDS[1], Address("0000:80:01.0")]),
+    ],
+)
+def test_the_order_of_a_scan(gone: tuple[Address, ...], order: list[Address]) -> None:
+    host = on("dma-owner", ports(*gone), Rescan()).host
+    numbers = [host.devices[address].group for address in order]
+    assert numbers == list(range(len(order)))
+
+
+def test_a_port_that_came_back_is_last_on_its_bus() -> None:
+    back = on("dma-owner", ports(PORTS[0]), Rescan(), Remove(ENDS[0]), Remove(ENDS[1]), Rescan()).host
+    assert [back.devices[end].group for end in (ENDS[1], ENDS[0])] == [1, 2]

@@ -184,7 +184,7 @@ def test_the_drivers_of_bridges_are_tried_where_they_are_registered() -> None:
     "user", [function(B, "acme"), function(B, fits=(Fit("acme", None, True),))], ids=["on", "fits"]
 )
 def test_a_driver_that_any_device_shows_is_there(user: Device) -> None:
-    host = machine(group_of(1, function(A, fits=(Fit("acme", None, False),)), user), drivers=None)
+    host = machine(group_of(1, function(A, fits=()), user), drivers=None)
     assert candidates(host, host.devices[A]._replace(driver_override="acme")) == ["acme"]
     none = machine(group_of(1, function(A, fits=None), function(B, fits=None)), drivers=None)
     assert candidates(none, none.devices[A]._replace(driver_override="acme")) == []

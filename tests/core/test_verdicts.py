@@ -4,13 +4,14 @@ import pytest
 
 from iommutui.core.events import (
     Bind,
+    ClaimDevice,
     ClaimGroup,
     Override,
     Probe,
     ReleaseDevice,
     Unbind,
 )
-from iommutui.core.host import Gap
+from iommutui.core.host import Gap, Host
 from iommutui.core.models import MODELS
 from tests.core.machines import (
     LONE,
@@ -165,3 +166,85 @@ def test_what_is_not_known_is_told_beside_the_gaps_of_the_draft() -> None:
     assert [r.code for r in verdict.reasons] == ["foreign-domain", "unknown-driver"]
     claimed = machine(group_of(1, function(A), function(B, gaps=(UNKNOWN,)), owner="vm1"))
     assert codes(on("dma-hint", claimed, Bind(A, "amdgpu"))) == ["draft-gap-h1", "unknown-driver"]
+
+
+# -- the reasons of ownership
+
+
+def verdict_codes(model: str, host: Host) -> list[str]:
+    return [reason.code.value for reason in MODELS[model].verdict(host, host.groups[1]).reasons]
+
+
+def test_a_driver_on_a_bus_that_is_not_counted_is_in_nobodys_way() -> None:
+    usb = machine(group_of(1, function(A, "vfio-pci"), function(B, "usb-storage", bus="usb")))
+    assert verdict_of("dma-owner", usb) == (True, "ok")
+    pci = machine(group_of(1, function(A, "vfio-pci"), function(B, "usb-storage")))
+    assert verdict_of("dma-owner", pci) == (False, "EPERM")
+
+
+def test_what_else_is_in_the_way_of_a_foreign_domain() -> None:
+    assert verdict_codes("dma-owner", pair("ifcvf", None, foreign=True)) == ["foreign-domain", "kernel-driver"]
+    unread = machine(group_of(1, function(A), function(B, gaps=(UNKNOWN,)), foreign=True))
+    assert verdict_codes("kernel-ownership", unread) == ["foreign-domain", "unknown-driver"]
+
+
+def test_guesses_are_told_beside_what_is_in_the_way_or_not_known() -> None:
+    blocked = pair("my-vfio", "nvme")
+    assert verdict_codes("dma-owner", blocked) == ["kernel-driver", "assumed-role"]
+    assert verdict_codes("vfio-group", blocked) == ["kernel-driver", "assumed-role"]
+    unread = machine(group_of(1, function(A, "my-vfio"), function(B, gaps=(UNKNOWN,))))
+    assert verdict_codes("dma-owner", unread) == ["unknown-driver", "assumed-role"]
+    assert verdict_codes("vfio-group", unread) == ["unknown-driver", "assumed-role"]
+
+
+def test_a_kernel_that_is_not_known_has_the_newest_rules() -> None:
+    assert verdict_of("dma-owner", pair("vfio-pci", None, direct=True, kernel=None)) == (True, "EINVAL")
+
+
+def test_each_refusal_of_ownership_says_why() -> None:
+    unsettled = machine(group_of(1, function(A), kind="unknown"))
+    assert codes(on("dma-owner", unsettled, Bind(A, "amdgpu"))) == ["no-default-domain"]
+    assert codes(on("dma-owner", pair("ifcvf", None, foreign=True), Bind(B, "amdgpu"))) == ["foreign-domain"]
+    old = pair("vfio-pci", None, kernel="6.1.0")
+    assert codes(on("dma-owner", old, ClaimDevice(A, "vm1"))) == ["no-interface"]
+    taken = on("dma-owner", pair("vfio-pci", None), ClaimGroup(1, "vm1"), ClaimDevice(A, "vm1", cdev=True))
+    assert codes(taken) == ["group-file-open"]
+    assert taken.reasons[0].fact("owner") == "vm1"
+
+
+def test_each_refusal_of_old_kernels_says_why() -> None:
+    host = pair("vfio-pci", None, kernel=OLD)
+    assert codes(on("vfio-group", host, ClaimDevice(A, "vm1", cdev=True))) == ["no-interface"]
+    (alone,) = on("vfio-group", host, ClaimDevice(A, "vm1")).reasons
+    assert (alone.code, alone.fact("asked")) == ("not-owner", "vm1")
+    claimed = pair("vfio-pci", "nvme", kernel=OLD, owner="vm1")
+    assert codes(on("vfio-group", claimed, ClaimDevice(A, "vm2"))) == ["owned"]
+    assert codes(on("vfio-group", claimed, ClaimDevice(A, "vm1"))) == ["owned", "kernel-driver"]
+    assert codes(on("vfio-group", pair("vfio-pci", None, kernel=OLD, foreign=True), ClaimGroup(1, "vm1"))) == [
+        "foreign-domain"
+    ]
+    stub = pair("vfio-pci", "pci-stub", kernel=OLD, owner="vm1")
+    assert codes(on("vfio-group", stub, ClaimDevice(B, "vm1"))) == ["not-on-vfio"]
+
+
+def test_states_of_old_kernels() -> None:
+    def state(host: Host) -> str:
+        return MODELS["vfio-group"].verdict(host, host.groups[1]).state
+
+    assert state(pair("vfio-pci", None, foreign=True)) == "foreign"
+    assert state(pair("vfio-pci", None)) == "idle"
+    assert state(pair("nvme", None)) == "kernel"
+    assert state(pair("nvme", None, owner="vm1")) == "user"
+
+
+def test_roles_on_old_kernels() -> None:
+    model = MODELS["vfio-group"]
+    drivers = ("vfio-pci", "pci-stub", "nvme", "pcieport")
+    assert [model.role(function(A), driver).role for driver in drivers] == ["user", "none", "kernel", "kernel"]
+    assert model.role(function(A, header_type=1), "shpchp").role == "none"
+    assert model.role(function(A, header_type=1, bus="platform"), "shpchp").role == "kernel"
+
+
+def test_a_device_without_a_group_crashes_nobody() -> None:
+    host = machine(lone=[function(A)], kernel=OLD)
+    assert on("vfio-group", host, Bind(A, "amdgpu")).ok

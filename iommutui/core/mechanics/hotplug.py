@@ -35,17 +35,8 @@ def remove(host: Host, event: Remove, model: Model) -> Outcome:
 
 
 def rescan(host: Host, event: Rescan, model: Model) -> Outcome:
-    found = sorted((d for a, d in host.removed.items() if a not in host.devices), key=lambda d: sort_key(d.address))
-    again: list[Device] = []
-    known = set(host.devices)
-    waiting = found
-    while True:
-        ready = [d for d in waiting if d.parent is None or d.parent in known]
-        if not ready:
-            break
-        again += ready
-        known |= {d.address for d in ready}
-        waiting = [d for d in waiting if d not in ready]
+    """``dev_rescan_store``: finds what was removed, as far as the bridge above it is there; then drivers are probed."""
+    again = _scan_order(host)
     left = {device.address for device in again}
     after = host._replace(removed={a: d for a, d in host.removed.items() if a not in left})
     touched: list[int] = []
@@ -63,6 +54,31 @@ def rescan(host: Host, event: Rescan, model: Model) -> Outcome:
         if after.devices[device.address].driver is None and outcome.result != OK:
             reasons = (*reasons, *outcome.reasons)
     return Outcome(OK, after, reasons, groups=tuple(sorted(set(touched))))
+
+
+def _scan_order(host: Host) -> list[Device]:
+    """What a scan finds, in its order (``pci_scan_child_bus``): a bus first, then what is below each of its bridges.
+
+    Bridges that were there come before those that the scan has found, which stand at the end of the bus's list.
+    """
+    gone = [device for address, device in host.removed.items() if address not in host.devices]
+    known = {*host.devices, *(device.address for device in gone)}
+    buses: dict[str, list[Device]] = {}
+    roots: dict[str, None] = {}
+    for device in sorted((*host.devices.values(), *gone), key=lambda d: sort_key(d.address)):
+        name = device.parent or device.address.rpartition(":")[0]
+        buses.setdefault(name, []).append(device)
+        # A bus whose bridge was not recorded is there all the same while something stands on it.
+        if device.parent is None or (device.parent not in known and device.address in host.devices):
+            roots[name] = None
+    found: list[Device] = []
+    ahead = list(reversed(roots))
+    while ahead:
+        bus = buses.pop(ahead.pop(), [])
+        found += [device for device in bus if device.address not in host.devices]
+        bridges = sorted(bus, key=lambda d: (d.address not in host.devices, d.together is not None))
+        ahead += [device.address for device in reversed(bridges) if device.address in buses]
+    return found
 
 
 def below(host: Host, address: Address) -> list[Address]:
@@ -164,9 +180,10 @@ def _not_isolated(host: Host, device: Device) -> list[Device]:
 
 
 def _ancestors(host: Host, device: Device) -> list[Device]:
+    """The bridges above what a scan has found, nearest first; a scan comes from the top, so there is no ring."""
     found: list[Device] = []
-    above = device
-    while above.parent is not None and above.parent in host.devices and len(found) <= len(host.devices):
-        above = host.devices[above.parent]
+    parent = device.parent
+    while parent is not None and (above := host.devices.get(parent)) is not None:
         found.append(above)
+        parent = above.parent
     return found
