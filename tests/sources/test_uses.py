@@ -118,7 +118,7 @@ def test_a_bare_sysfs_says_of_everything_that_it_was_not_recorded(tmp_path: Path
     assert host.uses is not None
     assert {gap.why for gap in host.uses.gaps} == {"not-recorded"}
     named = {gap.attribute for gap in host.uses.gaps}
-    assert named == {"screens", "storage", "fstab", "network", "inputs", "sounds", "by_id", "firmware"}
+    assert named == {"screens", "storage", "fstab", "network", "inputs", "sounds", "openers", "by_id", "firmware"}
 
 
 @pytest.mark.parametrize(
