@@ -167,8 +167,11 @@ def _reverted(journal: Path) -> Plan:
 
 
 def _writes(plan: Plan) -> bool:
-    """Whether everything that would be written goes where an apply writes."""
-    return all(writer.write_of("/root", step).path.startswith("/root/sys/bus/pci/") for step in plan.steps)
+    """Whether everything that would be written goes where an apply writes, or is refused before the first write."""
+    checked = _outcome(lambda: writer.check("/nowhere", plan.steps))
+    return isinstance(checked, IommutuiError) or all(
+        writer.write_of("/root", step).path.startswith("/root/sys/bus/pci/") for step in plan.steps
+    )
 
 
 # -- files in the way
