@@ -79,7 +79,8 @@ def find_holders(tree: Tree) -> tuple[list[Holder], str | None]:
     hidden: str | None = "not-recorded"
     for number, process in enumerate(running):
         if number == 0:
-            hidden = None
+            # Mounted with hidepid, /proc leaves out other users' processes, and the first of all with them.
+            hidden = "EPERM" if tree.live and process.pid != 1 else None
         if isinstance(process.files, Unreadable):
             hidden = process.files.why
             continue

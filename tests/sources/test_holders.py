@@ -7,7 +7,7 @@ import pytest
 
 from iommutui.core.host import Claim, Gap, Host
 from iommutui.sources import holders, load, processes
-from iommutui.sources.tree import Unreadable
+from iommutui.sources.tree import Tree, Unreadable
 from tests.fake_tree import FakeTree
 
 A, B, C = "0000:01:00.0", "0000:01:00.1", "0000:02:00.0"
@@ -87,6 +87,14 @@ def test_descriptors_that_may_be_listed_but_not_looked_at(tree: FakeTree, monkey
     host = read(tree)
     assert host.gaps == (Gap("claims", "EACCES"),)
     assert host.groups[14].claim is not None
+
+
+@pytest.mark.parametrize(("pid", "hidden"), [(1, None), (2, "EPERM")])
+def test_processes_that_do_not_show_at_all(tmp_path: Path, pid: int, hidden: str | None) -> None:
+    """With ``hidepid`` a user sees his own processes only."""
+    machine = Tree(str(FakeTree(tmp_path).process(pid, "mine").root))
+    machine.live = True
+    assert holders.find_holders(machine) == ([], hidden)
 
 
 def test_nothing_to_hold(tmp_path: Path) -> None:
