@@ -59,6 +59,11 @@ class Result:
     last_words: str
 
     @property
+    def started(self) -> bool:
+        """Whether the command was begun at all."""
+        return "command" in self.timing
+
+    @property
     def exit_status(self) -> int:
         """The status for a program that stands for the guest."""
         if self.status is not None:

@@ -292,6 +292,26 @@ class TestSuite:
     ) -> None:
         assert suite.judge(tally, guest.Result(status, timed_out, 1.0, {}, "")).failed == failed
 
+    @pytest.mark.parametrize(("deaths", "failed"), [(0, 0), (1, 0), (2, 1)])
+    def test_a_guest_that_dies_before_its_command_is_booted_once_more(
+        self, deaths: int, failed: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        boots: list[int] = []
+
+        def run(options: guest.Options, *_: object) -> guest.Result:
+            options.job.mkdir(parents=True, exist_ok=True)
+            boots.append(len(boots))
+            if len(boots) <= deaths:
+                return guest.Result(None, False, 1.0, {"root": 1.0}, "panic")
+            (options.job / "junit.xml").write_text('<testsuites><testsuite tests="5"/></testsuites>')
+            return guest.Result(0, False, 1.0, {"command": 9.0}, "")
+
+        monkeypatch.setattr(kernels, "fetch", lambda name: kernels.Kernel(name, tmp_path / name))
+        monkeypatch.setattr(guest, "run", run)
+        (tmp_path / "sid/root/usr/lib/modules/6.1").mkdir(parents=True)
+        assert suite.run(["sid"], "gpu", tmp_path / "jobs", None, []) == failed
+        assert len(boots) == min(deaths + 1, 2)
+
     @pytest.mark.parametrize(("missing", "status"), [(["sid"], 0), (["sid", "trixie"], 1)])
     def test_kernels_that_cannot_be_had(
         self,
@@ -310,7 +330,7 @@ class TestSuite:
         def run(options: guest.Options, *_: object) -> guest.Result:
             options.job.mkdir(parents=True)
             (options.job / "junit.xml").write_text('<testsuites><testsuite tests="5"/></testsuites>')
-            return guest.Result(0, False, 1.0, {}, "")
+            return guest.Result(0, False, 1.0, {"command": 9.0}, "")
 
         monkeypatch.setattr(kernels, "fetch", fetch)
         monkeypatch.setattr(guest, "run", run)
