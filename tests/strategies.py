@@ -111,7 +111,7 @@ def uses(places: list[Address]) -> st.SearchStrategy[Uses]:
     interfaces = st.sampled_from(["br0", "br-3f2a", "enp5s0.100", "(interface)"]) | _INTERFACE | _TEXT
     return st.builds(
         Uses,
-        screens=_tuples(st.builds(Screen, device, _tuples(_TEXT), _tuples(_TEXT), st.booleans(), st.none() | _TEXT)),  # type: ignore[arg-type]
+        screens=_tuples(st.builds(Screen, device, _tuples(_TEXT), _tuples(_TEXT), st.booleans(), st.none() | _TEXT)),
         storage=_tuples(
             st.builds(
                 Storage,
@@ -121,22 +121,22 @@ def uses(places: list[Address]) -> st.SearchStrategy[Uses]:
                 _tuples(names),
                 st.just("") | names,
                 st.integers(0, 2),
-            ),  # type: ignore[arg-type]
+            ),
             4,
         ),
         network=_tuples(
             st.builds(
                 Network, device, _tuples(interfaces, 3), st.booleans(), st.booleans(), st.booleans(), st.booleans()
-            ),  # type: ignore[arg-type]
+            ),
             4,
         ),
         inputs=_tuples(st.builds(Input, st.none() | device, _TEXT, st.booleans(), st.booleans(), st.booleans()), 4),
-        sounds=_tuples(st.builds(Sound, device, _TEXT, _tuples(_TEXT))),  # type: ignore[arg-type]
+        sounds=_tuples(st.builds(Sound, device, _TEXT, _tuples(_TEXT))),
         openers=_tuples(
             st.builds(Opener, device, st.sampled_from(["Xorg", "alice-tool", ""]) | _TEXT, st.none() | _SMALL, _TEXT), 4
         ),
-        plugged=_tuples(st.builds(Plugged, device, _tuples(_TEXT))),  # type: ignore[arg-type]
-        by_id=_tuples(st.builds(ById, _NAME, _tuples(_TEXT), st.sampled_from(["/etc/modprobe.d/a.conf"]) | _TEXT)),  # type: ignore[arg-type]
+        plugged=_tuples(st.builds(Plugged, device, _tuples(_TEXT))),
+        by_id=_tuples(st.builds(ById, _NAME, _tuples(_TEXT), st.sampled_from(["/etc/modprobe.d/a.conf"]) | _TEXT)),
         gaps=_tuples(st.builds(Gap, st.sampled_from(Uses._fields[:-1]), st.sampled_from(["EACCES", "not-recorded"]))),
     )
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from iommutui.cli.parser import COMMANDS
+from iommutui.core.hazards import KINDS
 from iommutui.tui.registry import key_table
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +21,14 @@ def test_the_table_of_keys_is_that_of_the_registry() -> None:
     match = re.search(r"<!-- keys:begin -->\n(.*?)\n<!-- keys:end -->", README, re.DOTALL)
     assert match is not None
     assert match.group(1) == table_of_keys()
+
+
+def test_the_table_of_hazards_is_that_of_the_registry() -> None:
+    rows = [f"| `{kind.code}` | {kind.loses} | {', '.join(kind.severities)} |" for kind in KINDS.values()]
+    table = "\n".join(["| code | the host loses or risks | severity |", "|---|---|---|", *rows])
+    match = re.search(r"<!-- hazards:begin -->\n(.*?)\n<!-- hazards:end -->", README, re.DOTALL)
+    assert match is not None
+    assert match.group(1) == table
 
 
 def test_every_command_is_in_the_table() -> None:

@@ -116,7 +116,6 @@ class Applying:
             with suppress(BrokenPipeError):
                 self._process.stdin.write(line + b"\n")
                 self._process.stdin.flush()
-                self._process.stdin.flush()
 
     def _hang_up(self) -> None:
         assert self._process is not None

@@ -23,13 +23,14 @@ from iommutui.apply.lines import (
     Turn,
 )
 from iommutui.apply.state import check_trusted
+from iommutui.apply.traces import SUFFIX
 from iommutui.core.address import Address
 from iommutui.core.drift import Change, DeviceFacts
 from iommutui.core.errors import Exit, IommutuiError, RefusedError, SourceError
+from iommutui.core.hazards import Acceptance
 from iommutui.core.intents import Goal
 
 ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}")
-SUFFIX = ".jsonl"
 SIZE_LIMIT = 16 << 20
 
 
@@ -73,6 +74,8 @@ class Entry(NamedTuple):
     """The seconds in which somebody had to keep it; None where it was not put to that."""
     kept_by: str | None = None
     """Who kept it; None where nobody had to, or did."""
+    accepted: tuple[Acceptance, ...] = ()
+    """The dangers that were accepted for it."""
 
     @property
     def open(self) -> bool:
@@ -199,6 +202,7 @@ def _read(path: Path) -> Entry | None:
         reverts=header.reverts,
         within=within,
         kept_by=kept_by,
+        accepted=header.accepted,
     )
 
 

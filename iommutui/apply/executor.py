@@ -89,13 +89,15 @@ def _events(
         kernel.check(plan.steps)
         record: Record = NoRecord()
         if journal_dir is not None:
-            header = _header(plan, before, new_id(journal_dir, clock.now()), clock, reverts)
+            header = _header(plan, before, new_id(journal_dir, clock.now()), clock, reverts, terms.accepted)
             record = stack.enter_context(Journal.open_new(journal_dir, header))
         attempt = Attempt(plan, kernel, record, before, clock, stop, accepted=terms.accepted, keeping=terms.keeping)
         yield from attempt.run()
 
 
-def _header(plan: Plan, before: Host, journal_id: str, clock: Clock, reverts: str | None) -> Header:
+def _header(
+    plan: Plan, before: Host, journal_id: str, clock: Clock, reverts: str | None, accepted: tuple[Acceptance, ...]
+) -> Header:
     with_steps = {step.device for step in plan.steps}
     return Header(
         schema=SCHEMA,
@@ -108,4 +110,5 @@ def _header(plan: Plan, before: Host, journal_id: str, clock: Clock, reverts: st
         steps=tuple(Planned(step.op, step.device, step.value) for step in plan.steps),
         before=tuple(device_facts(before.devices[a]) for a in moved(plan) if a in with_steps),
         reverts=reverts,
+        accepted=accepted,
     )

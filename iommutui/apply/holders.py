@@ -6,6 +6,10 @@ A best effort, without certainty: another user's processes can be seen by root o
 import os
 import re
 
+from iommutui.core.printable import printable
+from iommutui.sources.processes import Process, command, processes
+from iommutui.sources.tree import Unreadable
+
 _FILES = re.compile(r"/dev/(?:vfio/|dri/|nvidia|snd/)")
 _VFIO = "/dev/vfio/"
 _MOST = 8
@@ -16,29 +20,31 @@ def holders(root: str, address: str) -> tuple[str, ...]:
 
     Where the device's group is known, other groups' files do not count.
     """
-    group = _group(root, address)
+    place = root.rstrip("/")
+    group = _group(place, address)
+    running = processes(place)
     found: list[str] = []
-    processes = os.path.join(root, "proc")
-    for pid in sorted((name for name in _names(processes) if name.isdigit()), key=int):
-        files = _open_files(os.path.join(processes, pid, "fd"), group)
+    if isinstance(running, Unreadable):
+        return ()
+    for process in running:
+        files = _files(process, group)
         if files:
-            found.append(f"{_command(os.path.join(processes, pid, 'comm'))} ({pid}): {', '.join(files)}")
+            name = command(place, process.pid) or "?"
+            found.append(f"{printable(name)} ({process.pid}): {', '.join(files)}")
         if len(found) == _MOST:
             break
     return tuple(found)
 
 
-def _open_files(directory: str, group: str | None) -> list[str]:
-    files = set()
-    for name in _names(directory):
-        try:
-            target = os.readlink(os.path.join(directory, name))
-        except OSError:
-            continue
+def _files(process: Process, group: str | None) -> list[str]:
+    if isinstance(process.files, Unreadable):
+        return []
+    found = set()
+    for target in process.files:
         other_group = target.startswith(_VFIO) and target[len(_VFIO) :].isdigit() and target != f"{_VFIO}{group}"
         if _FILES.match(target) and not (group is not None and other_group):
-            files.add(_printable(target))
-    return sorted(files - {"/dev/vfio/vfio"})
+            found.add(printable(target))
+    return sorted(found - {"/dev/vfio/vfio"})
 
 
 def _group(root: str, address: str) -> str | None:
@@ -46,22 +52,3 @@ def _group(root: str, address: str) -> str | None:
         return os.path.basename(os.readlink(os.path.join(root, "sys/bus/pci/devices", address, "iommu_group")))
     except OSError:
         return None
-
-
-def _names(directory: str) -> list[str]:
-    try:
-        return os.listdir(directory)
-    except OSError:
-        return []
-
-
-def _command(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return _printable(file.read(64).rstrip("\n"))
-    except OSError:
-        return "?"
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
-from iommutui.apply.entries import ID, SUFFIX, Done, Entry, list_entries, load
+from iommutui.apply.entries import ID, Done, Entry, list_entries, load
 from iommutui.apply.kernel import Late as TellLate
 from iommutui.apply.lines import NAMES, Header, Late, Line
 from iommutui.apply.plain import to_line, to_plain
 from iommutui.apply.state import journal_dir, lock, prepare, state_dir, sync_directory
+from iommutui.apply.traces import SUFFIX
 from iommutui.core.errors import IommutuiError
 
 __all__ = ["Done", "Entry", "Journal", "journal_dir", "list_entries", "load", "lock", "new_id", "state_dir"]

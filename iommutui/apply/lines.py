@@ -5,6 +5,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.drift import Change, DeviceFacts
 from iommutui.core.errors import Exit
+from iommutui.core.hazards import Acceptance
 from iommutui.core.intents import Goal
 
 SCHEMA = 1
@@ -36,6 +37,8 @@ class Header(NamedTuple):
     """Every device that is to be moved, as it was."""
     reverts: str | None = None
     """The journal that this one takes back."""
+    accepted: tuple[Acceptance, ...] = ()
+    """The dangers that were accepted for it."""
 
 
 class Module(NamedTuple):

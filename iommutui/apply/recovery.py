@@ -6,10 +6,8 @@ from pathlib import Path
 
 from iommutui.apply.entries import Entry, list_readable
 from iommutui.apply.state import LOCK
+from iommutui.apply.traces import may_be_open
 from iommutui.core.errors import RefusedError
-
-_TAIL = 1 << 16
-"""An end is no longer, in bytes."""
 
 
 def open_journals(directory: Path) -> tuple[Entry, ...]:
@@ -52,25 +50,6 @@ def way_out(entry: Entry) -> str:
     """What to do about it."""
     back = entry.reverts or entry.id
     return f"'iommutui revert {back}' takes it back; 'iommutui keep {entry.id}' leaves everything as it is."
-
-
-def may_be_open(directory: Path) -> bool:
-    """Whether a journal lacks its last line; a look at the ends of the files, which parses nothing."""
-    try:
-        names = os.listdir(directory)
-    except OSError:
-        return False
-    return any(not _has_end(directory / name) for name in names if name.endswith(".jsonl"))
-
-
-def _has_end(path: Path) -> bool:
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
-            tail = file.read(_TAIL)
-    except OSError:
-        return True
-    return b'\n{"line":"end",' in tail
 
 
 def at_work(directory: Path) -> bool:

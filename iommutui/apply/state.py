@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from iommutui.apply import traces
 from iommutui.core.errors import IommutuiError, NotPermittedError, RefusedError
 
 LOCK = "lock"
 """The file in the journal directory that the apply at work holds."""
-
-SYSTEM_STATE = Path("/var/lib/iommutui")
-"""The state directory of root, which has the journals of every apply to the machine."""
 
 
 def state_dir() -> Path:
@@ -23,7 +21,7 @@ def state_dir() -> Path:
     if chosen:
         return Path(os.path.abspath(chosen))
     if os.geteuid() == 0:
-        return SYSTEM_STATE
+        return Path(traces.SYSTEM_STATE)
     home = os.environ.get("XDG_STATE_HOME", "")
     # The specification says that a relative path is to be ignored.
     base = Path(home) if os.path.isabs(home) else Path.home() / ".local/state"
@@ -37,9 +35,7 @@ def journal_dir() -> Path:
 
 def machine_journal_dir() -> Path:
     """The directory with the journals of every apply to this machine, which root's process keeps, whoever looks."""
-    if os.geteuid() == 0 or os.environ.get("IOMMUTUI_STATE_DIR"):
-        return journal_dir()
-    return SYSTEM_STATE / "journal"
+    return Path(traces.journals_of_machine())
 
 
 def prepare(directory: Path) -> None:

@@ -11,14 +11,14 @@ from iommutui.apply.elevate import Applying, own_program, root_program
 from iommutui.apply.events import Finished
 from iommutui.apply.executor import execute
 from iommutui.apply.real import RealKernel
-from iommutui.apply.session import Request, request_of
+from iommutui.apply.session import Request, check_seconds, request_of
 from iommutui.apply.state import journal_dir
 from iommutui.cli.options import parse_accepted
 from iommutui.cli.output import clean, complain, write_lines
 from iommutui.cli.review import plan_lines
 from iommutui.cli.telling import Teller, tell
-from iommutui.core.errors import Exit, NotPermittedError, RefusedError, UsageError
-from iommutui.core.hazards import Acceptance
+from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError, UsageError
+from iommutui.core.hazards import Acceptance, cuts_a_lifeline
 from iommutui.core.host import Host
 from iommutui.core.intents import Intent
 from iommutui.core.planner import Plan
@@ -62,6 +62,8 @@ def carry_out(
 ) -> int:
     """Reviews the plan, asks, and applies it. Returns the exit code."""
     accepted = parse_accepted(host, options.accept)
+    if options.keep_within is not None:
+        _check_seconds(options.keep_within)
     _review(host, plan, as_json=options.json)
     if not plan.permitted:
         return Exit.REFUSED
@@ -70,6 +72,8 @@ def carry_out(
     if not plan.steps and not plan.modules and reverts is None:
         Teller(as_json=options.json).show(Finished(Exit.DONE, "Nothing to do: every device is where it should be."))
         return Exit.DONE
+    if cuts_a_lifeline(plan.hazards) and options.keep_within is None:
+        complain("You may lose sight of this machine: --keep-within 30 would take everything back unless you keep it.")
     writer = _writer(plan)
     if plan.steps and not options.yes and not _confirmed(len(plan.steps)):
         complain("Nothing was written.")
@@ -79,6 +83,13 @@ def carry_out(
         events = execute(plan, RealKernel(), journal_dir(), reverts=reverts, accepted=accepted)
         return tell(events, Teller(as_json=options.json))
     return _by_another_process(request, writer, as_json=options.json)
+
+
+def _check_seconds(seconds: float) -> None:
+    try:
+        check_seconds(seconds)
+    except IommutuiError as error:
+        raise UsageError(error.what, "For example --keep-within 30.") from None
 
 
 def _review(host: Host, plan: Plan, *, as_json: bool) -> None:

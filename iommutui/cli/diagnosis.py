@@ -4,13 +4,18 @@ from iommutui.cli.documents import SCHEMA, host_document
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.core.diagnosis import MESSAGES, diagnose
 from iommutui.core.errors import Exit, IommutuiError
-from iommutui.core.host import Host
+from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model
 
 
-def explain_error(host: Host, model: Model, text: str, as_json: bool) -> int:
-    """Prints the causes that fit, most likely first; IommutuiError for a message that is not known."""
-    diagnosis = diagnose(host, text, model)
+def explain_error(
+    host: Host, model: Model, text: str, as_json: bool, *, device: Device | None = None, group: Group | None = None
+) -> int:
+    """Prints the causes that fit, most likely first; IommutuiError for a message that is not known.
+
+    ``device`` or ``group`` is what the message is about, where it does not say so itself.
+    """
+    diagnosis = diagnose(host, text, model, group=None if group is None else group.id, device=device)
     if diagnosis is None:
         known = "; ".join(message.name for message in MESSAGES)
         raise IommutuiError("This is not an error message that is known here.", f"Known are: {known}.")

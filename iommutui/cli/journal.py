@@ -76,6 +76,7 @@ def _lines(entry: "Entry", *, whole: bool, going_on: bool) -> list[str]:
         back = " (taking back)" if step.restoring else ""
         result = step.result or "not known"
         lines.append(f"  {step.number}. {step.op} {step.device}{value}: {result}{back}")
+    lines += [f"  accepted: {acceptance}" for acceptance in entry.accepted]
     if entry.summary:
         lines.append(f"  {entry.summary}")
     return lines

@@ -85,6 +85,8 @@ def _keep_in_time(directory: Path, entry: "Entry") -> int:
     now = load(directory, entry.id)
     if now.kept_by is None:
         note_of(directory, entry.id).unlink(missing_ok=True)
+        if now.open and now.why is None:
+            return _leave(directory, now)  # it died meanwhile
         raise RefusedError(f"It is too late: the apply {entry.id} is taken back. {now.summary}".strip())
     write_lines([f"Kept: {entry.id} stays in effect."])
     return Exit.DONE

@@ -116,7 +116,7 @@ def _no_driver(device: Device) -> str:
 
 
 def _summary(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> str:
-    viable = sum(1 for verdict in verdicts.values() if verdict.viable)
+    viable = sum(1 for verdict in verdicts.values() if verdict_word(verdict) == "viable")
     shown = f"{len(devices)} of {len(host.devices)}" if filtered else f"{len(devices)}"
     return (
         f"{shown} devices, {len(host.groups)} groups, {viable} viable; "

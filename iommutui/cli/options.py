@@ -10,7 +10,6 @@ from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
 from iommutui.sources import Depth, load
-from iommutui.sources.session import session_address
 
 if TYPE_CHECKING:
     from iommutui.core.hazards import Acceptance
@@ -29,25 +28,27 @@ def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL) -> Host:
 
         host = demo_host()
         return host if options.kernel is None else host._replace(kernel=options.kernel)
-    session = session_address() if options.source is None else None
-    host = load(options.source, kernel=options.kernel, depth=depth, session=session)
-    if options.source is None:
-        tell_what_was_cut_off()
+    if options.source is not None:
+        return load(options.source, kernel=options.kernel, depth=depth)
+    from iommutui.sources.session import session_address
+
+    host = load(kernel=options.kernel, depth=depth, session=session_address())
+    tell_what_was_cut_off()
     return host
 
 
 def tell_what_was_cut_off() -> None:
     """A line of talk for each apply to this machine that a crash has left half way; nothing where there is none."""
-    from iommutui.apply.state import machine_journal_dir
+    from iommutui.apply.traces import journals_of_machine, may_be_open
 
-    directory = machine_journal_dir()
-    if not directory.is_dir():
+    if not may_be_open(journals_of_machine()):
         return
     from iommutui.apply.recovery import left_open_words, open_journals, way_out
+    from iommutui.apply.state import machine_journal_dir
     from iommutui.cli.output import complain
 
     try:
-        for entry in open_journals(directory):
+        for entry in open_journals(machine_journal_dir()):
             complain(f"Note: {left_open_words(entry)} {way_out(entry)}")
     except IommutuiError as error:
         complain(f"Note: {error.what}")

@@ -26,7 +26,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("why", "why", "say why a group can be handed to a virtual machine, or what stands in the way"),
     Command("preview", "preview", "show what rebinding devices would do; nothing is written"),
     Command("simulate", "simulate", "run the kernel's own events through the engine, JSON lines in and out"),
-    Command("plan", "plan", "write down what brings something about, to be applied later; nothing else is written"),
+    Command("plan", "plan", "find the rebinds that free a card, a group or devices, and write them down for apply"),
     Command("apply", "apply", "rebind devices on this machine, after a review"),
     Command("keep", "keep", "keep what an apply is about to take back"),
     Command("revert", "revert", "take an apply back"),
@@ -103,7 +103,7 @@ def _screen_parser() -> _Parser:
         description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, "
         "the screen opens (or, with no terminal, the listing is printed).",
         epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' says more.\n\n"
-        "exit codes: 0 done, 1 error, 2 usage, 3 refused, 4 no permission, 5 failed and rolled back, "
+        "exit codes: 0 done, 1 error, 2 usage, 3 refused, 4 no permission, 5 failed or not kept, and rolled back, "
         "6 failed and not wholly rolled back",
         formatter_class=_formatter,
     )

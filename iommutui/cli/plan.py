@@ -73,7 +73,9 @@ def run(options: argparse.Namespace) -> int:
 
 def wanted_intents(host: Host, options: argparse.Namespace, model: Model) -> list[Intent]:
     """The intents of the wishes and of the words; what is said of one device by name counts more than a wish."""
-    said = parse_intents(host, options.intents)
+    # A list of devices takes every word after it.
+    said = parse_intents(host, [*options.intents, *(word for word in options.free if "=" in word)])
+    free = [word for word in options.free if "=" not in word]
     wishes: list[Intent] = []
     for text in options.card:
         device = _no_bridge(find_device(host, text))
@@ -83,8 +85,8 @@ def wanted_intents(host: Host, options: argparse.Namespace, model: Model) -> lis
         if group is None:
             raise UsageError(f"There is no IOMMU group {number}.", "'iommutui list' shows the groups.")
         wishes += _found(host, list(group.members), partial(free_group, host, group, model, reached=True), model)
-    if options.free:
-        devices = [_no_bridge(find_device(host, text)) for text in options.free]
+    if free:
+        devices = [_no_bridge(find_device(host, text)) for text in free]
         wishes += _found(host, devices, partial(free_devices, host, devices, model, reached=True), model)
     return list({intent.device: intent for intent in (*wishes, *said)}.values())
 

@@ -27,6 +27,8 @@ from iommutui.cli.review import shell_line
 from iommutui.core.errors import Exit
 from iommutui.core.outcome import OK
 
+_PHASES = {"override": "overrides", "unbind": "leaving drivers", "probe": "coming to drivers"}
+
 
 class Teller:
     """Prints events. OSError where nobody can read them any more."""
@@ -34,6 +36,7 @@ class Teller:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._journal = ""
+        self._phase = ("", 0)
 
     def show(self, event: Event) -> None:
         """One event."""
@@ -62,9 +65,13 @@ class Teller:
             case Kept(by=by):
                 return [f"Kept by {by}."]
             case Compensating(why=why):
+                self._phase = ("", 0)
                 return [f"Taking everything back: {why}"]
             case Finished(summary=summary, left=left):
                 return [summary, *(f"  {change_words(change)}" for change in left)]
+            case StepBegun(step=step) if step.op != self._phase[0]:
+                self._phase = (step.op, self._phase[1] + 1)
+                return [f"Phase {self._phase[1]}: {_PHASES.get(step.op, step.op)}"]
             case StepBegun() | Started() | Refused():
                 return []
 

@@ -34,7 +34,7 @@ from iommutui.core.wording import sentence, state_words, verdict_sentence
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``why GROUP|DEVICE [--all-models] [--json]``, or ``why --error TEXT``."""
+    """``why GROUP|DEVICE [--all-models] [--json]``, or ``why [GROUP|DEVICE] --error TEXT``."""
     parser.add_argument("subject", nargs="?", metavar="GROUP|DEVICE", help="a group's number, or a device")
     parser.add_argument("--error", metavar="TEXT", help="an error message: which causes of it fit this machine")
     parser.add_argument("--all-models", action="store_true", help="the verdicts of every model side by side")
@@ -47,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
     host = read_host(options)
     model = chosen_model(options, host)
     if options.error is not None:
-        return explain_error(host, model, options.error, options.json)
+        device, group = _subject(host, options.subject) if options.subject is not None else (None, None)
+        return explain_error(host, model, options.error, options.json, device=device, group=group)
     if options.subject is None:
         raise UsageError("Say which group or device.", "For example: iommutui why 14, or iommutui why 01:00.0")
     device, group = _subject(host, options.subject)

@@ -117,3 +117,11 @@ def managed_role(device: Device, driver: str) -> KnownRole:
 
 STUB = "pci-stub"
 VFIO_PCI = "vfio-pci"
+PCIEPORT = "pcieport"
+SHPCHP = "shpchp"
+
+PORT_TYPES = frozenset({4, 5, 6, 10})
+"""PCIe port types that ``pcieport`` takes: root port, upstream and downstream port, event collector."""
+
+PORT_CLASSES = ("060400", "060401", "060700")
+"""Classes in the table of ``pcieport``; that of ``shpchp`` has the first of them."""

@@ -47,7 +47,7 @@ def smallest_fix(
     for group in groups:
         if model.verdict(after, after.groups[group.id]).viable is not True:
             return None
-    return tuple(fix)
+    return tuple(sorted(fix, key=lambda intent: sort_key(intent.device)))
 
 
 def _target(wished: Host, device: Device) -> str:

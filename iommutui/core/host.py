@@ -9,11 +9,13 @@ a whole machine, and the plain listing has to be as quick as that.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, card_of, sort_key
 from iommutui.core.gap import Gap as Gap
-from iommutui.core.uses import Uses
+
+if TYPE_CHECKING:
+    from iommutui.core.uses import Uses  # a dozen classes that a listing of a bare sysfs does without
 
 
 class Bar(NamedTuple):
@@ -72,6 +74,8 @@ class Device(NamedTuple):
     revision: str | None = None
     header_type: int | None = None
     """Configuration byte 0x0e without its top bit: 0 normal, 1 PCI-to-PCI bridge, 2 CardBus bridge."""
+    multifunction: bool | None = None
+    """The top bit of that byte: the device says of itself that its slot has several functions."""
     pcie_type: int | None = None
     """Device/port type of the PCI Express capability; visible to root only."""
     modalias: str | None = None
@@ -96,6 +100,9 @@ class Device(NamedTuple):
     details: Details | None = None
     """None: not collected."""
     gaps: tuple[Gap, ...] = ()
+    together: tuple[Address, ...] | None = None
+    """Functions of its slot that were in its group when it was removed, so that nothing isolates it from them; None for
+    a device that never was."""
 
     def gap(self, attribute: str) -> Gap | None:
         """Why the attribute is not known, or None where it is."""
@@ -183,7 +190,7 @@ class Host(NamedTuple):
     """PCI drivers that are registered; None: not known, and none is taken to be missing."""
     removed: dict[Address, Device] = {}  # noqa: RUF012 - never changed in place, and frozen mappings cost a copy
     """Devices that ``remove`` took away and ``rescan`` will find again."""
-    uses: Uses | None = None
+    uses: "Uses | None" = None
     """What the machine does with its devices; None: not collected, and nothing may be taken to be unused."""
     gaps: tuple[Gap, ...] = ()
 

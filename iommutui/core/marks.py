@@ -1,9 +1,13 @@
 """What the host does with each device, in a few words for a row. Whole sentences are made of hazards."""
 
+from typing import TYPE_CHECKING
+
 from iommutui.core.address import Address
 from iommutui.core.drivers import is_vfio
 from iommutui.core.host import Host
-from iommutui.core.uses import Held, Network, Storage
+
+if TYPE_CHECKING:
+    from iommutui.core.uses import Network, Storage
 
 
 def marks_of(host: Host) -> dict[Address, tuple[str, ...]]:
@@ -35,14 +39,16 @@ def marks_of(host: Host) -> dict[Address, tuple[str, ...]]:
     return {address: tuple(words) for address, words in found.items()}
 
 
-def _storage(use: Storage) -> list[str]:
-    if use.held is Held.MOUNT:
+def _storage(use: "Storage") -> list[str]:
+    if use.held == "mount":
         others = [point for point in use.what if point != "/"]
         return [*(["root disk"] if "/" in use.what else []), *([f"mounted {others[0]}"] if others else [])]
-    return {Held.SWAP: ["swap"], Held.POOL: [f"pool {use.what[0]}" if use.what else "pool"]}.get(use.held, [])
+    if use.held == "pool":
+        return [" ".join(("pool", *use.what[:1]))]
+    return ["swap"] if use.held == "swap" else []
 
 
-def _network(talk: Network) -> list[str]:
+def _network(talk: "Network") -> list[str]:
     words = [
         *(["SSH session"] if talk.session else []),
         *(["default route"] if talk.default_route else []),

@@ -36,6 +36,7 @@ class Code(StrEnum):
     NO_HOTPLUG_CONTROLLER = "no-hotplug-controller"
     DENYLISTED = "denylisted"
     VFS_ENABLED = "vfs-enabled"
+    VIRTUAL_FUNCTION = "virtual-function"
     IN_USE = "in-use"
     NOT_PCI = "not-pci"
     KERNEL_BESIDE_USER = "kernel-beside-user"

@@ -8,7 +8,7 @@ from iommutui.core.fix import smallest_fix
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Intent
 from iommutui.core.models.base import Model
-from iommutui.core.targets import DEFAULT, NONE, Kind, targets_of
+from iommutui.core.targets import DEFAULT, NONE, Kind, find_target, targets_of
 
 
 def free_card(host: Host, device: Address, model: Model, *, reached: bool = False) -> tuple[Intent, ...] | None:
@@ -35,10 +35,11 @@ def free_devices(
 
 
 def _free(host: Host, devices: Iterable[Device], model: Model, reached: bool) -> tuple[Intent, ...] | None:
-    wanted = [Intent(d.address, _vfio_target(host, d)) for d in devices if d.bus == "pci" and not d.is_bridge]
-    numbers = {host.devices[intent.device].group for intent in wanted}
+    members = [d for d in devices if d.bus == "pci" and not d.is_bridge]
+    numbers = {device.group for device in members}
+    wanted = [Intent(d.address, name) for d in members if find_target(host, d, name := _vfio_target(host, d))]
     groups = [host.groups[n] for n in sorted(n for n in numbers if n is not None) if n in host.groups]
-    if not wanted or not groups:
+    if not members or not groups:
         return None
     further = smallest_fix(host, wanted, groups, model)
     if further is None:

@@ -62,6 +62,10 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"{r.fact('owner') or 'Another process'} has the file of group {r.group} open; "
         "a device file of the group cannot be claimed beside it."
     ),
+    Code.VIRTUAL_FUNCTION: lambda r: (
+        f"{r.device} is a virtual function, and none of those can be removed by itself; "
+        "a smaller number in sriov_numvfs of its physical function takes it away."
+    ),
     Code.NO_DEVICE: lambda r: f"There is no device {r.device}.",
     Code.NO_DRIVER: lambda r: (
         f"No driver named {r.driver} is registered, so {r.device} stays as it is."

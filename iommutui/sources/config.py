@@ -28,6 +28,11 @@ def header_type(header: bytes) -> int | None:
     return header[_HEADER_TYPE] & 0x7F if len(header) > _HEADER_TYPE else None
 
 
+def multifunction(header: bytes) -> bool | None:
+    """The bit that ``header_type`` leaves out."""
+    return bool(header[_HEADER_TYPE] & 0x80) if len(header) > _HEADER_TYPE else None
+
+
 def pcie_type(header: bytes, read: Callable[[int], bytes]) -> int | None:
     """Device/port type of the PCI Express capability; ``read(offset)`` gives 4 bytes, or fewer where none are shown."""
     if len(header) < HEADER or not header[_STATUS] & _HAS_CAPABILITIES:

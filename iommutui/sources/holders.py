@@ -1,13 +1,13 @@
 """Who owns the DMA of a group: processes that have VFIO's device nodes open."""
 
-import os
 import re
 from typing import NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.core.drivers import is_vfio
 from iommutui.core.host import Claim, Device, Gap, Group, Host
-from iommutui.sources.tree import Tree, Unreadable, names_in, printable
+from iommutui.sources.processes import command, processes
+from iommutui.sources.tree import Tree, Unreadable, names_in
 
 _NODE = re.compile(r"/dev/vfio/(?:(?:noiommu-)?(\d{1,9})|devices/(vfio\d{1,9}))(?: \(deleted\))?")
 _DEVICE_FD = "anon_inode:[vfio-device]"
@@ -72,36 +72,23 @@ def _with_cdev(group: Group, owner: str, device: Device) -> Group:
 
 def find_holders(tree: Tree) -> tuple[list[Holder], str | None]:
     """Processes that have a node of VFIO open, by process id; and why there may be others that do not show."""
-    processes = names_in(f"{tree.root}/proc")
-    if isinstance(processes, Unreadable):
-        return [], processes.why
-    pids = sorted(int(name) for name in processes or () if name.isdecimal())
+    running = processes(tree.root)
+    if isinstance(running, Unreadable):
+        return [], running.why
     found = []
-    hidden = None if pids else "not-recorded"
-    for pid in pids:
-        targets = _open_files(f"{tree.root}/proc/{pid}/fd")
-        if isinstance(targets, Unreadable):
-            hidden = targets.why
+    hidden: str | None = "not-recorded"
+    for number, process in enumerate(running):
+        if number == 0:
+            # Mounted with hidepid, /proc leaves out other users' processes, and the first of all with them.
+            hidden = "EPERM" if tree.live and process.pid != 1 else None
+        if isinstance(process.files, Unreadable):
+            hidden = process.files.why
             continue
-        nodes = [match for target in targets if (match := _NODE.fullmatch(target)) is not None]
+        nodes = [match for target in process.files if (match := _NODE.fullmatch(target)) is not None]
         if nodes:
-            comm = tree.text(f"proc/{pid}/comm")
+            comm = command(tree.root, process.pid)
             groups = sorted({int(match[1]) for match in nodes if match[1]})
             cdevs = sorted({match[2] for match in nodes if match[2]})
-            name = f"{comm} (pid {pid})" if isinstance(comm, str) else f"pid {pid}"
-            found.append(Holder(name, tuple(groups), tuple(cdevs), _DEVICE_FD in targets))
+            name = f"{comm} (pid {process.pid})" if comm is not None else f"pid {process.pid}"
+            found.append(Holder(name, tuple(groups), tuple(cdevs), _DEVICE_FD in process.files))
     return found, hidden
-
-
-def _open_files(place: str) -> list[str] | Unreadable:
-    """What a process has open; nothing of one that ends meanwhile."""
-    names = names_in(place)
-    if not isinstance(names, list):
-        return names or []
-    found = []
-    for name in names:
-        try:
-            found.append(printable(os.readlink(f"{place}/{name}")))
-        except OSError:
-            continue
-    return found

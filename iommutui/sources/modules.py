@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from iommutui.core.drivers import STUB, TABLE, is_vfio
+from iommutui.core.drivers import PORT_CLASSES, PORT_TYPES, STUB, TABLE, is_vfio
 from iommutui.core.host import Device, Driver, Fit, Gap, Host
 from iommutui.core.modalias import Alias, Index, parse_alias, specificity
-from iommutui.core.transition import PORT_CLASSES, PORT_TYPES
 from iommutui.sources.tree import Tree, Unreadable, names_in
 
 PLACES = ("lib/modules", "usr/lib/modules", "run/booted-system/kernel-modules/lib/modules")

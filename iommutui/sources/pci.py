@@ -96,6 +96,7 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
         class_code=ids.class_code,
         revision=config.revision(header) if alive else node.hex("revision", 2),
         header_type=config.header_type(header) if alive else None,
+        multifunction=config.multifunction(header) if alive else None,
         pcie_type=config.pcie_type(header, lambda offset: _config_at(node, offset)) if alive else None,
         modalias=ids.modalias,
         driver=driver,

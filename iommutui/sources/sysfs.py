@@ -9,14 +9,12 @@ from iommutui.core.errors import SourceError
 from iommutui.core.host import Device, Driver, Gap, Host, Iommu
 from iommutui.core.kernel import parse_release
 from iommutui.sources.depth import Depth
-from iommutui.sources.details import without_guessed_resets
 from iommutui.sources.groups import group_numbers, in_order, other_members, read_groups
 from iommutui.sources.holders import with_claims
 from iommutui.sources.names import Names
 from iommutui.sources.pci import Reading, is_function, read_function
 from iommutui.sources.tree import PAGE, Tree, Unreadable, base_name, names_in, read_file, to_text
 from iommutui.sources.uses import with_uses
-from iommutui.sources.uses.display import console_bound, console_switches
 
 _VENDOR = re.compile(rb"^(?:vendor_id|vendor)\s*:\s*(\S+)", re.MULTILINE)
 _IOMMU_KINDS = ("intel-iommu", "amd-iommu")
@@ -47,7 +45,7 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool, session: str | 
         numbers = None
     release = _known("kernel", tree.text("proc/sys/kernel/osrelease"), gaps)
     pending = None
-    switches = console_switches(tree)
+    switches = _console_switches(tree) if depth is Depth.FULL else []
     if patient:
         from iommutui.sources.patient import Patient  # only where reads may block
 
@@ -66,13 +64,15 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool, session: str | 
         devices: dict[Address, Device] = {device.address: device for device in found if device is not None}
         listed = len(devices)
         groups = read_groups(reading, devices, numbers or [])
-        console = console_bound(switches, pending.get if pending is not None else _line)
+        console = any(_is_bound(pending.get(path) if pending is not None else _line(path)) for path in switches)
     finally:
         if pending is not None:
             pending.close()
     if len(devices) > listed:
         devices = in_order(devices)
     if depth is Depth.FULL:
+        from iommutui.sources.details import without_guessed_resets  # as the details themselves
+
         devices = without_guessed_resets(devices)
     host = Host(
         devices=devices,
@@ -90,6 +90,19 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool, session: str | 
         host = with_fits(tree, host)
     host = with_claims(tree, host) if groups else host
     return with_uses(tree, host, depth, session, console)
+
+
+def _console_switches(tree: Tree) -> list[str]:
+    """Files that tell whether the text console is drawn on framebuffers. Reading one waits for the console's lock."""
+    place = f"{tree.sys}/class/vtconsole"
+    names = names_in(place)
+    every = [f"{place}/{name}" for name in names] if isinstance(names, list) else []
+    return [f"{path}/bind" for path in every if "frame buffer" in str(_line(f"{path}/name"))]
+
+
+def _is_bound(answer: str | Unreadable | None) -> bool:
+    """One that does not answer is being changed, which nobody does to a console that is not there."""
+    return answer == "1" or isinstance(answer, Unreadable)
 
 
 def _line(path: str) -> str | Unreadable | None:

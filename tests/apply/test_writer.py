@@ -361,7 +361,7 @@ class TestHolders:
             for number, file in enumerate(files):
                 (fds / str(number)).symlink_to(file)
         (tmp_path / "proc/self").mkdir()
-        assert holders(str(tmp_path), GPU) == ("qemu?[2J (10): /dev/vfio/14", "Xorg (11): /dev/dri/card0")
+        assert holders(str(tmp_path), GPU) == ("qemu\\x1b[2J (10): /dev/vfio/14", "Xorg (11): /dev/dri/card0")
 
     def test_nothing_to_see(self, tmp_path: Path) -> None:
         assert holders(str(tmp_path), GPU) == ()

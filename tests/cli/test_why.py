@@ -51,3 +51,11 @@ def test_a_group_that_there_is_not(on_demo: Run) -> None:
     answer = on_demo("why", "99")
     assert answer.code == 1
     assert "There is no group 99" in answer.err
+
+
+def test_an_error_message_may_be_about_a_device_that_it_does_not_name(on_demo: Run) -> None:
+    named = on_demo("why", "09:00.1", "--error", "write error: Device or resource busy", "--json")
+    assert [cause["code"] for cause in named.document["causes"]] == ["already-bound"]
+    grouped = on_demo("why", "23", "--error", "failed to set container: Invalid argument", "--json")
+    assert [cause["code"] for cause in grouped.document["causes"]] == ["direct-region"]
+    assert on_demo("why", "77", "--error", "Device or resource busy").code == 1

@@ -6,7 +6,7 @@ from typing import Any
 from iommutui.core.address import Address
 from iommutui.core.events import Event
 from iommutui.core.host import Claim, Device, Driver, Fit, Group, Host, Iommu, Region, by_address, by_number
-from iommutui.core.models import MODELS
+from iommutui.core.models import MODELS, model_for
 from iommutui.core.outcome import Outcome
 from iommutui.core.transition import transition
 
@@ -24,6 +24,7 @@ KERNEL_DRIVERS = ("amdgpu", "snd_hda_intel", "nvme", "ifcvf", "pciback")
 A, B, C, D = (Address(f"0000:01:00.{function}") for function in range(4))
 OTHER = Address("0000:02:00.0")
 LONE = Address("0000:03:00.0")
+NOWHERE = Address("0000:99:00.0")
 
 
 def function(address: Address, driver: str | None = None, *, bridge: bool = False, **facts: Any) -> Device:
@@ -89,6 +90,11 @@ def pair(first: str | None, second: str | None, *, kernel: str | None = NEW, **f
     return machine(group_of(1, function(A, first), function(B, second), **facts), kernel=kernel)
 
 
+def one(driver: str | None = None, *, kernel: str | None = NEW, **facts: Any) -> Host:
+    """One device, alone in its group."""
+    return machine(group_of(1, function(A, driver, **facts)), kernel=kernel)
+
+
 def on(model: str, host: Host, *events: Event) -> Outcome:
     """The last outcome of these events under the model."""
     assert events
@@ -101,6 +107,12 @@ def on(model: str, host: Host, *events: Event) -> Outcome:
 def shown(outcome: Outcome) -> str:
     """The outcome in a word: ``ok``, an errno, ``crash`` or ``blocks``."""
     return "crash" if outcome.crash is not None else "blocks" if outcome.blocks else outcome.result
+
+
+def told(host: Host, *events: Event) -> tuple[str, str | None]:
+    """The last result, and the driver that the first device is on, under the model of the Host's own kernel."""
+    outcome = on(model_for(host.kernel).name, host, *events)
+    return shown(outcome), outcome.host.devices[A].driver
 
 
 def verdict_of(model: str, host: Host, number: int = 1) -> tuple[bool | None, str]:

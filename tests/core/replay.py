@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.drivers import PCIEPORT, STUB, VFIO_PCI
 from iommutui.core.events import (
     Bind,
     ClaimDevice,
@@ -28,8 +28,8 @@ from iommutui.core.events import (
 )
 from iommutui.core.host import Device, Driver, Fit, Group, Host, by_address, by_number
 from iommutui.core.models import model_for
-from iommutui.core.models.base import Model, has_node
-from iommutui.core.transition import PCIEPORT, transition
+from iommutui.core.models.base import Model, has_node, since
+from iommutui.core.transition import transition
 
 Line = dict[str, Any]
 State = tuple[str | None, str | None, int | None]
@@ -42,7 +42,7 @@ KILLED = "killed"
 UNFIT = "own probe of an unfit driver: an override made a driver try a device that it does not know"
 PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
 NO_VECTORS = "own probe of nvme: the machine had no interrupt vector left for it (error -28)"
-RESCAN = "group after rescan: depends on multi-function bits that sysfs does not show"
+RESCAN = "group after rescan: on 5.10 a function that comes back by itself loses its group again"
 UNRECORDED = "moved between two steps by the recorder, without a record"
 SRIOV = "virtual functions come and go by sriov_numvfs, which is no event of the engine"
 EMPTY = "malformed on purpose: an empty write does not reach the kernel"
@@ -107,6 +107,7 @@ def _device(row: Line) -> Device:
         device_id=row["device"].removeprefix("0x"),
         class_code=class_code,
         header_type=row["header_type"],
+        multifunction=row.get("multifunction"),
         driver=row["driver"],
         driver_override=_override(row["driver_override"]),
         group=None if row["group"] is None else int(row["group"]),
@@ -287,7 +288,8 @@ class Replay:
             return self.excused[address]
         if SRIOV in self.rules and (seen is None or here is None):
             return SRIOV
-        if address in self.returned and seen is not None and here is not None and seen[:2] == here[:2]:
+        old = not since(self.host, (5, 19))
+        if old and address in self.returned and seen is not None and here is not None and seen[:2] == here[:2]:
             return RESCAN
         if (seen, here) == (
             (None, PCIEPORT, here[2] if here else None),

@@ -5,17 +5,14 @@ from typing import Any
 import pytest
 
 from iommutui.core.events import (
-    Bind,
     ClaimDevice,
     ClaimGroup,
     Event,
-    Override,
-    Probe,
     ReleaseDevice,
     ReleaseGroup,
     Unbind,
 )
-from iommutui.core.host import Claim, Gap, Host
+from iommutui.core.host import Claim, Host
 from iommutui.core.models import MODELS
 from tests.core.machines import (
     LAST_OLD,
@@ -166,67 +163,6 @@ def test_a_group_that_is_not_there(model: str) -> None:
     assert on(model, both(), ClaimGroup(7, "vm1")).result == "ENOENT"
 
 
-# -- what is not known
-
-
-UNKNOWN = Gap("driver", "EACCES")
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_a_member_whose_driver_is_not_known_leaves_the_answer_open(model: str) -> None:
-    host = machine(group_of(1, function(A), function(B, gaps=(UNKNOWN,))))
-    verdict = MODELS[model].verdict(host, host.groups[1])
-    assert (verdict.viable, verdict.state) == (None, "unknown")
-    assert [(r.code, r.device) for r in verdict.reasons] == [("unknown-driver", B)]
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_a_member_that_was_not_recorded_leaves_the_answer_open(model: str) -> None:
-    host = machine(group_of(1, function(A)))
-    group = host.groups[1]._replace(members=(A, B, LONE))
-    verdict = MODELS[model].verdict(host.with_group(group), group)
-    assert (verdict.viable, [r.device for r in verdict.reasons]) == (None, [B, LONE])
-
-
-def test_what_is_not_known_is_named_in_order() -> None:
-    host = machine(group_of(1, function(A)))
-    group = host.groups[1]._replace(members=(LONE, B, A))
-    assert [r.device for r in MODELS["dma-owner"].verdict(host, group).reasons] == [B, LONE]
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_the_owner_is_named(model: str) -> None:
-    host = machine(
-        group_of(1, function(A), function(B), owner="vm1"), kernel=OLD if model == "vfio-group" else "6.12.0"
-    )
-    outcome = on(model, host, ClaimGroup(1, "vm2"))
-    assert [(r.code, r.group, r.fact("owner")) for r in outcome.reasons] == [("owned", 1, "vm1")]
-    assert outcome.reasons == MODELS[model].verdict(host, host.groups[1]).reasons
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_what_is_known_to_be_in_the_way_decides_all_the_same(model: str) -> None:
-    host = machine(group_of(1, function(A, "nvme"), function(B, gaps=(UNKNOWN,))))
-    verdict = MODELS[model].verdict(host, host.groups[1])
-    assert verdict.viable is False
-    assert {r.code for r in verdict.reasons} >= {"kernel-driver", "unknown-driver"}
-
-
-def test_what_does_not_matter_need_not_be_known() -> None:
-    """The driver of a bridge to VFIO's own rule, and that of a device on another bus to the counter."""
-    bridge = machine(group_of(1, function(A, "vfio-pci"), function(B, header_type=1, gaps=(UNKNOWN,))))
-    assert [verdict_of(model, bridge)[0] for model in ("vfio-group", "dma-owner")] == [True, None]
-    usb = machine(group_of(1, function(A, "vfio-pci"), function(B, bus="usb", gaps=(UNKNOWN,))))
-    assert [verdict_of(model, usb)[0] for model in ("vfio-group", "dma-owner")] == [None, True]
-
-
-def test_a_probe_beside_what_is_not_known_says_so() -> None:
-    host = machine(group_of(1, function(A), function(B, gaps=(UNKNOWN,))))
-    outcome = on("dma-hint", host, Bind(A, "amdgpu"))
-    assert (shown(outcome), codes(outcome)) == ("ok", ["unknown-driver"])
-    assert codes(on("dma-hint", host, Override(B, "vfio-pci"), Probe(B))) == []
-
-
 # -- unbinding what is open, in every model
 
 
@@ -252,3 +188,45 @@ def test_what_opening_a_device_returns_on_old_kernels_is_what_a_verdict_tells() 
     assert verdict_of("vfio-group", pair("vfio-pci", "nvme", kernel=OLD)) == (False, "EINVAL")
     assert verdict_of("vfio-group", pair("vfio-pci", "nvme", kernel=OLD, owner="vm1")) == (False, "EBUSY")
     assert verdict_of("vfio-group", pair("vfio-pci", None, kernel=OLD, owner="vm1")) == (True, "EBUSY")
+
+
+# -- who is named
+
+
+@pytest.mark.parametrize(
+    ("event", "current"),
+    [(ReleaseGroup(1, "vm2"), "vm1"), (ReleaseDevice(A, "vm2"), "vm1"), (ReleaseDevice(B, "vm1"), "")],
+    ids=str,
+)
+def test_who_may_not_release_is_told_who_may(event: Event, current: str) -> None:
+    (reason,) = on("dma-owner", pair("vfio-pci", "pci-stub", owner="vm1", opened=[A]), event).reasons
+    assert (reason.code, reason.fact("owner")) == ("not-owner", current)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("event", [ReleaseGroup(1, "vm1"), ReleaseDevice(A, "vm1")], ids=str)
+def test_what_nobody_has_is_not_released(model: str, event: Event) -> None:
+    outcome = on(model, pair("vfio-pci", None), event)
+    (reason,) = outcome.reasons
+    assert (outcome.result, reason.code, reason.group, reason.fact("owner")) == ("EINVAL", "not-owner", 1, "")
+
+
+def test_a_group_without_a_vfio_device_says_that_it_has_no_file() -> None:
+    outcome = on("dma-owner", pair("nvme", None), GROUP)
+    assert (outcome.result, codes(outcome)) == ("ENOENT", ["no-vfio-node"])
+
+
+def test_a_claim_of_the_draft_knows_no_single_devices_to_release() -> None:
+    """``exit_user_dma`` counts, whichever device it comes through."""
+    host = pair("vfio-pci", "vfio-pci", owner="vm1", via="device", uses=2, opened=[A])
+    for model in ("dma-hint", "kernel-ownership"):
+        claim = on(model, host, ReleaseDevice(B, "vm1")).host.groups[1].claim
+        assert claim is not None
+        assert (claim.uses, claim.opened) == (1, (A,))
+    assert on("dma-owner", host, ReleaseDevice(B, "vm1")).result == "EINVAL"
+
+
+def test_on_old_kernels_a_device_that_is_still_bound_is_closed() -> None:
+    """Only a device whose unbind waits is kept open by its container."""
+    closed = on("vfio-group", pair("vfio-pci", None, kernel=OLD, owner="vm1", opened=[A]), ReleaseDevice(A, "vm1"))
+    assert closed.host.groups[1].claim == Claim("vm1", 1, "group", ())

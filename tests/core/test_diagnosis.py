@@ -109,3 +109,72 @@ def test_what_is_no_error_message() -> None:
 
 def test_every_message_has_a_name_of_its_own() -> None:
     assert len({message.name for message in MESSAGES}) == len(MESSAGES)
+
+
+def test_busy_on_old_kernels_says_nothing_of_refused_drivers() -> None:
+    """Up to 5.18 nothing is refused at a bind, and before 5.15 a device that is bound is 'no such device' to it."""
+    (new,) = ask(BUSY).causes
+    assert "refused" in new.text
+    (old,) = ask(BUSY, demo_host()._replace(kernel="5.10.0")).causes
+    assert "refused" not in old.text
+    bound = "echo 0000:09:00.0 > bind: write error: Device or resource busy"
+    assert codes(bound, demo_host()._replace(kernel="5.15.0")) == ["already-bound"]
+    assert codes(bound, demo_host()._replace(kernel="5.14.0")) == []
+
+
+def test_a_bridge_need_not_be_handed_over_for_a_reset() -> None:
+    text = DEPENDS.replace("group 16", "group 12")
+    assert "0000:02:00.2" not in [cause.device for cause in ask(text).causes]
+    assert [cause.device for cause in ask(text).causes][:2] == ["0000:02:00.0", "0000:02:00.1"]
+
+
+def test_what_a_reset_reaches_and_the_virtual_machine_could_have() -> None:
+    (given,) = ask(DEPENDS.replace("group 16", "group 18")).causes
+    assert given.remedy == "Give this device to the same virtual machine."
+    (free,) = ask(DEPENDS.replace("group 16", "group 23")).causes
+    assert "which is free" in free.text
+    assert codes(DEPENDS.replace("group 16", "group 99")) == ["group-missing"]
+
+
+def test_an_argument_that_is_invalid_because_of_the_firmware() -> None:
+    text = "vfio: failed to set group 23 container: Invalid argument"
+    assert codes(text) == ["direct-region"]
+    assert codes(text.replace("23", "18")) == []
+    assert codes(text.replace("23", "99")) == ["group-missing"]
+
+
+@pytest.mark.parametrize(
+    ("text", "causes"),
+    [
+        ("echo 0000:09:00.0 > vfio-pci/bind: No such device", ["bound-elsewhere", "no-match"]),
+        ("echo 0000:0d:00.0 > vfio-pci/unbind: No such device", ["not-bound", "no-match"]),
+        ("echo 0000:77:00.0 > vfio-pci/bind: No such device", ["no-device"]),
+        ("write error: No such device", []),
+    ],
+)
+def test_no_such_device(text: str, causes: list[str]) -> None:
+    assert codes(text) == causes
+
+
+def test_no_such_device_names_the_override() -> None:
+    host = demo_host()
+    device = host.devices[Address("0000:0d:00.0")]
+    text = "echo 0000:0d:00.0 > vfio-pci/bind: No such device"
+    assert "takes no device by itself" in ask(text, host).causes[1].text
+    overridden = host.with_device(device._replace(driver_override="none"))
+    assert "names none" in ask(text, overridden).causes[1].text
+
+
+def test_what_the_message_is_about_may_be_said_beside_it() -> None:
+    host = demo_host()
+    model = model_for(host.kernel)
+    device = host.devices[Address("0000:09:00.1")]
+    found = diagnose(host, BUSY, model, device=device)
+    assert found is not None
+    assert [cause.code for cause in found.causes] == ["already-bound"]
+    named = diagnose(host, NOT_VIABLE, model, group=10, device=device)
+    assert named is not None
+    assert {cause.group for cause in named.causes} == {17}
+    grouped = diagnose(host, "group is not viable", model, group=10)
+    assert grouped is not None
+    assert {cause.group for cause in grouped.causes} == {10}

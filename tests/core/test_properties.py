@@ -200,4 +200,32 @@ def test_a_fix_is_enough_and_nothing_of_it_can_be_left_out(host: Host, wanted: l
     assert all_viable(list(fix))
     for left_out in fix:
         assert not all_viable([intent for intent in fix if intent != left_out])
-    assert smallest_fix(host, list(reversed(wanted)), list(reversed(groups)), model) is not None
+    if len({intent.device for intent in wanted}) == len(wanted):
+        assert smallest_fix(host, list(reversed(wanted)), list(reversed(groups)), model) == fix
+
+
+@given(machines(claimed=False), intents, models)
+def test_each_device_of_a_fix_stands_in_the_way_by_itself(host: Host, wanted: list[Intent], model: Model) -> None:
+    """With every other device of its group free it still does, so no other fix can leave it out."""
+    fix = smallest_fix(host, wanted, host.groups.values(), model) or ()
+    for intent in fix:
+        group = host.group_of(intent.device)
+        assert group is not None
+        alone = host
+        for device in host.members(group):
+            if device.address != intent.device:
+                alone = alone.with_device(device._replace(driver=None, vfio_dev=None, gaps=()))
+        assert model.verdict(alone, group).viable is not True
+
+
+@given(machines(claimed=False), intents, models)
+def test_a_fix_never_touches_what_is_not_in_the_way_nor_what_was_decided(
+    host: Host, wanted: list[Intent], model: Model
+) -> None:
+    fix = smallest_fix(host, wanted, host.groups.values(), model) or ()
+    decided = {intent.device for intent in wanted if goal_of(host, intent)[0] is not None}
+    assert not decided & {intent.device for intent in fix}
+    for intent in fix:
+        device = host.devices[intent.device]
+        assert device.driver is not None
+        assert intent.target == "none" or not device.is_bridge

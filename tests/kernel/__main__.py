@@ -1,6 +1,7 @@
 """Command line of the guest harness."""
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
@@ -42,7 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     test.add_argument("-k", "--kernel", action="append", choices=kernels.NAMES, help="default: all")
     test.add_argument("-t", "--topology", default="gpu", choices=topology.TOPOLOGIES)
-    test.add_argument("--timeout", type=float, default=1800, metavar="S", help="seconds for each kernel")
+    test.add_argument("--timeout", type=float, default=2700, metavar="S", help="seconds for each kernel")
+    test.add_argument(
+        "--at-once", type=int, default=min(os.cpu_count() or 1, 4), metavar="N", help="guests at work side by side"
+    )
     test.add_argument("--job", type=Path, metavar="DIR", help="keep what the guests write in DIR/KERNEL")
     return parser
 
@@ -96,7 +100,8 @@ def _test(arguments: argparse.Namespace, pytest_arguments: list[str]) -> int:
     names = tuple(dict.fromkeys(arguments.kernel or kernels.NAMES))
     with ExitStack() as stack:
         jobs = arguments.job or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iommutui-job-")))
-        return suite.run(names, arguments.topology, jobs.resolve(), arguments.timeout or None, pytest_arguments)
+        timeout = arguments.timeout or None
+        return suite.run(names, arguments.topology, jobs.resolve(), timeout, pytest_arguments, arguments.at_once)
 
 
 def main(words: list[str]) -> int:

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from threading import Event
+from typing import Protocol
 
 from . import initramfs, qemu
 from .kernels import Kernel
@@ -21,6 +22,8 @@ from .tools import need
 
 TIMED_OUT = 124
 DIED = 125
+_LOOK = 0.5
+"""Seconds between two looks at what ends a guest."""
 DEFAULT_PRELOAD = ("vfio-pci", "vfio_iommu_type1", "pci-stub")
 
 
@@ -54,6 +57,11 @@ class Result:
     timing: Mapping[str, float]
     #: The last lines of the serial console and of QEMU's messages.
     last_words: str
+
+    @property
+    def started(self) -> bool:
+        """Whether the command was begun at all."""
+        return "command" in self.timing
 
     @property
     def exit_status(self) -> int:
@@ -92,8 +100,23 @@ def job_files(options: Options, environment: Mapping[str, str], size: os.termina
     }
 
 
-def run(options: Options, out: BinaryIO | None = None, err: BinaryIO | None = None) -> Result:
-    """Boot, run, and return the result; the command's output goes to ``out`` and ``err`` as it comes."""
+class Sink(Protocol):
+    """Where output goes."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take some of it."""
+        ...
+
+    def flush(self) -> object:
+        """Show it."""
+        ...
+
+
+def run(options: Options, out: Sink | None = None, err: Sink | None = None, stop: Event | None = None) -> Result:
+    """Boot, run, and return the result; the command's output goes to ``out`` and ``err`` as it comes.
+
+    Once ``stop`` is set the guest counts as timed out.
+    """
     need("qemu-system-x86_64")
     job = options.job
     job.mkdir(parents=True, exist_ok=True)
@@ -107,7 +130,7 @@ def run(options: Options, out: BinaryIO | None = None, err: BinaryIO | None = No
         archive.write(initramfs.build(options.kernel))
         archive.flush()
         messages = stack.enter_context(open(job / "qemu", "wb"))
-        sinks: dict[socket.socket, BinaryIO] = {}
+        sinks: dict[socket.socket, Sink] = {}
         theirs: list[socket.socket] = []
         if not options.terminal:
             for sink in (out or sys.stdout.buffer, err or sys.stderr.buffer):
@@ -135,7 +158,7 @@ def run(options: Options, out: BinaryIO | None = None, err: BinaryIO | None = No
         for their in theirs:
             their.close()
         with _never_left_behind(process):
-            timed_out = not _pump(process, sinks, options.timeout)
+            timed_out = not _pump(process, sinks, options.timeout, stop or Event())
     return Result(_status(job), timed_out, time.monotonic() - begin, _timing(job), _last_words(job))
 
 
@@ -153,27 +176,25 @@ def _never_left_behind(process: "subprocess.Popen[bytes]") -> Iterator[None]:
                 process.wait()
 
 
-def _pump(process: "subprocess.Popen[bytes]", sinks: Mapping[socket.socket, BinaryIO], timeout: float | None) -> bool:
+def _pump(
+    process: "subprocess.Popen[bytes]", sinks: Mapping[socket.socket, Sink], timeout: float | None, stop: Event
+) -> bool:
     """Copy output until QEMU ends; say False if it did not in time."""
     deadline = time.monotonic() + timeout if timeout else None
     with selectors.DefaultSelector() as selector:
         for connection, sink in sinks.items():
             selector.register(connection, selectors.EVENT_READ, sink)
-        while selector.get_map():
+        while selector.get_map() or process.poll() is None:
             left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            if stop.is_set() or (left is not None and left <= 0):
                 return False
-            for key, _ in selector.select(left):
+            for key, _ in selector.select(_LOOK if left is None else min(left, _LOOK)):
                 data = os.read(key.fd, 65536)
                 if data:
                     key.data.write(data)
                     key.data.flush()
                 else:
                     selector.unregister(key.fileobj)
-    try:
-        process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return False
     return True
 
 

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import tarfile
+import threading
 import time
 from pathlib import Path
 
@@ -257,6 +258,16 @@ class TestGuest:
         assert "intel_iommu=on" not in qemu.kernel_command_line(False)
 
 
+def test_lines_of_several_guests_stay_whole_and_have_their_names() -> None:
+    sink, lock = io.BytesIO(), threading.Lock()
+    one, other = suite.Labelled("sid", sink, lock), suite.Labelled("trixie", sink, lock)
+    for labelled, data in ((one, b"a"), (other, b"b\nc"), (one, b"d\n"), (other, b"")):
+        labelled.write(data)
+    one.close()
+    other.close()
+    assert sink.getvalue() == b"trixie: b\nsid: ad\ntrixie: c\n"
+
+
 JUNIT = """<?xml version="1.0"?><testsuites><testsuite name="pytest" errors="1" failures="2" skipped="3" tests="10"/>
 </testsuites>"""
 
@@ -281,6 +292,26 @@ class TestSuite:
     ) -> None:
         assert suite.judge(tally, guest.Result(status, timed_out, 1.0, {}, "")).failed == failed
 
+    @pytest.mark.parametrize(("deaths", "failed"), [(0, 0), (1, 0), (2, 1)])
+    def test_a_guest_that_dies_before_its_command_is_booted_once_more(
+        self, deaths: int, failed: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        boots: list[int] = []
+
+        def run(options: guest.Options, *_: object) -> guest.Result:
+            options.job.mkdir(parents=True, exist_ok=True)
+            boots.append(len(boots))
+            if len(boots) <= deaths:
+                return guest.Result(None, False, 1.0, {"root": 1.0}, "panic")
+            (options.job / "junit.xml").write_text('<testsuites><testsuite tests="5"/></testsuites>')
+            return guest.Result(0, False, 1.0, {"command": 9.0}, "")
+
+        monkeypatch.setattr(kernels, "fetch", lambda name: kernels.Kernel(name, tmp_path / name))
+        monkeypatch.setattr(guest, "run", run)
+        (tmp_path / "sid/root/usr/lib/modules/6.1").mkdir(parents=True)
+        assert suite.run(["sid"], "gpu", tmp_path / "jobs", None, []) == failed
+        assert len(boots) == min(deaths + 1, 2)
+
     @pytest.mark.parametrize(("missing", "status"), [(["sid"], 0), (["sid", "trixie"], 1)])
     def test_kernels_that_cannot_be_had(
         self,
@@ -296,14 +327,14 @@ class TestSuite:
             (tmp_path / name / "root/usr/lib/modules/6.1").mkdir(parents=True)
             return kernels.Kernel(name, tmp_path / name)
 
-        def run(options: guest.Options) -> guest.Result:
+        def run(options: guest.Options, *_: object) -> guest.Result:
             options.job.mkdir(parents=True)
             (options.job / "junit.xml").write_text('<testsuites><testsuite tests="5"/></testsuites>')
-            return guest.Result(0, False, 1.0, {}, "")
+            return guest.Result(0, False, 1.0, {"command": 9.0}, "")
 
         monkeypatch.setattr(kernels, "fetch", fetch)
         monkeypatch.setattr(guest, "run", run)
-        assert suite.run(kernels.NAMES, "gpu", tmp_path / "jobs", None, []) == status
+        assert suite.run(kernels.NAMES, "gpu", tmp_path / "jobs", None, [], 2) == status
         lines = capsys.readouterr().out.splitlines()
         assert lines[-1] == f"{5 * (4 - len(missing))} passed, 0 failed"
         assert "sid        missing" in lines

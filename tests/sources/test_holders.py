@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from iommutui.core.host import Claim, Gap, Host
-from iommutui.sources import holders, load
-from iommutui.sources.tree import Unreadable
+from iommutui.sources import holders, load, processes
+from iommutui.sources.tree import Tree, Unreadable
 from tests.fake_tree import FakeTree
 
 A, B, C = "0000:01:00.0", "0000:01:00.1", "0000:02:00.0"
@@ -67,13 +67,34 @@ def test_a_device_whose_unbind_waits_is_held(tree: FakeTree) -> None:
 
 def test_processes_of_others(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.process(1, "init").process(2, "qemu", "/dev/vfio/14")
-    open_files = holders._open_files
-    monkeypatch.setattr(
-        holders, "_open_files", lambda place: Unreadable("EACCES") if "/1/" in place else open_files(place)
-    )
+    files = processes._files
+    monkeypatch.setattr(processes, "_files", lambda place: Unreadable("EACCES") if "/1/" in place else files(place))
     host = read(tree)
     assert host.gaps == (Gap("claims", "EACCES"),)
     assert host.groups[14].claim is not None
+
+
+def test_descriptors_that_may_be_listed_but_not_looked_at(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree.process(1, "init", "/dev/null").process(2, "qemu", "/dev/vfio/14")
+    readlink = os.readlink
+
+    def denied(path: str, *, dir_fd: int | None = None) -> str:
+        if "/proc/1/fd/" in path:
+            raise PermissionError(13, "denied")
+        return readlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "readlink", denied)
+    host = read(tree)
+    assert host.gaps == (Gap("claims", "EACCES"),)
+    assert host.groups[14].claim is not None
+
+
+@pytest.mark.parametrize(("pid", "hidden"), [(1, None), (2, "EPERM")])
+def test_processes_that_do_not_show_at_all(tmp_path: Path, pid: int, hidden: str | None) -> None:
+    """With ``hidepid`` a user sees his own processes only."""
+    machine = Tree(str(FakeTree(tmp_path).process(pid, "mine").root))
+    machine.live = True
+    assert holders.find_holders(machine) == ([], hidden)
 
 
 def test_nothing_to_hold(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 from iommutui.core.address import Address
 from iommutui.core.host import Claim, Device, Group, Host
 from iommutui.core.redact import redact, redact_cmdline
+from iommutui.core.uses import ById, Held, Input, Network, Opener, Plugged, Sound, Storage, Uses
 
 A, B, C = Address("0000:01:00.0"), Address("0000:01:00.1"), Address("0000:02:00.0")
 
@@ -79,3 +80,58 @@ def test_removed_devices_are_redacted_too() -> None:
 def test_an_ordinary_host_is_left_as_it_is() -> None:
     before = host(Device(A, driver="nvidia", interfaces=("enp3s0",)), cmdline="quiet intel_iommu=on", kernel="6.1.0")
     assert redact(before) == before
+
+
+def redacted(**uses: object) -> Uses:
+    found = redact(host(Device(A, interfaces=("enxaabbccddeeff",)), uses=Uses(**uses)))  # type: ignore[arg-type]
+    assert redact(found) == found
+    assert found.uses is not None
+    return found.uses
+
+
+def test_mount_points_and_volumes_that_people_named() -> None:
+    found = redacted(
+        storage=(
+            Storage(A, Held.MOUNT, ("/", "/home/alice", "/media/alice/STICK"), ("dm-0 (alicebox-vg)", "nvme0n1p3")),
+            Storage(A, Held.SWAP, ("[SWAP]",), ("sda2",), "md0", 1),
+            Storage(A, Held.POOL, ("alicepool",), ("sdb1",)),
+            Storage(A, Held.STACK, ("md_alice",), ("md_alice", "sdc"), "md_alice", 1),
+            Storage(A, Held.DISK, ("sdd",), ("sdd1 (ntfs)",)),
+            Storage(A, Held.MOUNT, ("/x",), ("nvme0n1",), "nvme-subsys0", 1),
+        )
+    ).storage
+    assert [(use.what, use.chain, use.array) for use in found] == [
+        (("/", "(mount)"), ("dm-0", "nvme0n1p3"), ""),
+        (("[SWAP]",), ("sda2",), "md0"),
+        (("(volume)",), ("sdb1",), ""),
+        (("(volume)",), ("(volume)", "sdc"), "(volume)"),
+        (("sdd",), ("sdd1",), ""),
+        (("(mount)",), ("nvme0n1",), "nvme-subsys0"),
+    ]
+
+
+def test_interfaces_keep_what_the_kernel_calls_them() -> None:
+    chains = (("br0", "bond0", "enp5s0"), ("br-alice", "enxaabbccddeeff"), ("enp5s0.100", "enp5s0"), ("alice0",))
+    found = redacted(network=tuple(Network(A, chain) for chain in chains)).network
+    assert [use.chain for use in found] == [
+        ("br0", "bond0", "enp5s0"), ("(interface)", "enx0"), ("enp5s0.100", "enp5s0"), ("alice0",),
+    ]  # fmt: skip
+
+
+def test_people_programs_and_what_they_plug_in() -> None:
+    found = redacted(
+        inputs=(Input(A, "Alice's keyboard", keyboard=True), Input(None, "x", keyboard=True, pointer=True)),
+        openers=(
+            Opener(A, "Xorg", 123, "/dev/dri/card0"),
+            Opener(A, "alice-miner", 124, "/dev/dri/card0"),
+            Opener(A, "bob-miner", 125, "/dev/dri/card0"),
+        ),
+        plugged=(Plugged(A, ("Alice's dock",)),),
+        by_id=(ById("vfio-pci", ("10de:2204",), "/etc/modprobe.d/alice.conf"),),
+        sounds=(Sound(A, "card0", ("pcm0p",)),),
+    )
+    assert [each.name for each in found.inputs] == ["keyboard", "keyboard and pointer"]
+    assert found.openers == (Opener(A, "Xorg", None, "/dev/dri/card0"), Opener(A, "", None, "/dev/dri/card0"))
+    assert found.plugged == (Plugged(A, ("device",)),)
+    assert found.by_id == (ById("vfio-pci", ("10de:2204",), "/etc/modprobe.d"),)
+    assert found.sounds == (Sound(A, "card0", ("pcm0p",)),)

@@ -81,7 +81,12 @@ def test_revision_without_configuration_space(tree: FakeTree) -> None:
 @pytest.mark.parametrize("header_type", [0, 1, 2])
 def test_header_type(tree: FakeTree, header_type: int) -> None:
     tree.device(A, header_type=header_type | 0x80)
-    assert device(tree).header_type == header_type
+    assert (device(tree).header_type, device(tree).multifunction) == (header_type, True)
+
+
+def test_a_device_of_one_function(tree: FakeTree) -> None:
+    tree.device(A, header_type=1)
+    assert (device(tree).header_type, device(tree).multifunction) == (1, False)
 
 
 def test_pcie_type(tree: FakeTree) -> None:

@@ -2,6 +2,7 @@
 
 from iommutui.core.address import Address
 from iommutui.core.host import Bar, Details, Device, Driver, Fit, Group, Host, Iommu, by_address, by_number
+from iommutui.core.uses import Uses
 
 GPU, SOUND = Address("0000:01:00.0"), Address("0000:01:00.1")
 PORT, NIC, DISK = Address("0000:00:01.0"), Address("0000:05:00.0"), Address("0000:06:00.0")
@@ -38,7 +39,7 @@ def small(kernel: str = "6.12.1") -> Host:
     ]
     drivers = tuple(Driver(n) for n in ("pcieport", "nvidia", "nouveau", "snd_hda_intel", "igb", "nvme", "pci-stub"))
     return Host(by_address(devices), by_number(groups), kernel, cpu_vendor="GenuineIntel",
-                iommus=(Iommu("dmar1", "intel-iommu"),), drivers=drivers)  # fmt: skip
+                iommus=(Iommu("dmar1", "intel-iommu"),), drivers=drivers, uses=Uses())  # fmt: skip
 
 
 def changed(host: Host, address: Address, **facts: object) -> Host:

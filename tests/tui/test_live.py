@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.events import Compensating, Event, Finished, Started, StepBegun, StepDone, StepWaiting, to_json
+from iommutui.apply.events import (
+    Compensating,
+    Event,
+    Finished,
+    Refused,
+    Started,
+    StepBegun,
+    StepDone,
+    StepWaiting,
+    to_json,
+)
 from iommutui.core.drift import Change
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import Acceptance
@@ -195,6 +205,14 @@ def test_a_process_that_says_nothing_is_an_error_with_its_own_words(tmp_path: Pa
     applier.begin(_job())
     with pytest.raises(IommutuiError, match="it is refused"):
         list(applier.events(_job()))
+
+
+def test_a_refusal_is_an_error_with_its_remedy(tmp_path: Path) -> None:
+    applier = _player(tmp_path, [Refused(Exit.REFUSED, "It has drifted.", "Plan again.")], "talk", 3)
+    applier.begin(_job())
+    with pytest.raises(IommutuiError, match="It has drifted") as caught:
+        list(applier.events(_job()))
+    assert caught.value.remedy == "Plan again."
 
 
 def test_a_program_that_does_not_exist_is_an_error() -> None:

@@ -76,12 +76,14 @@ _KIND_OF = {Held.MOUNT: MOUNTED, Held.SWAP: SWAP, Held.POOL: POOL, Held.STACK: S
 
 
 def _unknown(host: Host, device: Device, own: Sequence[Storage]) -> Iterator[Hazard]:
+    """The first thing that is not known; where the mounts are not, what fstab says is no comfort either."""
     if not own and not (device.class_code or "").startswith(_CLASSES):
         return
     for kind, field in ((MOUNTED, "storage"), (FSTAB, "fstab")):
         why = unknown(host, field)
-        if why and not (host.uses is None and kind is FSTAB):
+        if why:
             yield Hazard(kind.code, kind.topic, INFO, device.address, unknown=why)
+            return
 
 
 def _members_lost(uses: Sequence[Storage], gone: frozenset[Address]) -> dict[tuple[Held, str], int]:

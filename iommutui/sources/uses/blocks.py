@@ -5,8 +5,8 @@ from collections import deque
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.sources.tree import Tree, Unreadable
-from iommutui.sources.uses.place import Entry, entries, functions_above, links_in, where, word
+from iommutui.sources.tree import Tree
+from iommutui.sources.uses.place import Entry, entries, functions_above, links_in, where, why_not, word
 
 _SUBSYSTEM = re.compile(r"(devices/virtual/nvme-subsystem/([\w-]+))/")
 _CONTROLLER = re.compile(r"nvme\d+")
@@ -141,8 +141,9 @@ def _disk(tree: Tree, link: str) -> str:
     return where(tree, link).rpartition("/")[0].rpartition("/")[2]
 
 
-def read_blocks(tree: Tree) -> tuple[Blocks, Unreadable | None, bool]:
-    """The block devices; why they are not known; and whether there is a list of them at all."""
+def read_blocks(tree: Tree) -> tuple[Blocks, str]:
+    """The block devices, and why they are not known."""
     found = entries(tree, "class/block")
-    blocks = Blocks(tree, found if isinstance(found, list) else [])
-    return blocks, found if isinstance(found, Unreadable) else None, isinstance(found, list)
+    if isinstance(found, list):
+        return Blocks(tree, found), ""
+    return Blocks(tree, []), why_not(tree, found)

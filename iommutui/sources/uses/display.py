@@ -1,25 +1,21 @@
 """What shows a picture: monitors, framebuffers, the text console, and the firmware's framebuffer."""
 
 import re
-from collections.abc import Callable
 
 from iommutui.core.address import Address
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Screen
 from iommutui.sources.pci import is_function
-from iommutui.sources.tree import Tree, Unreadable
-from iommutui.sources.uses.place import SHORT, Entry, entries, functions_above, links_in, why_not, word
+from iommutui.sources.tree import Tree
+from iommutui.sources.uses.place import SHORT, Entry, entries, functions_above, why_not, word
 
 _CONNECTOR = re.compile(r"card\d+-(.+)")
 _FIRMWARE = frozenset({"BOOTFB", "efifb", "vesafb", "simplefb", "simpledrm", "simple-framebuffer", "efi-framebuffer"})
 _RANGE = re.compile(r"( *)[0-9a-f]+-[0-9a-f]+ : (.*)")
 
 
-def read_display(tree: Tree, everything: bool, console: bool) -> tuple[tuple[Screen, ...], list[Gap]]:
-    """Every display. ``console`` tells whether the text console is drawn on framebuffers.
-
-    Without ``everything`` the firmware's framebuffer is left out, which takes a walk through all memory ranges.
-    """
+def read_display(tree: Tree, console: bool) -> tuple[tuple[Screen, ...], list[Gap]]:
+    """Every display. ``console`` tells whether the text console is drawn on framebuffers."""
     cards, buffers = entries(tree, "class/drm"), entries(tree, "class/graphics")
     gaps = [Gap("screens", why)] if (why := why_not(tree, cards)) else []
     found: dict[Address, Screen] = {}
@@ -34,31 +30,11 @@ def read_display(tree: Tree, everything: bool, console: bool) -> tuple[tuple[Scr
             for owner in functions_above(entry.path):
                 screen = found.get(owner, Screen(owner))
                 found[owner] = screen._replace(framebuffers=(*screen.framebuffers, entry.name), console=console)
-    if everything:
-        firmware, why = _firmware(tree)
-        for owner, name in firmware.items():
-            found[owner] = found.get(owner, Screen(owner))._replace(firmware=name)
-        gaps += [Gap("firmware", why)] if why else []
-    else:
-        gaps.append(Gap("firmware", "not-collected"))
+    firmware, why = _firmware(tree)
+    for owner, name in firmware.items():
+        found[owner] = found.get(owner, Screen(owner))._replace(firmware=name)
+    gaps += [Gap("firmware", why)] if why else []
     return tuple(found[owner] for owner in sorted(found)), gaps
-
-
-def console_switches(tree: Tree) -> list[str]:
-    """The files that say whether the console is drawn on framebuffers. Reading one waits for the console's lock."""
-    return [
-        f"{tree.sys}/class/vtconsole/{name}/bind"
-        for name in links_in(tree, "class/vtconsole")
-        if "frame buffer" in word(tree, f"class/vtconsole/{name}/name")
-    ]
-
-
-def console_bound(switches: list[str], read: Callable[[str], object]) -> bool:
-    """Whether the console is drawn on framebuffers; on which of several, the kernel does not show.
-
-    One that does not answer is being changed, which nobody does to a console that is not there.
-    """
-    return any((answer := read(path)) == "1" or isinstance(answer, Unreadable) for path in switches)
 
 
 def _firmware(tree: Tree) -> tuple[dict[Address, str], str]:

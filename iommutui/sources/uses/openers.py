@@ -8,7 +8,7 @@ from iommutui.core.gap import Gap
 from iommutui.core.host import Device
 from iommutui.core.uses import Opener
 from iommutui.sources.tree import Tree, Unreadable, names_in, printable
-from iommutui.sources.uses.place import entries, functions_above
+from iommutui.sources.uses.place import entries, functions_above, why_not
 
 _SOUND = re.compile(r"(?:controlC|pcmC|hwC|midiC)(\d{1,6}).*")
 _MINOR = re.compile(r"^Device Minor:\s*(\d{1,6})\s*$", re.MULTILINE)
@@ -21,7 +21,8 @@ def read_openers(tree: Tree, devices: dict[Address, Device]) -> tuple[tuple[Open
     """Who has what open. Other users' processes are visible to root only, and recordings rarely have any."""
     nodes = _nodes(tree, devices)
     if not nodes:
-        return (), []
+        why = why_not(tree, entries(tree, "class/drm"))
+        return (), [Gap("openers", why)] if why else []
     names = names_in(f"{tree.root}/proc")
     if isinstance(names, Unreadable):
         return (), [Gap("openers", names.why)]
@@ -34,7 +35,7 @@ def read_openers(tree: Tree, devices: dict[Address, Device]) -> tuple[tuple[Open
         if isinstance(opened, Unreadable):
             why = why or opened.why
             continue
-        held = [node for node in dict.fromkeys(opened) if node in nodes]
+        held = sorted({node for node in opened if node in nodes})
         if held:
             comm = tree.text(f"proc/{pid}/comm")
             name = comm if isinstance(comm, str) else ""

@@ -22,8 +22,8 @@ Tops = dict[str, list[str]]
 
 def read_storage(tree: Tree, everything: bool) -> tuple[tuple[Storage, ...], list[Gap]]:
     """The uses of every disk. Without ``everything`` only mounts and swap are looked at, which is quick."""
-    blocks, unreadable, listed = read_blocks(tree)
-    gaps = [first((why_not(tree, unreadable), "" if listed else why_not(tree, None)))]
+    blocks, why = read_blocks(tree)
+    gaps = [why]
     reached: set[str] = set()
     mounted, sources, why = _mounted(tree, blocks)
     gaps.append(why)

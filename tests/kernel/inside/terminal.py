@@ -6,8 +6,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-PATIENCE = 90.0
-"""An emulated processor takes 5 to 15 seconds to start Textual alone."""
+PATIENCE = 180.0
+"""An emulated processor takes 5 to 15 seconds to start Textual alone, and longer beside other guests."""
+POLL = 0.5
+"""Each look at the screen starts a process, which the one processor has to do as well."""
 
 
 class Terminal:
@@ -40,20 +42,8 @@ class Terminal:
         deadline = time.monotonic() + PATIENCE
         while not holds(text := self.text()):
             assert time.monotonic() < deadline, f"{what!r} does not come up; the screen shows:\n{text}"
-            time.sleep(0.2)
+            time.sleep(POLL)
         return text
-
-    def insist(self, key: str, what: str) -> str:
-        """Presses a key, again every few seconds as a person would, until the screen shows the text."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            self.press(key)
-            again = time.monotonic() + 8
-            while time.monotonic() < again:
-                if what in (text := self.text()):
-                    return text
-                time.sleep(0.2)
-        raise AssertionError(f"{what!r} does not come up after {key}; the screen shows:\n{self.text()}")
 
     def close(self) -> None:
         """Ends the program and its terminal."""

@@ -12,7 +12,7 @@ from iommutui.core.transition import transition
 from iommutui.sources import load
 
 from . import pci
-from .walk import OWNER, Files
+from .owner import OWNER, Files
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import pytest
 
 from iommutui.core.events import Event
 
-from .walk import RULES, Difference, Walk, random_walk, shrink
+from .chooser import random_walk, shrink
+from .walk import RULES, Difference, Walk
 
 STEPS = int(os.environ.get("IOMMUTUI_WALK_STEPS", "200"))
 SEED = int(os.environ.get("IOMMUTUI_WALK_SEED") or time.time_ns() % 1_000_000)

@@ -4,26 +4,18 @@ The walk is random in what it does and when, but never binds a driver to a devic
 kernels leaves out what is known to crash them. A difference is shrunk to the shortest sequence that still shows one.
 """
 
-import errno
-import fcntl
-import os
-import random
-import struct
-import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.events import (
     Bind,
     ClaimDevice,
     ClaimGroup,
     Event,
-    Override,
     Probe,
     ReleaseDevice,
     ReleaseGroup,
@@ -32,23 +24,25 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Claim, Device, Host, settled
+from iommutui.core.mechanics.hotplug import below
 from iommutui.core.models import model_for
 from iommutui.core.models.base import has_node, since
 from iommutui.core.outcome import Outcome
-from iommutui.core.transition import PCIEPORT, PORT_TYPES, SHPCHP, below, transition
+from iommutui.core.transition import transition
 from iommutui.sources import load
 
 from .. import vfio
 from . import pci
+from .owner import OWNER, Files
+from .writes import Write, write_of
 
-OWNER = "walk"
 SOON, LATE = 1.5, 60.0
 """Seconds: what is to block has not returned by the first, and what is not to block has by the second."""
 
-RESCAN = "group after rescan: depends on multi-function bits that sysfs does not show"
 PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
 SHPC = "own probe of shpchp: whether it takes a bridge is up to the bridge's hot-plug controller"
-RULES = (RESCAN, PORT, SHPC)
+BACK = "own probe on a device that a rescan brought back: its memory may lie where no bridge passes it on"
+RULES = (PORT, SHPC, BACK)
 """Why a fact is set aside; everything else has to agree."""
 
 State = dict[Address, tuple[str | None, str | None, int | None]]
@@ -61,112 +55,6 @@ class Difference(NamedTuple):
     what: str
     kernel: object
     engine: object
-
-
-class Files:
-    """What this process has open of VFIO, by group."""
-
-    def __init__(self) -> None:
-        self._groups: dict[int, tuple[int, int]] = {}
-        self._devices: dict[int, dict[Address, int]] = {}
-
-    def claim(self, number: int, devices: Iterable[Address]) -> str:
-        """Group into a container, an IOMMU for it, and its devices opened as far as they are VFIO's."""
-        opened: list[int] = []
-        try:
-            opened.append(os.open(vfio.NODES / str(number), os.O_RDWR | os.O_CLOEXEC))
-            opened.append(os.open(vfio.NODES / "vfio", os.O_RDWR | os.O_CLOEXEC))
-            fcntl.ioctl(opened[0], vfio.GROUP_SET_CONTAINER, struct.pack("i", opened[1]))
-            fcntl.ioctl(opened[1], vfio.SET_IOMMU, vfio.TYPE1V2_IOMMU)
-        except OSError as problem:
-            for descriptor in opened:
-                os.close(descriptor)
-            return vfio.errno_name(problem)
-        self._groups[number] = (opened[0], opened[1])
-        self._devices[number] = {}
-        for address in devices:
-            self.open(number, address)
-        return "ok"
-
-    def open(self, number: int, address: Address) -> str:
-        """One device of a group that is claimed."""
-        if address in self._devices[number]:
-            return "ok"
-        try:
-            found = fcntl.ioctl(
-                self._groups[number][0], vfio.GROUP_GET_DEVICE_FD, bytearray(address.encode() + b"\0"), True
-            )
-        except OSError as problem:
-            return vfio.errno_name(problem)
-        self._devices[number][address] = found
-        return "ok"
-
-    def close(self, number: int, address: Address) -> None:
-        """One device."""
-        os.close(self._devices[number].pop(address))
-
-    def release(self, number: int) -> None:
-        """Everything of a group."""
-        for descriptor in (*self._devices.pop(number).values(), *self._groups.pop(number)):
-            os.close(descriptor)
-
-    def release_all(self) -> None:
-        """Everything."""
-        for number in list(self._groups):
-            self.release(number)
-
-    def status(self, number: int) -> dict[str, object]:
-        """What the kernel says of a group."""
-        if number not in self._groups:
-            return vfio.status(number)
-        flags = vfio.group_flags(self._groups[number][0])
-        return {"viable": bool(flags & vfio.FLAG_VIABLE), "container": bool(flags & vfio.FLAG_CONTAINER_SET)}
-
-    @property
-    def claims(self) -> dict[int, set[Address]]:
-        """The open devices of each claimed group."""
-        return {number: set(devices) for number, devices in self._devices.items()}
-
-
-class Write(threading.Thread):
-    """A write that may wait for long. ``errno`` is there once it has returned."""
-
-    def __init__(self, path: Path, text: str) -> None:
-        super().__init__(daemon=True)
-        self.path, self.text = path, text
-        self.errno: str | None = None
-        self.start()
-
-    def run(self) -> None:
-        """Writes at once, as the kernel has it only in one piece."""
-        try:
-            descriptor = os.open(self.path, os.O_WRONLY)
-            try:
-                os.write(descriptor, self.text.encode())
-            finally:
-                os.close(descriptor)
-            self.errno = "ok"
-        except OSError as problem:
-            self.errno = errno.errorcode[problem.errno or 0]
-
-    def wait(self, seconds: float) -> str:
-        """The errno, or ``blocks``."""
-        self.join(seconds)
-        return self.errno or "blocks"
-
-
-def _write_of(event: Event, driver: str | None) -> Write:
-    if isinstance(event, Override):
-        return Write(pci.DEVICES / event.device / "driver_override", f"{event.driver or ''}\n")
-    if isinstance(event, Unbind):
-        return Write(pci.DRIVERS / (driver or VFIO_PCI) / "unbind", event.device)
-    if isinstance(event, Bind):
-        return Write(pci.DRIVERS / event.driver / "bind", event.device)
-    if isinstance(event, Probe):
-        return Write(pci.SYSFS / "bus/pci/drivers_probe", event.device)
-    if isinstance(event, Remove):
-        return Write(pci.DEVICES / event.device / "remove", "1")
-    return Write(pci.SYSFS / "bus/pci/rescan", "1")
 
 
 def seen() -> State:
@@ -216,7 +104,7 @@ class Walk:
         if isinstance(event, ClaimGroup | ClaimDevice | ReleaseGroup | ReleaseDevice):
             self._compare(f"{event}", self._vfio(event, before), outcome.result)
         else:
-            write = _write_of(event, device.driver if device is not None else None)
+            write = write_of(event, device.driver if device is not None else None)
             answer = write.wait(SOON if outcome.blocks else LATE)
             self._compare(f"{event}", answer, "blocks" if outcome.blocks else outcome.result)
         if outcome.blocks and write is not None and isinstance(event, Unbind | Remove) and device is not None:
@@ -230,8 +118,13 @@ class Walk:
         return True
 
     def _let_go(self, event: Event, device: Device, write: Write) -> None:
-        """What a waiting write shows meanwhile, then its end: nothing else is to be done while it waits."""
-        self._compare(f"driver of {device.address} while {event} waits", pci.driver(device.address), None)
+        """What a waiting write shows meanwhile, then its end: nothing else is to be done while it waits.
+
+        Only links are read: the other files of a device whose unbind waits do not answer before it ends.
+        """
+        for address in below(self.host, device.address):
+            expected = self.host.devices[address].driver
+            self._compare(f"driver of {address} while {event} waits", pci.driver(address), expected)
         for number in list(self.files.claims):
             self.files.release(number)
             self.host = transition(self.host, ReleaseGroup(number, OWNER), self.model).host
@@ -257,6 +150,8 @@ class Walk:
             return False
         if isinstance(event, Probe | Bind) and device is not None and _turned_down(device):
             return False
+        if isinstance(event, Bind) and device is not None and _may_fail(device, event.driver):
+            return False  # Its errno would be that of whatever the driver trips over.
         claims = self.files.claims
         if isinstance(event, ClaimGroup):
             group = self.host.groups.get(event.group)
@@ -311,7 +206,10 @@ class Walk:
             rule = self._rule(event, before, address, here, there)
             if rule is not None:
                 self.aside[rule] += 1
+                self.log(f"# set aside, {rule}: {address}: kernel {here}, engine {there}")
                 self._start_again()
+                if rule == BACK and there is not None:
+                    self.host = self.host.with_device(_refusing(self.host.devices[address], there[0]))
                 return
             self._compare(f"{address} after {event}", here, there)
         nodes = {int(path.name) for path in vfio.NODES.iterdir() if path.name.isdigit()}
@@ -333,12 +231,12 @@ class Walk:
     def _rule(self, event: Event, before: Host, address: Address, here: object, there: object) -> str | None:
         if here == there or not isinstance(here, tuple) or not isinstance(there, tuple):
             return None
-        if isinstance(event, Rescan) and address not in before.devices and here[:2] == there[:2]:
-            return RESCAN
         if SHPCHP in (here[0], there[0]) and {here[0], there[0]} <= {None, SHPCHP}:
             return SHPC
         if isinstance(event, Probe | Bind) and (here[0], there[0], here[1:]) == (None, PCIEPORT, there[1:]):
             return PORT
+        if here == (None, *there[1:]) and _may_fail(self.host.devices[address], there[0]):
+            return BACK
         return None
 
     # -- from where the kernel is
@@ -353,9 +251,12 @@ class Walk:
             self.host = self.host.with_group(group._replace(claim=claim))
 
     def _kept(self, host: Host) -> Host:
-        """The Host with what is known of what fits each device, which is more than one look at it shows."""
-        known = {address: device.fits for address, device in self.host.devices.items()}
-        return host._replace(devices={a: d._replace(fits=known.get(a, d.fits)) for a, d in host.devices.items()})
+        """The Host with what is known of each device and one look at it does not show."""
+        devices = dict(host.devices)
+        for address, known in self.host.devices.items():
+            if address in devices:
+                devices[address] = devices[address]._replace(fits=known.fits, together=known.together)
+        return host._replace(devices=devices)
 
     def reset(self) -> None:
         """Everything back on its own driver, as well as that can be done."""
@@ -385,126 +286,17 @@ class Walk:
         ]
 
 
+def _may_fail(device: Device, driver: object) -> bool:
+    """Whether the device has been away, and the driver is one that talks to it in its probe."""
+    return device.together is not None and driver not in (VFIO_PCI, STUB, PCIEPORT)
+
+
+def _refusing(device: Device, driver: str | None) -> Device:
+    """The device with what its driver has shown: it does not take it any more."""
+    fits = (fit._replace(refused=True, proven=False) if fit.driver == driver else fit for fit in device.fits or ())
+    return device._replace(fits=tuple(fits))
+
+
 def _turned_down(device: Device) -> bool:
     """Whether the override asks for a driver that has left the device free before: nobody knows what it does now."""
     return any(fit.refused for fit in device.fits or () if fit.driver == device.driver_override)
-
-
-class Chooser:
-    """What to do next, at random: mostly whole rebinds in a few groups, now and then a claim or a removal."""
-
-    def __init__(self, seed: int, walk: Walk) -> None:
-        self.random = random.Random(seed)
-        self.walk = walk
-        self.queue: deque[Event] = deque()
-        numbers = sorted(walk.host.groups)
-        shared = [n for n in numbers if len(walk.host.groups[n].members) > 1]
-        self.focus = {*self.random.sample(numbers, 3), *self.random.sample(shared, min(4, len(shared)))}
-
-    def next(self) -> Event:
-        """One event."""
-        while not self.queue:
-            self.queue.extend(self._some())
-        return self.queue.popleft()
-
-    def _some(self) -> Iterator[Event]:
-        host, chance = self.walk.host, self.random.random()
-        claims = self.walk.files.claims
-        device = self._device()
-        if chance < 0.48:
-            yield from self._rebind(device, self._target(device))
-        elif chance < 0.56:
-            driver = self.random.choice([VFIO_PCI, VFIO_PCI, None])
-            for member in host.members(host.groups[self.random.choice(self._numbers())]):
-                if not member.is_bridge:
-                    yield from self._rebind(member, driver)
-        elif chance < 0.68:
-            driver = self.random.choice([VFIO_PCI, STUB, PCIEPORT, *(fit.driver for fit in device.fits or ())])
-            yield from self.random.choice(
-                [
-                    (Bind(device.address, driver),),
-                    (Override(device.address, driver), Bind(device.address, driver)),
-                    (Unbind(device.address),),
-                    (Probe(device.address),),
-                ]
-            )
-        elif chance < 0.84:
-            nodes = [n for n, group in host.groups.items() if has_node(host, group) and n not in claims]
-            if nodes:
-                yield ClaimGroup(self.random.choice(nodes), OWNER, self.random.random() < 0.5)
-        elif chance < 0.90 and claims:
-            number = self.random.choice(sorted(claims))
-            member = self.random.choice(host.members(host.groups[number]))
-            opened = member.address in claims[number]
-            yield ReleaseDevice(member.address, OWNER) if opened else ClaimDevice(member.address, OWNER)
-        elif chance < 0.95 and claims:
-            yield ReleaseGroup(self.random.choice(sorted(claims)), OWNER)
-        elif chance < 0.975:
-            yield Remove(device.address)
-        else:
-            yield Rescan()
-
-    def _numbers(self) -> list[int]:
-        return sorted(self.focus & self.walk.host.groups.keys()) or sorted(self.walk.host.groups)
-
-    def _device(self) -> Device:
-        host, claims = self.walk.host, self.walk.files.claims
-        wanted = set(claims) if claims and self.random.random() < 0.4 else self.focus
-        near = [d for d in host.devices.values() if d.group in wanted]
-        pool = near if near and self.random.random() < 0.85 else list(host.devices.values())
-        return self.random.choice(sorted(pool, key=lambda d: sort_key(d.address)))
-
-    def _target(self, device: Device) -> str | None:
-        named: list[str | None] = [fit.driver for fit in device.fits or ()]
-        pool: list[str | None] = [VFIO_PCI] * 8 + [STUB] * 3 + [None] * 5 + ["nosuchdriver", PCIEPORT]
-        return self.random.choice(pool + named * 2)
-
-    def _rebind(self, device: Device, driver: str | None) -> Iterator[Event]:
-        yield Override(device.address, driver)
-        yield Unbind(device.address)
-        if self.random.random() < 0.9:
-            yield Probe(device.address)
-
-
-class Report(NamedTuple):
-    """How a walk ended."""
-
-    done: list[Event]
-    differences: list[Difference]
-
-
-def random_walk(walk: Walk, seed: int, steps: int) -> Report:
-    """Steps until there are enough of them or two facts differ."""
-    chooser = Chooser(seed, walk)
-    done: list[Event] = []
-    tried = 0
-    while len(done) < steps and not walk.differences and tried < 50 * steps:
-        tried += 1
-        event = chooser.next()
-        if walk.step(event):
-            done.append(event)
-    if not walk.differences:
-        walk.differences = walk.checked_against_sources()
-    return Report(done, walk.differences)
-
-
-def shrink(
-    events: Sequence[Event], fails: Callable[[Sequence[Event]], list[Difference]], seconds: float
-) -> tuple[list[Event], list[Difference]]:
-    """The shortest sequence found in the time that still fails, by leaving out ever smaller parts of it."""
-    end = time.monotonic() + seconds
-    kept, shown, size = list(events), fails(events), max(1, len(events) // 2)
-    while shown and time.monotonic() < end:
-        for start in range(0, len(kept), size):
-            shorter = kept[:start] + kept[start + size :]
-            if shorter and (differences := fails(shorter)):
-                kept, shown = shorter, differences
-                break
-            if time.monotonic() >= end:
-                break
-        else:
-            if size == 1:
-                break
-            size = max(1, size // 2)
-        size = min(size, max(1, len(kept) // 2))
-    return kept, shown

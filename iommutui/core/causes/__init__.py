@@ -1,0 +1,1 @@
+"""What explains an error message on a Host: causes, one function for each message."""

@@ -1,0 +1,88 @@
+"""Claims of a group's DMA and their release (``drivers/vfio``, ``drivers/iommu/iommu.c``)."""
+
+from iommutui.core.address import Address, sort_key
+from iommutui.core.drivers import is_vfio
+from iommutui.core.events import ClaimDevice, ClaimGroup, ReleaseDevice, ReleaseGroup
+from iommutui.core.host import Claim, Group, Host
+from iommutui.core.mechanics.answers import missing, refused
+from iommutui.core.mechanics.hotplug import go_on
+from iommutui.core.mechanics.leaving import driver_left
+from iommutui.core.models.base import Model, has_node, held, vfio_devices
+from iommutui.core.outcome import OK, Outcome
+from iommutui.core.reasons import Code, Reason
+
+
+def claim_group(host: Host, event: ClaimGroup, model: Model) -> Outcome:
+    group = host.groups.get(event.group)
+    if group is None or (model.through_vfio and not has_node(host, group)):
+        return refused(host, "ENOENT", Reason(Code.NO_NODE, event.group))
+    check = model.check_claim(host, group, event.owner)
+    if check.errno != OK:
+        return refused(host, check.errno, *check.reasons)
+    if group.claim is not None:
+        claim = group.claim._replace(uses=group.claim.uses + 1)
+        return Outcome(OK, host.with_group(group._replace(claim=claim)), check.reasons)
+    opened: tuple[Address, ...] = ()
+    if event.devices and model.opens_devices(host, group):
+        opened = tuple(d.address for d in host.members(group) if d.driver is not None and is_vfio(d, d.driver))
+    claim = Claim(event.owner, 1, "group", opened)
+    return Outcome(OK, host.with_group(group._replace(claim=claim)), check.reasons)
+
+
+def claim_device(host: Host, event: ClaimDevice, model: Model) -> Outcome:
+    device = host.devices.get(event.device)
+    if device is None:
+        return missing(host, event.device)
+    group = host.group_of(device.address)
+    if group is None:
+        return refused(host, "ENODEV", Reason(Code.NO_GROUP, device=device.address))
+    check = model.check_device_claim(host, group, device, event.owner, event.cdev)
+    if check.errno != OK:
+        return refused(host, check.errno, *check.reasons)
+    claim = group.claim
+    if claim is None:
+        claim = Claim(event.owner, 1, "cdev" if event.cdev else "device", (device.address,))
+    else:
+        counted = not model.through_vfio or (claim.via != "group" and device.address not in claim.opened)
+        now_open = tuple(sorted({*claim.opened, device.address}, key=sort_key))
+        claim = claim._replace(opened=now_open, uses=claim.uses + (1 if counted else 0))
+    return Outcome(OK, host.with_group(group._replace(claim=claim)), check.reasons)
+
+
+def release_group(host: Host, event: ReleaseGroup, model: Model) -> Outcome:
+    """The owner's files are closed; without VFIO's files, one ``exit_user_dma`` for one ``init_user_dma`` (S-14)."""
+    group = host.groups.get(event.group)
+    if group is None or group.claim is None or group.claim.owner != event.owner:
+        return _not_owner(host, group, event.group, event.owner)
+    left = 0 if model.through_vfio else group.claim.uses - 1
+    after = host.with_group(group._replace(claim=group.claim._replace(uses=left) if left else None))
+    return Outcome(OK, go_on(after, model))
+
+
+def release_device(host: Host, event: ReleaseDevice, model: Model) -> Outcome:
+    """``iommu_device_release_dma_owner``; what was claimed as a group stays claimed until the group is released."""
+    device = host.devices.get(event.device)
+    if device is None:
+        return missing(host, event.device)
+    group = host.group_of(device.address)
+    if group is None or group.claim is None or group.claim.owner != event.owner:
+        return _not_owner(host, group, device.group, event.owner, device.address)
+    claim = group.claim
+    if model.through_vfio and device.address not in claim.opened:
+        return _not_owner(host, group, device.group, event.owner, device.address)
+    now_open = tuple(address for address in claim.opened if address != device.address)
+    if model.container_waits and held(group, device) and vfio_devices(host, group) == [device]:
+        now_open = claim.opened
+    uses = claim.uses - 1
+    if claim.via == "group":
+        uses = claim.uses if model.through_vfio else max(1, uses)
+    left = group._replace(claim=claim._replace(uses=uses, opened=now_open) if uses else None)
+    return Outcome(OK, go_on(driver_left(host.with_group(left), left, model), model))
+
+
+def _not_owner(
+    host: Host, group: Group | None, number: int | None, owner: str, device: Address | None = None
+) -> Outcome:
+    current = group.claim.owner if group and group.claim and group.claim.owner != owner else ""
+    facts = (("asked", owner), ("owner", current))
+    return refused(host, "EINVAL", Reason(Code.NOT_OWNER, number, device, facts=facts))

@@ -1,0 +1,189 @@
+"""``remove`` and ``rescan`` (``drivers/pci/pci-sysfs.c``, ``pci_device_group``)."""
+
+from collections.abc import Collection, Sequence
+
+from iommutui.core.address import Address, sort_key
+from iommutui.core.events import Probe, Remove, Rescan
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.mechanics.answers import in_use, missing, refused
+from iommutui.core.mechanics.binding import probe
+from iommutui.core.mechanics.leaving import driver_left, driverless, holding
+from iommutui.core.models.base import Model
+from iommutui.core.outcome import OK, Outcome
+from iommutui.core.reasons import Code, Reason
+
+
+def remove(host: Host, event: Remove, model: Model) -> Outcome:
+    """``remove_store``: unbinds, which may wait, and takes the device and what is below out of their groups.
+
+    While it waits, the device is among those that are there and among those that are removed. A virtual function has
+    no such file (``pci_dev_hp_attrs_are_visible``).
+    """
+    device = host.devices.get(event.device)
+    if device is None:
+        return missing(host, event.device, "ENOENT")
+    if device.physfn is not None:
+        return refused(host, "ENOENT", Reason(Code.VIRTUAL_FUNCTION, device.group, device.address))
+    gone = below(host, event.device)
+    touched = tuple(sorted({n for a in gone if (n := host.devices[a].group) is not None and n in host.groups}))
+    marked = host._replace(removed={**host.removed, **{a: _parted(host, host.devices[a]) for a in gone}})
+    after, waiting = _stop(marked, gone, model)
+    if waiting is None:
+        return Outcome(OK, _take_away(after, gone, model), groups=touched)
+    group, held_device = waiting
+    return Outcome(OK, after, in_use(group, held_device), blocks=True, groups=touched)
+
+
+def rescan(host: Host, event: Rescan, model: Model) -> Outcome:
+    """``dev_rescan_store``: finds what was removed, as far as the bridge above it is there; then drivers are probed."""
+    again = _scan_order(host)
+    left = {device.address for device in again}
+    after = host._replace(removed={a: d for a, d in host.removed.items() if a not in left})
+    touched: list[int] = []
+    was: dict[Address, int | None] = {}
+    for device in again:
+        after, number = _rediscover(after, device, was)
+        if number is not None:
+            touched.append(number)
+    reasons: tuple[Reason, ...] = ()
+    for device in again:
+        outcome = probe(after, Probe(device.address), model)
+        after = outcome.host
+        if outcome.crash is not None:
+            return outcome._replace(groups=tuple(sorted(set(touched))))
+        if after.devices[device.address].driver is None and outcome.result != OK:
+            reasons = (*reasons, *outcome.reasons)
+    return Outcome(OK, after, reasons, groups=tuple(sorted(set(touched))))
+
+
+def _scan_order(host: Host) -> list[Device]:
+    """What a scan finds, in its order (``pci_scan_child_bus``): a bus first, then what is below each of its bridges.
+
+    Bridges that were there come before those that the scan has found, which stand at the end of the bus's list.
+    """
+    gone = [device for address, device in host.removed.items() if address not in host.devices]
+    known = {*host.devices, *(device.address for device in gone)}
+    buses: dict[str, list[Device]] = {}
+    roots: dict[str, None] = {}
+    for device in sorted((*host.devices.values(), *gone), key=lambda d: sort_key(d.address)):
+        name = device.parent or device.address.rpartition(":")[0]
+        buses.setdefault(name, []).append(device)
+        # A bus whose bridge was not recorded is there all the same while something stands on it.
+        if device.parent is None or (device.parent not in known and device.address in host.devices):
+            roots[name] = None
+    found: list[Device] = []
+    ahead = list(reversed(roots))
+    while ahead:
+        bus = buses.pop(ahead.pop(), [])
+        found += [device for device in bus if device.address not in host.devices]
+        bridges = sorted(bus, key=lambda d: (d.address not in host.devices, d.together is not None))
+        ahead += [device.address for device in reversed(bridges) if device.address in buses]
+    return found
+
+
+def below(host: Host, address: Address) -> list[Address]:
+    """The device and everything behind it, each bridge before what is on its bus, a bus in the order of addresses."""
+    children: dict[Address, list[Address]] = {}
+    for device in host.devices.values():
+        if device.parent is not None:
+            children.setdefault(device.parent, []).append(device.address)
+    found: dict[Address, None] = {}
+    ahead = [address]
+    while ahead:
+        place = ahead.pop()
+        if place not in found:
+            found[place] = None
+            ahead += sorted(children.get(place, ()), key=sort_key, reverse=True)
+    return list(found)
+
+
+def _stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tuple[Group, Device] | None]:
+    """Unbinds what is ``below``, up to the first that is in use: what comes after it keeps its driver meanwhile.
+
+    ``pci_stop_bus_device`` goes from the last device of a bus to the first, and to the bridge at the end.
+    """
+    for address in reversed(found):
+        group, device = host.group_of(address), host.devices[address]
+        if group is not None and model.unbind_blocks(host, group, device):
+            return holding(host.with_device(driverless(device)), group, device), (group, device)
+        host = host.with_device(driverless(device))
+        host = host if group is None else driver_left(host, group, model)
+    return host, None
+
+
+def go_on(host: Host, model: Model) -> Host:
+    """The Host after a release: a ``remove`` that waited goes on, to its end or to the next device that is in use."""
+    leaving = [address for address in host.removed if address in host.devices]
+    if not leaving:
+        return host
+    tops = [address for address in leaving if host.devices[address].parent not in leaving]
+    after, waiting = _stop(host, [a for top in reversed(tops) for a in below(host, top)], model)
+    return after if waiting is not None else _take_away(after, leaving, model)
+
+
+def _take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
+    """The Host without these devices, in ``removed`` only what a scan finds: not virtual functions."""
+    touched = {n for a in gone if (n := host.devices[a].group) is not None and n in host.groups}
+    for number in touched:
+        group = host.groups[number]
+        group = group._replace(members=tuple(a for a in group.members if a not in gone))
+        host = host.with_group(group)
+        host = driver_left(host, group, model) if group.members else host.without_group(number)
+    return host._replace(
+        devices={a: d for a, d in host.devices.items() if a not in gone},
+        removed={a: d for a, d in host.removed.items() if d.physfn is None},
+    )
+
+
+def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> tuple[Host, int | None]:
+    """Adds a device that ``rescan`` has found, without override or virtual functions.
+
+    It joins a bridge above it that was in its group (``pci_device_group``), else a function of its slot, where it says
+    of itself that there are several, as function 0 has to and the others may (``get_pci_function_alias_group``).
+    Otherwise ``iommu_group_alloc`` hands out the lowest free number. ``was`` holds the old groups of what came back
+    before.
+    """
+    old = number = device.group
+    if old is not None:
+        several = device.multifunction if device.multifunction is not None else device.address.endswith(".0")
+        near = [d for d in _ancestors(host, device) if was.get(d.address, d.group) == old]
+        near += _not_isolated(host, device) if several else []
+        joined = (d.group for d in near if d.group is not None)
+        number = next(joined, next(n for n in range(len(host.groups) + 1) if n not in host.groups))
+    was[device.address] = old
+    fresh = device._replace(driver_override=None, virtfns=(), group=number)
+    devices = {**host.devices, device.address: fresh}
+    groups = dict(host.groups)
+    if number is not None:
+        group = groups.get(number, Group(number))
+        groups[number] = group._replace(members=tuple(sorted((*group.members, device.address), key=sort_key)))
+    ordered = {a: devices[a] for a in sorted(devices, key=sort_key)}
+    return host._replace(devices=ordered, groups=dict(sorted(groups.items()))), number
+
+
+def _parted(host: Host, device: Device) -> Device:
+    """The device as it is removed, with the functions that nothing isolates it from: nothing else tells of ACS here."""
+    group = host.group_of(device.address)
+    shared = group.members if group is not None else ()
+    mates = {other.address for other in host.same_card(device.address) if other.address in shared}
+    return driverless(device)._replace(together=tuple(sorted(mates.union(device.together or ()), key=sort_key)))
+
+
+def _not_isolated(host: Host, device: Device) -> list[Device]:
+    """The functions of its slot that were ever in one group with it; the kernel comes to the newest of them last."""
+    found = [
+        other
+        for other in host.same_card(device.address)
+        if other.address in (device.together or ()) or device.address in (other.together or ())
+    ]
+    return sorted(found, key=lambda other: other.together is not None)
+
+
+def _ancestors(host: Host, device: Device) -> list[Device]:
+    """The bridges above what a scan has found, nearest first; a scan comes from the top, so there is no ring."""
+    found: list[Device] = []
+    parent = device.parent
+    while parent is not None and (above := host.devices.get(parent)) is not None:
+        found.append(above)
+        parent = above.parent
+    return found

@@ -1,0 +1,124 @@
+"""Becoming root: which program is asked, what is started, and what comes of its silence."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from iommutui.apply.elevate import Applying, as_root, own_program, root_program
+from iommutui.apply.events import LINE_LIMIT
+from iommutui.apply.session import Request, request_to_json
+from iommutui.core.drift import Basis
+from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
+from iommutui.core.intents import Intent
+from tests.apply.machines import GPU
+
+REQUEST = Request((Intent(GPU, "vfio-pci"),), Basis("6.12.0", ()))
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        (("sudo", "pkexec", "run0"), "/x/sudo"),
+        (("run0", "pkexec"), "/x/pkexec"),
+        (("run0",), "/x/run0"),
+        (("doas",), None),
+        ((), None),
+    ],
+)
+def test_the_first_that_is_installed(
+    there: tuple[str, ...], found: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/x/{name}" if name in there else None)
+    assert root_program() == found
+
+
+def test_root_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert root_program() == ""
+    assert as_root(["apply", "--stdin"], ["p"], "") == ["p", "apply", "--stdin"]
+
+
+def test_nothing_that_makes_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotPermittedError, match="none of sudo, pkexec and run0"):
+        as_root(["x"], ["p"], None)
+
+
+def test_the_interpreter_is_isolated_and_named_by_its_path() -> None:
+    program = own_program()
+    assert os.path.isabs(program[0])
+    assert program == [sys.executable, "-I", "-m", "iommutui"]
+
+
+def _player(tmp_path: Path, text: str) -> list[str]:
+    """A program that keeps what it is sent, prints this, and then tells each further line that it hears."""
+    script = tmp_path / "player.py"
+    script.write_text(
+        "import sys\n"
+        f"open({str(tmp_path / 'sent')!r}, 'w').write(sys.stdin.readline())\n"
+        f"sys.stdout.write({text!r})\n"
+        "sys.stdout.flush()\n"
+        "words = [line.strip() for line in sys.stdin]\n"
+        f"open({str(tmp_path / 'words')!r}, 'w').write(' '.join(words))\n"
+        "sys.exit(7)\n"
+    )
+    return [sys.executable, str(script)]
+
+
+DONE = '{"event":"finished","exit":0,"summary":"Done.","left":[]}\n'
+
+
+def test_the_request_goes_over_standard_input_and_nothing_else(tmp_path: Path) -> None:
+    applying = Applying(_player(tmp_path, DONE), "")
+    assert GPU not in " ".join(applying.command)
+    applying.begin(REQUEST)
+    assert [type(event).__name__ for event in applying.events()] == ["Finished"]
+    assert (tmp_path / "sent").read_text() == request_to_json(REQUEST) + "\n"
+    assert (tmp_path / "words").read_text() == ""
+
+
+def test_words_reach_it_while_it_counts_down(tmp_path: Path) -> None:
+    counting = '{"event":"counting","seconds":5.0,"within":5.0}\n'
+    applying = Applying(_player(tmp_path, counting + DONE), "")
+    applying.begin(REQUEST._replace(keep_within=5.0))
+    events = applying.events()
+    next(events)
+    applying.keep()
+    applying.undo()
+    next(events)
+    applying._hang_up()
+    assert list(events) == []
+    assert (tmp_path / "words").read_text() == "keep undo"
+
+
+def test_silence_is_no_root(tmp_path: Path) -> None:
+    applying = Applying(_player(tmp_path, ""), "")
+    applying.begin(REQUEST)
+    with pytest.raises(NotPermittedError, match="has said nothing") as caught:
+        list(applying.events())
+    assert caught.value.exit_code is Exit.PERMISSION
+
+
+def test_an_end_without_an_end_is_told(tmp_path: Path) -> None:
+    applying = Applying(_player(tmp_path, '{"event":"started","journal_id":"j","steps":1}\n'), "")
+    applying.begin(REQUEST)
+    with pytest.raises(IommutuiError, match="before it had finished"):
+        list(applying.events())
+
+
+@pytest.mark.parametrize("text", ["nonsense\n", '{"event":"boom"}\n', "x" * (LINE_LIMIT + 10), "\x00\n"])
+def test_hostile_events(tmp_path: Path, text: str) -> None:
+    applying = Applying(_player(tmp_path, text), "")
+    applying.begin(REQUEST)
+    with pytest.raises(IommutuiError, match="What the applying process said"):
+        list(applying.events())
+    applying._process.stdout.close()  # type: ignore[union-attr]
+    applying._process.wait()  # type: ignore[union-attr]
+
+
+def test_a_program_that_is_not_there() -> None:
+    with pytest.raises(IommutuiError, match="does not start"):
+        Applying(["/no/such/program"], "").begin(REQUEST)

@@ -1,0 +1,212 @@
+"""Plans, requests, journals and events that were tampered with: a clear error, and nothing of the sort is done."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iommutui.apply import writer
+from iommutui.apply.entries import load
+from iommutui.apply.events import Finished, StepDone, from_line, to_json
+from iommutui.apply.executor import execute
+from iommutui.apply.planfile import KIND, parse_plan
+from iommutui.apply.recovery import open_journals
+from iommutui.apply.revert import plan_revert
+from iommutui.apply.session import apply_request, plan_request, request_of, request_to_json, shown_of
+from iommutui.apply.traces import may_be_open
+from iommutui.cli.documents import basis_document, plan_document
+from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.planner import Plan
+from tests.apply.machines import CASES, CLOCK
+from tests.reacting import FakeKernel
+
+T = TypeVar("T")
+CASE = CASES[0]
+SHOWN = shown_of(CASE.plan)
+REQUEST = json.loads(request_to_json(request_of(CASE.plan, CASE.intents)))
+PLAN = json.loads(
+    json.dumps(
+        {
+            **plan_document(CASE.host, CASE.intents, CASE.plan, CASE.model),
+            "kind": KIND,
+            "intents": [intent._asdict() for intent in CASE.intents],
+            "basis": basis_document(CASE.plan.basis),
+        }
+    )
+)
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(
+        ["../../etc/passwd", "/dev/sda", "vfio-pci\nx", "0000:00:00.0", "-rf", "\x1b[2J", "\ud800", "none"]
+    ),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
+)
+
+
+def _places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where there is something in the document."""
+    yield at
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inner:
+        yield from _places(part, (*at, key))
+
+
+def _changed(document: Any, place: tuple[Any, ...], value: Any, *, away: bool) -> str:
+    """The document with something else, or nothing, in one place."""
+    if not place:
+        return json.dumps(value)
+    copy = json.loads(json.dumps(document))
+    inner = copy
+    for key in place[:-1]:
+        inner = inner[key]
+    if away:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    return json.dumps(copy)
+
+
+def _outcome(work: Callable[[], T]) -> T | IommutuiError:
+    """What came of it; any other error than this program's own is a failure."""
+    try:
+        return work()
+    except IommutuiError as error:
+        return error
+
+
+@settings(deadline=None)
+@given(st.sampled_from(sorted(_places(PLAN), key=str)), ODD, st.booleans())
+def test_a_plan_with_something_else_in_it(place: tuple[Any, ...], value: Any, away: bool) -> None:
+    """Either it is an error, or what would be written is what was shown."""
+    text = _changed(PLAN, place, value, away=away).encode()
+    plan = _outcome(lambda: plan_request(parse_plan(text, "The plan"), CASE.host))
+    if isinstance(plan, IommutuiError):
+        assert plan.exit_code in (Exit.ERROR, Exit.REFUSED)
+    else:
+        assert not plan.permitted or shown_of(plan) == SHOWN
+
+
+@settings(deadline=None)
+@given(st.sampled_from(sorted(_places(REQUEST), key=str)), ODD, st.booleans())
+def test_a_request_with_something_else_in_it(place: tuple[Any, ...], value: Any, away: bool) -> None:
+    request = _outcome(lambda: apply_request(_changed(REQUEST, place, value, away=away)))
+    if isinstance(request, IommutuiError):
+        assert request.exit_code is Exit.ERROR
+        return
+    plan = _outcome(lambda: plan_request(request, CASE.host))
+    if isinstance(plan, IommutuiError):
+        assert plan.exit_code in (Exit.ERROR, Exit.REFUSED)
+        return
+    if request.shown is not None:
+        assert not plan.permitted or shown_of(plan) == request.shown
+    assert _writes(plan)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_what_is_nothing_at_all(data: bytes) -> None:
+    for read in (lambda: parse_plan(data, "It"), lambda: from_line(data), lambda: apply_request(data.decode("latin1"))):
+        with pytest.raises(IommutuiError):
+            read()
+
+
+EVENTS = [to_json(StepDone(1, CASE.plan.steps[0], "ok", 0.25)), to_json(Finished(Exit.DONE, "Done."))]
+
+
+@settings(deadline=None)
+@given(st.sampled_from(EVENTS), st.data())
+def test_an_event_with_something_else_in_it(event: dict[str, Any], data: st.DataObject) -> None:
+    place = data.draw(st.sampled_from(sorted(_places(event), key=str)))
+    text = _changed(event, place, data.draw(ODD), away=False)
+    read = _outcome(lambda: from_line(text))
+    assert not isinstance(read, IommutuiError) or "\x1b" not in read.what
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal of an apply that went well."""
+    directory = tmp_path_factory.mktemp("journals") / "s/journal"
+    list(execute(CASE.plan, FakeKernel(CASE.host, CASE.model), directory, clock=CLOCK))
+    (path,) = directory.glob("*.jsonl")
+    return path
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_journal_with_something_else_in_it(journal: Path, data: st.DataObject) -> None:
+    """Whatever it says, nothing but an override, an unbind or a probe of a PCI device comes of it."""
+    lines = journal.read_bytes()
+    documents = [json.loads(line) for line in lines.splitlines()]
+    number = data.draw(st.integers(0, len(documents) - 1))
+    place = data.draw(st.sampled_from(sorted(_places(documents[number]), key=str)))
+    changed = _changed(documents[number], place, data.draw(ODD), away=data.draw(st.booleans()) and bool(place))
+    texts = [json.dumps(document) for document in documents]
+    texts[number] = changed
+    cut = data.draw(st.integers(0, 3))
+    text = "".join(line + "\n" for line in texts[: len(texts) - cut])
+    journal.write_bytes(text.encode(errors="replace")[: len(text) - data.draw(st.integers(0, 5))])
+    plan = _outcome(lambda: _reverted(journal))
+    journal.write_bytes(lines)
+    if isinstance(plan, IommutuiError):
+        assert plan.what
+        assert "\x1b" not in plan.what
+    else:
+        assert not plan.permitted or _writes(plan)
+
+
+def _reverted(journal: Path) -> Plan:
+    may_be_open(journal.parent)
+    open_journals(journal.parent)
+    return plan_revert(load(journal.parent, journal.stem), CASE.plan.predicted, CASE.model)
+
+
+def _writes(plan: Plan) -> bool:
+    """Whether everything that would be written goes where an apply writes, or is refused before the first write."""
+    checked = _outcome(lambda: writer.check("/nowhere", plan.steps))
+    return isinstance(checked, IommutuiError) or all(
+        writer.write_of("/root", step).path.startswith("/root/sys/bus/pci/") for step in plan.steps
+    )
+
+
+# -- files in the way
+
+
+def _state(place: Path) -> dict[str, tuple[int, int, bytes]]:
+    found = {}
+    for path in sorted(place.rglob("*")):
+        facts = os.lstat(path)
+        found[str(path)] = (facts.st_mode, facts.st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+    return found
+
+
+@pytest.mark.parametrize("name", ["20261122T104501-1a2b.jsonl", "lock", "20261122T104501-1a2b.keep", "x.jsonl"])
+def test_links_in_the_state_directory_lead_nowhere(name: str, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    (trap / "victim").write_text('{"line":"header"}\n')
+    directory = tmp_path / "s/journal"
+    directory.mkdir(parents=True, mode=0o700)
+    (directory / name).symlink_to(trap / "victim")
+    before = _state(trap)
+    kernel = FakeKernel(CASE.host, CASE.model)
+    ended = _outcome(lambda: list(execute(CASE.plan, kernel, directory, clock=CLOCK)))
+    assert not isinstance(ended, IommutuiError) or kernel.steps == []
+    open_journals(directory)
+    assert _state(trap) == before
+
+
+@pytest.mark.parametrize("wanted", ["../x", "/etc/passwd", "..", "", "20261122T104501-1a2b/../../x", "*"])
+def test_a_journal_is_named_by_its_id_only(wanted: str, journal: Path) -> None:
+    with pytest.raises(IommutuiError, match="There is no journal"):
+        load(journal.parent, wanted)

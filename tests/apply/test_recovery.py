@@ -1,0 +1,154 @@
+"""Which journals are open, whose apply is at work, and what of a basis is drift."""
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from iommutui.apply import recovery
+from iommutui.apply.entries import load
+from iommutui.apply.executor import execute
+from iommutui.apply.journal import Journal
+from iommutui.apply.lines import End, Kept
+from iommutui.apply.recovery import at_work, left_open_words, open_journals, unfinished, way_out
+from iommutui.apply.revert import plan_revert
+from iommutui.apply.state import lock
+from iommutui.apply.traces import may_be_open
+from iommutui.core.drift import drift
+from iommutui.core.errors import Exit, RefusedError
+from iommutui.core.host import Claim, Gap, Host
+from tests.apply.machines import CASES, CLOCK, GPU, SOUND, desktop, finished
+from tests.reacting import FakeKernel, Faults, Killed
+
+CASE = CASES[0]
+
+
+def _cut_off(directory: Path, host: Host, reverts: str | None = None, point: int = 9) -> Host:
+    """An apply, or a revert, that dies."""
+    kernel = FakeKernel(host, CASE.model, Faults(kill_at=point))
+    plan = CASE.plan if reverts is None else plan_revert(load(directory, reverts), host, CASE.model)
+    with pytest.raises(Killed):
+        list(execute(plan, kernel, directory, clock=CLOCK, reverts=reverts))
+    return kernel.host
+
+
+def _reverted(directory: Path, host: Host, journal: str) -> Host:
+    kernel = FakeKernel(host, CASE.model)
+    plan = plan_revert(load(directory, journal), host, CASE.model)
+    assert finished(list(execute(plan, kernel, directory, clock=CLOCK, reverts=journal))).exit is Exit.DONE
+    return kernel.host
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "s/journal"
+
+
+def test_nothing_was_applied(directory: Path) -> None:
+    assert not may_be_open(directory)
+    assert open_journals(directory) == ()
+    assert not at_work(directory)
+
+
+def test_an_apply_that_ended_is_not_open(directory: Path) -> None:
+    list(execute(CASE.plan, FakeKernel(CASE.host, CASE.model), directory, clock=CLOCK))
+    assert not may_be_open(directory)
+    assert open_journals(directory) == ()
+
+
+def test_one_that_was_cut_off_is_open_until_it_is_taken_back(directory: Path) -> None:
+    host = _cut_off(directory, CASE.host)
+    (entry,) = open_journals(directory)
+    assert left_open_words(entry) == f"the apply {entry.id} was cut off before it had ended."
+    assert f"iommutui revert {entry.id}" in way_out(entry)
+    _reverted(directory, host, entry.id)
+    assert may_be_open(directory)
+    assert open_journals(directory) == ()
+
+
+def test_a_revert_that_was_cut_off_is_settled_with_what_it_takes_back(directory: Path) -> None:
+    done = FakeKernel(CASE.host, CASE.model)
+    list(execute(CASE.plan, done, directory, clock=CLOCK))
+    first = load(directory).id
+    host = _cut_off(directory, done.host, reverts=first)
+    (entry,) = open_journals(directory)
+    assert entry.reverts == first
+    assert f"iommutui revert {first}" in way_out(entry)
+    with pytest.raises(RefusedError, match="was cut off"):
+        list(execute(CASE.plan, FakeKernel(CASE.host, CASE.model), directory, clock=CLOCK))
+    _reverted(directory, host, first)
+    assert open_journals(directory) == ()
+
+
+def test_one_that_is_left_as_it_is_blocks_nothing(directory: Path) -> None:
+    _cut_off(directory, CASE.host)
+    (entry,) = unfinished(directory)
+    with open(directory / f"{entry.id}.jsonl", "ab") as file:
+        file.write(b'{"line":"resu')  # what was being written when it died
+    with lock(directory), Journal.reopen(directory, entry.id) as journal:
+        journal.append(Kept("somebody"))
+        journal.append(End(Exit.NOT_ROLLED_BACK, "Left."))
+    assert not may_be_open(directory)
+    again = load(directory, entry.id)
+    assert (again.kept_by, again.exit, again.in_effect) == ("somebody", Exit.NOT_ROLLED_BACK, True)
+    assert again.steps == entry.steps
+
+
+def test_a_damaged_journal_hides_no_other_and_blocks_nothing(directory: Path) -> None:
+    _cut_off(directory, CASE.host)
+    (directory / "20200101T000000-0000.jsonl").write_text("nonsense\n")
+    assert len(open_journals(directory)) == 1
+
+
+def test_an_apply_at_work_is_seen_by_everybody(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with lock(directory):
+        assert at_work(directory)
+        assert recovery._listed(directory / "lock")
+        assert open_journals(directory) == ()
+    assert not at_work(directory)
+    assert not recovery._listed(directory / "lock")
+
+    def denied(*_: object, **__: object) -> int:
+        raise PermissionError(13, "denied")
+
+    with lock(directory):
+        monkeypatch.setattr(os, "open", denied)
+        assert at_work(directory)
+
+
+def test_who_looks_takes_nothing(directory: Path) -> None:
+    _cut_off(directory, CASE.host)
+    before = sorted(path.name for path in directory.iterdir())
+    assert not at_work(directory)
+    assert sorted(path.name for path in directory.iterdir()) == before
+    with open(directory / "lock") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+# -- what was not known is no drift
+
+
+def _claimed(owner: str | None, *, hidden: bool) -> Host:
+    host = desktop()
+    if owner is not None:
+        host = host.with_group(host.groups[14]._replace(claim=Claim(owner)))
+    return host._replace(gaps=(Gap("claims", "EACCES"),)) if hidden else host
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "drifted"),
+    [
+        (_claimed(None, hidden=False), _claimed("vm1", hidden=False), True),
+        (_claimed(None, hidden=True), _claimed("vm1", hidden=False), False),
+        (_claimed("vm1", hidden=False), _claimed(None, hidden=False), True),
+        (_claimed("vm1", hidden=True), _claimed(None, hidden=False), True),
+        (_claimed("vm1", hidden=False), _claimed(None, hidden=True), False),
+        (_claimed("vm1", hidden=True), _claimed("vm2", hidden=False), True),
+        (_claimed(None, hidden=True), _claimed(None, hidden=True), False),
+    ],
+)
+def test_an_owner_that_could_not_be_seen(before: Host, now: Host, drifted: bool) -> None:
+    from iommutui.core.drift import basis_of
+
+    assert bool(drift(basis_of(before, [GPU, SOUND]), now, [GPU, SOUND])) is drifted

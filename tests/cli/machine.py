@@ -1,0 +1,102 @@
+"""This machine, played by a tree of files that reacts: for commands that write."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iommutui import sources
+from iommutui.apply import writer
+from iommutui.cli import main
+from iommutui.core.host import Host
+from tests.apply.machines import desktop
+from tests.reacting_tree import ReactingTree
+
+
+def put_in_place(host: Host, path: Path, monkeypatch: pytest.MonkeyPatch) -> ReactingTree:
+    """Makes the program take the tree for this machine; journals go beside it."""
+    tree = ReactingTree(path, host)
+    monkeypatch.setattr(sources, "HERE", tree.root)
+    monkeypatch.setattr(writer, "put", tree.put)
+    monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(path / "state"))
+    return tree
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReactingTree:
+    """A desktop."""
+    return put_in_place(desktop(), tmp_path, monkeypatch)
+
+
+class Server:
+    """The applying process with pipes in place of its standard files."""
+
+    def __init__(self, *words: str, before: Callable[[], None] = lambda: None) -> None:
+        stdin, self.stdin = os.pipe()
+        self.stdout, stdout = os.pipe()
+        self.stderr, stderr = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            code = 99
+            try:
+                for ours in (self.stdin, self.stdout, self.stderr):
+                    os.close(ours)
+                for number, end in enumerate((stdin, stdout, stderr)):
+                    os.dup2(end, number)
+                os.closerange(3, 256)
+                import sys
+
+                sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+                before()
+                code = main(list(words))
+                sys.stderr.flush()
+            finally:
+                os._exit(code)
+        for end in (stdin, stdout, stderr):
+            os.close(end)
+        self.out = open(self.stdout)  # noqa: SIM115
+        self.code: int | None = None
+
+    def send(self, text: str, *, end: bool = False) -> None:
+        """What the asking program says."""
+        os.write(self.stdin, text.encode())
+        if end:
+            os.close(self.stdin)
+
+    def events(self, until: str | None = None) -> Iterator[dict[str, Any]]:
+        """Its events, up to the first of a kind."""
+        for line in self.out:
+            event: dict[str, Any] = json.loads(line)
+            yield event
+            if event["event"] == until:
+                return
+
+    def leave(self) -> None:
+        """The asking program is gone."""
+        os.close(self.stdin)
+        self.out.close()
+
+    def wait(self) -> int:
+        """Its exit code."""
+        if self.code is None:
+            self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.code
+
+    def talk(self) -> str:
+        """What it has said beside its events, once it has ended."""
+        with open(self.stderr) as file:
+            return file.read()
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
+    """Waits until the condition holds, and tells whether it does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

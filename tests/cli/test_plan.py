@@ -1,0 +1,216 @@
+"""``iommutui plan``, and ``apply`` of what it has written."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from iommutui.sources import load
+from tests.apply.machines import DISK, GPU, NIC, SOUND, USB, facts
+from tests.cli.conftest import Run
+from tests.cli.machine import machine
+from tests.reacting_tree import ReactingTree
+
+__all__ = ["machine"]
+
+
+def test_a_card_is_freed_with_all_that_its_group_needs_and_nothing_more(on_demo: Run) -> None:
+    document = on_demo("plan", "--card", "09:00.2", "--json").document
+    assert document["intents"] == [{"device": f"0000:09:00.{n}", "target": "vfio-pci"} for n in range(4)]
+    assert [group["id"] for group in document["groups"]] == [17]
+    assert document["counts"] == {"writes": 12, "devices": 4, "no_ops": 0, "modules": 0, "groups": 1}
+    assert document["predicted"]["groups"][0]["viable"] is True
+    assert {d["driver"] for d in document["predicted"]["devices"]} == {"vfio-pci"}
+
+
+@pytest.mark.parametrize("wish", [["--group", "17"], ["--free", "09:00.0"], ["--free", "09:00.0", "09:00.1"]])
+def test_other_wishes(on_demo: Run, wish: list[str]) -> None:
+    document = on_demo("plan", *wish, "--json").document
+    assert {intent["device"] for intent in document["intents"]} == {f"0000:09:00.{n}" for n in range(4)}
+    assert document["groups"][0]["after"]["viable"] is True
+
+
+@pytest.mark.parametrize("words", [["09:00.3=none", "--card", "09:00.0"], ["--free", "09:00.0", "09:00.3=none"]])
+def test_what_is_said_by_name_counts_more_than_a_wish(on_demo: Run, words: list[str]) -> None:
+    document = on_demo("plan", *words, "--json").document
+    assert {i["target"] for i in document["intents"] if i["device"] == "0000:09:00.3"} == {"none"}
+
+
+def test_what_is_right_already_is_named(on_demo: Run) -> None:
+    document = on_demo("plan", "--card", "0a:00.0", "--json").document
+    assert document["steps"] == []
+    assert [no_op["device"] for no_op in document["no_ops"]] == ["0000:0a:00.0"]
+    assert "1 device right already" in on_demo("plan", "--card", "0a:00.0").out
+
+
+def test_a_danger_comes_with_the_words_that_accept_it(on_demo: Run) -> None:
+    answer = on_demo("plan", "--card", "08:00.0")
+    assert answer.code == 0
+    assert "--accept boot-display:0000:08:00.0" in answer.out
+    document = on_demo("plan", "--card", "08:00.0", "--json").document
+    dangers = [h for h in document["hazards"] if h["severity"] == "danger"]
+    assert document["accept"] == [f"{h['code']}:{h['device']}" for h in dangers]
+    assert "boot-display:0000:08:00.0" in document["accept"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 2, "Say what to plan"),
+        (["--group", "999"], 2, "no IOMMU group 999"),
+        (["--group", "x"], 2, "invalid int"),
+        (["--card", "00:03.2"], 3, "bridge"),
+        (["--free", "0000:ff:00.0"], 1, "no device"),
+        (["--free", "00:00.0"], 3, "Nothing frees"),
+        (["09:00.0=nosuchdriver"], 3, ""),
+    ],
+)
+def test_what_cannot_be_planned(on_demo: Run, words: list[str], code: int, said: str) -> None:
+    answer = on_demo("plan", *words)
+    assert answer.code == code
+    assert said in answer.err
+
+
+def test_the_file_is_the_document_and_the_same_every_time(on_demo: Run, tmp_path: Path) -> None:
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    for path in paths:
+        assert on_demo("plan", "--card", "09:00.0", "-o", str(path)).code == 0
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert json.loads(paths[0].read_text()) == on_demo("plan", "--card", "09:00.0", "--json").document
+
+
+def test_a_plan_that_is_not_permitted_is_not_written(on_demo: Run, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    answer = on_demo("plan", "09:00.0=nosuchdriver", "-o", str(path))
+    assert answer.code == 3
+    assert "is not written" in answer.err
+    assert not path.exists()
+
+
+# -- carried out
+
+
+def _planned(run: Run, tmp_path: Path, *words: str) -> str:
+    path = str(tmp_path / "plan.json")
+    answer = run("plan", *words, "-o", path)
+    assert answer.code == 0, answer.err
+    return path
+
+
+def test_a_plan_file_is_carried_out(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
+    path = _planned(run, tmp_path, "--card", GPU)
+    answer = run("apply", path, "--yes")
+    assert answer.code == 0, answer.err
+    now = load(machine.root)
+    assert (now.devices[GPU].driver, now.devices[SOUND].driver) == ("vfio-pci", "vfio-pci")
+
+
+@pytest.mark.parametrize("option", [[], ["--plan"]])
+def test_drift_is_listed_fact_by_fact(run: Run, machine: ReactingTree, tmp_path: Path, option: list[str]) -> None:
+    path = _planned(run, tmp_path, f"{GPU}=vfio-pci")
+    assert run("apply", f"{SOUND}=pci-stub", "--yes").code == 0
+    before = facts(load(machine.root))
+    answer = run("apply", *option, path, "--yes")
+    assert answer.code == 3
+    assert f"{SOUND}: driver was snd_hda_intel and is pci-stub" in answer.err
+    assert f"{SOUND}: override was none and is pci-stub" in answer.err
+    assert facts(load(machine.root)) == before
+
+
+def test_other_steps_than_those_that_were_shown_are_refused(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
+    path = _planned(run, tmp_path, f"{GPU}=vfio-pci", f"{SOUND}=vfio-pci")
+    document = json.loads(Path(path).read_text())
+    del document["steps"][-1]
+    Path(path).write_text(json.dumps(document))
+    before = facts(load(machine.root))
+    answer = run("apply", path, "--yes")
+    assert answer.code == 3
+    assert "not what was shown" in answer.err
+    assert facts(load(machine.root)) == before
+
+
+@pytest.mark.parametrize(
+    "kind", ["hostile step", "hostile intent", "no json", "another", "schema", "model", "a device"]
+)
+def test_a_file_that_is_no_plan(run: Run, machine: ReactingTree, tmp_path: Path, kind: str) -> None:
+    path = _planned(run, tmp_path, f"{GPU}=vfio-pci")
+    document = json.loads(Path(path).read_text())
+    match kind:
+        case "hostile step":
+            document["steps"][0] |= {"path": "/etc/passwd", "value": "../../x"}
+        case "hostile intent":
+            document["intents"][0]["target"] = "../../x"
+        case "another":
+            document["kind"] = "something"
+        case "schema":
+            document["schema"] = 99
+        case "model":
+            document["model"] = "no-such"
+        case "a device":
+            path = "/dev/null"
+    if kind != "a device":
+        Path(path).write_text("{" if kind == "no json" else json.dumps(document))
+    before = facts(load(machine.root))
+    answer = run("apply", path, "--yes")
+    assert answer.code in (1, 3)
+    assert answer.err
+    assert "Traceback" not in answer.err
+    assert facts(load(machine.root)) == before
+
+
+def test_where_a_file_says_its_steps_go_does_not_count(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
+    path = _planned(run, tmp_path, f"{GPU}=vfio-pci")
+    document = json.loads(Path(path).read_text())
+    for step in document["steps"]:
+        step |= {"path": str(tmp_path / "victim"), "data": "x"}
+    Path(path).write_text(json.dumps(document))
+    (tmp_path / "victim").touch()
+    assert run("apply", path, "--yes").code == 0
+    assert (tmp_path / "victim").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["no-such-file"], "neither DEVICE=TARGET nor a plan file"),
+        (["--plan", "x", f"{GPU}=none"], "Give nothing beside it"),
+        (["x.json", "--model", "dma-owner"], "Give nothing beside it"),
+        (["x.json", "y.json"], "is not DEVICE=TARGET"),
+        ([], "Say what to apply"),
+        ([f"{GPU}=none", "--accept", "boot-display"], "is not CODE:DEVICE"),
+        ([f"{GPU}=none", "--keep-within", "0"], "seconds"),
+        ([f"{GPU}=none", "--keep-within", "nan"], "seconds"),
+    ],
+)
+def test_words_that_say_nothing(run: Run, machine: ReactingTree, words: list[str], said: str) -> None:
+    answer = run("apply", *words, "--yes")
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+
+
+def test_nothing_to_do_needs_no_root_and_no_journal(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
+    answer = run("apply", f"{USB}=vfio-pci", "--json")
+    assert answer.code == 0
+    assert [event["event"] for event in answer.lines] == ["finished"]
+    assert not (tmp_path / "state").exists()
+
+
+# -- dangers
+
+
+def test_a_danger_is_refused_until_it_is_accepted(run: Run, machine: ReactingTree) -> None:
+    (Path(machine.root) / "sys/bus/pci/devices" / GPU / "boot_vga").write_text("1\n")
+    before = facts(load(machine.root))
+    answer = run("apply", f"{GPU}=vfio-pci", "--yes")
+    assert answer.code == 3
+    assert "the display that this machine booted on" in answer.err
+    assert f"--accept boot-display:{GPU}" in answer.err
+    assert facts(load(machine.root)) == before
+    assert run("apply", f"{GPU}=vfio-pci", "--yes", "--accept", "boot-display:01:00.0").code == 0
+    assert load(machine.root).devices[GPU].driver == "vfio-pci"
+
+
+def test_what_is_accepted_for_nothing_is_said(run: Run, machine: ReactingTree) -> None:
+    answer = run("apply", f"{NIC}=none", "--yes", "--accept", f"boot-display:{DISK}")
+    assert answer.code == 0
+    assert f"--accept boot-display:{DISK} was not needed" in answer.err

@@ -1,0 +1,60 @@
+"""What is known of drivers by name, and where a role is a guess."""
+
+import pytest
+
+from iommutui.core.drivers import KnownRole, Role, facts_of, hinted_role, is_vfio, managed_role, table
+from iommutui.core.host import Fit
+from tests.core.machines import A, function
+
+MANAGED = {
+    "pci-stub": "5.19", "pcieport": "5.19", "vfio-pci": "5.19", "mlx5_vfio_pci": "5.19", "hisi_acc_vfio_pci": "5.19",
+    "vfio-platform": "5.19", "vfio-amba": "5.19", "vfio-fsl-mc": "5.19", "vfio-cdx": "6.4", "pds_vfio_pci": "6.6",
+    "virtio_vfio_pci": "6.8", "nvgrace_gpu_vfio_pci": "6.9", "qat_vfio_pci": "6.10", "xe-vfio-pci": "6.19",
+    "ism_vfio_pci": "7.0",
+}  # fmt: skip
+"""The drivers that set ``driver_managed_dma``, and the first kernel whose driver does."""
+
+VFIO = MANAGED.keys() - {"pci-stub", "pcieport"}
+
+
+def test_the_drivers_that_manage_their_dma() -> None:
+    found = {row.name: f"{row.managed[0]}.{row.managed[1]}" for row in table() if row.managed is not None}
+    assert found == MANAGED
+    assert {row.name for row in table() if row.vfio} == VFIO
+    assert {row.name for row in table() if row.managed is None} == {"ifcvf"}
+
+
+@pytest.mark.parametrize("driver", sorted(MANAGED))
+def test_roles_since_ownership(driver: str) -> None:
+    assert managed_role(function(A, driver), driver) == KnownRole(Role.USER if driver in VFIO else Role.NONE)
+
+
+@pytest.mark.parametrize("driver", ["ifcvf", "amdgpu", "shpchp", "mystery"])
+def test_every_other_driver_counts_since_ownership(driver: str) -> None:
+    assert managed_role(function(A, driver), driver) == KnownRole(Role.KERNEL)
+
+
+def test_hints_are_only_those_of_the_draft() -> None:
+    marked = {row.name: row.hint for row in table() if row.hint != "kernel"}
+    assert marked == {"pci-stub": "none", "vfio-pci": "user", "ifcvf": "user"}
+    assert hinted_role(function(A), "mystery").role == "kernel"
+
+
+def test_a_name_that_says_vfio_is_a_guess() -> None:
+    assert is_vfio(function(A), "acme-vfio") == KnownRole(Role.USER, assumed=True)
+    assert is_vfio(function(A), "acme") is None
+    assert is_vfio(function(A), "pci-stub") is None
+    assert facts_of("acme-vfio") is None
+
+
+def test_the_directory_of_a_vfio_device_speaks_for_the_driver_that_is_bound() -> None:
+    device = function(A, "acme", vfio_dev=("vfio0",))
+    assert is_vfio(device, "acme") == KnownRole(Role.USER)
+    assert is_vfio(device, "other") is None
+    assert is_vfio(function(A, "acme"), "acme") is None
+
+
+def test_an_alias_for_vfio_speaks_for_the_driver_that_it_names() -> None:
+    device = function(A, fits=(Fit("acme", None, True, vfio=True), Fit("plain", None, True)))
+    assert is_vfio(device, "acme") == KnownRole(Role.USER)
+    assert is_vfio(device, "plain") is None

@@ -1,0 +1,298 @@
+"""What remove takes away, and what a rescan brings back into which group."""
+
+import pytest
+
+from iommutui.core.address import Address
+from iommutui.core.events import (
+    Bind,
+    Event,
+    Override,
+    Probe,
+    Remove,
+    Rescan,
+)
+from iommutui.core.host import Fit, Host
+from iommutui.core.models import MODELS
+from tests.core.machines import (
+    LONE,
+    OLD,
+    OTHER,
+    A,
+    B,
+    C,
+    bridge,
+    codes,
+    function,
+    group_of,
+    machine,
+    on,
+)
+
+# -- remove and rescan
+
+
+def tree() -> Host:
+    """A port (group 1) over a card of two functions (group 2); beside it a group of two single devices (3)."""
+    port = group_of(1, bridge(OTHER))
+    card = group_of(
+        2, function(A, "amdgpu", parent=OTHER), function(B, "snd_hda_intel", parent=OTHER, driver_override="x")
+    )
+    slot = Address("0000:00:1f.0"), Address("0000:00:1f.3")
+    return machine(port, card, group_of(5, function(slot[0], "nvme"), function(slot[1], "nvme")))
+
+
+def test_remove_takes_what_is_below() -> None:
+    outcome = on("dma-owner", tree(), Remove(OTHER))
+    assert outcome.host.groups.keys() == {5}
+    assert outcome.groups == (1, 2)
+    assert A not in outcome.host.devices
+    assert on("dma-owner", outcome.host, Probe(A)).result == "ENODEV"
+
+
+def test_rescan_brings_back_free_of_overrides_and_on_native_drivers() -> None:
+    outcome = on("dma-owner", tree(), Remove(OTHER), Rescan())
+    assert list(outcome.host.devices) == list(tree().devices)
+    assert outcome.host.devices[B].driver_override is None
+    assert [outcome.host.devices[a].driver for a in (OTHER, A, B)] == ["pcieport", "amdgpu", "amdgpu"]
+    assert outcome.host.removed == {}
+
+
+def test_rescan_without_anything_removed() -> None:
+    outcome = on("dma-owner", tree(), Rescan())
+    assert outcome.ok
+    assert outcome.host == tree()
+
+
+def test_what_is_below_a_bridge_that_is_gone_is_not_found() -> None:
+    host = on("dma-owner", tree(), Remove(A), Remove(OTHER)).host
+    later = on("dma-owner", host, Rescan()).host
+    assert later.devices.keys() == tree().devices.keys()
+    orphan = host._replace(removed={A: host.removed[A]})
+    assert A not in on("dma-owner", orphan, Rescan()).host.devices
+
+
+@pytest.mark.parametrize(
+    ("removed", "group"),
+    [("0000:00:1f.3", 0), ("0000:00:1f.0", 5), ("0000:02:00.0", 0), ("0000:01:00.1", 0)],
+)
+def test_groups_after_rescan(removed: str, group: int) -> None:
+    """Function 0 finds the others of its slot, a further function does not; the lowest number that is free is taken."""
+    outcome = on("dma-owner", tree(), Remove(Address(removed)), Rescan())
+    assert outcome.host.devices[Address(removed)].group == group
+    assert Address(removed) in outcome.host.groups[group].members
+
+
+def test_a_device_below_a_bridge_of_its_own_group_joins_it_again() -> None:
+    host = machine(group_of(3, bridge(OTHER), function(A, "amdgpu", parent=OTHER), function(C, "nvme", parent=OTHER)))
+    assert on("dma-owner", host, Remove(A), Rescan()).host.devices[A].group == 3
+    both = on("dma-owner", host, Remove(OTHER), Rescan()).host
+    assert {device.group for device in both.devices.values()} == {0}
+
+
+def test_a_device_comes_back_to_a_group_in_use() -> None:
+    group = group_of(1, bridge(OTHER), function(A, parent=OTHER), function(B, "vfio-pci", parent=OTHER), owner="vm1")
+    outcome = on("dma-owner", machine(group), Remove(A), Rescan())
+    assert (outcome.result, outcome.host.devices[A].driver, codes(outcome)) == ("ok", None, ["owned"])
+
+
+def with_functions() -> Host:
+    """A port (group 1) over a physical function (2) that has one virtual function (3)."""
+    physical = function(A, "nvme", parent=OTHER, virtfns=(B,))
+    virtual = function(B, "nvme", parent=OTHER, physfn=A)
+    return machine(group_of(1, bridge(OTHER)), group_of(2, physical), group_of(3, virtual))
+
+
+def test_virtual_functions_go_with_the_port_and_are_not_found_by_a_scan() -> None:
+    """What comes back has none, so that ``vfio-pci`` takes it."""
+    outcome = on("dma-owner", with_functions(), Remove(OTHER), Rescan())
+    assert outcome.host.devices.keys() == {OTHER, A}
+    assert outcome.host.devices[A].virtfns == ()
+    assert outcome.host.removed == {}
+
+
+def test_a_virtual_function_cannot_be_removed_by_itself() -> None:
+    outcome = on("dma-owner", with_functions(), Remove(B))
+    assert (outcome.result, codes(outcome)) == ("ENOENT", ["virtual-function"])
+    assert outcome.host == with_functions()
+    assert on("dma-owner", with_functions(), Remove(A)).host.devices.keys() == {OTHER, B}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_virtual_function_is_a_device_like_any_other(model: str) -> None:
+    host = machine(group_of(2, function(B, physfn=A)), lone=[function(A, "nvme", virtfns=(B,))])
+    assert on(model, host, Override(B, "vfio-pci"), Bind(B, "vfio-pci")).ok
+
+
+# -- what a rescan tells
+
+
+def test_a_rescan_names_the_groups_that_something_came_back_to() -> None:
+    assert on("dma-owner", tree(), Remove(OTHER), Rescan()).groups == (0, 1, 2)
+    lone = machine(lone=[function(LONE, "nvme")])
+    outcome = on("dma-owner", lone, Remove(LONE), Rescan())
+    assert (outcome.groups, outcome.host.devices[LONE].driver, outcome.host.groups) == ((), "amdgpu", {})
+
+
+def test_a_rescan_says_only_why_what_is_refused_stayed_free() -> None:
+    """Not why a device that no driver knows, or turned down, did."""
+    unknown = machine(group_of(1, function(A, fits=())), group_of(2, function(OTHER, "nvme")))
+    assert on("dma-owner", unknown, Remove(A), Rescan()).reasons == ()
+    refused = machine(group_of(1, function(A, fits=(Fit("nvme", None, True, refused=True), Fit("amdgpu", None, True)))))
+    outcome = on("dma-owner", refused, Remove(A), Rescan())
+    assert (outcome.reasons, outcome.host.devices[A].driver) == ((), "amdgpu")
+
+
+def test_a_rescan_that_crashes_names_the_groups_too() -> None:
+    live = group_of(1, bridge(OTHER), function(A, parent=OTHER), function(B, "vfio-pci", parent=OTHER), owner="vm1")
+    outcome = on("vfio-group", machine(live, kernel=OLD), Remove(A), Rescan())
+    assert outcome.crash is not None
+    assert outcome.groups == (1,)
+
+
+def test_bridges_above_each_other_are_looked_at_for_the_group() -> None:
+    """The port of the card is gone with it; the one above has kept the group."""
+    upper, lower = Address("0000:00:01.0"), Address("0000:01:00.0")
+    host = machine(group_of(4, bridge(upper), bridge(lower, parent=upper), function(OTHER, "nvme", parent=lower)))
+    back = on("dma-owner", host, Remove(lower), Rescan()).host
+    assert [back.devices[a].group for a in (upper, lower, OTHER)] == [4, 4, 4]
+
+
+def test_bridges_that_stand_in_a_ring_end_nothing() -> None:
+    """No kernel shows that, but a recording may hold anything."""
+    host = machine(group_of(1, bridge(OTHER, parent=A), bridge(A, parent=OTHER)), group_of(2, function(B, parent=A)))
+    assert B not in on("dma-owner", host, Remove(B), Rescan()).host.devices
+
+
+def test_a_bus_whose_bridge_was_not_recorded_is_there_while_something_stands_on_it() -> None:
+    host = machine(group_of(1, function(A, "nvme", parent=OTHER)), group_of(2, function(B, "nvme", parent=OTHER)))
+    back = on("dma-owner", host, Remove(B), Rescan()).host
+    assert back.devices.keys() == {A, B}
+    assert on("dma-owner", host, Remove(A), Remove(B), Rescan()).host.devices == {}
+
+
+def test_who_comes_back_to_a_group_finds_the_others_there() -> None:
+    slot = Address("0000:00:1f.0"), Address("0000:00:1f.3")
+    assert on("dma-owner", tree(), Remove(slot[0]), Rescan()).host.groups[5].members == slot
+    alone = on("dma-owner", tree(), Remove(slot[1]), Rescan()).host
+    assert (alone.groups[5].members, alone.groups[0].members) == ((slot[0],), (slot[1],))
+
+
+def test_a_rescan_says_of_every_device_why_it_was_refused() -> None:
+    members = (function(a, parent=OTHER) for a in (A, B))
+    taken = function(LONE, "vfio-pci", parent=OTHER)
+    host = machine(group_of(1, bridge(OTHER), *members, taken, owner="vm1"))
+    outcome = on("dma-owner", host, Remove(A), Remove(B), Rescan())
+    assert codes(outcome) == ["owned", "owned"]
+
+
+def test_a_group_that_was_not_recorded_stands_in_nobodys_way() -> None:
+    """The device says that it has one, but nothing tells of it."""
+    host = machine(group_of(1, bridge(OTHER)), lone=[function(A, "nvme", group=7, parent=OTHER)])
+    outcome = on("dma-owner", host, Remove(OTHER))
+    assert (outcome.host.devices, outcome.host.groups, outcome.groups) == ({}, {}, (1,))
+    assert on("dma-owner", outcome.host, Rescan()).host.devices.keys() == {OTHER, A}
+
+
+def test_the_next_free_number_may_be_the_last() -> None:
+    host = machine(*(group_of(n, function(Address(f"0000:0{n}:00.0"), "nvme")) for n in range(4)))
+    outcome = on("dma-owner", host, Remove(Address("0000:03:00.0")), Rescan())
+    assert outcome.host.groups.keys() == {0, 1, 2, 3}
+    assert outcome.host.devices[Address("0000:03:00.0")].group == 3
+
+
+# -- functions of one slot
+
+
+FIRST, MIDDLE, LAST = (Address(f"0000:00:04.{number}") for number in range(3))
+
+
+def card(*bits: bool | None) -> Host:
+    """Group 4: a slot of three functions, with what each says of there being several. Groups 0 to 3 are others'."""
+    others = (group_of(n, function(Address(f"0000:0{n + 1}:00.0"), "nvme")) for n in range(4))
+    slot = (function(a, "nvme", multifunction=bit) for a, bit in zip((FIRST, MIDDLE, LAST), bits, strict=True))
+    return machine(*others, group_of(4, *slot))
+
+
+def groups_after(host: Host, *events: Event) -> list[int | None]:
+    devices = on("dma-owner", host, *events).host.devices
+    return [devices[address].group for address in (FIRST, MIDDLE, LAST)]
+
+
+QEMU, REAL, UNREAD = (True, False, False), (True, True, True), (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("bits", "events", "groups"),
+    [
+        (QEMU, [Remove(FIRST), Rescan()], [4, 4, 4]),
+        (QEMU, [Remove(LAST), Rescan()], [4, 4, 5]),
+        (REAL, [Remove(LAST), Rescan()], [4, 4, 4]),
+        (UNREAD, [Remove(FIRST), Rescan()], [4, 4, 4]),
+        (UNREAD, [Remove(LAST), Rescan()], [4, 4, 5]),
+        ((False, False, False), [Remove(FIRST), Rescan()], [5, 4, 4]),
+        # All of them at once: function 0 comes first, and there is nobody yet.
+        (QEMU, [Remove(FIRST), Remove(MIDDLE), Remove(LAST), Rescan()], [4, 5, 6]),
+        (REAL, [Remove(FIRST), Remove(MIDDLE), Remove(LAST), Rescan()], [4, 4, 4]),
+        # One has a group of its own by now; the next finds it there, whatever number it had itself.
+        (QEMU, [Remove(LAST), Rescan(), Remove(FIRST), Remove(MIDDLE), Rescan()], [5, 4, 5]),
+        # Who never left comes before who did.
+        (QEMU, [Remove(MIDDLE), Rescan(), Remove(FIRST), Rescan()], [4, 5, 4]),
+    ],
+)
+def test_a_function_comes_back_to_the_others(
+    bits: tuple[bool | None, ...], events: list[Event], groups: list[int | None]
+) -> None:
+    """As guests of 6.1, 6.12 and 7.2 show it."""
+    assert groups_after(card(*bits), *events) == groups
+
+
+def test_functions_that_acs_isolates_stay_apart() -> None:
+    first, last = (function(a, "nvme", multifunction=True) for a in (FIRST, LAST))
+    host = machine(group_of(0, first), group_of(1, last))
+    devices = on("dma-owner", host, Remove(FIRST), Rescan()).host.devices
+    assert [devices[a].group for a in (FIRST, LAST)] == [0, 1]
+
+
+def test_a_device_remembers_who_it_was_with() -> None:
+    host = on("dma-owner", card(*QEMU), Remove(MIDDLE), Rescan(), Remove(MIDDLE), Rescan()).host
+    assert host.devices[MIDDLE].together == (FIRST, LAST)
+    assert host.devices[FIRST].together is None
+    assert on("dma-owner", machine(lone=[function(LONE)]), Remove(LONE), Rescan()).host.devices[LONE].together == ()
+
+
+# -- in which order a scan finds what was removed, which is that of new group numbers
+
+
+PORTS = [Address(f"0000:00:0{slot}.0") for slot in (2, 3, 4)]
+ENDS = [Address(f"0000:0{bus}:00.0") for bus in (1, 2, 3)]
+
+
+def ports(*gone: Address) -> Host:
+    """Three ports with a device below each, and a second root bus with one; then these, removed."""
+    second = function(Address("0000:80:01.0"), "nvme")
+    above = [bridge(port) for port in PORTS]
+    lower = [function(end, "nvme", parent=port) for port, end in zip(PORTS, ENDS, strict=True)]
+    host = machine(*(group_of(n, device) for n, device in enumerate((*above, *lower, second), 10)))
+    return on("dma-owner", host, *(Remove(address) for address in gone)).host
+
+
+@pytest.mark.parametrize(
+    ("gone", "order"),
+    [
+        # What stands on the first bus comes first, then what is below its bridges.
+        ((PORTS[0], ENDS[2]), [PORTS[0], ENDS[2], ENDS[0]]),
+        ((PORTS[2], ENDS[0]), [PORTS[2], ENDS[0], ENDS[2]]),
+        ((PORTS[0], PORTS[1]), [PORTS[0], PORTS[1], ENDS[0], ENDS[1]]),
+        ((ENDS[2], ENDS[0]), [ENDS[0], ENDS[2]]),
+        ((Address("0000:80:01.0"), PORTS[1]), [PORTS[1], ENDS[1], Address("0000:80:01.0")]),
+    ],
+)
+def test_the_order_of_a_scan(gone: tuple[Address, ...], order: list[Address]) -> None:
+    host = on("dma-owner", ports(*gone), Rescan()).host
+    numbers = [host.devices[address].group for address in order]
+    assert numbers == list(range(len(order)))
+
+
+def test_a_port_that_came_back_is_last_on_its_bus() -> None:
+    back = on("dma-owner", ports(PORTS[0]), Rescan(), Remove(ENDS[0]), Remove(ENDS[1]), Rescan()).host
+    assert [back.devices[end].group for end in (ENDS[1], ENDS[0])] == [1, 2]

@@ -1,0 +1,287 @@
+"""An unbind that waits for whoever has the device open, and what a driver leaves behind."""
+
+import pytest
+
+from iommutui.core.address import Address
+from iommutui.core.events import (
+    Bind,
+    ClaimGroup,
+    Event,
+    Override,
+    Probe,
+    ReleaseDevice,
+    ReleaseGroup,
+    Remove,
+    Rescan,
+    Unbind,
+)
+from iommutui.core.host import Fit, Gap, Host
+from iommutui.core.mechanics.leaving import holding
+from iommutui.core.models import MODELS, model_for
+from tests.core.machines import (
+    NEW,
+    OLD,
+    OTHER,
+    A,
+    B,
+    bridge,
+    function,
+    group_of,
+    machine,
+    on,
+    one,
+    pair,
+    shown,
+)
+
+# -- an unbind that waits
+
+
+def in_use(kernel: str = NEW, second: str | None = None) -> Host:
+    return pair("vfio-pci", second, kernel=kernel, owner="vm1", opened=[A])
+
+
+@pytest.mark.parametrize("kernel", [OLD, NEW])
+def test_while_an_unbind_waits_the_link_is_gone_and_the_device_held(kernel: str) -> None:
+    outcome = on(model_for(kernel).name, in_use(kernel), Unbind(A))
+    assert outcome.blocks
+    assert outcome.result == "ok"
+    assert outcome.host.devices[A].driver is None
+    assert "vm1" in outcome.reasons[0].fact("owner")
+    claim = outcome.host.groups[1].claim
+    assert claim is not None
+    assert claim.opened == (A,)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "event", "result"),
+    [
+        (OLD, Probe(A), "ok"),
+        (NEW, Probe(A), "ok"),
+        (OLD, Unbind(A), "blocks"),
+        (NEW, Unbind(A), "blocks"),
+        (OLD, Remove(A), "blocks"),
+        (NEW, Remove(A), "blocks"),
+        (OLD, Override(A, "amdgpu"), "blocks"),
+        ("6.1.0", Override(A, "amdgpu"), "blocks"),
+        (NEW, Override(A, "amdgpu"), "ok"),
+        (OLD, Bind(A, "amdgpu"), "ENODEV"),
+        (NEW, Bind(A, "amdgpu"), "blocks"),
+        (NEW, ClaimGroup(1, "vm2"), "EPERM"),
+        (OLD, ClaimGroup(1, "vm2"), "EBUSY"),
+        (NEW, ReleaseDevice(A, "vm1"), "ok"),
+        (NEW, ReleaseGroup(1, "vm1"), "ok"),
+    ],
+    ids=str,
+)
+def test_what_a_device_in_that_state_answers(kernel: str, event: Event, result: str) -> None:
+    outcome = on(model_for(kernel).name, in_use(kernel), Unbind(A), event)
+    assert shown(outcome) == result
+    assert outcome.host.devices[A].driver is None
+
+
+def test_the_last_vfio_device_of_a_container_on_old_kernels_waits_for_the_container() -> None:
+    host = pair("vfio-pci", "vfio-pci", kernel=OLD, owner="vm1", opened=[A])
+    assert shown(on("vfio-group", host, Unbind(B))) == "ok"
+    waiting = on("vfio-group", host, Unbind(B), Unbind(A), ReleaseDevice(A, "vm1"))
+    claim = waiting.host.groups[1].claim
+    assert claim is not None
+    assert claim.opened == (A,)
+    # A device whose unbind waits is still VFIO's: the next one is not the last.
+    assert shown(on("vfio-group", host, Unbind(A), Unbind(B))) == "ok"
+
+
+def test_the_last_vfio_device_takes_the_container_with_it() -> None:
+    host = pair("vfio-pci", "vfio-pci", owner="vm1")
+    assert on("dma-owner", host, Unbind(A)).host.groups[1].claim is not None
+    left = on("dma-owner", host, Unbind(A), Unbind(B))
+    assert left.host.groups[1].claim is None
+    assert on("dma-owner", left.host, Probe(B)).host.devices[B].driver == "amdgpu"
+    assert on("dma-owner", host, Unbind(A), Remove(B)).host.groups[1].claim is None
+    held = pair("vfio-pci", None, owner="vm1", opened=[A])
+    assert on("dma-owner", held, Unbind(A), ReleaseDevice(A, "vm1")).host.groups[1].claim is None
+    # Of a draft nobody can say so: there the owner is told by its own calls.
+    assert on("dma-hint", host, Unbind(A), Unbind(B)).host.groups[1].claim is not None
+
+
+def test_a_remove_that_waits_ends_with_the_release() -> None:
+    for model, kernel in (("dma-owner", NEW), ("vfio-group", OLD)):
+        waiting = on(model, in_use(kernel), Remove(A))
+        assert waiting.blocks
+        assert A in waiting.host.devices
+        assert on(model, waiting.host, Rescan()).host.devices.keys() == {A, B}
+        released = on(model, waiting.host, ReleaseGroup(1, "vm1"))
+        assert released.host.devices.keys() == {B}
+        assert released.host.groups[1].members == (B,)
+        assert on(model, released.host, Rescan()).host.devices[A].driver == "amdgpu"
+
+
+def test_a_remove_goes_on_only_when_everything_is_let_go() -> None:
+    first = group_of(1, function(A, "vfio-pci", parent=OTHER), owner="vm1", opened=[A])
+    second = group_of(2, function(B, "vfio-pci", parent=OTHER), owner="vm2", opened=[B])
+    host = machine(first, second, group_of(3, bridge(OTHER)))
+    waiting = on("dma-owner", host, Remove(OTHER))
+    assert waiting.blocks
+    assert waiting.groups == (1, 2, 3)
+    half = on("dma-owner", waiting.host, ReleaseGroup(1, "vm1"))
+    assert half.host.devices.keys() == {A, B, OTHER}
+    assert on("dma-owner", half.host, ReleaseGroup(2, "vm2")).host.devices == {}
+
+
+# -- a foreign domain
+
+
+def test_the_driver_that_attached_a_domain_takes_it_along() -> None:
+    host = machine(group_of(1, function(A, "ifcvf"), foreign=True))
+    assert on("dma-owner", host, Unbind(A)).host.groups[1].foreign is False
+    assert on("dma-owner", host, Override(A, None)).host.groups[1].foreign is True
+
+
+def test_a_foreign_domain_stays_while_another_driver_is_bound() -> None:
+    host = machine(group_of(1, function(A, "ifcvf"), function(B, "nvme"), foreign=True))
+    assert on("dma-owner", host, Unbind(B)).host.groups[1].foreign is True
+    assert on("dma-owner", host, Unbind(B), Unbind(A)).host.groups[1].foreign is False
+
+
+# -- what a driver leaves behind
+
+
+def test_what_the_owner_of_a_container_waits_for_is_among_what_it_has_open() -> None:
+    """On old kernels the last VFIO device of a container waits, whether it is open or not."""
+    host = pair("vfio-pci", None, kernel=OLD, owner="vm1")
+    waiting = on("vfio-group", host, Unbind(A))
+    claim = waiting.host.groups[1].claim
+    assert waiting.blocks
+    assert claim is not None
+    assert claim.opened == (A,)
+    removing = on("vfio-group", host, Remove(A)).host.groups[1].claim
+    assert removing is not None
+    assert removing.opened == (A,)
+
+
+def test_what_waits_comes_to_what_is_open_already() -> None:
+    host = pair("vfio-pci", "vfio-pci", owner="vm1", opened=[B])
+    claim = holding(host, host.groups[1], host.devices[A]).groups[1].claim
+    assert claim is not None
+    assert (claim.owner, claim.opened) == ("vm1", (A, B))
+
+
+@pytest.mark.parametrize("model", ["dma-owner", "vfio-group"])
+def test_a_container_outlives_a_device_that_is_not_the_last(model: str) -> None:
+    kernel = OLD if model == "vfio-group" else NEW
+    host = machine(group_of(1, function(A, "vfio-pci"), function(B, "pci-stub"), owner="vm1"), kernel=kernel)
+    assert on(model, host, Unbind(B)).host.groups[1].claim is not None
+
+
+def test_on_old_kernels_a_container_outlives_the_last_device_whose_unbind_waits() -> None:
+    host = pair("vfio-pci", "pci-stub", kernel=OLD, owner="vm1")
+    assert on("vfio-group", host, Unbind(A), Unbind(B)).host.groups[1].claim is not None
+    nothing = machine(group_of(1, function(A, "pci-stub"), owner="vm1"), kernel=OLD)
+    assert on("vfio-group", nothing, Unbind(A)).host.groups[1].claim is not None
+    assert on("dma-owner", nothing, Unbind(A)).host.groups[1].claim is None
+
+
+@pytest.mark.parametrize("driver", ["vfio-pci", "pci-stub"])
+def test_what_sets_a_device_aside_is_no_driver_of_its_own_afterwards(driver: str) -> None:
+    host = one(driver, fits=None)
+    device = on("dma-owner", host, Unbind(A)).host.devices[A]
+    assert (device.fits, device.gaps) == (None, ())
+    known = on("dma-owner", one(driver, fits=()), Unbind(A)).host.devices[A]
+    assert known.fits == ()
+
+
+def test_a_device_keeps_what_is_known_of_it_when_its_driver_leaves() -> None:
+    fits = (Fit("nvme", "nvme", True), Fit("amdgpu", "amdgpu", False, refused=True))
+    device = on("dma-owner", one("amdgpu", fits=fits), Unbind(A)).host.devices[A]
+    assert device.fits == (fits[0], Fit("amdgpu", "amdgpu", True, proven=True, refused=True))
+    other = on("dma-owner", one("mystery", fits=fits)._replace(drivers=None), Unbind(A)).host.devices[A]
+    assert other.fits == (*fits, Fit("mystery", None, True, proven=True))
+    assert other.gaps == ()
+
+
+def test_what_is_not_known_of_a_device_stays_so_when_its_driver_leaves() -> None:
+    unread = Gap("pcie_type", "EACCES")
+    device = on("dma-owner", one("amdgpu", fits=None, gaps=(unread, Gap("driver", "timeout"))), Unbind(A)).host.devices[
+        A
+    ]
+    assert device.gaps == (unread, Gap("fits", "not-recorded"))
+    assert device.fits == (Fit("amdgpu", None, True, proven=True),)
+
+
+def test_a_vfio_driver_that_an_override_named_is_remembered_as_one() -> None:
+    host = one("acme", fits=(), driver_override="acme", vfio_dev=("vfio0",))._replace(drivers=None)
+    assert on("dma-owner", host, Unbind(A)).host.devices[A].fits == (Fit("acme", None, True, vfio=True, proven=True),)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_device_without_a_group_comes_and_goes(model: str) -> None:
+    host = machine(lone=[function(A, "amdgpu")], kernel=OLD)
+    gone = on(model, host, Unbind(A))
+    assert (gone.ok, gone.host.devices[A].driver) == (True, None)
+    assert on(model, host, Remove(A)).host.devices == {}
+    assert on(model, gone.host, Override(A, "nvme")).ok
+
+
+# -- a remove that waits below a bridge
+
+
+UPPER, LOWER = Address("0000:00:01.0"), Address("0000:01:02.0")
+NEAR, FAR = (Address(f"0000:0{bus}:00.0") for bus in (2, 3))
+
+
+def branch(*in_use: Address) -> Host:
+    """A port, two ports below it, and a device on ``vfio-pci`` below each of these; each alone in its group."""
+    ports = bridge(UPPER), bridge(Address("0000:01:01.0"), parent=UPPER), bridge(LOWER, parent=UPPER)
+    ends = function(NEAR, "vfio-pci", parent=ports[1].address), function(FAR, "vfio-pci", parent=LOWER)
+    return machine(
+        *(group_of(number, port) for number, port in enumerate(ports)),
+        *(
+            group_of(number, d, owner=f"vm{number}" if d.address in in_use else None, opened=(d.address,))
+            for number, d in enumerate(ends, 3)
+        ),
+    )
+
+
+def drivers_of(host: Host) -> dict[Address, str | None]:
+    return {address: device.driver for address, device in host.devices.items()}
+
+
+def test_a_remove_unbinds_from_the_end_up_to_what_is_in_use() -> None:
+    """The bridges above, and what comes before on its bus, keep their drivers while it waits: seen on 6.1."""
+    waiting = on("dma-owner", branch(NEAR), Remove(UPPER))
+    assert waiting.blocks
+    assert [reason.device for reason in waiting.reasons] == [NEAR]
+    assert drivers_of(waiting.host) == {
+        UPPER: "pcieport",
+        Address("0000:01:01.0"): "pcieport",
+        LOWER: None,
+        NEAR: None,
+        FAR: None,
+    }
+    last = on("dma-owner", branch(FAR), Remove(UPPER))
+    assert [d for d in drivers_of(last.host).values() if d is None] == [None]
+    assert last.host.devices[NEAR].driver == "vfio-pci"
+
+
+def test_a_remove_goes_from_one_device_in_use_to_the_next() -> None:
+    waiting = on("dma-owner", branch(NEAR, FAR), Remove(UPPER))
+    assert [reason.device for reason in waiting.reasons] == [FAR]
+    assert waiting.host.devices[NEAR].driver == "vfio-pci"
+    half = on("dma-owner", waiting.host, ReleaseGroup(4, "vm4")).host
+    assert [half.devices[a].driver for a in (UPPER, LOWER, FAR, NEAR)] == ["pcieport", None, None, None]
+    assert on("dma-owner", half, ReleaseGroup(3, "vm3")).host.devices == {}
+    other = on("dma-owner", waiting.host, ReleaseGroup(3, "vm3")).host
+    assert other.devices[NEAR].driver == "vfio-pci"
+    assert on("dma-owner", other, ReleaseGroup(4, "vm4")).host.devices == {}
+
+
+def test_what_a_remove_has_unbound_comes_back_with_a_rescan() -> None:
+    gone = on("dma-owner", branch(NEAR), Remove(UPPER), ReleaseGroup(3, "vm3")).host
+    assert gone.devices == {}
+    back = on("dma-owner", gone, Rescan()).host
+    assert set(drivers_of(back).values()) == {"pcieport", "amdgpu"}
+
+
+def test_bridges_in_a_ring_are_removed_once() -> None:
+    host = machine(group_of(1, bridge(UPPER, parent=LOWER), bridge(LOWER, parent=UPPER)))
+    assert on("dma-owner", host, Remove(UPPER)).host.devices == {}

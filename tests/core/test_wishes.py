@@ -1,0 +1,104 @@
+"""Wishes for whole cards and groups, as the intents that bring them about."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iommutui.core.fix import fix_hazards
+from iommutui.core.host import Host
+from iommutui.core.intents import Goal, Intent, goal_of
+from iommutui.core.models import MODELS
+from iommutui.core.models.base import Model
+from iommutui.core.planner import plan_intents
+from iommutui.core.uses import Held, Storage, Uses
+from iommutui.core.wishes import free_card, free_group, give_back
+from tests.core.machines import LONE, OTHER, A, B, C, bridge, function, group_of, machine
+from tests.core.strategies import machines, models
+
+OWNER = MODELS["dma-owner"]
+
+
+def words(intents: tuple[Intent, ...] | None) -> list[str] | None:
+    return None if intents is None else [str(intent) for intent in intents]
+
+
+GPU, AUDIO = function(A, "amdgpu", fits=()), function(B, "snd_hda_intel", fits=())
+
+
+def test_a_card_is_freed_with_all_its_functions() -> None:
+    host = machine(group_of(1, GPU, AUDIO))
+    assert words(free_card(host, B, OWNER)) == [f"{A}=vfio-pci", f"{B}=vfio-pci"]
+
+
+def test_a_card_in_two_groups_is_freed_in_both_and_strangers_are_only_taken_out_of_the_way() -> None:
+    host = machine(group_of(1, GPU), group_of(2, AUDIO, function(LONE, "nvme")), group_of(3, function(OTHER, "nvme")))
+    assert words(free_card(host, A, OWNER)) == [f"{A}=vfio-pci", f"{B}=vfio-pci", f"{LONE}=none"]
+
+
+def test_a_function_without_a_driver_goes_along_and_one_that_is_there_stays() -> None:
+    ready = function(A, "vfio-pci", driver_override="vfio-pci", fits=())
+    assert words(free_card(machine(group_of(1, ready, function(B, fits=()))), A, OWNER)) == [f"{B}=vfio-pci"]
+    assert words(free_card(machine(group_of(1, ready)), A, OWNER)) == []
+
+
+def test_the_variant_driver_is_preferred_and_one_that_is_bound_is_kept() -> None:
+    assert words(free_card(machine(group_of(1, function(A, "nvme"))), A, OWNER)) == [f"{A}=mlx5_vfio_pci"]
+    kept = machine(group_of(1, function(A, "vfio-pci"), function(B, "nvme", fits=())))
+    assert f"{A}=vfio-pci" in (words(free_card(kept, A, OWNER)) or ())
+
+
+def test_bridges_are_never_wished_for() -> None:
+    host = machine(group_of(1, bridge(A), function(LONE, "nvme", fits=())))
+    assert words(free_group(host, host.groups[1], OWNER)) == [f"{LONE}=vfio-pci"]
+    assert free_card(host, A, OWNER) is None
+
+
+def test_what_cannot_be_had() -> None:
+    assert free_card(machine(lone=[GPU]), A, OWNER) is None
+    stuck = machine(group_of(1, GPU, function(C, "ehci", bus="platform")))
+    assert free_card(stuck, A, OWNER) is None
+    assert free_group(stuck, stuck.groups[1], OWNER) is None
+    host = machine(group_of(1, GPU), group_of(2))
+    assert free_group(host, host.groups[2], OWNER) is None
+
+
+@pytest.mark.parametrize(
+    ("driver", "override", "expected"),
+    [("vfio-pci", "vfio-pci", True), ("vfio-pci", None, True), ("pci-stub", None, True), (None, "none", True),
+     ("amdgpu", "amdgpu", True), ("amdgpu", None, False), (None, None, False)],
+)  # fmt: skip
+def test_what_was_set_aside_is_given_back(driver: str | None, override: str | None, expected: bool) -> None:
+    host = machine(group_of(1, function(A, driver, driver_override=override)), group_of(2, function(OTHER, "vfio-pci")))
+    assert words(give_back(host, [A])) == ([f"{A}=default"] if expected else [])
+
+
+def test_giving_back_reaches_the_card_and_its_groups() -> None:
+    there = [function(each, "vfio-pci") for each in (A, B, LONE, OTHER)]
+    host = machine(group_of(1, there[0]), group_of(2, there[1], there[2]), group_of(3, there[3]))
+    assert words(give_back(host, [A])) == [f"{A}=default", f"{B}=default", f"{LONE}=default"]
+
+
+@given(machines(claimed=False), models, st.data())
+def test_a_wish_makes_every_group_of_the_card_viable(host: Host, model: Model, data: st.DataObject) -> None:
+    address = data.draw(st.sampled_from(list(host.devices)))
+    wish = free_card(host, address, model)
+    if wish is None:
+        return
+    assert len({intent.device for intent in wish}) == len(wish)
+    plan = plan_intents(host, wish, model)
+    if plan.permitted:
+        assert all(change.after.viable is True for change in plan.groups)
+
+
+def goals_of(host: Host, *intents: Intent) -> list[Goal]:
+    return [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
+
+
+def test_what_a_fix_costs_is_told_with_it() -> None:
+    host = machine(group_of(1, GPU, function(LONE, "nvme", class_code="010802")))
+    host = host._replace(uses=Uses(storage=(Storage(LONE, Held.MOUNT, ("/",), ("nvme0n1",)),)))
+    wanted, further = Intent(A, "vfio-pci"), Intent(LONE, "none")
+    (hazard,) = fix_hazards(host, goals_of(host, wanted), [further])
+    assert (hazard.code, hazard.device) == ("disk-mounted", LONE)
+    assert fix_hazards(host, goals_of(host, wanted), ()) == fix_hazards(host, goals_of(host, wanted), None) == ()
+    assert fix_hazards(host, goals_of(host, wanted, further), [further]) == ()

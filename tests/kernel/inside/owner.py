@@ -1,0 +1,78 @@
+"""What this process has open of VFIO, as a virtual machine would."""
+
+import fcntl
+import os
+import struct
+from collections.abc import Iterable
+
+from iommutui.core.address import Address
+
+from .. import vfio
+
+OWNER = "walk"
+"""Its name to the engine."""
+
+
+class Files:
+    """What this process has open of VFIO, by group."""
+
+    def __init__(self) -> None:
+        self._groups: dict[int, tuple[int, int]] = {}
+        self._devices: dict[int, dict[Address, int]] = {}
+
+    def claim(self, number: int, devices: Iterable[Address]) -> str:
+        """Group into a container, an IOMMU for it, and its devices opened as far as they are VFIO's."""
+        opened: list[int] = []
+        try:
+            opened.append(os.open(vfio.NODES / str(number), os.O_RDWR | os.O_CLOEXEC))
+            opened.append(os.open(vfio.NODES / "vfio", os.O_RDWR | os.O_CLOEXEC))
+            fcntl.ioctl(opened[0], vfio.GROUP_SET_CONTAINER, struct.pack("i", opened[1]))
+            fcntl.ioctl(opened[1], vfio.SET_IOMMU, vfio.TYPE1V2_IOMMU)
+        except OSError as problem:
+            for descriptor in opened:
+                os.close(descriptor)
+            return vfio.errno_name(problem)
+        self._groups[number] = (opened[0], opened[1])
+        self._devices[number] = {}
+        for address in devices:
+            self.open(number, address)
+        return "ok"
+
+    def open(self, number: int, address: Address) -> str:
+        """One device of a group that is claimed."""
+        if address in self._devices[number]:
+            return "ok"
+        try:
+            found = fcntl.ioctl(
+                self._groups[number][0], vfio.GROUP_GET_DEVICE_FD, bytearray(address.encode() + b"\0"), True
+            )
+        except OSError as problem:
+            return vfio.errno_name(problem)
+        self._devices[number][address] = found
+        return "ok"
+
+    def close(self, number: int, address: Address) -> None:
+        """One device."""
+        os.close(self._devices[number].pop(address))
+
+    def release(self, number: int) -> None:
+        """Everything of a group."""
+        for descriptor in (*self._devices.pop(number).values(), *self._groups.pop(number)):
+            os.close(descriptor)
+
+    def release_all(self) -> None:
+        """Everything."""
+        for number in list(self._groups):
+            self.release(number)
+
+    def status(self, number: int) -> dict[str, object]:
+        """What the kernel says of a group."""
+        if number not in self._groups:
+            return vfio.status(number)
+        flags = vfio.group_flags(self._groups[number][0])
+        return {"viable": bool(flags & vfio.FLAG_VIABLE), "container": bool(flags & vfio.FLAG_CONTAINER_SET)}
+
+    @property
+    def claims(self) -> dict[int, set[Address]]:
+        """The open devices of each claimed group."""
+        return {number: set(devices) for number, devices in self._devices.items()}

@@ -1,0 +1,145 @@
+"""What a real machine does with its devices, and that a preview names it as what the host loses."""
+
+import fcntl
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .program import Answer
+from .test_commands import NOBODY
+
+pytestmark = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
+
+VGA, NIC, DISK = "0000:00:01.0", "0000:00:05.0", "0000:03:00.0"
+
+
+def run(*words: str) -> None:
+    subprocess.run(words, check=True, capture_output=True)
+
+
+BLKBSZSET = 0x4008_1271
+
+
+@contextmanager
+def written(image: Path, block_size: int) -> Iterator[None]:
+    """The disk, with the content of an image for as long as this lasts.
+
+    Nothing is behind the disk, so its content is what Linux remembers: as long as somebody has the disk open, and
+    nobody changes the size of its blocks.
+    """
+    held = os.open("/dev/nvme0n1", os.O_RDWR)
+    try:
+        fcntl.ioctl(held, BLKBSZSET, struct.pack("q", block_size))
+        os.pwrite(held, image.read_bytes(), 0)
+        yield
+    finally:
+        os.close(held)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A file of a few MiB."""
+    path = tmp_path / "image"
+    path.write_bytes(bytes(4 << 20))
+    return path
+
+
+@pytest.fixture
+def mounted(tmp_path: Path, image: Path) -> Iterator[Path]:
+    """A mounted file system on the disk."""
+    run("mke2fs", "-q", "-F", "-b", "1024", "-O", "^has_journal", str(image))
+    point = tmp_path / "my files"
+    point.mkdir()
+    with written(image, 1024):
+        run("mount", "-t", "ext4", "-o", "ro", "/dev/nvme0n1", str(point))
+        yield point
+        run("umount", str(point))
+
+
+@pytest.fixture
+def swap(image: Path) -> Iterator[None]:
+    """Swap on the disk."""
+    run("mkswap", str(image))
+    with written(image, 4096):
+        run("swapon", "/dev/nvme0n1")
+        yield
+        run("swapoff", "/dev/nvme0n1")
+
+
+@pytest.fixture
+def interface() -> Iterator[str]:
+    """A network interface with an address and the default route."""
+    name = os.listdir(f"/sys/bus/pci/devices/{NIC}/net")[0]
+    run("ip", "address", "add", "192.0.2.2/24", "dev", name)
+    run("ip", "link", "set", name, "up")
+    run("ip", "route", "add", "default", "via", "192.0.2.1")
+    yield name
+    run("ip", "address", "flush", "dev", name)
+    run("ip", "link", "set", name, "down")
+
+
+def hazards(*intents: str, prefix: Sequence[str] = (), **variables: str) -> dict[str, dict[str, Any]]:
+    """What a preview says, by code."""
+    command = [*prefix, sys.executable, "-m", "iommutui", "preview", "--json", *intents]
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **variables}
+    )  # fmt: skip
+    return {hazard["code"]: hazard for hazard in Answer(result).document["hazards"]}
+
+
+def test_a_mounted_disk(mounted: Path) -> None:
+    found = hazards(f"{DISK}=vfio-pci")["disk-mounted"]
+    assert (found["severity"], found["device"]) == ("danger", DISK)
+    assert found["facts"]["what"] == str(mounted)
+    assert found["facts"]["chain"] == f"{mounted} ← nvme0n1"
+
+
+def test_swap(swap: None) -> None:
+    found = hazards(f"{DISK}=none")["swap-active"]
+    assert (found["severity"], found["device"]) == ("danger", DISK)
+    assert found["facts"]["chain"] == "[SWAP] ← nvme0n1"
+
+
+def test_a_disk_that_nothing_uses() -> None:
+    found = hazards(f"{DISK}=vfio-pci")
+    assert "disk-mounted" not in found
+    assert found["disk-leaves"]["facts"]["disks"] == "nvme0n1"
+
+
+def test_the_default_route_and_the_session_that_comes_through_it(interface: str) -> None:
+    found = hazards(f"{NIC}=none", SSH_CONNECTION="192.0.2.9 50000 192.0.2.2 22")
+    assert [(code, found[code]["severity"]) for code in ("ssh-session", "default-route")] == [
+        ("ssh-session", "danger"),
+        ("default-route", "danger"),
+    ]
+    assert found["default-route"]["facts"]["interface"] == interface
+    assert "ssh-session" not in hazards(f"{NIC}=none", SSH_CONNECTION="")
+
+
+def test_an_interface_that_is_down_is_no_hazard() -> None:
+    assert not {"ssh-session", "default-route", "network-address"} & set(hazards(f"{NIC}=none"))
+
+
+def test_a_display_that_a_process_has_open() -> None:
+    cards = [name for name in os.listdir(f"/sys/bus/pci/devices/{VGA}/drm") if name.startswith("card")]
+    held = os.open(f"/dev/dri/{cards[0]}", os.O_RDONLY)
+    try:
+        found = hazards(f"{VGA}=none")
+        # QEMU has a monitor on each of its displays, so that others stay with the host.
+        assert found["boot-display"]["severity"] == "warn"
+        assert "of 0000:02:00.0" in found["boot-display"]["facts"]["remains"]
+        assert found["boot-display"]["facts"]["monitors"].startswith("Virtual-")
+        assert f"(pid {os.getpid()})" in found["gpu-in-use"]["facts"]["who"]
+        assert found["gpu-in-use"]["facts"]["nodes"] == f"/dev/dri/{cards[0]}"
+        unseen = hazards(f"{VGA}=none", prefix=NOBODY)["gpu-in-use"]
+        assert (unseen["severity"], unseen["unknown"]) == ("info", "EACCES")
+    finally:
+        os.close(held)
+    assert "gpu-in-use" not in hazards(f"{VGA}=none")
