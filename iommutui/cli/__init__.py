@@ -1,5 +1,6 @@
 """The same commands without a screen: data on standard output, talk on standard error."""
 
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -13,6 +14,7 @@ def run() -> NoReturn:
     Taking the interpreter apart costs as much as reading 64 devices, and a thread that is stuck in the kernel, as a
     read of sysfs can be, would keep the process from ending at all.
     """
+    gc.set_threshold(50_000)  # imports and a scan make next to no garbage, and looking for it takes a twentieth of them
     try:
         code: int | str | None = main()
     except SystemExit as end:

@@ -6,8 +6,7 @@ from typing import NewType
 Address = NewType("Address", str)
 """A device's name on its bus. For PCI ``DDDD:BB:DD.F`` in lower case, with a domain of 4 to 8 hex digits."""
 
-_PCI = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([01][0-9a-f])\.([0-7])", re.IGNORECASE)
-_NODEDEV = re.compile(r"pci_([0-9a-f]{4,8})_([0-9a-f]{2})_([01][0-9a-f])_([0-7])", re.IGNORECASE)
+_PCI = re.compile(r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])")
 
 
 def parse_pci(text: str) -> Address | None:
@@ -15,7 +14,10 @@ def parse_pci(text: str) -> Address | None:
 
     The kernel writes a domain with at least 4 digits, some tools always with 8 (``00000000:01:00.0``).
     """
-    match = _PCI.fullmatch(text) or _NODEDEV.fullmatch(text)
+    if text[:4].lower() == "pci_" and text.count("_") == 4:
+        domain, bus, slot, function = text[4:].split("_")
+        text = f"{domain}:{bus}:{slot}.{function}"
+    match = _PCI.fullmatch(text)
     if match is None:
         return None
     domain, bus, slot, function = match.groups()

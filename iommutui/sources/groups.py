@@ -21,7 +21,6 @@ from iommutui.sources.tree import (
 
 GROUPS = "kernel/iommu_groups"
 
-_REGION = re.compile(r"0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16}) (\S+)", re.IGNORECASE)
 _BUS_IN_PATH = re.compile(r"(?:^|/)devices/([a-z][\w-]*)/")
 
 
@@ -166,9 +165,19 @@ def _regions(node: Node) -> tuple[Region, ...] | None:
 
 def _parse_regions(text: str) -> tuple[tuple[Region, ...], bool]:
     """The regions, and whether every line is one."""
-    matches = [_REGION.fullmatch(line) for line in text.splitlines()]
-    regions = tuple(Region(int(match[1], 16), int(match[2], 16), match[3]) for match in matches if match is not None)
-    return regions, None not in matches
+    found = [_region(line) for line in text.splitlines()]
+    return tuple(region for region in found if region is not None), None not in found
+
+
+def _region(line: str) -> Region | None:
+    """``0x00000000fee00000 0x00000000feefffff msi``."""
+    words = line.split(" ")
+    if len(words) != 3 or not all(word[:2] == "0x" and 2 < len(word) <= 18 for word in words[:2]) or not words[2]:
+        return None
+    try:
+        return Region(int(words[0], 16), int(words[1], 16), words[2])
+    except ValueError:
+        return None
 
 
 def in_order(devices: dict[Address, Device]) -> dict[Address, Device]:

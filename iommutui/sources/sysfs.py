@@ -10,7 +10,6 @@ from iommutui.core.host import Device, Driver, Gap, Host, Iommu
 from iommutui.core.kernel import parse_release
 from iommutui.sources.depth import Depth
 from iommutui.sources.groups import group_numbers, in_order, other_members, read_groups
-from iommutui.sources.holders import with_claims
 from iommutui.sources.names import Names
 from iommutui.sources.pci import Reading, is_function, read_function
 from iommutui.sources.tree import PAGE, Tree, Unreadable, base_name, names_in, read_file, to_text
@@ -88,7 +87,10 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool, session: str | 
         from iommutui.sources.modules import with_fits  # the plain listing does without
 
         host = with_fits(tree, host)
-    host = with_claims(tree, host) if groups else host
+    if groups:
+        from iommutui.sources.holders import with_claims
+
+        host = with_claims(tree, host)
     return with_uses(tree, host, depth, session, console)
 
 
