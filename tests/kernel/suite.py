@@ -58,7 +58,8 @@ def pytest_command(report: Path, arguments: Sequence[str]) -> tuple[str, ...]:
     """Return the command for the guest; the whole directory is run unless ``arguments`` name some of it."""
     named = any((CHECKOUT / word.split("::")[0]).exists() for word in arguments if not word.startswith("-"))
     selection = [] if named else [INSIDE]
-    options = ["-p", "no:cacheprovider", f"--junitxml={report}"]
+    # A line for each test, while it runs: a guest takes minutes for some.
+    options = ["-vv", "-p", "no:cacheprovider", f"--junitxml={report}"]
     return (sys.executable, "-m", "pytest", *options, *selection, *arguments)
 
 
