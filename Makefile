@@ -11,7 +11,7 @@ run: $(READY)
 	@if [ -n "$$(ls /sys/kernel/iommu_groups 2>/dev/null)" ]; then $(BIN)/iommutui; else $(BIN)/iommutui --demo; fi
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(READY)
 	$(BIN)/ruff check .
