@@ -7,7 +7,7 @@ from iommutui.core.address import Address
 from iommutui.core.gap import Gap
 from iommutui.core.host import Device
 from iommutui.core.uses import Opener
-from iommutui.sources.tree import Tree, Unreadable, names_in, printable
+from iommutui.sources.tree import Tree, Unreadable, failure, names_in, printable
 from iommutui.sources.uses.place import entries, functions_above, why_not
 
 _SOUND = re.compile(r"(?:controlC|pcmC|hwC|midiC)(\d{1,6}).*")
@@ -52,8 +52,10 @@ def _opened(place: str) -> list[str] | Unreadable:
     for name in names:
         try:
             found.append(printable(os.readlink(f"{place}/{name}")))
-        except OSError:
-            continue
+        except OSError as error:
+            hidden = failure(error)
+            if hidden is not None:
+                return hidden  # some capabilities let a process list what another has open, but not look at it
     return found
 
 
