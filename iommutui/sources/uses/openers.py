@@ -1,13 +1,13 @@
 """Processes that have a device's nodes open: graphics, compute, sound, and the text console's framebuffer."""
 
-import os
 import re
 
 from iommutui.core.address import Address
 from iommutui.core.gap import Gap
 from iommutui.core.host import Device
 from iommutui.core.uses import Opener
-from iommutui.sources.tree import Tree, Unreadable, failure, names_in, printable
+from iommutui.sources.processes import command, processes
+from iommutui.sources.tree import Tree, Unreadable
 from iommutui.sources.uses.place import entries, functions_above, why_not
 
 _SOUND = re.compile(r"(?:controlC|pcmC|hwC|midiC)(\d{1,6}).*")
@@ -23,40 +23,25 @@ def read_openers(tree: Tree, devices: dict[Address, Device]) -> tuple[tuple[Open
     if not nodes:
         why = why_not(tree, entries(tree, "class/drm"))
         return (), [Gap("openers", why)] if why else []
-    names = names_in(f"{tree.root}/proc")
-    if isinstance(names, Unreadable):
-        return (), [Gap("openers", names.why)]
-    pids = sorted(int(name) for name in names or () if name.isdecimal() and len(name) < 12)
-    # Where /proc is mounted with hidepid, the processes of others are not even listed.
-    why = "" if pids and (tree.root or pids[0] == 1) else "EACCES" if pids else "not-recorded"
+    running = processes(tree.root)
+    if isinstance(running, Unreadable):
+        return (), [Gap("openers", running.why)]
+    why, first = "", 0
     found: dict[Opener, None] = {}
-    for pid in pids:
-        opened = _opened(f"{tree.root}/proc/{pid}/fd")
-        if isinstance(opened, Unreadable):
-            why = why or opened.why
+    for process in running:
+        first = first or process.pid
+        if isinstance(process.files, Unreadable):
+            why = why or process.files.why
             continue
-        held = sorted({node for node in opened if node in nodes})
+        held = sorted({node for node in process.files if node in nodes})
         if held:
-            comm = tree.text(f"proc/{pid}/comm")
-            name = comm if isinstance(comm, str) else ""
-            found.update((Opener(owner, name, pid, node), None) for node in held for owner in nodes[node])
+            name = command(tree.root, process.pid) or ""
+            found.update((Opener(owner, name, process.pid, node), None) for node in held for owner in nodes[node])
+    if not first:
+        why = "not-recorded"
+    elif not tree.root and first != 1:
+        why = "EACCES"  # where /proc is mounted with hidepid, the processes of others are not even listed
     return tuple(found), [Gap("openers", why)] if why else []
-
-
-def _opened(place: str) -> list[str] | Unreadable:
-    """What a process has open; nothing of one that ends meanwhile."""
-    names = names_in(place)
-    if not isinstance(names, list):
-        return names or []
-    found = []
-    for name in names:
-        try:
-            found.append(printable(os.readlink(f"{place}/{name}")))
-        except OSError as error:
-            hidden = failure(error)
-            if hidden is not None:
-                return hidden  # some capabilities let a process list what another has open, but not look at it
-    return found
 
 
 def _nodes(tree: Tree, devices: dict[Address, Device]) -> Nodes:
