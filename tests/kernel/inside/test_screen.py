@@ -49,6 +49,12 @@ def carry_out(screen: Terminal, key: str, review: str) -> None:
     screen.wait(lambda text: review not in text and "Applying ─" not in text and "Reverting ─" not in text)
 
 
+def leave(screen: Terminal, what: str) -> None:
+    """Esc, and waits until it has had its effect: with the next key right behind it, it would be another key."""
+    screen.press("Escape")
+    screen.wait(lambda text: what not in text)
+
+
 def row(address: str, word: str) -> Callable[[str], bool]:
     """Whether the screen has a row of this device with this word."""
     return lambda text: any(address in line and word in line and "│" in line for line in text.splitlines())
@@ -70,7 +76,8 @@ def test_a_card_leaves_function_by_function_and_comes_back(
         assert pci.wait_for(Path(f"/dev/vfio/{number}").exists)
         assert vfio_status(number)["viable"] is viable
         screen.wait(f"Group {number} is {'viable' if viable else 'not viable'}")
-    screen.press("Escape")
+    leave(screen, "Esc closes this")
+    leave(screen, f"/ {CARD[-1]}")
     for address in reversed(CARD):
         carry_out(screen, "R", "Review: revert")
         assert pci.wait_for(lambda a=address: pci.driver(a) == restored.drivers[a], 60)  # type: ignore[misc]
