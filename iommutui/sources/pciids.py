@@ -8,6 +8,11 @@ import re
 
 _NEXT_ENTRY = re.compile(rb"\n[^\t#\n]")
 
+_GLANCE = 1 << 10
+"""Bytes that are looked at to find a heading near a place."""
+_NARROW = 1 << 15
+"""Bytes in which a heading is searched for without more ado."""
+
 
 class PciIds:
     """The content of a file, in whatever encoding; ids are lower-case hex."""
@@ -33,7 +38,7 @@ class PciIds:
         """Where the heading's name begins and its entries end; (-1, -1) where there is no such heading."""
         found = self._sections.get(key)
         if found is None:
-            line = self._data.rfind(b"\n" + key + b"  ")  # from the end, where the classes are
+            line = self._heading_line(key)
             if line < 0 and not self._data.startswith(key + b"  "):
                 found = (-1, -1)
             else:
@@ -42,6 +47,35 @@ class PciIds:
                 found = (start, following.start() if following else len(self._data))
             self._sections[key] = found
         return found
+
+    def _heading_line(self, key: bytes) -> int:
+        """Where the line before a heading ends. Vendors are in order, which spares searching most of a megabyte."""
+        low, high = self._between(key) if len(key) == 4 else (0, len(self._data))
+        line = self._data.rfind(b"\n" + key + b"  ", low, high)  # from the end, where the classes are
+        return line if line >= 0 or (low, high) == (0, len(self._data)) else self._data.rfind(b"\n" + key + b"  ")
+
+    def _between(self, key: bytes) -> tuple[int, int]:
+        """The part that holds the heading of a vendor, if the file is in order."""
+        low, high = 0, len(self._data)
+        while high - low > _NARROW:
+            for eighths in (4, 2, 6, 1, 3, 5):  # a place amid a vendor with many devices tells nothing
+                place = low + (high - low) * eighths // 8
+                near = self._heading_near(place)
+                if near is not None:
+                    break
+            else:
+                break
+            if near <= key:
+                low = place
+            else:
+                high = place + _GLANCE
+        return low, high
+
+    def _heading_near(self, place: int) -> bytes | None:
+        for line in self._data[place : place + _GLANCE].split(b"\n")[1:-1]:
+            if line and line[0] not in b"\t#":
+                return b"g" if line.startswith(b"C ") else line[:4]  # the classes come behind the last vendor
+        return None
 
     def _heading(self, key: bytes) -> str | None:
         start, end = self._section(key)

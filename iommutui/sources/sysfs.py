@@ -5,6 +5,7 @@ import os
 import re
 
 from iommutui.core.address import Address
+from iommutui.core.drivers import is_vfio
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Device, Driver, Gap, Host, Iommu
 from iommutui.core.kernel import parse_release
@@ -87,11 +88,16 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool, session: str | 
         from iommutui.sources.modules import with_fits  # the plain listing does without
 
         host = with_fits(tree, host)
-    if groups:
+    if groups and _may_be_claimed(tree, devices):
         from iommutui.sources.holders import with_claims
 
         host = with_claims(tree, host)
     return with_uses(tree, host, depth, session, console)
+
+
+def _may_be_claimed(tree: Tree, devices: dict[Address, Device]) -> bool:
+    """A device whose unbind waits for its user has no driver any more, but its group's node is still there."""
+    return os.path.exists(f"{tree.root}/dev/vfio") or any(d.driver and is_vfio(d, d.driver) for d in devices.values())
 
 
 def _console_switches(tree: Tree) -> list[str]:

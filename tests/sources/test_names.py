@@ -182,3 +182,25 @@ def test_when_udev_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert asked == []
     assert isinstance(names_for(tree, Depth.FULL), FileNames)
     assert asked == ["udev"]
+
+
+def _large(vendors: list[int]) -> PciIds:
+    """A file of many vendors, one in seven with more devices than are looked at around a place."""
+    lines = []
+    for vendor in vendors:
+        lines += [f"{vendor:04x}  Vendor {vendor:04x}"]
+        lines += [
+            f"\t{device:04x}  Device {device:04x} of {vendor:04x}" for device in range(300 if vendor % 7 == 0 else 2)
+        ]
+    lines += ["C 03  Display controller", "\t00  VGA compatible controller"]
+    return PciIds("\n".join(["# names", *lines, ""]).encode())
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_every_vendor_of_a_large_file_is_found_whatever_its_order(order: int) -> None:
+    vendors = list(range(1, 3000, 3))[::order]
+    ids = _large(vendors)
+    assert [ids.vendor(f"{vendor:04x}") for vendor in vendors] == [f"Vendor {vendor:04x}" for vendor in vendors]
+    assert ids.device(f"{vendors[500]:04x}", "0001") == f"Device 0001 of {vendors[500]:04x}"
+    assert ids.vendor("0002") is ids.vendor("ffff") is ids.vendor("0bb9") is None
+    assert ids.class_name("030000") == "VGA compatible controller"
