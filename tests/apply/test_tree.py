@@ -173,6 +173,8 @@ def test_sigkill_around_every_write(case: Case, when: str, tmp_path: Path) -> No
         plan = _plan(case, tree)
         setattr(tree, f"{when}_write", _die(number))
         assert _dying(lambda: list(execute(plan, tree.kernel(), directory, clock=CLOCK)))  # noqa: B023
+        if number == 1:
+            _refuse_another(tree, directory)
         _recover(case, before, tree, directory)
 
 
@@ -191,14 +193,18 @@ def test_sigkill_before_every_write_of_the_way_back(case: Case, tmp_path: Path) 
     assert number > last + 1
 
 
-def _recover(case: Case, before: Host, tree: ReactingTree, directory: Path) -> None:
-    """What a person does after a crash: the journal is found, nothing else is applied, and the revert restores."""
-    tree.before_write = tree.after_write = lambda number: None
-    tree.instead = lambda number, write: None
+def _refuse_another(tree: ReactingTree, directory: Path) -> None:
     (cut_off,) = open_journals(directory)
     with pytest.raises(RefusedError, match="was cut off") as caught:
         list(execute(_plan(OTHER, tree), tree.kernel(), directory, clock=CLOCK))
     assert f"iommutui revert {cut_off.id}" in caught.value.remedy
+
+
+def _recover(case: Case, before: Host, tree: ReactingTree, directory: Path) -> None:
+    """What a person does after a crash: the journal is found, and the revert restores."""
+    tree.before_write = tree.after_write = lambda number: None
+    tree.instead = lambda number, write: None
+    (cut_off,) = open_journals(directory)
     plan = plan_revert(cut_off, look(tree.root), case.model)
     assert plan.permitted, plan.refusals
     assert finished(list(execute(plan, tree.kernel(), directory, clock=CLOCK, reverts=cut_off.id))).exit is Exit.DONE
