@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``plan DEVICE=TARGET... [--free DEVICE...] [--card DEVICE] [--group N] [-o FILE] [--json]``."""
-    parser.add_argument("intents", nargs="*", metavar="DEVICE=TARGET", help="as for preview")
+    parser.add_argument("intents", nargs="*", metavar="DEVICE=TARGET", help="as for preview: a target for one device")
     parser.add_argument(
         "--free",
         nargs="+",
@@ -41,11 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--card", action="append", default=[], metavar="DEVICE", help="free every function of this device's card"
     )
     parser.add_argument(
-        "--group", type=int, action="append", default=[], metavar="N", help="free every device of this IOMMU group"
+        "--group", type=_group, action="append", default=[], metavar="N", help="free every device of this IOMMU group"
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the plan to a file that 'iommutui apply' takes")
     add_json(parser)
     add_source(parser)
+
+
+def _group(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of a group; 'iommutui list' shows them") from None
 
 
 def run(options: argparse.Namespace) -> int:

@@ -59,7 +59,7 @@ def test_a_danger_comes_with_the_words_that_accept_it(on_demo: Run) -> None:
     [
         ([], 2, "Say what to plan"),
         (["--group", "999"], 2, "no IOMMU group 999"),
-        (["--group", "x"], 2, "invalid int"),
+        (["--group", "x"], 2, "no number of a group"),
         (["--card", "00:03.2"], 3, "bridge"),
         (["--free", "0000:ff:00.0"], 1, "no device"),
         (["--free", "00:00.0"], 3, "is the host bridge of this machine"),
