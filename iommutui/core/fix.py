@@ -18,7 +18,6 @@ from iommutui.core.models.base import Model
 from iommutui.core.reasons import Code
 from iommutui.core.targets import NONE
 
-
 _OF_THE_BOARD = {"0600": "the host bridge", "0601": "an ISA bridge", "0806": "an IOMMU", "0c05": "an SMBus controller"}
 
 

@@ -14,8 +14,9 @@ from iommutui.core.targets import DEFAULT, NONE, Kind, find_target, targets_of
 def free_card(host: Host, device: Address, model: Model, *, reached: bool = False) -> tuple[Intent, ...] | None:
     """The functions of the device's card for a virtual machine, and whatever else their groups need; nothing more.
 
-    The functions may lie in several groups. What is of the board in the same slot stays with the host. None where no plan makes all of these groups viable. With ``reached``, what
-    is right already is among the intents, to be named as such.
+    The functions may lie in several groups. What is of the board in the same slot stays with the host. None where no
+    plan makes all of these groups viable. With ``reached``, what is right already is among the intents, to be named as
+    such.
     """
     card = card_of(device)
     functions = [host.devices[device], *host.same_card(device)]
@@ -23,7 +24,7 @@ def free_card(host: Host, device: Address, model: Model, *, reached: bool = Fals
 
 
 def free_group(host: Host, group: Group, model: Model, *, reached: bool = False) -> tuple[Intent, ...] | None:
-    """Every device of the group that has a driver, and that a virtual machine has a use for; None where that cannot be."""
+    """Every device of the group that has a driver and is of use to a virtual machine; None where that cannot be."""
     return _free(host, [d for d in host.members(group) if d.driver is not None], model, reached)
 
 
