@@ -53,9 +53,12 @@ def parse_plan(text: bytes, what: str) -> Request:
     """The request in the text of a plan file; IommutuiError, which begins with ``what``, for anything else."""
     content = object_in(text, what, _REMEDY)
     if content.get("kind") != KIND:
-        raise SourceError(f"{what} is not valid: it is something else.", _REMEDY)
+        raise SourceError(f"{what} is not valid: it is JSON, but not a plan of iommutui.", _REMEDY)
     if content.get("schema") != SCHEMA:
-        raise SourceError(f"{what} is not of schema {SCHEMA}, the one that this program knows.", _REMEDY)
+        raise SourceError(
+            f"{what} has another schema than {SCHEMA}, the one that this program knows.",
+            "It is from another version of iommutui: make it anew with this one. " + _REMEDY,
+        )
     steps = content.get("steps")
     if isinstance(steps, list):
         content["steps"] = [_only(step, Planned) for step in steps]

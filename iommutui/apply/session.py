@@ -1,7 +1,8 @@
 """The privileged entry: what an unprivileged program may ask for is a list of intents, and nothing else.
 
 There is no path, command or file name in a request. Every write is computed here, from a fresh look at the machine, and
-what the asking program had seen and shown is compared with it.
+what the asking program had seen and shown is compared with it: facts and writes, but no verdicts. The settings of who
+asks (roles of drivers) are not in force here, because they could hide a danger; so verdicts may well differ.
 """
 
 import json
@@ -195,6 +196,7 @@ def refuse_unshown(shown: Shown | None, plan: Plan) -> None:
     """RefusedError where the plan is not what was read and agreed to."""
     if shown is not None and plan.permitted and shown != shown_of(plan):
         raise RefusedError(
-            "What would be written now is not what was shown: a driver or a module has come or gone since.",
-            "Look at it as it is now, and plan again.",
+            "What would be written now is not what was shown: a driver or a module has come or gone since, or it was "
+            "shown by your settings' [drivers], which root does not go by.",
+            "Look at it as it is now, and plan again; or name a driver as the target instead of 'default'.",
         )

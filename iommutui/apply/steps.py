@@ -103,7 +103,10 @@ class Steps:
     def end(self, code: Exit, summary: str, left: tuple[Change, ...]) -> Finished:
         """The last line and the last event."""
         self.record.muted = True
-        if self.record.broken:
-            summary += " The journal is not complete, because it could not be written."
-        self.record.append(End(code, summary, left))
-        return Finished(code, summary, left)
+        told = summary + _BROKEN if self.record.broken else summary
+        self.record.append(End(code, told, left))
+        # The last line may be the first that cannot be written.
+        return Finished(code, summary + _BROKEN if self.record.broken else summary, left)
+
+
+_BROKEN = " The journal is not complete, because it could not be written."

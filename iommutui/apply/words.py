@@ -31,14 +31,15 @@ def accept_words(hazards: Iterable[Hazard]) -> str:
 
 
 def step_words(step: Step) -> str:
+    """What a step does, as the subject of a sentence."""
+    return write_words(step.op, step.device, step.value)
+
+
+def write_words(op: str, device: str, value: str | None) -> str:
     """What a write does, as the subject of a sentence."""
-    if step.op == "override":
-        if step.value is None:
-            return f"clearing the override of {step.device}"
-        return f"setting the override of {step.device} to {step.value}"
-    if step.op == "unbind":
-        return f"unbinding {step.device} from {step.value}"
-    return f"probing {step.device}"
+    if op == "override":
+        return f"setting the override of {device} to {value}" if value else f"clearing the override of {device}"
+    return f"unbinding {device} from {value}" if op == "unbind" else f"probing {device}"
 
 
 def done_words(writes: int, devices: int) -> str:

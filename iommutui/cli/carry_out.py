@@ -38,7 +38,7 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keep-within",
-        type=float,
+        type=_seconds,
         metavar="SECONDS",
         help="take everything back unless it is kept in so many seconds: here, or by 'iommutui keep' elsewhere",
     )
@@ -49,12 +49,13 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
 def refuse_recorded(options: argparse.Namespace, command: str) -> None:
     """Only the running machine can be written, under the rules of its own kernel."""
     if options.source is not None or options.demo:
+        other = options.source or "the built-in machine of --demo"
         raise RefusedError(
-            f"{command} writes to this machine only, and {options.source or 'the built-in one'} is a recording.",
-            "'iommutui preview' and 'iommutui simulate' show what would happen on it.",
+            f"'{command}' is for the machine that this runs on, and {other} is only a picture of one.",
+            "'iommutui preview' and 'iommutui plan' show what would happen on it; nothing is written.",
         )
     if options.kernel is not None:
-        raise RefusedError(f"{command} goes by the kernel that is running.", "Leave --kernel away.")
+        raise RefusedError(f"'{command}' goes by the kernel that is running.", "Leave --kernel away.")
 
 
 def carry_out(
@@ -81,8 +82,15 @@ def carry_out(
     request = request_of(plan, intents, accepted=accepted, keep_within=options.keep_within, reverts=reverts)
     if writer == "" and request.keep_within is None:
         events = execute(plan, RealKernel(), journal_dir(), reverts=reverts, accepted=accepted)
-        return tell(events, Teller(as_json=options.json))
+        return tell(events, Teller(as_json=options.json, goes_back=reverts is None))
     return _by_another_process(request, writer, as_json=options.json)
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, such as 30") from None
 
 
 def _check_seconds(seconds: float) -> None:
@@ -139,4 +147,5 @@ def _by_another_process(request: Request, writer: str | None, *, as_json: bool) 
     """Hands the request to a process that is root, and in a session of its own where somebody has to keep it."""
     from iommutui.cli.listening import listen
 
-    return listen(Applying(own_program(), writer), request, Teller(as_json=as_json))
+    teller = Teller(as_json=as_json, goes_back=request.reverts is None)
+    return listen(Applying(own_program(), writer), request, teller)

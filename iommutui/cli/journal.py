@@ -3,18 +3,21 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from iommutui.apply.words import write_words
 from iommutui.cli.documents import SCHEMA
 from iommutui.cli.output import clean, complain, write_json, write_lines
 from iommutui.cli.parser import add_json, add_source
 from iommutui.core.errors import Exit
 
 if TYPE_CHECKING:
-    from iommutui.apply.entries import Entry
+    from iommutui.apply.entries import Done, Entry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``journal [ID] [--json]``."""
-    parser.add_argument("id", nargs="?", help="show one journal, write by write; its id or the beginning of it")
+    parser.add_argument(
+        "id", nargs="?", metavar="ID", help="show one journal, write by write; its id or the beginning of it"
+    )
     add_json(parser)
     add_source(parser)
 
@@ -43,43 +46,98 @@ def run(options: argparse.Namespace) -> int:
 def _state(entry: "Entry", *, going_on: bool) -> str:
     if entry.open:
         if not going_on:
-            from iommutui.apply.recovery import left_open_words, way_out
+            from iommutui.apply.recovery import left_open_words
 
-            return f"not finished: {left_open_words(entry)} {way_out(entry)}"
+            return f"CUT OFF: {left_open_words(entry)}"
         if entry.within is not None and entry.why is None and entry.kept_by is None:
-            return f"waits to be kept: 'iommutui keep {entry.id}'"
+            return "waits to be kept"
         return "going on"
     if entry.reverts is not None:
         return f"took {entry.reverts} back" if entry.exit is Exit.DONE else f"tried to take {entry.reverts} back"
     if entry.reverted_by is not None:
         return f"taken back by {entry.reverted_by}"
     if entry.exit is Exit.DONE:
-        return "in effect"
+        return f"in effect, kept by {entry.kept_by}" if entry.kept_by is not None else "in effect"
     if entry.kept_by is not None:
         return "cut off, and left as it was"
+    if entry.exit is Exit.PERMISSION:
+        return "not permitted, nothing was changed"
     if entry.exit is Exit.ROLLED_BACK:
         return "failed, and rolled back" if entry.within is None else "not kept, and taken back"
-    return "failed, and not wholly rolled back"
+    return "FAILED, and not wholly rolled back"
+
+
+def _remedy(entry: "Entry", *, going_on: bool) -> str:
+    """What can be done about it now; empty where that is nothing."""
+    if entry.open and going_on:
+        return f"'iommutui keep {entry.id}' keeps it." if entry.within is not None and entry.why is None else ""
+    if entry.open:
+        from iommutui.apply.recovery import way_out
+
+        return "" if entry.reverted_by is not None else way_out(entry)
+    return f"'iommutui revert {entry.id}' takes it back." if entry.in_effect else ""
+
+
+def when(started: str) -> str:
+    """The time of a journal as the clock on the wall shows it: ``2026-11-22 16:03:46``."""
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError):
+        return started
 
 
 def _lines(entry: "Entry", *, whole: bool, going_on: bool) -> list[str]:
-    moves = ", ".join(f"{goal.device} → {goal.driver or 'free'}" for goal in entry.goals)
-    lines = [f"{entry.id}  {entry.started}  {_state(entry, going_on=going_on)}", f"  {moves}"]
-    if not whole:
-        return lines
+    from iommutui.core.wording import goal_words
+
+    before = {facts.device: facts for facts in entry.before}
+    lines = [f"{entry.id}  {when(entry.started)}  {_state(entry, going_on=going_on)}"]
+    for goal in entry.goals:
+        was = before.get(goal.device)
+        now = f"{was.driver or 'free'} → " if was is not None else "stays at "
+        lines.append(f"  {goal.device}  {now}{goal_words(goal)}")
+    if whole:
+        lines += _details(entry)
+    elif entry.exit not in (None, Exit.DONE) and entry.kept_by is None:
+        lines.append(f"  {entry.summary}")
+    remedy = _remedy(entry, going_on=going_on)
+    return [*lines, f"  {remedy}"] if remedy else lines
+
+
+def _details(entry: "Entry") -> list[str]:
+    """Everything that is known of it, write by write."""
+    lines = ["", f"  Kernel {entry.kernel or 'not known'}, model {entry.model}"]
     lines += [
-        f"  before: {facts.device} on {facts.driver or 'no driver'}, override {facts.override or 'none'}"
+        f"  Before: {facts.device} on {facts.driver or 'no driver'}, override {facts.override or 'none'}"
         for facts in entry.before
     ]
+    lines += [f"  Accepted: {acceptance}" for acceptance in entry.accepted]
+    if entry.modules:
+        lines.append(f"  Modules to load first: {', '.join(entry.modules)}")
+    lines += ["", "  Writes:"] if entry.steps else ["", "  Nothing was written."]
+    turned = False
     for step in entry.steps:
-        value = f" {step.value}" if step.value is not None else ""
-        back = " (taking back)" if step.restoring else ""
-        result = step.result or "not known"
-        lines.append(f"  {step.number}. {step.op} {step.device}{value}: {result}{back}")
-    lines += [f"  accepted: {acceptance}" for acceptance in entry.accepted]
+        if step.restoring and not turned:
+            turned = True
+            lines += ["", f"  Taken back because {entry.why}:" if entry.why else "  Taken back:"]
+        lines.append(f"  {step.number:3}. {_step_words(step)}")
+    if entry.within is not None:
+        kept = f"kept by {entry.kept_by}" if entry.kept_by is not None else "not kept"
+        lines += ["", f"  To be kept within {entry.within:g} s: {kept}"]
     if entry.summary:
-        lines.append(f"  {entry.summary}")
+        lines += ["", f"  {entry.summary}"]
     return lines
+
+
+def _step_words(step: "Done") -> str:
+    """``unbinding 0000:01:00.0 from nvidia: ok, 0.21 s``."""
+    what = write_words(step.op, step.device, step.value)
+    if step.result is None:
+        return f"{what}: not known, the apply was cut off before it returned"
+    late = ", after nobody waited for it any more" if step.late else ""
+    note = f" ({step.note})" if step.note else ""
+    return f"{what}: {step.result}{note}, {step.seconds:.2f} s{late}"
 
 
 def _document(entry: "Entry") -> dict[str, Any]:

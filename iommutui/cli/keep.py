@@ -19,7 +19,9 @@ _LOOK = 0.1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``keep [ID]``."""
-    parser.add_argument("id", nargs="?", help="a journal's id or its beginning (default: the one that waits)")
+    parser.add_argument(
+        "id", nargs="?", metavar="ID", help="a journal's id or its beginning (default: the one that waits)"
+    )
     add_source(parser)
 
 

@@ -82,7 +82,7 @@ def parse_intents(host: Host, words: list[str]) -> "list[Intent]":
 
 def parse_accepted(host: Host, words: list[str]) -> "tuple[Acceptance, ...]":
     """``CODE:DEVICE`` words as what they accept; the device is spelled as everywhere."""
-    from iommutui.core.hazards import Acceptance
+    from iommutui.core.hazards import KINDS, Acceptance
     from iommutui.core.query import find_device
 
     found = []
@@ -90,7 +90,13 @@ def parse_accepted(host: Host, words: list[str]) -> "tuple[Acceptance, ...]":
         code, colon, device = word.partition(":")
         if not colon or not code or not device:
             raise UsageError(
-                f"{word!r} is not CODE:DEVICE.", "The review says which dangers there are, and their words."
+                f"{word!r} is not CODE:DEVICE.",
+                "The review says which dangers there are, and the words that accept them.",
+            )
+        if code not in KINDS:
+            raise UsageError(
+                f"There is no danger {code!r}.",
+                "The review says which dangers there are, and the words that accept them.",
             )
         found.append(Acceptance(code, find_device(host, device).address))
     return tuple(dict.fromkeys(found))

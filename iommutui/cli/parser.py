@@ -19,20 +19,47 @@ class Command(NamedTuple):
     name: str
     module: str
     help: str
+    examples: tuple[str, ...] = ()
+    """Words that may stand behind the name; all but those of apply, keep and revert are good for ``--demo`` too."""
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("list", "listing", "list the IOMMU groups and their devices"),
-    Command("why", "why", "say why a group can be handed to a virtual machine, or what stands in the way"),
-    Command("preview", "preview", "show what rebinding devices would do; nothing is written"),
-    Command("simulate", "simulate", "run the kernel's own events through the engine, JSON lines in and out"),
-    Command("plan", "plan", "find the rebinds that free a card, a group or devices, and write them down for apply"),
-    Command("apply", "apply", "rebind devices on this machine, after a review"),
-    Command("keep", "keep", "keep what an apply is about to take back"),
-    Command("revert", "revert", "take an apply back"),
-    Command("journal", "journal", "list what was applied"),
-    Command("snapshot", "snapshot", "write this machine to a file that opens anywhere"),
-    Command("models", "models", "the models of the kernel's rules"),
+    Command("list", "listing", "list the IOMMU groups and their devices", ("group:17", "driver:nouveau --json")),
+    Command(
+        "why",
+        "why",
+        "say why a group can be handed to a virtual machine, or what stands in the way",
+        ("17", "09:00.0 --all-models"),
+    ),
+    Command(
+        "preview",
+        "preview",
+        "show what rebinding devices would do; nothing is written",
+        ("09:00.0=vfio-pci 09:00.1=none",),
+    ),
+    Command(
+        "simulate",
+        "simulate",
+        "run the kernel's own events through the engine, JSON lines in and out",
+        ("events.jsonl",),
+    ),
+    Command(
+        "plan",
+        "plan",
+        "find the rebinds that free a card, a group or devices, and write them down for apply",
+        ("--card 09:00.0 -o gpu.json", "--group 17"),
+    ),
+    Command(
+        "apply",
+        "apply",
+        "rebind devices on this machine, after a review",
+        ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json --keep-within 30"),
+    ),
+    Command("keep", "keep", "keep what an apply is about to take back", ("",)),
+    Command("revert", "revert", "take an apply back", ("", "20261122T104501-1a2b")),
+    Command("journal", "journal", "list what was applied", ("", "20261122T104501-1a2b")),
+    Command("snapshot", "snapshot", "write this machine to a file that opens anywhere", ("-o machine.json",)),
+    Command("models", "models", "the models of the kernel's rules", ("--json",)),
 )
 
 _WITH_VALUE = ("--from", "--kernel", "--model")
@@ -72,6 +99,7 @@ def parse(argv: Sequence[str]) -> tuple[Run, argparse.Namespace]:
     parser = _Parser(
         prog=f"iommutui {name}",
         description=command.help[0].upper() + command.help[1:] + ".",
+        epilog="\n".join(("examples:", *(f"  iommutui {name} {words}".rstrip() for words in command.examples))),
         formatter_class=_formatter,
     )
     module.add_arguments(parser)

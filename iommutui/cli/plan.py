@@ -11,7 +11,7 @@ from iommutui.cli.parser import add_json, add_source
 from iommutui.cli.review import plan_lines
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, RefusedError, UsageError
-from iommutui.core.fix import smallest_fix
+from iommutui.core.fix import of_the_board, smallest_fix
 from iommutui.core.hazards import unaccepted
 from iommutui.core.host import Device, Host
 from iommutui.core.intents import Intent
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``plan DEVICE=TARGET... [--free DEVICE...] [--card DEVICE] [--group N] [-o FILE] [--json]``."""
-    parser.add_argument("intents", nargs="*", metavar="DEVICE=TARGET", help="as for preview")
+    parser.add_argument("intents", nargs="*", metavar="DEVICE=TARGET", help="as for preview: a target for one device")
     parser.add_argument(
         "--free",
         nargs="+",
@@ -41,11 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--card", action="append", default=[], metavar="DEVICE", help="free every function of this device's card"
     )
     parser.add_argument(
-        "--group", type=int, action="append", default=[], metavar="N", help="free every device of this IOMMU group"
+        "--group", type=_group, action="append", default=[], metavar="N", help="free every device of this IOMMU group"
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the plan to a file that 'iommutui apply' takes")
     add_json(parser)
     add_source(parser)
+
+
+def _group(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of a group; 'iommutui list' shows them") from None
 
 
 def run(options: argparse.Namespace) -> int:
@@ -78,7 +85,7 @@ def wanted_intents(host: Host, options: argparse.Namespace, model: Model) -> lis
     free = [word for word in options.free if "=" not in word]
     wishes: list[Intent] = []
     for text in options.card:
-        device = _no_bridge(find_device(host, text))
+        device = _of_use(find_device(host, text))
         wishes += _found(host, [device], partial(free_card, host, device, model, reached=True), model)
     for number in options.group:
         group = host.groups.get(number)
@@ -86,15 +93,31 @@ def wanted_intents(host: Host, options: argparse.Namespace, model: Model) -> lis
             raise UsageError(f"There is no IOMMU group {number}.", "'iommutui list' shows the groups.")
         wishes += _found(host, list(group.members), partial(free_group, host, group, model, reached=True), model)
     if free:
-        devices = [_no_bridge(find_device(host, text)) for text in free]
+        devices = [_of_use(find_device(host, text)) for text in free]
         wishes += _found(host, devices, partial(free_devices, host, devices, model, reached=True), model)
+    _tell_of_conflicts(wishes, said)
     return list({intent.device: intent for intent in (*wishes, *said)}.values())
 
 
-def _no_bridge(device: Device) -> Address:
+def _tell_of_conflicts(wishes: list[Intent], said: list[Intent]) -> None:
+    wished = {intent.device: intent.target for intent in wishes}
+    for intent in said:
+        other = wished.get(intent.device, intent.target)
+        if other != intent.target:
+            complain(f"{intent.device} goes to {intent.target}, as you say; what else you ask for needs it on {other}.")
+
+
+def _of_use(device: Device) -> Address:
+    """The device's address; RefusedError for what no virtual machine has a use for."""
     if device.is_bridge:
-        raise RefusedError(sentence(Reason(Code.BRIDGE, device.group, device.address)))
+        raise RefusedError(sentence(Reason(Code.BRIDGE, device.group, device.address)), _INSTEAD)
+    what = of_the_board(device)
+    if what:
+        raise RefusedError(f"{device.address} is {what} of this machine, and no virtual machine can use it.", _INSTEAD)
     return device.address
+
+
+_INSTEAD = "Name the device that the virtual machine is to have; 'iommutui list' shows them."
 
 
 def _found(
@@ -104,10 +127,23 @@ def _found(
     intents = wish()
     if intents is not None:
         return intents
-    groups = [group for device in devices if device in host.devices and (group := host.group_of(device)) is not None]
+    useful = [d for a in devices if (d := host.devices.get(a)) is not None and not d.is_bridge and not of_the_board(d)]
+    if not useful:
+        raise RefusedError(
+            f"Nothing here is of use to a virtual machine: {', '.join(devices)} serves this machine itself.", _INSTEAD
+        )
+    groups = [group for d in useful if (group := host.group_of(d.address)) is not None]
+    if not groups:
+        raise RefusedError(
+            f"{', '.join(d.address for d in useful)} is in no IOMMU group, so no virtual machine can have it.",
+            "Turn the IOMMU on: intel_iommu=on on the kernel's command line, or VT-d or AMD-Vi in the firmware.",
+        )
     reasons = [reason for group in dict.fromkeys(groups) for reason in model.verdict(host, group).reasons]
-    why = " ".join(sentence(reason) for reason in reasons) or "it is a bridge, or no IOMMU translates it."
-    raise RefusedError(f"Nothing frees {', '.join(devices)} for a virtual machine: {why}")
+    why = " ".join(sentence(reason) for reason in reasons) or "no driver of it is in a group that can be freed."
+    raise RefusedError(f"Nothing frees {', '.join(d.address for d in useful)} for a virtual machine: {why}", _WHY)
+
+
+_WHY = "'iommutui why DEVICE' says more."
 
 
 def _lines(host: Host, intents: list[Intent], plan: Plan, model: Model) -> list[str]:

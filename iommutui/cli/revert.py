@@ -10,7 +10,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``revert [ID] [--accept CODE:DEVICE] [--keep-within SECONDS] [--yes] [--json]``."""
     from iommutui.cli.carry_out import add_terms
 
-    parser.add_argument("id", nargs="?", help="a journal's id or its beginning (default: the newest still in effect)")
+    parser.add_argument(
+        "id", nargs="?", metavar="ID", help="a journal's id or its beginning (default: the newest still in effect)"
+    )
     add_terms(parser)
     add_source(parser)
 

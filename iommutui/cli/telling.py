@@ -33,8 +33,10 @@ _PHASES = {"override": "overrides", "unbind": "leaving drivers", "probe": "comin
 class Teller:
     """Prints events. OSError where nobody can read them any more."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, goes_back: bool = False) -> None:
+        """``goes_back``: what is done can be taken back, and that is told at the end."""
         self._as_json = as_json
+        self._goes_back = goes_back
         self._journal = ""
         self._phase = ("", 0)
 
@@ -67,6 +69,8 @@ class Teller:
             case Compensating(why=why):
                 self._phase = ("", 0)
                 return [f"Taking everything back: {why}"]
+            case Finished(exit=Exit.DONE, summary=summary) if self._journal and self._goes_back:
+                return [summary, f"'iommutui revert {self._journal}' takes it back."]
             case Finished(summary=summary, left=left):
                 return [summary, *(f"  {change_words(change)}" for change in left)]
             case StepBegun(step=step) if step.op != self._phase[0]:

@@ -18,6 +18,13 @@ from iommutui.core.models.base import Model
 from iommutui.core.reasons import Code
 from iommutui.core.targets import NONE
 
+_OF_THE_BOARD = {"0600": "the host bridge", "0601": "an ISA bridge", "0806": "an IOMMU", "0c05": "an SMBus controller"}
+
+
+def of_the_board(device: Device) -> str:
+    """What the device is where it serves the machine itself and is of no use to another; an empty string otherwise."""
+    return _OF_THE_BOARD.get((device.class_code or "")[:4], "")
+
 
 def wished_host(host: Host, goals: Iterable[Goal]) -> Host:
     """The Host as it would be if every goal were simply reached, whatever the rules say on the way."""
@@ -52,8 +59,8 @@ def smallest_fix(
 
 def _target(wished: Host, device: Device) -> str:
     """A function of a card that goes to a virtual machine goes with it; anything else is only taken out of the way."""
-    if device.is_bridge or device.virtfns:
-        return NONE  # VFIO refuses them.
+    if device.is_bridge or device.virtfns or of_the_board(device):
+        return NONE  # VFIO refuses them, or nobody else has a use for them.
     others = wished.same_card(device.address)
     together = any(other.driver is not None and is_vfio(other, other.driver) for other in others)
     return VFIO_PCI if together else NONE
@@ -76,6 +83,7 @@ def hand_over(host: Host, group: Group, card: str | None, model: Model) -> tuple
         for device in host.members(group)
         if device.bus == "pci"
         and not device.is_bridge
+        and not of_the_board(device)
         and (card_of(device.address) == card if card else device.driver is not None)
         and (device.driver is None or not is_vfio(device, device.driver))
     ]

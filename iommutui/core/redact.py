@@ -1,14 +1,14 @@
 """A Host without what identifies its owner, for a snapshot that is shown to others. Idempotent.
 
 Serial numbers, addresses of networks, host and user names are never in a Host. What is left: values on the kernel's
-command line (the UUID of a file system, addresses of a network boot), interfaces that are named after their MAC, ids of
-processes, and names that people gave to what they mount, plug in and run.
+command line (the UUID of a file system, addresses of a network boot), interfaces that are named after their MAC or by
+people, ids of processes, and names that people gave to what they mount, plug in and run.
 """
 
 import re
 
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.redact_uses import redact_uses
+from iommutui.core.redact_uses import ANY_MACHINE, KNOWN_PROGRAMS, redact_uses
 
 REDACTED = "<redacted>"
 
@@ -27,17 +27,21 @@ _KEPT = re.compile(
 """Parameters whose values are of use to a reader and tell nothing of the owner; ``-`` is written ``_``."""
 
 _BY_MAC = re.compile(r"([a-z]{2,3}x)[0-9a-f]{12}.*")
+_FILE = re.compile(r".*(?:firmware|path|file)")
+"""Parameters whose values are names of files."""
+
+_OWNER = re.compile(r"(?:vm|owner)\d{1,4}")
 _PID = re.compile(r" \(pid \d+\)$")
 _WORD = re.compile(r'\s+|(?:"[^"]*"?|[^\s"])+')
 
 
 def redact(host: Host) -> Host:
     """The Host without values that identify somebody. An ordinary one is left as it is."""
-    interfaces = _placeholders(host)
+    interfaces, owners = _placeholders(host), _owners(host)
     return host._replace(
         devices={address: _device(device, interfaces) for address, device in host.devices.items()},
         removed={address: _device(device, interfaces) for address, device in host.removed.items()},
-        groups={number: _group(group) for number, group in host.groups.items()},
+        groups={number: _group(group, owners) for number, group in host.groups.items()},
         cmdline=None if host.cmdline is None else redact_cmdline(host.cmdline),
         uses=None if host.uses is None else redact_uses(host.uses, lambda name: interfaces.get(name, name)),
     )
@@ -45,29 +49,35 @@ def redact(host: Host) -> Host:
 
 def redact_cmdline(cmdline: str) -> str:
     """``root=UUID=0a1b quiet intel_iommu=on`` -> ``root=<redacted> quiet intel_iommu=on``."""
-    return "".join(_parameter(word) for word in _WORD.findall(cmdline))
+    words = _WORD.findall(cmdline)
+    # What follows "--" is for the first process, and may be anything.
+    end = words.index("--") + 1 if "--" in words else len(words)
+    rest = f" {REDACTED}" if "".join(words[end:]).strip() else "".join(words[end:])
+    return "".join(_parameter(word) for word in words[:end]) + rest
 
 
 def _parameter(word: str) -> str:
     key, equals, _ = word.partition("=")
-    if not equals or _KEPT.fullmatch(key.strip('"').replace("-", "_")):
+    name = key.strip('"').replace("-", "_")
+    if not equals or (_KEPT.fullmatch(name) and not _FILE.fullmatch(name)):
         return word
     closing = '"' * (key.count('"') % 2)
     return f"{key}={REDACTED}{closing}"
 
 
 def _placeholders(host: Host) -> dict[str, str]:
-    """A name for every interface whose own holds a MAC, in the order of devices: ``enxaabbccddeeff`` -> ``enx0``."""
+    """A name for every interface whose own tells something: ``enxaabbccddeeff`` -> ``enx0``, ``alice0`` -> ``net0``."""
     every = [name for group in (host.devices, host.removed) for d in group.values() for name in d.interfaces]
-    every += [name for use in host.uses.network for name in use.chain] if host.uses is not None else []
+    every += [use.own for use in host.uses.network if use.chain] if host.uses is not None else []
     taken = set(every)
     found: dict[str, str] = {}
     for name in every:
         match = _BY_MAC.fullmatch(name)
-        if match is None or name in found:
+        if name in found or (match is None and ANY_MACHINE.fullmatch(name)):
             continue
         number = 0
-        while (placeholder := f"{match[1]}{number}") in taken:
+        prefix = match[1] if match is not None else "net"
+        while (placeholder := f"{prefix}{number}") in taken:
             number += 1
         taken.add(placeholder)
         found[name] = placeholder
@@ -80,7 +90,23 @@ def _device(device: Device, interfaces: dict[str, str]) -> Device:
     return device._replace(interfaces=tuple(interfaces.get(name, name) for name in device.interfaces))
 
 
-def _group(group: Group) -> Group:
+def _owners(host: Host) -> dict[str, str]:
+    """What stands for each owner of a group: its program where that is no secret, else a number."""
+    every = dict.fromkeys(group.claim.owner for group in host.groups.values() if group.claim is not None)
+    taken = set(every)
+    found: dict[str, str] = {}
+    for owner in every:
+        name = _PID.sub("", owner)
+        number = 0
+        if name not in KNOWN_PROGRAMS and not _OWNER.fullmatch(name):
+            while (name := f"owner{number}") in taken:
+                number += 1
+            taken.add(name)
+        found[owner] = name
+    return found
+
+
+def _group(group: Group, owners: dict[str, str]) -> Group:
     if group.claim is None:
         return group
-    return group._replace(claim=group.claim._replace(owner=_PID.sub("", group.claim.owner)))
+    return group._replace(claim=group.claim._replace(owner=owners[group.claim.owner]))

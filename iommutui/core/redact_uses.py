@@ -23,12 +23,18 @@ _BLOCK = re.compile(
 )
 """Names that the kernel gives to block devices; an array's (``md_name``) may be anybody's."""
 
-_UPPER = re.compile(
-    r"(?:(?:br|vmbr|virbr|docker|bond|team|vlan|wg|tun|tap|ppp|eth)\d{1,4}|(?:en|wl|ib)[ops]\d+(?:[a-z]+\d+)*)(?:\.\d{1,4})?"
+ANY_MACHINE = re.compile(
+    r"""
+    (?: (?:br|vmbr|virbr|docker|bond|team|vlan|wg|tun|tap|ppp|eth|wlan|wwan|usb|ib|can|net|lan|wan)\d{1,4}
+      | (?:en|wl|ww|ib)[ops]\d+(?:[a-z]{1,3}\d+)* | (?:en|wl|ww|ib)P\d+[ops]\d+(?:[a-z]{1,3}\d+)*
+      | [a-z]{2,3}x\d{1,4}
+    ) (?:\.\d{1,4})?
+    """,
+    re.VERBOSE,
 )
-"""Interfaces that are named by what they are and a number, or by udev's places."""
+"""Interfaces that are named by what they are and a number, by udev's places, or by `core.redact`."""
 
-_KNOWN = frozenset(
+KNOWN_PROGRAMS = frozenset(
     {
         *("Xorg", "Xwayland", "gnome-shell", "kwin_wayland", "kwin_x11", "plasmashell", "sway", "Hyprland", "weston"),
         *("mutter", "cosmic-comp", "gdm", "sddm", "lightdm", "systemd-logind", "systemd", "plymouthd"),
@@ -75,15 +81,11 @@ def _volume(text: str) -> str:
 
 def _network(use: Network, interface: Callable[[str], str]) -> Network:
     names = [interface(name) for name in use.chain]
-    return use._replace(chain=(*(_named(name) for name in names[:-1]), *names[-1:]))
+    return use._replace(chain=tuple(_named(name) for name in names))
 
 
 def _named(interface: str) -> str:
-    return interface if _UPPER.fullmatch(interface) or _PLACEHOLDER.fullmatch(interface) else _INTERFACE
-
-
-_PLACEHOLDER = re.compile(r"[a-z]{2,3}x\d{1,4}")
-"""What stands for a name that holds a MAC: see ``core.redact``."""
+    return interface if ANY_MACHINE.fullmatch(interface) else _INTERFACE
 
 
 def _input(each: Input) -> Input:
@@ -92,7 +94,7 @@ def _input(each: Input) -> Input:
 
 
 def _opener(opener: Opener) -> Opener:
-    return opener._replace(name=opener.name if opener.name in _KNOWN else "", pid=None)
+    return opener._replace(name=opener.name if opener.name in KNOWN_PROGRAMS else "", pid=None)
 
 
 def _plugged(each: Plugged) -> Plugged:

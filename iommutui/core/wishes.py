@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from iommutui.core.address import Address, card_of, sort_key
 from iommutui.core.drivers import STUB, VFIO_PCI, is_vfio
-from iommutui.core.fix import smallest_fix
+from iommutui.core.fix import of_the_board, smallest_fix
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Intent
 from iommutui.core.models.base import Model
@@ -14,8 +14,9 @@ from iommutui.core.targets import DEFAULT, NONE, Kind, find_target, targets_of
 def free_card(host: Host, device: Address, model: Model, *, reached: bool = False) -> tuple[Intent, ...] | None:
     """The functions of the device's card for a virtual machine, and whatever else their groups need; nothing more.
 
-    The functions may lie in several groups. None where no plan makes all of these groups viable. With ``reached``, what
-    is right already is among the intents, to be named as such.
+    The functions may lie in several groups. What is of the board in the same slot stays with the host. None where no
+    plan makes all of these groups viable. With ``reached``, what is right already is among the intents, to be named as
+    such.
     """
     card = card_of(device)
     functions = [host.devices[device], *host.same_card(device)]
@@ -23,7 +24,7 @@ def free_card(host: Host, device: Address, model: Model, *, reached: bool = Fals
 
 
 def free_group(host: Host, group: Group, model: Model, *, reached: bool = False) -> tuple[Intent, ...] | None:
-    """Every device of the group that has a driver for a virtual machine; None where nothing makes it viable."""
+    """Every device of the group that has a driver and is of use to a virtual machine; None where that cannot be."""
     return _free(host, [d for d in host.members(group) if d.driver is not None], model, reached)
 
 
@@ -35,7 +36,7 @@ def free_devices(
 
 
 def _free(host: Host, devices: Iterable[Device], model: Model, reached: bool) -> tuple[Intent, ...] | None:
-    members = [d for d in devices if d.bus == "pci" and not d.is_bridge]
+    members = [d for d in devices if d.bus == "pci" and not d.is_bridge and not of_the_board(d)]
     numbers = {device.group for device in members}
     wanted = [Intent(d.address, name) for d in members if find_target(host, d, name := _vfio_target(host, d))]
     groups = [host.groups[n] for n in sorted(n for n in numbers if n is not None) if n in host.groups]

@@ -15,7 +15,7 @@ from iommutui.apply.revert import plan_revert
 from iommutui.core.drift import DeviceFacts
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError, SourceError
 from iommutui.core.intents import Goal
-from tests.apply.machines import CASES, CLOCK, GPU, finished
+from tests.apply.machines import CASES, CLOCK, GPU, facts, finished
 from tests.reacting import FakeKernel
 
 HEADER = Header(
@@ -370,6 +370,47 @@ class TestWriting:
         assert journal.broken
         (entry,) = list_entries(directory)
         assert (entry.exit, entry.why) == (Exit.DONE, None)
+
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
+    @pytest.mark.parametrize("call", ["write", "fsync"])
+    def test_a_disk_that_fails_at_any_line(
+        self, code: int, call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Before the first write nothing is written to the system; later everything is taken back."""
+        one = next(case for case in CASES if case.name == "gpu")
+        real = getattr(os, call)
+        for line in range(1, 100):
+            calls = [0]
+
+            def failing(descriptor: int, *data: bytes) -> object:
+                if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".jsonl"):
+                    calls[0] += 1  # noqa: B023
+                    if calls[0] >= line:  # noqa: B023
+                        raise OSError(code, os.strerror(code))
+                return real(descriptor, *data)
+
+            kernel, directory = FakeKernel(one.host, one.model), tmp_path / f"{line}/journal"
+            with monkeypatch.context() as patched:
+                patched.setattr(os, call, failing)
+                if line == 1:
+                    with pytest.raises(IommutuiError, match="cannot be written"):
+                        list(execute(one.plan, kernel, directory, clock=CLOCK))
+                    assert kernel.steps == []
+                    continue
+                end = finished(list(execute(one.plan, kernel, directory, clock=CLOCK)))
+            if calls[0] < line:
+                assert end.exit is Exit.DONE
+                break
+            if end.exit is Exit.DONE:
+                # Only the last line is missing: it tells so, and the journal has no end.
+                assert line == 2 + 2 * len(one.plan.steps)
+                assert list_entries(directory)[-1].open
+                assert "The journal is not complete" in end.summary
+                continue
+            assert end.exit is Exit.ROLLED_BACK
+            assert "The journal is not complete" in end.summary
+            assert facts(kernel.host) == facts(one.host)
+        assert line > 2 * len(one.plan.steps)
 
     def test_every_line_is_synchronised(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         synced: list[str] = []

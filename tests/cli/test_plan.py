@@ -32,8 +32,9 @@ def test_other_wishes(on_demo: Run, wish: list[str]) -> None:
 
 @pytest.mark.parametrize("words", [["09:00.3=none", "--card", "09:00.0"], ["--free", "09:00.0", "09:00.3=none"]])
 def test_what_is_said_by_name_counts_more_than_a_wish(on_demo: Run, words: list[str]) -> None:
-    document = on_demo("plan", *words, "--json").document
-    assert {i["target"] for i in document["intents"] if i["device"] == "0000:09:00.3"} == {"none"}
+    answer = on_demo("plan", *words, "--json")
+    assert {i["target"] for i in answer.document["intents"] if i["device"] == "0000:09:00.3"} == {"none"}
+    assert "0000:09:00.3 goes to none, as you say; what else you ask for needs it on vfio-pci" in answer.err
 
 
 def test_what_is_right_already_is_named(on_demo: Run) -> None:
@@ -58,10 +59,15 @@ def test_a_danger_comes_with_the_words_that_accept_it(on_demo: Run) -> None:
     [
         ([], 2, "Say what to plan"),
         (["--group", "999"], 2, "no IOMMU group 999"),
-        (["--group", "x"], 2, "invalid int"),
+        (["--group", "x"], 2, "no number of a group"),
         (["--card", "00:03.2"], 3, "bridge"),
         (["--free", "0000:ff:00.0"], 1, "no device"),
-        (["--free", "00:00.0"], 3, "Nothing frees"),
+        (["--free", "00:00.0"], 3, "is the host bridge of this machine"),
+        (["--card", "00:00.0"], 3, "is the host bridge of this machine"),
+        (["--card", "00:14.3"], 3, "is an ISA bridge"),
+        (["--free", "00:14.0"], 3, "is an SMBus controller"),
+        (["--group", "10"], 3, "serves this machine itself"),
+        (["--group", "1"], 3, "serves this machine itself"),
         (["09:00.0=nosuchdriver"], 3, ""),
     ],
 )

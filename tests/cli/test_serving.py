@@ -8,15 +8,21 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply.entries import list_entries
+from iommutui.apply.journal import Journal
+from iommutui.apply.lines import Line
 from iommutui.apply.recovery import at_work
+from iommutui.apply.revert import plan_revert
 from iommutui.apply.session import Request, request_of, request_to_json
+from iommutui.config import Config, take_effect
+from iommutui.core import drivers
+from iommutui.core.drivers import Role
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance
 from iommutui.core.intents import Intent
 from iommutui.core.models import model_for
-from iommutui.core.planner import plan_intents
+from iommutui.core.planner import Plan, plan_intents
 from iommutui.sources import load
-from tests.apply.machines import GPU, NIC, SOUND, facts
+from tests.apply.machines import GPU, NIC, ODD, SOUND, facts
 from tests.cli.conftest import Run
 from tests.cli.machine import Server, eventually, machine
 from tests.reacting_tree import ReactingTree
@@ -97,6 +103,55 @@ def test_what_is_refused_is_an_event_and_nothing_is_written(
     assert event["what"] in server.talk()
     assert facts(load(machine.root)) == before
     assert not list(_journal(machine).glob("*.jsonl"))
+
+
+def _asked_with(tree: ReactingTree, roles: dict[str, str], intents: tuple[Intent, ...]) -> tuple[Plan, Request]:
+    """What somebody asks for who has said so of drivers in his settings; they are not in force any more afterwards."""
+    known = dict(drivers._in_force)
+    take_effect(Config({name: Role(role) for name, role in roles.items()}))
+    try:
+        host = load(tree.root)
+        plan = plan_intents(host, intents, model_for(host.kernel))
+        return plan, request_of(plan, intents)
+    finally:
+        drivers._in_force.clear()
+        drivers._in_force.update(known)
+
+
+def test_settings_that_only_change_a_verdict_do_not_keep_the_applying_process_from_it(machine: ReactingTree) -> None:
+    intents = (Intent(GPU, "vfio-pci"),)
+    asked, request = _asked_with(machine, {"snd_hda_intel": "none"}, intents)
+    assert asked.groups[0].after.viable is True
+    host = load(machine.root)
+    assert plan_intents(host, intents, model_for(host.kernel)).groups[0].after.viable is False
+    server = Server("apply", "--stdin")
+    server.send(request_to_json(request), end=True)
+    assert list(server.events())[-1]["exit"] == 0
+    assert server.wait() == 0
+    assert _driver(machine) == "vfio-pci"
+
+
+def test_settings_that_change_the_writes_are_refused_and_named(machine: ReactingTree) -> None:
+    before = facts(load(machine.root))
+    intents = (Intent(ODD, "default"),)
+    asked, request = _asked_with(machine, {"igb": "user"}, intents)
+    assert [step.op for step in asked.steps] == ["override", "unbind", "probe"]
+    server = Server("apply", "--stdin")
+    server.send(request_to_json(request), end=True)
+    (event,) = server.events()
+    assert (event["event"], server.wait()) == ("refused", Exit.REFUSED)
+    assert "your settings' [drivers]" in event["what"]
+    assert facts(load(machine.root)) == before
+
+
+def test_no_setting_hides_a_danger_from_the_applying_process(machine: ReactingTree) -> None:
+    (Path(machine.root) / "sys/bus/pci/devices" / GPU / "boot_vga").write_text("1\n")
+    _, request = _asked_with(machine, {"nvidia": "user"}, INTENTS)
+    server = Server("apply", "--stdin")
+    server.send(request_to_json(request), end=True)
+    (event,) = server.events()
+    assert (event["event"], server.wait()) == ("refused", Exit.REFUSED)
+    assert _driver(machine) == "nvidia"
 
 
 def test_a_danger_that_only_the_applying_process_sees_is_refused(machine: ReactingTree) -> None:
@@ -290,3 +345,60 @@ def test_what_was_cut_off_can_be_left_as_it_is(machine: ReactingTree, run: Run, 
     assert run("revert", "--yes").code == 0
     assert run("revert", "--yes").code == 0
     assert facts(load(machine.root)) == before
+
+
+@pytest.mark.parametrize("lines", [0, 1, 2])
+@pytest.mark.parametrize("then", ["keep", "revert"])
+def test_a_keep_that_dies_itself_can_be_said_again_or_taken_back(
+    machine: ReactingTree, run: Run, monkeypatch: pytest.MonkeyPatch, lines: int, then: str
+) -> None:
+    """A SIGKILL after each line that ``keep`` adds to a journal that was cut off."""
+    before = facts(load(machine.root))
+    _cut_off(machine, None, "step-done")
+    now = facts(load(machine.root))
+    append, written = Journal.append, [0]
+
+    def dying(journal: Journal, line: Line) -> None:
+        if written[0] == lines:
+            os.kill(os.getpid(), signal.SIGKILL)
+        append(journal, line)
+        written[0] += 1
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            monkeypatch.setattr(Journal, "append", dying)
+            run("keep")
+        finally:
+            os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert code == (-signal.SIGKILL if lines < 2 else 0)
+    assert facts(load(machine.root)) == now
+    if then == "keep" and lines < 2:
+        assert run("keep").code == 0
+        assert run("list").err == ""
+        assert facts(load(machine.root)) == now
+    assert run("revert", "--yes").code == 0
+    assert facts(load(machine.root)) == before
+    assert run("list").err == ""
+
+
+@pytest.mark.parametrize("within", [None, LONG])
+def test_a_revert_that_is_cut_off_is_told_and_ended(machine: ReactingTree, run: Run, within: float | None) -> None:
+    before = facts(load(machine.root))
+    assert run("apply", f"{GPU}=vfio-pci", f"{SOUND}=vfio-pci", "--yes").code == 0
+    (entry,) = list_entries(_journal(machine))
+    host = load(machine.root)
+    request = request_of(plan_revert(entry, host, model_for(host.kernel)), (), reverts=entry.id, keep_within=within)
+    server = Server("apply", "--stdin")
+    server.send(request_to_json(request) + "\n")
+    list(server.events(until="step-done" if within is None else "counting"))
+    for pid in _below(server.pid):
+        os.kill(pid, signal.SIGKILL)
+    server.wait()
+    server.leave()
+    assert eventually(lambda: not at_work(_journal(machine)))
+    assert f"'iommutui revert {entry.id}'" in run("list").err
+    assert run("revert", "--yes").code == 0
+    assert facts(load(machine.root)) == before
+    assert run("list").err == ""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iommutui.core.fix import fix_hazards
+from iommutui.core.fix import fix_hazards, hand_over, of_the_board, smallest_fix
 from iommutui.core.host import Host
 from iommutui.core.intents import Goal, Intent, goal_of
 from iommutui.core.models import MODELS
@@ -51,6 +51,51 @@ def test_bridges_are_never_wished_for() -> None:
     host = machine(group_of(1, bridge(A), function(LONE, "nvme", fits=())))
     assert words(free_group(host, host.groups[1], OWNER)) == [f"{LONE}=vfio-pci"]
     assert free_card(host, A, OWNER) is None
+
+
+BOARD = ("060000", "060100", "0c0500", "080600")
+
+
+@pytest.mark.parametrize("class_code", BOARD)
+@pytest.mark.parametrize("driver", [None, "i801_smbus"])
+def test_what_is_of_the_board_is_only_taken_out_of_the_way(class_code: str, driver: str | None) -> None:
+    """As in the slot 1f of many chipsets: a sound function beside the ISA bridge and the SMBus."""
+    board = function(B, driver, fits=(), class_code=class_code)
+    host = machine(group_of(1, function(A, "snd_hda_intel", fits=()), board))
+    expected = [f"{A}=vfio-pci", *([f"{B}=none"] if driver else [])]
+    assert words(free_card(host, A, OWNER)) == expected
+    assert words(free_group(host, host.groups[1], OWNER)) == expected
+    assert words(hand_over(host, host.groups[1], None, OWNER)) == expected
+    alone = machine(group_of(1, board))
+    assert free_card(alone, B, OWNER) is None
+    assert free_group(alone, alone.groups[1], OWNER) is None
+
+
+@given(machines(claimed=False), models, st.sampled_from(BOARD), st.data())
+def test_no_wish_and_no_fix_gives_the_board_or_a_bridge_away(
+    host: Host, model: Model, class_code: str, data: st.DataObject
+) -> None:
+    for group in host.groups.values():
+        for device in host.members(group):
+            if data.draw(st.booleans()):
+                host = host.with_device(device._replace(class_code=class_code))
+    for group in host.groups.values():
+        wishes = [free_group(host, group, model), hand_over(host, group, None, model)]
+        wishes += [free_card(host, address, model) for address in group.members]
+        for intent in (intent for wish in wishes for intent in wish or ()):
+            device = host.devices[intent.device]
+            if device.is_bridge or of_the_board(device):
+                assert intent.target == "none"
+                assert device.driver is not None
+
+
+@given(machines(claimed=False), models)
+def test_a_fix_holds_a_bridge_only_where_the_model_counts_it(host: Host, model: Model) -> None:
+    for group in host.groups.values():
+        counted = {reason.device for reason in model.verdict(host, group).reasons}
+        for intent in smallest_fix(host, [], [group], model) or ():
+            assert intent.device in counted
+            assert not host.devices[intent.device].is_bridge or intent.target == "none"
 
 
 def test_what_cannot_be_had() -> None:

@@ -1,11 +1,18 @@
 """What a shared snapshot does not tell."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iommutui.cli import main
 from iommutui.core.address import Address
 from iommutui.core.host import Claim, Device, Group, Host
 from iommutui.core.redact import redact, redact_cmdline
 from iommutui.core.uses import ById, Held, Input, Network, Opener, Plugged, Sound, Storage, Uses
+from iommutui.sources.snapshot import dump
+from tests.sources.test_uses import Machine
 
 A, B, C = Address("0000:01:00.0"), Address("0000:01:00.1"), Address("0000:02:00.0")
 
@@ -40,6 +47,8 @@ def test_what_ordinary_machines_say_is_kept(cmdline: str) -> None:
         ('"a=b c" quiet', '"a=<redacted>" quiet'),
         ('"a=b c', '"a=<redacted>"'),
         ("=x", "=<redacted>"),
+        ("quiet -- alice --key=b", "quiet -- <redacted>"),
+        ("drm.edid_firmware=edid/alice.bin", "drm.edid_firmware=<redacted>"),
     ],
 )
 def test_the_rest_is_not(cmdline: str, redacted: str) -> None:
@@ -65,11 +74,11 @@ def test_interfaces_with_a_mac_in_their_name() -> None:
     ]
 
 
-def test_owners_keep_their_name_only() -> None:
-    claims = (Claim("qemu-system-x86 (pid 123)"), Claim("vm1"), None)
+def test_owners_keep_the_name_of_a_known_program_only() -> None:
+    claims = (Claim("qemu-system-x86 (pid 123)"), Claim("vm1"), None, Claim("alice-vm (pid 5)"), Claim("bob (pid 6)"))
     before = host()._replace(groups={n: Group(n, claim=claim) for n, claim in enumerate(claims)})
     owners = [group.claim.owner if group.claim else None for group in redact(before).groups.values()]
-    assert owners == ["qemu-system-x86", "vm1", None]
+    assert owners == ["qemu-system-x86", "vm1", None, "owner0", "owner1"]
 
 
 def test_removed_devices_are_redacted_too() -> None:
@@ -114,7 +123,7 @@ def test_interfaces_keep_what_the_kernel_calls_them() -> None:
     chains = (("br0", "bond0", "enp5s0"), ("br-alice", "enxaabbccddeeff"), ("enp5s0.100", "enp5s0"), ("alice0",))
     found = redacted(network=tuple(Network(A, chain) for chain in chains)).network
     assert [use.chain for use in found] == [
-        ("br0", "bond0", "enp5s0"), ("(interface)", "enx0"), ("enp5s0.100", "enp5s0"), ("alice0",),
+        ("br0", "bond0", "enp5s0"), ("(interface)", "enx0"), ("enp5s0.100", "enp5s0"), ("net0",),
     ]  # fmt: skip
 
 
@@ -135,3 +144,65 @@ def test_people_programs_and_what_they_plug_in() -> None:
     assert found.plugged == (Plugged(A, ("device",)),)
     assert found.by_id == (ById("vfio-pci", ("10de:2204",), "/etc/modprobe.d"),)
     assert found.sounds == (Sound(A, "card0", ("pcm0p",)),)
+
+
+# -- everything that people name, at once
+
+NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_", max_size=6).map(lambda text: f"{text}ALICE{text}")
+
+
+def named_by_people(name: str) -> Host:
+    """A machine on which everything that a person may name is named so."""
+    uses = Uses(
+        storage=tuple(
+            Storage(A, held, (name, f"/home/{name}", f"/media/{name}/x"), (f"dm-0 ({name})", name), name, 1)
+            for held in Held
+        ),
+        network=(Network(A, (name, f"br-{name}", name), session=True), Network(B, (name,))),
+        inputs=(Input(A, name, keyboard=True), Input(None, name, pointer=True)),
+        openers=(Opener(A, name, 7, "/dev/dri/card0"),),
+        plugged=(Plugged(A, (name, name)),),
+        by_id=tuple(ById("vfio-pci", (), f"{place}/{name}.conf") for place in ("/etc/modprobe.d", "/home")),
+    )
+    words = ("root=UUID", "root=LABEL", "cryptdevice", "hostname", "ip", "rd.luks.name", "nfsroot", "resume", "zfs",
+             "systemd.hostname", "drm.edid_firmware", "BOOT_IMAGE", "netconsole", "crypto")  # fmt: skip
+    cmdline = " ".join((*(f"{word}={name}" for word in words), f'x="{name} {name}"', f"quiet -- {name} {name}"))
+    devices = (Device(A, interfaces=(name, f"enx{'0' * 12}{name}")), Device(B, interfaces=(name,)))
+    found = host(*devices, removed={C: Device(C, interfaces=(name,))}, uses=uses, cmdline=cmdline)
+    return found._replace(groups={n: Group(n, claim=Claim(f"{name}{n} (pid 3)")) for n in (1, 2)})
+
+
+@given(NAMES)
+def test_nothing_that_people_name_is_in_a_snapshot(name: str) -> None:
+    before = named_by_people(name)
+    assert dump(before).count("ALICE") > 40
+    after = redact(before)
+    assert "ALICE" not in dump(after)
+    assert redact(after) == after
+
+
+def test_nothing_that_people_name_leaves_the_machine_by_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A machine whose owner has put his name wherever he could."""
+    mark = "ALICE"
+    machine = Machine(tmp_path)
+    disk = machine.disk(A, "nvme0n1", "259:0")
+    for path in (disk / "serial", disk.parent / "serial", machine.tree.place(A) / "label"):
+        path.write_text(mark)
+    machine.mapping("dm-0", "254:0", "nvme0n1", dm_name=f"{mark}-vg")
+    machine.mounts(("254:0", f"/home/{mark}", f"/dev/mapper/{mark}-vg"))
+    machine.thing("net", f"{mark}0", B, {"address": "a1:1c:e0:00:00:01", "ifalias": mark})
+    machine.proc(route=f"Iface Destination Gateway\n{mark}0 00000000 0100000A 0003 0 0 0 00000000 0 0 0\n")
+    tree = machine.tree
+    tree.file("proc/cmdline", f"root=UUID={mark} cryptdevice={mark}:root hostname={mark} ip=10.0.0.1::{mark}:eth0\n")
+    tree.file("proc/sys/kernel/hostname", f"{mark}-box\n").file("etc/hostname", f"{mark}-box\n")
+    tree.file("etc/fstab", f"/dev/mapper/{mark}-vg /srv/{mark} ext4 defaults 0 0\n")
+    tree.file("etc/modprobe.d/ALICE.conf", "options vfio-pci ids=8086:1533\n")
+    assert main(["snapshot", "--unredacted", "--from", str(tmp_path)]) == 0
+    everything = capsys.readouterr().out
+    for found in (f"/home/{mark}", f"{mark}-vg", f"root=UUID={mark}", f'"{mark}0"', "ALICE.conf"):
+        assert found in everything
+    assert "a1:1c:e0" not in everything
+    assert main(["snapshot", "--from", str(tmp_path)]) == 0
+    assert mark not in capsys.readouterr().out

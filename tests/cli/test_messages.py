@@ -1,0 +1,140 @@
+"""What a newcomer reads: the help of every command, and what is said where something is wrong."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from iommutui.cli.parser import COMMANDS
+from tests.apply.machines import GPU, NIC, SOUND
+from tests.cli.conftest import Run
+from tests.cli.machine import machine
+from tests.reacting_tree import ReactingTree
+
+__all__ = ["machine"]
+
+
+def _journals(machine: ReactingTree) -> list[Path]:
+    """Nothing is written without one."""
+    return list(Path(machine.root).parent.glob("state/journal/*.jsonl"))
+
+
+AT_WORK = ("apply", "keep", "revert", "journal")
+"""They are about this machine, and no recording."""
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_help_has_the_same_words_and_an_example(run: Run, command: object, demo: str) -> None:
+    name = command.name  # type: ignore[attr-defined]
+    text = run(name, "--help").out
+    assert f"  iommutui {name}" in text[text.index("examples:") :]
+    assert "--from PATH" in text
+    usage = text[: text.index("options:")]
+    # What stands for something to be filled in is in capitals.
+    assert set(re.findall(r"(?<![-\w])[a-z]+(?=[\] .]*$)", usage.split("\n\n")[0])) <= {name}
+
+
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if c.name not in (*AT_WORK, "simulate", "snapshot")], ids=lambda c: c.name
+)
+def test_every_example_runs_on_the_built_in_machine(
+    run: Run, command: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in command.examples:  # type: ignore[attr-defined]
+        answer = run(command.name, "--demo", *words.split())  # type: ignore[attr-defined]
+        assert (answer.code, answer.out != "") == (0, True), answer.err
+
+
+@pytest.mark.parametrize("command", [("apply", f"{GPU}=vfio-pci"), ("revert",), ("keep",)], ids=lambda words: words[0])
+def test_a_picture_of_a_machine_is_not_written_to(run: Run, command: tuple[str, ...], demo: str) -> None:
+    for source in (("--demo",), ("--from", demo)):
+        answer = run(*command, *source)
+        assert (answer.code, answer.out) == (3, "")
+        assert "'iommutui preview'" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--keep-within", "abc"], "'abc' is no number of seconds"),
+        (["--keep-within", "nan"], "not within nan"),
+        (["--keep-within", "-1"], "not within -1"),
+        (["--keep-within", "0"], "not within 0"),
+        (["--keep-within", "1e9"], "1 to 86400 seconds"),
+        (["--accept", "boot-dipslay:01:00.0"], "no danger 'boot-dipslay'"),
+        (["--accept", "01:00.0"], "no danger '01'"),
+        (["--accept", "nonsense"], "not CODE:DEVICE"),
+    ],
+    ids=str,
+)
+def test_options_that_mean_nothing(run: Run, machine: ReactingTree, words: list[str], said: str) -> None:
+    answer = run("apply", f"{NIC}=none", "--yes", *words)
+    assert (answer.code, said in answer.err) == (2, True), answer.err
+    assert _journals(machine) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("", 1, "not JSON"),
+        ('{"kind": "iommutui-plan", "sch', 1, "not JSON"),
+        ("[]", 1, "not a JSON object"),
+        ("{}", 1, "not a plan of iommutui"),
+        ('{"kind": "iommutui-plan", "schema": 7}', 1, "another version"),
+        ('{"kind": "iommutui-plan", "schema": 1}', 1, "not valid: intents"),
+    ],
+    ids=str,
+)
+def test_files_that_are_no_plans(
+    run: Run, machine: ReactingTree, tmp_path: Path, text: str, code: int, said: str
+) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+    answer = run("apply", str(path), "--yes")
+    assert (answer.code, said in answer.err) == (code, True), answer.err
+    assert "'iommutui plan ... -o FILE'" in answer.err
+    assert _journals(machine) == []
+
+
+def test_the_plan_of_another_machine_is_refused_fact_by_fact(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
+    path = str(tmp_path / "plan.json")
+    assert run("plan", "--demo", "--card", "09:00.0", "-o", path).code == 0
+    answer = run("apply", path, "--yes")
+    assert answer.code == 3
+    assert "0000:09:00.3: device was present and is absent" in answer.err
+    assert _journals(machine) == []
+
+
+# -- the journal
+
+
+def test_the_journal_says_what_when_and_how_to_take_it_back(run: Run, machine: ReactingTree) -> None:
+    done = run("apply", f"{GPU}=vfio-pci", f"{SOUND}=none", "--yes")
+    (entry,) = json.loads(run("journal", "--json").out)["journals"]
+    back = f"'iommutui revert {entry['id']}' takes it back."
+    assert back in done.out
+    lines = run("journal").out.splitlines()
+    assert re.fullmatch(rf"{entry['id']}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d  in effect", lines[0])
+    assert lines[1:] == [f"  {GPU}  nvidia → vfio-pci", f"  {SOUND}  snd_hda_intel → free", f"  {back}"]
+    whole = run("journal", entry["id"]).out
+    assert len(re.findall(r"^ +\d\. .*: ok, \d+\.\d\d s$", whole, re.MULTILINE)) == len(entry["steps"]) == 5
+    assert f"unbinding {GPU} from nvidia: ok" in whole
+    assert run("revert", "--yes").code == 0
+    first, second = (line for line in run("journal").out.splitlines() if "  20" in line)
+    assert "taken back by" in first
+    assert f"took {entry['id']} back" in second
+    assert "takes it back" not in run("journal").out
+
+
+def test_the_journal_says_why_something_failed_and_what_was_taken_back(run: Run, machine: ReactingTree) -> None:
+    machine.instead = lambda number, write: "EBUSY" if write.path.endswith("unbind") else None
+    assert run("apply", f"{NIC}=none", "--yes").code == 5
+    lines = run("journal").out.splitlines()
+    assert "failed, and rolled back" in lines[0]
+    assert "failed with EBUSY. Everything is as it was before." in lines[-1]
+    whole = run("journal", lines[0].split()[0]).out
+    assert f"unbinding {NIC} from e1000e: EBUSY" in whole
+    assert "Taken back because unbinding" in whole
+    assert f"3. clearing the override of {NIC}: ok" in whole
