@@ -105,6 +105,8 @@ class Scanning(Screen[None]):
         import_module("textual.widgets").Input  # noqa: B018 - a lazy attribute
         for name in ("review", "reading", "pick", "progress"):
             import_module(f"iommutui.tui.screens.{name}")
+        if self.state.host is not None:
+            import_module("iommutui.tui.topology").topology_listing(self.state.host)
         self.app.call_from_thread(self.prepare)
 
     def _cut_off(self) -> CutOff | None:
