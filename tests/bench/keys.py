@@ -26,6 +26,9 @@ QUIET = 0.06
 ASLEEP = 0.01
 """The share of a CPU that counts as no work: the program's event loop looks at its timers now and then."""
 
+TAKEN = 0.0005
+"""Seconds of CPU after which the program has certainly begun with a key."""
+
 SCRIPT = (
     *("j",) * 8, *("k",) * 4, *("\x1b[6~",) * 4, "\x1b[5~", "G", "g", "\x04", "\x15", "]", "]", "[",
     "h", "l", "H", "H", "J", "j", "v", "z", "Z", "z", "v", "j", " ", "j", "f", "x", "K", "v", "X", "z",
@@ -69,8 +72,15 @@ class Terminal:
                 sys.exit(f"{sign!r} was not shown in {seconds} seconds; the end of what was: {seen[-500:]!r}")
             seen = seen[-4096:] + os.read(self._master, 65536)
 
+    def _waits(self) -> bool:
+        """Whether a thread of it would run if there were a CPU for it."""
+        states = (
+            task.read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{self._pid}/task").glob("*/stat")
+        )
+        return "R" in states
+
     def settle(self, quiet: float = QUIET) -> None:
-        """Reads until there is neither output nor work for a while."""
+        """Reads until there is neither output nor work for a while, nor work that waits for a CPU."""
         before, end = self.cpu(), time.monotonic() + 30
         while True:
             if time.monotonic() > end:
@@ -79,7 +89,7 @@ class Terminal:
             if ready:
                 os.read(self._master, 65536)
             now = self.cpu()
-            if not ready and now - before < ASLEEP * quiet:
+            if not ready and not self._waits() and now - before < ASLEEP * quiet:
                 return
             before = now
 
@@ -87,6 +97,8 @@ class Terminal:
         """Presses a key and waits until everything is done that follows from it."""
         before = self.cpu()
         os.write(self._master, key.encode())
+        while self.cpu() - before < TAKEN:
+            time.sleep(0.001)
         self.settle()
         return Press(key, self.cpu() - before)
 
@@ -137,13 +149,16 @@ class Measured(NamedTuple):
 
 
 def keys(argv: Sequence[str], sign: bytes, home: Path, runs: int = 3) -> Measured:
-    """Presses the script on the program once it has shown its sign; of each key the run that cost least counts.
+    """Presses the script on the program once it has shown its sign; of each key the median counts.
 
     A virtual machine's scheduler counts what its host takes away, in whole time slices, and a key meets that only once.
     """
     found = [_session(argv, sign, home) for _ in range(runs)]
-    presses = tuple(min(same, key=lambda press: press.cpu) for same in zip(*(m.presses for m in found), strict=True))
-    return Measured(presses, min(m.idle for m in found), max(m.resident for m in found), max(m.peak for m in found))
+    every = zip(*(m.presses for m in found), strict=True)
+    presses = tuple(Press(same[0].key, statistics.median(press.cpu for press in same)) for same in every)
+    return Measured(
+        presses, statistics.median(m.idle for m in found), max(m.resident for m in found), max(m.peak for m in found)
+    )
 
 
 def _session(argv: Sequence[str], sign: bytes, home: Path) -> Measured:
