@@ -164,7 +164,7 @@ def keys(argv: Sequence[str], sign: bytes, home: Path, runs: int = 3) -> Measure
 def _session(argv: Sequence[str], sign: bytes, home: Path) -> Measured:
     with terminal(argv, home) as program:
         program.wait_for(sign)
-        program.settle(1.0)
+        program.settle(0.3)
         program.press("\x1b")  # the orientation of a first start
         idle = statistics.median(program.press(IDLE).cpu for _ in range(9))
         presses = tuple(program.press(key) for key in SCRIPT)
