@@ -45,7 +45,9 @@ def details(state: AppState) -> tuple[Line, ...]:
 @last_call
 def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
     found = lacks(host, source)
-    return (BLANK, heading("Not known of this machine"), *(bullet(text, "warn", "?") for text in found)) if found else ()
+    return (
+        (BLANK, heading("Not known of this machine"), *(bullet(text, "warn", "?") for text in found)) if found else ()
+    )
 
 
 def _no_group(state: AppState, host: Host) -> list[Line]:

@@ -55,6 +55,7 @@ class Terminal:
     def __init__(self, pid: int, master: int) -> None:
         self._pid = pid
         self._master = master
+        self._last = ""
 
     def cpu(self) -> float:
         """Seconds on a CPU of all of its threads that there are."""
@@ -84,7 +85,7 @@ class Terminal:
         before, end = self.cpu(), time.monotonic() + 30
         while True:
             if time.monotonic() > end:
-                sys.exit("The program has not come to rest in 30 seconds.")
+                sys.exit(f"The program has not come to rest in 30 seconds after {self._last!r}.")
             ready, _, _ = select.select([self._master], [], [], quiet)
             if ready:
                 os.read(self._master, 65536)
@@ -95,6 +96,7 @@ class Terminal:
 
     def press(self, key: str) -> Press:
         """Presses a key and waits until everything is done that follows from it."""
+        self._last = key
         before = self.cpu()
         os.write(self._master, key.encode())
         while self.cpu() - before < TAKEN:

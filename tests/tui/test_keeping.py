@@ -53,12 +53,12 @@ async def test_the_countdown_needs_no_scrolling_on_the_smallest_terminal() -> No
             await ui.select(NIC)
             await ui.press("v", "a", "t")
             await ui.pilot.press("y")
-            await until(ui, lambda: "Keep it?" in ui.text())  # noqa: B023 - called at once
+            await until(ui, lambda: "Keep it?" in ui.text())
             for words in ("Everything is carried out", "In 13 seconds all of it", "keeps it.", "Keep it  y",
                           "Take it back  u"):  # fmt: skip
                 assert words in ui.text(), ui.text()
             await ui.pilot.press("y")
-            await until(ui, lambda: ui.state.phase is Phase.READY)  # noqa: B023
+            await until(ui, lambda: ui.state.phase is Phase.READY)
 
 
 async def test_esc_takes_it_back_at_once() -> None:
