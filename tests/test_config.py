@@ -9,6 +9,7 @@ import pytest
 from iommutui.config import Config, config_path, read_config
 from iommutui.core.drivers import Role
 from iommutui.core.errors import IommutuiError
+from iommutui.tui.registry import BY_ID, keys_of, use_keys
 
 
 def write(folder: Path, text: str) -> str:
@@ -37,6 +38,12 @@ def test_roles_of_drivers(tmp_path: Path) -> None:
         ("[drivers", "not TOML"),
         ("colour = 1", "no setting 'colour'"),
         ("drivers = 3", "has to be a table"),
+        ("keys = 3", "'keys' has to be a table"),
+        ("[keys]\napply = 9", "line 2: keys.apply has to be text"),
+        ("[keys]\napply = ['a']", "line 2: keys.apply has to be text"),
+        ("screen = 3", "'screen' has to be a table"),
+        ("[screen]\ncolour = 'red'", "line 2: there is no setting screen.colour"),
+        ("[screen]\ntheme = 3", "line 2: screen.theme has to be text"),
         ('[drivers]\nx = "guest"', "drivers.x has the role 'guest'"),
         ("[drivers]\nx = [1]", "drivers.x has the role"),
     ],
@@ -47,6 +54,26 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
         read_config(path)
     assert said in caught.value.what
     assert path in caught.value.what
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"aply": "f9"}, "there is no command 'aply'"),
+        ({"apply": " , "}, "apply has no key left"),
+        ({"apply": "Tab"}, "Tab cannot be given to apply"),
+        ({"apply": "q"}, "q would be the key of both"),
+        ({"apply": "f9", "quit": "f9"}, "f9 would be the key of both"),
+    ],
+)
+def test_keys_that_do_not_work_out_are_named(chosen: dict[str, str], said: str) -> None:
+    with pytest.raises(IommutuiError) as caught:
+        use_keys(chosen)
+    assert said in caught.value.what
+    assert config_path() in caught.value.remedy
+    assert "apply" in caught.value.remedy
+    assert keys_of(BY_ID["apply"]) == BY_ID["apply"].keys
 
 
 @pytest.mark.parametrize(("role", "viable"), [("user", "viable"), ("none", "viable"), ("kernel", "blocked")])

@@ -13,6 +13,17 @@ _NODE = re.compile(r"/dev/vfio/(?:(?:noiommu-)?(\d{1,9})|devices/(vfio\d{1,9}))(
 _DEVICE_FD = "anon_inode:[vfio-device]"
 
 
+def claims_now(host: Host, root: str = "/") -> Host:
+    """The Host with the claims of this moment; nothing but ``/proc`` and ``/dev/vfio`` is looked at.
+
+    A claim makes no event, so that it has to be asked for again and again. The same Host where nothing has changed.
+    """
+    bare = {number: group._replace(claim=None) for number, group in host.groups.items()}
+    without = tuple(gap for gap in host.gaps if gap.attribute != "claims")
+    now = with_claims(Tree(root), host._replace(groups=bare, gaps=without))
+    return host if (now.groups, set(now.gaps)) == (host.groups, set(host.gaps)) else now
+
+
 class Holder(NamedTuple):
     """A process and what of VFIO it has open."""
 

@@ -9,7 +9,7 @@ from iommutui.core.labels import class_words, device_name, verdict_glyph, verdic
 from iommutui.core.planner import Plan
 from iommutui.core.printable import printable
 from iommutui.core.wording import sentence
-from iommutui.tui.planview import command, count
+from iommutui.tui.planview import command, count, quoted
 from iommutui.tui.preview import preview, selected_device, selected_group, verdicts
 from iommutui.tui.spans import Line, Span, line
 from iommutui.tui.state import AppState
@@ -82,7 +82,9 @@ def forum_lines(host: Host, groups: Iterable[Group]) -> list[str]:
 
 def shell_script(plan: Plan) -> str:
     """The writes of a plan as lines for a root shell, in their order, the modules first."""
-    return "".join(f"{text}\n" for text in (*(f"modprobe {m}" for m in plan.modules), *map(command, plan.steps)))
+    return "".join(
+        f"{printable(text)}\n" for text in (*(f"modprobe {quoted(m)}" for m in plan.modules), *map(command, plan.steps))
+    )
 
 
 def report(state: AppState) -> str:
@@ -91,8 +93,8 @@ def report(state: AppState) -> str:
     assert host is not None
     units = ", ".join(f"{unit.name}{f' ({unit.kind})' if unit.kind else ''}" for unit in host.iommus or ())
     lines = [
-        f"kernel {host.kernel or 'not known'}, judged by the rules {state.model.name}",
-        f"IOMMU: {units or 'none is active'}",
+        printable(f"kernel {host.kernel or 'not known'}, judged by the rules {state.model.name}"),
+        printable(f"IOMMU: {units or 'none is active'}"),
     ]
     every = verdicts(host, state.model)
     for group in host.groups.values():
@@ -103,5 +105,5 @@ def report(state: AppState) -> str:
     alone = [d for d in host.devices.values() if d.group is None or d.group not in host.groups]
     if alone:
         lines += ["", "in no group:"]
-        lines += [f"  {d.address} {printable(device_name(d))} [{ids(d)}]" for d in alone]
+        lines += [f"  {d.address} {printable(f'{device_name(d)} [{ids(d)}]')}" for d in alone]
     return "\n".join(lines) + "\n"

@@ -8,9 +8,11 @@ from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import gap_words, sentence, state_words, verdict_sentence
 from iommutui.tui.blocks import bullet, fact, heading, intent_line, key_hint, reason_line
+from iommutui.tui.lacks import lacks
+from iommutui.tui.memo import last_call
 from iommutui.tui.preview import change_of, fix_of, selected_device, selected_group, target_of, verdicts
 from iommutui.tui.spans import BLANK, Line, Span, line
-from iommutui.tui.state import AppState, Phase, Tab
+from iommutui.tui.state import AppState, Phase, Source, Tab
 from iommutui.tui.view import VERDICT_STYLES, verdict_span
 
 
@@ -24,7 +26,8 @@ def details(state: AppState) -> tuple[Line, ...]:
         return tuple(_no_group(state, state.host))
     match state.tab:
         case Tab.WHY:
-            return tuple(_why_device(state, device, group) if device else _why_group(state, state.host, group))
+            lines = _why_device(state, device, group) if device else _why_group(state, state.host, group)
+            return (*lines, *_lacking(state.host, state.source))
         case Tab.DEVICE:
             from iommutui.tui.tabs.device import device_tab
 
@@ -37,6 +40,14 @@ def details(state: AppState) -> tuple[Line, ...]:
             from iommutui.tui.tabs.models import models_tab
 
             return tuple(models_tab(state, device, group))
+
+
+@last_call
+def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
+    found = lacks(host, source)
+    return (
+        (BLANK, heading("Not known of this machine"), *(bullet(text, "warn", "?") for text in found)) if found else ()
+    )
 
 
 def _no_group(state: AppState, host: Host) -> list[Line]:

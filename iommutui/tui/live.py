@@ -34,6 +34,12 @@ class LiveMachine:
 
         return load(None, kernel=self._kernel, session=session_address())
 
+    def claims(self, host: Host) -> Host:
+        """From the processes that have nodes of VFIO open."""
+        from iommutui.sources.holders import claims_now
+
+        return claims_now(host)
+
     def watch(self, changed: Callable[[], None]) -> Watch:
         """The kernel's own events through udev; where they cannot be had, a slow comparison."""
         from iommutui.sources.live import Unavailable, watch

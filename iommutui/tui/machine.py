@@ -97,6 +97,10 @@ class Machine(Protocol):
         """The machine as it is now; called in a thread. IommutuiError says what is wrong."""
         ...
 
+    def claims(self, host: Host) -> Host:
+        """The Host with the claims of this moment, or the same one; called in a thread now and then."""
+        ...
+
     def watch(self, changed: Callable[[], None]) -> Watch:
         """Calls ``changed``, from any thread, when something may have changed."""
         ...

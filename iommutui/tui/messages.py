@@ -19,6 +19,15 @@ class Scanned(Message):
         self.host = host
 
 
+class ClaimsSeen(Message):
+    """Somebody has taken or released groups since ``before`` was looked at."""
+
+    def __init__(self, before: Host, now: Host) -> None:
+        super().__init__()
+        self.before = before
+        self.now = now
+
+
 class ScanFailed(Message):
     """The machine could not be read."""
 

@@ -80,10 +80,11 @@ def change_line(change: GroupChange) -> Line:
 def command(step: Step) -> str:
     """The write as a line for a shell."""
     value = (step.value or "") if step.op == "override" else step.device
-    return f"echo {_quoted(value)} > {_quoted(step.path)}"
+    return f"echo {quoted(value)} > {quoted(step.path)}"
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
+    """The word as a shell takes it for one, and for nothing else."""
     plain = word.replace("-", "").replace("_", "").replace("/", "").replace(":", "").replace(".", "").replace(",", "")
     if plain.isascii() and plain.isalnum():
         return word

@@ -39,6 +39,10 @@ class SimulatedMachine:
             self._host = self._load()
         return self._host
 
+    def claims(self, host: Host) -> Host:
+        """Nobody claims anything here."""
+        return host
+
     def watch(self, changed: Callable[[], None]) -> Watch:
         """It changes only when something is applied to it, so there is nothing to watch."""
         return Watch(lambda: None)

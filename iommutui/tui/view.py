@@ -134,9 +134,10 @@ def _listing(host: Host, model: Model, text: str, collapsed: frozenset[int | Non
     for number in _sorted(host, model, sort):
         members = base.blocks[number]
         if matched is not None:
-            members = tuple([key for key in members if key.device in matched])
-            if not members:
+            found = [key for key in members if key.device in matched]
+            if not found:
                 continue
+            members = members if len(found) == len(members) else tuple(found)
         keys.append(Key(number))
         if matched is not None or number not in collapsed:
             keys += members

@@ -7,8 +7,10 @@ from pathlib import Path
 from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
 from iommutui.core.planner import plan_intents
+from iommutui.sources.snapshot import write
+from tests.bench.keys import keys
 from tests.bench.measure import Ratio, commands, cpu, first_frames
-from tests.bench.trees import address_of, make_host, make_tree
+from tests.bench.trees import address_of, busy, make_host, make_tree
 
 HERE = Path(__file__).parent
 PROGRAM = str(Path(sys.executable).with_name("iommutui"))
@@ -47,3 +49,16 @@ def screen(folder: Path) -> Iterator[Ratio]:
     programs = [([PROGRAM, "--demo"], b"0000:00:14.0"), ([sys.executable, str(HERE / "minimal_app.py")], b"app-is-up")]
     ours, minimal = first_frames(programs, 11)
     yield Ratio("screen, spawn to first useful frame", _ms(ours), _ms(minimal), ours / minimal, 1.4)
+
+
+def typing(folder: Path) -> Iterator[Ratio]:
+    """From a key to the end of everything that follows from it, and memory, with 10 000 devices that are in use."""
+    snapshot = folder / "big.json"
+    write(busy(make_host(10_000)), str(snapshot))
+    found = keys([PROGRAM, "--from", str(snapshot)], b"0000:00:00.", folder)
+    idle = f"(a key that does nothing: {_ms(found.idle)})"
+    yield Ratio(f"key to repaint, 10 000 devices, median of {len(found.presses)} keys {idle}", _ms(found.median),
+                "10 ms of CPU", found.median / 0.01, 1.0)  # fmt: skip
+    yield Ratio(f"key to repaint, 10 000 devices, the slowest, {found.worst.key!r}", _ms(found.worst.cpu),
+                "50 ms of CPU", found.worst.cpu / 0.05, 1.0)  # fmt: skip
+    yield Ratio("memory at its highest, 10 000 devices", f"{found.peak:.0f} MB", "150 MB", found.peak / 150, 1.0)

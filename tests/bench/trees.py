@@ -5,6 +5,7 @@ from pathlib import Path
 
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Driver, Group, Host, by_address, by_number
+from iommutui.core.uses import Held, Network, Opener, Screen, Storage, Uses
 
 RESOURCE = "0x0000000000000000 0x0000000000000000 0x0000000000000000\n" * 13
 KINDS = (
@@ -90,3 +91,20 @@ def make_host(count: int) -> Host:
     groups = [Group(n, (address_of(2 * n), address_of(2 * n + 1))) for n in range(count // 2)]
     drivers = [Driver(kind[3]) for kind in KINDS] + [Driver("vfio-pci"), Driver("pci-stub")]
     return Host(by_address(devices), by_number(groups), kernel="6.12.0", drivers=tuple(drivers))
+
+
+def busy(host: Host) -> Host:
+    """The machine with something to lose on every device that can be used: the worst that a screen has to show."""
+    screens, storage, network, openers = [], [], [], []
+    for number, device in enumerate(host.devices.values()):
+        match device.driver:
+            case "nouveau":
+                screens.append(Screen(device.address, (f"DP-{number}",) if number % 8 == 1 else ()))
+                openers.append(Opener(device.address, "Xorg", 100 + number, f"/dev/dri/card{number}"))
+            case "nvme":
+                storage.append(Storage(device.address, Held.MOUNT, (f"/srv/{number}",), (f"nvme{number}n1",)))
+            case "igb":
+                network.append(Network(device.address, (f"eth{number}",), address=True))
+    return host._replace(
+        uses=Uses(screens=tuple(screens), storage=tuple(storage), network=tuple(network), openers=tuple(openers))
+    )

@@ -10,6 +10,7 @@ from iommutui.core.address import Address
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.core.planner import plan_intents
+from iommutui.sources.holders import claims_now
 from iommutui.tui.app import IommutuiApp
 from iommutui.tui.machine import Applier, CutOff, Machine, Watch, WayBack
 from iommutui.tui.simulated import SimulatedMachine
@@ -134,12 +135,19 @@ class LiveLike:
         self.applier = applier
         self.host = host
         self.lacks = ""
+        self.root: str | None = None
+        self.asked = 0
         self.left: CutOff | None = None
         self.changed: Callable[[], None] = lambda: None
 
     def scan(self) -> Host:
         """The facts as they are."""
         return self.host
+
+    def claims(self, host: Host) -> Host:
+        """What the source of claims says, where the test has one; how often it was asked is counted."""
+        self.asked += 1
+        return host if self.root is None else claims_now(host, self.root)
 
     def watch(self, changed: Callable[[], None]) -> Watch:
         """Keeps the callback for the test."""

@@ -2,12 +2,19 @@
 
 import pytest
 
+from iommutui.apply.events import Counting, Finished, Kept, Started
 from iommutui.core.address import Address
+from iommutui.core.errors import Exit
 from iommutui.core.host import Claim, Device, Driver, Fit, Gap, Group, Host
-from iommutui.tui.state import Problem
+from iommutui.core.intents import Intent
+from iommutui.core.models import model_for
+from iommutui.core.planner import plan_intents
+from iommutui.core.uses import Network, Opener, Uses
+from iommutui.tui.copies import copies, shell_script
+from iommutui.tui.state import Key, Kind, Problem, Source, start
 from tests.tui.driver import WIDE, LiveLike, Ui, screen_of, snapshot_of
-from tests.tui.fakes import Refusing
-from tests.tui.machines import NIC, small
+from tests.tui.fakes import Refusing, Scripted
+from tests.tui.machines import GPU, NIC, small
 
 NAMES = ("A [B] C", "[/] x", "D [LSI]", "[@click=app.quit]x[/]", "[bold", "$name", "a\\[b]")
 ACTIVE = {"\x1b[31mred\x07": "\\x1b[31mred\\x07", "two\nlines\ttab": "two\\nlines\\ttab", "\u202eright": "\\u202eright",
@@ -81,3 +88,55 @@ async def test_a_scan_that_fails_shows_a_hostile_reason_as_it_is(name: str) -> N
         await _seen(ui, f"Repair {name}.")
         await ui.press("j", "v", "a", "R", "slash", "t", "space", "r")
         await _seen(ui, f"{name} is broken.")
+
+
+@pytest.mark.parametrize(("name", "shown"), [*((name, name) for name in NAMES), *ACTIVE.items()])
+async def test_every_view_and_tab_shows_a_hostile_name_as_it_is(name: str, shown: str) -> None:
+    uses = Uses(network=(Network(NIC, (name,), address=True),), openers=(Opener(NIC, name, 7, name),))
+    async with screen_of(snapshot_of(hostile(name)._replace(uses=uses), name), (160, 60)) as ui:
+        await ui.select(NIC)
+        for key in ("i", "e", "M", "T"):
+            await ui.press(key)
+            await _seen(ui, shown)
+        await ui.press("escape", "o")
+        for char in "05:00":
+            await ui.pilot.press(char)
+        await ui.settle()
+        await _seen(ui, shown)
+        await ui.press("escape", "Y")
+        await _seen(ui, shown)
+        assert "\x1b" not in ui.text()
+
+
+def test_a_report_for_a_forum_holds_no_terminal_command() -> None:
+    for name in (*NAMES, *ACTIVE):
+        state = start(Source(Kind.SNAPSHOT, name))._replace(host=hostile(name), cursor=Key(2, NIC))
+        for copied in copies(state):
+            assert not any(char in copied.text() for char in "\x1b\x07\x9b\u202e\t"), (name, copied.name)
+
+
+def test_a_module_is_one_word_for_the_shell() -> None:
+    host = small()
+    intent = Intent(GPU, "vfio-pci")
+    plan = plan_intents(host, [intent], model_for(host.kernel))._replace(modules=("x; reboot", "vfio-pci"))
+    assert shell_script(plan).splitlines()[:2] == ["modprobe 'x; reboot'", "modprobe vfio-pci"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_countdown_and_the_log_after_it_show_a_hostile_name_as_it_is(name: str) -> None:
+    said = [Started("j", 3), Counting(12.0, 30), None, Kept(name), Finished(Exit.DONE, f"{name} done.")]
+    async with screen_of(LiveLike(hostile(name), Scripted(said)), (160, 60)) as ui:
+        await ui.select(GPU)
+        await ui.press("c", "a")
+        await _seen(ui, "Writes")
+        await ui.press("t")
+        await ui.pilot.press("y")
+        for _ in range(200):
+            await ui.pilot.pause(0.02)
+            if "Keep it?" in ui.text():
+                break
+        await ui.pilot.press("y")
+        await ui.settle()
+        assert f"kept by {name}" in ui.log()
+        await ui.press("escape", "L")
+        await _seen(ui, f"kept by {name}")

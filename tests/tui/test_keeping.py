@@ -46,6 +46,21 @@ async def test_what_takes_the_display_counts_down_and_is_kept_by_y() -> None:
         assert "kept by the program that asked for it" in ui.log()
 
 
+async def test_the_countdown_needs_no_scrolling_on_the_smallest_terminal() -> None:
+    for size in (SMALLEST, (80, 24)):
+        applier = _counting(Kept("the program that asked for it"), Finished(Exit.DONE, "3 writes done."))
+        async with screen_of(LiveLike(small(), applier), size) as ui:
+            await ui.select(NIC)
+            await ui.press("v", "a", "t")
+            await ui.pilot.press("y")
+            await until(ui, lambda: "Keep it?" in ui.text())
+            for words in ("Everything is carried out", "In 13 seconds all of it", "keeps it.", "Keep it  y",
+                          "Take it back  u"):  # fmt: skip
+                assert words in ui.text(), ui.text()
+            await ui.pilot.press("y")
+            await until(ui, lambda: ui.state.phase is Phase.READY)
+
+
 async def test_esc_takes_it_back_at_once() -> None:
     applier = _counting(Finished(Exit.ROLLED_BACK, "Everything is as it was."))
     async with screen_of(LiveLike(small(), applier), SMALLEST) as ui:

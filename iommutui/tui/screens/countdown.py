@@ -8,8 +8,12 @@ from textual.widgets import Button
 from iommutui.apply.events import Counting
 from iommutui.tui.countdown import countdown_lines
 from iommutui.tui.registry import KEEPING, bindings
+from iommutui.tui.spans import Line
 from iommutui.tui.text import plain, toast
 from iommutui.tui.widgets.lines import Lines
+
+TALL = 25
+"""Rows of a terminal on which everything has room, with air."""
 
 
 class CountdownScreen(ModalScreen[bool]):
@@ -27,7 +31,7 @@ class CountdownScreen(ModalScreen[bool]):
         """The figures, and two buttons that nothing but a key of their own or a click presses."""
         with Vertical(id="dialog", classes="countdown") as dialog:
             dialog.border_title = plain("Keep it?" if self._real else "Keep it? Simulated: nothing is real")
-            yield Lines(countdown_lines(self._now.seconds, self._now.within, real=self._real), id="lines")
+            yield Lines(self._lines(), id="lines")
             with Horizontal(classes="buttons"):
                 yield Button(plain("Keep it  y"), id="yes", compact=True)
                 yield Button(plain("Take it back  u"), id="no", compact=True)
@@ -36,7 +40,11 @@ class CountdownScreen(ModalScreen[bool]):
         """So much is left."""
         self._now = now
         for lines in self.query(Lines):
-            lines.show_lines(countdown_lines(now.seconds, now.within, real=self._real), top=False)
+            lines.show_lines(self._lines(), top=False)
+
+    def _lines(self) -> list[Line]:
+        low = self.app.size.height < TALL
+        return countdown_lines(self._now.seconds, self._now.within, real=self._real, low=low)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """A click."""

@@ -2,6 +2,7 @@
 
 import gc
 import time
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -9,16 +10,20 @@ from textual import on
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
+from iommutui.core.drivers import is_vfio
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.machine import CutOff, Machine, Watch
-from iommutui.tui.messages import MachineChanged, ScanFailed, Scanned
+from iommutui.tui.messages import ClaimsSeen, MachineChanged, ScanFailed, Scanned
 from iommutui.tui.state import AppState, Phase, Problem, failed, logged, with_host
 from iommutui.tui.view import bridges_only, settled, warm
 
 SETTLE_SECONDS = 0.2
 """A rebind makes a burst of events; one look after it is enough."""
+
+CLAIM_SECONDS = 5.0
+"""How often it is asked who holds groups: no event tells of a virtual machine that starts or ends."""
 
 
 def rest_collected() -> None:
@@ -36,6 +41,7 @@ class Scanning(Screen[None]):
     _pending = False
     _scanning = False
     _again = False
+    _asking = False
 
     if TYPE_CHECKING:
 
@@ -105,6 +111,8 @@ class Scanning(Screen[None]):
         import_module("textual.widgets").Input  # noqa: B018 - a lazy attribute
         for name in ("review", "reading", "pick", "progress"):
             import_module(f"iommutui.tui.screens.{name}")
+        if self.state.host is not None:
+            import_module("iommutui.tui.topology").topology_listing(self.state.host)
         self.app.call_from_thread(self.prepare)
 
     def _cut_off(self) -> CutOff | None:
@@ -115,9 +123,33 @@ class Scanning(Screen[None]):
 
     def _watching(self, watch: Watch) -> None:
         self._watch = watch
+        if self.state.source.real:
+            self.set_interval(CLAIM_SECONDS, self.look_for_claims)
         if watch.lacks:
             state = self.state._replace(live_lacks=watch.lacks)
             self.update(logged(state, self.now(), watch.lacks, "warn"))
+
+    def look_for_claims(self) -> None:
+        """Asks in a thread who holds groups, unless a scan tells it anyway or nothing could be held."""
+        host = self.state.host
+        if host is None or self._scanning or self._asking or self.state.phase is Phase.APPLYING:
+            return
+        if any(d.driver is not None and is_vfio(d, d.driver) for d in host.devices.values()):
+            self._asking = True
+            self.run_worker(partial(self._ask_for_claims, host), thread=True, group="claims", exit_on_error=False)
+
+    def _ask_for_claims(self, host: Host) -> None:
+        try:
+            now = self.machine.claims(host)
+        finally:
+            self._asking = False
+        if now is not host:
+            self.post_message(ClaimsSeen(host, now))
+
+    @on(ClaimsSeen)
+    def _claims_seen(self, message: ClaimsSeen) -> None:
+        if self.state.host is message.before and self.state.phase is not Phase.APPLYING:
+            self.show_host(message.now)
 
     def on_unmount(self) -> None:
         """Nobody is listening any more."""

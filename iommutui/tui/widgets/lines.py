@@ -71,9 +71,12 @@ class Lines(Scroll):
                 self.scroll_end(animate=False, immediate=True)
 
     def on_resize(self) -> None:
-        """Wraps again."""
-        self._layout_lines()
-        self.refresh()
+        """Wraps again where the width is another one."""
+        if self.scrollable_content_region.width != self._width:
+            self._layout_lines()
+            self.refresh()
+        elif self.at_end:
+            self.scroll_end(animate=False, immediate=True)
 
     def notify_style_update(self) -> None:
         """A theme has changed."""

@@ -43,13 +43,14 @@ class Rows(Scroll):
         self._strips: dict[tuple[int, bool], Strip] = {}
         self._styles: dict[str, Style] = {}
         self._painted: dict[int, Painted] = {}
+        self._width = 0
         self._wrapped: tuple[tuple[tuple[Line, ...], int], list[Painted]] | None = None
 
     def show_rows(self, keys: Sequence[Key], cursor: int, empty: tuple[Line, ...] = ()) -> None:
         """New rows. Where the rows are the same, only what is in view is drawn again."""
-        offset, painted = self.scroll_offset.y, self._painted
-        self._painted = {}
-        self._strips.clear()
+        offset, painted, strips = self.scroll_offset.y, self._painted, self._strips
+        before = self._keys
+        self._painted, self._strips = {}, {}
         self._keys, self._empty, self.cursor = keys, empty, cursor
         self.set_rows(len(keys))
         self._follow()
@@ -57,8 +58,11 @@ class Rows(Scroll):
             self.refresh()
             return
         for line in range(offset, offset + self.size.height):
+            drawn = strips.get((line, line == cursor))
             if line >= len(keys) or self._spans(line) != painted.get(line):
                 self.refresh(Region(0, line - offset, self.size.width, 1))
+            elif drawn is not None and line < len(before) and before[line] == keys[line]:
+                self._strips[line, line == cursor] = drawn
 
     def show_cursor(self, cursor: int) -> None:
         """The cursor moves, and nothing else changes: two lines are drawn."""
@@ -86,8 +90,11 @@ class Rows(Scroll):
         self._styles.clear()
 
     def on_resize(self) -> None:
-        """Columns follow the width."""
-        self._strips.clear()
+        """Columns follow the width; another height draws no row anew."""
+        if self.size.width != self._width:
+            self._width = self.size.width
+            self._strips.clear()
+            self._painted.clear()
         self._follow()
 
     def _spans(self, line: int) -> Painted:

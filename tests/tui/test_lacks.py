@@ -1,0 +1,54 @@
+"""A machine of which not everything is known says so, and what to do about it."""
+
+from iommutui.core.host import Host
+from iommutui.tui.lacks import lacks
+from iommutui.tui.state import Kind, Source
+from tests.tui.driver import screen_of, snapshot_of
+from tests.tui.machines import GPU, changed, small
+
+SNAPSHOT, LIVE = Source(Kind.SNAPSHOT, "friend.json"), Source(Kind.LIVE)
+
+
+def nameless() -> Host:
+    host = small()
+    for address in host.devices:
+        host = changed(host, address, vendor_name=None, device_name=None)
+    return host
+
+
+def partial() -> Host:
+    host = small()._replace(uses=None, drivers=None, kernel=None)
+    for address in host.devices:
+        host = changed(host, address, fits=None)
+    return host
+
+
+def test_nothing_is_said_of_a_machine_that_is_known() -> None:
+    assert lacks(small(), SNAPSHOT) == ()
+    assert lacks(small(), LIVE) == ()
+    assert lacks(changed(nameless(), GPU, vendor_name="NVIDIA"), LIVE) == ()
+
+
+def test_the_package_with_the_names_is_named() -> None:
+    (said,) = lacks(nameless(), LIVE)
+    assert "pci.ids (Debian, Ubuntu) or hwdata (Fedora" in said
+    assert said.endswith("r looks again.")
+    assert lacks(nameless(), SNAPSHOT)[0].endswith("open it again.")
+
+
+def test_what_a_snapshot_lacks_is_listed() -> None:
+    (said,) = lacks(partial(), SNAPSHOT)
+    assert said.startswith("Not recorded here: the kernel's version, which drivers there are, ")
+    assert "which drivers fit a device, what the machine uses its devices for." in said
+    assert "iommutui snapshot -o FILE" in said
+    assert lacks(small()._replace(uses=None), SNAPSHOT)[0].startswith("Not recorded here: what the machine uses")
+    assert lacks(partial(), LIVE) == ()
+
+
+async def test_it_stands_in_the_details() -> None:
+    async with screen_of(snapshot_of(partial())) as ui:
+        assert "Not known of this machine" in ui.text()
+        await ui.select(2)
+        assert "Not known of this machine" in ui.text()
+    async with screen_of(snapshot_of(small())) as ui:
+        assert "Not known of this machine" not in ui.text()
