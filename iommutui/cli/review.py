@@ -10,6 +10,8 @@ from iommutui.core.intents import Intent
 from iommutui.core.labels import device_name, verdict_glyph, verdict_word
 from iommutui.core.outcome import OK
 from iommutui.core.planner import Plan, Step
+from iommutui.core.reasons import Code
+from iommutui.core.targets import targets_of
 from iommutui.core.wording import goal_words, hazard_advice, hazard_loss, sentence
 
 _SEVERITY = {"info": "note", "warn": "WARNING", "danger": "DANGER"}
@@ -58,6 +60,10 @@ def plan_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> list[s
     if plan.refusals:
         lines += ["", "Not permitted:"]
         lines += [f"  {sentence(reason)}" for reason in plan.refusals]
+        unfit = dict.fromkeys(r.device for r in plan.refusals if r.code in (Code.NO_DRIVER, Code.UNFIT_DRIVER))
+        for device in (host.devices[address] for address in unfit if address in host.devices):
+            names = ", ".join(target.name for target in targets_of(host, device))
+            lines.append(f"  What {device.address} can go to: {names}.")
     if fix:
         lines += ["", "To make every group here viable, add: " + " ".join(str(intent) for intent in fix)]
         dangers = [h for h in fix_hazards(host, plan.goals, fix) if h.severity is Severity.DANGER]

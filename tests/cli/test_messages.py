@@ -107,6 +107,29 @@ def test_the_plan_of_another_machine_is_refused_fact_by_fact(run: Run, machine: 
     assert _journals(machine) == []
 
 
+def test_a_driver_that_does_not_fit_is_refused_with_those_that_do(on_demo: Run) -> None:
+    for target in ("nosuch", "amdgpu"):
+        answer = on_demo("preview", f"01:00.0={target}")
+        assert answer.code == 3
+        assert "What 0000:01:00.0 can go to: vfio-pci, pci-stub, none, default, nvme." in answer.out
+
+
+def test_a_fix_that_takes_the_root_disk_says_so(on_demo: Run, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "machine.json"
+    assert on_demo("snapshot", "--unredacted", "-o", str(path)).code == 0
+    document = json.loads(path.read_text())
+    devices = {device["address"]: device for device in document["host"]["devices"]}
+    groups = {group["id"]: group for group in document["host"]["groups"]}
+    devices["0000:01:00.0"]["group"] = 17
+    groups[17]["members"] = ["0000:01:00.0", *groups[17]["members"]]
+    groups[11]["members"] = []
+    path.write_text(json.dumps(document))
+    words = [f"09:00.{n}=vfio-pci" for n in range(4)]
+    out = run("preview", *words, "--from", str(path)).out
+    assert "To make every group here viable, add: 0000:01:00.0=none" in out
+    assert "That would be a DANGER [disk-mounted]: 0000:01:00.0 holds file systems that are mounted at /" in out
+
+
 # -- the journal
 
 
