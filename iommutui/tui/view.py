@@ -113,7 +113,8 @@ def _sorted(host: Host, model: Model, sort: Sort) -> tuple[int | None, ...]:
     if sort is Sort.KIND:
         numbers.sort(key=lambda n: min((_rank(host.devices[k.device]) for k in base.blocks[n] if k.device), default=9))
     else:
-        numbers.sort(key=lambda n: (_WORDS.index(verdict_word(every.of(n))), n in bridges_only(host)))
+        bridges = bridges_only(host)
+        numbers.sort(key=lambda n: (_WORDS.index(verdict_word(every.of(n))), n in bridges))
     return (*numbers, None) if None in base.blocks else tuple(numbers)
 
 
