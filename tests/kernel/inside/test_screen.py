@@ -76,7 +76,6 @@ def test_a_card_leaves_function_by_function_and_comes_back(
         assert pci.wait_for(Path(f"/dev/vfio/{number}").exists)
         assert vfio_status(number)["viable"] is viable
         screen.wait(f"Group {number} is {'viable' if viable else 'not viable'}")
-    leave(screen, "Esc closes this")
     leave(screen, f"/ {CARD[-1]}")
     for address in reversed(CARD):
         carry_out(screen, "R", "Review: revert")
