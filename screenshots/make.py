@@ -116,7 +116,7 @@ async def frames(
 
         async def settle() -> None:
             await pilot.pause()
-            while app.workers:
+            while app.workers or app.type_ahead.busy:
                 await app.workers.wait_for_complete()
                 await pilot.pause()
 
@@ -133,11 +133,34 @@ async def frames(
         return drawn
 
 
+RECTANGLE = re.compile(
+    r'<rect fill="([^"]+)" x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)" shape-rendering="crispEdges"/>'
+)
+RECTANGLES = re.compile(f"(?:{RECTANGLE.pattern})+")
+
+
+def _joined(run: re.Match[str]) -> str:
+    """Rectangles of one colour side by side as one: where they meet depends on what was painted when."""
+    joined: list[tuple[str, float, str, float, str]] = []
+    for fill, x, y, width, height in RECTANGLE.findall(run[0]):
+        if joined:
+            before = joined[-1]
+            if (before[0], before[2], before[4]) == (fill, y, height) and abs(before[1] + before[3] - float(x)) < 0.06:
+                joined[-1] = (fill, before[1], y, float(x) + float(width) - before[1], height)
+                continue
+        joined.append((fill, float(x), y, float(width), height))
+    return "".join(
+        f'<rect fill="{fill}" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{height}" shape-rendering="crispEdges"/>'
+        for fill, x, y, width, height in joined
+    )
+
+
 def clean(svg: str) -> str:
     """The picture without fonts from elsewhere, and with the same ids every time."""
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"terminal-\d+", "terminal", svg)
     svg = svg.replace("font-family: Fira Code, monospace", f"font-family: {FONTS}")
+    svg = RECTANGLES.sub(_joined, svg)
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
 
