@@ -7,6 +7,7 @@ from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.events import Event, Key, Paste
+from textual.theme import Theme
 
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.machine import Machine
@@ -28,6 +29,7 @@ class IommutuiApp(App[None]):
     COMMANDS = {Commands}  # noqa: RUF012 - Textual's own declaration
     BINDINGS = [Binding("ctrl+q", "leave", "Quit", show=False, priority=True)]  # noqa: RUF012
     NOTIFICATION_TIMEOUT = 6
+    _theme_found: Theme | None = None
 
     def __init__(
         self,
@@ -47,6 +49,13 @@ class IommutuiApp(App[None]):
         self.desk = DeskScreen(machine, state, early, store)
         self.set_keymap(keymap())
         self.type_ahead = TypeAhead(self, super().on_event)
+
+    @property
+    def current_theme(self) -> Theme:
+        """The theme; Textual looks for it among copies of all the themes, several times for every line that it draws."""
+        if self._theme_found is None or self._theme_found.name != self.theme:
+            self._theme_found = super().current_theme
+        return self._theme_found
 
     def get_default_screen(self) -> DeskScreen:
         """The desk."""

@@ -86,6 +86,10 @@ def wrap(source: Line, width: int) -> list[tuple[Span, ...]]:
     width = max(width, 8)
     if source.cut:
         return [fit(source.spans, width)]
+    if sum(len(text) for text, _ in source.spans) <= width:
+        spans = [Span(visible(text), style) for text, style in source.spans if text]
+        if all(text.isascii() for text, _ in spans) and sum(len(text) for text, _ in spans) <= width:
+            return [_joined(spans)]
     hang = min(source.hang, width // 2)
     rows: list[list[Span]] = [[]]
     used = 0

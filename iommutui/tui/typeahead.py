@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from textual.app import App
-from textual.events import Event
+from textual.events import Callback, Event
 from textual.message_pump import MessagePump
 from textual.worker import WorkerError
 
@@ -83,5 +83,5 @@ class TypeAhead:
 async def _caught_up(pump: MessagePump) -> None:
     """Waits until the pump has handled everything that is in its queue now."""
     done = asyncio.Event()
-    if pump.call_later(done.set):
+    if pump.post_message(Callback(done.set)):  # as call_later does, which looks at a signature each time
         await done.wait()

@@ -24,6 +24,7 @@ from iommutui.tui.widgets.banner import Banner
 from iommutui.tui.widgets.filterbar import FilterBar
 from iommutui.tui.widgets.keybar import KeyBar
 from iommutui.tui.widgets.lines import Lines
+from iommutui.tui.widgets.painted import Kept
 from iommutui.tui.widgets.rows import Rows
 from iommutui.tui.widgets.toosmall import TooSmall
 
@@ -43,6 +44,7 @@ class DeskScreen(Scanning, Writing):
         self, machine: Machine, state: AppState, early: EarlyScan | None = None, store: Store | None = None
     ) -> None:
         super().__init__(id="desk")
+        self._styles_cache = Kept()
         self._store = store
         self.machine = machine
         self.early = early

@@ -8,6 +8,7 @@ from iommutui.core.printable import printable
 from iommutui.tui.spans import Span, clip
 from iommutui.tui.state import AppState, Kind, own_model
 from iommutui.tui.text import content
+from iommutui.tui.widgets.painted import Kept
 
 
 def banner(state: AppState, width: int) -> tuple[Span, ...]:
@@ -45,12 +46,15 @@ class Banner(Widget):
 
     def __init__(self, state: AppState, *, id: str) -> None:
         super().__init__(id=id)
+        self._styles_cache = Kept()
         self._state = state
 
     def show_state(self, state: AppState) -> None:
         """Draws again where something has changed."""
-        self._state = state
-        self.refresh()
+        before, self._state = self._state, state
+        width = self.size.width
+        if banner(before, width) != banner(state, width):
+            self.refresh()
 
     def render(self) -> Content:
         """One line."""

@@ -12,6 +12,7 @@ from iommutui.tui.registry import key_of, reason_against
 from iommutui.tui.spans import Span
 from iommutui.tui.state import AppState
 from iommutui.tui.text import content
+from iommutui.tui.widgets.painted import Kept
 
 
 class KeyBar(Widget):
@@ -19,6 +20,7 @@ class KeyBar(Widget):
 
     def __init__(self, commands: Sequence[Command], state: AppState, *, id: str) -> None:
         super().__init__(id=id)
+        self._styles_cache = Kept()
         self._commands = commands
         self._state = state
         self._off: tuple[bool, ...] = ()

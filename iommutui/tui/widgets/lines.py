@@ -8,7 +8,7 @@ from textual.strip import Strip
 
 from iommutui.tui.spans import Line, Span, wrap_all
 from iommutui.tui.widgets.scroll import Scroll
-from iommutui.tui.widgets.strips import BASE, COMPONENTS, strip_of, styles_of
+from iommutui.tui.widgets.strips import COMPONENTS, strip_of, styles_of
 
 
 class Lines(Scroll):
@@ -94,7 +94,7 @@ class Lines(Scroll):
         if strip is None:
             self._styles = self._styles or styles_of(self)
             spans = (Span(" "), *self._rows[line]) if line < len(self._rows) else ()
-            strip = self._strips[line] = strip_of(spans, self._styles, self._styles[BASE], width)
+            strip = self._strips[line] = strip_of(spans, self._styles, width)
         return strip
 
     def page(self, lines: int) -> None:

@@ -41,7 +41,7 @@ class Rows(Scroll):
         self._empty: tuple[Line, ...] = ()
         self.cursor = 0
         self._strips: dict[tuple[int, bool], Strip] = {}
-        self._styles: dict[str, Style] = {}
+        self._styles: dict[str, dict[str, Style]] = {}
         self._painted: dict[int, Painted] = {}
         self._width = 0
         self._wrapped: tuple[tuple[tuple[Line, ...], int], list[Painted]] | None = None
@@ -110,10 +110,10 @@ class Rows(Scroll):
             self._wrapped = (self._empty, width), wrap_all(self._empty, width)
         return self._wrapped[1]
 
-    def _meanings(self) -> dict[str, Style]:
-        if not self._styles:
-            self._styles = styles_of(self)
-        return self._styles
+    def _meanings(self, component: str = "") -> dict[str, Style]:
+        if component not in self._styles:
+            self._styles[component] = styles_of(self, component)
+        return self._styles[component]
 
     def render_line(self, y: int) -> Strip:
         """A line of the widget."""
@@ -122,18 +122,14 @@ class Rows(Scroll):
         if not self._keys:
             rows = self._empty_rows(width - 4)
             spans = (Span("  "), *rows[y - 1]) if 0 < y <= len(rows) else ()
-            return strip_of(spans, self._meanings(), self._meanings()[BASE], width)
+            return strip_of(spans, self._meanings(), width)
         if line >= len(self._keys):
             return Strip.blank(width, self._meanings()[BASE])
         here = line == self.cursor
         strip = self._strips.get((line, here))
         if strip is None:
-            base = self._meanings()[BASE]
-            if here:
-                base += self.get_component_rich_style("rows--cursor", partial=True)
-            elif self._keys[line].device is None:
-                base += self.get_component_rich_style("rows--group", partial=True)
-            strip = strip_of(self._spans(line), self._meanings(), base, width)
+            component = "rows--cursor" if here else "" if self._keys[line].device is not None else "rows--group"
+            strip = strip_of(self._spans(line), self._meanings(component), width)
             self._strips[line, here] = strip
         return strip
 

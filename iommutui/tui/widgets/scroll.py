@@ -1,8 +1,15 @@
 """A scrolling pane that draws by lines and whose number of lines changes without a new layout of the screen."""
 
+from collections.abc import Sequence
+
+from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar
 from textual.widget import Widget
+
+from iommutui.tui.widgets.bar import Bar
+from iommutui.tui.widgets.painted import Framed
 
 
 class Scroll(ScrollView, can_focus=True, inherit_bindings=False):
@@ -15,6 +22,23 @@ class Scroll(ScrollView, can_focus=True, inherit_bindings=False):
     DEFAULT_CSS = """
     Scroll { overflow-y: scroll; overflow-x: hidden; }
     """
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._styles_cache = Framed()
+
+    @property
+    def vertical_scrollbar(self) -> ScrollBar:
+        """The pane's bar, made when it is first asked for."""
+        if self._vertical_scrollbar is None:
+            self._vertical_scrollbar = Bar(thickness=self.scrollbar_size_vertical)
+            self._vertical_scrollbar.display = False
+            self.app._start_widget(self, self._vertical_scrollbar)
+        return self._vertical_scrollbar
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Without the one that turns a terminal's own colours into others: a span has the theme's colours only."""
+        return [found for found in super().get_line_filters() if not isinstance(found, ANSIToTruecolor)]
 
     def set_rows(self, rows: int) -> None:
         """There are so many lines now."""

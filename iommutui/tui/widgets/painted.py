@@ -1,0 +1,62 @@
+"""What has been painted is kept for as long as Textual itself would keep it, and put together with less work.
+
+Whenever a line of the screen changes, Textual asks every widget around it for all of its lines again, and finds out for
+each line anew what its frame looks like. The lines come out the same here, which a test holds.
+"""
+
+from typing import Any
+
+from rich.segment import Segment
+from textual._styles_cache import StylesCache
+from textual.geometry import Region, Size, Spacing
+from textual.strip import Strip
+from textual.widget import Widget
+
+
+class Kept(StylesCache):
+    """The lines of a widget, which are handed out again while none of them is to be drawn anew."""
+
+    _lines: tuple[Region, list[Strip]] | None = None
+
+    def clear(self) -> None:
+        """Everything is to be drawn anew."""
+        super().clear()
+        self._lines = None
+
+    def set_dirty(self, *regions: Region) -> None:
+        """Some of it is to be drawn anew."""
+        super().set_dirty(*regions)
+        self._lines = None
+
+    def render_widget(self, widget: Widget, crop: Region) -> list[Strip]:
+        """The lines in a part of the widget."""
+        if self._lines is None or self._lines[0] != crop:
+            self._lines = crop, super().render_widget(widget, crop)
+        return self._lines[1]
+
+
+class Framed(Kept):
+    """The lines of a pane: it may have a frame, but neither padding nor anything that mixes colours."""
+
+    _sides: tuple[tuple[Segment, ...], tuple[Segment, ...]] | None = None
+    """What stands left and right of every line."""
+    _inside = range(0)
+
+    def clear(self) -> None:
+        """The frame is another one, too."""
+        super().clear()
+        self._sides = None
+
+    def render_line(self, styles: Any, y: int, size: Size, content_size: Size, padding: Spacing, *rest: Any) -> Strip:
+        """A line with its frame; the first one shows what the frame of the others is."""
+        if self._sides is None or y not in self._inside:
+            strip = super().render_line(styles, y, size, content_size, padding, *rest)
+            top = styles.gutter.top
+            self._inside = range(top, top + content_size.height)
+            if y in self._inside:
+                segments, (_, right, _, left) = tuple(strip), styles.border
+                self._sides = segments[:1] if left[0] else (), segments[-1:] if right[0] else ()
+            return strip
+        left, right = self._sides
+        line: Strip = rest[2](y - self._inside.start)
+        return Strip([*left, *line, *right], size.width)
