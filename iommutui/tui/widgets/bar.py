@@ -12,7 +12,7 @@ STEPS = 8
 
 
 def thumb(height: int, window: float, lines: float, position: float) -> tuple[int, int]:
-    """Where the thumb of a bar begins and how long it is, in eighths of a cell; the same where everything is in view."""
+    """Where the thumb begins and how long it is, in eighths of a cell; the same where everything is in view."""
     if height <= 0 or window >= lines:
         return 0, 0
     size = max(1.0, window * height / lines)
