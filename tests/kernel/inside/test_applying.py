@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from . import pci
+from .disk import DISK
 from .program import Answer, Run, command
 from .terminal import Terminal
 
@@ -23,10 +24,6 @@ LONE = "0000:00:05.0"
 DISPLAY = "0000:00:01.0"
 LONG = 120
 """Seconds that no test waits for: an emulated processor is slow, and nothing is taken back before."""
-
-
-def _nvme() -> str:
-    return next(address for address in pci.devices() if pci.driver(address) == "nvme")
 
 
 def _dangers(answer: Answer) -> list[str]:
@@ -53,7 +50,7 @@ def _accepting(iommutui: Run, *words: str) -> list[str]:
 def test_there_and_back_with_a_plan_file(
     iommutui: Run, restored: pci.State, tmp_path: Path, which: str, target: str
 ) -> None:
-    devices = {"network": [LONE], "storage": [_nvme()], "sound": [CARD[1]], "usb": [CARD[2]], "card": CARD}[which]
+    devices = {"network": [LONE], "storage": [DISK], "sound": [CARD[1]], "usb": [CARD[2]], "card": CARD}[which]
     words = [f"{address}={target}" for address in devices]
     path = str(tmp_path / "plan.json")
     planned = iommutui("plan", *words, "-o", path)
@@ -346,21 +343,12 @@ def test_the_route_to_the_world_is_not_taken_away(iommutui: Run, restored: pci.S
     assert pci.State.now() == restored
 
 
-def test_a_mounted_disk_is_not_taken_away(iommutui: Run, restored: pci.State, tmp_path: Path) -> None:
-    address = _nvme()
-    disk = next(path.name for path in Path("/sys/block").iterdir() if address in str(path.resolve()))
-    place = tmp_path / "mounted"
-    place.mkdir()
-    made = shutil.which("mkfs.ext4") and subprocess.run(["mkfs.ext4", "-qF", f"/dev/{disk}"], check=False)
-    if not made or made.returncode or subprocess.run(["mount", f"/dev/{disk}", place], check=False).returncode:
-        pytest.skip("the emulated disk keeps nothing, so nothing can be mounted from it")
-    try:
-        refused = iommutui("apply", f"{address}=vfio-pci", "--yes")
-    finally:
-        subprocess.run(["umount", place], check=True)
+def test_a_mounted_disk_is_not_taken_away(iommutui: Run, restored: pci.State, mounted: Path) -> None:
+    refused = iommutui("apply", f"{DISK}=vfio-pci", "--yes")
     assert refused.code == 3
-    assert str(place) in refused.out + refused.err
-    assert "--accept" in refused.err
+    assert f"--accept disk-mounted:{DISK}" in refused.out + refused.err
+    assert str(mounted) in refused.out + refused.err
+    assert os.path.ismount(mounted)
     assert pci.State.now() == restored
 
 
