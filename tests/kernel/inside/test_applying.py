@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from . import pci
 from .disk import DISK
-from .program import Answer, Run, command
+from .program import NOBODY, READS_ALL, Answer, Run, command
 from .terminal import Terminal
 
 pytestmark = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
@@ -282,8 +283,15 @@ def test_an_unbind_that_blocks_names_the_process_and_writes_nothing_further(
 
 
 @pytest.fixture
-def user(tmp_path: Path) -> Iterator[list[str]]:
-    """Somebody who is not root, and a ``sudo`` that asks nothing."""
+def journals() -> Iterator[None]:
+    """The machine's own journals, which are gone afterwards."""
+    yield
+    shutil.rmtree("/var/lib/iommutui", ignore_errors=True)
+
+
+@pytest.fixture
+def user(journals: None) -> Iterator[list[str]]:
+    """Runs a program as somebody who has a stand-in for ``sudo`` that asks nothing."""
     place = Path("/run/iommutui-test")
     place.mkdir(mode=0o755)
     helper = place / "become"
@@ -293,10 +301,58 @@ def user(tmp_path: Path) -> Iterator[list[str]]:
     helper.chmod(0o4755)
     (place / "sudo").write_text(f'#!/bin/sh\nexec {helper} --reuid=0 --regid=0 --clear-groups -- env -i "$@"\n')
     (place / "sudo").chmod(0o755)
-    words = ["setpriv", "--reuid=65534", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
-    yield [*words, "env", "-u", "IOMMUTUI_STATE_DIR", f"PATH={place}:{os.environ['PATH']}"]
+    yield [*NOBODY, "env", "-u", "IOMMUTUI_STATE_DIR", f"PATH={place}:{os.environ['PATH']}"]
     shutil.rmtree(place)
-    shutil.rmtree("/var/lib/iommutui", ignore_errors=True)
+
+
+SECRET = "correct horse"
+
+
+@pytest.fixture
+def sudoer(journals: None) -> Iterator[list[str]]:
+    """Runs a program as somebody who may use ``sudo``, with a password."""
+    subprocess.run(["useradd", "-m", "sam"], check=True)
+    subprocess.run(["chpasswd"], input=f"sam:{SECRET}\n", text=True, check=True)
+    rule = Path("/etc/sudoers.d/sam")
+    rule.write_text("sam ALL=(root) ALL\n")
+    rule.chmod(0o440)
+    yield ["setpriv", "--reuid=sam", "--regid=sam", "--init-groups", *READS_ALL, "env", "-u", "IOMMUTUI_STATE_DIR"]
+    rule.unlink()
+    subprocess.run(["userdel", "-r", "sam"], check=True, capture_output=True)
+
+
+def test_sudo_asks_for_a_password_at_the_terminal(restored: pci.State, sudoer: list[str]) -> None:
+    words = [*sudoer, *command("apply", f"{LONE}=vfio-pci", "--yes")]
+    terminal = Terminal(["sh", "-c", f"{shlex.join(words)}; echo ended with $?; sleep 600"])
+    try:
+        terminal.wait("password for sam")
+        assert pci.State.now() == restored
+        terminal.press("-l", "wrong")
+        terminal.press("Enter")
+        terminal.wait("Sorry, try again")
+        assert pci.State.now() == restored
+        terminal.press("-l", SECRET)
+        terminal.press("Enter")
+        text = terminal.wait("ended with")
+    finally:
+        terminal.close()
+    assert "ended with 0" in text
+    assert SECRET not in text
+    assert pci.driver(LONE) == "vfio-pci"
+
+
+def test_sudo_that_is_not_answered_leaves_everything_as_it_was(restored: pci.State, sudoer: list[str]) -> None:
+    words = [*sudoer, *command("apply", f"{LONE}=vfio-pci", "--yes")]
+    terminal = Terminal(["sh", "-c", f"trap : INT; {shlex.join(words)}; echo ended with $?; sleep 600"])
+    try:
+        terminal.wait("password for sam")
+        terminal.press("C-c")
+        text = terminal.wait("ended with")
+    finally:
+        terminal.close()
+    assert "ended with 4" in text
+    assert "Nothing was written" in text
+    assert pci.State.now() == restored
 
 
 def test_a_user_becomes_root_for_the_writes_only(iommutui: Run, restored: pci.State, user: list[str]) -> None:

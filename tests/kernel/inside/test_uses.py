@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from .disk import DISK, run
-from .program import Answer
-from .test_commands import NOBODY
+from .program import NOBODY, Answer
 
 pytestmark = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
 
