@@ -52,7 +52,7 @@ class IommutuiApp(App[None]):
 
     @property
     def current_theme(self) -> Theme:
-        """The theme; Textual looks for it among copies of all the themes, several times for every line that it draws."""
+        """The theme; Textual looks for it among copies of all the themes, several times for every line it draws."""
         if self._theme_found is None or self._theme_found.name != self.theme:
             self._theme_found = super().current_theme
         return self._theme_found

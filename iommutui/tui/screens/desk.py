@@ -43,7 +43,7 @@ class DeskScreen(Scanning, Writing):
     def __init__(
         self, machine: Machine, state: AppState, early: EarlyScan | None = None, store: Store | None = None
     ) -> None:
-        super().__init__(id="desk")
+        super().__init__("desk")
         self._styles_cache = Kept()
         self._store = store
         self.machine = machine

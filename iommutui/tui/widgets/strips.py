@@ -19,7 +19,7 @@ BASE = ""
 
 
 def styles_of(widget: Widget, component: str = "") -> dict[str, Style]:
-    """What every meaning looks like now, on a line of this component class; it takes long enough to be worth keeping."""
+    """What every meaning looks like now on a line of this component class; it takes long enough to be kept."""
     base = widget.rich_style
     if component:
         base += widget.get_component_rich_style(component, partial=True)
