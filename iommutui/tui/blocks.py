@@ -1,10 +1,21 @@
 """The pieces that panes and dialogs are made of: headings, sentences with a sign, facts. Pure."""
 
 from iommutui.core.intents import Intent
+from iommutui.core.labels import verdict_glyph, verdict_word
+from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import sentence
 from iommutui.tui.spans import Line, Span, line
 from iommutui.tui.state import AppState
+
+VERDICT_STYLES = {"viable": "ok", "blocked": "bad", "in use": "info", "refused": "warn", "unknown": "warn"}
+"""What a verdict's word means to the eye; the word and its glyph stand beside it always."""
+
+
+def verdict_span(verdict: Verdict, width: int = 0) -> Span:
+    """Glyph and word."""
+    word = verdict_word(verdict)
+    return Span(f"{verdict_glyph(verdict)} {word}".ljust(width), VERDICT_STYLES[word])
 
 
 def heading(text: str) -> Line:

@@ -7,13 +7,12 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import gap_words, sentence, state_words, verdict_sentence
-from iommutui.tui.blocks import bullet, fact, heading, intent_line, key_hint, reason_line
+from iommutui.tui.blocks import VERDICT_STYLES, bullet, fact, heading, intent_line, key_hint, reason_line, verdict_span
 from iommutui.tui.lacks import lacks
 from iommutui.tui.memo import last_call
 from iommutui.tui.preview import change_of, fix_of, selected_device, selected_group, target_of, verdicts
 from iommutui.tui.spans import BLANK, Line, Span, line
 from iommutui.tui.state import AppState, Phase, Source, Tab
-from iommutui.tui.view import VERDICT_STYLES, verdict_span
 
 
 def details(state: AppState) -> tuple[Line, ...]:

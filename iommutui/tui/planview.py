@@ -7,12 +7,11 @@ from iommutui.core.host import Host
 from iommutui.core.intents import Intent
 from iommutui.core.planner import GroupChange, Plan, Step, counts_of
 from iommutui.core.wording import goal_words, sentence, verdict_sentence
-from iommutui.tui.blocks import bullet, heading, intent_line, key_hint
+from iommutui.tui.blocks import bullet, heading, intent_line, key_hint, verdict_span
 from iommutui.tui.hazardlines import hazard_line, hazard_lines
 from iommutui.tui.preview import preview
 from iommutui.tui.spans import BLANK, Line, Span, line
 from iommutui.tui.state import AppState
-from iommutui.tui.view import verdict_span
 
 
 def count(number: int, thing: str) -> str:

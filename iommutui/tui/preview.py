@@ -1,5 +1,7 @@
 """What the engine says of a state: verdicts, what the staged intents would change, and the smallest fix. Remembered."""
 
+from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 from iommutui.core.address import Address, card_of
@@ -7,6 +9,8 @@ from iommutui.core.fix import hand_over, smallest_fix
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Intent
+from iommutui.core.labels import verdict_word
+from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.planner import GroupChange, Plan, plan_intents
@@ -17,12 +21,17 @@ from iommutui.tui.state import AppState, Key
 
 
 class Verdicts:
-    """The verdicts of a machine's groups under one model, each computed when it is first asked for."""
+    """The verdicts of a machine's groups under one model, each computed when it is first asked for.
+
+    What is kept of every group is the verdict's word; a whole verdict is kept where somebody has looked at it.
+    """
 
     def __init__(self, host: Host, model: Model) -> None:
         self._host = host
         self._model = model
         self._known: dict[int, Verdict] = {}
+        self._words: dict[int, str] = {}
+        self._waiting = iter(host.groups)
 
     def of(self, group: int) -> Verdict:
         """The verdict on a group."""
@@ -31,21 +40,24 @@ class Verdicts:
             verdict = self._known[group] = self._model.verdict(self._host, self._host.groups[group])
         return verdict
 
-    def advance(self, limit: int) -> bool:
-        """Computes so many more; True when all are known."""
-        for group in self._host.groups:
-            if limit <= 0:
-                break
-            if group not in self._known:
-                self.of(group)
-                limit -= 1
-        return len(self._known) == len(self._host.groups)
+    def word(self, group: int) -> str:
+        """The verdict in a word or two."""
+        word = self._words.get(group)
+        if word is None:
+            verdict = self._known.get(group) or self._model.verdict(self._host, self._host.groups[group])
+            word = self._words[group] = verdict_word(verdict)
+        return word
 
-    def all(self) -> dict[int, Verdict]:
-        """Every group's verdict."""
-        for group in self._host.groups:
-            self.of(group)
-        return self._known
+    def advance(self, limit: int) -> bool:
+        """Looks at so many more groups; True when all are known."""
+        for group in islice(self._waiting, limit):
+            self.word(group)
+        return len(self._words) == len(self._host.groups)
+
+    @cached_property
+    def viable(self) -> int:
+        """How many groups can be handed over."""
+        return sum(self.word(group) == "viable" for group in self._host.groups)
 
     def blockers(self, group: int) -> set[Address]:
         """The devices whose driver stands in the way."""
@@ -53,9 +65,26 @@ class Verdicts:
 
 
 @last_call
+def _by_model(host: Host) -> dict[str, Verdicts]:
+    return {name: Verdicts(host, model) for name, model in MODELS.items()}
+
+
 def verdicts(host: Host, model: Model) -> Verdicts:
     """The verdicts of this machine under this model."""
-    return Verdicts(host, model)
+    return _by_model(host)[model.name]
+
+
+def count_on(host: Host, model: Model, limit: int) -> None:
+    """Judges so many more groups by this model, and once that is done by the others.
+
+    Another model is a key away, and that key shows how many groups are viable under it.
+    """
+    next((other for other in (model, *MODELS.values()) if not verdicts(host, other).advance(limit)), None)
+
+
+def counted(host: Host) -> bool:
+    """Whether every model has judged every group."""
+    return all(found.advance(0) for found in _by_model(host).values())
 
 
 class Preview(NamedTuple):

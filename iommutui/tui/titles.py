@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from iommutui.core.labels import verdict_word
 from iommutui.tui.planview import plan_title
 from iommutui.tui.preview import Verdicts
 from iommutui.tui.registry import key_of
@@ -56,9 +55,7 @@ def list_title(state: AppState, found: Verdicts | None) -> Title:
     here = {View.GROUPS: f" Groups{_SORTED[state.sort]}", View.TOPOLOGY: " Topology", View.LOG: " Log"}[state.view]
     parts.append((Span(here), ""))
     if found is not None and state.host is not None and state.host.groups:
-        every = found.all().values()
-        viable = sum(1 for verdict in every if verdict_word(verdict) == "viable")
-        parts.append((Span(f" · {viable} of {len(every)} viable", "muted"), ""))
+        parts.append((Span(f" · {found.viable} of {len(state.host.groups)} viable", "muted"), ""))
     for view, command, word in ((View.TOPOLOGY, "topology", "Topology"), (View.LOG, "log", "Log")):
         if view is not state.view:
             parts += [(Span(f"  {key_of(command)}", "key"), command), (Span(f" {word}", "muted"), command)]

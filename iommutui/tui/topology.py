@@ -6,11 +6,14 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import device_name, verdict_glyph, verdict_word
 from iommutui.core.query import parse_query, searched_text
+from iommutui.tui.blocks import VERDICT_STYLES
+from iommutui.tui.kinds import kind_word
+from iommutui.tui.listing import Listing
 from iommutui.tui.memo import last_call
 from iommutui.tui.preview import target_of, verdicts
+from iommutui.tui.row import KIND, used_for
 from iommutui.tui.spans import Span, fit, pad
 from iommutui.tui.state import AppState, Key
-from iommutui.tui.view import KIND, VERDICT_STYLES, Listing, kind_word, used_for
 
 
 class Tree(NamedTuple):
@@ -97,8 +100,8 @@ def next_match(state: AppState, step: int) -> Key | None:
         return None
     found = matches(state.host, state.search)
     keys = tree(state.host).keys
-    places = topology_listing(state.host).places
-    here = places.get(state.cursor, -1 if step > 0 else 0) if state.cursor is not None else -1
+    place = topology_listing(state.host).place(state.cursor)
+    here = place if place is not None else -1 if step > 0 or state.cursor is None else 0
     for distance in range(1, len(keys) + 1):
         key = keys[(here + step * distance) % len(keys)]
         if key.device in found:

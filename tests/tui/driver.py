@@ -12,10 +12,10 @@ from iommutui.core.models.base import Model
 from iommutui.core.planner import plan_intents
 from iommutui.sources.holders import claims_now
 from iommutui.tui.app import IommutuiApp
+from iommutui.tui.listing import listing
 from iommutui.tui.machine import Applier, CutOff, Machine, Watch, WayBack
 from iommutui.tui.simulated import SimulatedMachine
 from iommutui.tui.state import AppState, Key, Kind, Phase, Source, start
-from iommutui.tui.view import listing
 
 WIDE = (120, 40)
 USUAL = (80, 24)
@@ -72,7 +72,7 @@ class Ui:
             await self.select(wanted.group if wanted.group is not None else -1)
             await self.press("l")
         await self.pilot.press("g")
-        steps = listing(self.state).places.get(wanted, 0)
+        steps = listing(self.state).place(wanted) or 0
         await self.pilot.press(*["j"] * steps)
         assert self.state.cursor == wanted, f"{what} is not on the list"
         await self.settle()

@@ -5,9 +5,9 @@ import pytest
 from iommutui.demo import demo_host
 from iommutui.tui.completion import completion
 from iommutui.tui.copies import copies, report, shell_script
+from iommutui.tui.listing import listing
 from iommutui.tui.preview import preview
 from iommutui.tui.state import Key, Sort, Tab, View, staged
-from iommutui.tui.view import listing
 from tests.tui.driver import USUAL, WIDE, screen_of, snapshot_of
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small
 from tests.tui.test_tabs import state_of

@@ -4,10 +4,10 @@ from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
 from iommutui.core.planner import plan_intents
+from iommutui.tui.listing import listing
 from iommutui.tui.planview import Review
 from iommutui.tui.screens.review import ReviewScreen, Terms
 from iommutui.tui.state import Key
-from iommutui.tui.view import listing
 from iommutui.tui.widgets.filterbar import FilterBar
 from tests.tui.driver import SMALLEST, USUAL, WIDE, screen_of, snapshot_of
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu

@@ -5,12 +5,14 @@ import pytest
 from iommutui.core.address import Address
 from iommutui.core.host import Claim, Device, Gap, Host
 from iommutui.tui.details import details
+from iommutui.tui.kinds import bridges_only
+from iommutui.tui.listing import cursor_index, listing, settled
 from iommutui.tui.planview import Review, command, plan_lines, plan_title, review_lines
 from iommutui.tui.preview import fix_of, preview
 from iommutui.tui.registry import COMMANDS, footer, key_table
+from iommutui.tui.row import row
 from iommutui.tui.spans import Line
 from iommutui.tui.state import AppState, Key, Kind, Source, Tab, staged, start, with_host
-from iommutui.tui.view import bridges_only, cursor_index, listing, row, settled
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
 

@@ -1,8 +1,8 @@
 """Commands that move: cursor, folds, panes."""
 
 from iommutui.tui.commands.base import Command, Desk, Pane, needs_host
+from iommutui.tui.listing import listing
 from iommutui.tui.state import AppState, Key, View, folded
-from iommutui.tui.view import listing
 
 TOPIC = "Move"
 FAR = 1 << 30
@@ -55,9 +55,9 @@ def _cycle(step: int, desk: Desk) -> None:
 
 def _next_group(step: int, desk: Desk) -> None:
     found = listing(desk.state)
-    if not found.keys or desk.state.cursor not in found.places:
+    here = found.place(desk.state.cursor)
+    if here is None or desk.state.cursor is None:
         return
-    here = found.places[desk.state.cursor]
     places = range(here + 1, len(found.keys)) if step > 0 else range(here - 1, -1, -1)
     group = desk.state.cursor.group
     for index in places:

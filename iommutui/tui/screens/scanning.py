@@ -16,10 +16,12 @@ from iommutui.core.drivers import is_vfio
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.tui.early import EarlyScan
+from iommutui.tui.kinds import bridges_only
+from iommutui.tui.listing import settled
 from iommutui.tui.machine import CutOff, Machine, Watch
 from iommutui.tui.messages import ClaimsSeen, MachineChanged, ScanFailed, Scanned
+from iommutui.tui.row import warm
 from iommutui.tui.state import AppState, Phase, Problem, failed, logged, with_host
-from iommutui.tui.view import bridges_only, settled, warm
 
 SETTLE_SECONDS = 0.2
 """A rebind makes a burst of events; one look after it is enough."""
@@ -143,6 +145,7 @@ class Scanning(Screen[None]):
         for name in ("review", "reading", "pick", "progress"):
             import_module(f"iommutui.tui.screens.{name}")
         if self.state.host is not None:
+            warm(self.state.host)
             import_module("iommutui.tui.topology").topology_listing(self.state.host)
         self.app.call_from_thread(self.prepare)
 

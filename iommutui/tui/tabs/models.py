@@ -3,11 +3,10 @@
 from iommutui.core.host import Device, Group
 from iommutui.core.labels import device_name
 from iommutui.core.models import MODELS, model_for
-from iommutui.tui.blocks import key_hint, reason_line
+from iommutui.tui.blocks import key_hint, reason_line, verdict_span
 from iommutui.tui.narrow import narrow
 from iommutui.tui.spans import BLANK, Line, Span, line
 from iommutui.tui.state import AppState
-from iommutui.tui.view import verdict_span
 
 
 def models_tab(state: AppState, device: Device | None, group: Group | None) -> list[Line]:

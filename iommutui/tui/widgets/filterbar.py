@@ -7,9 +7,9 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
 
+from iommutui.tui.listing import listing
 from iommutui.tui.state import AppState, View
 from iommutui.tui.text import plain
-from iommutui.tui.view import listing
 
 
 class Count(Widget):
