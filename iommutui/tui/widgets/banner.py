@@ -2,13 +2,12 @@
 
 from rich.cells import cell_len
 from textual.content import Content
-from textual.widget import Widget
 
 from iommutui.core.printable import printable
 from iommutui.tui.spans import Span, clip
 from iommutui.tui.state import AppState, Kind, own_model
 from iommutui.tui.text import content
-from iommutui.tui.widgets.painted import Kept
+from iommutui.tui.widgets.painted import Single
 
 
 def banner(state: AppState, width: int) -> tuple[Span, ...]:
@@ -41,12 +40,11 @@ def banner(state: AppState, width: int) -> tuple[Span, ...]:
     return (*left, Span(" " * max(1, width - used - size)), *right)
 
 
-class Banner(Widget):
+class Banner(Single):
     """Draws the header of a state."""
 
     def __init__(self, state: AppState, *, id: str) -> None:
         super().__init__(id=id)
-        self._styles_cache = Kept()
         self._state = state
 
     def show_state(self, state: AppState) -> None:

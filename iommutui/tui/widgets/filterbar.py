@@ -5,14 +5,14 @@ from typing import Any
 
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.widget import Widget
 
 from iommutui.tui.listing import listing
 from iommutui.tui.state import AppState, View
 from iommutui.tui.text import plain
+from iommutui.tui.widgets.painted import Single
 
 
-class Count(Widget):
+class Count(Single):
     """``12 of 143``."""
 
     text = ""
@@ -22,7 +22,7 @@ class Count(Widget):
         return plain(self.text)
 
 
-class Slash(Widget):
+class Slash(Single):
     """The sign before the expression."""
 
     def render(self) -> Content:

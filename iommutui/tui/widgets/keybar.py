@@ -5,22 +5,20 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from textual.content import Content
 from textual.events import Click
-from textual.widget import Widget
 
 from iommutui.tui.commands.base import Command
 from iommutui.tui.registry import key_of, reason_against
 from iommutui.tui.spans import Span
 from iommutui.tui.state import AppState
 from iommutui.tui.text import content
-from iommutui.tui.widgets.painted import Kept
+from iommutui.tui.widgets.painted import Single
 
 
-class KeyBar(Widget):
+class KeyBar(Single):
     """One line of keys and words. A click does what the key does, which is to say why where it is grey."""
 
     def __init__(self, commands: Sequence[Command], state: AppState, *, id: str) -> None:
         super().__init__(id=id)
-        self._styles_cache = Kept()
         self._commands = commands
         self._state = state
         self._off: tuple[bool, ...] = ()

@@ -1,9 +1,10 @@
 """A pane of wrapped lines that scrolls: details, plan, review, log and help are all one of these."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from rich.style import Style
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.strip import Strip
 
 from iommutui.tui.spans import Line, Span, wrap_all
@@ -46,12 +47,9 @@ class Lines(Scroll):
     def _refresh_changed(self, before: list[tuple[Span, ...]]) -> None:
         """Draws again only the rows in view that are different now."""
         first = self.scroll_offset.y
-        width = self.size.width
-        for line in range(first, first + self.size.height):
-            was = before[line] if line < len(before) else ()
-            now = self._rows[line] if line < len(self._rows) else ()
-            if was != now:
-                self.refresh(Region(0, line - first, width, 1))
+        view = slice(first, first + self.size.height)
+        pairs = zip_longest(before[view], self._rows[view], fillvalue=())
+        self.refresh_rows(line for line, (was, now) in enumerate(pairs, first) if was != now)
 
     @property
     def lines(self) -> Sequence[Line]:

@@ -12,6 +12,9 @@ from textual.geometry import Region, Size, Spacing
 from textual.strip import Strip
 from textual.widget import Widget
 
+MANY = 256
+"""Lines that are kept with their frame: a pane that scrolls shows most of them again, one row higher."""
+
 
 class Kept(StylesCache):
     """The lines of a widget, which are handed out again while none of them is to be drawn anew."""
@@ -42,10 +45,15 @@ class Framed(Kept):
     """What stands left and right of every line."""
     _inside = range(0)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._framed: dict[int, tuple[Strip, Strip]] = {}
+
     def clear(self) -> None:
         """The frame is another one, too."""
         super().clear()
         self._sides = None
+        self._framed.clear()
 
     def render_line(self, styles: Any, y: int, size: Size, content_size: Size, padding: Spacing, *rest: Any) -> Strip:
         """A line with its frame; the first one shows what the frame of the others is."""
@@ -59,4 +67,22 @@ class Framed(Kept):
             return strip
         left, right = self._sides
         line: Strip = rest[2](y - self._inside.start)
-        return Strip([*left, *line, *right], size.width)
+        if not left and not right:
+            return line
+        known = self._framed.get(id(line))
+        if known is None:
+            if len(self._framed) >= MANY:
+                self._framed.clear()
+            known = self._framed[id(line)] = line, Strip([*left, *line, *right], size.width)
+        return known[1]
+
+
+class Single(Widget):
+    """A widget of few cells without children: where it gets another size, nothing has to be laid out once more."""
+
+    def __init__(self, *, name: str | None = None, id: str | None = None) -> None:
+        super().__init__(name=name, id=id)
+        self._styles_cache = Kept()
+
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
+        return super()._size_updated(size, virtual_size, container_size, layout=False)

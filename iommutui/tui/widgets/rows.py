@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 from rich.style import Style
 from textual.events import Click, MouseScrollDown, MouseScrollUp
-from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
@@ -15,6 +14,9 @@ from iommutui.tui.widgets.strips import BASE, COMPONENTS, strip_of, styles_of
 
 MARGIN = 3
 """Rows that stay in view above and below the cursor."""
+
+MANY = 1024
+"""Rows that are kept as they were drawn, with what they hold: enough for some pages up and down."""
 
 Painted = tuple[Span, ...]
 Painter = Callable[[Key, int, bool], Painted]
@@ -57,17 +59,18 @@ class Rows(Scroll):
         if not keys or not painted or self.scroll_offset.y != offset:
             self.refresh()
             return
+        changed = []
         for line in range(offset, offset + self.size.height):
             drawn = strips.get((line, line == cursor))
             if line >= len(keys) or self._spans(line) != painted.get(line):
-                self.refresh(Region(0, line - offset, self.size.width, 1))
+                changed.append(line)
             elif drawn is not None and line < len(before) and before[line] == keys[line]:
                 self._strips[line, line == cursor] = drawn
+        self.refresh_rows(changed)
 
     def show_cursor(self, cursor: int) -> None:
         """The cursor moves, and nothing else changes: two lines are drawn."""
-        for line in (self.cursor, cursor):
-            self.refresh(Region(0, line - self.scroll_offset.y, self.size.width, 1))
+        self.refresh_rows((self.cursor, cursor))
         self.cursor = cursor
         self._follow()
 
@@ -130,6 +133,9 @@ class Rows(Scroll):
         if strip is None:
             component = "rows--cursor" if here else "" if self._keys[line].device is not None else "rows--group"
             strip = strip_of(self._spans(line), self._meanings(component), width)
+            if len(self._strips) >= MANY:
+                self._strips.clear()
+                self._painted.clear()
             self._strips[line, here] = strip
         return strip
 

@@ -1,9 +1,9 @@
 """A scrolling pane that draws by lines and whose number of lines changes without a new layout of the screen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from textual.filter import ANSIToTruecolor, LineFilter
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar
 from textual.widget import Widget
@@ -31,7 +31,7 @@ class Scroll(ScrollView, can_focus=True, inherit_bindings=False):
     def vertical_scrollbar(self) -> ScrollBar:
         """The pane's bar, made when it is first asked for."""
         if self._vertical_scrollbar is None:
-            self._vertical_scrollbar = Bar(thickness=self.scrollbar_size_vertical)
+            self._vertical_scrollbar = Bar()
             self._vertical_scrollbar.display = False
             self.app._start_widget(self, self._vertical_scrollbar)
         return self._vertical_scrollbar
@@ -39,6 +39,19 @@ class Scroll(ScrollView, can_focus=True, inherit_bindings=False):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Without the one that turns a terminal's own colours into others: a span has the theme's colours only."""
         return [found for found in super().get_line_filters() if not isinstance(found, ANSIToTruecolor)]
+
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
+        """A layout that leaves the pane as large as it is does not draw its bar anew, either."""
+        if size == self._size and size - self.styles.gutter.totals == self._container_size:
+            return False
+        return super()._size_updated(size, virtual_size, container_size, layout)
+
+    def refresh_rows(self, rows: Iterable[int]) -> None:
+        """Draws these rows of the pane anew, in view or not."""
+        first, width = self.scroll_offset.y, self.size.width
+        regions = [Region(0, row - first, width, 1) for row in rows]
+        if regions:
+            self.refresh(*regions)
 
     def set_rows(self, rows: int) -> None:
         """There are so many lines now."""
