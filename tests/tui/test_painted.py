@@ -23,12 +23,11 @@ def _painted(ui: Ui) -> list[list[tuple[str, object]]]:
 
 def _anew(ui: Ui) -> list[list[tuple[str, object]]]:
     """The same with Textual's own way of keeping, which has kept nothing yet."""
-    for widget in (ui.app.screen, *ui.app.screen.walk_children()):
-        widget._styles_cache = StylesCache()
-        for bar in (widget._vertical_scrollbar,):
-            if bar is not None:
-                bar._styles_cache = StylesCache()
-                bar._dirty_regions.add(bar.size.region)
+    for widget in (ui.app.screen, *ui.app.screen.query("*")):
+        bar = widget._vertical_scrollbar
+        for part in (widget, bar) if bar is not None else (widget,):
+            part._styles_cache = StylesCache()
+            part._dirty_regions.add(part.size.region)
         widget.notify_style_update()
     return _painted(ui)
 
