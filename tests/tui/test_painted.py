@@ -40,6 +40,16 @@ async def test_what_is_kept_is_what_would_be_painted(size: tuple[int, int]) -> N
             assert _painted(ui) == _anew(ui), f"after {LOOKS[:count]}"
 
 
+@pytest.mark.parametrize("size", [SMALLEST, USUAL, WIDE])
+@pytest.mark.parametrize("keys", [("c", "a"), ("question_mark", "j"), ("t",), ("Y",), ("o",)])
+async def test_dialogs_are_painted_as_they_would_be_anew(size: tuple[int, int], keys: tuple[str, ...]) -> None:
+    async with screen_of(snapshot_of(demo_host()), size) as ui:
+        await ui.press(*keys)
+        assert len(ui.app.screen_stack) > 1
+        shown = [[char for char, _ in row] for row in _painted(ui)]
+        assert shown == [[char for char, _ in row] for row in _anew(ui)]
+
+
 async def test_another_theme_is_painted_everywhere() -> None:
     async with screen_of(snapshot_of(demo_host()), WIDE) as ui:
         await ui.press(*"jjT")

@@ -3,13 +3,13 @@
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from iommutui.tui.screens.overlay import Overlay
 from iommutui.tui.text import plain
 
 
-class ConfirmScreen(ModalScreen[bool]):
+class ConfirmScreen(Overlay[bool]):
     """Dismissed with True for yes."""
 
     BINDINGS = [  # noqa: RUF012 - Textual's own declaration

@@ -2,12 +2,12 @@
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button
 
 from iommutui.apply.events import Counting
 from iommutui.tui.countdown import countdown_lines
 from iommutui.tui.registry import KEEPING, bindings
+from iommutui.tui.screens.overlay import Overlay
 from iommutui.tui.spans import Line
 from iommutui.tui.text import plain, toast
 from iommutui.tui.widgets.lines import Lines
@@ -16,7 +16,7 @@ TALL = 25
 """Rows of a terminal on which everything has room, with air."""
 
 
-class CountdownScreen(ModalScreen[bool]):
+class CountdownScreen(Overlay[bool]):
     """Dismissed with True to keep, False to take back, None where it is over without a word."""
 
     BINDINGS = [*bindings(KEEPING)]  # noqa: RUF012 - Textual's own declaration

@@ -3,7 +3,6 @@
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from iommutui.core.errors import IommutuiError
@@ -11,6 +10,7 @@ from iommutui.core.host import Host
 from iommutui.core.labels import device_name
 from iommutui.core.query import find_device
 from iommutui.tui.registry import CLOSE, bindings
+from iommutui.tui.screens.overlay import Overlay
 from iommutui.tui.spans import Span
 from iommutui.tui.state import Key
 from iommutui.tui.text import content, plain
@@ -34,7 +34,7 @@ def place(host: Host, text: str) -> tuple[Key | None, str]:
     return Key(group, device.address), f"{device.address} {device_name(device)}"
 
 
-class GoScreen(ModalScreen[Key]):
+class GoScreen(Overlay[Key]):
     """Dismissed with the row to go to."""
 
     BINDINGS = [bindings(CLOSE)[0]]  # noqa: RUF012 - Textual's own declaration

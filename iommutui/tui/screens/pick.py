@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from iommutui.tui.registry import PICK, bindings
+from iommutui.tui.screens.overlay import Overlay
 from iommutui.tui.spans import Line
 from iommutui.tui.text import content, plain
 
@@ -21,7 +21,7 @@ def _entry(rows: Sequence[Line]) -> Content:
     return Content("\n").join(content(row.spans) for row in rows)
 
 
-class PickScreen(ModalScreen[str]):
+class PickScreen(Overlay[str]):
     """Dismissed with the name of what was chosen."""
 
     BINDINGS = [*bindings(PICK)]  # noqa: RUF012 - Textual's own declaration

@@ -2,8 +2,7 @@
 
 from typing import TypeVar
 
-from textual.screen import ModalScreen
-
+from iommutui.tui.screens.overlay import Overlay
 from iommutui.tui.spans import wrap_all
 from iommutui.tui.widgets.lines import Lines
 
@@ -13,7 +12,7 @@ DIALOG_WIDTH = 110
 Result = TypeVar("Result")
 
 
-class Scrolling(ModalScreen[Result]):
+class Scrolling(Overlay[Result]):
     """The actions of `registry.SCROLL`, on a dialog that is as high as its lines need."""
 
     OTHER_ROWS = 2

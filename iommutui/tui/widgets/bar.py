@@ -37,6 +37,7 @@ class Bar(ScrollBar):
     position: Reactive[float] = Reactive(0, repaint=False)
 
     _thumb = (0, 0)
+    """As it was drawn last."""
 
     def __init__(self) -> None:
         super().__init__(name="vertical", thickness=1)
@@ -57,14 +58,16 @@ class Bar(ScrollBar):
         """Others are in view."""
         self._follow()
 
+    def _now(self) -> tuple[int, int]:
+        return thumb(self.size.height, self.window_size, self.window_virtual_size, self.position)
+
     def _follow(self) -> None:
-        now = thumb(self.size.height, self.window_size, self.window_virtual_size, self.position)
-        if now != self._thumb:
-            self._thumb = now
+        if self._now() != self._thumb:
             self.refresh()
 
     def _render_content(self) -> None:
         """The cells as Textual draws them, each sort of them made once."""
+        self._thumb = self._now()
         bar = self.render()
         assert isinstance(bar, ScrollBarRender)
         style = self.app.console.get_style(bar.style)

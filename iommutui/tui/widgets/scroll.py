@@ -40,12 +40,6 @@ class Scroll(ScrollView, can_focus=True, inherit_bindings=False):
         """Without the one that turns a terminal's own colours into others: a span has the theme's colours only."""
         return [found for found in super().get_line_filters() if not isinstance(found, ANSIToTruecolor)]
 
-    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
-        """A layout that leaves the pane as large as it is does not draw its bar anew, either."""
-        if size == self._size and size - self.styles.gutter.totals == self._container_size:
-            return False
-        return super()._size_updated(size, virtual_size, container_size, layout)
-
     def refresh_rows(self, rows: Iterable[int]) -> None:
         """Draws these rows of the pane anew, in view or not."""
         first, width = self.scroll_offset.y, self.size.width
