@@ -95,3 +95,8 @@ def test_slots_behind_one_port_that_is_in_another_group() -> None:
     group = host.groups[2]._replace(id=9, members=(NIC, DISK))
     assert together(host, group) == [f"2 slots of the group are behind {PORT}, which does not keep them apart."]
     assert SOUND not in group.members
+
+
+def test_what_is_lost_stands_before_the_rebinds_that_it_is_lost_by() -> None:
+    text = shown(Tab.LOSES, Key(1, GPU))
+    assert text.index("machine") < text.index("By these rebinds") < text.index("nvidia → vfio-pci")

@@ -345,11 +345,14 @@ class DeskScreen(Scanning, Writing):
                 if command:
                     await self.app.run_action(f"run('{command}')", self)
 
+    def on_screen_suspend(self) -> None:
+        """What was said in passing does not lie over a dialog."""
+        self.app.clear_notifications()
+
     def on_resize(self, event: Resize) -> None:
-        """The message for terminals that are too small names their size."""
+        """Titles have other room."""
         if event.size != self._size_shown:
             self._size_shown = event.size
-            self.query_one(TooSmall).show_size(event.size)
             self._show_all(self._state, top=False)
 
     @property
