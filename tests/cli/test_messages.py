@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from iommutui.cli.parser import COMMANDS
+from iommutui.core.query import KEYS
 from tests.apply.machines import GPU, NIC, SOUND
 from tests.cli.conftest import Run
 from tests.cli.machine import machine
@@ -52,7 +53,54 @@ def test_a_picture_of_a_machine_is_not_written_to(run: Run, command: tuple[str, 
     for source in (("--demo",), ("--from", demo)):
         answer = run(*command, *source)
         assert (answer.code, answer.out) == (3, "")
-        assert "'iommutui preview'" in answer.err
+        assert "only a picture of one" in answer.err
+        assert ("'iommutui preview'" in answer.err) is (command[0] == "apply")
+
+
+def test_a_picture_of_a_machine_has_no_journal_of_this_one(run: Run, machine: ReactingTree, demo: str) -> None:
+    assert run("apply", f"{GPU}=vfio-pci", "--yes").code == 0
+    assert run("journal").out != ""
+    for source in (("--demo",), ("--from", demo)):
+        answer = run("journal", *source)
+        assert (answer.code, answer.out) == (3, "")
+        assert "its log (L)" in answer.err
+
+
+def test_a_command_that_there_is_not_is_met_with_the_one_that_is_meant(run: Run, demo: str) -> None:
+    assert "is it 'list'?" in run("lst").err
+    assert "is it" not in run("xyzzy").err
+    assert f"'--from {demo}' opens" in run(demo).err
+
+
+def test_words_to_copy_speak_of_the_same_machine(run: Run, demo: str) -> None:
+    for source in (("--demo",), ("--from", demo), ("--demo", "--model", "vfio-group")):
+        answer = run("why", "17", *source)
+        words = next(line for line in answer.out.splitlines() if "iommutui preview" in line).split()[1:]
+        assert words[-len(source) :] == list(source)
+        assert run(*words).code == 0
+
+
+def test_a_filter_that_nothing_passes_says_what_a_filter_can_be(run: Run) -> None:
+    answer = run("list", "--demo", "drivr:nvme")
+    assert answer.code == 0
+    assert all(f"{key}:" in answer.err for key in KEYS)
+    assert all(f"{key}:" in run("list", "--help").out for key in KEYS)
+    assert "Nothing matches" not in run("list", "--demo", "driver:nvme").err
+
+
+def test_groups_that_there_are_fit_on_a_line(run: Run) -> None:
+    assert "The groups of this machine: 0-23." in run("why", "99", "--demo").err
+
+
+def test_the_same_remedy_stands_once_below_what_it_is_for(run: Run) -> None:
+    out = run("why", "--error", "group 17 is not viable", "--demo").out
+    assert out.count("is bound to") == 4
+    assert out.count("'iommutui why 17'") == 1
+
+
+def test_numbers_of_writes_stand_below_each_other(run: Run) -> None:
+    lines = [line for line in run("plan", "--demo", "--group", "17").out.splitlines() if ". echo " in line]
+    assert len({line.index(". echo ") for line in lines}) == 1
 
 
 @pytest.mark.parametrize(
