@@ -16,9 +16,19 @@ if TYPE_CHECKING:
     from iommutui.core.intents import Intent
 
 
-def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL) -> Host:
-    """The machine that ``--from``, ``--demo`` and ``--kernel`` name. The user's settings are in force from here on."""
-    take_effect(read_config())
+def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL, *, way_back: bool = False) -> Host:
+    """The machine that ``--from``, ``--demo`` and ``--kernel`` name. The user's settings are in force from here on.
+
+    A ``way_back`` is not barred by settings that cannot be read.
+    """
+    try:
+        take_effect(read_config())
+    except IommutuiError as error:
+        if not way_back:
+            raise
+        from iommutui.cli.output import complain
+
+        complain(f"Note: {error.what} This goes on without settings.")
     if options.kernel is not None and re.match(r"\d+\.\d+", options.kernel) is None:
         raise UsageError(f"{options.kernel!r} is not a kernel release.", "Write it as 'uname -r' does: 6.1.0-13-amd64.")
     if options.demo and options.source is not None:

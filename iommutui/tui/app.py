@@ -37,8 +37,17 @@ class IommutuiApp(App[None]):
         *,
         store: Store | None = None,
         theme: str = IOMMUTUI.name,
+        console: bool = False,
     ) -> None:
-        super().__init__()
+        """``console``: the terminal is the bare console of the machine."""
+        if console:
+            from iommutui.tui.console import CONSOLE, ConsoleDriver
+
+            super().__init__(driver_class=ConsoleDriver)
+            self.register_theme(CONSOLE)
+            theme = CONSOLE.name if theme == IOMMUTUI.name else theme
+        else:
+            super().__init__()
         self.animation_level = "none"
         self.register_theme(IOMMUTUI)
         # Without its watcher, which would parse every style a second time before the first frame.

@@ -1,15 +1,20 @@
 """Themes, missing colour, and the first frame."""
 
+import re
+
 import pytest
 
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Host
 from iommutui.tui.app import IommutuiApp
+from iommutui.tui.console import CONSOLE, SIGNS, ConsoleDriver
+from iommutui.tui.countdown import countdown_lines
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.registry import COMMANDS
 from iommutui.tui.state import Phase, start
 from tests.tui.driver import USUAL, Ui, screen_of, snapshot_of
 from tests.tui.machines import GPU, small
+from tests.tui.snapshot import FOLDER
 
 
 async def test_every_theme_draws_the_screen() -> None:
@@ -69,3 +74,50 @@ async def test_an_early_scan_that_fails_is_told_of() -> None:
 
 def test_nothing_is_described_by_its_colour() -> None:
     assert all("green" not in command.help and "red " not in command.help for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("keys", "works"),
+    [
+        (("v", "a"), "y apply  Esc cancel  t timer  Y copy  j k scroll"),
+        (("question_mark",), "Esc close  j k scroll"),
+        (("t",), "Enter choose  Esc cancel  j k move"),
+        (("o",), "Enter go  Esc close"),
+        (("v", "q"), "y leave  Esc stay  Tab other"),
+    ],
+)
+async def test_the_footer_of_a_dialog_has_the_keys_that_work_in_it(keys: tuple[str, ...], works: str) -> None:
+    async with screen_of(snapshot_of(small()), USUAL) as ui:
+        await ui.press(*keys)
+        assert ui.lines()[-1] == f" {works}"
+        await ui.press("escape")
+        assert "c free" in ui.lines()[-1]
+
+
+FONT = set(map(chr, range(0x20, 0x7F))) | set("─│┌┐└┘├┤┬┴┼░▒▓█▀▄▌▐■←↑→↓\n")
+"""What every font of the console has."""
+
+
+def test_the_console_is_sent_no_sign_that_its_fonts_lack() -> None:
+    shown = "".join(path.read_text(encoding="utf-8") for path in FOLDER.glob("*.txt"))
+    shown += "".join(span.text for line in countdown_lines(9, 30, real=True) for span in line.spans)
+    assert "✖" in shown
+    assert set(shown.translate(SIGNS)) <= FONT
+
+
+def test_the_console_s_theme_has_only_its_colours() -> None:
+    named = (CONSOLE.primary, CONSOLE.secondary, CONSOLE.accent, CONSOLE.success, CONSOLE.warning, CONSOLE.error)
+    plain = (CONSOLE.foreground, CONSOLE.background, CONSOLE.surface, CONSOLE.panel)
+    parts = re.findall("[0-9a-f]{2}", " ".join(map(str, (*named, *plain, *CONSOLE.variables.values()))))
+    assert set(parts) <= {"00", "55", "aa", "ff"}
+
+
+async def test_the_console_gets_its_theme_and_driver_unless_the_person_has_chosen_one() -> None:
+    machine = snapshot_of(small())
+    app = IommutuiApp(machine, start(machine.source), console=True)
+    assert (app.driver_class, app.theme) == (ConsoleDriver, CONSOLE.name)
+    assert IommutuiApp(machine, start(machine.source), console=True, theme="nord").theme == "nord"
+    async with app.run_test(size=USUAL) as pilot:
+        ui = Ui(app, pilot)
+        await ui.settle()
+        assert str(GPU) in ui.text()

@@ -348,6 +348,7 @@ class DeskScreen(Scanning, Writing):
     def on_screen_suspend(self) -> None:
         """What was said in passing does not lie over a dialog."""
         self.app.clear_notifications()
+        self.query("ToastHolder").remove()  # they would stay below the dialog: only the screen on top is told
 
     def on_resize(self, event: Resize) -> None:
         """Titles have other room."""

@@ -15,6 +15,7 @@ from iommutui.tui.registry import REVIEW, SCROLL, bindings
 from iommutui.tui.screens.scrolling import Scrolling
 from iommutui.tui.spans import Span
 from iommutui.tui.text import content, plain, toast
+from iommutui.tui.widgets.dialogkeys import SCROLLS, DialogKeys, Keys, keys_for
 from iommutui.tui.widgets.lines import Lines
 
 
@@ -73,6 +74,15 @@ class ReviewScreen(Scrolling[Terms]):
                     label = f"{verb} {count(len(review.plan.steps), 'write')}  y"
                     yield Button(plain(label), id="yes", compact=True, disabled=self._asks)
                 yield Static("" if review.real else "nothing is real", id="hint")
+        yield DialogKeys(self._keys())
+
+    def _keys(self) -> Keys:
+        confirm, cancel, *others = keys_for(REVIEW)
+        if not self._review.applicable:
+            return (cancel, *SCROLLS)
+        confirm = (confirm[0], "revert") if self._review.revert else confirm
+        # The other letters are typed as long as the field has the focus.
+        return (confirm, cancel, ("Tab", "next")) if self._asks else (confirm, cancel, *others, *SCROLLS)
 
     @property
     def _what(self) -> str:
