@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from textual.actions import ActionParseResult
 from textual.app import App
 from textual.binding import Binding
+from textual.color import Color
 from textual.dom import DOMNode
 from textual.events import Event, Key, Paste
 
@@ -56,6 +57,20 @@ class IommutuiApp(App[None]):
         self.desk = DeskScreen(machine, state, early, store)
         self.set_keymap(keymap())
         self.type_ahead = TypeAhead(self, super().on_event)
+
+    def get_css_variables(self) -> dict[str, str]:
+        """The theme's colours, and two that have to be colours for rows that draw themselves.
+
+        Muted text is ``auto`` in most themes, which comes out white; the colours of words are made to be read on the
+        background, so the row with the cursor is only a little off it.
+        """
+        found = super().get_css_variables()
+        if found["text-muted"].startswith("auto"):
+            background = Color.parse(found["background"])
+            found["text-muted"] = Color.parse(found["foreground"]).blend(background, 0.2).hex
+            found.setdefault("cursor-row", Color.parse(found["primary"]).blend(background, 0.82).hex)
+        found.setdefault("cursor-row", found["surface"])
+        return found
 
     def get_default_screen(self) -> DeskScreen:
         """The desk."""

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from textual.color import Color
 
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Host
@@ -12,18 +13,48 @@ from iommutui.tui.countdown import countdown_lines
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.registry import COMMANDS
 from iommutui.tui.state import Phase, start
+from iommutui.tui.theme import IOMMUTUI
 from tests.tui.driver import USUAL, Ui, screen_of, snapshot_of
 from tests.tui.machines import GPU, small
 from tests.tui.snapshot import FOLDER
 
+FRAMES = set("─╭╮╰╯│▁▂▃▄▅▆▇█ ")
 
-async def test_every_theme_draws_the_screen() -> None:
+
+def _light(colour: Color) -> float:
+    """Relative luminance, as WCAG has it."""
+    parts = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def contrasts(ui: Ui) -> list[tuple[float, str]]:
+    """The contrast of every piece of text on the screen, the faintest first."""
+    found = []
+    for strip in ui.app.screen._compositor.render_strips():
+        for text, style, _ in strip:
+            if style and style.color and style.bgcolor and set(text) - FRAMES:
+                dark, light = sorted(_light(Color.from_rich_color(c)) for c in (style.color, style.bgcolor))
+                found.append(((light + 0.05) / (dark + 0.05), text))
+    return sorted(found)
+
+
+async def test_every_theme_draws_the_screen_so_that_it_can_be_read() -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
+        await ui.press("c", "T", "T")
         before = ui.text()
         for theme in sorted(ui.app.available_themes):
             ui.app.theme = theme
             await ui.settle()
             assert ui.text() == before, theme
+            if not theme.startswith("ansi"):  # their colours are the terminal's
+                faintest = contrasts(ui)[0]
+                assert faintest >= ((4.0 if theme == IOMMUTUI.name else 2.0), ""), theme
+
+
+async def test_the_row_with_the_cursor_can_be_read_while_the_filter_is_typed() -> None:
+    async with screen_of(snapshot_of(small()), USUAL) as ui:
+        await ui.press("slash", "n")
+        assert contrasts(ui)[0] >= (3.0, "")
 
 
 async def test_without_colour_everything_is_still_said(monkeypatch: pytest.MonkeyPatch) -> None:
