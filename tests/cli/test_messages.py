@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -222,3 +223,30 @@ def test_settings_that_cannot_be_read_do_not_bar_the_way_back(
     answer = run("revert", "--yes")
     assert answer.code == 0, answer.err
     assert "goes on without settings" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--demo", "--model", "foo"), "There is no model 'foo'."),
+        (("--demo", "--kernel", "x"), "'x' is not a kernel release."),
+        (("--demo", "--from", "x.json"), "--demo and --from are two machines."),
+    ],
+)
+def test_the_screen_takes_no_options_that_a_command_would_refuse(
+    run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    opened: list[str] = []
+
+    def screen(*_: object, **__: object) -> int:
+        opened.append("screen")
+        return 0
+
+    monkeypatch.setattr("iommutui.tui.run", screen)
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    answer = run(*words)
+    assert (answer.code, opened) == (2, [])
+    assert said in answer.err
+    assert run("--demo").code == 0
+    assert opened == ["screen"]
