@@ -108,7 +108,7 @@ def _device_line(device: Device, width: int, marks: dict[Address, tuple[str, ...
     name = f"{clean(class_words(device))}: {clean(device_name(device))}{ids}{interfaces}"
     line = f"  {device.address:{width}}  {driver:<15}  {name}"
     words = marks.get(device.address)
-    return line + paint("warn", f"  * {clean(', '.join(words))}") if words else line
+    return line + paint("warn", f"  ! {clean(', '.join(words))}") if words else line
 
 
 def _no_driver(device: Device) -> str:

@@ -69,7 +69,7 @@ class IommutuiApp(App[None]):
             background = Color.parse(found["background"])
             found["text-muted"] = Color.parse(found["foreground"]).blend(background, 0.2).hex
             found.setdefault("cursor-row", Color.parse(found["primary"]).blend(background, 0.82).hex)
-        found.setdefault("cursor-row", found["surface"])
+        found.setdefault("cursor-row", "ansi_bright_black" if self.current_theme.dark else "ansi_white")
         return found
 
     def get_default_screen(self) -> DeskScreen:

@@ -15,7 +15,7 @@ def test_the_listing_has_a_few_words_for_each_device(on_demo: Run) -> None:
     assert rows["0000:01:00.0"].endswith("* root disk, mounted /home, mounted /boot/efi, swap")
     assert rows["0000:05:00.0"].endswith("* default route")
     assert "boot display" in rows["0000:08:00.0"]
-    assert rows["0000:0b:00.0"].endswith("* in use by qemu-system-x86")
+    assert rows["0000:0b:00.0"].endswith("! in use by qemu-system-x86")
     assert "*" not in rows["0000:09:00.0"]
 
 
