@@ -7,7 +7,7 @@ driver that fits, ``pci-stub``, ``none``, ``default``, or a kernel driver whose 
 from enum import StrEnum
 from typing import NamedTuple
 
-from iommutui.core.drivers import STUB, VFIO_PCI, facts_of, is_vfio
+from iommutui.core.drivers import STUB, VFIO_PCI, facts_of, is_vfio, serves_host
 from iommutui.core.host import Device, Host
 
 NONE = "none"
@@ -49,7 +49,7 @@ def targets_of(host: Host, device: Device) -> list[Target]:
     found.append(Target(NONE, Kind.NONE))
     found.append(Target(DEFAULT, Kind.DEFAULT))
     kernel = {f.driver: Target(f.driver, Kind.KERNEL, f.module, f.loaded) for f in device.fits or () if not f.vfio}
-    if device.driver is not None and not is_vfio(device, device.driver) and device.driver != STUB:
+    if device.driver is not None and serves_host(device, device.driver):
         kernel.setdefault(device.driver, Target(device.driver, Kind.KERNEL))
     found += [target for target in kernel.values() if target.name not in (STUB, VFIO_PCI)]
     return found
@@ -65,6 +65,13 @@ def find_target(host: Host, device: Device, name: str) -> Target | None:
         if target.name.replace("-", "_") == plain:
             return target
     return None
+
+
+def vfio_target(host: Host, device: Device) -> str:
+    """The VFIO driver to choose for a device: the one that it is on, else the variant that fits it, else vfio-pci."""
+    if device.driver is not None and is_vfio(device, device.driver):
+        return device.driver
+    return next((target.name for target in targets_of(host, device) if target.kind is Kind.VFIO), VFIO_PCI)
 
 
 def exists_somewhere(host: Host, name: str) -> bool:

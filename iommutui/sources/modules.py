@@ -149,7 +149,7 @@ def _with_bound(
 
 
 def _only_by_override(device: Device, driver: str) -> bool:
-    return driver in (STUB, device.driver_override) or is_vfio(device, driver) is not None
+    return driver in (STUB, device.driver_override) or is_vfio(device, driver)
 
 
 def _takes_port(device: Device, registered: Registered) -> bool:

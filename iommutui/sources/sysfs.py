@@ -97,7 +97,7 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool, session: str | 
 
 def _may_be_claimed(tree: Tree, devices: dict[Address, Device]) -> bool:
     """A device whose unbind waits for its user has no driver any more, but its group's node is still there."""
-    return os.path.exists(f"{tree.root}/dev/vfio") or any(d.driver and is_vfio(d, d.driver) for d in devices.values())
+    return os.path.exists(f"{tree.root}/dev/vfio") or any(is_vfio(d, d.driver) for d in devices.values())
 
 
 def _console_switches(tree: Tree) -> list[str]:
