@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-pytest.register_assert_rewrite("tests.core.tables")
+pytest.register_assert_rewrite("tests.core.hazards", "tests.core.tables")
 
 settings.register_profile("engine", deadline=None, derandomize=True)
 settings.load_profile("engine")
