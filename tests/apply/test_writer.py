@@ -19,11 +19,7 @@ from iommutui.core.planner import Step
 from tests.apply.machines import CASES, CLOCK, GPU, SOUND, finished
 
 AT_ONCE = Patience(first=0.0, each=0.0, give_up=0.0)
-
-
 FOR_EVER = Patience(first=0.0, each=1e6, give_up=1e6)
-
-
 """One notice at once, and then whatever it takes."""
 
 

@@ -11,11 +11,7 @@ from tests.apply.machines import GPU, SOUND
 from tests.reacting_tree import ReactingTree
 
 INTENTS = (Intent(GPU, "vfio-pci"), Intent(SOUND, "vfio-pci"))
-
-
 LONG = 600.0
-
-
 """Seconds that no test waits for."""
 
 

@@ -141,8 +141,6 @@ def test_what_is_talked_through(network: tuple[Network, ...], intents: list[str]
 
 
 USB, USB2 = (function(address, "nvme", class_code="0c0330") for address in (A, OTHER))
-
-
 BOARD, MOUSE = Input(A, "Board", keyboard=True), Input(A, "Mouse", pointer=True)
 
 

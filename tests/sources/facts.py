@@ -9,11 +9,7 @@ from iommutui.sources import load
 from tests.fake_tree import FakeTree
 
 A = "0000:01:00.0"
-
-
 B = "0000:01:00.1"
-
-
 ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
 
 

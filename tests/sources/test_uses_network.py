@@ -10,11 +10,7 @@ from iommutui.sources.session import session_address
 from tests.sources.used import A, B, Machine
 
 ROUTES = "Iface Destination Gateway Flags RefCnt Use Metric Mask\n"
-
-
 DEFAULT4 = "{} 00000000 0101A8C0 0003 0 0 0 00000000 0 0 0\n"
-
-
 LINK4 = "{} 0001A8C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n"
 
 

@@ -12,14 +12,8 @@ from iommutui.sources.snapshot import dump, parse
 from tests.fake_tree import FakeTree
 
 A, B, C = Address("0000:01:00.0"), Address("0000:02:00.0"), Address("0000:03:00.0")
-
-
 NVME, SATA, NIC = "nvme/nvme0", "ata1/host0/target0:0:0/0:0:0:0/block", "net"
-
-
 KEYS = "402000000 3803078f800d001 feffffdfffefffff fffffffffffffffe"
-
-
 BUTTONS = "70000 0 0 0 0"
 
 
