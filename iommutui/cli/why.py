@@ -29,7 +29,7 @@ from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.query import find_device
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.wishes import way_out
+from iommutui.core.wishes import fix_for
 from iommutui.core.wording import sentence, state_words, verdict_sentence
 
 
@@ -79,7 +79,7 @@ def _fix(host: Host, device: Device | None, group: Group, model: Model) -> tuple
     verdict = model.verdict(host, group)
     if verdict.viable or group.claim is not None:
         return ()
-    return way_out(host, group, card_of(device.address) if device and not device.is_bridge else None, model)
+    return fix_for(host, group, card_of(device.address) if device and not device.is_bridge else None, model)
 
 
 def _hazards(host: Host, device: Device | None, group: Group, fix: tuple[Intent, ...] | None) -> list[Hazard]:

@@ -35,7 +35,7 @@ def free_devices(
     return _free(host, [host.devices[address] for address in addresses], model, reached)
 
 
-def way_out(host: Host, group: Group, card: str | None, model: Model) -> tuple[Intent, ...] | None:
+def fix_for(host: Host, group: Group, card: str | None, model: Model) -> tuple[Intent, ...] | None:
     """The smallest fix of a group as it is, for somebody who wants one card of it (or, without one, all of it).
 
     What is on a VFIO driver already is none of it, whatever its override.

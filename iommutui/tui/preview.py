@@ -11,7 +11,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.planner import GroupChange, Plan, plan_intents
 from iommutui.core.reasons import Code
-from iommutui.core.wishes import way_out
+from iommutui.core.wishes import fix_for
 from iommutui.tui.memo import last_call
 from iommutui.tui.narrow import narrow
 from iommutui.tui.state import AppState, Key
@@ -143,7 +143,7 @@ def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix
         return Fix((), further=False)
     device = host.devices.get(key.device) if key.device is not None else None
     card = card_of(device.address) if device is not None and device.bus == "pci" and not device.is_bridge else None
-    return Fix(way_out(part, group, card, model), further=False)
+    return Fix(fix_for(part, group, card, model), further=False)
 
 
 def fix_of(state: AppState) -> Fix | None:

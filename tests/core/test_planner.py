@@ -9,7 +9,7 @@ from iommutui.core.intents import Intent, restoring
 from iommutui.core.models import MODELS
 from iommutui.core.planner import Plan, plan_goals, plan_intents
 from iommutui.core.targets import Kind, find_target, targets_of
-from iommutui.core.wishes import way_out
+from iommutui.core.wishes import fix_for
 from tests.core.machines import LAST_OLD, LONE, A, B, C, bridge, function, group_of, machine, pair
 
 OWNER, HINT, OLD_RULE, SKETCH = (MODELS[n] for n in ("dma-owner", "dma-hint", "vfio-group", "kernel-ownership"))
@@ -272,9 +272,9 @@ def test_there_is_no_fix() -> None:
 def test_a_fix_of_a_group_that_stays_is_a_fix_for_one_card_or_for_all() -> None:
     drivers = {A: "amdgpu", B: "snd_hda_intel", LONE: "nvme"}
     host = machine(group_of(1, *(function(address, driver, fits=()) for address, driver in drivers.items())))
-    whole = way_out(host, host.groups[1], None, OWNER)
+    whole = fix_for(host, host.groups[1], None, OWNER)
     assert [str(i) for i in whole or ()] == [f"{A}=vfio-pci", f"{B}=vfio-pci", f"{LONE}=vfio-pci"]
-    card = way_out(host, host.groups[1], "0000:01:00", OWNER)
+    card = fix_for(host, host.groups[1], "0000:01:00", OWNER)
     assert [str(i) for i in card or ()] == [f"{A}=vfio-pci", f"{B}=vfio-pci", f"{LONE}=none"]
 
 
