@@ -125,6 +125,11 @@ def managed_role(device: Device, driver: str) -> KnownRole:
     return KnownRole(Role.NONE if row is not None and row.managed else Role.KERNEL)
 
 
+def underscored(name: str) -> str:
+    """A name as the kernel compares those of modules: ``-`` and ``_`` are the same."""
+    return name.replace("-", "_")
+
+
 STUB = "pci-stub"
 VFIO_PCI = "vfio-pci"
 PCIEPORT = "pcieport"

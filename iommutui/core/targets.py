@@ -7,7 +7,7 @@ driver that fits, ``pci-stub``, ``none``, ``default``, or a kernel driver whose 
 from enum import StrEnum
 from typing import NamedTuple
 
-from iommutui.core.drivers import STUB, VFIO_PCI, facts_of, is_vfio, serves_host
+from iommutui.core.drivers import STUB, VFIO_PCI, facts_of, is_vfio, serves_host, underscored
 from iommutui.core.host import Device, Host
 
 NONE = "none"
@@ -57,12 +57,12 @@ def targets_of(host: Host, device: Device) -> list[Target]:
 
 def find_target(host: Host, device: Device, name: str) -> Target | None:
     """The device's target of this name; ``vfio_pci`` and ``vfio-pci`` are taken for the same."""
-    plain = name.replace("-", "_")
+    plain = underscored(name)
     for target in targets_of(host, device):
         if target.name == name:
             return target
     for target in targets_of(host, device):
-        if target.name.replace("-", "_") == plain:
+        if underscored(target.name) == plain:
             return target
     return None
 
@@ -76,8 +76,8 @@ def vfio_target(host: Host, device: Device) -> str:
 
 def exists_somewhere(host: Host, name: str) -> bool:
     """Whether the name is a driver's at all, so that a wrong name and a driver that does not fit are told apart."""
-    plain = name.replace("-", "_")
-    known = {driver.name.replace("-", "_") for driver in host.drivers or ()}
-    known |= {fit.driver.replace("-", "_") for device in host.devices.values() for fit in device.fits or ()}
-    known |= {device.driver.replace("-", "_") for device in host.devices.values() if device.driver}
+    plain = underscored(name)
+    known = {underscored(driver.name) for driver in host.drivers or ()}
+    known |= {underscored(fit.driver) for device in host.devices.values() for fit in device.fits or ()}
+    known |= {underscored(device.driver) for device in host.devices.values() if device.driver}
     return plain in known or facts_of(name) is not None
