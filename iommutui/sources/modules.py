@@ -65,7 +65,7 @@ def _index(tree: Tree, kernel: str | None) -> tuple[Index, Gap | None]:
 
 @lru_cache(maxsize=1)
 def _indexed(loadable: bytes, built_in: bytes) -> Index:
-    """Kept: a machine that is looked at again has the same megabyte of aliases, and parsing them is most of the look."""
+    """Kept: a machine that is looked at again has the same megabyte of aliases, and parsing is most of the look."""
     return Index([*_built_in(built_in), *_loadable(loadable)])
 
 
