@@ -78,12 +78,8 @@ def _block(name: str, root: str, runner: Runner) -> str | None:
             return "module_blacklist= on the kernel's command line"
     for line in runner(("modprobe", "--showconfig")).output.splitlines():
         words = line.split(maxsplit=2)
-        if (
-            len(words) == 3
-            and words[0] == "install"
-            and underscored(words[1]) == underscored(name)
-            and _REFUSING.match(words[2])
-        ):
+        ours = len(words) == 3 and words[0] == "install" and underscored(words[1]) == underscored(name)
+        if ours and _REFUSING.match(words[2]):
             return f"the line 'install {words[1]} {words[2]}' of its modprobe configuration"
     return None
 

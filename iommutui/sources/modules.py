@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, STUB, TABLE, is_vfio, underscored
@@ -29,8 +30,7 @@ class Registered(NamedTuple):
 
 def with_fits(tree: Tree, host: Host) -> Host:
     """The Host with `Device.fits`; a gap ``modules.alias`` says where only a part of them could be found."""
-    aliases, gap = _aliases(tree, host.kernel)
-    index = Index(aliases)
+    index, gap = _index(tree, host.kernel)
     registered = _registered(tree, host.drivers)
     modules = {driver.name: driver.module for driver in host.drivers or ()}
     known: dict[str, list[Fit]] = {}
@@ -45,10 +45,10 @@ def with_fits(tree: Tree, host: Host) -> Host:
     return host._replace(devices=devices, gaps=host.gaps if gap is None else (*host.gaps, gap))
 
 
-def _aliases(tree: Tree, kernel: str | None) -> tuple[list[Alias], Gap | None]:
+def _index(tree: Tree, kernel: str | None) -> tuple[Index, Gap | None]:
     """The aliases of the modules of this release and of what is built into it."""
     if kernel is None or "/" in kernel or kernel.startswith("."):
-        return [], Gap("modules.alias", "not-recorded")
+        return Index([]), Gap("modules.alias", "not-recorded")
     why = "ENOENT" if tree.root == "" else "not-recorded"
     for place in PLACES:
         data = tree.bytes(f"{place}/{kernel}/modules.alias")
@@ -56,9 +56,14 @@ def _aliases(tree: Tree, kernel: str | None) -> tuple[list[Alias], Gap | None]:
             why = data.why
         if isinstance(data, bytes):
             built_in = tree.bytes(f"{place}/{kernel}/modules.builtin.modinfo")
-            found = [*_built_in(built_in if isinstance(built_in, bytes) else b""), *_loadable(data)]
-            return found, None
-    return [], Gap("modules.alias", why)
+            return _indexed(data, built_in if isinstance(built_in, bytes) else b""), None
+    return Index([]), Gap("modules.alias", why)
+
+
+@lru_cache(maxsize=1)
+def _indexed(loadable: bytes, built_in: bytes) -> Index:
+    """Kept: a machine that is looked at again has the same megabyte of aliases, and parsing is most of the look."""
+    return Index([*_built_in(built_in), *_loadable(loadable)])
 
 
 def _loadable(data: bytes) -> Iterator[Alias]:
