@@ -30,7 +30,8 @@ _KINDS = {
     "0780": "Comms", "0880": "System", "0b40": "Coproc", "1101": "Counters", "1180": "Signal",
 }  # fmt: skip
 _KINDS_OF_BASE = {"00": "Other", "01": "Storage", "02": "Network", "03": "Display", "04": "Media", "05": "Memory",
-                  "06": "Bridge", "07": "Comms", "08": "System", "09": "Input", "0d": "Wireless", "ff": "Other"}  # fmt: skip
+                  "06": "Bridge", "07": "Comms", "08": "System", "09": "Input", "0d": "Wireless",
+                  "ff": "Other"}  # fmt: skip
 
 
 def kind_word(device: Device) -> str:
