@@ -151,8 +151,12 @@ async def test_once_the_number_is_typed_y_applies_from_the_field() -> None:
         assert answers == [Terms((danger.acceptance,))]
 
 
-async def test_one_message_at_a_time_and_none_over_a_dialog() -> None:
+async def test_one_message_at_a_time_none_of_another_plan_and_none_over_a_dialog() -> None:
     async with screen_of(snapshot_of(small()), (80, 24)) as ui:
+        await ui.press("c", "F")
+        assert ui.toasts() == ["Nothing is needed: the group is viable once the plan is applied."]
+        await ui.press("x")
+        assert ui.toasts() == []
         await ui.press("m", "s")
         assert ui.toasts() == ["Groups by what is in them: displays first, bridges last."]
         await ui.press("question_mark")

@@ -102,6 +102,8 @@ class DeskScreen(Scanning, Writing):
         if state is before:
             return
         self._state = state
+        if state.intents != before.intents:
+            self.app.clear_notifications()  # they speak of the plan that was
         found = listing(state)
         if state == before._replace(cursor=state.cursor) and state.cursor in found.places:
             if state.view is View.TOPOLOGY and self._group(before) != self._group(state):
