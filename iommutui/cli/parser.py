@@ -150,7 +150,7 @@ def _screen_parser() -> _Parser:
 
 
 def _open_screen(options: argparse.Namespace) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         from iommutui.cli.listing import run
 
         options.json, options.filter = False, []

@@ -247,3 +247,6 @@ def test_the_screen_takes_no_options_that_a_command_would_refuse(
     assert said in answer.err
     assert run("--demo").code == 0
     assert opened == ["screen"]
+    monkeypatch.setenv("TERM", "dumb")
+    assert "Group 17" in run("--demo").out
+    assert opened == ["screen"]
