@@ -240,6 +240,7 @@ def test_the_screen_takes_no_options_that_a_command_would_refuse(
         return 0
 
     monkeypatch.setattr("iommutui.tui.run", screen)
+    monkeypatch.setenv("TERM", "xterm")
     for stream in (sys.stdin, sys.stdout):
         monkeypatch.setattr(stream, "isatty", lambda: True)
     answer = run(*words)
