@@ -7,7 +7,7 @@ go: free, which is the easiest to take back, unless a function of the same card 
 expect the whole card. A bridge is part of it only where the model counts its driver, and only to be freed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from iommutui.core.address import sort_key
 from iommutui.core.drivers import is_vfio
@@ -38,6 +38,15 @@ def smallest_fix(
     host: Host, intents: Sequence[Intent], groups: Iterable[Group], model: Model
 ) -> tuple[Intent, ...] | None:
     """Further intents after which every one of the groups is viable; empty if nothing is needed, None if none exist."""
+    groups = tuple(groups)
+    found = _fix(host, intents, groups, model, _target)
+    # Under the sketch of 2021 even a VFIO driver takes its group for the kernel.
+    return found if found is not None else _fix(host, intents, groups, model, lambda *_: NONE)
+
+
+def _fix(
+    host: Host, intents: Sequence[Intent], groups: Sequence[Group], model: Model, target: Callable[[Host, Device], str]
+) -> tuple[Intent, ...] | None:
     goals = [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
     wished = wished_host(host, goals)
     decided = {goal.device for goal in goals}
@@ -49,7 +58,7 @@ def smallest_fix(
             device = host.devices[address]
             if address in decided or device.bus != "pci":
                 return None
-            fix.append(Intent(address, _target(wished, device)))
+            fix.append(Intent(address, target(wished, device)))
     after = wished_host(wished, (goal for i in fix if (goal := goal_of(host, i)[0]) is not None))
     for group in groups:
         if model.verdict(after, after.groups[group.id]).viable is not True:

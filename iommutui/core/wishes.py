@@ -41,7 +41,9 @@ def fix_for(host: Host, group: Group, card: str | None, model: Model) -> tuple[I
     What is on a VFIO driver already is none of it, whatever its override.
     """
     asked = [d for d in host.members(group) if (card_of(d.address) == card if card else d.driver is not None)]
-    return _with_the_rest(host, [d for d in asked if _is_of_use(d) and not is_vfio(d, d.driver)], [group], model)
+    wanted = [d for d in asked if _is_of_use(d) and not is_vfio(d, d.driver)]
+    found = _with_the_rest(host, wanted, [group], model)
+    return found if found is not None else smallest_fix(host, (), [group], model)
 
 
 def _free(host: Host, devices: Iterable[Device], model: Model, reached: bool) -> tuple[Intent, ...] | None:

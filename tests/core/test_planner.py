@@ -255,9 +255,7 @@ def test_each_model_has_its_own_fix() -> None:
     assert fix(host, model="dma-owner") == [f"{C}=vfio-pci"]
     assert fix(host, model="vfio-group") == [f"{C}=vfio-pci"]
     assert fix(host, model="dma-hint") == [f"{A}=none"]
-    assert fix(host, model="kernel-ownership") == [f"{A}=none", f"{B}=vfio-pci", f"{C}=vfio-pci"] or (
-        fix(host, model="kernel-ownership") is None
-    )
+    assert fix(host, model="kernel-ownership") == [f"{A}=none", f"{B}=none", f"{C}=none"]
 
 
 def test_there_is_no_fix() -> None:

@@ -83,6 +83,23 @@ def test_the_way_out_is_never_more_than_a_wish(host: Host, model: Model) -> None
             assert wish is None or (found is not None and set(found) <= set(wish))
 
 
+@given(machines(claimed=False), models)
+def test_a_group_that_would_be_viable_without_drivers_has_a_way_out(host: Host, model: Model) -> None:
+    for group in host.groups.values():
+        empty = host
+        for device in host.members(group):
+            if device.bus == "pci":
+                empty = empty.with_device(device._replace(driver=None))
+        if model.verdict(empty, group).viable is True:
+            assert fix_for(host, group, None, model) is not None
+
+
+def test_under_the_sketch_even_vfio_pci_has_to_leave() -> None:
+    host = machine(group_of(1, function(A, "vfio-pci"), function(B, "nvme")))
+    found = fix_for(host, host.groups[1], card_of(A), MODELS["kernel-ownership"])
+    assert words(found) == [f"{A}=none", f"{B}=none"]
+
+
 def test_bridges_are_never_wished_for() -> None:
     host = machine(group_of(1, bridge(A), function(LONE, "nvme", fits=())))
     assert words(free_group(host, host.groups[1], OWNER)) == [f"{LONE}=vfio-pci"]
