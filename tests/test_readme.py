@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
-from iommutui.cli.parser import COMMANDS
+from iommutui.cli import parser
 from iommutui.core.hazards import KINDS
-from iommutui.tui.registry import key_table
+from iommutui.tui.registry import COMMANDS, key_names
+from screenshots.png import is_of, png_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -13,7 +14,8 @@ README = (ROOT / "README.md").read_text()
 
 def table_of_keys() -> str:
     """The table as the README has to hold it."""
-    rows = [f"| {keys.replace('|', chr(92) + '|')} | {text} |" for keys, _, text in key_table()]
+    keyed = [command for command in COMMANDS if command.keys]
+    rows = [f"| {key_names(command).replace('|', chr(92) + '|')} | {command.help} |" for command in keyed]
     return "\n".join(["| key | what it does |", "|---|---|", *rows])
 
 
@@ -33,10 +35,21 @@ def test_the_table_of_hazards_is_that_of_the_registry() -> None:
 
 def test_every_command_is_in_the_table() -> None:
     named = set(re.findall(r"^\| `iommutui (\w+)", README, re.MULTILINE))
-    assert named == {command.name for command in COMMANDS}
+    assert named == {command.name for command in parser.COMMANDS}
 
 
 def test_every_picture_exists() -> None:
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
     assert pictures
     assert all((ROOT / name).is_file() for name in pictures)
+
+
+def test_the_picture_is_of_the_drawing_beside_it(tmp_path: Path) -> None:
+    for path in (ROOT / "screenshots").glob("*.png"):
+        assert is_of(path, path.with_suffix(".svg").read_text(encoding="utf-8"))
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="2" height="2"><rect width="2" height="2"/></svg>'
+    drawn = tmp_path / "drawn.png"
+    drawn.write_bytes(png_of(svg))
+    assert is_of(drawn, svg)
+    assert not is_of(drawn, svg.replace("2", "3"))
+    assert not is_of(tmp_path / "none.png", svg)

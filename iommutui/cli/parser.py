@@ -93,8 +93,7 @@ def parse(argv: Sequence[str]) -> tuple[Run, argparse.Namespace]:
         return _open_screen, parser.parse_args(rest)
     command = next((c for c in COMMANDS if c.name == name), None)
     if command is None:
-        parser = _screen_parser()
-        parser.error(f"there is no command {name!r}")
+        _screen_parser().error(f"there is no command {name!r}{_meant(name)}")
     module = importlib.import_module(f"iommutui.cli.{command.module}")
     parser = _Parser(
         prog=f"iommutui {name}",
@@ -105,6 +104,16 @@ def parse(argv: Sequence[str]) -> tuple[Run, argparse.Namespace]:
     module.add_arguments(parser)
     run: Run = module.run
     return run, parser.parse_args(rest)
+
+
+def _meant(name: str) -> str:
+    """What somebody who writes this may have in mind."""
+    if os.path.exists(name):
+        return f"; '--from {name}' opens a machine that was recorded"
+    import difflib
+
+    near = difflib.get_close_matches(name, [command.name for command in COMMANDS], n=1)
+    return f"; is it {near[0]!r}?" if near else ""
 
 
 def _split(argv: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -141,14 +150,16 @@ def _screen_parser() -> _Parser:
 
 
 def _open_screen(options: argparse.Namespace) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         from iommutui.cli.listing import run
 
         options.json, options.filter = False, []
         return run(options)
+    from iommutui.cli.options import check_source
     from iommutui.config import read_config, take_effect
     from iommutui.tui import run as run_screen
 
+    check_source(options)
     take_effect(read_config())
 
     return run_screen(options.source, demo=options.demo, kernel=options.kernel, model=options.model)

@@ -10,7 +10,11 @@ _KINDS = {
     "0401": "Audio", "0403": "Audio", "0500": "RAM", "0600": "Host", "0601": "ISA", "0604": "Bridge",
     "0607": "CardBus", "0700": "Serial", "0805": "SD card", "0806": "IOMMU", "0c03": "USB", "0c05": "SMBus",
     "0c80": "Serial", "1300": "Other", "0d11": "Bluetooth", "1080": "Crypto", "1000": "Crypto", "1200": "Accel",
+    "0780": "Comms", "0880": "System", "0b40": "Coproc", "1101": "Counters", "1180": "Signal",
 }  # fmt: skip
+_KINDS_OF_BASE = {"00": "Other", "01": "Storage", "02": "Network", "03": "Display", "04": "Media", "05": "Memory",
+                  "06": "Bridge", "07": "Comms", "08": "System", "09": "Input", "0d": "Wireless",
+                  "ff": "Other"}  # fmt: skip
 
 
 def kind_word(device: Device) -> str:
@@ -18,9 +22,7 @@ def kind_word(device: Device) -> str:
     if device.bus != "pci":
         return device.bus
     code = (device.class_code or "")[:4]
-    return _KINDS.get(code) or {"02": "Network", "03": "Display", "01": "Storage", "06": "Bridge"}.get(
-        code[:2], class_words(device)
-    )
+    return _KINDS.get(code) or _KINDS_OF_BASE.get(code[:2]) or class_words(device)
 
 
 def rank(device: Device) -> int:

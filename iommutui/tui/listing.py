@@ -47,7 +47,6 @@ class Every(NamedTuple):
     """Of each group its own row, and those of its members."""
     address: int
     number: int
-    domain: int
 
 
 @last_call
@@ -66,7 +65,6 @@ def every(host: Host) -> Every:
         blocks,
         max([12, *(len(address) for address in host.devices)]),
         max([2, *(len(str(number)) for number in host.groups)]),
-        max([3, *(len(group.type or "") for group in host.groups.values())]),
     )
 
 

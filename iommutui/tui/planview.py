@@ -6,7 +6,7 @@ from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
 from iommutui.core.intents import Intent
 from iommutui.core.planner import GroupChange, Plan, Step, counts_of
-from iommutui.core.wording import goal_words, sentence, verdict_sentence
+from iommutui.core.wording import goal_words, sentence
 from iommutui.tui.blocks import bullet, heading, intent_line, key_hint, verdict_span
 from iommutui.tui.hazardlines import hazard_line, hazard_lines
 from iommutui.tui.preview import preview
@@ -37,6 +37,12 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
     """What is staged, and what it would change."""
     found = preview(state)
     if found is None:
+        if state.host is None:
+            return (line(Span("Nothing is staged.", "muted")),)
+        if not state.host.groups:
+            return (
+                line(Span("Nothing is staged: without IOMMU groups no virtual machine can have a device.", "muted")),
+            )
         return (
             line(
                 Span("Nothing is staged. ", "muted"),
@@ -213,9 +219,3 @@ def step_lines(plan: Plan, outcomes: dict[int, Span] | None = None) -> list[Line
         if step.outcome not in ("ok", "not-reached"):
             lines += [bullet(sentence(reason), "bad") for reason in step.reasons]
     return lines
-
-
-def result_words(plan: Plan) -> list[str]:
-    """One sentence for each group once the plan is applied."""
-    groups = plan.predicted.groups
-    return [verdict_sentence(groups[c.group], c.after) for c in plan.groups if c.group in groups]

@@ -56,8 +56,8 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
     verdict = verdicts(host, state.model).of(group.id)
     yield Span(fold, "muted")
     yield verdict_span(verdict, 10)
-    yield Span(f"{group.id:>{base.number}} ", "strong")
-    yield Span(pad(group.type or "?", base.domain) + " ", "muted")
+    yield Span("group ", "muted")
+    yield Span(f"{group.id:>{base.number}}  ", "strong")
     change = change_of(state, group.id)
     if change is not None:
         if verdict_word(change.after) != verdict_word(verdict):

@@ -248,3 +248,12 @@ def test_roles_on_old_kernels() -> None:
 def test_a_device_without_a_group_crashes_nobody() -> None:
     host = machine(lone=[function(A)], kernel=OLD)
     assert on("vfio-group", host, Bind(A, "amdgpu")).ok
+
+
+@pytest.mark.parametrize("model", ["dma-hint", "vfio-group", "dma-owner"])
+def test_a_group_on_a_foreign_domain_is_busy(model: str) -> None:
+    """Row 17 of dma-owner; ``iommu_attach_group`` before it; RFC 06/20 for the half that the draft leaves open."""
+    outcome = on(model, pair("vfio-pci", None, foreign=True), ClaimGroup(1, "vm1"))
+    assert (outcome.result, codes(outcome)) == ("EBUSY", ["foreign-domain"])
+    verdict = MODELS[model].verdict(outcome.host, outcome.host.groups[1])
+    assert (verdict.viable, verdict.state, verdict.claim) == (True, "foreign", "EBUSY")

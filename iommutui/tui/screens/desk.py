@@ -19,7 +19,6 @@ from iommutui.tui.store import Store
 from iommutui.tui.text import toast
 from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.rows import Rows
-from iommutui.tui.widgets.toosmall import TooSmall
 
 
 class DeskScreen(Showing, Remembering, Scanning, Writing):
@@ -166,11 +165,15 @@ class DeskScreen(Showing, Remembering, Scanning, Writing):
         if command:
             await self.app.run_action(f"run('{command}')", self)
 
+    def on_screen_suspend(self) -> None:
+        """What was said in passing does not lie over a dialog."""
+        self.app.clear_notifications()
+        self.query("ToastHolder").remove()  # they would stay below the dialog: only the screen on top is told
+
     def on_resize(self, event: Resize) -> None:
-        """The message for terminals that are too small names their size."""
+        """Titles have other room."""
         if event.size != self._size_shown:
             self._size_shown = event.size
-            self.query_one(TooSmall).show_size(event.size)
             self.show_all(self._state, top=False)
 
     @property

@@ -168,7 +168,7 @@ class Scanning(Screen[None]):
         host = self.state.host
         if host is None or self._scanning or self._asking or self.state.phase is Phase.APPLYING:
             return
-        if any(d.driver is not None and is_vfio(d, d.driver) for d in host.devices.values()):
+        if any(is_vfio(d, d.driver) for d in host.devices.values()):
             self._asking = True
             self.run_worker(partial(self._ask_for_claims, host), thread=True, group="claims", exit_on_error=False)
 

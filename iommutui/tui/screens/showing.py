@@ -22,6 +22,9 @@ from iommutui.tui.widgets.painted import Kept
 from iommutui.tui.widgets.rows import Rows
 from iommutui.tui.widgets.toosmall import TooSmall
 
+WIDE = 120
+"""Columns from which on the details stand beside the list: below, they would cut off what a rebind goes to."""
+
 COUNT_AT_ONCE = 500
 """Groups that are judged for the count in the list's title before the title is shown without it."""
 
@@ -32,7 +35,7 @@ COUNT_ASIDE = 250
 class Showing(Screen[None]):
     """The part of the desk that has a state and shows it."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual's own declaration
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - Textual's own declaration
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (18, "-low"), (30, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#list"
 
@@ -90,6 +93,8 @@ class Showing(Screen[None]):
         if state is before:
             return
         self._state = state
+        if state.intents != before.intents:
+            self.app.clear_notifications()  # they speak of the plan that was
         found = listing(state)
         place = found.place(state.cursor)
         if place is None or state != before._replace(cursor=state.cursor):
@@ -166,7 +171,7 @@ class Showing(Screen[None]):
 
     def _entitle(self, pane: Widget, title: titles.Title) -> None:
         """Sets a pane's title; a frame has room around it of its own, a rule has not."""
-        if self.size.width < 100 or self.size.height < 30:
+        if self.size.width < WIDE or self.size.height < 30:
             title = titles.Title((Span(" "), *title.spans, Span(" ")), ("", *title.commands, ""))
         if self._titles.get(pane) != title:
             self._titles[pane] = title

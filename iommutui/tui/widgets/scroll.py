@@ -1,8 +1,7 @@
 """A scrolling pane that draws by lines and whose number of lines changes without a new layout of the screen."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar
@@ -35,10 +34,6 @@ class Scroll(ScrollView, can_focus=True, inherit_bindings=False):
             self._vertical_scrollbar.display = False
             self.app._start_widget(self, self._vertical_scrollbar)
         return self._vertical_scrollbar
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Without the one that turns a terminal's own colours into others: a span has the theme's colours only."""
-        return [found for found in super().get_line_filters() if not isinstance(found, ANSIToTruecolor)]
 
     def refresh_rows(self, rows: Iterable[int]) -> None:
         """Draws these rows of the pane anew, in view or not."""
