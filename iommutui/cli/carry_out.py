@@ -15,6 +15,7 @@ from iommutui.apply.session import Request, check_seconds, request_of
 from iommutui.apply.state import journal_dir
 from iommutui.cli.options import parse_accepted
 from iommutui.cli.output import clean, complain, write_lines
+from iommutui.cli.parser import Options
 from iommutui.cli.review import plan_lines
 from iommutui.cli.telling import Teller, tell
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError, UsageError
@@ -46,7 +47,7 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print what happens as JSON events, one a line")
 
 
-def refuse_recorded(options: argparse.Namespace, command: str) -> None:
+def refuse_recorded(options: Options, command: str) -> None:
     """Only the running machine can be written, under the rules of its own kernel."""
     if options.source is not None or options.demo:
         other = options.source or "the built-in machine of --demo"
@@ -59,7 +60,7 @@ def refuse_recorded(options: argparse.Namespace, command: str) -> None:
 
 
 def carry_out(
-    host: Host, plan: Plan, options: argparse.Namespace, intents: Sequence[Intent] = (), reverts: str | None = None
+    host: Host, plan: Plan, options: Options, intents: Sequence[Intent] = (), reverts: str | None = None
 ) -> int:
     """Reviews the plan, asks, and applies it. Returns the exit code."""
     accepted = parse_accepted(host, options.accept)

@@ -1,9 +1,9 @@
 """What commands make of the options that they share."""
 
-import argparse
 import re
 from typing import TYPE_CHECKING
 
+from iommutui.cli.parser import Options
 from iommutui.config import read_config, take_effect
 from iommutui.core.errors import IommutuiError, UsageError
 from iommutui.core.host import Host
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from iommutui.core.intents import Intent
 
 
-def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL) -> Host:
+def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
     """The machine that ``--from``, ``--demo`` and ``--kernel`` name. The user's settings are in force from here on."""
     take_effect(read_config())
     if options.kernel is not None and re.match(r"\d+\.\d+", options.kernel) is None:
@@ -54,7 +54,7 @@ def tell_what_was_cut_off() -> None:
         complain(f"Note: {error.what}")
 
 
-def chosen_model(options: argparse.Namespace, host: Host) -> Model:
+def chosen_model(options: Options, host: Host) -> Model:
     """The model of ``--model``, else that of the Host's kernel."""
     if options.model is None:
         return model_for(host.kernel)
