@@ -1,6 +1,6 @@
 """What the engine says of a state: verdicts, what the staged intents would change, and the smallest fix. Remembered."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, card_of
 from iommutui.core.fix import hand_over, smallest_fix
@@ -9,11 +9,13 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Intent
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
-from iommutui.core.planner import GroupChange, Plan, plan_intents
 from iommutui.core.reasons import Code
 from iommutui.tui.memo import last_call
 from iommutui.tui.narrow import narrow
 from iommutui.tui.state import AppState, Key
+
+if TYPE_CHECKING:
+    from iommutui.core.planner import GroupChange, Plan
 
 
 class Verdicts:
@@ -61,13 +63,15 @@ def verdicts(host: Host, model: Model) -> Verdicts:
 class Preview(NamedTuple):
     """The staged intents, computed."""
 
-    plan: Plan
-    changes: dict[int, GroupChange]
+    plan: "Plan"
+    changes: "dict[int, GroupChange]"
     targets: dict[Address, str]
 
 
 @last_call
 def _preview(host: Host, model: Model, intents: tuple[Intent, ...]) -> Preview:
+    from iommutui.core.planner import plan_intents  # not before something is staged
+
     plan = plan_intents(narrow(host, (i.device for i in intents)), intents, model)
     # What the machine loses depends on what remains to it, so that is asked of the whole.
     goals = [goal for goal in plan.goals if goal.device in host.devices]
@@ -82,7 +86,7 @@ def preview(state: AppState) -> Preview | None:
     return _preview(state.host, state.model, state.intents)
 
 
-def change_of(state: AppState, group: int | None) -> GroupChange | None:
+def change_of(state: AppState, group: int | None) -> "GroupChange | None":
     """What the staged intents do to a group."""
     found = preview(state)
     return found.changes.get(group) if found is not None and group is not None else None
