@@ -248,3 +248,9 @@ def test_roles_on_old_kernels() -> None:
 def test_a_device_without_a_group_crashes_nobody() -> None:
     host = machine(lone=[function(A)], kernel=OLD)
     assert on("vfio-group", host, Bind(A, "amdgpu")).ok
+
+
+def test_models_are_asked_for_by_their_own_names() -> None:
+    assert [model.name for model in MODELS.values()] == list(MODELS)
+    with pytest.raises(KeyError):
+        MODELS["dma"]
