@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from iommutui.cli.parser import COMMANDS
+from iommutui.cli import parser
 from iommutui.core.hazards import KINDS
-from iommutui.tui.registry import key_table
+from iommutui.tui.registry import COMMANDS, key_names
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -13,7 +13,8 @@ README = (ROOT / "README.md").read_text()
 
 def table_of_keys() -> str:
     """The table as the README has to hold it."""
-    rows = [f"| {keys.replace('|', chr(92) + '|')} | {text} |" for keys, _, text in key_table()]
+    keyed = [command for command in COMMANDS if command.keys]
+    rows = [f"| {key_names(command).replace('|', chr(92) + '|')} | {command.help} |" for command in keyed]
     return "\n".join(["| key | what it does |", "|---|---|", *rows])
 
 
@@ -33,7 +34,7 @@ def test_the_table_of_hazards_is_that_of_the_registry() -> None:
 
 def test_every_command_is_in_the_table() -> None:
     named = set(re.findall(r"^\| `iommutui (\w+)", README, re.MULTILINE))
-    assert named == {command.name for command in COMMANDS}
+    assert named == {command.name for command in parser.COMMANDS}
 
 
 def test_every_picture_exists() -> None:

@@ -10,11 +10,11 @@ from types import TracebackType
 
 from iommutui.apply.entries import ID, Done, Entry, list_entries, load
 from iommutui.apply.kernel import Late as TellLate
-from iommutui.apply.lines import NAMES, Header, Late, Line
+from iommutui.apply.lines import NAMES, End, Header, Kept, Late, Line
 from iommutui.apply.plain import to_line, to_plain
-from iommutui.apply.state import journal_dir, lock, prepare, state_dir, sync_directory
+from iommutui.apply.state import check_writable, journal_dir, lock, prepare, state_dir, sync_directory
 from iommutui.apply.traces import SUFFIX
-from iommutui.core.errors import IommutuiError
+from iommutui.core.errors import Exit, IommutuiError, RefusedError
 
 __all__ = ["Done", "Entry", "Journal", "journal_dir", "list_entries", "load", "lock", "new_id", "state_dir"]
 
@@ -125,3 +125,20 @@ class Journal:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def leave_as_it_is(directory: Path, journal_id: str, by: str) -> None:
+    """Ends the journal of a process that is gone without a write to the system, so that the next apply may begin.
+
+    PermissionError where this user may not; RefusedError where it has an end by now.
+    """
+    check_writable(directory)
+    with lock(directory):
+        entry = load(directory, journal_id)
+        if not entry.open:
+            raise RefusedError(f"The apply {entry.id} has ended meanwhile.", "'iommutui journal' says how.")
+        whole = entry.within is not None and entry.why is None
+        with Journal.reopen(directory, entry.id) as journal:
+            journal.append(Kept(by))
+            code = Exit.DONE if whole else Exit.NOT_ROLLED_BACK
+            journal.append(End(code, "It was cut off, and everything was left as it was."))

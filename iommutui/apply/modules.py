@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from iommutui.core.drivers import underscored
 from iommutui.core.errors import IommutuiError
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -63,12 +64,8 @@ def load(name: str, root: str = "/", runner: Runner = run) -> None:
     raise IommutuiError(f"The module {name} could not be loaded: {complaint}.", "The kernel's log may say more.")
 
 
-def _plain(name: str) -> str:
-    return name.replace("-", "_")
-
-
 def _is_loaded(name: str, root: str) -> bool:
-    return os.path.isdir(os.path.join(root, "sys/module", _plain(name)))
+    return os.path.isdir(os.path.join(root, "sys/module", underscored(name)))
 
 
 def _block(name: str, root: str, runner: Runner) -> str | None:
@@ -77,11 +74,12 @@ def _block(name: str, root: str, runner: Runner) -> str | None:
         return "kernel.modules_disabled, which holds until the next boot"
     for word in _read(os.path.join(root, "proc/cmdline")).split():
         key, _, value = word.partition("=")
-        if key == "module_blacklist" and _plain(name) in (_plain(part) for part in value.split(",")):
+        if key == "module_blacklist" and underscored(name) in (underscored(part) for part in value.split(",")):
             return "module_blacklist= on the kernel's command line"
     for line in runner(("modprobe", "--showconfig")).output.splitlines():
         words = line.split(maxsplit=2)
-        if len(words) == 3 and words[0] == "install" and _plain(words[1]) == _plain(name) and _REFUSING.match(words[2]):
+        ours = len(words) == 3 and words[0] == "install" and underscored(words[1]) == underscored(name)
+        if ours and _REFUSING.match(words[2]):
             return f"the line 'install {words[1]} {words[2]}' of its modprobe configuration"
     return None
 

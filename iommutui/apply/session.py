@@ -16,7 +16,7 @@ from iommutui.apply.admission import refuse_drift
 from iommutui.apply.checked import parse
 from iommutui.apply.entries import ID, load
 from iommutui.apply.lines import Planned
-from iommutui.apply.plain import Json, to_plain
+from iommutui.apply.plain import to_plain
 from iommutui.apply.revert import plan_revert
 from iommutui.core.address import parse_pci
 from iommutui.core.drift import Basis
@@ -33,8 +33,6 @@ SCHEMA = 1
 SIZE_LIMIT = 1 << 20
 """No request is longer, in bytes."""
 
-KEEP_SECONDS = 30.0
-"""How long somebody has to keep what cut a lifeline, where nothing else was said."""
 SHORTEST, LONGEST = 1.0, 86_400.0
 """The bounds of ``keep_within``, in seconds."""
 
@@ -93,11 +91,6 @@ class _Form(NamedTuple):
     shown: Shown | None = None
     kernel: None = None
     """Nobody tells a privileged program which kernel is running."""
-
-
-def basis_to_json(basis: Basis) -> Json:
-    """The basis as a request holds it."""
-    return to_plain(basis)
 
 
 def request_to_json(request: Request) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from iommutui.apply.kernel import Answer, GivenUp, Late, ReadBack, Waiting, Written
 from iommutui.core.address import Address
-from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.drivers import STUB, VFIO_PCI, underscored
 from iommutui.core.errors import IommutuiError
 from iommutui.core.events import Bind
-from iommutui.core.host import Device, Driver, Host
+from iommutui.core.host import Device, Driver, Fit, Host
 from iommutui.core.models.base import Model
 from iommutui.core.planner import Step
 from iommutui.core.transition import transition
@@ -76,26 +76,19 @@ class SimulatedKernel:
                 return
 
 
-def _plain(name: str | None) -> str:
-    return (name or "").replace("-", "_")
+def _is_of(fit: Fit, module: str) -> bool:
+    return fit.module is not None and underscored(fit.module) == underscored(module)
 
 
 def _drivers_of(host: Host, module: str) -> list[str]:
     """The drivers that come from the module; two that every machine can have are named like their modules."""
-    found = {
-        fit.driver
-        for device in host.devices.values()
-        for fit in device.fits or ()
-        if _plain(fit.module) == _plain(module)
-    }
-    found |= {name for name in (VFIO_PCI, STUB) if _plain(name) == _plain(module)}
+    found = {fit.driver for device in host.devices.values() for fit in device.fits or () if _is_of(fit, module)}
+    found |= {name for name in (VFIO_PCI, STUB) if underscored(name) == underscored(module)}
     return sorted(found)
 
 
 def _with_loaded(device: Device, module: str) -> Device:
-    if all(_plain(fit.module) != _plain(module) for fit in device.fits or ()):
+    if not any(_is_of(fit, module) for fit in device.fits or ()):
         return device
-    fits = tuple(
-        fit._replace(loaded=True) if _plain(fit.module) == _plain(module) else fit for fit in device.fits or ()
-    )
+    fits = tuple(fit._replace(loaded=True) if _is_of(fit, module) else fit for fit in device.fits or ())
     return device._replace(fits=fits)

@@ -112,6 +112,11 @@ def leave_note(directory: Path, journal_id: str) -> None:
     os.close(os.open(note_of(directory, journal_id), flags, mode=0o600))
 
 
+def take_note_back(directory: Path, journal_id: str) -> None:
+    """What nobody has taken notice of does not stay behind."""
+    note_of(directory, journal_id).unlink(missing_ok=True)
+
+
 def _is_note(path: Path) -> bool:
     try:
         facts = os.lstat(path)

@@ -64,7 +64,7 @@ def _keep_in_time(directory: Path, entry: "Entry") -> int:
     """Leaves a note for the applying process, and waits until its journal says what came of it."""
     from iommutui.apply.entries import load
     from iommutui.apply.recovery import at_work
-    from iommutui.apply.voices import leave_note, note_of
+    from iommutui.apply.voices import leave_note, take_note_back
 
     if entry.within is None:
         raise RefusedError(
@@ -86,7 +86,7 @@ def _keep_in_time(directory: Path, entry: "Entry") -> int:
         time.sleep(_LOOK)
     now = load(directory, entry.id)
     if now.kept_by is None:
-        note_of(directory, entry.id).unlink(missing_ok=True)
+        take_note_back(directory, entry.id)
         if now.open and now.why is None:
             return _leave(directory, now)  # it died meanwhile
         raise RefusedError(f"It is too late: the apply {entry.id} is taken back. {now.summary}".strip())
@@ -95,21 +95,10 @@ def _keep_in_time(directory: Path, entry: "Entry") -> int:
 
 
 def _leave(directory: Path, entry: "Entry") -> int:
-    """Ends the journal of a process that is gone, so that the next apply may begin."""
-    from iommutui.apply.entries import load
-    from iommutui.apply.journal import Journal
-    from iommutui.apply.lines import End, Kept
-    from iommutui.apply.state import check_writable, lock
+    """Ends the journal of a process that is gone."""
+    from iommutui.apply.journal import leave_as_it_is
 
-    check_writable(directory)
-    with lock(directory):
-        if not load(directory, entry.id).open:
-            raise RefusedError(f"The apply {entry.id} has ended meanwhile.", "'iommutui journal' says how.")
-        whole = entry.within is not None and entry.why is None
-        with Journal.reopen(directory, entry.id) as journal:
-            journal.append(Kept("'iommutui keep', after it had been cut off"))
-            code = Exit.DONE if whole else Exit.NOT_ROLLED_BACK
-            journal.append(End(code, "It was cut off, and everything was left as it was."))
+    leave_as_it_is(directory, entry.id, by="'iommutui keep', after it had been cut off")
     write_lines([f"{entry.id} is left as it is; 'iommutui revert {entry.reverts or entry.id}' still takes it back."])
     return Exit.DONE
 

@@ -21,7 +21,6 @@ from iommutui.core.address import card_of
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
-from iommutui.core.fix import hand_over
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Intent, goal_of
@@ -30,6 +29,7 @@ from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.query import find_device
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.wishes import fix_for
 from iommutui.core.wording import sentence, state_words, verdict_sentence
 
 
@@ -79,7 +79,7 @@ def _fix(host: Host, device: Device | None, group: Group, model: Model) -> tuple
     verdict = model.verdict(host, group)
     if verdict.viable or group.claim is not None:
         return ()
-    return hand_over(host, group, card_of(device.address) if device and not device.is_bridge else None, model)
+    return fix_for(host, group, card_of(device.address) if device and not device.is_bridge else None, model)
 
 
 def _hazards(host: Host, device: Device | None, group: Group, fix: tuple[Intent, ...] | None) -> list[Hazard]:

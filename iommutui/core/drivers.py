@@ -81,7 +81,7 @@ class KnownRole(NamedTuple):
 _VFIO = KnownRole(Role.USER)
 
 
-def is_vfio(device: Device, driver: str) -> KnownRole | None:
+def vfio_role(device: Device, driver: str) -> KnownRole | None:
     """USER where the driver registers a VFIO device, by the table, by ``vfio-dev``, or (assumed) by its name.
 
     ``vfio-dev`` exists from 6.1 while a VFIO driver is bound, whatever the driver is called.
@@ -96,6 +96,16 @@ def is_vfio(device: Device, driver: str) -> KnownRole | None:
     return KnownRole(Role.USER, assumed=True) if "vfio" in driver else None
 
 
+def is_vfio(device: Device, driver: str | None) -> bool:
+    """Whether a driver hands the device to virtual machines; None is no driver."""
+    return driver is not None and vfio_role(device, driver) is not None
+
+
+def serves_host(device: Device, driver: str | None) -> bool:
+    """Whether a driver puts the device to work for the host: any but those of VFIO, and the one that does nothing."""
+    return driver is not None and driver != STUB and not is_vfio(device, driver)
+
+
 def hinted_role(device: Device, driver: str) -> KnownRole:
     """The role under the design mail's draft: its marks, and KERNEL for every driver that says nothing (S-01)."""
     row = facts_of(driver)
@@ -108,11 +118,16 @@ def managed_role(device: Device, driver: str) -> KnownRole:
     The versions in the table say when a driver came; distributions backport them, so a driver that is bound is taken
     to have been written with the flag.
     """
-    vfio = is_vfio(device, driver)
+    vfio = vfio_role(device, driver)
     if vfio is not None:
         return vfio
     row = facts_of(driver)
     return KnownRole(Role.NONE if row is not None and row.managed else Role.KERNEL)
+
+
+def underscored(name: str) -> str:
+    """A name as the kernel compares those of modules: ``-`` and ``_`` are the same."""
+    return name.replace("-", "_")
 
 
 STUB = "pci-stub"

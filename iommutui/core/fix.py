@@ -7,16 +7,16 @@ go: free, which is the easiest to take back, unless a function of the same card 
 expect the whole card. A bridge is part of it only where the model counts its driver, and only to be freed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from iommutui.core.address import card_of, sort_key
-from iommutui.core.drivers import VFIO_PCI, is_vfio
+from iommutui.core.address import sort_key
+from iommutui.core.drivers import is_vfio
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Goal, Intent, goal_of
 from iommutui.core.models.base import Model
 from iommutui.core.reasons import Code
-from iommutui.core.targets import NONE
+from iommutui.core.targets import NONE, vfio_target
 
 _OF_THE_BOARD = {"0600": "the host bridge", "0601": "an ISA bridge", "0806": "an IOMMU", "0c05": "an SMBus controller"}
 
@@ -38,6 +38,15 @@ def smallest_fix(
     host: Host, intents: Sequence[Intent], groups: Iterable[Group], model: Model
 ) -> tuple[Intent, ...] | None:
     """Further intents after which every one of the groups is viable; empty if nothing is needed, None if none exist."""
+    groups = tuple(groups)
+    found = _fix(host, intents, groups, model, _target)
+    # Under the sketch of 2021 even a VFIO driver takes its group for the kernel.
+    return found if found is not None else _fix(host, intents, groups, model, lambda *_: NONE)
+
+
+def _fix(
+    host: Host, intents: Sequence[Intent], groups: Sequence[Group], model: Model, target: Callable[[Host, Device], str]
+) -> tuple[Intent, ...] | None:
     goals = [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
     wished = wished_host(host, goals)
     decided = {goal.device for goal in goals}
@@ -49,7 +58,7 @@ def smallest_fix(
             device = host.devices[address]
             if address in decided or device.bus != "pci":
                 return None
-            fix.append(Intent(address, _target(wished, device)))
+            fix.append(Intent(address, target(wished, device)))
     after = wished_host(wished, (goal for i in fix if (goal := goal_of(host, i)[0]) is not None))
     for group in groups:
         if model.verdict(after, after.groups[group.id]).viable is not True:
@@ -62,8 +71,8 @@ def _target(wished: Host, device: Device) -> str:
     if device.is_bridge or device.virtfns or of_the_board(device):
         return NONE  # VFIO refuses them, or nobody else has a use for them.
     others = wished.same_card(device.address)
-    together = any(other.driver is not None and is_vfio(other, other.driver) for other in others)
-    return VFIO_PCI if together else NONE
+    together = any(is_vfio(other, other.driver) for other in others)
+    return vfio_target(wished, device) if together else NONE
 
 
 def fix_hazards(host: Host, goals: Sequence[Goal], fix: Iterable[Intent] | None) -> tuple[Hazard, ...]:
@@ -74,18 +83,3 @@ def fix_hazards(host: Host, goals: Sequence[Goal], fix: Iterable[Intent] | None)
     further = [goal for intent in fix or () if (goal := goal_of(host, intent)[0]) is not None]
     known = frozenset(hazards_of(host, goals)) if further else frozenset()
     return tuple(hazard for hazard in hazards_of(host, [*goals, *further]) if hazard not in known) if further else ()
-
-
-def hand_over(host: Host, group: Group, card: str | None, model: Model) -> tuple[Intent, ...] | None:
-    """The smallest fix of a group as it is, for somebody who wants one card of it (or, without one, all of it)."""
-    wanted = [
-        Intent(device.address, VFIO_PCI)
-        for device in host.members(group)
-        if device.bus == "pci"
-        and not device.is_bridge
-        and not of_the_board(device)
-        and (card_of(device.address) == card if card else device.driver is not None)
-        and (device.driver is None or not is_vfio(device, device.driver))
-    ]
-    further = smallest_fix(host, wanted, [group], model)
-    return None if further is None else (*wanted, *further)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.drivers import STUB, is_vfio
+from iommutui.core.drivers import serves_host
 from iommutui.core.host import Device, Host
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.targets import DEFAULT, NONE, Kind, Target, exists_somewhere, find_target
@@ -61,7 +61,7 @@ def _why_no_target(host: Host, device: Device, name: str) -> Reason:
 
 def default_driver(device: Device) -> str | None:
     """The driver that the kernel is expected to choose without an override."""
-    if device.driver is not None and device.driver != STUB and not is_vfio(device, device.driver):
+    if serves_host(device, device.driver):
         return device.driver
     fits = [fit.driver for fit in device.fits or () if fit.loaded and not fit.vfio]
     return fits[0] if fits else None

@@ -33,13 +33,6 @@ class Verdict(NamedTuple):
     reasons: tuple[Reason, ...] = ()
 
 
-class Refusal(NamedTuple):
-    """An errno and why."""
-
-    errno: str
-    reasons: tuple[Reason, ...]
-
-
 class Outcome(NamedTuple):
     """The answer to an event: ``result`` is what the kernel's write or ioctl returns."""
 

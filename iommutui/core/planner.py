@@ -16,7 +16,7 @@ from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Driver, Fit, Group, Host
 from iommutui.core.intents import Goal, Intent, goal_of
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import OK, Outcome, Verdict
+from iommutui.core.outcome import Outcome, Verdict
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.targets import Target
 from iommutui.core.transition import transition
@@ -147,7 +147,7 @@ def _proven(device: Device, driver: str) -> Device:
     if device.fits is None or driver == STUB:
         return device
     if all(fit.driver != driver for fit in device.fits):
-        return device._replace(fits=(*device.fits, Fit(driver, None, True, is_vfio(device, driver) is not None, True)))
+        return device._replace(fits=(*device.fits, Fit(driver, None, True, is_vfio(device, driver), True)))
     seen = (fit._replace(loaded=True, proven=True) if fit.driver == driver else fit for fit in device.fits)
     return device._replace(fits=tuple(seen))
 
@@ -162,7 +162,7 @@ def _must_leave(host: Host, goal: Goal) -> bool:
     if device.driver is None:
         return False
     if goal.any_driver:
-        return device.driver == STUB or bool(is_vfio(device, device.driver))
+        return device.driver == STUB or is_vfio(device, device.driver)
     return device.driver != goal.driver
 
 
@@ -244,8 +244,3 @@ def counts_of(plan: Plan) -> Counts:
     """The plan in numbers."""
     devices = {step.device for step in plan.steps}
     return Counts(len(plan.steps), len(devices), len(plan.no_ops), len(plan.modules), len(plan.groups))
-
-
-def succeeded(plan: Plan) -> bool:
-    """Whether every step's outcome is ``ok``."""
-    return all(step.outcome == OK for step in plan.steps)

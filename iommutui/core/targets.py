@@ -7,7 +7,7 @@ driver that fits, ``pci-stub``, ``none``, ``default``, or a kernel driver whose 
 from enum import StrEnum
 from typing import NamedTuple
 
-from iommutui.core.drivers import STUB, VFIO_PCI, facts_of, is_vfio
+from iommutui.core.drivers import STUB, VFIO_PCI, facts_of, is_vfio, serves_host, underscored
 from iommutui.core.host import Device, Host
 
 NONE = "none"
@@ -49,7 +49,7 @@ def targets_of(host: Host, device: Device) -> list[Target]:
     found.append(Target(NONE, Kind.NONE))
     found.append(Target(DEFAULT, Kind.DEFAULT))
     kernel = {f.driver: Target(f.driver, Kind.KERNEL, f.module, f.loaded) for f in device.fits or () if not f.vfio}
-    if device.driver is not None and not is_vfio(device, device.driver) and device.driver != STUB:
+    if device.driver is not None and serves_host(device, device.driver):
         kernel.setdefault(device.driver, Target(device.driver, Kind.KERNEL))
     found += [target for target in kernel.values() if target.name not in (STUB, VFIO_PCI)]
     return found
@@ -57,20 +57,27 @@ def targets_of(host: Host, device: Device) -> list[Target]:
 
 def find_target(host: Host, device: Device, name: str) -> Target | None:
     """The device's target of this name; ``vfio_pci`` and ``vfio-pci`` are taken for the same."""
-    plain = name.replace("-", "_")
+    plain = underscored(name)
     for target in targets_of(host, device):
         if target.name == name:
             return target
     for target in targets_of(host, device):
-        if target.name.replace("-", "_") == plain:
+        if underscored(target.name) == plain:
             return target
     return None
 
 
+def vfio_target(host: Host, device: Device) -> str:
+    """The VFIO driver to choose for a device: the one that it is on, else the variant that fits it, else vfio-pci."""
+    if device.driver is not None and is_vfio(device, device.driver):
+        return device.driver
+    return next((target.name for target in targets_of(host, device) if target.kind is Kind.VFIO), VFIO_PCI)
+
+
 def exists_somewhere(host: Host, name: str) -> bool:
     """Whether the name is a driver's at all, so that a wrong name and a driver that does not fit are told apart."""
-    plain = name.replace("-", "_")
-    known = {driver.name.replace("-", "_") for driver in host.drivers or ()}
-    known |= {fit.driver.replace("-", "_") for device in host.devices.values() for fit in device.fits or ()}
-    known |= {device.driver.replace("-", "_") for device in host.devices.values() if device.driver}
+    plain = underscored(name)
+    known = {underscored(driver.name) for driver in host.drivers or ()}
+    known |= {underscored(fit.driver) for device in host.devices.values() for fit in device.fits or ()}
+    known |= {underscored(device.driver) for device in host.devices.values() if device.driver}
     return plain in known or facts_of(name) is not None

@@ -147,14 +147,6 @@ class Uses(NamedTuple):
         """The displays of a device."""
         return (screen for screen in self.screens if screen.device == device)
 
-    def storage_of(self, device: Address, *kinds: Held) -> tuple[Storage, ...]:
-        """The uses of a device's disks, of these kinds."""
-        return tuple(use for use in self.storage if use.device == device and use.held in kinds)
-
-    def network_of(self, device: Address) -> tuple[Network, ...]:
-        """What is talked through a device."""
-        return tuple(use for use in self.network if use.device == device)
-
     def openers_of(self, device: Address) -> tuple[Opener, ...]:
         """Who has a node of the device open."""
         return tuple(opener for opener in self.openers if opener.device == device)

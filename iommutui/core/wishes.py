@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from iommutui.core.address import Address, card_of, sort_key
-from iommutui.core.drivers import STUB, VFIO_PCI, is_vfio
+from iommutui.core.drivers import STUB, is_vfio
 from iommutui.core.fix import of_the_board, smallest_fix
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Intent
 from iommutui.core.models.base import Model
-from iommutui.core.targets import DEFAULT, NONE, Kind, find_target, targets_of
+from iommutui.core.targets import DEFAULT, NONE, find_target, vfio_target
 
 
 def free_card(host: Host, device: Address, model: Model, *, reached: bool = False) -> tuple[Intent, ...] | None:
@@ -35,25 +35,41 @@ def free_devices(
     return _free(host, [host.devices[address] for address in addresses], model, reached)
 
 
+def fix_for(host: Host, group: Group, card: str | None, model: Model) -> tuple[Intent, ...] | None:
+    """The smallest fix of a group as it is, for somebody who wants one card of it (or, without one, all of it).
+
+    What is on a VFIO driver already is none of it, whatever its override.
+    """
+    asked = [d for d in host.members(group) if (card_of(d.address) == card if card else d.driver is not None)]
+    wanted = [d for d in asked if _is_of_use(d) and not is_vfio(d, d.driver)]
+    found = _with_the_rest(host, wanted, [group], model)
+    return found if found is not None else smallest_fix(host, (), [group], model)
+
+
 def _free(host: Host, devices: Iterable[Device], model: Model, reached: bool) -> tuple[Intent, ...] | None:
-    members = [d for d in devices if d.bus == "pci" and not d.is_bridge and not of_the_board(d)]
-    numbers = {device.group for device in members}
-    wanted = [Intent(d.address, name) for d in members if find_target(host, d, name := _vfio_target(host, d))]
-    groups = [host.groups[n] for n in sorted(n for n in numbers if n is not None) if n in host.groups]
-    if not members or not groups:
+    members = [device for device in devices if _is_of_use(device)]
+    numbers = sorted({device.group for device in members if device.group is not None})
+    groups = [host.groups[number] for number in numbers if number in host.groups]
+    found = _with_the_rest(host, members, groups, model) if groups else None
+    if found is None:
         return None
-    further = smallest_fix(host, wanted, groups, model)
-    if further is None:
-        return None
-    found = _sorted([*wanted, *further])
     return tuple(i for i in found if reached or not _is_there(host.devices[i.device], i.target))
 
 
-def _vfio_target(host: Host, device: Device) -> str:
-    """The VFIO driver that it is on, else the variant driver that fits it best, else vfio-pci."""
-    if device.driver is not None and is_vfio(device, device.driver):
-        return device.driver
-    return next((t.name for t in targets_of(host, device) if t.kind is Kind.VFIO), VFIO_PCI)
+def _with_the_rest(
+    host: Host, devices: Iterable[Device], groups: Sequence[Group], model: Model
+) -> tuple[Intent, ...] | None:
+    """The devices on the VFIO drivers that fit them best, and the smallest fix that the groups need besides."""
+    wanted = [Intent(d.address, name) for d in devices if find_target(host, d, name := vfio_target(host, d))]
+    further = smallest_fix(host, wanted, groups, model)
+    if further is None:
+        return None
+    return tuple(sorted((*wanted, *further), key=lambda intent: sort_key(intent.device)))
+
+
+def _is_of_use(device: Device) -> bool:
+    """Whether a virtual machine can have any use for the device."""
+    return device.bus == "pci" and not device.is_bridge and not of_the_board(device)
 
 
 def _is_there(device: Device, target: str) -> bool:
@@ -65,8 +81,7 @@ def give_back(host: Host, addresses: Iterable[Address]) -> tuple[Intent, ...]:
     return tuple(
         Intent(device.address, DEFAULT)
         for device in _concerned(host, addresses)
-        if device.driver_override is not None
-        or (device.driver is not None and (device.driver == STUB or is_vfio(device, device.driver)))
+        if device.driver_override is not None or device.driver == STUB or is_vfio(device, device.driver)
     )
 
 
@@ -77,7 +92,3 @@ def _concerned(host: Host, addresses: Iterable[Address]) -> Sequence[Device]:
             group = host.group_of(device.address)
             found |= {device.address, *(group.members if group is not None else ())}
     return [host.devices[a] for a in sorted(found, key=sort_key) if a in host.devices and host.devices[a].bus == "pci"]
-
-
-def _sorted(intents: Iterable[Intent]) -> list[Intent]:
-    return sorted(intents, key=lambda intent: sort_key(intent.device))

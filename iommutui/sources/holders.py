@@ -43,7 +43,7 @@ def with_claims(tree: Tree, host: Host) -> Host:
     only, and a recording rarely has any: a gap ``claims`` says so, where there is something to claim.
     """
     nodes = names_in(f"{tree.root}/dev/vfio")
-    if nodes is None and tree.root and any(d.driver and is_vfio(d, d.driver) for d in host.devices.values()):
+    if nodes is None and tree.root and any(is_vfio(d, d.driver) for d in host.devices.values()):
         return host._replace(gaps=(*host.gaps, Gap("claims", "not-recorded")))
     if not isinstance(nodes, list) or not any(node != "vfio" for node in nodes):
         return host
@@ -69,7 +69,7 @@ def _held(host: Host, group: Group) -> tuple[Address, ...]:
     return tuple(
         device.address
         for device in host.members(group)
-        if (device.driver is not None and is_vfio(device, device.driver))
+        if is_vfio(device, device.driver)
         or (device.driver is None and device.gap("driver_override") == Gap("driver_override", "timeout"))
     )
 

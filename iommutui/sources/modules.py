@@ -1,10 +1,11 @@
 """What fits each device: aliases of modules, built-in drivers, and the driver that it is bound to."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
-from iommutui.core.drivers import PORT_CLASSES, PORT_TYPES, STUB, TABLE, is_vfio
+from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, STUB, TABLE, is_vfio, underscored
 from iommutui.core.host import Device, Driver, Fit, Gap, Host
 from iommutui.core.modalias import Alias, Index, parse_alias, specificity
 from iommutui.sources.tree import Tree, Unreadable, names_in
@@ -14,7 +15,6 @@ PLACES = ("lib/modules", "usr/lib/modules", "run/booted-system/kernel-modules/li
 
 _ALIAS = re.compile(rb"^alias ((?:vfio_)?pci:\S+) (\S+)", re.MULTILINE)
 _BUILT_IN = re.compile(rb"(?:^|\0)([^.\0]+)\.alias=((?:vfio_)?pci:[^\0]+)")
-_PCIEPORT = "pcieport"
 
 
 class Registered(NamedTuple):
@@ -30,11 +30,8 @@ class Registered(NamedTuple):
 
 def with_fits(tree: Tree, host: Host) -> Host:
     """The Host with `Device.fits`; a gap ``modules.alias`` says where only a part of them could be found."""
-    aliases, gap = _aliases(tree, host.kernel)
-    index = Index(aliases)
-    registered = _registered(tree, host.drivers or ())._replace(
-        drivers=None if host.drivers is None else frozenset(driver.name for driver in host.drivers)
-    )
+    index, gap = _index(tree, host.kernel)
+    registered = _registered(tree, host.drivers)
     modules = {driver.name: driver.module for driver in host.drivers or ()}
     known: dict[str, list[Fit]] = {}
     devices = {}
@@ -48,10 +45,10 @@ def with_fits(tree: Tree, host: Host) -> Host:
     return host._replace(devices=devices, gaps=host.gaps if gap is None else (*host.gaps, gap))
 
 
-def _aliases(tree: Tree, kernel: str | None) -> tuple[list[Alias], Gap | None]:
+def _index(tree: Tree, kernel: str | None) -> tuple[Index, Gap | None]:
     """The aliases of the modules of this release and of what is built into it."""
     if kernel is None or "/" in kernel or kernel.startswith("."):
-        return [], Gap("modules.alias", "not-recorded")
+        return Index([]), Gap("modules.alias", "not-recorded")
     why = "ENOENT" if tree.root == "" else "not-recorded"
     for place in PLACES:
         data = tree.bytes(f"{place}/{kernel}/modules.alias")
@@ -59,9 +56,14 @@ def _aliases(tree: Tree, kernel: str | None) -> tuple[list[Alias], Gap | None]:
             why = data.why
         if isinstance(data, bytes):
             built_in = tree.bytes(f"{place}/{kernel}/modules.builtin.modinfo")
-            found = [*_built_in(built_in if isinstance(built_in, bytes) else b""), *_loadable(data)]
-            return found, None
-    return [], Gap("modules.alias", why)
+            return _indexed(data, built_in if isinstance(built_in, bytes) else b""), None
+    return Index([]), Gap("modules.alias", why)
+
+
+@lru_cache(maxsize=1)
+def _indexed(loadable: bytes, built_in: bytes) -> Index:
+    """Kept: a machine that is looked at again has the same megabyte of aliases, and parsing is most of the look."""
+    return Index([*_built_in(built_in), *_loadable(loadable)])
 
 
 def _loadable(data: bytes) -> Iterator[Alias]:
@@ -84,28 +86,29 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
-def _registered(tree: Tree, drivers: Iterable[Driver]) -> Registered:
+def _registered(tree: Tree, drivers: Sequence[Driver] | None) -> Registered:
     """Both ways round: a driver's ``module`` link, and the names below ``/sys/module/M/drivers``."""
     by_module: dict[str, list[str]] = {}
-    for driver in drivers:
+    for driver in drivers or ():
         if driver.module is not None:
-            by_module.setdefault(driver.module.replace("-", "_"), []).append(driver.name)
+            by_module.setdefault(underscored(driver.module), []).append(driver.name)
     modules = names_in(f"{tree.sys}/module")
-    loaded = {module.replace("-", "_") for module in modules} if isinstance(modules, list) else set()
+    loaded = {underscored(module) for module in modules} if isinstance(modules, list) else set()
     for module in sorted(loaded):
         names = names_in(f"{tree.sys}/module/{module}/drivers")
         for name in sorted(names) if isinstance(names, list) else ():
             bus, _, driver_name = name.partition(":")
             if bus == "pci" and driver_name not in by_module.setdefault(module, []):
                 by_module[module].append(driver_name)
-    return Registered(by_module, frozenset(loaded), None)
+    registered = None if drivers is None else frozenset(driver.name for driver in drivers)
+    return Registered(by_module, frozenset(loaded), registered)
 
 
 def _fits(aliases: list[Alias], registered: Registered) -> Iterator[Fit]:
     """A fit for every driver of every alias: built in, loaded, not loaded; then VFIO variants, the closest first."""
 
     def rank(alias: Alias) -> tuple[bool, int, int, str]:
-        loaded = bool(registered.by_module.get(alias.module.replace("-", "_")))
+        loaded = bool(registered.by_module.get(underscored(alias.module)))
         state = 0 if alias.built_in else 1 if loaded else 2
         return alias.vfio, -specificity(alias.pattern) if alias.vfio else 0, state, alias.module
 
@@ -119,7 +122,7 @@ def _fits(aliases: list[Alias], registered: Registered) -> Iterator[Fit]:
 
 def _fits_of(alias: Alias, registered: Registered) -> list[Fit]:
     """The drivers of the module. One that is there without a PCI driver has the alias for something else."""
-    module = alias.module.replace("-", "_")
+    module = underscored(alias.module)
     names = registered.by_module.get(module, ())
     if names:
         return [Fit(name, alias.module, True, alias.vfio) for name in names]
@@ -134,14 +137,14 @@ def _fits_of(alias: Alias, registered: Registered) -> list[Fit]:
 
 def _spelled(module: str, names: Iterable[str]) -> str:
     """The driver among these that is called like the module, but for hyphens; else the module's own name."""
-    return next((name for name in sorted(names) if name.replace("-", "_") == module), module)
+    return next((name for name in sorted(names) if underscored(name) == module), module)
 
 
 def _with_bound(
     device: Device, fits: list[Fit], modules: dict[str, str | None], registered: Registered
 ) -> tuple[Fit, ...]:
     """The fits, with the driver that holds the device now and with ``pcieport``, which has no aliases."""
-    more = [_PCIEPORT] if _takes_port(device, registered) else []
+    more = [PCIEPORT] if _takes_port(device, registered) else []
     if device.driver is not None and not _only_by_override(device, device.driver):
         more.insert(0, device.driver)
     names = {fit.driver for fit in fits}
@@ -149,11 +152,11 @@ def _with_bound(
 
 
 def _only_by_override(device: Device, driver: str) -> bool:
-    return driver in (STUB, device.driver_override) or is_vfio(device, driver) is not None
+    return driver in (STUB, device.driver_override) or is_vfio(device, driver)
 
 
 def _takes_port(device: Device, registered: Registered) -> bool:
     """``pcieport`` takes these classes, and only ports of PCI Express: its probe fails on a conventional bridge."""
     if device.class_code not in PORT_CLASSES or (device.pcie_type is not None and device.pcie_type not in PORT_TYPES):
         return False
-    return registered.drivers is not None and _PCIEPORT in registered.drivers
+    return registered.drivers is not None and PCIEPORT in registered.drivers

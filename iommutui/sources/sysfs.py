@@ -97,7 +97,7 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool, session: str | 
 
 def _may_be_claimed(tree: Tree, devices: dict[Address, Device]) -> bool:
     """A device whose unbind waits for its user has no driver any more, but its group's node is still there."""
-    return os.path.exists(f"{tree.root}/dev/vfio") or any(d.driver and is_vfio(d, d.driver) for d in devices.values())
+    return os.path.exists(f"{tree.root}/dev/vfio") or any(is_vfio(d, d.driver) for d in devices.values())
 
 
 def _console_switches(tree: Tree) -> list[str]:
@@ -157,14 +157,18 @@ def _cpu_vendor(tree: Tree, gaps: list[Gap]) -> str | None:
     return match[1].decode("utf-8", "backslashreplace") if match else None
 
 
-def _iommus(tree: Tree, gaps: list[Gap]) -> tuple[Iommu, ...] | None:
-    place = f"{tree.sys}/class/iommu"
+def _listed(place: str, field: str, gaps: list[Gap]) -> list[str] | None:
+    """The names in a directory, in order; None where there is no such directory, or a gap says why it is not known."""
     names = names_in(place)
     if isinstance(names, Unreadable):
-        gaps.append(Gap("iommus", names.why))
-    if not isinstance(names, list):
-        return None
-    return tuple(Iommu(name, _iommu_kind(f"{place}/{name}")) for name in sorted(names))
+        gaps.append(Gap(field, names.why))
+    return sorted(names) if isinstance(names, list) else None
+
+
+def _iommus(tree: Tree, gaps: list[Gap]) -> tuple[Iommu, ...] | None:
+    place = f"{tree.sys}/class/iommu"
+    names = _listed(place, "iommus", gaps)
+    return None if names is None else tuple(Iommu(name, _iommu_kind(f"{place}/{name}")) for name in names)
 
 
 def _iommu_kind(path: str) -> str | None:
@@ -173,12 +177,8 @@ def _iommu_kind(path: str) -> str | None:
 
 def _drivers(tree: Tree, gaps: list[Gap]) -> tuple[Driver, ...] | None:
     place = f"{tree.sys}/bus/pci/drivers"
-    names = names_in(place)
-    if isinstance(names, Unreadable):
-        gaps.append(Gap("drivers", names.why))
-    if not isinstance(names, list):
-        return None
-    return tuple(Driver(name, _module(f"{place}/{name}/module")) for name in sorted(names))
+    names = _listed(place, "drivers", gaps)
+    return None if names is None else tuple(Driver(name, _module(f"{place}/{name}/module")) for name in names)
 
 
 def _module(path: str) -> str | None:

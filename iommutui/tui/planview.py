@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
 from iommutui.core.intents import Intent
-from iommutui.core.wording import goal_words, sentence, verdict_sentence
+from iommutui.core.wording import goal_words, sentence
 from iommutui.tui.blocks import bullet, heading, intent_line, key_hint
 from iommutui.tui.hazardlines import hazard_line, hazard_lines
 from iommutui.tui.preview import preview
@@ -218,9 +218,3 @@ def step_lines(plan: "Plan", outcomes: dict[int, Span] | None = None) -> list[Li
         if step.outcome not in ("ok", "not-reached"):
             lines += [bullet(sentence(reason), "bad") for reason in step.reasons]
     return lines
-
-
-def result_words(plan: "Plan") -> list[str]:
-    """One sentence for each group once the plan is applied."""
-    groups = plan.predicted.groups
-    return [verdict_sentence(groups[c.group], c.after) for c in plan.groups if c.group in groups]

@@ -3,13 +3,14 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, card_of
-from iommutui.core.fix import hand_over, smallest_fix
+from iommutui.core.fix import smallest_fix
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Intent
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code
+from iommutui.core.wishes import fix_for
 from iommutui.tui.memo import last_call
 from iommutui.tui.narrow import narrow
 from iommutui.tui.state import AppState, Key
@@ -146,7 +147,7 @@ def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix
         return Fix((), further=False)
     device = host.devices.get(key.device) if key.device is not None else None
     card = card_of(device.address) if device is not None and device.bus == "pci" and not device.is_bridge else None
-    return Fix(hand_over(part, group, card, model), further=False)
+    return Fix(fix_for(part, group, card, model), further=False)
 
 
 def fix_of(state: AppState) -> Fix | None:

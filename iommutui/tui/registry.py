@@ -157,11 +157,6 @@ def footer() -> tuple[Command, ...]:
     return tuple(command for command in COMMANDS if command.footer)
 
 
-def key_table() -> list[tuple[str, str, str]]:
-    """Keys, label and help of every command that has a key."""
-    return [(key_names(command), command.label, command.help) for command in COMMANDS if command.keys]
-
-
 def topics() -> dict[str, list[Command]]:
     """The commands under their topics."""
     found: dict[str, list[Command]] = {}

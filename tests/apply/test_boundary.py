@@ -19,7 +19,8 @@ from iommutui.apply.events import (
     from_line,
     to_json,
 )
-from iommutui.apply.session import SIZE_LIMIT, Request, apply_request, basis_to_json, plan_request, request_to_json
+from iommutui.apply.plain import to_plain
+from iommutui.apply.session import SIZE_LIMIT, Request, apply_request, plan_request, request_to_json
 from iommutui.core.drift import Change
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Claim
@@ -115,7 +116,7 @@ REQUEST = Request((Intent(GPU, "vfio-pci"), Intent(SOUND, "vfio-pci")), PLAN.bas
 DOCUMENT: dict[str, Any] = {
     "schema": 1,
     "intents": [[GPU, "vfio-pci"], {"device": SOUND, "target": "vfio-pci"}],
-    "basis": basis_to_json(PLAN.basis),
+    "basis": to_plain(PLAN.basis),
     "model": "dma-owner",
     "kernel": None,
 }

@@ -10,10 +10,8 @@ import pytest
 from iommutui.apply import writer
 from iommutui.apply.child import Late, Patience, in_child
 from iommutui.apply.executor import execute
-from iommutui.apply.holders import holders
 from iommutui.apply.journal import list_entries, lock
 from iommutui.apply.kernel import GivenUp, ReadBack, Waiting, Written
-from iommutui.apply.modules import Ran, load
 from iommutui.apply.real import RealKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
@@ -342,87 +340,3 @@ class TestStuck:
         assert entry.exit is Exit.NOT_ROLLED_BACK
         with lock(directory):
             pass
-
-
-class TestHolders:
-    def test_the_processes_that_have_a_file_open(self, tmp_path: Path) -> None:
-        device = tmp_path / "sys/bus/pci/devices" / GPU
-        device.mkdir(parents=True)
-        (device / "iommu_group").symlink_to("../../../kernel/iommu_groups/14")
-        for pid, name, files in (
-            ("10", "qemu\x1b[2J", ["/dev/vfio/14", "/dev/vfio/vfio", "/dev/null"]),
-            ("9", "other-vm", ["/dev/vfio/3"]),
-            ("11", "Xorg", ["/dev/dri/card0", "/dev/dri/card0"]),
-            ("12", "sh", ["/etc/passwd"]),
-        ):
-            fds = tmp_path / "proc" / pid / "fd"
-            fds.mkdir(parents=True)
-            (fds.parent / "comm").write_text(f"{name}\n")
-            for number, file in enumerate(files):
-                (fds / str(number)).symlink_to(file)
-        (tmp_path / "proc/self").mkdir()
-        assert holders(str(tmp_path), GPU) == ("qemu\\x1b[2J (10): /dev/vfio/14", "Xorg (11): /dev/dri/card0")
-
-    def test_nothing_to_see(self, tmp_path: Path) -> None:
-        assert holders(str(tmp_path), GPU) == ()
-
-
-class TestModules:
-    def _load(self, root: Path, name: str, *, config: str = "", ran: Ran | None = None) -> list[tuple[str, ...]]:
-        commands: list[tuple[str, ...]] = []
-
-        def run(command: object) -> Ran:
-            assert isinstance(command, tuple)
-            commands.append(command)
-            return Ran(0, config, "") if "--showconfig" in command else ran or Ran(0, "", "")
-
-        load(name, str(root), run)
-        return commands
-
-    def test_it_is_loaded(self, tmp_path: Path) -> None:
-        assert self._load(tmp_path, "vfio-pci")[-1] == ("modprobe", "--", "vfio-pci")
-
-    def test_it_is_there_already(self, tmp_path: Path) -> None:
-        (tmp_path / "sys/module/vfio_pci").mkdir(parents=True)
-        assert self._load(tmp_path, "vfio-pci") == []
-
-    def test_missing(self, tmp_path: Path) -> None:
-        ran = Ran(1, "", "modprobe: FATAL: Module nope not found in directory /lib/modules/6.1\n")
-        with pytest.raises(IommutuiError, match="nope is missing"):
-            self._load(tmp_path, "nope", ran=ran)
-
-    @pytest.mark.parametrize("command", ["/bin/false", "/usr/bin/false", "/bin/true # not here"])
-    def test_blocked_by_an_install_line(self, command: str, tmp_path: Path) -> None:
-        with pytest.raises(IommutuiError, match="administratively blocked by the line"):
-            self._load(tmp_path, "vfio-pci", config=f"options x y\ninstall vfio_pci {command}\n")
-
-    def test_blocked_on_the_command_line(self, tmp_path: Path) -> None:
-        (tmp_path / "proc").mkdir()
-        (tmp_path / "proc/cmdline").write_text("quiet module_blacklist=nouveau,vfio_pci\n")
-        with pytest.raises(IommutuiError, match="module_blacklist="):
-            self._load(tmp_path, "vfio-pci")
-
-    def test_blocked_for_good(self, tmp_path: Path) -> None:
-        (tmp_path / "proc/sys/kernel").mkdir(parents=True)
-        (tmp_path / "proc/sys/kernel/modules_disabled").write_text("1\n")
-        with pytest.raises(IommutuiError, match="until the next boot"):
-            self._load(tmp_path, "vfio-pci")
-
-    def test_a_plain_blacklist_line_does_not_block(self, tmp_path: Path) -> None:
-        config = "blacklist nouveau\ninstall other /bin/false\ninstall nouveau /sbin/modprobe -i nouveau\n"
-        assert self._load(tmp_path, "nouveau", config=config)[-1] == ("modprobe", "--", "nouveau")
-
-    @pytest.mark.parametrize(
-        "ran", [Ran(1, "", "modprobe: ERROR: could not insert: Exec format error"), Ran(None, "", "")]
-    )
-    def test_failed(self, ran: Ran, tmp_path: Path) -> None:
-        with pytest.raises(IommutuiError, match="could not be loaded"):
-            self._load(tmp_path, "nvidia", ran=ran)
-
-    @pytest.mark.parametrize("name", ["", "-r", "../x", "a b", "x;y", "x" * 65])
-    def test_names(self, name: str, tmp_path: Path) -> None:
-        if name == "-r":
-            assert self._load(tmp_path, name)[-1] == ("modprobe", "--", "-r")
-            return
-        with pytest.raises(IommutuiError, match="not a module's name"):
-            self._load(tmp_path, name)

@@ -10,6 +10,9 @@ import pytest
 from iommutui.cli import main
 from iommutui.demo import demo_host
 from iommutui.sources.snapshot import write
+from tests.apply.machines import desktop
+from tests.cli.machine import put_in_place
+from tests.reacting_tree import ReactingTree
 
 
 class Answer(NamedTuple):
@@ -60,3 +63,9 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def on_demo(run: Run, demo: str) -> Run:
     """Runs a command line on the built-in machine."""
     return lambda *words: run(*words, "--from", demo)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReactingTree:
+    """A desktop, as a sysfs that reacts to what is written."""
+    return put_in_place(desktop(), tmp_path, monkeypatch)

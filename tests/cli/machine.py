@@ -13,7 +13,6 @@ from iommutui import sources
 from iommutui.apply import writer
 from iommutui.cli import main
 from iommutui.core.host import Host
-from tests.apply.machines import desktop
 from tests.reacting_tree import ReactingTree
 
 
@@ -24,12 +23,6 @@ def put_in_place(host: Host, path: Path, monkeypatch: pytest.MonkeyPatch) -> Rea
     monkeypatch.setattr(writer, "put", tree.put)
     monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(path / "state"))
     return tree
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReactingTree:
-    """A desktop."""
-    return put_in_place(desktop(), tmp_path, monkeypatch)
 
 
 class Server:

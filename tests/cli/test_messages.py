@@ -9,10 +9,7 @@ import pytest
 from iommutui.cli.parser import COMMANDS
 from tests.apply.machines import GPU, NIC, SOUND
 from tests.cli.conftest import Run
-from tests.cli.machine import machine
 from tests.reacting_tree import ReactingTree
-
-__all__ = ["machine"]
 
 
 def _journals(machine: ReactingTree) -> list[Path]:

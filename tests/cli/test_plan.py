@@ -8,10 +8,7 @@ import pytest
 from iommutui.sources import load
 from tests.apply.machines import DISK, GPU, NIC, SOUND, USB, facts
 from tests.cli.conftest import Run
-from tests.cli.machine import machine
 from tests.reacting_tree import ReactingTree
-
-__all__ = ["machine"]
 
 
 def test_a_card_is_freed_with_all_that_its_group_needs_and_nothing_more(on_demo: Run) -> None:

@@ -15,10 +15,8 @@ from iommutui.core.models import model_for
 from iommutui.core.planner import plan_intents
 from iommutui.sources import load
 from tests.apply.machines import GPU, SOUND
-from tests.cli.machine import Server, machine
+from tests.cli.machine import Server
 from tests.reacting_tree import ReactingTree
-
-__all__ = ["machine"]
 
 _CHANGES = frozenset(
     {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",

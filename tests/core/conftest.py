@@ -1,6 +1,9 @@
-"""Property tests of the engine: the same examples each time, and no clock."""
+"""Property tests of the engine give the same examples each time; helpers that assert say what differs."""
 
+import pytest
 from hypothesis import settings
+
+pytest.register_assert_rewrite("tests.core.hazards", "tests.core.tables")
 
 settings.register_profile("engine", deadline=None, derandomize=True)
 settings.load_profile("engine")

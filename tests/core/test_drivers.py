@@ -2,7 +2,7 @@
 
 import pytest
 
-from iommutui.core.drivers import KnownRole, Role, facts_of, hinted_role, is_vfio, managed_role, table
+from iommutui.core.drivers import KnownRole, Role, facts_of, hinted_role, managed_role, table, vfio_role
 from iommutui.core.host import Fit
 from tests.core.machines import A, function
 
@@ -41,20 +41,20 @@ def test_hints_are_only_those_of_the_draft() -> None:
 
 
 def test_a_name_that_says_vfio_is_a_guess() -> None:
-    assert is_vfio(function(A), "acme-vfio") == KnownRole(Role.USER, assumed=True)
-    assert is_vfio(function(A), "acme") is None
-    assert is_vfio(function(A), "pci-stub") is None
+    assert vfio_role(function(A), "acme-vfio") == KnownRole(Role.USER, assumed=True)
+    assert vfio_role(function(A), "acme") is None
+    assert vfio_role(function(A), "pci-stub") is None
     assert facts_of("acme-vfio") is None
 
 
 def test_the_directory_of_a_vfio_device_speaks_for_the_driver_that_is_bound() -> None:
     device = function(A, "acme", vfio_dev=("vfio0",))
-    assert is_vfio(device, "acme") == KnownRole(Role.USER)
-    assert is_vfio(device, "other") is None
-    assert is_vfio(function(A, "acme"), "acme") is None
+    assert vfio_role(device, "acme") == KnownRole(Role.USER)
+    assert vfio_role(device, "other") is None
+    assert vfio_role(function(A, "acme"), "acme") is None
 
 
 def test_an_alias_for_vfio_speaks_for_the_driver_that_it_names() -> None:
     device = function(A, fits=(Fit("acme", None, True, vfio=True), Fit("plain", None, True)))
-    assert is_vfio(device, "acme") == KnownRole(Role.USER)
-    assert is_vfio(device, "plain") is None
+    assert vfio_role(device, "acme") == KnownRole(Role.USER)
+    assert vfio_role(device, "plain") is None

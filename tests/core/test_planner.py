@@ -3,12 +3,13 @@
 import pytest
 
 from iommutui.core.drift import Change, basis_of, drift
-from iommutui.core.fix import hand_over, smallest_fix
+from iommutui.core.fix import smallest_fix
 from iommutui.core.host import Fit, Host
 from iommutui.core.intents import Intent, restoring
 from iommutui.core.models import MODELS
-from iommutui.core.planner import Plan, plan_goals, plan_intents, succeeded
+from iommutui.core.planner import Plan, plan_goals, plan_intents
 from iommutui.core.targets import Kind, find_target, targets_of
+from iommutui.core.wishes import fix_for
 from tests.core.machines import LAST_OLD, LONE, A, B, C, bridge, function, group_of, machine, pair
 
 OWNER, HINT, OLD_RULE, SKETCH = (MODELS[n] for n in ("dma-owner", "dma-hint", "vfio-group", "kernel-ownership"))
@@ -32,7 +33,7 @@ def why(found: Plan) -> list[str]:
 def test_the_writes_of_a_card() -> None:
     found = plan(pair("amdgpu", "snd_hda_intel"), "B=vfio-pci", "A=vfio-pci")
     assert found.permitted
-    assert succeeded(found)
+    assert {step.outcome for step in found.steps} == {"ok"}
     assert ops(found) == [
         ("override", A, "vfio-pci"),
         ("override", B, "vfio-pci"),
@@ -148,7 +149,7 @@ def test_success_is_the_link_and_not_the_write() -> None:
     """The probe of a driver that is expected to fail: every write succeeds, and the plan is refused."""
     host = machine(group_of(1, bridge(A, None, pcie_type=7)))
     found = plan(host, "A=pcieport")
-    assert succeeded(found)
+    assert {step.outcome for step in found.steps} == {"ok"}
     assert why(found) == ["not-a-port"]
 
 
@@ -230,8 +231,13 @@ def test_nothing_is_needed() -> None:
 
 
 def test_a_function_of_a_card_that_goes_to_a_machine_goes_along() -> None:
-    assert fix(pair("vfio-pci", "snd_hda_intel")) == [f"{B}=vfio-pci"]
-    assert fix(pair("amdgpu", "snd_hda_intel"), Intent(A, "vfio-pci")) == [f"{B}=vfio-pci"]
+    beside = function(B, "snd_hda_intel", fits=())
+    assert fix(machine(group_of(1, function(A, "vfio-pci"), beside))) == [f"{B}=vfio-pci"]
+    assert fix(machine(group_of(1, function(A, "amdgpu"), beside)), Intent(A, "vfio-pci")) == [f"{B}=vfio-pci"]
+
+
+def test_what_goes_along_goes_to_the_vfio_driver_that_fits_it_best() -> None:
+    assert fix(pair("vfio-pci", "snd_hda_intel")) == [f"{B}=mlx5_vfio_pci"]
 
 
 def test_what_belongs_to_another_card_is_only_taken_out_of_the_way() -> None:
@@ -245,13 +251,11 @@ def test_what_vfio_refuses_is_only_taken_out_of_the_way() -> None:
 
 
 def test_each_model_has_its_own_fix() -> None:
-    host = machine(group_of(1, bridge(A, "pcieport"), function(B, "vfio-pci"), function(C, "ifcvf")))
+    host = machine(group_of(1, bridge(A, "pcieport"), function(B, "vfio-pci"), function(C, "ifcvf", fits=())))
     assert fix(host, model="dma-owner") == [f"{C}=vfio-pci"]
     assert fix(host, model="vfio-group") == [f"{C}=vfio-pci"]
     assert fix(host, model="dma-hint") == [f"{A}=none"]
-    assert fix(host, model="kernel-ownership") == [f"{A}=none", f"{B}=vfio-pci", f"{C}=vfio-pci"] or (
-        fix(host, model="kernel-ownership") is None
-    )
+    assert fix(host, model="kernel-ownership") == [f"{A}=none", f"{B}=none", f"{C}=none"]
 
 
 def test_there_is_no_fix() -> None:
@@ -264,10 +268,11 @@ def test_there_is_no_fix() -> None:
 
 
 def test_a_fix_of_a_group_that_stays_is_a_fix_for_one_card_or_for_all() -> None:
-    host = machine(group_of(1, function(A, "amdgpu"), function(B, "snd_hda_intel"), function(LONE, "nvme")))
-    whole = hand_over(host, host.groups[1], None, OWNER)
+    drivers = {A: "amdgpu", B: "snd_hda_intel", LONE: "nvme"}
+    host = machine(group_of(1, *(function(address, driver, fits=()) for address, driver in drivers.items())))
+    whole = fix_for(host, host.groups[1], None, OWNER)
     assert [str(i) for i in whole or ()] == [f"{A}=vfio-pci", f"{B}=vfio-pci", f"{LONE}=vfio-pci"]
-    card = hand_over(host, host.groups[1], "0000:01:00", OWNER)
+    card = fix_for(host, host.groups[1], "0000:01:00", OWNER)
     assert [str(i) for i in card or ()] == [f"{A}=vfio-pci", f"{B}=vfio-pci", f"{LONE}=none"]
 
 

@@ -254,3 +254,12 @@ def test_models_are_asked_for_by_their_own_names() -> None:
     assert [model.name for model in MODELS.values()] == list(MODELS)
     with pytest.raises(KeyError):
         MODELS["dma"]
+
+
+@pytest.mark.parametrize("model", ["dma-hint", "vfio-group", "dma-owner"])
+def test_a_group_on_a_foreign_domain_is_busy(model: str) -> None:
+    """Row 17 of dma-owner; ``iommu_attach_group`` before it; RFC 06/20 for the half that the draft leaves open."""
+    outcome = on(model, pair("vfio-pci", None, foreign=True), ClaimGroup(1, "vm1"))
+    assert (outcome.result, codes(outcome)) == ("EBUSY", ["foreign-domain"])
+    verdict = MODELS[model].verdict(outcome.host, outcome.host.groups[1])
+    assert (verdict.viable, verdict.state, verdict.claim) == (True, "foreign", "EBUSY")

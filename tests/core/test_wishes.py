@@ -4,14 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iommutui.core.fix import fix_hazards, hand_over, of_the_board, smallest_fix
+from iommutui.core.address import card_of
+from iommutui.core.fix import fix_hazards, of_the_board, smallest_fix
 from iommutui.core.host import Host
 from iommutui.core.intents import Goal, Intent, goal_of
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.planner import plan_intents
 from iommutui.core.uses import Held, Storage, Uses
-from iommutui.core.wishes import free_card, free_group, give_back
+from iommutui.core.wishes import fix_for, free_card, free_group, give_back
 from tests.core.machines import LONE, OTHER, A, B, C, bridge, function, group_of, machine
 from tests.core.strategies import machines, models
 
@@ -47,6 +48,58 @@ def test_the_variant_driver_is_preferred_and_one_that_is_bound_is_kept() -> None
     assert f"{A}=vfio-pci" in (words(free_card(kept, A, OWNER)) or ())
 
 
+def test_the_way_out_of_a_group_takes_the_drivers_that_a_wish_takes() -> None:
+    host = machine(group_of(1, function(A, "nvme"), AUDIO, function(LONE, "nvme")))
+    expected = [f"{A}=mlx5_vfio_pci", f"{B}=vfio-pci"]
+    for wish, found in (
+        (free_card(host, A, OWNER), fix_for(host, host.groups[1], card_of(A), OWNER)),
+        (free_group(host, host.groups[1], OWNER), fix_for(host, host.groups[1], None, OWNER)),
+    ):
+        assert words(wish) == words(found)
+        assert (words(found) or [])[:2] == expected
+
+
+def test_what_is_on_a_vfio_driver_is_no_part_of_the_way_out() -> None:
+    host = machine(group_of(1, function(A, "vfio-pci"), AUDIO))
+    assert words(free_card(host, A, OWNER)) == [f"{A}=vfio-pci", f"{B}=vfio-pci"]
+    assert words(fix_for(host, host.groups[1], card_of(A), OWNER)) == [f"{B}=vfio-pci"]
+
+
+def test_a_group_of_the_board_alone_has_a_way_out_though_nobody_wishes_for_it() -> None:
+    host = machine(group_of(1, function(A, "i801_smbus", fits=(), class_code="0c0500")))
+    assert words(fix_for(host, host.groups[1], card_of(A), OWNER)) == [f"{A}=none"]
+
+
+@given(machines(claimed=False), models)
+def test_the_way_out_is_never_more_than_a_wish(host: Host, model: Model) -> None:
+    for address, device in host.devices.items():
+        group = host.group_of(address)
+        if group is None or device.bus != "pci" or device.is_bridge or model.verdict(host, group).viable:
+            continue
+        for wish, found in (
+            (free_card(host, address, model), fix_for(host, group, card_of(address), model)),
+            (free_group(host, group, model), fix_for(host, group, None, model)),
+        ):
+            assert wish is None or (found is not None and set(found) <= set(wish))
+
+
+@given(machines(claimed=False), models)
+def test_a_group_that_would_be_viable_without_drivers_has_a_way_out(host: Host, model: Model) -> None:
+    for group in host.groups.values():
+        empty = host
+        for device in host.members(group):
+            if device.bus == "pci":
+                empty = empty.with_device(device._replace(driver=None))
+        if model.verdict(empty, group).viable is True:
+            assert fix_for(host, group, None, model) is not None
+
+
+def test_under_the_sketch_even_vfio_pci_has_to_leave() -> None:
+    host = machine(group_of(1, function(A, "vfio-pci"), function(B, "nvme")))
+    found = fix_for(host, host.groups[1], card_of(A), MODELS["kernel-ownership"])
+    assert words(found) == [f"{A}=none", f"{B}=none"]
+
+
 def test_bridges_are_never_wished_for() -> None:
     host = machine(group_of(1, bridge(A), function(LONE, "nvme", fits=())))
     assert words(free_group(host, host.groups[1], OWNER)) == [f"{LONE}=vfio-pci"]
@@ -65,7 +118,7 @@ def test_what_is_of_the_board_is_only_taken_out_of_the_way(class_code: str, driv
     expected = [f"{A}=vfio-pci", *([f"{B}=none"] if driver else [])]
     assert words(free_card(host, A, OWNER)) == expected
     assert words(free_group(host, host.groups[1], OWNER)) == expected
-    assert words(hand_over(host, host.groups[1], None, OWNER)) == expected
+    assert words(fix_for(host, host.groups[1], None, OWNER)) == expected
     alone = machine(group_of(1, board))
     assert free_card(alone, B, OWNER) is None
     assert free_group(alone, alone.groups[1], OWNER) is None
@@ -80,7 +133,7 @@ def test_no_wish_and_no_fix_gives_the_board_or_a_bridge_away(
             if data.draw(st.booleans()):
                 host = host.with_device(device._replace(class_code=class_code))
     for group in host.groups.values():
-        wishes = [free_group(host, group, model), hand_over(host, group, None, model)]
+        wishes = [free_group(host, group, model), fix_for(host, group, None, model)]
         wishes += [free_card(host, address, model) for address in group.members]
         for intent in (intent for wish in wishes for intent in wish or ()):
             device = host.devices[intent.device]

@@ -8,7 +8,7 @@ import pytest
 from iommutui.core import drivers, wording
 from iommutui.core.address import Address, card_of, is_pci, nodedev_name, parse_pci, sort_key
 from iommutui.core.advice import no_iommu_advice
-from iommutui.core.drivers import DriverFacts, Role, facts_of, is_vfio, learn, managed_role
+from iommutui.core.drivers import DriverFacts, Role, facts_of, learn, managed_role, vfio_role
 from iommutui.core.errors import IommutuiError, RefusedError, UsageError
 from iommutui.core.host import Host
 from iommutui.core.kernel import Version, parse_release
@@ -140,10 +140,10 @@ def test_a_managed_driver_is_in_nobodys_way_even_where_it_is_newer_than_the_kern
 
 def test_a_vfio_driver_of_somebody_else_is_known_by_its_directory() -> None:
     shown = function(A, "acme", vfio_dev=("vfio0",))
-    assert is_vfio(shown, "acme") == (Role.USER, False)
-    assert is_vfio(function(A, "acme", vfio_dev=()), "acme") == (Role.USER, False)
-    assert is_vfio(shown, "other") is None
-    assert is_vfio(function(A, "acme"), "acme") is None
+    assert vfio_role(shown, "acme") == (Role.USER, False)
+    assert vfio_role(function(A, "acme", vfio_dev=()), "acme") == (Role.USER, False)
+    assert vfio_role(shown, "other") is None
+    assert vfio_role(function(A, "acme"), "acme") is None
     assert managed_role(function(A, "acme"), "acme") == (Role.KERNEL, False)
     host = machine(group_of(1, shown, function(B, "vfio-pci")))
     assert [verdict_of(model, host) for model in ("dma-owner", "vfio-group")] == [(True, "ok")] * 2
@@ -155,7 +155,7 @@ def test_a_role_that_is_guessed_from_a_name_is_said_to_be_a_guess(model: str) ->
     host = pair("nvidia-vgpu-vfio", None, kernel=LAST_OLD if model == "vfio-group" else "6.12.0")
     verdict = MODELS[model].verdict(host, host.groups[1])
     assert (verdict.viable, [reason.code for reason in verdict.reasons]) == (True, [Code.ASSUMED_ROLE])
-    assert is_vfio(host.devices[A], "nvidia-vgpu-vfio") == (Role.USER, True)
+    assert vfio_role(host.devices[A], "nvidia-vgpu-vfio") == (Role.USER, True)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from .debian import Archive, host_codename, persist, unpack
 from .errors import HarnessError
 
 HOST_PACKAGES = {"qemu-system-x86_64": "qemu-system-x86", "zstd": "zstd"}
-GUEST_PACKAGES = ("busybox-static", "kmod", "libkmod2", "udev", "libudev1", "libsystemd-shared")
+GUEST_PACKAGES = ("busybox-static", "kmod", "libkmod2", "udev", "libudev1", "libsystemd-shared", "sudo")
 
 
 def need(*programs: str) -> None:
@@ -61,11 +62,12 @@ def fresh_directory(target: Path) -> Iterator[Path]:
 
 
 def guest_programs(packages: Iterable[str] = GUEST_PACKAGES) -> Path:
-    """Return a tree with busybox, kmod and systemd-udevd of the host's own release.
+    """Return a tree with busybox, kmod, systemd-udevd and sudo of the host's own release.
 
     The guest runs on the host's files, so only that release's programs surely fit the libraries found there.
     """
-    root = cache_dir() / "programs" / host_codename()
+    packages = sorted(packages)
+    root = cache_dir() / "programs" / f"{host_codename()}-{zlib.crc32(' '.join(packages).encode()):08x}"
     if root.is_dir():
         return root
     archive = Archive(host_codename())

@@ -12,7 +12,7 @@ from iommutui.core.host import Claim, Device, Group, Host
 from iommutui.core.redact import redact, redact_cmdline
 from iommutui.core.uses import ById, Held, Input, Network, Opener, Plugged, Sound, Storage, Uses
 from iommutui.sources.snapshot import dump
-from tests.sources.test_uses import Machine
+from tests.sources.used import Machine
 
 A, B, C = Address("0000:01:00.0"), Address("0000:01:00.1"), Address("0000:02:00.0")
 

@@ -1,11 +1,13 @@
-"""Every view of six machines as text, at the sizes that matter."""
+"""Every view as text, at the sizes that matter: of machines that were recorded, and of such as no guest can be."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from iommutui.core.host import Claim, Host
 from iommutui.demo import demo_host
+from tests.recorded import NAMES, recorded
 from tests.tui.driver import SMALLEST, USUAL, WIDE, screen_of, snapshot_of
 from tests.tui.machines import NIC, changed, small, without_iommu
 from tests.tui.snapshot import check
@@ -20,8 +22,7 @@ def _owned() -> Host:
 
 
 MACHINES: dict[str, Callable[[], Host]] = {
-    "small": small,
-    "old": lambda: small("5.10"),
+    **{name: partial(recorded, name) for name in NAMES},
     "demo": demo_host,
     "owned": _owned,
     "no-iommu": without_iommu,

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,11 +22,13 @@ from iommutui.apply.events import (
 from iommutui.core.drift import Change
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import Acceptance
+from iommutui.core.host import Host
 from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
 from iommutui.core.planner import Plan, plan_intents
 from iommutui.tui import live
 from iommutui.tui.applier import ProcessApplier, request
+from iommutui.tui.commands.base import Dialog
 from iommutui.tui.machine import Job
 from iommutui.tui.screens import scanning
 from iommutui.tui.state import Key, Phase
@@ -76,6 +79,67 @@ async def test_an_intent_that_somebody_else_has_fulfilled_is_told_of() -> None:
         machine.changed()
         await _until(ui, "is so already")
         assert ui.staged() == []
+
+
+class HeldUp(LiveLike):
+    """Its second look at the machine takes until the test lets it go on."""
+
+    def __init__(self) -> None:
+        super().__init__(small(), Refusing("no"))
+        self.looks = 0
+        self.go_on = threading.Event()
+
+    def scan(self) -> Host:
+        """The facts when it is let go on."""
+        self.looks += 1
+        if self.looks == 2:
+            self.go_on.wait(10)
+        return self.host
+
+
+async def test_a_review_waits_for_the_look_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "NOTICE_SECONDS", 0.001)
+    machine = HeldUp()
+    async with screen_of(machine) as ui:
+        await ui.select(NIC)
+        await ui.press("v")
+        machine.host = changed(machine.host, NIC, driver="e1000e")
+        machine.changed()
+        await ui.pilot.press("a")
+        await _until(ui, "Waiting until the machine has been looked at.")
+        assert "Review: apply" not in ui.text()
+        machine.go_on.set()
+        await _until(ui, "Review: apply")
+        plan = ui.app.desk.review()
+        assert plan is not None
+        assert plan[1].plan.basis == plan_intents(machine.host, ui.state.intents, MODELS["dma-owner"]).basis
+        assert "e1000e" in ui.text()
+
+
+async def test_a_review_that_waits_does_not_cover_what_was_opened_meanwhile() -> None:
+    machine = HeldUp()
+    async with screen_of(machine) as ui:
+        await ui.select(NIC)
+        await ui.press("v")
+        machine.changed()
+        await ui.pilot.press("a")
+        ui.app.desk.open(Dialog.HELP)
+        machine.go_on.set()
+        await ui.settle()
+        assert "Review: apply" not in ui.text()
+
+
+async def test_a_machine_that_never_comes_to_rest_is_reviewed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "NOTICE_SECONDS", 0.001)
+    monkeypatch.setattr(scanning, "LOOK_PATIENCE", 0.001)
+    machine = HeldUp()
+    async with screen_of(machine) as ui:
+        await ui.select(NIC)
+        await ui.press("v")
+        machine.changed()
+        await ui.pilot.press("a")
+        await _until(ui, "Review: apply")
+        machine.go_on.set()
 
 
 async def test_a_live_machine_names_itself_and_says_that_it_is_read_only() -> None:

@@ -7,7 +7,7 @@ from iommutui.core.host import Claim, Device, Gap, Host
 from iommutui.tui.details import details
 from iommutui.tui.planview import Review, command, plan_lines, plan_title, review_lines
 from iommutui.tui.preview import fix_of, preview
-from iommutui.tui.registry import COMMANDS, footer, key_table
+from iommutui.tui.registry import COMMANDS, footer
 from iommutui.tui.spans import Line
 from iommutui.tui.state import AppState, Key, Kind, Source, Tab, staged, start, with_host
 from iommutui.tui.view import bridges_only, cursor_index, listing, row, settled
@@ -197,4 +197,3 @@ def test_every_command_has_one_meaning_per_key_and_one_word_in_the_footer() -> N
     assert len(footer()) <= 7
     assert all(" " not in command.label for command in COMMANDS)
     assert all(command.help.endswith((".", "!word.")) for command in COMMANDS)
-    assert len(key_table()) == sum(1 for command in COMMANDS if command.keys)

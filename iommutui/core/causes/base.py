@@ -40,7 +40,7 @@ def groups_asked(found: Found) -> list[Group]:
     number = found.group if found.group is not None else found.device.group if found.device else None
     if number is not None:
         return [host.groups[number]] if number in host.groups else []
-    return [g for g in host.groups.values() if any(d.driver and is_vfio(d, d.driver) for d in host.members(g))]
+    return [g for g in host.groups.values() if any(is_vfio(d, d.driver) for d in host.members(g))]
 
 
 def missing_group(found: Found) -> Iterator[Cause]:

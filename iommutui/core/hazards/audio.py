@@ -25,13 +25,11 @@ def sounds(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         openers = host.uses.openers_of(device.address) if host.uses is not None and own else ()
         who = listed(opener.name for opener in openers if opener.name)
         if playing:
-            facts = (("streams", listed(playing)), *((("who", who),) if who else ()))
-            yield Hazard(PLAYING.code, Topic.AUDIO, WARN, device.address, facts)
+            yield PLAYING.of(device, WARN, (("streams", listed(playing)), ("who", who)))
         elif openers:
-            facts = (("who", who or "a process"),)
-            yield Hazard(OPEN.code, Topic.AUDIO, INFO, device.address, facts)
+            yield OPEN.of(device, INFO, (("who", who or "a process"),))
         elif why and (own or (device.class_code or "").startswith("0403")):
-            yield Hazard(PLAYING.code, Topic.AUDIO, INFO, device.address, unknown=why)
+            yield PLAYING.of(device, INFO, unknown=why)
 
 
 CHECKS = (Check(sounds, (PLAYING, OPEN)),)

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.drivers import STUB, is_vfio
+from iommutui.core.drivers import is_vfio, serves_host
 from iommutui.core.host import Device, Host
 from iommutui.core.intents import Goal
 
@@ -65,6 +65,13 @@ class Kind(NamedTuple):
     advice: str
     """What to do instead, or first."""
 
+    def of(
+        self, device: Device, severity: Severity, facts: Iterable[tuple[str, str]] = (), unknown: str = ""
+    ) -> Hazard:
+        """The hazard of this kind for a device; facts that are empty are left out."""
+        told = tuple((name, value) for name, value in facts if value)
+        return Hazard(self.code, self.topic, severity, device.address, told, unknown)
+
 
 class Check(NamedTuple):
     """One entry of the registry: the codes, and the function that finds them."""
@@ -102,18 +109,22 @@ def cuts_a_lifeline(hazards: Iterable[Hazard]) -> bool:
 
 def on_kernel_driver(device: Device) -> bool:
     """Whether a driver that works for the host is bound to it."""
-    return device.driver is not None and device.driver != STUB and not is_vfio(device, device.driver)
+    return serves_host(device, device.driver)
 
 
 def taken(host: Host, goals: Sequence[Goal]) -> Iterator[tuple[Device, Goal]]:
     """The devices that no kernel driver has afterwards."""
     for goal in goals:
         device = host.devices[goal.device]
-        to_kernel = goal.any_driver or (
-            goal.driver is not None and goal.driver != STUB and not is_vfio(device, goal.driver)
-        )
-        if not to_kernel:
+        if not goal.any_driver and not serves_host(device, goal.driver):
             yield device, goal
+
+
+def given_away(host: Host, goals: Sequence[Goal]) -> Iterator[Device]:
+    """The devices that go to a virtual machine."""
+    for device, goal in taken(host, goals):
+        if is_vfio(device, goal.driver):
+            yield device
 
 
 def unbound(host: Host, goals: Sequence[Goal]) -> list[Device]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from iommutui.core.drivers import STUB, is_vfio
+from iommutui.core.drivers import STUB
 from iommutui.core.hazards.base import (
     DANGER,
     INFO,
@@ -11,6 +11,7 @@ from iommutui.core.hazards.base import (
     Hazard,
     Kind,
     Topic,
+    given_away,
     listed,
     on_kernel_driver,
     taken,
@@ -37,15 +38,13 @@ BY_ID = Kind(
 def card_split(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """Functions of a card that stay behind on a kernel driver while another goes to a VFIO driver."""
     moved = {goal.device for goal in goals}
-    for device, goal in taken(host, goals):
-        if goal.driver is None or not is_vfio(device, goal.driver):
-            continue
+    for device in given_away(host, goals):
         for other in host.same_card(device.address):
             if other.address in moved or not on_kernel_driver(other) or other.is_bridge or other.physfn is not None:
                 continue
-            group = (("group", str(other.group)),) if other.group not in (None, device.group) else ()
-            facts = (("driver", other.driver or ""), ("moved", device.address), *group)
-            yield Hazard(SPLIT.code, SPLIT.topic, INFO, other.address, facts)
+            group = str(other.group) if other.group not in (None, device.group) else ""
+            facts = (("driver", other.driver or ""), ("moved", device.address), ("group", group))
+            yield SPLIT.of(other, INFO, facts)
 
 
 def virtual_functions(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -54,8 +53,8 @@ def virtual_functions(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         virtual = [host.devices[a] for a in device.virtfns if a in host.devices]
         if virtual:
             used = [each.address for each in virtual if _is_used(host, each)]
-            facts = (("count", str(len(virtual))), *((("used", listed(used)),) if used else ()))
-            yield Hazard(VIRTUAL.code, VIRTUAL.topic, DANGER if used else WARN, device.address, facts)
+            facts = (("count", str(len(virtual))), ("used", listed(used)))
+            yield VIRTUAL.of(device, DANGER if used else WARN, facts)
 
 
 def _is_used(host: Host, device: Device) -> bool:
@@ -83,7 +82,7 @@ def matched_by_id(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         ] if setting is not None else []  # fmt: skip
         if twins and setting is not None:
             facts = (("ids", ids), ("twins", listed(twins)), ("driver", setting.driver), ("where", setting.where))
-            yield Hazard(BY_ID.code, BY_ID.topic, WARN, device.address, facts)
+            yield BY_ID.of(device, WARN, facts)
 
 
 def _same(setting: str, ids: str) -> bool:

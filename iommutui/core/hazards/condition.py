@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from iommutui.core.address import Address
-from iommutui.core.drivers import is_vfio
-from iommutui.core.hazards.base import INFO, WARN, Check, Hazard, Kind, Topic, listed, on_kernel_driver, taken
+from iommutui.core.hazards.base import INFO, WARN, Check, Hazard, Kind, Topic, given_away, listed, on_kernel_driver
 from iommutui.core.host import Device, Host
 from iommutui.core.intents import Goal
 
@@ -29,17 +28,11 @@ _OWN = frozenset({"device_specific", "acpi", "flr", "af_flr", "pm"})
 """Methods that reset the function alone; ``bus`` and ``cxl_bus`` reset everything below the bridge above it."""
 
 
-def _to_vfio(host: Host, goals: Sequence[Goal]) -> Iterator[Device]:
-    for device, goal in taken(host, goals):
-        if goal.driver is not None and is_vfio(device, goal.driver):
-            yield device
-
-
 def no_reset(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """A device for a virtual machine that the kernel knows no way to reset (``reset_method``, from 5.15)."""
-    for device in _to_vfio(host, goals):
+    for device in given_away(host, goals):
         if device.details is not None and device.details.reset_methods == ():
-            yield Hazard(NO_RESET.code, NO_RESET.topic, INFO, device.address)
+            yield NO_RESET.of(device, INFO)
 
 
 def reset_reaches_others(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -48,8 +41,8 @@ def reset_reaches_others(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     VFIO then resets the bus, and only if whoever asks owns every group on it
     (``vfio_pci_ioctl_pci_hot_reset()``): "depends on group 16 which is not owned".
     """
-    given = {device.address for device in _to_vfio(host, goals)}
-    for device in _to_vfio(host, goals):
+    given = {device.address for device in given_away(host, goals)}
+    for device in given_away(host, goals):
         methods = device.details.reset_methods if device.details is not None else None
         if methods is None or device.parent is None or not _OWN.isdisjoint(methods):
             continue
@@ -63,7 +56,7 @@ def reset_reaches_others(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
                 ("others", listed(other.address for other in others)),
                 ("groups", listed(str(other.group) for other in others if other.group is not None)),
             )
-            yield Hazard(REACHES.code, REACHES.topic, WARN, device.address, tuple((n, v) for n, v in facts if v))
+            yield REACHES.of(device, WARN, facts)
 
 
 def _same_bus(host: Host, device: Device) -> Iterator[Device]:
@@ -76,9 +69,9 @@ def _same_bus(host: Host, device: Device) -> Iterator[Device]:
 
 def sleeps(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """A device without power: much of it cannot be read without waking it."""
-    for device in _to_vfio(host, goals):
+    for device in given_away(host, goals):
         if device.details is not None and device.details.power_state == "D3cold":
-            yield Hazard(ASLEEP.code, ASLEEP.topic, INFO, device.address)
+            yield ASLEEP.of(device, INFO)
 
 
 def not_responding(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -86,7 +79,7 @@ def not_responding(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     for goal in goals:
         device = host.devices[goal.device]
         if device.details is not None and device.details.config_answers is False:
-            yield Hazard(SILENT.code, SILENT.topic, WARN, device.address)
+            yield SILENT.of(device, WARN)
 
 
 CHECKS = (

@@ -9,7 +9,6 @@ from iommutui.core.hazards.base import (
     Check,
     Hazard,
     Kind,
-    Severity,
     Topic,
     listed,
     on_kernel_driver,
@@ -51,13 +50,13 @@ def displays(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         facts = _facts(screen, kept)
         worst = WARN if kept else DANGER
         if device.boot_vga:
-            yield _hazard(BOOT, worst, device, facts)
+            yield BOOT.of(device, worst, facts)
         elif screen is not None and screen.monitors:
-            yield _hazard(MONITOR, worst, device, facts)
+            yield MONITOR.of(device, worst, facts)
         elif screen is not None and screen.console and screen.framebuffers:
-            yield _hazard(CONSOLE, WARN, device, facts)
+            yield CONSOLE.of(device, WARN, facts)
         elif _is_display(device) and (why := unknown(host, "screens")):
-            yield Hazard(MONITOR.code, MONITOR.topic, INFO, device.address, unknown=why)
+            yield MONITOR.of(device, INFO, unknown=why)
 
 
 def _is_display(device: Device) -> bool:
@@ -67,11 +66,7 @@ def _is_display(device: Device) -> bool:
 def _facts(screen: Screen | None, kept: str) -> tuple[tuple[str, str], ...]:
     monitors = listed(screen.monitors) if screen is not None else ""
     console = listed(screen.framebuffers) if screen is not None and screen.console else ""
-    return tuple((name, v) for name, v in (("monitors", monitors), ("console", console), ("remains", kept)) if v)
-
-
-def _hazard(kind: Kind, severity: Severity, device: Device, facts: tuple[tuple[str, str], ...] = ()) -> Hazard:
-    return Hazard(kind.code, kind.topic, severity, device.address, facts)
+    return ("monitors", monitors), ("console", console), ("remains", kept)
 
 
 def firmware_framebuffer(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -85,7 +80,7 @@ def firmware_framebuffer(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     for device, _ in taken(host, goals):
         name = next((s.firmware for s in host.uses.screens_of(device.address) if s.firmware), None)
         if name is not None:
-            yield _hazard(FIRMWARE, WARN, device, (("name", name),))
+            yield FIRMWARE.of(device, WARN, (("name", name),))
 
 
 def gpu_in_use(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -98,9 +93,9 @@ def gpu_in_use(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         if openers:
             who = listed(f"{o.name or 'a process'} (pid {o.pid})" if o.pid else o.name or "a process" for o in openers)
             facts = (("who", who), ("nodes", listed(sorted({o.node for o in openers}))))
-            yield _hazard(IN_USE, DANGER, device, facts)
+            yield IN_USE.of(device, DANGER, facts)
         elif why:
-            yield Hazard(IN_USE.code, IN_USE.topic, INFO, device.address, unknown=why)
+            yield IN_USE.of(device, INFO, unknown=why)
 
 
 CHECKS = (

@@ -40,18 +40,17 @@ def inputs(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         no_keyboard = bool(keyboards) and not any(i.keyboard for i in kept)
         no_pointer = bool(pointers) and not any(i.pointer for i in kept)
         if no_keyboard:
-            yield Hazard(KEYBOARD.code, Topic.INPUT, DANGER, device.address, _facts(keyboards, kept))
+            yield KEYBOARD.of(device, DANGER, _facts(keyboards, kept))
         if no_pointer:
-            yield Hazard(POINTER.code, Topic.INPUT, WARN, device.address, _facts(pointers, kept))
+            yield POINTER.of(device, WARN, _facts(pointers, kept))
         if own and not no_keyboard and not no_pointer:
-            yield Hazard(INPUT.code, Topic.INPUT, INFO, device.address, _facts(own, kept))
+            yield INPUT.of(device, INFO, _facts(own, kept))
         if (device.class_code or "").startswith("0c03") and (why := unknown(host, "inputs")):
-            yield Hazard(INPUT.code, Topic.INPUT, INFO, device.address, unknown=why)
+            yield INPUT.of(device, INFO, unknown=why)
 
 
 def _facts(lost: Sequence[Input], kept: Sequence[Input]) -> tuple[tuple[str, str], ...]:
-    facts = (("names", listed(i.name for i in lost)), ("remains", listed(i.name for i in kept)))
-    return tuple((name, value) for name, value in facts if value)
+    return ("names", listed(i.name for i in lost)), ("remains", listed(i.name for i in kept))
 
 
 CHECKS = (Check(inputs, (KEYBOARD, POINTER, INPUT)),)

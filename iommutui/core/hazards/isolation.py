@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from iommutui.core.drivers import is_vfio
-from iommutui.core.hazards.base import WARN, Check, Hazard, Kind, Topic, taken
+from iommutui.core.hazards.base import WARN, Check, Hazard, Kind, Topic, given_away
 from iommutui.core.host import Host
 from iommutui.core.intents import Goal
 
@@ -19,21 +18,20 @@ OVERRIDE = Kind(
 
 def direct_region(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """A reserved region of type ``direct``: firmware's own mapping, which goes away with the host's domain."""
-    for device, goal in taken(host, goals):
+    for device in given_away(host, goals):
         group = host.group_of(device.address)
-        regions = [r for r in (group.regions if group is not None else None) or () if r.type == "direct"]
-        if regions and goal.driver is not None and is_vfio(device, goal.driver):
-            first = regions[0]
+        first = next((r for r in (group.regions if group is not None else None) or () if r.type == "direct"), None)
+        if first is not None:
             facts = (("region", f"{first.start:#x}-{first.end:#x}"), ("group", str(device.group)))
-            yield Hazard(DIRECT.code, DIRECT.topic, WARN, device.address, facts)
+            yield DIRECT.of(device, WARN, facts)
 
 
 def acs_override(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """Groups that are split by a patch: it changes no hardware, so devices can still reach each other."""
     value = next((w for w in (host.cmdline or "").split() if w.startswith("pcie_acs_override=")), "")
-    for device, goal in taken(host, goals):
-        if value and goal.driver is not None and is_vfio(device, goal.driver):
-            yield Hazard(OVERRIDE.code, OVERRIDE.topic, WARN, device.address, (("parameter", value),))
+    if value:
+        for device in given_away(host, goals):
+            yield OVERRIDE.of(device, WARN, (("parameter", value),))
 
 
 CHECKS = (Check(direct_region, (DIRECT,)), Check(acs_override, (OVERRIDE,)))

@@ -9,13 +9,12 @@ from iommutui.core.hazards.base import (
     Check,
     Hazard,
     Kind,
-    Severity,
     Topic,
     listed,
     unbound,
     unknown,
 )
-from iommutui.core.host import Device, Host
+from iommutui.core.host import Host
 from iommutui.core.intents import Goal
 from iommutui.core.uses import Network
 
@@ -44,11 +43,12 @@ def networks(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
                               (ADDRESS, [u for u in own if u.address])):  # fmt: skip
             if carried and not (kind is ADDRESS and found):
                 found = True
-                yield _hazard(kind, device, carried, _carries_on(kind, carried, kept))
+                remains = _carries_on(kind, carried, kept)
+                yield kind.of(device, WARN if remains else DANGER, _facts(carried, remains))
         if not found and (members := [use for use in own if len(use.chain) > 1]):
-            yield _hazard(MEMBER, device, members, "")
+            yield MEMBER.of(device, WARN, _facts(members))
         if why and (own or (device.class_code or "").startswith("02") or device.interfaces):
-            yield Hazard(DEFAULT.code, DEFAULT.topic, INFO, device.address, unknown=why)
+            yield DEFAULT.of(device, INFO, unknown=why)
 
 
 def _carries_on(kind: Kind, lost: Sequence[Network], kept: Sequence[Network]) -> str:
@@ -65,11 +65,9 @@ def _carries_on(kind: Kind, lost: Sequence[Network], kept: Sequence[Network]) ->
     return ""
 
 
-def _hazard(kind: Kind, device: Device, uses: Sequence[Network], remains: str) -> Hazard:
-    severity: Severity = WARN if remains else kind.severities[0]
+def _facts(uses: Sequence[Network], remains: str = "") -> tuple[tuple[str, str], ...]:
     chains = listed(" ← ".join(use.chain) for use in uses)
-    facts = (("interface", listed(use.own for use in uses)), ("chain", chains), ("remains", remains))
-    return Hazard(kind.code, kind.topic, severity, device.address, tuple((n, v) for n, v in facts if v))
+    return ("interface", listed(use.own for use in uses)), ("chain", chains), ("remains", remains)
 
 
 CHECKS = (Check(networks, (SESSION, DEFAULT, ADDRESS, MEMBER)),)

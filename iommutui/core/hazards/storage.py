@@ -61,13 +61,13 @@ def disks(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
             found = [use for use in own if use.held is held]
             if found:
                 severity = max((_severity(kind, use, lost) for use in found), key=_ORDER.index)
-                yield _hazard(kind, severity, device, found)
+                yield kind.of(device, severity, _facts(found))
         if own and all(use.held is Held.DISK for use in own):
             facts = (
                 ("disks", listed(word for use in own for word in use.what)),
                 ("content", listed(c for u in own for c in u.chain)),
             )
-            yield Hazard(IDLE.code, IDLE.topic, INFO, device.address, tuple((n, v) for n, v in facts if v))
+            yield IDLE.of(device, INFO, facts)
         yield from _unknown(host, device, own)
 
 
@@ -82,7 +82,7 @@ def _unknown(host: Host, device: Device, own: Sequence[Storage]) -> Iterator[Haz
     for kind, field in ((MOUNTED, "storage"), (FSTAB, "fstab")):
         why = unknown(host, field)
         if why:
-            yield Hazard(kind.code, kind.topic, INFO, device.address, unknown=why)
+            yield kind.of(device, INFO, unknown=why)
             return
 
 
@@ -103,13 +103,12 @@ def _severity(kind: Kind, use: Storage, lost: dict[tuple[Held, str], int]) -> Se
     return worst
 
 
-def _hazard(kind: Kind, severity: Severity, device: Device, uses: Sequence[Storage]) -> Hazard:
+def _facts(uses: Sequence[Storage]) -> tuple[tuple[str, str], ...]:
     uses = sorted(uses, key=lambda use: (len(use.what[0]) if use.what else 0, use.what, use.chain))
     what = listed(word for use in uses for word in use.what)
     chains = "; ".join(" ← ".join((*use.what[:1], *use.chain)) for use in uses[:4])
     array = listed(use.array for use in uses if use.array)
-    facts = (("what", what), ("chain", chains), ("array", array))
-    return Hazard(kind.code, kind.topic, severity, device.address, tuple((n, v) for n, v in facts if v))
+    return ("what", what), ("chain", chains), ("array", array)
 
 
 CHECKS = (Check(disks, (MOUNTED, SWAP, POOL, STACK, FSTAB, IDLE)),)

@@ -32,7 +32,7 @@ def used_by_vm(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         claim = group.claim if group is not None else None
         leaves = goal.any_driver or goal.driver != device.driver
         if claim is not None and device.address in claim.opened and leaves:
-            yield Hazard(VM.code, VM.topic, DANGER, device.address, (("owner", claim.owner),))
+            yield VM.of(device, DANGER, (("owner", claim.owner),))
 
 
 def unbind_hangs(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -45,9 +45,9 @@ def unbind_hangs(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         driver = ("driver", device.driver)
         if openers:
             who = listed(opener.name or "a process" for opener in openers)
-            yield Hazard(HANGS.code, HANGS.topic, DANGER, device.address, (driver, ("who", who)))
+            yield HANGS.of(device, DANGER, (driver, ("who", who)))
         elif why:
-            yield Hazard(HANGS.code, HANGS.topic, WARN, device.address, (driver,), unknown=why)
+            yield HANGS.of(device, WARN, (driver,), unknown=why)
 
 
 def plugged(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -56,7 +56,7 @@ def plugged(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         found = [p for p in host.uses.plugged if p.device == device.address] if host.uses is not None else []
         names = listed(name for each in found for name in each.names)
         if names:
-            yield Hazard(PLUGGED.code, PLUGGED.topic, WARN, device.address, (("names", names),))
+            yield PLUGGED.of(device, WARN, (("names", names),))
 
 
 CHECKS = (Check(used_by_vm, (VM,)), Check(unbind_hangs, (HANGS,)), Check(plugged, (PLUGGED,)))

@@ -24,7 +24,7 @@ def claim_group(host: Host, event: ClaimGroup, model: Model) -> Outcome:
         return Outcome(OK, host.with_group(group._replace(claim=claim)), check.reasons)
     opened: tuple[Address, ...] = ()
     if event.devices and model.opens_devices(host, group):
-        opened = tuple(d.address for d in host.members(group) if d.driver is not None and is_vfio(d, d.driver))
+        opened = tuple(d.address for d in host.members(group) if is_vfio(d, d.driver))
     claim = Claim(event.owner, 1, "group", opened)
     return Outcome(OK, host.with_group(group._replace(claim=claim)), check.reasons)
 

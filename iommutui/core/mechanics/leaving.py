@@ -18,7 +18,7 @@ def driverless(device: Device) -> Device:
             fits = tuple(fit._replace(loaded=True, proven=True) if fit.driver == driver else fit for fit in fits or ())
         elif device.driver_override != driver or is_vfio(device, driver):
             # Through an override a driver may take what it does not know: it would not do so without.
-            fits = (*(fits or ()), Fit(driver, None, True, is_vfio(device, driver) is not None, proven=True))
+            fits = (*(fits or ()), Fit(driver, None, True, is_vfio(device, driver), proven=True))
     return device._replace(driver=None, vfio_dev=None, fits=fits, gaps=gaps)
 
 

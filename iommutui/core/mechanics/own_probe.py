@@ -7,8 +7,8 @@ from iommutui.core.models.base import Check, since
 from iommutui.core.reasons import Code, Reason
 
 DENYLIST = {
-    ("8086", device): since
-    for since, devices in (
+    ("8086", device): first
+    for first, devices in (
         ((5, 9), ("0435", "0443", "19e2", "19e3", "37c8", "37c9")),  # QAT DH895xCC, C3xxx, C62x and their VFs
         ((6, 10), ("0b25", "0cfe")),  # DSA and IAX of Sapphire Rapids
     )

@@ -120,7 +120,7 @@ def owned(group: Group) -> Reason:
 
 def vfio_devices(host: Host, group: Group) -> list[Device]:
     """The members that VFIO knows: those on a VFIO driver, and those whose unbind is still waiting."""
-    return [d for d in host.members(group) if held(group, d) or (d.driver is not None and is_vfio(d, d.driver))]
+    return [d for d in host.members(group) if held(group, d) or is_vfio(d, d.driver)]
 
 
 def has_node(host: Host, group: Group) -> bool:
@@ -130,7 +130,7 @@ def has_node(host: Host, group: Group) -> bool:
 
 def not_vfio(group: Group, device: Device) -> Check | None:
     """ENODEV where the device is on no VFIO driver, so that VFIO does not know a device of its name."""
-    if device.driver is not None and is_vfio(device, device.driver):
+    if is_vfio(device, device.driver):
         return None
     return Check("ENODEV", (Reason(Code.NOT_VFIO, group.id, device.address, device.driver),))
 

@@ -4,7 +4,7 @@ Nothing is checked when a driver is bound. VFIO looks at the drivers of a group 
 at what is bound while the group is in use: what it cannot accept there is a BUG_ON.
 """
 
-from iommutui.core.drivers import STUB, KnownRole, Role, is_vfio
+from iommutui.core.drivers import STUB, KnownRole, Role, vfio_role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import (
     Check,
@@ -54,7 +54,7 @@ class VfioGroup:
 
     def role(self, device: Device, driver: str) -> KnownRole:
         """USER for what registers a VFIO device, NONE for what is in nobody's way, else KERNEL."""
-        vfio = is_vfio(device, driver)
+        vfio = vfio_role(device, driver)
         if vfio is not None:
             return vfio
         if driver == STUB or _exempt(device):

@@ -42,7 +42,7 @@ class DeskScreen(Scanning, Writing):
     def __init__(
         self, machine: Machine, state: AppState, early: EarlyScan | None = None, store: Store | None = None
     ) -> None:
-        super().__init__(id="desk")
+        super().__init__("desk")
         self._store = store
         self.machine = machine
         self.early = early

@@ -1,5 +1,6 @@
 """Opening dialogs: each is imported when it is first needed."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from iommutui.tui.commands.base import Dialog
@@ -17,9 +18,9 @@ def open_dialog(desk: "DeskScreen", dialog: Dialog) -> None:
     """Lays a dialog over the desk."""
     match dialog:
         case Dialog.REVIEW:
-            open_review(desk, desk.review())
+            open_review(desk, desk.review)
         case Dialog.REVERT:
-            open_review(desk, desk.review_of_revert())
+            open_review(desk, desk.review_of_revert)
         case Dialog.TARGETS:
             _open_targets(desk)
         case Dialog.HELP:
@@ -38,8 +39,25 @@ def open_dialog(desk: "DeskScreen", dialog: Dialog) -> None:
             desk.app.action_change_theme()
 
 
-def open_review(desk: "Writing", found: tuple[Review, Job] | None) -> None:
-    """Lays a review over the desk; what it is answered with is carried out."""
+def open_review(desk: "Writing", review_of: Callable[[], tuple[Review, Job] | None]) -> None:
+    """Lays a review over the desk; what it is answered with is carried out.
+
+    The review is of the machine as it is: right behind a rebind, of what was seen before it, it would be refused as
+    drift. Who has gone on to something else by then is left alone.
+    """
+
+    async def when_looked() -> None:
+        await desk.looked()
+        if desk.app.screen is desk:
+            _open_review(desk, review_of())
+
+    if desk.looking:
+        desk.run_worker(when_looked(), group="prepare")
+    else:
+        _open_review(desk, review_of())
+
+
+def _open_review(desk: "Writing", found: tuple[Review, Job] | None) -> None:
     if found is None:
         return
     from iommutui.tui.screens.review import ReviewScreen, Terms

@@ -1,7 +1,9 @@
 """Looking at the machine: the first scan after the first frame, and again whenever something happens to it."""
 
+import asyncio
 import gc
 import time
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -26,6 +28,13 @@ CLAIM_SECONDS = 5.0
 """How often it is asked who holds groups: no event tells of a virtual machine that starts or ends."""
 
 
+NOTICE_SECONDS = 0.5
+"""A wait that is longer is told of."""
+
+LOOK_PATIENCE = 20.0
+"""Somebody who waits for a machine that never comes to rest is shown what there is after these seconds."""
+
+
 def rest_collected() -> None:
     """A Host has no cycles; walking ten thousand devices in search of some would be felt as a hiccup."""
     gc.freeze()
@@ -42,6 +51,11 @@ class Scanning(Screen[None]):
     _scanning = False
     _again = False
     _asking = False
+
+    def __init__(self, name: str) -> None:
+        super().__init__(id=name)
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
 
     if TYPE_CHECKING:
 
@@ -76,9 +90,26 @@ class Scanning(Screen[None]):
             self._again = True
             return
         self._scanning = True
+        self._at_rest.clear()
         if self.state.host is None:
             self.update(self.state._replace(phase=Phase.SCANNING, problem=None))
         self.run_worker(self._scan, thread=True, group="scan", exit_on_error=False)
+
+    @property
+    def looking(self) -> bool:
+        """Whether the machine is being looked at, or is about to be: what is shown may be older than what is so."""
+        return not self._at_rest.is_set()
+
+    async def looked(self) -> None:
+        """Waits until what is shown is what is so."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(NOTICE_SECONDS):
+                await self._at_rest.wait()
+        if self.looking:
+            self.say("Waiting until the machine has been looked at.")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_PATIENCE):
+                await self._at_rest.wait()
 
     def _scan(self) -> None:
         try:
@@ -135,7 +166,7 @@ class Scanning(Screen[None]):
         host = self.state.host
         if host is None or self._scanning or self._asking or self.state.phase is Phase.APPLYING:
             return
-        if any(d.driver is not None and is_vfio(d, d.driver) for d in host.devices.values()):
+        if any(is_vfio(d, d.driver) for d in host.devices.values()):
             self._asking = True
             self.run_worker(partial(self._ask_for_claims, host), thread=True, group="claims", exit_on_error=False)
 
@@ -161,6 +192,7 @@ class Scanning(Screen[None]):
     def _machine_changed(self) -> None:
         if not self._pending:
             self._pending = True
+            self._at_rest.clear()
             self.set_timer(SETTLE_SECONDS, self._settled)
 
     def _settled(self) -> None:
@@ -172,11 +204,13 @@ class Scanning(Screen[None]):
         if self._again:
             self._again = False
             self.rescan()
+        elif not self._pending:
+            self._at_rest.set()
 
     @on(Scanned)
     def _scanned(self, message: Scanned) -> None:
-        self._scan_done()
         self.show_host(message.host)
+        self._scan_done()
         rest_collected()
 
     def show_host(self, host: Host) -> None:

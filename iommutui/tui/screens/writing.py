@@ -1,6 +1,7 @@
 """From the review to the applying room and back: the screen asks, another process writes."""
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -38,6 +39,9 @@ class Writing(Screen[None]):
         def update(self, state: AppState) -> None: ...
         def say(self, text: str, severity: str = "information") -> None: ...
         def rescan(self) -> None: ...
+        @property
+        def looking(self) -> bool: ...
+        async def looked(self) -> None: ...
         def now(self) -> str: ...
 
     # -- reviews
@@ -63,7 +67,7 @@ class Writing(Screen[None]):
 
         def answered(back: bool | None) -> None:
             if back:
-                open_review(self, self.review_of_revert(left.journal))
+                open_review(self, partial(self.review_of_revert, left.journal))
 
         text = f"{left.words} {left.way_out} Until then nothing else is applied."
         self.app.push_screen(ConfirmScreen("An apply was cut off", text, "Review the way back", "Later"), answered)

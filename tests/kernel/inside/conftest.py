@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 
 from . import pci
+from .disk import image, mounted, swap
 from .program import Answer, Run, command
+
+__all__ = ["image", "mounted", "swap"]
+"""Fixtures of their own module, for every test here."""
 
 HERE = Path(__file__).parent
 VFIO = HERE.parent / "vfio.py"

@@ -32,6 +32,11 @@ class Answer:
 
 Run = Callable[..., Answer]
 
+READS_ALL = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+"""For ``setpriv``: may read the interpreter wherever it is installed."""
+NOBODY = ["setpriv", "--reuid=65534", *READS_ALL]
+"""Runs a program as somebody who may write nothing that is root's."""
+
 
 def command(*words: str) -> list[str]:
     """The command line of the program."""

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 from . import pci
-from .program import Answer, Run, command
+from .disk import DISK
+from .program import NOBODY, READS_ALL, Answer, Run, command
 from .terminal import Terminal
 
 pytestmark = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
@@ -23,10 +25,6 @@ LONE = "0000:00:05.0"
 DISPLAY = "0000:00:01.0"
 LONG = 120
 """Seconds that no test waits for: an emulated processor is slow, and nothing is taken back before."""
-
-
-def _nvme() -> str:
-    return next(address for address in pci.devices() if pci.driver(address) == "nvme")
 
 
 def _dangers(answer: Answer) -> list[str]:
@@ -53,7 +51,7 @@ def _accepting(iommutui: Run, *words: str) -> list[str]:
 def test_there_and_back_with_a_plan_file(
     iommutui: Run, restored: pci.State, tmp_path: Path, which: str, target: str
 ) -> None:
-    devices = {"network": [LONE], "storage": [_nvme()], "sound": [CARD[1]], "usb": [CARD[2]], "card": CARD}[which]
+    devices = {"network": [LONE], "storage": [DISK], "sound": [CARD[1]], "usb": [CARD[2]], "card": CARD}[which]
     words = [f"{address}={target}" for address in devices]
     path = str(tmp_path / "plan.json")
     planned = iommutui("plan", *words, "-o", path)
@@ -88,7 +86,7 @@ def test_a_danger_has_to_be_accepted_by_its_name(iommutui: Run, restored: pci.St
     """The display that the firmware started on, with every other that has a monitor."""
     if (pci.DEVICES / DISPLAY / "boot_vga").read_text().strip() != "1" or pci.driver(DISPLAY) is None:
         pytest.skip("the firmware's display has no driver here")
-    displays = [a for a in pci.devices() if (pci.DEVICES / a / "drm").exists()]
+    displays = [a for a in pci.devices() if (pci.DEVICES / a / "class").read_text().startswith("0x03")]
     words = [f"{address}=none" for address in displays]
     refused = iommutui("apply", *words, "--yes")
     assert refused.code == 3, refused.out + refused.err
@@ -285,8 +283,15 @@ def test_an_unbind_that_blocks_names_the_process_and_writes_nothing_further(
 
 
 @pytest.fixture
-def user(tmp_path: Path) -> Iterator[list[str]]:
-    """Somebody who is not root, and a ``sudo`` that asks nothing."""
+def journals() -> Iterator[None]:
+    """The machine's own journals, which are gone afterwards."""
+    yield
+    shutil.rmtree("/var/lib/iommutui", ignore_errors=True)
+
+
+@pytest.fixture
+def user(journals: None) -> Iterator[list[str]]:
+    """Runs a program as somebody who has a stand-in for ``sudo`` that asks nothing."""
     place = Path("/run/iommutui-test")
     place.mkdir(mode=0o755)
     helper = place / "become"
@@ -296,10 +301,58 @@ def user(tmp_path: Path) -> Iterator[list[str]]:
     helper.chmod(0o4755)
     (place / "sudo").write_text(f'#!/bin/sh\nexec {helper} --reuid=0 --regid=0 --clear-groups -- env -i "$@"\n')
     (place / "sudo").chmod(0o755)
-    words = ["setpriv", "--reuid=65534", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
-    yield [*words, "env", "-u", "IOMMUTUI_STATE_DIR", f"PATH={place}:{os.environ['PATH']}"]
+    yield [*NOBODY, "env", "-u", "IOMMUTUI_STATE_DIR", f"PATH={place}:{os.environ['PATH']}"]
     shutil.rmtree(place)
-    shutil.rmtree("/var/lib/iommutui", ignore_errors=True)
+
+
+SECRET = "correct horse"
+
+
+@pytest.fixture
+def sudoer(journals: None) -> Iterator[list[str]]:
+    """Runs a program as somebody who may use ``sudo``, with a password."""
+    subprocess.run(["useradd", "-m", "sam"], check=True)
+    subprocess.run(["chpasswd"], input=f"sam:{SECRET}\n", text=True, check=True)
+    rule = Path("/etc/sudoers.d/sam")
+    rule.write_text("sam ALL=(root) ALL\n")
+    rule.chmod(0o440)
+    yield ["setpriv", "--reuid=sam", "--regid=sam", "--init-groups", *READS_ALL, "env", "-u", "IOMMUTUI_STATE_DIR"]
+    rule.unlink()
+    subprocess.run(["userdel", "-r", "sam"], check=True, capture_output=True)
+
+
+def test_sudo_asks_for_a_password_at_the_terminal(restored: pci.State, sudoer: list[str]) -> None:
+    words = [*sudoer, *command("apply", f"{LONE}=vfio-pci", "--yes")]
+    terminal = Terminal(["sh", "-c", f"{shlex.join(words)}; echo ended with $?; sleep 600"])
+    try:
+        terminal.wait("password for sam")
+        assert pci.State.now() == restored
+        terminal.press("-l", "wrong")
+        terminal.press("Enter")
+        terminal.wait("Sorry, try again")
+        assert pci.State.now() == restored
+        terminal.press("-l", SECRET)
+        terminal.press("Enter")
+        text = terminal.wait("ended with")
+    finally:
+        terminal.close()
+    assert "ended with 0" in text
+    assert SECRET not in text
+    assert pci.driver(LONE) == "vfio-pci"
+
+
+def test_sudo_that_is_not_answered_leaves_everything_as_it_was(restored: pci.State, sudoer: list[str]) -> None:
+    words = [*sudoer, *command("apply", f"{LONE}=vfio-pci", "--yes")]
+    terminal = Terminal(["sh", "-c", f"trap : INT; {shlex.join(words)}; echo ended with $?; sleep 600"])
+    try:
+        terminal.wait("password for sam")
+        terminal.press("C-c")
+        text = terminal.wait("ended with")
+    finally:
+        terminal.close()
+    assert "ended with 4" in text
+    assert "Nothing was written" in text
+    assert pci.State.now() == restored
 
 
 def test_a_user_becomes_root_for_the_writes_only(iommutui: Run, restored: pci.State, user: list[str]) -> None:
@@ -346,21 +399,12 @@ def test_the_route_to_the_world_is_not_taken_away(iommutui: Run, restored: pci.S
     assert pci.State.now() == restored
 
 
-def test_a_mounted_disk_is_not_taken_away(iommutui: Run, restored: pci.State, tmp_path: Path) -> None:
-    address = _nvme()
-    disk = next(path.name for path in Path("/sys/block").iterdir() if address in str(path.resolve()))
-    place = tmp_path / "mounted"
-    place.mkdir()
-    made = shutil.which("mkfs.ext4") and subprocess.run(["mkfs.ext4", "-qF", f"/dev/{disk}"], check=False)
-    if not made or made.returncode or subprocess.run(["mount", f"/dev/{disk}", place], check=False).returncode:
-        pytest.skip("the emulated disk keeps nothing, so nothing can be mounted from it")
-    try:
-        refused = iommutui("apply", f"{address}=vfio-pci", "--yes")
-    finally:
-        subprocess.run(["umount", place], check=True)
+def test_a_mounted_disk_is_not_taken_away(iommutui: Run, restored: pci.State, mounted: Path) -> None:
+    refused = iommutui("apply", f"{DISK}=vfio-pci", "--yes")
     assert refused.code == 3
-    assert str(place) in refused.out + refused.err
-    assert "--accept" in refused.err
+    assert f"--accept disk-mounted:{DISK}" in refused.out + refused.err
+    assert str(mounted) in refused.out + refused.err
+    assert os.path.ismount(mounted)
     assert pci.State.now() == restored
 
 

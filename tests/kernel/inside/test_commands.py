@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 
 from . import pci
-from .program import Run
+from .program import NOBODY, Run
 
 Ask = Callable[[int], dict[str, Any]]
 pytestmark = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
 
-# Somebody who may read the interpreter wherever it is installed, and write nothing that is root's.
-NOBODY = ["setpriv", "--reuid=65534", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
 CARD = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2", "0000:01:00.3"]
 LONE = "0000:00:05.0"
 PORT = "0000:00:02.0"

@@ -1,76 +1,20 @@
 """What a real machine does with its devices, and that a preview names it as what the host loses."""
 
-import fcntl
 import os
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .program import Answer
-from .test_commands import NOBODY
+from .disk import DISK, run
+from .program import NOBODY, Answer
 
 pytestmark = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
 
-VGA, NIC, DISK = "0000:00:01.0", "0000:00:05.0", "0000:03:00.0"
-
-
-def run(*words: str) -> None:
-    subprocess.run(words, check=True, capture_output=True)
-
-
-BLKBSZSET = 0x4008_1271
-
-
-@contextmanager
-def written(image: Path, block_size: int) -> Iterator[None]:
-    """The disk, with the content of an image for as long as this lasts.
-
-    Nothing is behind the disk, so its content is what Linux remembers: as long as somebody has the disk open, and
-    nobody changes the size of its blocks.
-    """
-    held = os.open("/dev/nvme0n1", os.O_RDWR)
-    try:
-        fcntl.ioctl(held, BLKBSZSET, struct.pack("q", block_size))
-        os.pwrite(held, image.read_bytes(), 0)
-        yield
-    finally:
-        os.close(held)
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Path:
-    """A file of a few MiB."""
-    path = tmp_path / "image"
-    path.write_bytes(bytes(4 << 20))
-    return path
-
-
-@pytest.fixture
-def mounted(tmp_path: Path, image: Path) -> Iterator[Path]:
-    """A mounted file system on the disk."""
-    run("mke2fs", "-q", "-F", "-b", "1024", "-O", "^has_journal", str(image))
-    point = tmp_path / "my files"
-    point.mkdir()
-    with written(image, 1024):
-        run("mount", "-t", "ext4", "-o", "ro", "/dev/nvme0n1", str(point))
-        yield point
-        run("umount", str(point))
-
-
-@pytest.fixture
-def swap(image: Path) -> Iterator[None]:
-    """Swap on the disk."""
-    run("mkswap", str(image))
-    with written(image, 4096):
-        run("swapon", "/dev/nvme0n1")
-        yield
-        run("swapoff", "/dev/nvme0n1")
+VGA, NIC = "0000:00:01.0", "0000:00:05.0"
 
 
 @pytest.fixture

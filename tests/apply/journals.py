@@ -1,0 +1,28 @@
+"""A journal's head, and journals on disk."""
+
+from pathlib import Path
+
+from iommutui.apply.journal import Journal
+from iommutui.apply.lines import SCHEMA, Header, Planned
+from iommutui.core.drift import DeviceFacts
+from iommutui.core.intents import Goal
+from tests.apply.machines import GPU
+
+HEADER = Header(
+    SCHEMA,
+    "20261122T104501-1a2b",
+    "2026-11-22T10:45:01+00:00",
+    "6.12.0",
+    "dma-owner",
+    (Goal(GPU, "vfio-pci", "vfio-pci", "vfio-pci"),),
+    (),
+    (Planned("override", GPU, "vfio-pci"),),
+    (DeviceFacts(GPU, "10de:2204 class 030000", "nvidia", None, 14),),
+)
+
+
+def written(directory: Path, *lines: object, header: Header = HEADER) -> Path:
+    with Journal.open_new(directory, header) as journal:
+        for line in lines:
+            journal.append(line)  # type: ignore[arg-type]
+    return journal.path

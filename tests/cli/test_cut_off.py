@@ -1,0 +1,122 @@
+"""Applies, keeps and reverts that die on the way, and what ends them."""
+
+import os
+import signal
+
+import pytest
+
+from iommutui.apply.entries import list_entries
+from iommutui.apply.journal import Journal
+from iommutui.apply.lines import Line
+from iommutui.apply.recovery import at_work
+from iommutui.apply.revert import plan_revert
+from iommutui.apply.session import request_of, request_to_json
+from iommutui.core.models import model_for
+from iommutui.sources import load
+from tests.apply.machines import GPU, NIC, SOUND, facts
+from tests.cli.asking import LONG, journal_of, processes_of, request_for
+from tests.cli.conftest import Run
+from tests.cli.machine import Server, eventually
+from tests.reacting_tree import ReactingTree
+
+
+def _cut_off(tree: ReactingTree, within: float | None, at: str) -> None:
+    """A SIGKILL for every process of an apply, at the first event of a kind."""
+    server = Server("apply", "--stdin")
+    server.send(request_to_json(request_for(tree, keep_within=within)) + "\n")
+    list(server.events(until=at))
+    for pid in processes_of(server.pid):
+        os.kill(pid, signal.SIGKILL)
+    server.wait()
+    server.leave()
+    assert eventually(lambda: not at_work(journal_of(tree)))
+
+
+@pytest.mark.parametrize(("within", "at"), [(None, "step-done"), (LONG, "counting")])
+def test_what_was_cut_off_is_told_and_taken_back(
+    machine: ReactingTree, run: Run, within: float | None, at: str
+) -> None:
+    before = facts(load(machine.root))
+    _cut_off(machine, within, at)
+    for command in (["list"], ["preview", f"{NIC}=none"], ["plan", f"{NIC}=none"]):
+        answer = run(*command)
+        assert answer.code == 0
+        assert "was cut off" in answer.err
+    refused = run("apply", f"{NIC}=none", "--yes")
+    assert refused.code == 3
+    assert "iommutui revert" in refused.err
+    assert ("nobody has kept it" in refused.err) is (within is not None)
+    assert run("revert", "--yes").code == 0
+    assert facts(load(machine.root)) == before
+    assert run("list").err == ""
+
+
+@pytest.mark.parametrize(("within", "at"), [(None, "step-done"), (LONG, "counting")])
+def test_what_was_cut_off_can_be_left_as_it_is(machine: ReactingTree, run: Run, within: float | None, at: str) -> None:
+    before = facts(load(machine.root))
+    _cut_off(machine, within, at)
+    now = facts(load(machine.root))
+    assert run("keep").code == 0
+    assert facts(load(machine.root)) == now
+    assert run("list").err == ""
+    assert run("apply", f"{NIC}=none", "--yes").code == 0
+    assert run("revert", "--yes").code == 0
+    assert run("revert", "--yes").code == 0
+    assert facts(load(machine.root)) == before
+
+
+@pytest.mark.parametrize("lines", [0, 1, 2])
+@pytest.mark.parametrize("then", ["keep", "revert"])
+def test_a_keep_that_dies_itself_can_be_said_again_or_taken_back(
+    machine: ReactingTree, run: Run, monkeypatch: pytest.MonkeyPatch, lines: int, then: str
+) -> None:
+    """A SIGKILL after each line that ``keep`` adds to a journal that was cut off."""
+    before = facts(load(machine.root))
+    _cut_off(machine, None, "step-done")
+    now = facts(load(machine.root))
+    append, written = Journal.append, [0]
+
+    def dying(journal: Journal, line: Line) -> None:
+        if written[0] == lines:
+            os.kill(os.getpid(), signal.SIGKILL)
+        append(journal, line)
+        written[0] += 1
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            monkeypatch.setattr(Journal, "append", dying)
+            run("keep")
+        finally:
+            os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert code == (-signal.SIGKILL if lines < 2 else 0)
+    assert facts(load(machine.root)) == now
+    if then == "keep" and lines < 2:
+        assert run("keep").code == 0
+        assert run("list").err == ""
+        assert facts(load(machine.root)) == now
+    assert run("revert", "--yes").code == 0
+    assert facts(load(machine.root)) == before
+    assert run("list").err == ""
+
+
+@pytest.mark.parametrize("within", [None, LONG])
+def test_a_revert_that_is_cut_off_is_told_and_ended(machine: ReactingTree, run: Run, within: float | None) -> None:
+    before = facts(load(machine.root))
+    assert run("apply", f"{GPU}=vfio-pci", f"{SOUND}=vfio-pci", "--yes").code == 0
+    (entry,) = list_entries(journal_of(machine))
+    host = load(machine.root)
+    request = request_of(plan_revert(entry, host, model_for(host.kernel)), (), reverts=entry.id, keep_within=within)
+    server = Server("apply", "--stdin")
+    server.send(request_to_json(request) + "\n")
+    list(server.events(until="step-done" if within is None else "counting"))
+    for pid in processes_of(server.pid):
+        os.kill(pid, signal.SIGKILL)
+    server.wait()
+    server.leave()
+    assert eventually(lambda: not at_work(journal_of(machine)))
+    assert f"'iommutui revert {entry.id}'" in run("list").err
+    assert run("revert", "--yes").code == 0
+    assert facts(load(machine.root)) == before
+    assert run("list").err == ""

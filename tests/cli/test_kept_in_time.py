@@ -1,0 +1,131 @@
+"""A countdown of the process that writes, which outlives who asked."""
+
+import os
+import signal
+
+import pytest
+
+from iommutui.apply.entries import list_entries
+from iommutui.apply.session import request_to_json
+from iommutui.core.errors import Exit
+from iommutui.sources import load
+from tests.apply.machines import NIC, facts
+from tests.cli.asking import LONG, driver_of, journal_of, processes_of, request_for
+from tests.cli.conftest import Run
+from tests.cli.machine import Server, eventually
+from tests.reacting_tree import ReactingTree
+
+
+def _counting(tree: ReactingTree, within: float) -> Server:
+    server = Server("apply", "--stdin")
+    server.send(request_to_json(request_for(tree, keep_within=within)) + "\n")
+    assert list(server.events(until="counting"))[-1]["within"] == within
+    assert driver_of(tree) == "vfio-pci"
+    return server
+
+
+@pytest.mark.parametrize(("word", "code", "driver"), [("keep", 0, "vfio-pci"), ("undo", 5, "nvidia")])
+def test_who_asked_keeps_it_or_takes_it_back(machine: ReactingTree, word: str, code: int, driver: str) -> None:
+    server = _counting(machine, LONG)
+    server.send(f"{word}\n")
+    names = [event["event"] for event in server.events()]
+    assert ("kept" in names, names[-1]) == (word == "keep", "finished")
+    assert server.wait() == code
+    assert driver_of(machine) == driver
+
+
+def test_a_word_before_the_countdown_keeps_nothing(machine: ReactingTree) -> None:
+    server = Server("apply", "--stdin")
+    server.send(request_to_json(request_for(machine, keep_within=1.0)) + "\nkeep\n")
+    assert list(server.events())[-1]["exit"] == Exit.ROLLED_BACK
+    assert server.wait() == Exit.ROLLED_BACK
+    assert driver_of(machine) == "nvidia"
+
+
+def test_nobody_keeps_it(machine: ReactingTree) -> None:
+    before = facts(load(machine.root))
+    server = _counting(machine, 1.0)
+    assert list(server.events())[-1]["exit"] == Exit.ROLLED_BACK
+    assert server.wait() == Exit.ROLLED_BACK
+    assert facts(load(machine.root)) == before
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_it_outlives_who_asked_and_is_taken_back(machine: ReactingTree, when: str) -> None:
+    before = facts(load(machine.root))
+    if when == "before":
+        server = Server("apply", "--stdin")
+        server.send(request_to_json(request_for(machine, keep_within=1.0)) + "\n")
+        list(server.events(until="started"))
+    else:
+        server = _counting(machine, 1.0)
+    server.leave()
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait()
+    assert eventually(lambda: bool(list_entries(journal_of(machine))[-1].exit))
+    entry = list_entries(journal_of(machine))[-1]
+    assert (entry.exit, entry.within) == (Exit.ROLLED_BACK, 1.0)
+    assert facts(load(machine.root)) == before
+
+
+def test_it_is_kept_from_elsewhere_although_who_asked_is_gone(machine: ReactingTree, run: Run) -> None:
+    server = _counting(machine, LONG)
+    server.leave()
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait()
+    assert "waits to be kept" in run("journal").out
+    answer = run("keep")
+    assert (answer.code, answer.err) == (0, "")
+    assert eventually(lambda: list_entries(journal_of(machine))[-1].exit is Exit.DONE)
+    assert driver_of(machine) == "vfio-pci"
+    assert not list(journal_of(machine).glob("*.keep"))
+    assert run("keep").code == 1
+
+
+def test_a_hang_up_is_nothing_to_it(machine: ReactingTree, run: Run) -> None:
+    server = _counting(machine, LONG)
+    waiting, writing = processes_of(server.pid)
+    assert waiting == server.pid
+    assert os.getsid(writing) == writing
+    os.kill(writing, signal.SIGHUP)
+    assert run("keep").code == 0
+    assert server.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_takes_it_back(machine: ReactingTree, number: signal.Signals) -> None:
+    server = _counting(machine, LONG)
+    os.kill(server.pid, number)
+    assert list(server.events())[-1]["exit"] == Exit.ROLLED_BACK
+    assert server.wait() == Exit.ROLLED_BACK
+    assert driver_of(machine) == "nvidia"
+
+
+def test_nothing_else_is_applied_while_it_waits(machine: ReactingTree, run: Run) -> None:
+    server = _counting(machine, LONG)
+    answer = run("apply", f"{NIC}=none", "--yes")
+    assert answer.code == 3
+    assert "Another apply is at work" in answer.err
+    server.send("undo\n")
+    server.wait()
+
+
+def test_what_has_ended_or_has_nothing_to_keep(machine: ReactingTree, run: Run) -> None:
+    answer = run("keep")
+    assert (answer.code, answer.out) == (1, "")
+    assert "Nothing waits to be kept" in answer.err
+    assert run("apply", f"{NIC}=none", "--yes").code == 0
+    (entry,) = list_entries(journal_of(machine))
+    ended = run("keep", entry.id)
+    assert ended.code == 3
+    assert "has ended" in ended.err
+    assert run("keep", "../../etc/passwd").code == 1
+
+
+def test_it_is_too_late_to_keep_what_is_taken_back(machine: ReactingTree, run: Run) -> None:
+    server = _counting(machine, LONG)
+    server.send("undo\n")
+    list(server.events())
+    server.wait()
+    (entry,) = list_entries(journal_of(machine))
+    assert run("keep", entry.id).code == 3

@@ -1,0 +1,140 @@
+"""Cards, resets, power and isolation: each hazard where there is one, and not where there is none."""
+
+import pytest
+
+from iommutui.core.address import Address
+from iommutui.core.host import Details, Device, Region
+from iommutui.core.uses import ById, Network, Uses
+from tests.core.hazards import GPU, NIC, found, hazards, one, two
+from tests.core.machines import LONE, OTHER, A, B, bridge, function, group_of, machine
+
+
+@pytest.mark.parametrize(
+    ("other", "intents", "expected"),
+    [
+        (function(B, "snd_hda_intel"), ("A=vfio-pci",), True),
+        (function(B, "snd_hda_intel"), ("A=vfio-pci", "B=vfio-pci"), False),
+        (function(B, "snd_hda_intel"), ("A=none",), False),
+        (function(B, "vfio-pci"), ("A=vfio-pci",), False),
+        (function(B, "pci-stub"), ("A=vfio-pci",), False),
+        (function(B), ("A=vfio-pci",), False),
+        (function(B, "nvme", physfn=OTHER), ("A=vfio-pci",), False),
+        (bridge(B), ("A=vfio-pci",), False),
+        (function(OTHER, "nvme"), ("A=vfio-pci",), False),
+    ],
+)
+def test_a_part_of_a_card_that_stays_behind(other: Device, intents: tuple[str, ...], expected: bool) -> None:
+    shown = hazards(machine(group_of(1, function(A, "amdgpu"), other)), *intents)
+    assert (("card-split", other.address) in shown) is expected
+
+
+@pytest.mark.parametrize("group", [1, 2])
+def test_a_part_that_stays_behind_in_another_group_is_told_with_its_group(group: int) -> None:
+    audio = function(B, "snd_hda_intel")
+    groups = [group_of(1, GPU, audio)] if group == 1 else [group_of(1, GPU), group_of(2, audio)]
+    (hazard,) = (h for h in found(machine(*groups)._replace(uses=Uses()), "A=vfio-pci") if h.code == "card-split")
+    assert hazard.fact("group") == ("" if group == 1 else "2")
+
+
+@pytest.mark.parametrize(
+    ("network", "opened", "target", "expected"),
+    [((), (), "none", "warn"), ((Network(B, ("eth1",), False, True),), (), "none", "danger"),
+     ((), (B,), "none", "danger"), ((), (), "default", None)],
+)  # fmt: skip
+def test_virtual_functions_vanish_with_their_physical_function(
+    network: tuple[Network, ...], opened: tuple[Address, ...], target: str, expected: str | None
+) -> None:
+    virtual = function(B, "vfio-pci" if opened else "nvme", physfn=A)
+    host = machine(group_of(1, NIC._replace(virtfns=(B,))), group_of(2, virtual, owner="vm", opened=opened))
+    shown = found(host._replace(uses=Uses(network=network)), f"A={target}")
+    assert [str(h.severity) for h in shown if h.code == "virtual-functions"] == ([expected] if expected else [])
+    assert [h.device for h in shown if h.code == "network-address"] == ([B] if network else [])
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "by_id", "driver", "expected"),
+    [
+        ("vfio-pci.ids=1002:73b0", (), "amdgpu", True),
+        ("quiet vfio_pci.ids=10de:1,1002:73b0:1043:1", (), "amdgpu", True),
+        ("", (ById("vfio-pci", ("1002:73b0",), "/etc/modprobe.d/vfio.conf"),), "amdgpu", True),
+        ("vfio-pci.ids=1002:73b1", (), "amdgpu", False),
+        ("kvm.ids=1002:73b0", (), "amdgpu", False),
+        ("vfio-pci.ids=1002:73b0", (), "vfio-pci", False),
+        ("", (), "amdgpu", False),
+    ],
+)
+def test_a_twin_that_a_setting_by_id_takes_as_well(
+    cmdline: str, by_id: tuple[ById, ...], driver: str, expected: bool
+) -> None:
+    host = two(GPU, function(OTHER, driver), by_id=by_id)._replace(cmdline=cmdline)
+    shown = [h for h in found(host, "A=vfio-pci") if h.code == "matched-by-id"]
+    assert [h.fact("twins") for h in shown] == ([OTHER] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("methods", "target", "expected"),
+    [((), "vfio-pci", True), (None, "vfio-pci", False), (("flr",), "vfio-pci", False), ((), "none", False)],
+)
+def test_a_device_that_cannot_be_reset(methods: tuple[str, ...] | None, target: str, expected: bool) -> None:
+    host = one(function(A, "amdgpu", details=Details(reset_methods=methods)))
+    assert (("no-reset", A) in hazards(host, f"A={target}")) is expected
+
+
+@pytest.mark.parametrize(
+    ("methods", "parent", "other", "intents", "expected"),
+    [
+        (("bus",), LONE, function(B, "nvme"), ["A=vfio-pci"], True),
+        ((), LONE, function(B, "nvme"), ["A=vfio-pci"], True),
+        (("flr", "bus"), LONE, function(B, "nvme"), ["A=vfio-pci"], False),
+        (None, LONE, function(B, "nvme"), ["A=vfio-pci"], False),
+        (("bus",), None, function(B, "nvme"), ["A=vfio-pci"], False),
+        (("bus",), LONE, function(B), ["A=vfio-pci"], False),
+        (("bus",), LONE, function(B, "nvme"), ["A=vfio-pci", "B=vfio-pci"], False),
+        (("bus",), LONE, function(OTHER, "nvme"), ["A=vfio-pci"], False),
+    ],
+)
+def test_a_reset_that_reaches_other_groups(
+    methods: tuple[str, ...] | None, parent: Address | None, other: Device, intents: list[str], expected: bool
+) -> None:
+    host = two(GPU._replace(parent=parent, details=Details(reset_methods=methods)), other)
+    assert (("reset-reaches-others", A) in hazards(host, *intents)) is expected
+
+
+def test_a_reset_within_the_group_is_no_hazard() -> None:
+    card = GPU._replace(parent=LONE, details=Details(reset_methods=("bus",)))
+    assert ("reset-reaches-others", A) not in hazards(machine(group_of(1, card, function(B, "nvme"))), "A=vfio-pci")
+
+
+@pytest.mark.parametrize(
+    ("state", "target", "expected"),
+    [("D3cold", "vfio-pci", True), ("D0", "vfio-pci", False), (None, "vfio-pci", False), ("D3cold", "none", False)],
+)
+def test_a_device_that_sleeps(state: str | None, target: str, expected: bool) -> None:
+    host = one(GPU._replace(details=Details(power_state=state)))
+    assert (("sleeps-in-d3cold", A) in hazards(host, f"A={target}")) is expected
+
+
+@pytest.mark.parametrize(("answers", "expected"), [(False, True), (True, False), (None, False)])
+def test_a_device_that_has_fallen_off_the_bus(answers: bool | None, expected: bool) -> None:
+    shown = hazards(one(function(A, details=Details(config_answers=answers, reset_methods=("flr",)))), "A=vfio-pci")
+    assert (("not-responding", A) in shown) is expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "expected"),
+    [("direct", "vfio-pci", True), ("direct", "none", False), ("direct-relaxable", "vfio-pci", False),
+     ("msi", "vfio-pci", False)],
+)  # fmt: skip
+def test_memory_that_firmware_uses_through_the_device(kind: str, target: str, expected: bool) -> None:
+    host = one(GPU)
+    host = host.with_group(host.groups[1]._replace(regions=(Region(0x1000, 0x1FFF, kind),)))
+    assert (("direct-region", A) in hazards(host, f"A={target}")) is expected
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "target", "expected"),
+    [("ro pcie_acs_override=downstream", "vfio-pci", True), ("ro pcie_acs_override=downstream", "none", False),
+     ("ro quiet", "vfio-pci", False), (None, "vfio-pci", False)],
+)  # fmt: skip
+def test_groups_that_are_split_on_paper(cmdline: str | None, target: str, expected: bool) -> None:
+    assert (("acs-override", A) in hazards(one(GPU)._replace(cmdline=cmdline), f"A={target}")) is expected

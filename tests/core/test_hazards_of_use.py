@@ -1,0 +1,213 @@
+"""What the host does with a device and loses: each hazard where there is one, and not where there is none."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from iommutui.core.address import Address
+from iommutui.core.gap import Gap
+from iommutui.core.host import Device
+from iommutui.core.uses import Held, Input, Network, Opener, Plugged, Screen, Sound, Storage, Uses
+from tests.core.hazards import GPU, GPU2, NIC, NIC2, found, hazards, one, severities, two
+from tests.core.machines import OTHER, A, function, group_of, machine
+
+
+@pytest.mark.parametrize(
+    ("boot_vga", "driver", "target", "expected"),
+    [(True, "amdgpu", "vfio-pci", True), (True, "amdgpu", "none", True), (True, "amdgpu", "pci-stub", True),
+     (True, "amdgpu", "default", False), (True, None, "vfio-pci", False), (False, "amdgpu", "vfio-pci", False),
+     (None, "amdgpu", "vfio-pci", False), (True, "amdgpu", "nvme", False), (True, "vfio-pci", "none", False)],
+)  # fmt: skip
+def test_the_display_that_the_machine_booted_on(
+    boot_vga: bool | None, driver: str | None, target: str, expected: bool
+) -> None:
+    shown = hazards(one(function(A, driver, boot_vga=boot_vga)), f"A={target}")
+    assert (("boot-display", A) in shown) is expected
+
+
+@pytest.mark.parametrize(
+    ("screens", "boot_vga", "intents", "expected"),
+    [
+        ((Screen(A, ("DP-1",)),), False, ["A=vfio-pci"], {"monitor:00.0": "danger"}),
+        ((Screen(A, ("DP-1",)), Screen(OTHER, ("DP-1",))), False, ["A=vfio-pci"], {"monitor:00.0": "warn"}),
+        ((Screen(A, ("DP-1",)), Screen(OTHER, ("DP-1",))), True, ["A=vfio-pci"], {"boot-display:00.0": "warn"}),
+        ((Screen(A),), False, ["A=vfio-pci"], {}),
+        ((Screen(A), Screen(OTHER, ("DP-1",))), False, ["A=vfio-pci"], {}),
+        ((Screen(A, (), ("fb0",), True),), False, ["A=vfio-pci"], {"text-console:00.0": "warn"}),
+        ((Screen(A, (), ("fb0",), False),), False, ["A=vfio-pci"], {}),
+        ((Screen(A, ("DP-1",), ("fb0",), True),), True, ["A=vfio-pci"], {"boot-display:00.0": "danger"}),
+        ((Screen(A, firmware="BOOTFB"),), False, ["A=vfio-pci"], {"firmware-framebuffer:00.0": "warn"}),
+        ((Screen(A, ("DP-1",)),), False, ["A=default"], {}),
+    ],
+)
+def test_what_shows_a_picture(
+    screens: tuple[Screen, ...], boot_vga: bool, intents: list[str], expected: dict[str, str]
+) -> None:
+    host = two(GPU._replace(boot_vga=boot_vga), GPU2, screens=screens)
+    assert severities(host, *intents) == expected
+
+
+def test_two_monitors_that_both_go_are_both_dangers() -> None:
+    host = two(GPU, GPU2, screens=(Screen(A, ("DP-1",)), Screen(OTHER, ("DP-1",))))
+    assert [h.severity for h in found(host, "A=vfio-pci", "OTHER=vfio-pci")] == ["danger", "danger"]
+
+
+@pytest.mark.parametrize(
+    ("device", "target", "expected"),
+    [(GPU, "vfio-pci", "danger"), (GPU, "default", None), (function(A, "nvme", class_code="010802"), "none", None)],
+)
+def test_a_gpu_that_processes_have_open(device: Device, target: str, expected: str | None) -> None:
+    host = one(device, openers=(Opener(A, "Xorg", 20, "/dev/dri/card0"), Opener(OTHER, "x", 1, "/dev/dri/card1")))
+    shown = [h for h in found(host, f"A={target}") if h.code == "gpu-in-use"]
+    assert [str(h.severity) for h in shown] == ([expected] if expected else [])
+    assert all(h.fact("who") == "Xorg (pid 20)" and h.fact("nodes") == "/dev/dri/card0" for h in shown)
+
+
+DISK, DISK2 = (function(address, "nvme", class_code="010802") for address in (A, OTHER))
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [(Held.MOUNT, {"disk-mounted:00.0": "danger"}), (Held.SWAP, {"swap-active:00.0": "danger"}),
+     (Held.POOL, {"zfs-member:00.0": "danger"}), (Held.STACK, {"disk-assembled:00.0": "warn"}),
+     (Held.FSTAB, {"fstab-entry:00.0": "warn"}), (Held.DISK, {"disk-leaves:00.0": "info"})],
+)  # fmt: skip
+@pytest.mark.parametrize(("target", "leaves"), [("vfio-pci", True), ("none", True), ("default", False)])
+def test_every_use_of_a_disk(held: Held, expected: dict[str, str], target: str, leaves: bool) -> None:
+    host = two(DISK, DISK2, storage=(Storage(A, held, ("/x",), ("sda1",)), Storage(A, Held.DISK, ("sda",))))
+    assert severities(host, f"A={target}") == (expected if leaves else {})
+    assert severities(host, f"OTHER={target}") == {}
+
+
+def test_the_evidence_names_the_chain() -> None:
+    host = one(DISK, storage=(Storage(A, Held.MOUNT, ("/", "/home"), ("dm-0 (vg-root)", "nvme0n1p3")),
+                              Storage(A, Held.MOUNT, ("/boot",), ("nvme0n1p2",))))  # fmt: skip
+    (hazard,) = found(host, "A=none")
+    assert hazard.fact("what") == "/, /home, /boot"
+    assert hazard.fact("chain") == "/ ← dm-0 (vg-root) ← nvme0n1p3; /boot ← nvme0n1p2"
+
+
+@pytest.mark.parametrize(
+    ("spare", "intents", "expected"),
+    [
+        (1, ["A=none"], {"disk-mounted:00.0": "warn"}),
+        (0, ["A=none"], {"disk-mounted:00.0": "danger"}),
+        (1, ["A=none", "OTHER=none"], None),
+        (2, ["A=none", "OTHER=none"], {"disk-mounted:00.0": "warn"}),
+    ],
+)
+def test_an_array_goes_on_without_as_many_members_as_it_can_lose(
+    spare: int, intents: list[str], expected: dict[str, str] | None
+) -> None:
+    array = "md0" if spare else ""
+    uses = tuple(Storage(address, Held.MOUNT, ("/",), ("md0", disk), array, spare)
+                 for address, disk in ((A, "sda"), (OTHER, "sdb")))  # fmt: skip
+    shown = found(two(DISK, DISK2, storage=uses), *intents)
+    if expected is None:
+        assert [h.severity for h in shown] == ["danger", "danger"]
+    else:
+        assert {str(h.severity) for h in shown} == set(expected.values())
+
+
+def test_an_array_that_can_lose_one_disk_but_not_two_on_one_controller() -> None:
+    uses = tuple(Storage(A, Held.MOUNT, ("/",), ("md0", disk), "md0", 1) for disk in ("sda", "sdb"))
+    assert severities(one(DISK, storage=uses), "A=none") == {"disk-mounted:00.0": "danger"}
+
+
+@pytest.mark.parametrize(
+    ("network", "intents", "expected"),
+    [
+        ((Network(A, ("eth0",), True, True),), ["A=none"], {"default-route:00.0": "danger"}),
+        ((Network(A, ("eth0",), True, True),), ["A=default"], {}),
+        ((Network(A, ("eth0",), True, True),), ["OTHER=none"], {}),
+        ((Network(A, ("eth0",), True), Network(OTHER, ("wlan0",), True)), ["A=none"], {"default-route:00.0": "warn"}),
+        ((Network(A, ("eth0",), False, True),), ["A=none"], {"network-address:00.0": "danger"}),
+        ((Network(A, ("eth0",), False, True), Network(OTHER, ("eth1",), True, True)), ["A=none"],
+         {"network-address:00.0": "warn"}),
+        ((Network(A, ("eth0",), True, True, True),), ["A=none"],
+         {"ssh-session:00.0": "danger", "default-route:00.0": "danger"}),
+        ((Network(A, ("eth0",), True, True, True), Network(OTHER, ("eth1",), True, True)), ["A=none"],
+         {"ssh-session:00.0": "danger", "default-route:00.0": "warn"}),
+        (tuple(Network(each, ("bond0", "eth"), True, True, True, True) for each in (A, OTHER)), ["A=none"],
+         {"ssh-session:00.0": "warn", "default-route:00.0": "warn"}),
+        ((Network(A, ("br0", "eth0"), True, True), Network(OTHER, ("br0", "eth1"), True, True)), ["A=none"],
+         {"default-route:00.0": "danger"}),
+        ((Network(A, ("br0", "eth0")),), ["A=none"], {"network-member:00.0": "warn"}),
+        ((Network(A, ("eth0",)),), ["A=none"], {}),
+    ],
+)  # fmt: skip
+def test_what_is_talked_through(network: tuple[Network, ...], intents: list[str], expected: dict[str, str]) -> None:
+    assert severities(two(NIC, NIC2, network=network), *intents) == expected
+
+
+USB, USB2 = (function(address, "nvme", class_code="0c0330") for address in (A, OTHER))
+BOARD, MOUSE = Input(A, "Board", keyboard=True), Input(A, "Mouse", pointer=True)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "intents", "expected"),
+    [
+        ((BOARD,), ["A=none"], {"last-keyboard:00.0": "danger"}),
+        ((BOARD,), ["A=default"], {}),
+        ((BOARD,), ["OTHER=none"], {}),
+        ((BOARD, Input(None, "AT", keyboard=True)), ["A=none"], {"input-leaves:00.0": "info"}),
+        ((BOARD, Input(OTHER, "Other", keyboard=True)), ["A=none"], {"input-leaves:00.0": "info"}),
+        ((BOARD, Input(OTHER, "Other", keyboard=True)), ["A=none", "OTHER=none"], None),
+        ((BOARD, Input(None, "BT", keyboard=True, wireless=True)), ["A=none"], {"last-keyboard:00.0": "danger"}),
+        ((Input(A, "BT", keyboard=True, wireless=True),), ["A=none"], {}),
+        ((MOUSE, Input(None, "AT", keyboard=True)), ["A=none"], {"last-pointer:00.0": "warn"}),
+        ((BOARD, MOUSE), ["A=none"], {"last-keyboard:00.0": "danger", "last-pointer:00.0": "warn"}),
+        ((), ["A=none"], {}),
+    ],
+)
+def test_keyboards_and_pointers_by_what_remains(
+    inputs: tuple[Input, ...], intents: list[str], expected: dict[str, str] | None
+) -> None:
+    shown = found(two(USB, USB2, inputs=inputs), *intents)
+    if expected is None:
+        assert [(h.code, h.severity) for h in shown] == [("last-keyboard", "danger")] * 2
+    else:
+        assert {f"{h.code}:{h.device[-4:]}": str(h.severity) for h in shown} == expected
+
+
+@pytest.mark.parametrize(
+    ("sounds", "openers", "target", "expected"),
+    [
+        ((Sound(A, "card0", ("pcm0p",)),), (), "none", {"audio-playing:00.0": "warn"}),
+        ((Sound(A, "card0", ("pcm0p",)),), (), "default", {}),
+        ((Sound(A, "card0"),), (), "none", {}),
+        ((Sound(A, "card0"),), (Opener(A, "pipewire", 1, "/dev/snd/controlC0"),), "none", {"audio-open:00.0": "info"}),
+        ((Sound(OTHER, "card0", ("pcm0p",)),), (), "none", {}),
+    ],
+)
+def test_sound(sounds: tuple[Sound, ...], openers: tuple[Opener, ...], target: str, expected: dict[str, str]) -> None:
+    host = two(function(A, "snd_hda_intel", class_code="040300"), GPU2, sounds=sounds, openers=openers)
+    assert severities(host, f"A={target}") == expected
+
+
+@pytest.mark.parametrize(
+    ("opened", "target", "expected"),
+    [((A,), "none", True), ((A,), "default", True), ((A,), "vfio-pci", False), ((), "none", False)],
+)
+def test_a_device_that_a_virtual_machine_uses(opened: Sequence[Address], target: str, expected: bool) -> None:
+    host = machine(group_of(1, function(A, "vfio-pci"), owner="qemu (pid 5)", opened=opened))
+    shown = [h for h in found(host._replace(uses=Uses()), f"A={target}") if h.code == "used-by-vm"]
+    assert [(str(h.severity), h.fact("owner")) for h in shown] == ([("danger", "qemu (pid 5)")] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("driver", "openers", "gap", "expected"),
+    [("nvidia", (Opener(A, "llm", 5, "/dev/nvidia0"),), "", "danger"), ("nvidia", (), "EACCES", "warn"),
+     ("nvidia", (), "", None), ("amdgpu", (Opener(A, "x", 5, "/dev/dri/card0"),), "", None),
+     ("amdgpu", (), "EACCES", None)],
+)  # fmt: skip
+def test_a_driver_that_hangs(driver: str, openers: tuple[Opener, ...], gap: str, expected: str | None) -> None:
+    gaps = (Gap("openers", gap),) if gap else ()
+    host = one(function(A, driver), openers=openers, gaps=gaps)
+    shown = [str(h.severity) for h in found(host, "A=none") if h.code == "unbind-hangs"]
+    assert shown == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize(("target", "expected"), [("none", {"thunderbolt-devices:00.0": "warn"}), ("default", {})])
+def test_thunderbolt_devices(target: str, expected: dict[str, str]) -> None:
+    assert severities(one(USB, plugged=(Plugged(A, ("Dock", "Disk")),)), f"A={target}") == expected

@@ -1,0 +1,18 @@
+"""What the host does with a device, in a few words."""
+
+import pytest
+
+from iommutui.core.marks import marks_of
+from tests.core.machines import A, function, group_of, machine
+
+
+@pytest.mark.parametrize(
+    ("driver", "boot_vga", "expected"),
+    [("amdgpu", True, True), ("amdgpu", False, False), ("vfio-pci", True, False), ("pci-stub", True, False),
+     (None, True, False)],
+)  # fmt: skip
+def test_the_boot_display_is_one_while_it_works_for_the_host(
+    driver: str | None, boot_vga: bool, expected: bool
+) -> None:
+    host = machine(group_of(1, function(A, driver, boot_vga=boot_vga)))
+    assert ("boot display" in marks_of(host).get(A, ())) is expected
