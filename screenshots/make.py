@@ -18,8 +18,12 @@ from iommutui.demo import demo_host
 from iommutui.tui.app import IommutuiApp
 from iommutui.tui.simulated import SimulatedMachine
 from iommutui.tui.state import Key, Kind, Source, start
+from screenshots.png import is_of, png_of
 
 FOLDER = Path(__file__).parent
+AS_PNG = ("groups",)
+"""Pictures that are made as PNG as well."""
+
 FONTS = "'Fira Code', 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
 
@@ -49,7 +53,7 @@ SCENES = (
     Scene("groups", ()),
     Scene("why", ("K",)),
     Scene("topology", ("T",)),
-    Scene("loses", ("e",)),
+    Scene("loses", ("K", "K", "K", "e")),
     Scene("models", ("M",)),
     Scene("staged", ("c",)),
     Scene("review", ("c", "a")),
@@ -97,7 +101,11 @@ async def film() -> str:
         parts.append(f'<g class="f{number}">{inner}</g>')
         start += seconds[number]
     style = "\n".join(rules)
-    still = "@media (prefers-reduced-motion: reduce) { .f1 { visibility: visible; animation: none; } }"
+    # What does not move shows the first frame.
+    names = ", ".join(f".f{number}" for number in range(len(parts)))
+    still = (
+        f".f0 {{ visibility: visible; }} @media (prefers-reduced-motion: reduce) {{ {names} {{ animation: none; }} }}"
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}">\n<style>\n{style}\n{still}\n</style>\n'
         + "\n".join(parts)
@@ -159,6 +167,7 @@ def clean(svg: str) -> str:
     """The picture without fonts from elsewhere, and with the same ids every time."""
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"terminal-\d+", "terminal", svg)
+    svg = svg.replace("font-family: arial", "font-family: sans-serif")
     svg = svg.replace("font-family: Fira Code, monospace", f"font-family: {FONTS}")
     svg = RECTANGLES.sub(_joined, svg)
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
@@ -180,11 +189,15 @@ def main() -> int:
             continue
         path = FOLDER / f"{name}.svg"
         svg = asyncio.run(picture())
-        if path.exists() and path.read_text(encoding="utf-8") == svg:
-            continue
-        stale.append(path.name)
-        if not options.check:
-            path.write_text(svg, encoding="utf-8")
+        if not (path.exists() and path.read_text(encoding="utf-8") == svg):
+            stale.append(path.name)
+            if not options.check:
+                path.write_text(svg, encoding="utf-8")
+        still = path.with_suffix(".png")
+        if name in AS_PNG and not is_of(still, svg):
+            stale.append(still.name)
+            if not options.check:
+                still.write_bytes(png_of(svg))
     if stale:
         print(("stale: " if options.check else "drawn: ") + ", ".join(stale))
     return 1 if stale and options.check else 0

@@ -6,6 +6,7 @@ from pathlib import Path
 from iommutui.cli import parser
 from iommutui.core.hazards import KINDS
 from iommutui.tui.registry import COMMANDS, key_names
+from screenshots.png import is_of, png_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -41,3 +42,14 @@ def test_every_picture_exists() -> None:
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
     assert pictures
     assert all((ROOT / name).is_file() for name in pictures)
+
+
+def test_the_picture_is_of_the_drawing_beside_it(tmp_path: Path) -> None:
+    for path in (ROOT / "screenshots").glob("*.png"):
+        assert is_of(path, path.with_suffix(".svg").read_text(encoding="utf-8"))
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="2" height="2"><rect width="2" height="2"/></svg>'
+    drawn = tmp_path / "drawn.png"
+    drawn.write_bytes(png_of(svg))
+    assert is_of(drawn, svg)
+    assert not is_of(drawn, svg.replace("2", "3"))
+    assert not is_of(tmp_path / "none.png", svg)

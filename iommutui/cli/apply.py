@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Reviews, asks, writes; the exit code says how it ended."""
-    from iommutui.cli.carry_out import carry_out, refuse_recorded
+    from iommutui.cli.carry_out import carry_out
+    from iommutui.cli.recorded import refuse_recorded
 
     refuse_recorded(options, "apply")
     if options.stdin:

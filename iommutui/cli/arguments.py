@@ -63,3 +63,13 @@ def screen_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"iommutui {__version__}")
     add_source(parser)
     return parser
+
+
+def meant(name: str) -> str:
+    """What somebody who writes this may have in mind."""
+    if os.path.exists(name):
+        return f"; '--from {name}' opens a machine that was recorded"
+    import difflib
+
+    near = difflib.get_close_matches(name, [command.name for command in COMMANDS], n=1)
+    return f"; is it {near[0]!r}?" if near else ""

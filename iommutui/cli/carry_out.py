@@ -18,7 +18,7 @@ from iommutui.cli.output import clean, complain, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.review import plan_lines
 from iommutui.cli.telling import Teller, tell
-from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError, UsageError
+from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, UsageError
 from iommutui.core.hazards import Acceptance, cuts_a_lifeline
 from iommutui.core.host import Host
 from iommutui.core.intents import Intent
@@ -45,18 +45,6 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers have to be accepted all the same")
     parser.add_argument("--json", action="store_true", help="print what happens as JSON events, one a line")
-
-
-def refuse_recorded(options: Options, command: str) -> None:
-    """Only the running machine can be written, under the rules of its own kernel."""
-    if options.source is not None or options.demo:
-        other = options.source or "the built-in machine of --demo"
-        raise RefusedError(
-            f"'{command}' is for the machine that this runs on, and {other} is only a picture of one.",
-            "'iommutui preview' and 'iommutui plan' show what would happen on it; nothing is written.",
-        )
-    if options.kernel is not None:
-        raise RefusedError(f"'{command}' goes by the kernel that is running.", "Leave --kernel away.")
 
 
 def carry_out(

@@ -1,5 +1,7 @@
 """``iommutui why --error``: what on this machine explains an error message."""
 
+from itertools import groupby
+
 from iommutui.cli.documents import SCHEMA, host_document
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.core.diagnosis import MESSAGES, diagnose
@@ -28,7 +30,7 @@ def explain_error(
     lines = [f"Recognised: {diagnosis.message}."]
     if not diagnosis.causes:
         lines.append("Nothing on this machine explains it as it is now.")
-    for number, cause in enumerate(diagnosis.causes, 1):
-        lines += [f"{number}. {cause.text}", f"   {cause.remedy}"]
+    for remedy, found in groupby(enumerate(diagnosis.causes, 1), lambda numbered: numbered[1].remedy):
+        lines += [*(f"{number}. {cause.text}" for number, cause in found), f"   {remedy}"]
     write_lines([clean(line) for line in lines])
     return Exit.DONE

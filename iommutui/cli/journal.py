@@ -27,7 +27,9 @@ def run(options: Options) -> int:
     from iommutui.apply.entries import list_entries, load
     from iommutui.apply.recovery import at_work
     from iommutui.apply.state import machine_journal_dir
+    from iommutui.cli.recorded import refuse_recorded
 
+    refuse_recorded(options, "journal")
     directory = machine_journal_dir()
     entries = [load(directory, options.id)] if options.id else list_entries(directory)
     if options.json:

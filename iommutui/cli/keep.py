@@ -29,7 +29,7 @@ def run(options: Options) -> int:
     """Keeps what a countdown is about to take back, or what an apply that was cut off has left."""
     from iommutui.apply.recovery import at_work
     from iommutui.apply.state import machine_journal_dir
-    from iommutui.cli.carry_out import refuse_recorded
+    from iommutui.cli.recorded import refuse_recorded
 
     refuse_recorded(options, "keep")
     directory = machine_journal_dir()

@@ -19,6 +19,7 @@ from iommutui.sources import Depth
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
+_KEYS = "driver:, group:, viable:, class:, id:, override:, bus:"
 _STYLE = {"viable": "good", "blocked": "bad", "in use": "warn", "refused": "warn", "unknown": "dim"}
 
 
@@ -28,7 +29,7 @@ def add_arguments(parser: "ArgumentParser") -> None:
         "filter",
         nargs="*",
         metavar="FILTER",
-        help="words to match, or driver:, group:, viable:, class:, id:; '!' before a word inverts it",
+        help=f"words to match, or {_KEYS}; '!' before a word inverts it",
     )
     add_json(parser)
     add_source(parser)
@@ -46,6 +47,8 @@ def run(options: Options) -> int:
         write_json(list_document(host, model, devices))
     else:
         write_lines(_lines(host, devices, verdicts, model, bool(options.filter)))
+    if options.filter and not devices:
+        complain(f"Nothing matches. A filter is words that stand in a row, or {_KEYS}")
     for line in no_iommu_advice(host):
         complain(line)
     return Exit.DONE
@@ -108,7 +111,7 @@ def _device_line(device: Device, width: int, marks: dict[Address, tuple[str, ...
     name = f"{clean(class_words(device))}: {clean(device_name(device))}{ids}{interfaces}"
     line = f"  {device.address:{width}}  {driver:<15}  {name}"
     words = marks.get(device.address)
-    return line + paint("warn", f"  * {clean(', '.join(words))}") if words else line
+    return line + paint("warn", f"  ! {clean(', '.join(words))}") if words else line
 
 
 def _no_driver(device: Device) -> str:

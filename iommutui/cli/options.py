@@ -16,13 +16,20 @@ if TYPE_CHECKING:
     from iommutui.core.intents import Intent
 
 
-def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
-    """The machine that ``--from``, ``--demo`` and ``--kernel`` name. The user's settings are in force from here on."""
-    take_effect(read_config())
-    if options.kernel is not None and re.match(r"\d+\.\d+", options.kernel) is None:
-        raise UsageError(f"{options.kernel!r} is not a kernel release.", "Write it as 'uname -r' does: 6.1.0-13-amd64.")
-    if options.demo and options.source is not None:
-        raise UsageError("--demo and --from are two machines.", "Leave one of them away.")
+def read_host(options: Options, depth: Depth = Depth.FULL, *, way_back: bool = False) -> Host:
+    """The machine that ``--from``, ``--demo`` and ``--kernel`` name. The user's settings are in force from here on.
+
+    A ``way_back`` is not barred by settings that cannot be read.
+    """
+    try:
+        take_effect(read_config())
+    except IommutuiError as error:
+        if not way_back:
+            raise
+        from iommutui.cli.output import complain
+
+        complain(f"Note: {error.what} This goes on without settings.")
+    check_source(options)
     if options.demo:
         from iommutui.demo import demo_host
 
@@ -54,13 +61,19 @@ def tell_what_was_cut_off() -> None:
         complain(f"Note: {error.what}")
 
 
+def check_source(options: Options) -> None:
+    """UsageError where no machine, kernel or model can be meant by the options."""
+    if options.kernel is not None and re.match(r"\d+\.\d+", options.kernel) is None:
+        raise UsageError(f"{options.kernel!r} is not a kernel release.", "Write it as 'uname -r' does: 6.1.0-13-amd64.")
+    if options.demo and options.source is not None:
+        raise UsageError("--demo and --from are two machines.", "Leave one of them away.")
+    if options.model is not None and options.model not in MODELS:
+        raise UsageError(f"There is no model {options.model!r}.", f"The models are {', '.join(MODELS)}.")
+
+
 def chosen_model(options: Options, host: Host) -> Model:
     """The model of ``--model``, else that of the Host's kernel."""
-    if options.model is None:
-        return model_for(host.kernel)
-    if options.model not in MODELS:
-        raise UsageError(f"There is no model {options.model!r}.", f"The models are {', '.join(MODELS)}.")
-    return MODELS[options.model]
+    return model_for(host.kernel) if options.model is None else MODELS[options.model]
 
 
 def parse_intents(host: Host, words: list[str]) -> "list[Intent]":

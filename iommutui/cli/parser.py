@@ -1,5 +1,6 @@
 """From the command line to a command's function and its options. Only the command that is run is imported."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType, SimpleNamespace
@@ -88,9 +89,9 @@ def parse(argv: Sequence[str]) -> tuple[Run, Options]:
         return _open_screen, options
     command = next((c for c in COMMANDS if c.name == name), None)
     if command is None:
-        from iommutui.cli.arguments import screen_parser
+        from iommutui.cli.arguments import meant, screen_parser
 
-        screen_parser().error(f"there is no command {name!r}")
+        screen_parser().error(f"there is no command {name!r}{meant(name)}")
     module = _module(command)
     options = None if command.words is None else plain_options(rest, _MACHINE | _JSON, command.words)
     if options is None:
@@ -164,14 +165,16 @@ def _split(argv: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def _open_screen(options: Options) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         from iommutui.cli.listing import run
 
         options.json, options.filter = False, []
         return run(options)
+    from iommutui.cli.options import check_source
     from iommutui.config import read_config, take_effect
     from iommutui.tui import run as run_screen
 
+    check_source(options)
     take_effect(read_config())
 
     return run_screen(options.source, demo=options.demo, kernel=options.kernel, model=options.model)

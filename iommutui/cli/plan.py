@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from iommutui.cli.options import chosen_model, parse_intents, read_host
 from iommutui.cli.output import clean, complain, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
+from iommutui.cli.recorded import same_machine
 from iommutui.cli.review import plan_lines
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, RefusedError, UsageError
@@ -74,7 +75,8 @@ def run(options: Options) -> int:
             complain(f"{options.output} is not written: the plan is not permitted.")
         return Exit.REFUSED
     if options.output:
-        _write(document, options.output)
+        where = " on that machine" if same_machine(options) else ""
+        _write(document, options.output, where)
     return Exit.DONE
 
 
@@ -191,10 +193,10 @@ def _document(host: Host, intents: list[Intent], plan: Plan, model: Model) -> "D
     }
 
 
-def _write(document: "Document", path: str) -> None:
+def _write(document: "Document", path: str, where: str) -> None:
     import json
 
     from iommutui.sources.snapshot import save
 
     save(json.dumps(document, indent=1, ensure_ascii=True) + "\n", path)
-    complain(f"Written to {path}; 'iommutui apply {path}' carries it out.")
+    complain(f"Written to {path}; 'iommutui apply {path}' carries it out{where}.")

@@ -22,10 +22,11 @@ def run(options: Options) -> int:
     from iommutui.apply.entries import load as load_entry
     from iommutui.apply.revert import plan_revert
     from iommutui.apply.state import machine_journal_dir
-    from iommutui.cli.carry_out import carry_out, refuse_recorded
+    from iommutui.cli.carry_out import carry_out
+    from iommutui.cli.recorded import refuse_recorded
 
     refuse_recorded(options, "revert")
     entry = load_entry(machine_journal_dir(), options.id)
-    host = read_host(options)
+    host = read_host(options, way_back=True)
     plan = plan_revert(entry, host, chosen_model(options, host))
     return carry_out(host, plan, options, reverts=entry.id)

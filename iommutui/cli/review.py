@@ -44,9 +44,10 @@ def plan_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> list[s
         lines += ["", f"Modules to load first: {', '.join(plan.modules)}"]
     if plan.steps:
         lines += ["", "Writes, in this order:"]
+        width = len(str(len(plan.steps)))
         for number, step in enumerate(plan.steps, 1):
             outcome = "" if step.outcome == OK else f"   [{step.outcome}]"
-            lines.append(f"  {number}. {shell_line(step)}{outcome}")
+            lines.append(f"  {number:>{width}}. {shell_line(step)}{outcome}")
     elif plan.permitted:
         lines += ["", "Nothing to write."]
     if plan.groups:

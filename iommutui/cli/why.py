@@ -1,6 +1,7 @@
 """``iommutui why``: the verdict on a group, its reasons, and the smallest way out."""
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from iommutui.cli.diagnosis import explain_error
@@ -16,6 +17,7 @@ from iommutui.cli.documents import (
 from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
+from iommutui.cli.recorded import same_machine
 from iommutui.cli.review import hazard_lines
 from iommutui.core.address import card_of
 from iommutui.core.advice import no_iommu_advice
@@ -59,7 +61,8 @@ def run(options: Options) -> int:
     if options.json:
         write_json(_document(host, device, group, model, fix, models))
     else:
-        write_lines([clean(line) for line in _lines(host, device, group, model, fix, models)])
+        there = same_machine(options)
+        write_lines([clean(line) for line in _lines(host, device, group, model, fix, models, there)])
     return Exit.DONE
 
 
@@ -67,11 +70,22 @@ def _subject(host: Host, text: str) -> tuple[Device | None, Group | None]:
     number = text.removeprefix("group").lstrip(": ")
     if number.isdecimal():
         if int(number) not in host.groups:
-            known = ", ".join(str(n) for n in host.groups) or "none"
+            known = ", ".join(_ranges(sorted(host.groups))) or "none"
             raise IommutuiError(f"There is no group {number}.", f"The groups of this machine: {known}.")
         return None, host.groups[int(number)]
     device = find_device(host, text)
     return device, host.group_of(device.address)
+
+
+def _ranges(numbers: Sequence[int]) -> list[str]:
+    """``0-4``, ``7``: what follows each other as one."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], number
+        else:
+            runs.append((number, number))
+    return [str(first) if first == last else f"{first}-{last}" for first, last in runs]
 
 
 def _fix(host: Host, device: Device | None, group: Group, model: Model) -> tuple[Intent, ...] | None:
@@ -110,7 +124,13 @@ def _document(
 
 
 def _lines(
-    host: Host, device: Device | None, group: Group, model: Model, fix: tuple[Intent, ...] | None, models: list[Model]
+    host: Host,
+    device: Device | None,
+    group: Group,
+    model: Model,
+    fix: tuple[Intent, ...] | None,
+    models: list[Model],
+    there: str,
 ) -> list[str]:
     verdict = model.verdict(host, group)
     lines = [f"{verdict_glyph(verdict)} {verdict_sentence(group, verdict)}"]
@@ -122,7 +142,7 @@ def _lines(
         mark = ">" if device is not None and member.address == device.address else " "
         bound = f"{member.driver} ({model.role(member, member.driver).role})" if member.driver else "free"
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
-    lines += _fix_lines(fix, verdict.viable)
+    lines += _fix_lines(fix, verdict.viable, there)
     hazards = _hazards(host, device, group, fix)
     if hazards:
         lines += ["", f"What the host loses if {device.address if device else f'group {group.id}'} leaves it:"]
@@ -139,7 +159,7 @@ def _lines(
     return lines
 
 
-def _fix_lines(fix: tuple[Intent, ...] | None, viable: bool | None) -> list[str]:
+def _fix_lines(fix: tuple[Intent, ...] | None, viable: bool | None, there: str) -> list[str]:
     if viable:
         return []
     if fix is None:
@@ -147,7 +167,7 @@ def _fix_lines(fix: tuple[Intent, ...] | None, viable: bool | None) -> list[str]
     if not fix:
         return []
     words = " ".join(str(intent) for intent in fix)
-    return ["", "The smallest way out:", f"  iommutui preview {words}"]
+    return ["", "The smallest way out:", f"  iommutui preview {words}{there}"]
 
 
 def _without_group(host: Host, device: Device | None, model: Model, as_json: bool) -> int:

@@ -4,6 +4,7 @@
 def run(source: str | None, *, demo: bool = False, kernel: str | None = None, model: str | None = None) -> int:
     """Shows the machine of ``source`` (None: this one) until the person leaves; returns the exit code."""
     import gc
+    import os
 
     from iommutui.tui.early import EarlyScan
     from iommutui.tui.machine import machine_of
@@ -22,7 +23,9 @@ def run(source: str | None, *, demo: bool = False, kernel: str | None = None, mo
     config = read_config()
     use_keys(config.keys)
     store = Store(state_path())
-    app = IommutuiApp(machine, start(machine.source, model, kernel), early, store=store, theme=config.theme)
+    console = os.environ.get("TERM") == "linux"
+    state = start(machine.source, model, kernel)
+    app = IommutuiApp(machine, state, early, store=store, theme=config.theme, console=console)
     if config.theme not in app.available_themes:
         raise IommutuiError(
             f"There is no theme {config.theme!r}.",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from textual.actions import ActionParseResult
 from textual.app import App
 from textual.binding import Binding
+from textual.color import Color
 from textual.dom import DOMNode
 from textual.events import Event, Key, Paste
 
@@ -37,8 +38,17 @@ class IommutuiApp(App[None]):
         *,
         store: Store | None = None,
         theme: str = IOMMUTUI.name,
+        console: bool = False,
     ) -> None:
-        super().__init__()
+        """``console``: the terminal is the bare console of the machine."""
+        if console:
+            from iommutui.tui.console import CONSOLE, ConsoleDriver
+
+            super().__init__(driver_class=ConsoleDriver)
+            self.register_theme(CONSOLE)
+            theme = CONSOLE.name if theme == IOMMUTUI.name else theme
+        else:
+            super().__init__()
         self.animation_level = "none"
         self.register_theme(IOMMUTUI)
         # Without its watcher, which would parse every style a second time before the first frame.
@@ -47,6 +57,20 @@ class IommutuiApp(App[None]):
         self.desk = DeskScreen(machine, state, early, store)
         self.set_keymap(keymap())
         self.type_ahead = TypeAhead(self, super().on_event)
+
+    def get_css_variables(self) -> dict[str, str]:
+        """The theme's colours, and two that have to be colours for rows that draw themselves.
+
+        Muted text is ``auto`` in most themes, which comes out white; the colours of words are made to be read on the
+        background, so the row with the cursor is only a little off it.
+        """
+        found = super().get_css_variables()
+        if found["text-muted"].startswith("auto"):
+            background = Color.parse(found["background"])
+            found["text-muted"] = Color.parse(found["foreground"]).blend(background, 0.2).hex
+            found.setdefault("cursor-row", Color.parse(found["primary"]).blend(background, 0.82).hex)
+        found.setdefault("cursor-row", "ansi_bright_black" if self.current_theme.dark else "ansi_white")
+        return found
 
     def get_default_screen(self) -> DeskScreen:
         """The desk."""

@@ -81,10 +81,15 @@ def forum_lines(host: Host, groups: Iterable[Group]) -> list[str]:
 
 
 def shell_script(plan: Plan) -> str:
-    """The writes of a plan as lines for a root shell, in their order, the modules first."""
-    return "".join(
-        f"{printable(text)}\n" for text in (*(f"modprobe {quoted(m)}" for m in plan.modules), *map(command, plan.steps))
-    )
+    """The writes of a plan as lines for a root shell, in their order, the modules first.
+
+    What is copied travels: the first line says which devices the addresses are.
+    """
+    devices = [d for a in dict.fromkeys(step.device for step in plan.steps) if (d := plan.predicted.devices.get(a))]
+    named = ", ".join(f"{device.address} is {ids(device)}" for device in devices)
+    lines = [f"# Only where {named}: on another machine these addresses are other devices."]
+    lines += [f"modprobe {quoted(module)}" for module in plan.modules]
+    return "".join(f"{printable(text)}\n" for text in (*lines, *map(command, plan.steps)))
 
 
 def report(state: AppState) -> str:

@@ -15,7 +15,7 @@ WORDS = {Severity.DANGER: "danger", Severity.WARN: "warning", Severity.INFO: "no
 
 def hazard_line(hazard: Hazard) -> Line:
     """Sign, word, topic, and the sentence."""
-    style, sign = STYLE_OF[hazard.severity]
+    style, sign = ("warn", "?") if hazard.unknown else STYLE_OF[hazard.severity]
     word = "not known" if hazard.unknown else WORDS[hazard.severity]
     return line(Span(f"{sign} {word} ", style), Span(f"{hazard.topic.value}  ", "muted"), hazard_loss(hazard), hang=2)
 

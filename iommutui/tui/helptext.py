@@ -3,7 +3,7 @@
 from iommutui.core.models import MODELS
 from iommutui.core.query import KEYS
 from iommutui.tui.commands.base import Pane
-from iommutui.tui.registry import key_names, topics
+from iommutui.tui.registry import REVIEW, key_names, topics
 from iommutui.tui.spans import BLANK, Line, Span, line
 
 _FIRST = {Pane.LIST: "Stage", Pane.DETAILS: "Look", Pane.PLAN: "Apply", Pane.FILTER: "View"}
@@ -31,8 +31,7 @@ def help_lines(pane: Pane) -> list[Line]:
         lines += [line(Span(f"  {key_names(c):<9} ", "key"), c.help, hang=12) for c in found[topic]]
         lines.append(BLANK)
     lines.append(line(Span("In a review", "accent")))
-    lines.append(line(Span(f"  {'y':<9} ", "key"), "Apply. Enter alone never does: the focus is on Cancel.", hang=12))
-    lines.append(line(Span(f"  {'Esc':<9} ", "key"), "Cancel.", hang=12))
+    lines += [line(Span(f"  {key_names(c):<9} ", "key"), c.help, hang=12) for c in REVIEW]
     lines += [BLANK, line(Span("Signs", "accent"))]
     lines += [line(Span(f"  {sign:<10} ", style), words, hang=13) for style, sign, words in _SIGNS]
     lines += [BLANK, line(Span("Filter", "accent"))]

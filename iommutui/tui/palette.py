@@ -10,19 +10,21 @@ from iommutui.tui.registry import COMMANDS, key_names, reason_against
 
 
 class Commands(Provider):
-    """What can be done now, by name; the key stands beside it, so that it is learnt."""
+    """Every command by name; the key stands beside it, so that it is learnt. What cannot be done now says why."""
 
     def _offered(self) -> list[Command]:
+        return [command for command in COMMANDS if command.palette]
+
+    def _help(self, command: Command) -> str:
         state = getattr(self.screen, "state", None)
-        if state is None:
-            return []
-        return [c for c in COMMANDS if c.palette and reason_against(c.id, state) is None]
+        why = reason_against(command.id, state) if state is not None else None
+        return _help(command, why)
 
     async def discover(self) -> Hits:
         """Everything, while nothing is typed."""
         for command in self._offered():
             yield DiscoveryHit(
-                Content(name_of(command)), self._doer(command), text=name_of(command), help=_help(command)
+                Content(name_of(command)), self._doer(command), text=name_of(command), help=self._help(command)
             )
 
     async def search(self, query: str) -> Hits:
@@ -37,7 +39,7 @@ class Commands(Provider):
                 shown = Content(name)
                 for place in places:
                     shown = shown.stylize("bold underline", place, place + 1)
-                yield Hit(score, shown, self._doer(command), text=name, help=_help(command))
+                yield Hit(score, shown, self._doer(command), text=name, help=self._help(command))
 
     def _doer(self, command: Command) -> "_Doer":
         return _Doer(self.app, command)
@@ -59,6 +61,7 @@ def name_of(command: Command) -> str:
     return f"{command.topic}: {command.label.lower()}"
 
 
-def _help(command: Command) -> str:
+def _help(command: Command, why: str | None) -> str:
     keys = key_names(command)
-    return (command.help + (f"  ({keys})" if keys else "")).replace("[", r"\[")
+    words = command.help if why is None else f"Not now: {why}"
+    return (words + (f"  ({keys})" if keys else "")).replace("[", r"\[")

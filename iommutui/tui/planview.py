@@ -40,6 +40,12 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
     """What is staged, and what it would change."""
     found = preview(state)
     if found is None:
+        if state.host is None:
+            return (line(Span("Nothing is staged.", "muted")),)
+        if not state.host.groups:
+            return (
+                line(Span("Nothing is staged: without IOMMU groups no virtual machine can have a device.", "muted")),
+            )
         return (
             line(
                 Span("Nothing is staged. ", "muted"),

@@ -23,7 +23,13 @@ BY_ID = {command.id: command for command in COMMANDS}
 _DIALOG = "In a dialog"
 
 REVIEW: tuple[Command, ...] = (
-    Command("confirm", ("y",), "Apply", "Apply what the review shows.", _DIALOG),
+    Command(
+        "confirm",
+        ("y",),
+        "Apply",
+        "Apply what the review shows. Enter alone never does: the focus is on Cancel.",
+        _DIALOG,
+    ),
     Command("cancel", ("escape", "n", "q"), "Cancel", "Close the dialog; nothing is written.", _DIALOG),
     Command("timer", ("t",), "Timer", "Take everything back after a while unless it is kept then, or do not.", _DIALOG),
     Command("copy", ("Y",), "Copy", "Copy the writes, as lines for a root shell.", _DIALOG),

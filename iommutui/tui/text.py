@@ -39,6 +39,7 @@ def content(spans: Iterable[Span]) -> Content:
 
 
 def toast(app: "App[None]", text: str, severity: str = "information", title: str = "") -> None:
-    """A notification whose text is shown as it is."""
+    """A notification whose text is shown as it is, in place of the one before: two would cover what they are about."""
+    app.clear_notifications()
     level = severity if severity in ("information", "warning", "error") else "information"
     app.notify(visible(text), title=visible(title), severity=level, markup=False)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ IOMMUTUI = Theme(
     variables={
         "block-cursor-background": "#2b3a4f",
         "block-cursor-foreground": "#f2f5f9",
+        "cursor-row": "#273447",
         "border": "#3a4658",
         "border-blurred": "#2a3341",
         "footer-background": "#171c24",

@@ -27,7 +27,11 @@ _KINDS = {
     "0401": "Audio", "0403": "Audio", "0500": "RAM", "0600": "Host", "0601": "ISA", "0604": "Bridge",
     "0607": "CardBus", "0700": "Serial", "0805": "SD card", "0806": "IOMMU", "0c03": "USB", "0c05": "SMBus",
     "0c80": "Serial", "1300": "Other", "0d11": "Bluetooth", "1080": "Crypto", "1000": "Crypto", "1200": "Accel",
+    "0780": "Comms", "0880": "System", "0b40": "Coproc", "1101": "Counters", "1180": "Signal",
 }  # fmt: skip
+_KINDS_OF_BASE = {"00": "Other", "01": "Storage", "02": "Network", "03": "Display", "04": "Media", "05": "Memory",
+                  "06": "Bridge", "07": "Comms", "08": "System", "09": "Input", "0d": "Wireless",
+                  "ff": "Other"}  # fmt: skip
 
 
 def kind_word(device: Device) -> str:
@@ -35,9 +39,7 @@ def kind_word(device: Device) -> str:
     if device.bus != "pci":
         return device.bus
     code = (device.class_code or "")[:4]
-    return _KINDS.get(code) or {"02": "Network", "03": "Display", "01": "Storage", "06": "Bridge"}.get(
-        code[:2], class_words(device)
-    )
+    return _KINDS.get(code) or _KINDS_OF_BASE.get(code[:2]) or class_words(device)
 
 
 class Listing(NamedTuple):
@@ -56,7 +58,6 @@ class _Base(NamedTuple):
     blocks: dict[int | None, tuple[Key, ...]]
     address: int
     number: int
-    domain: int
 
 
 @last_call
@@ -74,7 +75,6 @@ def _base(host: Host) -> _Base:
         blocks,
         max([12, *(len(address) for address in host.devices)]),
         max([2, *(len(str(number)) for number in host.groups)]),
-        max([3, *(len(group.type or "") for group in host.groups.values())]),
     )
 
 
@@ -229,8 +229,8 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
     verdict = verdicts(host, state.model).of(group.id)
     yield Span(fold, "muted")
     yield verdict_span(verdict, 10)
-    yield Span(f"{group.id:>{base.number}} ", "strong")
-    yield Span(pad(group.type or "?", base.domain) + " ", "muted")
+    yield Span("group ", "muted")
+    yield Span(f"{group.id:>{base.number}}  ", "strong")
     change = change_of(state, group.id)
     if change is not None:
         if verdict_word(change.after) != verdict_word(verdict):

@@ -12,10 +12,10 @@ from tests.fake_tree import FakeTree
 
 def test_the_listing_has_a_few_words_for_each_device(on_demo: Run) -> None:
     rows = {line.split()[0]: line for line in on_demo("list").out.splitlines() if line.startswith("  0000:")}
-    assert rows["0000:01:00.0"].endswith("* root disk, mounted /home, mounted /boot/efi, swap")
-    assert rows["0000:05:00.0"].endswith("* default route")
+    assert rows["0000:01:00.0"].endswith("! root disk, mounted /home, mounted /boot/efi, swap")
+    assert rows["0000:05:00.0"].endswith("! default route")
     assert "boot display" in rows["0000:08:00.0"]
-    assert rows["0000:0b:00.0"].endswith("* in use by qemu-system-x86")
+    assert rows["0000:0b:00.0"].endswith("! in use by qemu-system-x86")
     assert "*" not in rows["0000:09:00.0"]
 
 
@@ -27,7 +27,7 @@ def test_the_listing_finds_the_root_disk_of_a_recorded_tree(tmp_path: Path, run:
     (tree.sys / "class/block").mkdir(parents=True)
     (tree.sys / "class/block/nvme0n1").symlink_to(f"../../{disk.relative_to(tree.sys)}")
     tree.file("proc/self/mountinfo", "1 0 259:0 / / rw - ext4 /dev/root rw\n")
-    assert "* root disk" in run("list", "--from", str(tmp_path)).out
+    assert "! root disk" in run("list", "--from", str(tmp_path)).out
 
 
 def test_names_of_mount_points_do_not_reach_the_terminal_as_they_are(on_demo: Run, run: Run, tmp_path: Path) -> None:

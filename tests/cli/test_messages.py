@@ -2,11 +2,13 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from iommutui.cli.parser import COMMANDS
+from iommutui.core.query import KEYS
 from tests.apply.machines import GPU, NIC, SOUND
 from tests.cli.conftest import Run
 from tests.reacting_tree import ReactingTree
@@ -49,7 +51,54 @@ def test_a_picture_of_a_machine_is_not_written_to(run: Run, command: tuple[str, 
     for source in (("--demo",), ("--from", demo)):
         answer = run(*command, *source)
         assert (answer.code, answer.out) == (3, "")
-        assert "'iommutui preview'" in answer.err
+        assert "only a picture of one" in answer.err
+        assert ("'iommutui preview'" in answer.err) is (command[0] == "apply")
+
+
+def test_a_picture_of_a_machine_has_no_journal_of_this_one(run: Run, machine: ReactingTree, demo: str) -> None:
+    assert run("apply", f"{GPU}=vfio-pci", "--yes").code == 0
+    assert run("journal").out != ""
+    for source in (("--demo",), ("--from", demo)):
+        answer = run("journal", *source)
+        assert (answer.code, answer.out) == (3, "")
+        assert "its log (L)" in answer.err
+
+
+def test_a_command_that_there_is_not_is_met_with_the_one_that_is_meant(run: Run, demo: str) -> None:
+    assert "is it 'list'?" in run("lst").err
+    assert "is it" not in run("xyzzy").err
+    assert f"'--from {demo}' opens" in run(demo).err
+
+
+def test_words_to_copy_speak_of_the_same_machine(run: Run, demo: str) -> None:
+    for source in (("--demo",), ("--from", demo), ("--demo", "--model", "vfio-group")):
+        answer = run("why", "17", *source)
+        words = next(line for line in answer.out.splitlines() if "iommutui preview" in line).split()[1:]
+        assert words[-len(source) :] == list(source)
+        assert run(*words).code == 0
+
+
+def test_a_filter_that_nothing_passes_says_what_a_filter_can_be(run: Run) -> None:
+    answer = run("list", "--demo", "drivr:nvme")
+    assert answer.code == 0
+    assert all(f"{key}:" in answer.err for key in KEYS)
+    assert all(f"{key}:" in run("list", "--help").out for key in KEYS)
+    assert "Nothing matches" not in run("list", "--demo", "driver:nvme").err
+
+
+def test_groups_that_there_are_fit_on_a_line(run: Run) -> None:
+    assert "The groups of this machine: 0-23." in run("why", "99", "--demo").err
+
+
+def test_the_same_remedy_stands_once_below_what_it_is_for(run: Run) -> None:
+    out = run("why", "--error", "group 17 is not viable", "--demo").out
+    assert out.count("is bound to") == 4
+    assert out.count("'iommutui why 17'") == 1
+
+
+def test_numbers_of_writes_stand_below_each_other(run: Run) -> None:
+    lines = [line for line in run("plan", "--demo", "--group", "17").out.splitlines() if ". echo " in line]
+    assert len({line.index(". echo ") for line in lines}) == 1
 
 
 @pytest.mark.parametrize(
@@ -158,3 +207,47 @@ def test_the_journal_says_why_something_failed_and_what_was_taken_back(run: Run,
     assert f"unbinding {NIC} from e1000e: EBUSY" in whole
     assert "Taken back because unbinding" in whole
     assert f"3. clearing the override of {NIC}: ok" in whole
+
+
+def test_settings_that_cannot_be_read_do_not_bar_the_way_back(
+    run: Run, machine: ReactingTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("apply", f"{GPU}=vfio-pci", "--yes").code == 0
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "iommutui").mkdir()
+    (tmp_path / "iommutui" / "config.toml").write_text("foo", encoding="utf-8")
+    assert run("list").code == 1
+    answer = run("revert", "--yes")
+    assert answer.code == 0, answer.err
+    assert "goes on without settings" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--demo", "--model", "foo"), "There is no model 'foo'."),
+        (("--demo", "--kernel", "x"), "'x' is not a kernel release."),
+        (("--demo", "--from", "x.json"), "--demo and --from are two machines."),
+    ],
+)
+def test_the_screen_takes_no_options_that_a_command_would_refuse(
+    run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    opened: list[str] = []
+
+    def screen(*_: object, **__: object) -> int:
+        opened.append("screen")
+        return 0
+
+    monkeypatch.setattr("iommutui.tui.run", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    answer = run(*words)
+    assert (answer.code, opened) == (2, [])
+    assert said in answer.err
+    assert run("--demo").code == 0
+    assert opened == ["screen"]
+    monkeypatch.setenv("TERM", "dumb")
+    assert "Group 17" in run("--demo").out
+    assert opened == ["screen"]

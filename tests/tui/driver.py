@@ -41,10 +41,9 @@ class Ui:
     async def settle(self) -> None:
         """Waits until nothing is going on."""
         await self.pilot.pause()
-        while self.app.workers or self.app.type_ahead.busy:
+        while self.app.workers or self.app.type_ahead.busy or self.state.phase is Phase.SCANNING:
             await self.app.workers.wait_for_complete()
             await self.pilot.pause()
-        assert self.state.phase is not Phase.SCANNING
 
     async def press(self, *keys: str) -> "Ui":
         """Presses keys, one after the other."""

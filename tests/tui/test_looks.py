@@ -1,24 +1,60 @@
 """Themes, missing colour, and the first frame."""
 
+import re
+
 import pytest
+from textual.color import Color
 
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Host
 from iommutui.tui.app import IommutuiApp
+from iommutui.tui.console import CONSOLE, SIGNS, ConsoleDriver
+from iommutui.tui.countdown import countdown_lines
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.registry import COMMANDS
 from iommutui.tui.state import Phase, start
+from iommutui.tui.theme import IOMMUTUI
 from tests.tui.driver import USUAL, Ui, screen_of, snapshot_of
 from tests.tui.machines import GPU, small
+from tests.tui.snapshot import FOLDER
+
+FRAMES = set("─╭╮╰╯│▁▂▃▄▅▆▇█ ")
 
 
-async def test_every_theme_draws_the_screen() -> None:
+def _light(colour: Color) -> float:
+    """Relative luminance, as WCAG has it."""
+    parts = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def contrasts(ui: Ui) -> list[tuple[float, str]]:
+    """The contrast of every piece of text on the screen, the faintest first."""
+    found = []
+    for strip in ui.app.screen._compositor.render_strips():
+        for text, style, _ in strip:
+            if style and style.color and style.bgcolor and set(text) - FRAMES:
+                dark, light = sorted(_light(Color.from_rich_color(c)) for c in (style.color, style.bgcolor))
+                found.append(((light + 0.05) / (dark + 0.05), text))
+    return sorted(found)
+
+
+async def test_every_theme_draws_the_screen_so_that_it_can_be_read() -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
+        await ui.press("c", "T", "T")
         before = ui.text()
         for theme in sorted(ui.app.available_themes):
             ui.app.theme = theme
             await ui.settle()
             assert ui.text() == before, theme
+            if not theme.startswith("ansi"):  # their colours are the terminal's
+                faintest = contrasts(ui)[0]
+                assert faintest >= ((4.0 if theme == IOMMUTUI.name else 2.0), ""), theme
+
+
+async def test_the_row_with_the_cursor_can_be_read_while_the_filter_is_typed() -> None:
+    async with screen_of(snapshot_of(small()), USUAL) as ui:
+        await ui.press("slash", "n")
+        assert contrasts(ui)[0] >= (3.0, "")
 
 
 async def test_without_colour_everything_is_still_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,3 +105,50 @@ async def test_an_early_scan_that_fails_is_told_of() -> None:
 
 def test_nothing_is_described_by_its_colour() -> None:
     assert all("green" not in command.help and "red " not in command.help for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("keys", "works"),
+    [
+        (("v", "a"), "y apply  Esc cancel  t timer  Y copy  j k scroll"),
+        (("question_mark",), "Esc close  j k scroll"),
+        (("t",), "Enter choose  Esc cancel  j k move"),
+        (("o",), "Enter go  Esc close"),
+        (("v", "q"), "y leave  Esc stay  Tab other"),
+    ],
+)
+async def test_the_footer_of_a_dialog_has_the_keys_that_work_in_it(keys: tuple[str, ...], works: str) -> None:
+    async with screen_of(snapshot_of(small()), USUAL) as ui:
+        await ui.press(*keys)
+        assert ui.lines()[-1] == f" {works}"
+        await ui.press("escape")
+        assert "c free" in ui.lines()[-1]
+
+
+FONT = set(map(chr, range(0x20, 0x7F))) | set("─│┌┐└┘├┤┬┴┼░▒▓█▀▄▌▐■←↑→↓\n")
+"""What every font of the console has."""
+
+
+def test_the_console_is_sent_no_sign_that_its_fonts_lack() -> None:
+    shown = "".join(path.read_text(encoding="utf-8") for path in FOLDER.glob("*.txt"))
+    shown += "".join(span.text for line in countdown_lines(9, 30, real=True) for span in line.spans)
+    assert "✖" in shown
+    assert set(shown.translate(SIGNS)) <= FONT
+
+
+def test_the_console_s_theme_has_only_its_colours() -> None:
+    named = (CONSOLE.primary, CONSOLE.secondary, CONSOLE.accent, CONSOLE.success, CONSOLE.warning, CONSOLE.error)
+    plain = (CONSOLE.foreground, CONSOLE.background, CONSOLE.surface, CONSOLE.panel)
+    parts = re.findall("[0-9a-f]{2}", " ".join(map(str, (*named, *plain, *CONSOLE.variables.values()))))
+    assert set(parts) <= {"00", "55", "aa", "ff"}
+
+
+async def test_the_console_gets_its_theme_and_driver_unless_the_person_has_chosen_one() -> None:
+    machine = snapshot_of(small())
+    app = IommutuiApp(machine, start(machine.source), console=True)
+    assert (app.driver_class, app.theme) == (ConsoleDriver, CONSOLE.name)
+    assert IommutuiApp(machine, start(machine.source), console=True, theme="nord").theme == "nord"
+    async with app.run_test(size=USUAL) as pilot:
+        ui = Ui(app, pilot)
+        await ui.settle()
+        assert str(GPU) in ui.text()

@@ -1,5 +1,7 @@
 """What people do with the screen, told by keys."""
 
+import pytest
+
 from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
@@ -127,12 +129,55 @@ async def test_a_danger_asks_for_the_group_s_number_first() -> None:
     answers: list[Terms | None] = []
     async with screen_of(snapshot_of(small())) as ui:
         ui.app.push_screen(ReviewScreen(Review("Review", plan._replace(hazards=(danger,)))), answers.append)
-        await ui.press("enter", "y")
+        for key in ("enter", "y"):
+            await ui.press(key)
+            assert ui.toasts() == ["Type 2, the group's number, first."]
         assert answers == []
-        assert ui.toasts() == ["Type 2, the group's number, first."]
         await ui.type("2")
+        assert ui.line_with("2 ", "✔ y applies")
         await ui.press("enter", "tab", "enter")
         assert answers == [Terms((danger.acceptance,))]
+
+
+async def test_once_the_number_is_typed_y_applies_from_the_field() -> None:
+    plan = plan_intents(small(), [Intent(NIC, "vfio-pci")], MODELS["dma-owner"])
+    danger = Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, NIC)
+    answers: list[Terms | None] = []
+    async with screen_of(snapshot_of(small())) as ui:
+        ui.app.push_screen(ReviewScreen(Review("Review", plan._replace(hazards=(danger,)))), answers.append)
+        await ui.press("3", "y")
+        assert answers == []
+        await ui.press("backspace", "2", "y")
+        assert answers == [Terms((danger.acceptance,))]
+
+
+async def test_one_message_at_a_time_none_of_another_plan_and_none_over_a_dialog() -> None:
+    async with screen_of(snapshot_of(small()), (80, 24)) as ui:
+        await ui.press("c", "F")
+        assert ui.toasts() == ["Nothing is needed: the group is viable once the plan is applied."]
+        await ui.press("x")
+        assert ui.toasts() == []
+        await ui.press("m", "s")
+        assert ui.toasts() == ["Groups by what is in them: displays first, bridges last."]
+        await ui.press("question_mark")
+        assert ui.toasts() == []
+        assert "displays first" not in ui.text()
+
+
+async def test_the_end_of_a_log_that_was_not_on_the_screen_is_shown_from_its_first_line_on() -> None:
+    async with screen_of(snapshot_of(small()), (80, 24)) as ui:
+        await ui.press("c", "a", "y", "L")
+        assert not any("Applying" in line for line in ui.lines())
+        assert "done" in ui.line_with("devices changed")
+
+
+async def test_a_terminal_that_is_too_small_is_told_its_size() -> None:
+    async with screen_of(snapshot_of(small()), (40, 10)) as ui:
+        assert ui.line_with("40 by 10 is here")
+        await ui.pilot.resize_terminal(50, 12)
+        assert ui.line_with("50 by 12 is here")
+        await ui.pilot.resize_terminal(80, 24)
+        assert ui.line_with("1 Groups")
 
 
 async def test_a_filter_is_typed_kept_and_cleared() -> None:
@@ -228,16 +273,22 @@ async def test_help_comes_from_the_registry() -> None:
         assert "Stage pci-stub" not in ui.text()
 
 
-async def test_the_palette_offers_what_can_be_done_now() -> None:
+@pytest.mark.parametrize(
+    ("typed", "name", "words"),
+    [("fold", "Move: folds", "Fold every group"), ("revert", "Apply: revert", "Not now: Nothing has been applied")],
+)
+async def test_the_palette_finds_every_command_and_says_why_it_cannot_be_done(
+    typed: str, name: str, words: str
+) -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.press("ctrl+p")
-        await ui.type("fold")
+        await ui.type(typed)
         for _ in range(50):
             await ui.pilot.pause(0.02)
-            if "Fold every group" in ui.text():
+            if words in ui.text():
                 break
-        assert "Move: folds" in ui.text()
-        assert "Revert" not in ui.text()
+        assert name in ui.text()
+        assert words in ui.text()
 
 
 async def test_tab_goes_round_the_panes_and_keys_scroll_the_one_with_the_focus() -> None:

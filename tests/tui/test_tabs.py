@@ -65,8 +65,8 @@ def test_what_could_not_be_found_out_is_not_taken_for_harmless(monkeypatch: pyte
 
 def test_the_models_stand_side_by_side_and_the_kernel_s_own_is_named() -> None:
     text = shown(Tab.MODELS, Key(3, DISK))
-    assert "▸ dma-owner        ✔ viable  this kernel's" in text
-    assert "vfio-group       ✔ viable  kernels: up to 5.18" in text
+    assert "▸ dma-owner        ✔ viable  this kernel" in text
+    assert "vfio-group       ✔ viable  up to 5.18" in text
     gpu = shown(Tab.MODELS, Key(1, GPU))
     assert "nvidia has the role kernel." in gpu
     assert gpu.count("A claim of the group") == 4
@@ -95,3 +95,8 @@ def test_slots_behind_one_port_that_is_in_another_group() -> None:
     group = host.groups[2]._replace(id=9, members=(NIC, DISK))
     assert together(host, group) == [f"2 slots of the group are behind {PORT}, which does not keep them apart."]
     assert SOUND not in group.members
+
+
+def test_what_is_lost_stands_before_the_rebinds_that_it_is_lost_by() -> None:
+    text = shown(Tab.LOSES, Key(1, GPU))
+    assert text.index("machine") < text.index("By these rebinds") < text.index("nvidia → vfio-pci")

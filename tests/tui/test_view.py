@@ -7,10 +7,10 @@ from iommutui.core.host import Claim, Device, Gap, Host
 from iommutui.tui.details import details
 from iommutui.tui.planview import Review, command, plan_lines, plan_title, review_lines
 from iommutui.tui.preview import fix_of, preview
-from iommutui.tui.registry import COMMANDS, footer
+from iommutui.tui.registry import COMMANDS, footer, reason_against
 from iommutui.tui.spans import Line
 from iommutui.tui.state import AppState, Key, Kind, Source, Tab, staged, start, with_host
-from iommutui.tui.view import bridges_only, cursor_index, listing, row, settled
+from iommutui.tui.view import KIND, bridges_only, cursor_index, kind_word, listing, row, settled
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
 
@@ -31,9 +31,9 @@ def test_groups_stand_above_their_devices() -> None:
     assert keys == (Key(1), Key(1, PORT), Key(1, GPU), Key(1, SOUND), Key(2), Key(2, NIC), Key(3), Key(3, DISK))
 
 
-def test_a_group_row_says_verdict_number_type_and_what_is_in_it() -> None:
-    assert text(state_of(), Key(1)) == " ▾ ✖ blocked  1 DMA VGA, Audio, Bridge"
-    assert text(state_of(), Key(3)) == " ▾ ✔ viable   3 DMA NVMe"
+def test_a_group_row_says_verdict_number_and_what_is_in_it() -> None:
+    assert text(state_of(), Key(1)) == " ▾ ✖ blocked group  1  VGA, Audio, Bridge"
+    assert text(state_of(), Key(3)) == " ▾ ✔ viable  group  3  NVMe"
 
 
 def test_a_device_row_says_driver_role_kind_and_name_and_what_blocks() -> None:
@@ -48,7 +48,7 @@ def test_an_intent_stands_beside_what_is() -> None:
     state = staged(state_of(), {GPU: "vfio-pci", SOUND: "vfio-pci"})
     assert "nvidia → vfio-pci" in text(state, Key(1, GPU))
     assert "snd_hda_intel → vfio-pci" in text(state, Key(1, SOUND))
-    assert text(state, Key(1)) == " ▾ ✖ blocked  1 DMA → ✔ viable planned VGA, Audio, Bridge"
+    assert text(state, Key(1)) == " ▾ ✖ blocked group  1  → ✔ viable planned VGA, Audio, Bridge"
 
 
 def test_a_group_that_the_plan_does_not_free_says_so() -> None:
@@ -197,3 +197,14 @@ def test_every_command_has_one_meaning_per_key_and_one_word_in_the_footer() -> N
     assert len(footer()) <= 7
     assert all(" " not in command.label for command in COMMANDS)
     assert all(command.help.endswith((".", "!word.")) for command in COMMANDS)
+
+
+def test_a_machine_without_groups_is_not_told_to_free_a_card() -> None:
+    state = state_of(without_iommu())
+    assert "c frees" not in words(plan_lines(state))
+    assert "no IOMMU groups" in (reason_against("free-card", state) or "")
+
+
+def test_no_kind_is_wider_than_its_column() -> None:
+    codes = ("0002", "0780", "0880", "0b40", "1101", "1180", "0403", "0001", "0580", "0d80")
+    assert all(len(kind_word(small().devices[NIC]._replace(class_code=f"{code}00"))) <= KIND for code in codes)

@@ -19,7 +19,7 @@ class DmaHint:
 
     name = "dma-hint"
     title = "DMA hints of drivers, the draft"
-    kernels = "none: a draft of September 2021"
+    kernels = "none (a draft of September 2021)"
     change = (
         "Proposed on 27 September 2021: drivers say for whom they do DMA, so that a VFIO driver no longer keeps user "
         "space out of its own group. Never merged."

@@ -16,7 +16,7 @@ class KernelOwnership:
 
     name = "kernel-ownership"
     title = "Kernel ownership for every driver, the sketch"
-    kernels = "none: a sketch of September 2021"
+    kernels = "none (a sketch of September 2021)"
     change = "Proposed on 22 September 2021: the driver core decides when a driver is bound, not VFIO when it is asked."
     source = "the sketch quoted in the design mail"
     through_vfio = False

@@ -13,6 +13,8 @@ def _cannot_free(state: AppState) -> str | None:
     if why is not None:
         return why
     device, group = selected_device(state), selected_group(state)
+    if state.host is not None and not state.host.groups:
+        return "This machine shows no IOMMU groups, so no virtual machine can have a device; 2 says what to do."
     if device is None and group is None:
         return "Select a device or a group first."
     if device is not None and device.is_bridge:

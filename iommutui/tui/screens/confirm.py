@@ -7,6 +7,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from iommutui.tui.text import plain
+from iommutui.tui.widgets.dialogkeys import DialogKeys
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -33,6 +34,7 @@ class ConfirmScreen(ModalScreen[bool]):
             with Horizontal(classes="buttons"):
                 yield Button(plain(f"{self._labels[1]}  Esc"), id="no", compact=True)
                 yield Button(plain(f"{self._labels[0]}  y"), id="yes", compact=True)
+        yield DialogKeys((("y", self._labels[0].lower()), ("Esc", self._labels[1].lower()), ("Tab", "other")))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """A click, or Enter."""

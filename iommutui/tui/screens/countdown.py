@@ -10,6 +10,7 @@ from iommutui.tui.countdown import countdown_lines
 from iommutui.tui.registry import KEEPING, bindings
 from iommutui.tui.spans import Line
 from iommutui.tui.text import plain, toast
+from iommutui.tui.widgets.dialogkeys import DialogKeys, keys_for
 from iommutui.tui.widgets.lines import Lines
 
 TALL = 25
@@ -31,10 +32,11 @@ class CountdownScreen(ModalScreen[bool]):
         """The figures, and two buttons that nothing but a key of their own or a click presses."""
         with Vertical(id="dialog", classes="countdown") as dialog:
             dialog.border_title = plain("Keep it?" if self._real else "Keep it? Simulated: nothing is real")
-            yield Lines(self._lines(), id="lines")
+            yield Lines(self._lines(), id="lines", grows=True)
             with Horizontal(classes="buttons"):
                 yield Button(plain("Keep it  y"), id="yes", compact=True)
                 yield Button(plain("Take it back  u"), id="no", compact=True)
+        yield DialogKeys(keys_for(KEEPING[:2]))
 
     def count(self, now: Counting) -> None:
         """So much is left."""

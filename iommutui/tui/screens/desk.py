@@ -27,6 +27,9 @@ from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.rows import Rows
 from iommutui.tui.widgets.toosmall import TooSmall
 
+WIDE = 120
+"""Columns from which on the details stand beside the list: below, they would cut off what a rebind goes to."""
+
 COUNT_AT_ONCE = 500
 """Verdicts for the count in the list's title that are computed before anything else is let in between."""
 
@@ -35,7 +38,7 @@ class DeskScreen(Scanning, Writing):
     """Shows a state, and passes keys to the commands of the registry."""
 
     BINDINGS = [*bindings(COMMANDS)]  # noqa: RUF012 - Textual's own declaration
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (18, "-low"), (30, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#list"
 
@@ -99,6 +102,8 @@ class DeskScreen(Scanning, Writing):
         if state is before:
             return
         self._state = state
+        if state.intents != before.intents:
+            self.app.clear_notifications()  # they speak of the plan that was
         found = listing(state)
         if state == before._replace(cursor=state.cursor) and state.cursor in found.places:
             if state.view is View.TOPOLOGY and self._group(before) != self._group(state):
@@ -178,7 +183,7 @@ class DeskScreen(Scanning, Writing):
 
     def _entitle(self, pane: Widget, title: titles.Title) -> None:
         """Sets a pane's title; a frame has room around it of its own, a rule has not."""
-        if self.size.width < 100 or self.size.height < 30:
+        if self.size.width < WIDE or self.size.height < 30:
             title = titles.Title((Span(" "), *title.spans, Span(" ")), ("", *title.commands, ""))
         if self._titles.get(pane) != title:
             self._titles[pane] = title
@@ -345,11 +350,15 @@ class DeskScreen(Scanning, Writing):
                 if command:
                     await self.app.run_action(f"run('{command}')", self)
 
+    def on_screen_suspend(self) -> None:
+        """What was said in passing does not lie over a dialog."""
+        self.app.clear_notifications()
+        self.query("ToastHolder").remove()  # they would stay below the dialog: only the screen on top is told
+
     def on_resize(self, event: Resize) -> None:
-        """The message for terminals that are too small names their size."""
+        """Titles have other room."""
         if event.size != self._size_shown:
             self._size_shown = event.size
-            self.query_one(TooSmall).show_size(event.size)
             self._show_all(self._state, top=False)
 
     @property

@@ -14,6 +14,7 @@ from iommutui.tui.registry import CLOSE, bindings
 from iommutui.tui.spans import Span
 from iommutui.tui.state import Key
 from iommutui.tui.text import content, plain
+from iommutui.tui.widgets.dialogkeys import DialogKeys
 
 
 def place(host: Host, text: str) -> tuple[Key | None, str]:
@@ -51,6 +52,7 @@ class GoScreen(ModalScreen[Key]):
             dialog.border_subtitle = plain("Enter goes, Esc closes")
             yield Input(placeholder="17  01:00.0  10de:2204  enp5s0", compact=True, id="place")
             yield Static(plain(""), id="found")
+        yield DialogKeys((("Enter", "go"), ("Esc", "close")))
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:

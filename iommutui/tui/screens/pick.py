@@ -12,6 +12,7 @@ from textual.widgets.option_list import Option
 from iommutui.tui.registry import PICK, bindings
 from iommutui.tui.spans import Line
 from iommutui.tui.text import content, plain
+from iommutui.tui.widgets.dialogkeys import DialogKeys, keys_for
 
 Choice = tuple[str, tuple[Line, ...]]
 """A name, and the rows that it is shown as."""
@@ -41,6 +42,7 @@ class PickScreen(ModalScreen[str]):
             dialog.border_subtitle = plain(self._hint)
             # Without ids: a driver's name comes from outside, and need not be what Textual takes for one.
             yield OptionList(*(Option(_entry(shown)) for _, shown in self._choices), id="choices", compact=True)
+        yield DialogKeys((*keys_for(PICK[2:]), ("j k", "move")))
 
     def on_mount(self) -> None:
         """What is chosen already is under the cursor."""

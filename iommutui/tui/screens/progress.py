@@ -14,6 +14,7 @@ from iommutui.tui.screens.scrolling import Scrolling
 from iommutui.tui.spans import BLANK, Line, Span, line
 from iommutui.tui.state import Problem
 from iommutui.tui.text import plain
+from iommutui.tui.widgets.dialogkeys import SCROLLS, DialogKeys
 from iommutui.tui.widgets.lines import Lines
 
 
@@ -40,6 +41,7 @@ class ProgressScreen(Scrolling[None]):
             dialog.border_title = plain(self._verb + ("" if self._real else ", simulated: nothing is real"))
             dialog.border_subtitle = plain("Esc hides this; it goes on")
             yield Lines(self._text(), id="lines")
+        yield DialogKeys((("Esc", "hide"), *SCROLLS))
 
     def _text(self) -> list[Line]:
         return [*self._head, *step_lines(self._plan, self._outcomes), *([BLANK] if self._tail else []), *self._tail]

@@ -12,6 +12,7 @@ from iommutui.tui.registry import CLOSE, SCROLL, bindings
 from iommutui.tui.screens.scrolling import Scrolling
 from iommutui.tui.spans import Line
 from iommutui.tui.text import plain
+from iommutui.tui.widgets.dialogkeys import SCROLLS, DialogKeys, keys_for
 from iommutui.tui.widgets.lines import Lines
 
 
@@ -32,6 +33,7 @@ class ReadingScreen(Scrolling[None]):
             dialog.border_title = plain(self._title)
             dialog.border_subtitle = plain("Esc closes")
             yield Lines(self._text, id="lines")
+        yield DialogKeys((*keys_for(CLOSE), *SCROLLS))
 
     def action_cancel(self) -> None:
         """``Esc``."""

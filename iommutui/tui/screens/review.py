@@ -5,6 +5,7 @@ from typing import NamedTuple
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.events import Key
 from textual.widgets import Button, Input, Static
 
 from iommutui.core.hazards import Acceptance
@@ -14,6 +15,7 @@ from iommutui.tui.registry import REVIEW, SCROLL, bindings
 from iommutui.tui.screens.scrolling import Scrolling
 from iommutui.tui.spans import Span
 from iommutui.tui.text import content, plain, toast
+from iommutui.tui.widgets.dialogkeys import SCROLLS, DialogKeys, Keys, keys_for
 from iommutui.tui.widgets.lines import Lines
 
 
@@ -22,6 +24,17 @@ class Terms(NamedTuple):
 
     accepted: tuple[Acceptance, ...] = ()
     keep_within: float | None = None
+
+
+class Typed(Input):
+    """The field for the groups' numbers, in which ``y`` is an answer and no letter, unless a name to type has one."""
+
+    def on_key(self, event: Key) -> None:
+        """Before the field takes the key for a letter."""
+        screen = self.screen
+        if event.key == "y" and isinstance(screen, ReviewScreen) and screen.takes_y:
+            event.prevent_default().stop()
+            screen.action_confirm()
 
 
 class ReviewScreen(Scrolling[Terms]):
@@ -51,7 +64,9 @@ class ReviewScreen(Scrolling[Terms]):
                     Span(f", {self._what}."),
                 ]
                 yield Static(content(spans), id="ask")
-                yield Input(placeholder=self._what, compact=True, id="typed")
+                with Horizontal(id="answer"):
+                    yield Typed(placeholder=self._what, compact=True, id="typed")
+                    yield Static(id="agreed")
             with Horizontal(classes="buttons"):
                 yield Button(plain("Cancel  Esc" if review.applicable else "Close  Esc"), id="no", compact=True)
                 if review.applicable:
@@ -59,6 +74,15 @@ class ReviewScreen(Scrolling[Terms]):
                     label = f"{verb} {count(len(review.plan.steps), 'write')}  y"
                     yield Button(plain(label), id="yes", compact=True, disabled=self._asks)
                 yield Static("" if review.real else "nothing is real", id="hint")
+        yield DialogKeys(self._keys())
+
+    def _keys(self) -> Keys:
+        confirm, cancel, *others = keys_for(REVIEW)
+        if not self._review.applicable:
+            return (cancel, *SCROLLS)
+        confirm = (confirm[0], "revert") if self._review.revert else confirm
+        # The other letters are typed as long as the field has the focus.
+        return (confirm, cancel, ("Tab", "next")) if self._asks else (confirm, cancel, *others, *SCROLLS)
 
     @property
     def _what(self) -> str:
@@ -70,14 +94,34 @@ class ReviewScreen(Scrolling[Terms]):
         if self._asks:
             self.query_one("#typed").focus()
 
+    @property
+    def agreed(self) -> bool:
+        """What has to be typed has been typed."""
+        words = self.query_one("#typed", Input).value.replace(",", " ").split() if self._asks else ()
+        return set(words) == set(self._review.to_type)
+
+    @property
+    def takes_y(self) -> bool:
+        """``y`` cannot be meant as a letter of what has to be typed."""
+        return self.agreed or not any("y" in word for word in self._review.to_type)
+
     @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        words = event.value.replace(",", " ").split()
-        self.query_one("#yes", Button).disabled = set(words) != set(self._review.to_type)
+    def _typed(self) -> None:
+        self.query_one("#yes", Button).disabled = not self.agreed
+        verb = "reverts" if self._review.revert else "applies"
+        shown = [Span("✔ ", "ok"), Span("y", "key"), Span(f" {verb}")] if self.agreed else []
+        self.query_one("#agreed", Static).update(content(shown))
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
-        self.query_one("#no").focus()
+        if self.agreed:
+            self.query_one("#no").focus()
+        else:
+            self._ask_again()
+
+    def _ask_again(self) -> None:
+        toast(self.app, f"Type {' '.join(self._review.to_type)}, {self._what}, first.", "warning")
+        self.query_one("#typed").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """A click, or Enter on the button with the focus."""
@@ -93,9 +137,8 @@ class ReviewScreen(Scrolling[Terms]):
         if not review.applicable:
             what = "This plan is refused." if not review.plan.permitted else "There is nothing to do."
             toast(self.app, what, "warning")
-        elif self.query_one("#yes", Button).disabled:
-            toast(self.app, f"Type {' '.join(review.to_type)}, {self._what}, first.", "warning")
-            self.query_one("#typed").focus()
+        elif not self.agreed:
+            self._ask_again()
         else:
             self.dismiss(self._terms)
 

@@ -6,7 +6,7 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Host
 from iommutui.core.intents import Goal, Intent, goal_of
-from iommutui.tui.blocks import bullet, heading
+from iommutui.tui.blocks import bullet, heading, intent_line
 from iommutui.tui.hazardlines import hazard_lines
 from iommutui.tui.memo import last_call
 from iommutui.tui.preview import selected_device, selected_devices
@@ -45,13 +45,6 @@ def loses_tab(state: AppState) -> list[Line]:
         return [line(Span("Nothing here would be taken from this machine.", "muted"))]
     found = _found(state.host, intents)
     lines = [heading(title)]
-    moved = [i for i in intents if i.device in state.host.devices]
-    lines += [
-        line("  ", Span(i.device, "strong"), f"  {state.host.devices[i.device].driver or 'free'}",
-             Span(f" → {i.target}", "planned"), cut=True)
-        for i in moved
-    ]  # fmt: skip
-    lines.append(BLANK)
-    if not found:
-        return [*lines, bullet("Nothing that this machine is known to use is among it.", "ok", "✔")]
-    return lines + hazard_lines(found)
+    lines += hazard_lines(found) or [bullet("Nothing that this machine is known to use is among it.", "ok", "✔")]
+    lines += [BLANK, heading("By these rebinds")]
+    return lines + [intent_line(state, intent) for intent in intents if intent.device in state.host.devices]

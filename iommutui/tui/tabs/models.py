@@ -24,7 +24,7 @@ def models_tab(state: AppState, device: Device | None, group: Group | None) -> l
     ]
     for model, verdict in found:
         here = "▸ " if model.name == state.model.name else "  "
-        note = "this kernel's" if model.name == own else f"kernels: {model.kernels}"
+        note = "this kernel" if model.name == own else model.kernels.partition(" (")[0].replace("none", "no kernel")
         lines.append(line(Span(here, "accent"), Span(f"{model.name:<17}", "strong"), verdict_span(verdict, 10),
                           Span(note, "muted"), hang=29))  # fmt: skip
     for model, verdict in found:

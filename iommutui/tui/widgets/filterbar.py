@@ -39,10 +39,10 @@ def counted(state: AppState) -> str:
     """How much the filter leaves, or how much the search finds."""
     found = listing(state)
     if state.view is not View.TOPOLOGY or state.host is None:
-        return f"{found.shown} of {found.total}"
+        return f"{found.shown} of {found.total}" + ("  Esc clears" if state.filter else "")
     from iommutui.tui.topology import matches
 
-    return f"{len(matches(state.host, state.search))} of {found.total}"
+    return f"{len(matches(state.host, state.search))} of {found.total}" + ("  n next" if state.search else "")
 
 
 def completed(state: AppState, text: str) -> str | None:

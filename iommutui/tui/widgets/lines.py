@@ -84,10 +84,10 @@ class Lines(Scroll):
 
     def render_line(self, y: int) -> Strip:
         """A line of the widget."""
-        line = y + self.scroll_offset.y
         width = self.size.width
         if self.scrollable_content_region.width != self._width:
-            self._layout_lines()
+            self._layout_lines()  # this may scroll
+        line = y + self.scroll_offset.y
         strip = self._strips.get(line)
         if strip is None:
             self._styles = self._styles or styles_of(self)
