@@ -64,6 +64,69 @@ def test_reading_a_recorded_tree_needs_no_heavy_library(command: list[str], tmp_
     assert imported(code, (*HEAVY, "dataclasses", "json" if "--json" not in argv else "rich")) == ""
 
 
+ENGINE = ("iommutui.core.planner", "iommutui.core.transition", "iommutui.core.mechanics")
+OTHER_MODELS = tuple(f"iommutui.core.models.{name}" for name in ("dma_hint", "kernel_ownership", "vfio_group"))
+
+
+@pytest.mark.parametrize("words", [[], ["viable:no"], ["--model", "dma-owner"]])
+def test_a_plain_listing_brings_only_what_it_prints(words: list[str], tmp_path: Path) -> None:
+    """Each of these takes a part of the few milliseconds that it has beside ``lspci``."""
+    from tests.bench.trees import make_tree
+
+    tree = make_tree(tmp_path / "sysfs", 8)
+    code = f"from iommutui.cli import main\nmain({['list', *words, '--from', str(tree)]!r})"
+    forbidden = ("argparse", "gettext", "importlib", "locale", "tomllib", "iommutui.core.hazards", "iommutui.core.uses")
+    assert imported(code, (*HEAVY, *ENGINE, *OTHER_MODELS, *forbidden)) == ""
+
+
+def test_a_plain_listing_compiles_nothing(tmp_path: Path) -> None:
+    """A field's type as a string is compiled, and the first ``compile`` of a process takes a millisecond."""
+    from tests.bench.trees import make_tree
+
+    tree = make_tree(tmp_path / "sysfs", 8)
+    code = f"""
+import builtins
+real = builtins.compile
+compiled = []
+def compile(source, filename, *rest, **named):
+    compiled.extend([source] if filename == "<string>" else [])
+    return real(source, filename, *rest, **named)
+builtins.compile = compile
+from iommutui.cli import main
+main(['list', '--from', {str(tree)!r}])
+assert compiled == [], compiled
+"""
+    imported(code, ())
+
+
+def test_the_first_frame_does_not_wait_for_what_comes_behind_it() -> None:
+    """The screen with a machine on it, and nothing that only a key or a plan needs."""
+    code = """
+from iommutui.cli.parser import parse
+parse(["--demo"])
+from iommutui.tui.early import EarlyScan
+from iommutui.tui.machine import machine_of
+machine = machine_of(None, demo=True, kernel=None)
+early = EarlyScan(machine.scan)
+early.result()
+from iommutui.tui.app import IommutuiApp
+from iommutui.tui.screens.desk import DeskScreen
+from iommutui.tui.state import start
+DeskScreen.start_scanning = lambda desk: desk.app.exit()  # called behind the first frame
+app = IommutuiApp(machine, start(machine.source), early)
+app.run(headless=True, size=(120, 40))
+assert app.desk.state.host is not None
+"""
+    views = ("choices", "completion", "copies", "helptext", "logview", "tabs", "topology")
+    dialogs = ("confirm", "countdown", "go", "pick", "progress", "reading", "review")
+    forbidden = (
+        *(f"iommutui.tui.{name}" for name in views),
+        *(f"iommutui.tui.screens.{name}" for name in dialogs),
+        *("pydantic", "pyudev", "argparse", "json", "iommutui.sources", "iommutui.apply"),
+    )
+    assert imported(code, (*ENGINE, *OTHER_MODELS, *forbidden)) == ""
+
+
 def test_only_apply_opens_a_file_of_the_system_for_writing() -> None:
     """The words that open files for writing stand in apply, in the snapshot writer, and for the marks of the screen."""
     writers = ("O_WRONLY", "O_RDWR", ', "w"', ", 'w'", '"wb"', "write_text", "write_bytes")

@@ -45,7 +45,7 @@ def write_of(root: str, step: Step) -> Write:
 
 def address_of(name: str) -> Address:
     """The address, to be part of a path; IommutuiError for anything else."""
-    if not is_pci(name) or name != name.lower():
+    if not is_pci(name):
         raise IommutuiError(f"{name!r} is not the address of a PCI device, so nothing is written to it.")
     return Address(name)
 

@@ -3,7 +3,7 @@
 import argparse
 
 from iommutui.cli.options import chosen_model, parse_intents, read_host
-from iommutui.cli.parser import add_source
+from iommutui.cli.parser import Options, add_source
 from iommutui.core.errors import UsageError
 from iommutui.core.models import model_for
 from iommutui.core.planner import plan_intents
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Reviews, asks, writes; the exit code says how it ended."""
     from iommutui.cli.carry_out import carry_out
     from iommutui.cli.recorded import refuse_recorded
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     return carry_out(host, plan, options, intents)
 
 
-def _plan_file(options: argparse.Namespace) -> str | None:
+def _plan_file(options: Options) -> str | None:
     """The plan file: ``--plan``, or a single word that is no intent because it holds no ``=``."""
     words: list[str] = options.intents
     path: str | None = options.plan
@@ -66,7 +66,7 @@ def _plan_file(options: argparse.Namespace) -> str | None:
     return path
 
 
-def _from_file(options: argparse.Namespace, path: str) -> int:
+def _from_file(options: Options, path: str) -> int:
     import os
 
     from iommutui.apply.planfile import read_plan

@@ -15,6 +15,7 @@ from iommutui.apply.session import Request, check_seconds, request_of
 from iommutui.apply.state import journal_dir
 from iommutui.cli.options import parse_accepted
 from iommutui.cli.output import clean, complain, write_lines
+from iommutui.cli.parser import Options
 from iommutui.cli.review import plan_lines
 from iommutui.cli.telling import Teller, tell
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, UsageError
@@ -47,7 +48,7 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
 
 
 def carry_out(
-    host: Host, plan: Plan, options: argparse.Namespace, intents: Sequence[Intent] = (), reverts: str | None = None
+    host: Host, plan: Plan, options: Options, intents: Sequence[Intent] = (), reverts: str | None = None
 ) -> int:
     """Reviews the plan, asks, and applies it. Returns the exit code."""
     accepted = parse_accepted(host, options.accept)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from iommutui.apply.words import write_words
 from iommutui.cli.documents import SCHEMA
 from iommutui.cli.output import clean, complain, write_json, write_lines
-from iommutui.cli.parser import add_json, add_source
+from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.core.errors import Exit
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Lists journals, the newest last, or shows one."""
     from iommutui.apply.entries import list_entries, load
     from iommutui.apply.recovery import at_work

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iommutui.cli.output import complain, write_lines
-from iommutui.cli.parser import add_source
+from iommutui.cli.parser import Options, add_source
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Keeps what a countdown is about to take back, or what an apply that was cut off has left."""
     from iommutui.apply.recovery import at_work
     from iommutui.apply.state import machine_journal_dir

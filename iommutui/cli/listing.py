@@ -1,10 +1,10 @@
 """``iommutui list``: groups and their devices."""
 
-import argparse
+from typing import TYPE_CHECKING
 
 from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.output import Paint, clean, complain, write_json, write_lines
-from iommutui.cli.parser import add_json, add_source
+from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.errors import Exit
@@ -16,11 +16,14 @@ from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code
 from iommutui.sources import Depth
 
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
 _KEYS = "driver:, group:, viable:, class:, id:, override:, bus:"
 _STYLE = {"viable": "good", "blocked": "bad", "in use": "warn", "refused": "warn", "unknown": "dim"}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: "ArgumentParser") -> None:
     """``list [FILTER...] [--json]``."""
     parser.add_argument(
         "filter",
@@ -32,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Prints the listing."""
     host = read_host(options, Depth.FULL if options.json else Depth.LISTING)
     model = chosen_model(options, host)

@@ -4,7 +4,7 @@ import argparse
 
 from iommutui.cli.documents import SCHEMA
 from iommutui.cli.output import clean, write_json, write_lines
-from iommutui.cli.parser import add_json, add_source
+from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.config import read_config, take_effect
 from iommutui.core.address import Address
 from iommutui.core.drivers import table
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Prints every model, with the drivers of the user's settings."""
     take_effect(read_config())
     if options.json:

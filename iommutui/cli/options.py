@@ -1,9 +1,9 @@
 """What commands make of the options that they share."""
 
-import argparse
 import re
 from typing import TYPE_CHECKING
 
+from iommutui.cli.parser import Options
 from iommutui.config import read_config, take_effect
 from iommutui.core.errors import IommutuiError, UsageError
 from iommutui.core.host import Host
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from iommutui.core.intents import Intent
 
 
-def read_host(options: argparse.Namespace, depth: Depth = Depth.FULL, *, way_back: bool = False) -> Host:
+def read_host(options: Options, depth: Depth = Depth.FULL, *, way_back: bool = False) -> Host:
     """The machine that ``--from``, ``--demo`` and ``--kernel`` name. The user's settings are in force from here on.
 
     A ``way_back`` is not barred by settings that cannot be read.
@@ -61,7 +61,7 @@ def tell_what_was_cut_off() -> None:
         complain(f"Note: {error.what}")
 
 
-def check_source(options: argparse.Namespace) -> None:
+def check_source(options: Options) -> None:
     """UsageError where no machine, kernel or model can be meant by the options."""
     if options.kernel is not None and re.match(r"\d+\.\d+", options.kernel) is None:
         raise UsageError(f"{options.kernel!r} is not a kernel release.", "Write it as 'uname -r' does: 6.1.0-13-amd64.")
@@ -71,7 +71,7 @@ def check_source(options: argparse.Namespace) -> None:
         raise UsageError(f"There is no model {options.model!r}.", f"The models are {', '.join(MODELS)}.")
 
 
-def chosen_model(options: argparse.Namespace, host: Host) -> Model:
+def chosen_model(options: Options, host: Host) -> Model:
     """The model of ``--model``, else that of the Host's kernel."""
     return model_for(host.kernel) if options.model is None else MODELS[options.model]
 

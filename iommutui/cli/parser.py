@@ -1,16 +1,20 @@
 """From the command line to a command's function and its options. Only the command that is run is imported."""
 
-import argparse
-import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, NoReturn
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, NamedTuple
 
-from iommutui import __version__
-from iommutui.core.errors import Exit
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
-Run = Callable[[argparse.Namespace], int]
+
+class Options(SimpleNamespace):
+    """What a command line says, by the names of its options."""
+
+
+Run = Callable[[Options], int]
 
 
 class Command(NamedTuple):
@@ -21,10 +25,18 @@ class Command(NamedTuple):
     help: str
     examples: tuple[str, ...] = ()
     """Words that may stand behind the name; all but those of apply, keep and revert are good for ``--demo`` too."""
+    words: str | None = None
+    """The option that holds every word, of a command that takes nothing else but ``--json`` and which machine it is."""
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("list", "listing", "list the IOMMU groups and their devices", ("group:17", "driver:nouveau --json")),
+    Command(
+        "list",
+        "listing",
+        "list the IOMMU groups and their devices",
+        ("group:17", "driver:nouveau --json"),
+        words="filter",
+    ),
     Command(
         "why",
         "why",
@@ -65,55 +77,76 @@ COMMANDS: tuple[Command, ...] = (
 _WITH_VALUE = ("--from", "--kernel", "--model")
 
 
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    """Help as wide as the terminal. Left to itself, argparse imports shutil to find that out, even without help."""
-    return argparse.RawDescriptionHelpFormatter(prog, width=min(_columns(), 100) - 2)
-
-
-def _columns() -> int:
-    try:
-        return max(os.get_terminal_size().columns, 40)
-    except OSError:
-        return 80
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        print(f"iommutui: {message}.", file=sys.stderr)
-        print(f"'{self.prog} --help' shows what can be said.", file=sys.stderr)
-        sys.exit(Exit.USAGE)
-
-
-def parse(argv: Sequence[str]) -> tuple[Run, argparse.Namespace]:
+def parse(argv: Sequence[str]) -> tuple[Run, Options]:
     """The command to run and its options; prints help or a usage error and exits by itself."""
     name, rest = _split(argv)
     if name is None:
-        parser = _screen_parser()
-        return _open_screen, parser.parse_args(rest)
+        options = plain_options(rest, _MACHINE)
+        if options is None:
+            from iommutui.cli.arguments import screen_parser
+
+            options = screen_parser().parse_args(rest, Options())
+        return _open_screen, options
     command = next((c for c in COMMANDS if c.name == name), None)
     if command is None:
-        _screen_parser().error(f"there is no command {name!r}{_meant(name)}")
-    module = importlib.import_module(f"iommutui.cli.{command.module}")
-    parser = _Parser(
-        prog=f"iommutui {name}",
-        description=command.help[0].upper() + command.help[1:] + ".",
-        epilog="\n".join(("examples:", *(f"  iommutui {name} {words}".rstrip() for words in command.examples))),
-        formatter_class=_formatter,
-    )
-    module.add_arguments(parser)
+        from iommutui.cli.arguments import meant, screen_parser
+
+        screen_parser().error(f"there is no command {name!r}{meant(name)}")
+    module = _module(command)
+    options = None if command.words is None else plain_options(rest, _MACHINE | _JSON, command.words)
+    if options is None:
+        from iommutui.cli.arguments import command_parser
+
+        options = command_parser(command, module).parse_args(rest, Options())
     run: Run = module.run
-    return run, parser.parse_args(rest)
+    return run, options
 
 
-def _meant(name: str) -> str:
-    """What somebody who writes this may have in mind."""
-    if os.path.exists(name):
-        return f"; '--from {name}' opens a machine that was recorded"
-    import difflib
+def _module(command: Command) -> ModuleType:
+    """As ``importlib.import_module`` does, which is a module of its own to import."""
+    name = f"iommutui.cli.{command.module}"
+    __import__(name)
+    return sys.modules[name]
 
-    near = difflib.get_close_matches(name, [command.name for command in COMMANDS], n=1)
-    return f"; is it {near[0]!r}?" if near else ""
+
+_MACHINE = {
+    "--from": ("source", None),
+    "--demo": ("demo", False),
+    "--kernel": ("kernel", None),
+    "--model": ("model", None),
+}
+_JSON = {"--json": ("json", False)}
+
+
+def plain_options(
+    argv: Sequence[str], known: dict[str, tuple[str, bool | None]], words: str | None = None
+) -> Options | None:
+    """What argparse makes of a plain command line; None where it takes argparse to understand or to refuse it.
+
+    ``known`` has each option's name and what it is when absent, None for one with a value. Importing argparse and
+    asking it takes a tenth of the listing of a whole machine.
+    """
+    found: dict[str, object] = dict(known.values())
+    rest: list[str] = []
+    places: list[int] = []
+    left = iter(enumerate(argv))
+    for place, word in left:
+        if word in known:
+            name, default = known[word]
+            _, value = (place, True) if default is False else next(left, (place, "-"))
+            if isinstance(value, str) and value.startswith("-"):
+                return None
+            found[name] = value
+        elif words is None or word.startswith("-"):
+            return None
+        else:
+            rest.append(word)
+            places.append(place)
+    if places and places[-1] - places[0] >= len(places):
+        return None  # words on both sides of an option
+    if words is not None:
+        found[words] = rest
+    return Options(**found)
 
 
 def _split(argv: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -131,25 +164,7 @@ def _split(argv: Sequence[str]) -> tuple[str | None, list[str]]:
     return None, list(argv)
 
 
-def _screen_parser() -> _Parser:
-    width = max(len(command.name) for command in COMMANDS)
-    lines = "\n".join(f"  {command.name:{width}}  {command.help}" for command in COMMANDS)
-    parser = _Parser(
-        prog="iommutui",
-        usage="iommutui [--from PATH | --demo] [--kernel RELEASE] [--model NAME] [COMMAND ...]",
-        description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, "
-        "the screen opens (or, with no terminal, the listing is printed).",
-        epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' says more.\n\n"
-        "exit codes: 0 done, 1 error, 2 usage, 3 refused, 4 no permission, 5 failed or not kept, and rolled back, "
-        "6 failed and not wholly rolled back",
-        formatter_class=_formatter,
-    )
-    parser.add_argument("--version", action="version", version=f"iommutui {__version__}")
-    add_source(parser)
-    return parser
-
-
-def _open_screen(options: argparse.Namespace) -> int:
+def _open_screen(options: Options) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         from iommutui.cli.listing import run
 
@@ -165,7 +180,7 @@ def _open_screen(options: argparse.Namespace) -> int:
     return run_screen(options.source, demo=options.demo, kernel=options.kernel, model=options.model)
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
+def add_source(parser: "ArgumentParser") -> None:
     """The options that every command takes: which machine, which kernel, which model."""
     parser.add_argument(
         "--from",
@@ -178,6 +193,6 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="the rules to use ('iommutui models' lists them)")
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: "ArgumentParser") -> None:
     """``--json``, which every reading command takes."""
     parser.add_argument("--json", action="store_true", help="print one JSON document")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iommutui.cli.options import chosen_model, parse_intents, read_host
 from iommutui.cli.output import clean, complain, write_json, write_lines
-from iommutui.cli.parser import add_json, add_source
+from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.recorded import same_machine
 from iommutui.cli.review import plan_lines
 from iommutui.core.address import Address
@@ -56,7 +56,7 @@ def _group(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of a group; 'iommutui list' shows them") from None
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Prints the plan, or writes it; REFUSED where it is not permitted."""
     if not (options.intents or options.free or options.card or options.group):
         raise UsageError("Say what to plan.", "For example: iommutui plan --card 01:00.0 -o plan.json")
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def wanted_intents(host: Host, options: argparse.Namespace, model: Model) -> list[Intent]:
+def wanted_intents(host: Host, options: Options, model: Model) -> list[Intent]:
     """The intents of the wishes and of the words; what is said of one device by name counts more than a wish."""
     # A list of devices takes every word after it.
     said = parse_intents(host, [*options.intents, *(word for word in options.free if "=" in word)])

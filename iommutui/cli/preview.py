@@ -5,7 +5,7 @@ import argparse
 from iommutui.cli.documents import plan_document
 from iommutui.cli.options import chosen_model, parse_intents, read_host
 from iommutui.cli.output import clean, write_json, write_lines
-from iommutui.cli.parser import add_json, add_source
+from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.review import plan_lines
 from iommutui.core.errors import Exit
 from iommutui.core.fix import smallest_fix
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Prints the plan; REFUSED where it is not permitted."""
     host = read_host(options)
     model = chosen_model(options, host)

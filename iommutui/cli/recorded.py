@@ -1,7 +1,6 @@
 """What commands do where the machine is a recording: say so in what they print, or refuse."""
 
-import argparse
-
+from iommutui.cli.parser import Options
 from iommutui.core.errors import RefusedError
 
 _SHOWN = "'iommutui preview' and 'iommutui plan' show what would happen on it; nothing is written."
@@ -9,7 +8,7 @@ _LOGGED = "What the screen applies to it is simulated: its log (L) has it as lon
 _INSTEAD = {"apply": _SHOWN}
 
 
-def refuse_recorded(options: argparse.Namespace, command: str) -> None:
+def refuse_recorded(options: Options, command: str) -> None:
     """Only the running machine can be written and has journals, under the rules of its own kernel."""
     if options.source is not None or options.demo:
         other = options.source or "the built-in machine of --demo"
@@ -21,7 +20,7 @@ def refuse_recorded(options: argparse.Namespace, command: str) -> None:
         raise RefusedError(f"'{command}' goes by the kernel that is running.", "Leave --kernel away.")
 
 
-def same_machine(options: argparse.Namespace) -> str:
+def same_machine(options: Options) -> str:
     """The options that make another command speak of the same machine by the same rules, to stand behind its words."""
     words = ["--demo"] if options.demo else []
     for option, value in (("--from", options.source), ("--kernel", options.kernel), ("--model", options.model)):

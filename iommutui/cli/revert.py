@@ -3,7 +3,7 @@
 import argparse
 
 from iommutui.cli.options import chosen_model, read_host
-from iommutui.cli.parser import add_source
+from iommutui.cli.parser import Options, add_source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Puts every device of the journal back on its driver, with its override."""
     from iommutui.apply.entries import load as load_entry
     from iommutui.apply.revert import plan_revert

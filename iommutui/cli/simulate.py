@@ -8,7 +8,7 @@ from typing import Any
 
 from iommutui.cli.documents import outcome_document
 from iommutui.cli.options import chosen_model, read_host
-from iommutui.cli.parser import add_source
+from iommutui.cli.parser import Options, add_source
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.events import (
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Answers every event in order, each on the Host that the one before has left."""
     if options.file == "-" and options.source == "-":
         raise UsageError("Snapshot and events cannot both come from standard input.", "Put one of them in a file.")

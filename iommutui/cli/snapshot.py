@@ -5,7 +5,7 @@ import sys
 
 from iommutui.cli.options import read_host
 from iommutui.cli.output import complain
-from iommutui.cli.parser import add_source
+from iommutui.cli.parser import Options, add_source
 from iommutui.core.errors import Exit
 
 
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Writes the snapshot, redacted unless asked otherwise."""
     from iommutui.core.redact import redact
     from iommutui.sources.snapshot import dump, write

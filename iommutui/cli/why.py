@@ -16,7 +16,7 @@ from iommutui.cli.documents import (
 )
 from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.output import clean, write_json, write_lines
-from iommutui.cli.parser import add_json, add_source
+from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.recorded import same_machine
 from iommutui.cli.review import hazard_lines
 from iommutui.core.address import card_of
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Explains one group."""
     host = read_host(options)
     model = chosen_model(options, host)

@@ -6,7 +6,8 @@ from typing import NewType
 Address = NewType("Address", str)
 """A device's name on its bus. For PCI ``DDDD:BB:DD.F`` in lower case, with a domain of 4 to 8 hex digits."""
 
-_PCI = re.compile(r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])")
+_PCI = r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])"  # compiled where somebody types one
+_FUNCTION = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
 
 
 def parse_pci(text: str) -> Address | None:
@@ -17,7 +18,7 @@ def parse_pci(text: str) -> Address | None:
     if text[:4].lower() == "pci_" and text.count("_") == 4:
         domain, bus, slot, function = text[4:].split("_")
         text = f"{domain}:{bus}:{slot}.{function}"
-    match = _PCI.fullmatch(text)
+    match = re.fullmatch(_PCI, text)
     if match is None:
         return None
     domain, bus, slot, function = match.groups()
@@ -25,9 +26,8 @@ def parse_pci(text: str) -> Address | None:
 
 
 def is_pci(address: str) -> bool:
-    """Whether the name is a full PCI address."""
-    match = _PCI.fullmatch(address)
-    return match is not None and match.group(1) is not None
+    """Whether the name is the address of a PCI function as a kernel spells it: with its domain, in lower case."""
+    return _FUNCTION.fullmatch(address) is not None
 
 
 def sort_key(address: str) -> tuple[int, int, str]:

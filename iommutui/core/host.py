@@ -16,6 +16,8 @@ from iommutui.core.gap import Gap as Gap
 
 if TYPE_CHECKING:
     from iommutui.core.uses import Uses  # a dozen classes that a listing of a bare sysfs does without
+else:
+    Uses = object  # a field's type as a string would be compiled, and the first ``compile`` of a process takes 1 ms
 
 
 class Bar(NamedTuple):
@@ -190,7 +192,7 @@ class Host(NamedTuple):
     """PCI drivers that are registered; None: not known, and none is taken to be missing."""
     removed: dict[Address, Device] = {}  # noqa: RUF012 - never changed in place, and frozen mappings cost a copy
     """Devices that ``remove`` took away and ``rescan`` will find again."""
-    uses: "Uses | None" = None
+    uses: Uses | None = None
     """What the machine does with its devices; None: not collected, and nothing may be taken to be unused."""
     gaps: tuple[Gap, ...] = ()
 

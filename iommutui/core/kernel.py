@@ -1,9 +1,6 @@
 """Kernel releases, as far as rules depend on them."""
 
-import re
 from typing import NamedTuple
-
-_RELEASE = re.compile(r"(\d+)\.(\d+)")
 
 
 class Version(NamedTuple):
@@ -18,5 +15,6 @@ class Version(NamedTuple):
 
 def parse_release(release: str | None) -> Version | None:
     """The version in what ``uname -r`` prints, or None where there is none."""
-    match = _RELEASE.match(release or "")
-    return Version(int(match.group(1)), int(match.group(2))) if match else None
+    major, _, rest = (release or "").partition(".")
+    minor = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    return Version(int(major), int(minor)) if major.isdecimal() and minor else None

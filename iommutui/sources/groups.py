@@ -3,10 +3,10 @@
 import os
 import re
 
-from iommutui.core.address import Address, sort_key
+from iommutui.core.address import Address, is_pci, sort_key
 from iommutui.core.host import Device, Gap, Group, Region
 from iommutui.sources.node import MALFORMED, Node
-from iommutui.sources.pci import Reading, is_function, read_function, read_override
+from iommutui.sources.pci import Reading, read_function, read_override
 from iommutui.sources.tree import (
     PAGE,
     Tree,
@@ -21,7 +21,7 @@ from iommutui.sources.tree import (
 
 GROUPS = "kernel/iommu_groups"
 
-_BUS_IN_PATH = re.compile(r"(?:^|/)devices/([a-z][\w-]*)/")
+_BUS_IN_PATH = r"(?:^|/)devices/([a-z][\w-]*)/"  # most machines have PCI devices only, and compile it never
 
 
 def group_numbers(tree: Tree) -> list[int] | Unreadable | None:
@@ -98,7 +98,7 @@ def _member(reading: Reading, devices: dict[Address, Device], number: int, place
     except OSError:
         target = name
     own_name = base_name(target)
-    if is_function(own_name):
+    if is_pci(own_name):
         device = devices.get(Address(own_name)) or read_function(reading, own_name)
         # A function without a link is one whose link was not recorded; one with another link has moved meanwhile.
         return device._replace(group=number) if device is not None and device.group in (None, number) else None
@@ -108,7 +108,7 @@ def _member(reading: Reading, devices: dict[Address, Device], number: int, place
 def _read_other(reading: Reading, devices: dict[Address, Device], number: int, path: str, target: str) -> Device:
     """A member on another bus. Its name is unique on its bus only, so another of the same name gets a suffix."""
     address = _unused(base_name(target), devices)
-    in_path = _BUS_IN_PATH.search(target)
+    in_path = re.search(_BUS_IN_PATH, target)
     bus = in_path[1] if in_path else "unknown"
     directory = open_directory(path)
     if not isinstance(directory, int):
@@ -149,7 +149,7 @@ def other_members(tree: Tree, numbers: list[int]) -> list[str]:
         place = f"{tree.sys}/{GROUPS}/{number}/devices"
         names = names_in(place)
         if isinstance(names, list):
-            found += [f"{place}/{name}" for name in names if not is_function(name)]
+            found += [f"{place}/{name}" for name in names if not is_pci(name)]
     return found
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from iommutui.sources.depth import Depth
 from iommutui.sources.pciids import PciIds
-from iommutui.sources.tree import Tree, read_file
+from iommutui.sources.tree import Tree, map_file
 
 PLACES = (
     "usr/share/misc/pci.ids",
@@ -70,7 +70,7 @@ def _from_file(tree: Tree) -> FileNames | None:
     roots = ["/"] if tree.root == "" else [f"{tree.root}/", "/"]
     for root in roots:
         for place in PLACES:
-            data = read_file(root + place)
-            if isinstance(data, bytes) and data:
+            data = map_file(root + place)
+            if data is not None:
                 return FileNames(PciIds(data))
     return None

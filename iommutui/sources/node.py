@@ -1,7 +1,6 @@
 """An open device directory of sysfs and its attributes, read as values; what cannot be read becomes a `Gap`."""
 
 import os
-import re
 
 from iommutui.core.address import Address, is_pci
 from iommutui.core.host import Gap
@@ -14,7 +13,7 @@ ATTRIBUTE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 """A recorded tree may hold a FIFO, which must not block, or a link that leads to files of this machine."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_HEX = re.compile(r"0x([0-9a-f]{1,8})", re.IGNORECASE)
+_HEX = "0123456789abcdef"
 
 
 class Node:
@@ -95,11 +94,11 @@ class Node:
         text = self.text(name)
         if text is None:
             return None
-        match = _HEX.fullmatch(text)
-        if match is None or len(match[1]) > digits:
+        number = text[2:].lower()
+        if text[:2].lower() != "0x" or not 0 < len(number) <= digits or number.strip(_HEX):
             self.miss(name, MALFORMED)
             return None
-        return match[1].lower().zfill(digits)
+        return number.zfill(digits)
 
     def number(self, name: str) -> int | None:
         """A decimal number."""

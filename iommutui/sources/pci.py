@@ -14,6 +14,8 @@ from iommutui.sources.tree import Tree, Unreadable, open_directory
 
 if TYPE_CHECKING:
     from iommutui.sources.patient import Patient
+else:
+    Patient = object  # not a string, as in core.host
 
 ASLEEP = "asleep"
 """The gap of a device in D3cold, which reading would wake."""
@@ -27,15 +29,12 @@ _UEVENT = re.compile(
 )
 
 
-_FUNCTION = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
-
-
 class Reading(NamedTuple):
     """What the reading of every function shares."""
 
     tree: Tree
     names: Names
-    patient: "Patient | None"
+    patient: Patient | None
     """Reads ``driver_override`` where that may block; None: it is read here."""
     kernel: Version | None
     details: bool
@@ -52,11 +51,6 @@ class Ids(NamedTuple):
     subsystem_device: str | None
     class_code: str | None
     modalias: str | None
-
-
-def is_function(name: str) -> bool:
-    """Whether this is a name that a kernel gives, and not some other file in ``bus/pci/devices`` of a recorded tree."""
-    return _FUNCTION.fullmatch(name) is not None
 
 
 def read_function(reading: Reading, name: str) -> Device | None:

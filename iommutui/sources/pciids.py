@@ -5,6 +5,7 @@ with two tabs; ``C 03  Display controller`` with its sub-classes likewise. Comme
 """
 
 import re
+from mmap import mmap
 
 _NEXT_ENTRY = re.compile(rb"\n[^\t#\n]")
 
@@ -17,7 +18,7 @@ _NARROW = 1 << 15
 class PciIds:
     """The content of a file, in whatever encoding; ids are lower-case hex."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | mmap) -> None:
         self._data = data
         self._sections: dict[bytes, tuple[int, int]] = {}
 
@@ -39,7 +40,7 @@ class PciIds:
         found = self._sections.get(key)
         if found is None:
             line = self._heading_line(key)
-            if line < 0 and not self._data.startswith(key + b"  "):
+            if line < 0 and self._data[: len(key) + 2] != key + b"  ":
                 found = (-1, -1)
             else:
                 start = line + len(key) + 3

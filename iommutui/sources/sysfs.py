@@ -4,7 +4,7 @@ import gc
 import os
 import re
 
-from iommutui.core.address import Address
+from iommutui.core.address import Address, is_pci
 from iommutui.core.drivers import is_vfio
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Device, Driver, Gap, Host, Iommu
@@ -12,11 +12,11 @@ from iommutui.core.kernel import parse_release
 from iommutui.sources.depth import Depth
 from iommutui.sources.groups import group_numbers, in_order, other_members, read_groups
 from iommutui.sources.names import Names
-from iommutui.sources.pci import Reading, is_function, read_function
+from iommutui.sources.pci import Reading, read_function
 from iommutui.sources.tree import PAGE, Tree, Unreadable, base_name, names_in, read_file, to_text
 from iommutui.sources.uses import with_uses
 
-_VENDOR = re.compile(rb"^(?:vendor_id|vendor)\s*:\s*(\S+)", re.MULTILINE)
+_VENDOR = rb"^(?:vendor_id|vendor)\s*:\s*(\S+)"
 _IOMMU_KINDS = ("intel-iommu", "amd-iommu")
 
 
@@ -122,7 +122,7 @@ def _functions(tree: Tree) -> list[str]:
     """The addresses of every PCI function, in order."""
     names = names_in(f"{tree.sys}/bus/pci/devices")
     if isinstance(names, list):
-        functions = sorted(name for name in names if is_function(name))
+        functions = sorted(name for name in names if is_pci(name))
         functions.sort(key=len)  # a longer domain is a higher one
         return functions
     where = f"{tree.sys}/bus/pci/devices"
@@ -153,7 +153,7 @@ def _cpu_vendor(tree: Tree, gaps: list[Gap]) -> str | None:
     if isinstance(data, Unreadable):
         gaps.append(Gap("cpu_vendor", data.why))
         return None
-    match = _VENDOR.search(data or b"")
+    match = re.search(_VENDOR, data, re.MULTILINE) if data else None
     return match[1].decode("utf-8", "backslashreplace") if match else None
 
 

@@ -8,17 +8,17 @@ from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
 from iommutui.core.intents import Goal, Intent
 from iommutui.core.models.base import Model
-from iommutui.core.planner import Plan
 from iommutui.tui.state import Kind, Source
 
 if TYPE_CHECKING:
     from iommutui.apply.events import Event
+    from iommutui.core.planner import Plan
 
 
 class Job(NamedTuple):
     """What is to be applied: a plan that was reviewed."""
 
-    plan: Plan
+    plan: "Plan"
     intents: tuple[Intent, ...]
     model: Model
     revert: bool = False
@@ -33,7 +33,7 @@ class Job(NamedTuple):
 class WayBack(NamedTuple):
     """The plan that takes back what was applied last, and the journal that it comes from."""
 
-    plan: Plan
+    plan: "Plan"
     journal: str = ""
 
 
@@ -114,7 +114,7 @@ class Machine(Protocol):
         ...
 
 
-def restoring_goals(plan: Plan, before: Host) -> tuple[Goal, ...]:
+def restoring_goals(plan: "Plan", before: Host) -> tuple[Goal, ...]:
     """The goals that put everything back that a plan moved."""
     from iommutui.core.intents import restoring
 

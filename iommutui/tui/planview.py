@@ -1,17 +1,19 @@
 """The plan pane, the review and the words of writes. Pure."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
 from iommutui.core.intents import Intent
-from iommutui.core.planner import GroupChange, Plan, Step, counts_of
 from iommutui.core.wording import goal_words, sentence
 from iommutui.tui.blocks import bullet, heading, intent_line, key_hint, verdict_span
 from iommutui.tui.hazardlines import hazard_line, hazard_lines
 from iommutui.tui.preview import preview
 from iommutui.tui.spans import BLANK, Line, Span, line
 from iommutui.tui.state import AppState
+
+if TYPE_CHECKING:
+    from iommutui.core.planner import GroupChange, Plan, Step
 
 
 def count(number: int, thing: str) -> str:
@@ -71,7 +73,7 @@ def _group_of(host: Host | None, intent: Intent) -> int | None:
     return device.group if device is not None else None
 
 
-def change_line(change: GroupChange) -> Line:
+def change_line(change: "GroupChange") -> Line:
     """``Group 14  ✖ blocked → ✔ viable``."""
     return line(
         Span(f"Group {change.group}  ", "strong"),
@@ -82,7 +84,7 @@ def change_line(change: GroupChange) -> Line:
     )
 
 
-def command(step: Step) -> str:
+def command(step: "Step") -> str:
     """The write as a line for a shell."""
     value = (step.value or "") if step.op == "override" else step.device
     return f"echo {quoted(value)} > {quoted(step.path)}"
@@ -113,7 +115,7 @@ class Review(NamedTuple):
     """What the review shows and asks for."""
 
     title: str
-    plan: Plan
+    plan: "Plan"
     revert: bool = False
     real: bool = True
     changes: tuple[str, ...] = ()
@@ -184,8 +186,10 @@ def review_lines(review: Review) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def counted(plan: Plan) -> str:
+def counted(plan: "Plan") -> str:
     """``4 devices, 12 writes, loads vfio-pci; 1 group becomes viable.``"""
+    from iommutui.core.planner import counts_of  # not before there is a plan
+
     counts = counts_of(plan)
     words = f"{count(counts.devices, 'device')}, {count(counts.writes, 'write')}"
     if plan.modules:
@@ -207,7 +211,7 @@ def _keeping(review: Review) -> list[Line]:
                  "then that it may stay.  ", *key_hint("t", "turns it off"), hang=2)]  # fmt: skip
 
 
-def step_lines(plan: Plan, outcomes: dict[int, Span] | None = None) -> list[Line]:
+def step_lines(plan: "Plan", outcomes: dict[int, Span] | None = None) -> list[Line]:
     """The writes with their predicted outcomes, or with those that they had."""
     lines = []
     shown = [outcomes.get(n, Span("·", "muted")) if outcomes is not None else outcome_span(step.outcome)

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, card_of
 from iommutui.core.fix import smallest_fix
@@ -13,12 +13,14 @@ from iommutui.core.labels import verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
-from iommutui.core.planner import GroupChange, Plan, plan_intents
 from iommutui.core.reasons import Code
 from iommutui.core.wishes import fix_for
 from iommutui.tui.memo import last_call
 from iommutui.tui.narrow import narrow
 from iommutui.tui.state import AppState, Key
+
+if TYPE_CHECKING:
+    from iommutui.core.planner import GroupChange, Plan
 
 
 class Verdicts:
@@ -67,12 +69,15 @@ class Verdicts:
 
 @last_call
 def _by_model(host: Host) -> dict[str, Verdicts]:
-    return {name: Verdicts(host, model) for name, model in MODELS.items()}
+    return {}
 
 
 def verdicts(host: Host, model: Model) -> Verdicts:
     """The verdicts of this machine under this model."""
-    return _by_model(host)[model.name]
+    known = _by_model(host)
+    if model.name not in known:
+        known[model.name] = Verdicts(host, model)
+    return known[model.name]
 
 
 def count_on(host: Host, model: Model, limit: int) -> None:
@@ -80,24 +85,27 @@ def count_on(host: Host, model: Model, limit: int) -> None:
 
     Another model is a key away, and that key shows how many groups are viable under it.
     """
-    next((other for other in (model, *MODELS.values()) if not verdicts(host, other).advance(limit)), None)
+    next((name for name in (model.name, *MODELS) if not verdicts(host, MODELS[name]).advance(limit)), None)
 
 
 def counted(host: Host) -> bool:
     """Whether every model has judged every group."""
-    return all(found.advance(0) for found in _by_model(host).values())
+    known = _by_model(host)
+    return len(known) == len(MODELS) and all(found.advance(0) for found in known.values())
 
 
 class Preview(NamedTuple):
     """The staged intents, computed."""
 
-    plan: Plan
-    changes: dict[int, GroupChange]
+    plan: "Plan"
+    changes: "dict[int, GroupChange]"
     targets: dict[Address, str]
 
 
 @last_call
 def _preview(host: Host, model: Model, intents: tuple[Intent, ...]) -> Preview:
+    from iommutui.core.planner import plan_intents  # not before something is staged
+
     plan = plan_intents(narrow(host, (i.device for i in intents)), intents, model)
     # What the machine loses depends on what remains to it, so that is asked of the whole.
     goals = [goal for goal in plan.goals if goal.device in host.devices]
@@ -112,7 +120,7 @@ def preview(state: AppState) -> Preview | None:
     return _preview(state.host, state.model, state.intents)
 
 
-def change_of(state: AppState, group: int | None) -> GroupChange | None:
+def change_of(state: AppState, group: int | None) -> "GroupChange | None":
     """What the staged intents do to a group."""
     found = preview(state)
     return found.changes.get(group) if found is not None and group is not None else None

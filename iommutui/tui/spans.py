@@ -12,12 +12,9 @@ from rich.cells import cell_len, set_cell_size
 
 from iommutui.core.printable import printable
 
-STYLES = ("plain", "strong", "muted", "ok", "bad", "warn", "info", "accent", "planned", "key")
-"""What a span may mean. A widget has a component class for each."""
-
 
 class Span(NamedTuple):
-    """A piece of text and what it means."""
+    """A piece of text and what it means, in a word of ``text.COLOURS``."""
 
     text: str
     style: str = "plain"

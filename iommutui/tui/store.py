@@ -4,7 +4,6 @@
 that cannot be written costs the marks and nothing else.
 """
 
-import json
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +37,8 @@ class Store:
         """What is remembered; nothing where the file is missing, or holds something else."""
         try:
             with self.path.open("rb") as file:
+                import json  # most of a millisecond, where there is nothing yet
+
                 value = json.loads(file.read(SIZE_LIMIT))
         except (OSError, ValueError, RecursionError):
             return Memory()
@@ -52,6 +53,8 @@ class Store:
 
     def write(self, memory: Memory) -> str | None:
         """Replaces the file as a whole; why that cannot be, or None."""
+        import json
+
         fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

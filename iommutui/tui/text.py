@@ -25,7 +25,7 @@ COLOURS = {
     "planned": "italic $text-secondary",
     "key": "bold $text-accent",
 }
-"""What the meanings of spans look like where a widget takes content; ``app.tcss`` says the same for lists."""
+"""What the meanings of spans look like."""
 
 
 def plain(text: str) -> Content:

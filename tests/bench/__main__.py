@@ -12,7 +12,6 @@ from tests.bench.measure import Ratio, need
 def main() -> int:
     """Runs everything; the trees live in a temporary folder."""
     need("pciutils", "lspci")
-    need("hyperfine", "hyperfine")
     compileall.compile_dir(Path(__file__).parents[2] / "iommutui", quiet=1)
     ratios: list[Ratio] = []
     with tempfile.TemporaryDirectory() as folder:

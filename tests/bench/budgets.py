@@ -22,7 +22,7 @@ def _ms(seconds: float) -> str:
 
 def listing(folder: Path) -> Iterator[Ratio]:
     """``iommutui list`` beside ``lspci -nnk`` on the same tree, and beside the script of many guides."""
-    for count, budget, runs in ((64, 3.0, 40), (1024, 3.0, 20), (8192, 1.5, 10)):
+    for count, budget, runs in ((64, 3.0, 40), (1024, 3.0, 20), (8192, 1.5, 9)):
         tree = str(make_tree(folder / f"sysfs-{count}", count))
         lspci = ["lspci", "-nnk", "-O", f"sysfs.path={tree}/bus/pci"]
         ours, reference = commands([[PROGRAM, "list", "--from", tree], lspci], runs)
@@ -47,7 +47,7 @@ def engine(folder: Path) -> Iterator[Ratio]:
 def screen(folder: Path) -> Iterator[Ratio]:
     """From spawning to the first useful frame, beside a minimal Textual app."""
     programs = [([PROGRAM, "--demo"], b"0000:00:14.0"), ([sys.executable, str(HERE / "minimal_app.py")], b"app-is-up")]
-    ours, minimal = first_frames(programs, 11)
+    ours, minimal = first_frames(programs, 20)
     yield Ratio("screen, spawn to first useful frame", _ms(ours), _ms(minimal), ours / minimal, 1.4)
 
 

@@ -49,6 +49,12 @@ def test_remove_takes_what_is_below() -> None:
     assert on("dma-owner", outcome.host, Probe(A)).result == "ENODEV"
 
 
+def test_what_is_not_there_cannot_be_removed() -> None:
+    outcome = on("dma-owner", tree(), Remove(Address("0000:7f:00.0")))
+    assert outcome.result == "ENOENT"
+    assert outcome.host == tree()
+
+
 def test_rescan_brings_back_free_of_overrides_and_on_native_drivers() -> None:
     outcome = on("dma-owner", tree(), Remove(OTHER), Rescan())
     assert list(outcome.host.devices) == list(tree().devices)

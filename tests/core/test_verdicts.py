@@ -250,6 +250,12 @@ def test_a_device_without_a_group_crashes_nobody() -> None:
     assert on("vfio-group", host, Bind(A, "amdgpu")).ok
 
 
+def test_models_are_asked_for_by_their_own_names() -> None:
+    assert [model.name for model in MODELS.values()] == list(MODELS)
+    with pytest.raises(KeyError):
+        MODELS["dma"]
+
+
 @pytest.mark.parametrize("model", ["dma-hint", "vfio-group", "dma-owner"])
 def test_a_group_on_a_foreign_domain_is_busy(model: str) -> None:
     """Row 17 of dma-owner; ``iommu_attach_group`` before it; RFC 06/20 for the half that the draft leaves open."""

@@ -285,3 +285,22 @@ def test_what_a_remove_has_unbound_comes_back_with_a_rescan() -> None:
 def test_bridges_in_a_ring_are_removed_once() -> None:
     host = machine(group_of(1, bridge(UPPER, parent=LOWER), bridge(LOWER, parent=UPPER)))
     assert on("dma-owner", host, Remove(UPPER)).host.devices == {}
+
+
+def test_what_a_remove_unbinds_on_its_way_takes_its_container_along() -> None:
+    host = branch(NEAR, FAR)
+    claim = host.groups[4].claim
+    assert claim is not None
+    host = host.with_group(host.groups[4]._replace(claim=claim._replace(opened=())))
+    waiting = on("dma-owner", host, Remove(UPPER))
+    assert [reason.device for reason in waiting.reasons] == [NEAR]
+    assert waiting.host.groups[4].claim is None
+    assert waiting.host.groups[3].claim is not None
+
+
+def test_a_release_has_nothing_to_do_with_what_was_removed_before() -> None:
+    gone = on("dma-owner", branch(NEAR), Remove(FAR))
+    assert FAR in gone.host.removed
+    after = on("dma-owner", gone.host, ReleaseGroup(3, "vm3")).host
+    assert after.groups[3].claim is None
+    assert after.devices.keys() == gone.host.devices.keys()

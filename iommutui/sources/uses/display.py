@@ -2,10 +2,9 @@
 
 import re
 
-from iommutui.core.address import Address
+from iommutui.core.address import Address, is_pci
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Screen
-from iommutui.sources.pci import is_function
 from iommutui.sources.tree import Tree
 from iommutui.sources.uses.place import SHORT, Entry, entries, functions_above, why_not, word
 
@@ -69,7 +68,7 @@ def firmware_in(iomem: str) -> dict[Address, str]:
         depth, name = len(match[1]), match[2]
         above = [each for each in above if each[0] < depth]
         if name in _FIRMWARE:
-            owner = next((each for _, each in reversed(above) if is_function(each)), None)
+            owner = next((each for _, each in reversed(above) if is_pci(each)), None)
             if owner is not None:
                 found[Address(owner)] = name
         above.append((depth, name))

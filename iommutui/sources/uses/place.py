@@ -7,8 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from iommutui.core.address import Address
-from iommutui.sources.pci import is_function
+from iommutui.core.address import Address, is_pci
 from iommutui.sources.tree import Tree, Unreadable, failure, names_in, printable, read_file, to_text
 
 SHORT = 1 << 16
@@ -45,7 +44,7 @@ def functions_above(path: str) -> tuple[Address, ...]:
 
     The nearest one, and a controller that has a whole PCI domain below it, as a VMD has.
     """
-    found = [part for part in path.split("/") if is_function(part)]
+    found = [part for part in path.split("/") if is_pci(part)]
     kept = [
         name
         for number, name in enumerate(found)

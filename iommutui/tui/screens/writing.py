@@ -11,7 +11,6 @@ from textual.worker import WorkerCancelled
 
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import cuts_a_lifeline
-from iommutui.core.planner import plan_intents
 from iommutui.tui.machine import Job, Machine
 from iommutui.tui.messages import ApplyEnded, Applying
 from iommutui.tui.planview import WITHIN, Review
@@ -52,6 +51,8 @@ class Writing(Screen[None]):
         state = self.state
         if state.host is None:
             return None
+        from iommutui.core.planner import plan_intents  # as in tui.preview
+
         plan = plan_intents(state.host, state.intents, state.model)
         job = Job(plan, state.intents, state.model)
         within = WITHIN if cuts_a_lifeline(plan.hazards) else None

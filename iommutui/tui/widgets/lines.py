@@ -9,13 +9,11 @@ from textual.strip import Strip
 
 from iommutui.tui.spans import Line, Span, wrap_all
 from iommutui.tui.widgets.scroll import Scroll
-from iommutui.tui.widgets.strips import COMPONENTS, strip_of, styles_of
+from iommutui.tui.widgets.strips import strip_of, styles_of
 
 
 class Lines(Scroll):
     """Lines, wrapped at the width that there is."""
-
-    COMPONENT_CLASSES = COMPONENTS
 
     def __init__(self, lines: Sequence[Line] = (), *, id: str, grows: bool = False) -> None:
         super().__init__(id=id)

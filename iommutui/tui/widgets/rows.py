@@ -10,7 +10,7 @@ from textual.strip import Strip
 from iommutui.tui.spans import Line, Span, wrap_all
 from iommutui.tui.state import Key
 from iommutui.tui.widgets.scroll import Scroll
-from iommutui.tui.widgets.strips import BASE, COMPONENTS, strip_of, styles_of
+from iommutui.tui.widgets.strips import BASE, strip_of, styles_of
 
 MARGIN = 3
 """Rows that stay in view above and below the cursor."""
@@ -26,7 +26,7 @@ Painter = Callable[[Key, int, bool], Painted]
 class Rows(Scroll):
     """Groups and devices. The cursor is always in view."""
 
-    COMPONENT_CLASSES = COMPONENTS | {"rows--cursor", "rows--group"}
+    COMPONENT_CLASSES = {"rows--cursor", "rows--group"}  # noqa: RUF012 - Textual's own declaration
 
     class Picked(Message):
         """A row was clicked; ``fold`` tells that it was its fold mark."""

@@ -5,26 +5,37 @@ from collections.abc import Iterable
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual import style as visual
+from textual.color import Color
 from textual.strip import Strip
 from textual.widget import Widget
 
-from iommutui.tui.spans import STYLES, Span
-
-COMPONENTS = {f"span--{style}" for style in STYLES}
-"""The component classes that a widget with spans declares."""
-
+from iommutui.tui.spans import Span
+from iommutui.tui.text import COLOURS
 
 BASE = ""
 """The key of what is behind the text, among the styles of a line."""
 
 
 def styles_of(widget: Widget, component: str = "") -> dict[str, Style]:
-    """What every meaning looks like now on a line of this component class; it takes long enough to be kept."""
+    """What every meaning looks like now on a line of this component class; it takes long enough to be kept.
+
+    Component classes would say it too, but Textual works out each of them for each widget whenever it looks at styles.
+    """
+    _, background = widget.background_colors
     base = widget.rich_style
     if component:
         base += widget.get_component_rich_style(component, partial=True)
-    found = {style: base + widget.get_component_rich_style(f"span--{style}", partial=True) for style in STYLES}
+    found = {
+        name: base + _style(visual.Style.parse(text or "$foreground"), background) for name, text in COLOURS.items()
+    }
     return found | {BASE: base}
+
+
+def _style(style: visual.Style, background: Color) -> Style:
+    """Without a background of its own, because a cursor may be behind it."""
+    colour = None if style.foreground is None else (background + style.foreground).rich_color
+    return Style(color=colour, bold=style.bold, italic=style.italic)
 
 
 def strip_of(spans: Iterable[Span], styles: dict[str, Style], width: int) -> Strip:
