@@ -104,6 +104,7 @@ class DeskScreen(Showing, Remembering, Scanning, Writing):
 
     def prepare(self) -> None:
         """Makes what a key will need, before it is pressed."""
+        self.judge_ahead()
         self.run_worker(self._filter.prepare(self._state), group="prepare")
 
     def open(self, dialog: Dialog) -> None:

@@ -45,6 +45,8 @@ class Showing(Screen[None]):
     _state: AppState
     _listing: Listing = EMPTY
     _counting = False
+    _ahead = False
+    """The first frame is there, so that other models than the one on the screen have their turn."""
 
     def compose(self) -> ComposeResult:
         """The panes."""
@@ -129,7 +131,7 @@ class Showing(Screen[None]):
         found = verdicts(state.host, state.model) if state.host is not None else None
         known = found if found is not None and found.advance(limit) else None
         self._entitle(self._log if state.view is View.LOG else self._list, titles.list_title(state, known))
-        if not self._counting:
+        if not self._counting and (known is None or self._ahead):
             self._counting = True
             self.set_timer(0.02, self._judge)
 
@@ -137,9 +139,17 @@ class Showing(Screen[None]):
         """Judges some more groups; whoever presses a key meanwhile is served first."""
         self._counting = False
         host, model = self._state.host, self._state.model
-        if host is None or counted(host):
+        if host is None or (self._ahead and counted(host)):
             return
-        count_on(host, model, COUNT_ASIDE)
+        if self._ahead:
+            count_on(host, model, COUNT_ASIDE)
+        else:
+            verdicts(host, model).advance(COUNT_ASIDE)
+        self._show_title()
+
+    def judge_ahead(self) -> None:
+        """From now on every model judges every group while no key is pressed."""
+        self._ahead = True
         self._show_title()
 
     def _show_hint(self, state: AppState) -> None:
