@@ -89,6 +89,7 @@ async def test_the_timer_is_played_on_a_machine_that_is_not_real() -> None:
         await until(ui, lambda: "Nothing is real here" in ui.text())
         await ui.pilot.press("y")
         await until(ui, lambda: ui.state.phase is Phase.READY)
+        await ui.settle()
         assert ui.state.host is not None
         assert ui.state.host.devices[NIC].driver == "vfio-pci"
 
