@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -165,25 +167,43 @@ class TestOrder:
         assert [e.note for e in events if isinstance(e, StepDone) and e.note] == ["the kernel chose ehci-pci"]
 
 
+@contextmanager
+def disposition(number: signal.Signals, action: signal.Handlers) -> Iterator[None]:
+    """What is done on a signal, however these tests were started; it has to be the same again at the end."""
+    before = signal.signal(number, action)
+    try:
+        yield
+        assert signal.getsignal(number) == action
+    finally:
+        signal.signal(number, before)
+
+
 class TestStopping:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_a_signal_is_obeyed_between_two_writes(self, number: signal.Signals, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model)
-        before = signal.getsignal(number)
 
         def send() -> None:
             if len(kernel.steps) == 2:
                 os.kill(os.getpid(), number)
 
         kernel.before_write = send
-        events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
+        with disposition(number, signal.SIG_DFL):
+            events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         assert next(e.why for e in events if isinstance(e, Compensating)) == f"it was interrupted by {number.name}"
         assert finished(events).exit is Exit.ROLLED_BACK
         assert facts(kernel.host) == facts(GPU_CASE.host)
         # The write that was under way has been made and told; only then everything went back.
         told = events[: next(n for n, event in enumerate(events) if isinstance(event, Compensating))]
         assert [e.step.op for e in told if isinstance(e, StepDone)] == ["override", "override", "unbind"]
-        assert signal.getsignal(number) == before
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+    def test_a_signal_that_is_ignored_stays_so(self, number: signal.Signals, tmp_path: Path) -> None:
+        kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model)
+        kernel.before_write = lambda: os.kill(os.getpid(), number)
+        with disposition(number, signal.SIG_IGN):
+            events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
+        assert finished(events).exit is Exit.DONE
 
     def test_an_interrupt_that_is_thrown_in(self, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model)
