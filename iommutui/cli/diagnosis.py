@@ -29,7 +29,10 @@ def explain_error(
         return Exit.DONE
     lines = [f"Recognised: {diagnosis.message}."]
     if not diagnosis.causes:
-        lines.append("Nothing on this machine explains it as it is now.")
+        lines += [
+            "Nothing on this machine explains it as it is now.",
+            "Ask again while it fails, as root: only root sees which programs hold a group.",
+        ]
     for remedy, found in groupby(enumerate(diagnosis.causes, 1), lambda numbered: numbered[1].remedy):
         lines += [*(f"{number}. {cause.text}" for number, cause in found), f"   {remedy}"]
     write_lines([clean(line) for line in lines])
