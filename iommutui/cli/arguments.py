@@ -16,6 +16,13 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, width=min(_columns(), 100) - 2)
 
 
+def _wrapped(text: str, hang: int = 0) -> str:
+    """The formatter leaves what stands around the options as it is, because most of it is lists."""
+    from textwrap import fill
+
+    return fill(text, min(_columns(), 100) - 2, subsequent_indent=" " * hang)
+
+
 def _columns() -> int:
     try:
         return max(os.get_terminal_size().columns, 40)
@@ -38,7 +45,7 @@ def command_parser(command: Command, module: ModuleType) -> Parser:
     """The parser of a command, whose module adds its own options."""
     parser = Parser(
         prog=f"iommutui {command.name}",
-        description=command.help[0].upper() + command.help[1:] + ".",
+        description=_wrapped(command.help[0].upper() + command.help[1:] + "."),
         epilog="\n".join(("examples:", *(f"  iommutui {command.name} {words}".rstrip() for words in command.examples))),
         formatter_class=_formatter,
     )
@@ -49,15 +56,19 @@ def command_parser(command: Command, module: ModuleType) -> Parser:
 def screen_parser() -> Parser:
     """The parser of what opens the screen; its help is that of the whole program."""
     width = max(len(command.name) for command in COMMANDS)
-    lines = "\n".join(f"  {command.name:{width}}  {command.help}" for command in COMMANDS)
+    lines = "\n".join(_wrapped(f"  {command.name:{width}}  {command.help}", width + 4) for command in COMMANDS)
     parser = Parser(
         prog="iommutui",
         usage="iommutui [--from PATH | --demo] [--kernel RELEASE] [--model NAME] [COMMAND ...]",
-        description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, "
-        "the screen opens (or, with no terminal, the listing is printed).",
+        description=_wrapped(
+            "Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, the screen "
+            "opens (or, with no terminal, the listing is printed)."
+        ),
         epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' says more.\n\n"
-        "exit codes: 0 done, 1 error, 2 usage, 3 refused, 4 no permission, 5 failed or not kept, and rolled back, "
-        "6 failed and not wholly rolled back",
+        + _wrapped(
+            "exit codes: 0 done, 1 error, 2 usage, 3 refused, 4 no permission, 5 failed or not kept, and rolled back, "
+            "6 failed and not wholly rolled back"
+        ),
         formatter_class=_formatter,
     )
     parser.add_argument("--version", action="version", version=f"iommutui {__version__}")
