@@ -104,9 +104,7 @@ def parse(argv: Sequence[str]) -> tuple[Run, Options]:
 
 def _module(command: Command) -> ModuleType:
     """As ``importlib.import_module`` does, which is a module of its own to import."""
-    name = f"iommutui.cli.{command.module}"
-    __import__(name)
-    return sys.modules[name]
+    return __import__(f"iommutui.cli.{command.module}", fromlist=[command.module])
 
 
 _MACHINE = {

@@ -263,3 +263,9 @@ def test_a_group_on_a_foreign_domain_is_busy(model: str) -> None:
     assert (outcome.result, codes(outcome)) == ("EBUSY", ["foreign-domain"])
     verdict = MODELS[model].verdict(outcome.host, outcome.host.groups[1])
     assert (verdict.viable, verdict.state, verdict.claim) == (True, "foreign", "EBUSY")
+
+
+def test_only_a_model_is_imported_by_its_name() -> None:
+    assert list(MODELS) == [model.name for model in MODELS.values()]
+    assert "base" not in MODELS
+    assert "dma_owner" not in MODELS

@@ -6,35 +6,18 @@ from iommutui.core.kernel import Version, parse_release
 from iommutui.core.models.base import Model
 
 NAMES = ("kernel-ownership", "dma-hint", "vfio-group", "dma-owner")
-"""In the order in which they were thought of."""
-
-
-def _model(name: str) -> Model:
-    match name:
-        case "kernel-ownership":
-            from iommutui.core.models.kernel_ownership import KERNEL_OWNERSHIP
-
-            return KERNEL_OWNERSHIP
-        case "dma-hint":
-            from iommutui.core.models.dma_hint import DMA_HINT
-
-            return DMA_HINT
-        case "vfio-group":
-            from iommutui.core.models.vfio_group import VFIO_GROUP
-
-            return VFIO_GROUP
-        case "dma-owner":
-            from iommutui.core.models.dma_owner import DMA_OWNER
-
-            return DMA_OWNER
-    raise KeyError(name)
+"""In the order in which they were thought of. Each has a module of its name here, and in it the model as a constant."""
 
 
 class _Models(Mapping[str, Model]):
     """Imports the model that is asked for: most runs need that of one kernel only."""
 
     def __getitem__(self, name: str) -> Model:
-        return _model(name)
+        if name not in NAMES:
+            raise KeyError(name)
+        place = name.replace("-", "_")
+        model: Model = getattr(__import__(f"{__name__}.{place}", fromlist=[place]), place.upper())
+        return model
 
     def __iter__(self) -> Iterator[str]:
         return iter(NAMES)

@@ -29,7 +29,6 @@ SETTLE_SECONDS = 0.2
 CLAIM_SECONDS = 5.0
 """How often it is asked who holds groups: no event tells of a virtual machine that starts or ends."""
 
-
 NOTICE_SECONDS = 0.5
 """A wait that is longer is told of."""
 
