@@ -14,6 +14,7 @@ from iommutui.tui.early import EarlyScan
 from iommutui.tui.machine import Machine
 from iommutui.tui.palette import Commands
 from iommutui.tui.registry import keymap, reason_against
+from iommutui.tui.saying import Saying
 from iommutui.tui.screens.desk import DeskScreen
 from iommutui.tui.state import AppState
 from iommutui.tui.store import Store
@@ -22,14 +23,13 @@ from iommutui.tui.theme import IOMMUTUI
 from iommutui.tui.typeahead import TypeAhead
 
 
-class IommutuiApp(App[None]):
+class IommutuiApp(Saying):
     """Shows one machine."""
 
     TITLE = "iommutui"
     CSS_PATH = "app.tcss"
     COMMANDS = {Commands}  # noqa: RUF012 - Textual's own declaration
     BINDINGS = [Binding("ctrl+q", "leave", "Quit", show=False, priority=True)]  # noqa: RUF012
-    NOTIFICATION_TIMEOUT = 6
     _theme_found: Theme | None = None
 
     def __init__(

@@ -38,8 +38,7 @@ def content(spans: Iterable[Span]) -> Content:
     return Content.assemble(*((visible(span.text), COLOURS[span.style]) for span in spans))
 
 
-def toast(app: "App[None]", text: str, severity: str = "information", title: str = "") -> None:
-    """A notification whose text is shown as it is, in place of the one before: two would cover what they are about."""
-    app.clear_notifications()
+def toast(app: "App[None]", text: str, severity: str = "information") -> None:
+    """Says something in passing."""
     level = severity if severity in ("information", "warning", "error") else "information"
-    app.notify(visible(text), title=visible(title), severity=level, markup=False)  # type: ignore[arg-type]
+    app.notify(text, severity=level, markup=False)  # type: ignore[arg-type]

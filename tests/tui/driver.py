@@ -101,7 +101,7 @@ class Ui:
 
     def toasts(self) -> list[str]:
         """What was said in passing."""
-        return [notification.message for notification in self.app._notifications]
+        return [self.app.said.text] if self.app.said is not None else []
 
     def log(self) -> list[str]:
         """The log."""

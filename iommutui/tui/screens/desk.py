@@ -9,6 +9,7 @@ from iommutui.tui.early import EarlyScan
 from iommutui.tui.listing import listing
 from iommutui.tui.machine import Machine
 from iommutui.tui.registry import BY_ID, COMMANDS, bindings, reason_against
+from iommutui.tui.saying import go_on_saying, message_of
 from iommutui.tui.screens.dialogs import open_dialog
 from iommutui.tui.screens.remembering import Remembering
 from iommutui.tui.screens.scanning import Scanning
@@ -18,6 +19,7 @@ from iommutui.tui.state import AppState, Key, Phase, View
 from iommutui.tui.store import Store
 from iommutui.tui.text import toast
 from iommutui.tui.widgets.lines import Lines
+from iommutui.tui.widgets.message import Message
 from iommutui.tui.widgets.rows import Rows
 
 
@@ -105,6 +107,7 @@ class DeskScreen(Showing, Remembering, Scanning, Writing):
     def prepare(self) -> None:
         """Makes what a key will need, before it is pressed."""
         self.judge_ahead()
+        message_of(self)
         self.run_worker(self._filter.prepare(self._state), group="prepare")
 
     def open(self, dialog: Dialog) -> None:
@@ -169,7 +172,11 @@ class DeskScreen(Showing, Remembering, Scanning, Writing):
     def on_screen_suspend(self) -> None:
         """What was said in passing does not lie over a dialog."""
         self.app.clear_notifications()
-        self.query("ToastHolder").remove()  # they would stay below the dialog: only the screen on top is told
+        self.query(Message).set(display=False)
+
+    def on_screen_resume(self) -> None:
+        """What a dialog said while it closed is still being said."""
+        go_on_saying(self.app)
 
     def on_resize(self, event: Resize) -> None:
         """Titles have other room."""

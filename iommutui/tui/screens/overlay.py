@@ -16,6 +16,7 @@ from textual.style import Style
 from textual.visual import RenderOptions, Visual
 from textual.widget import Widget
 
+from iommutui.tui.saying import go_on_saying
 from iommutui.tui.widgets.painted import Kept
 
 Result = TypeVar("Result")
@@ -62,6 +63,10 @@ class Overlay(ModalScreen[Result]):
     def __init__(self) -> None:
         super().__init__()
         self._styles_cache = Kept()
+
+    def on_screen_resume(self) -> None:
+        """What is being said lies on top."""
+        go_on_saying(self.app)
 
     def render(self) -> RenderResult:  # type: ignore[override]  # a widget may render a Visual; a screen is declared narrower
         """What is behind the dialog."""

@@ -1,0 +1,68 @@
+"""One message at a time, on whichever screen is on top."""
+
+from textual.app import App
+from textual.notifications import SeverityLevel
+from textual.timer import Timer
+from textual.widget import Widget
+
+from iommutui.tui.spans import visible
+from iommutui.tui.widgets.message import Message, Said
+
+
+class Saying(App[None]):
+    """The part of the application that says something in passing."""
+
+    NOTIFICATION_TIMEOUT = 6
+    said: Said | None = None
+    """What is being said."""
+    _until: Timer | None = None
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Says something in the place of what was said before; the text is shown as it is, whatever ``markup`` is."""
+        self._say(Said(visible(f"{title}: {message}" if title else message), severity))
+        self._until = self.set_timer(timeout or self.NOTIFICATION_TIMEOUT, self.clear_notifications)
+
+    def clear_notifications(self) -> None:
+        """Says nothing any more."""
+        if self.said is not None:
+            self._say(None)
+
+    def _say(self, said: Said | None) -> None:
+        if self._until is not None:
+            self._until.stop()
+        self.said = said
+        if self.screen_stack:
+            self.show_said()
+
+    def show_said(self) -> None:
+        """Shows what is being said on the screen that is on top."""
+        screen = self.screen
+        if self.said is not None or screen.query(Message):
+            message_of(screen).show_said(self.said, self.size)
+
+    def on_resize(self) -> None:
+        """A message keeps to its corner."""
+        self.show_said()
+
+
+def message_of(screen: Widget) -> Message:
+    """The screen's place for messages, made when it is first needed."""
+    for found in screen.query(Message):
+        return found
+    made = Message()
+    screen.mount(made)
+    return made
+
+
+def go_on_saying(app: App[object]) -> None:
+    """Another screen is on top now."""
+    if isinstance(app, Saying):
+        app.show_said()
