@@ -227,8 +227,10 @@ class Scanning(Screen[None]):
             state = state._replace(phase=Phase.APPLYING)
         for note in notes:
             state = logged(state, self.now(), note, "warn")
-            self.say(note, "warning")
         self.update(state)
+        if notes:
+            more = f" L shows {len(notes) - 1} more." if len(notes) > 1 else ""
+            self.say(notes[0] + more, "warning")
 
     @on(ScanFailed)
     def _scan_failed(self, message: ScanFailed) -> None:

@@ -63,6 +63,7 @@ class Bar(ScrollBar):
 
     def _follow(self) -> None:
         if self._now() != self._thumb:
+            self._set_dirty()  # which refresh() leaves out as long as a widget is being mounted
             self.refresh()
 
     def _render_content(self) -> None:

@@ -35,6 +35,15 @@ class Scroll(ScrollView, can_focus=True, inherit_bindings=False):
             self.app._start_widget(self, self._vertical_scrollbar)
         return self._vertical_scrollbar
 
+    def _scroll_update(self, virtual_size: Size) -> None:
+        """Tells the bar what is in view. It draws itself where its thumb moves; Textual draws it at every layout."""
+        bar = self.vertical_scrollbar
+        if not bar.display:
+            super()._scroll_update(virtual_size)
+            return
+        bar.window_virtual_size, bar.window_size = virtual_size.height, self.container_size.height
+        self.scroll_y = self.validate_scroll_y(self.scroll_y)
+
     def refresh_rows(self, rows: Iterable[int]) -> None:
         """Draws these rows of the pane anew, in view or not."""
         first, width = self.scroll_offset.y, self.size.width
