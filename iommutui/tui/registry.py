@@ -145,7 +145,6 @@ def bindings(commands: Iterable[Command]) -> list[Binding]:
             command.label,
             show=command.footer,
             id=command.id,
-            tooltip=command.help,
         )
         for command in commands
         if command.keys

@@ -1,6 +1,7 @@
 """One message at a time, on whichever screen is on top."""
 
 from textual.app import App
+from textual.driver import Driver
 from textual.notifications import SeverityLevel
 from textual.timer import Timer
 from textual.widget import Widget
@@ -16,6 +17,11 @@ class Saying(App[None]):
     said: Said | None = None
     """What is being said."""
     _until: Timer | None = None
+
+    def __init__(self, driver_class: type[Driver] | None = None) -> None:
+        super().__init__(driver_class)
+        # Every screen would hold, style and lay out the places of Textual's toasts and tooltips.
+        self._disable_notifications = self._disable_tooltips = True
 
     def notify(
         self,

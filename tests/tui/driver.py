@@ -114,7 +114,7 @@ async def screen_of(
 ) -> AsyncIterator[Ui]:
     """The program on a terminal of this size."""
     app = IommutuiApp(machine, start(machine.source, model))
-    async with app.run_test(size=size, notifications=True) as pilot:
+    async with app.run_test(size=size) as pilot:
         ui = Ui(app, pilot)
         if settle:
             await ui.settle()

@@ -52,7 +52,7 @@ def test_another_device_at_the_same_address_is_not_marked() -> None:
 async def _screen(host: Host, store: Store, keys: tuple[str, ...]) -> list[str]:
     machine = snapshot_of(host)
     app = IommutuiApp(machine, start(machine.source), store=store)
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=WIDE) as pilot:
         ui = Ui(app, pilot)
         await ui.settle()
         await ui.press(*keys)
@@ -105,7 +105,7 @@ async def test_one_s_own_keys_work_and_are_shown(tmp_path: Path) -> None:
     assert key_of("apply") == "f9"
     machine = snapshot_of(small())
     app = IommutuiApp(machine, start(machine.source))
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=WIDE) as pilot:
         ui = Ui(app, pilot)
         await ui.settle()
         assert "f9 apply" in ui.text()

@@ -2,11 +2,12 @@
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.widgets import Button, Static
 
 from iommutui.tui.screens.overlay import Overlay
 from iommutui.tui.text import plain
+from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import DialogKeys
 
 
@@ -28,8 +29,7 @@ class ConfirmScreen(Overlay[bool]):
 
     def compose(self) -> ComposeResult:
         """Text and buttons."""
-        with Vertical(id="dialog", classes="small") as dialog:
-            dialog.border_title = plain(self._title)
+        with Dialog(self._title, classes="small"):
             yield Static(plain(self._text), id="question")
             with Horizontal(classes="buttons"):
                 yield Button(plain(f"{self._labels[1]}  Esc"), id="no", compact=True)

@@ -1,7 +1,7 @@
 """Keep it? A large, calm screen; who does nothing has everything back."""
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.widgets import Button
 
 from iommutui.apply.events import Counting
@@ -10,6 +10,7 @@ from iommutui.tui.registry import KEEPING, bindings
 from iommutui.tui.screens.overlay import Overlay
 from iommutui.tui.spans import Line
 from iommutui.tui.text import plain, toast
+from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import DialogKeys, keys_for
 from iommutui.tui.widgets.lines import Lines
 
@@ -30,8 +31,7 @@ class CountdownScreen(Overlay[bool]):
 
     def compose(self) -> ComposeResult:
         """The figures, and two buttons that nothing but a key of their own or a click presses."""
-        with Vertical(id="dialog", classes="countdown") as dialog:
-            dialog.border_title = plain("Keep it?" if self._real else "Keep it? Simulated: nothing is real")
+        with Dialog("Keep it?" if self._real else "Keep it? Simulated: nothing is real", classes="countdown"):
             yield Lines(self._lines(), id="lines", grows=True)
             with Horizontal(classes="buttons"):
                 yield Button(plain("Keep it  y"), id="yes", compact=True)

@@ -2,7 +2,6 @@
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from iommutui.core.errors import IommutuiError
@@ -14,6 +13,7 @@ from iommutui.tui.screens.overlay import Overlay
 from iommutui.tui.spans import Span
 from iommutui.tui.state import Key
 from iommutui.tui.text import content, plain
+from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import DialogKeys
 
 
@@ -47,9 +47,7 @@ class GoScreen(Overlay[Key]):
 
     def compose(self) -> ComposeResult:
         """The input, and what it names."""
-        with Vertical(id="dialog", classes="small") as dialog:
-            dialog.border_title = plain("Go to")
-            dialog.border_subtitle = plain("Enter goes, Esc closes")
+        with Dialog("Go to", "Enter goes, Esc closes", classes="small"):
             yield Input(placeholder="17  01:00.0  10de:2204  enp5s0", compact=True, id="place")
             yield Static(plain(""), id="found")
         yield DialogKeys((("Enter", "go"), ("Esc", "close")))

@@ -8,6 +8,7 @@ from rich.style import Style as RichStyle
 from textual.app import RenderResult
 from textual.color import Color
 from textual.css.styles import RulesMap
+from textual.events import Resize
 from textual.reactive import Reactive
 from textual.renderables.background_screen import BackgroundScreen
 from textual.screen import ModalScreen, Screen
@@ -17,7 +18,7 @@ from textual.visual import RenderOptions, Visual
 from textual.widget import Widget
 
 from iommutui.tui.saying import go_on_saying
-from iommutui.tui.widgets.painted import Kept
+from iommutui.tui.widgets.painted import Framed
 
 Result = TypeVar("Result")
 
@@ -62,7 +63,12 @@ class Overlay(ModalScreen[Result]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._styles_cache = Kept()
+        self._styles_cache = Framed()
+
+    def on_resize(self, event: Resize) -> None:
+        """A dialog that opens has been laid out when Textual tells it its size, and so has what is behind it."""
+        if event.size == self.size:
+            event.prevent_default()
 
     def on_screen_resume(self) -> None:
         """What is being said lies on top."""

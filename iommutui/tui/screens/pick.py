@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -11,7 +10,8 @@ from textual.widgets.option_list import Option
 from iommutui.tui.registry import PICK, bindings
 from iommutui.tui.screens.overlay import Overlay
 from iommutui.tui.spans import Line
-from iommutui.tui.text import content, plain
+from iommutui.tui.text import content
+from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import DialogKeys, keys_for
 
 Choice = tuple[str, tuple[Line, ...]]
@@ -37,9 +37,7 @@ class PickScreen(Overlay[str]):
 
     def compose(self) -> ComposeResult:
         """One entry for each."""
-        with Vertical(id="dialog", classes="medium") as dialog:
-            dialog.border_title = plain(self._title)
-            dialog.border_subtitle = plain(self._hint)
+        with Dialog(self._title, self._hint, classes="medium"):
             # Without ids: a driver's name comes from outside, and need not be what Textual takes for one.
             yield OptionList(*(Option(_entry(shown)) for _, shown in self._choices), id="choices", compact=True)
         yield DialogKeys((*keys_for(PICK[2:]), ("j k", "move")))

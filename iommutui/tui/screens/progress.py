@@ -2,7 +2,6 @@
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
 
 from iommutui.apply.events import Compensating, Event, Finished, ModuleLoaded, StepBegun, StepDone, StepWaiting
 from iommutui.core.errors import Exit
@@ -14,6 +13,7 @@ from iommutui.tui.screens.scrolling import Scrolling
 from iommutui.tui.spans import BLANK, Line, Span, line
 from iommutui.tui.state import Problem
 from iommutui.tui.text import plain
+from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import SCROLLS, DialogKeys
 from iommutui.tui.widgets.lines import Lines
 
@@ -37,9 +37,7 @@ class ProgressScreen(Scrolling[None]):
 
     def compose(self) -> ComposeResult:
         """The writes."""
-        with Vertical(id="dialog") as dialog:
-            dialog.border_title = plain(self._verb + ("" if self._real else ", simulated: nothing is real"))
-            dialog.border_subtitle = plain("Esc hides this; it goes on")
+        with Dialog(self._verb + ("" if self._real else ", simulated: nothing is real"), "Esc hides this; it goes on"):
             yield Lines(self._text(), id="lines")
         yield DialogKeys((("Esc", "hide"), *SCROLLS))
 

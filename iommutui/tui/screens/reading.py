@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
 
 from iommutui.tui.commands.base import Pane
 from iommutui.tui.helptext import help_lines
 from iommutui.tui.registry import CLOSE, SCROLL, bindings
 from iommutui.tui.screens.scrolling import Scrolling
 from iommutui.tui.spans import Line
-from iommutui.tui.text import plain
+from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import SCROLLS, DialogKeys, keys_for
 from iommutui.tui.widgets.lines import Lines
 
@@ -29,9 +28,7 @@ class ReadingScreen(Scrolling[None]):
 
     def compose(self) -> ComposeResult:
         """The lines."""
-        with Vertical(id="dialog") as dialog:
-            dialog.border_title = plain(self._title)
-            dialog.border_subtitle = plain("Esc closes")
+        with Dialog(self._title, "Esc closes"):
             yield Lines(self._text, id="lines")
         yield DialogKeys((*keys_for(CLOSE), *SCROLLS))
 

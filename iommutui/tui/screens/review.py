@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.events import Key
 from textual.widgets import Button, Input, Static
 
@@ -15,6 +15,7 @@ from iommutui.tui.registry import REVIEW, SCROLL, bindings
 from iommutui.tui.screens.scrolling import Scrolling
 from iommutui.tui.spans import Span
 from iommutui.tui.text import content, plain, toast
+from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import SCROLLS, DialogKeys, Keys, keys_for
 from iommutui.tui.widgets.lines import Lines
 
@@ -52,9 +53,7 @@ class ReviewScreen(Scrolling[Terms]):
     def compose(self) -> ComposeResult:
         """The lines, what has to be typed, and the buttons."""
         review = self._review
-        with Vertical(id="dialog") as dialog:
-            dialog.border_title = plain(review.title)
-            dialog.border_subtitle = plain("Y copies the writes")
+        with Dialog(review.title, "Y copies the writes"):
             yield Lines(review_lines(review), id="lines")
             if self._asks:
                 spans = [

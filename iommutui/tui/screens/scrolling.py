@@ -2,6 +2,8 @@
 
 from typing import TypeVar
 
+from textual.events import Resize
+
 from iommutui.tui.screens.overlay import Overlay
 from iommutui.tui.spans import wrap_all
 from iommutui.tui.widgets.lines import Lines
@@ -28,7 +30,7 @@ class Scrolling(Overlay[Result]):
         """Fits before the first frame."""
         self.fit_dialog()
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         """Fits again."""
         self.fit_dialog()
 

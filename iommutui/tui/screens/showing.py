@@ -18,7 +18,7 @@ from iommutui.tui.widgets.banner import Banner
 from iommutui.tui.widgets.filterbar import FilterBar
 from iommutui.tui.widgets.keybar import KeyBar
 from iommutui.tui.widgets.lines import Lines
-from iommutui.tui.widgets.painted import Kept
+from iommutui.tui.widgets.painted import Framed
 from iommutui.tui.widgets.rows import Rows
 from iommutui.tui.widgets.toosmall import TooSmall
 
@@ -68,7 +68,7 @@ class Showing(Screen[None]):
 
     def show_first(self, state: AppState) -> None:
         """The first frame."""
-        self._styles_cache = Kept()
+        self._styles_cache = Framed()
         self._titles: dict[Widget, titles.Title] = {}
         self._list = self.query_one(Rows)
         self._log = self.query_one("#log", Lines)

@@ -39,7 +39,7 @@ class Kept(StylesCache):
 
 
 class Framed(Kept):
-    """The lines of a pane: it may have a frame, but neither padding nor anything that mixes colours."""
+    """The lines of a pane: it may have a frame and padding, but nothing that mixes colours."""
 
     _sides: tuple[tuple[Segment, ...], tuple[Segment, ...]] | None = None
     """What stands left and right of every line."""
@@ -63,7 +63,8 @@ class Framed(Kept):
             self._inside = range(top, top + content_size.height)
             if y in self._inside:
                 segments, (_, right, _, left) = tuple(strip), styles.border
-                self._sides = segments[:1] if left[0] else (), segments[-1:] if right[0] else ()
+                lead, tail = bool(left[0]) + bool(padding.left), bool(right[0]) + bool(padding.right)
+                self._sides = segments[:lead], segments[len(segments) - tail :]
             return strip
         left, right = self._sides
         line: Strip = rest[2](y - self._inside.start)
