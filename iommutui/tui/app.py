@@ -1,4 +1,4 @@
-"""The application: theme, palette, and the reason why a key does nothing."""
+"""The application: theme, keys, and the reason why a key does nothing."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,6 @@ from textual.theme import Theme
 
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.machine import Machine
-from iommutui.tui.palette import Commands
 from iommutui.tui.registry import keymap, reason_against
 from iommutui.tui.saying import Saying
 from iommutui.tui.screens.desk import DeskScreen
@@ -28,7 +27,7 @@ class IommutuiApp(Saying):
 
     TITLE = "iommutui"
     CSS_PATH = "app.tcss"
-    COMMANDS = {Commands}  # noqa: RUF012 - Textual's own declaration
+    ENABLE_COMMAND_PALETTE = False
     BINDINGS = [Binding("ctrl+q", "leave", "Quit", show=False, priority=True)]  # noqa: RUF012
     _theme_found: Theme | None = None
 

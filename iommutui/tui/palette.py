@@ -1,59 +1,63 @@
-"""The commands of the registry in Textual's palette."""
+"""What the palette offers, and which of it fits what is typed. Pure."""
 
-from textual.app import App
-from textual.command import DiscoveryHit, Hit, Hits, Provider
-from textual.content import Content
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from rich.cells import cell_len
 from textual.fuzzy import FuzzySearch
 
 from iommutui.tui.commands.base import Command
 from iommutui.tui.registry import COMMANDS, key_names, reason_against
+from iommutui.tui.spans import Line, Span, fit, line, pad
+from iommutui.tui.state import AppState
 
 
-class Commands(Provider):
-    """Every command by name; the key stands beside it, so that it is learnt. What cannot be done now says why."""
+class Entry(NamedTuple):
+    """One thing that can be chosen."""
 
-    def _offered(self) -> list[Command]:
-        return [command for command in COMMANDS if command.palette]
-
-    def _help(self, command: Command) -> str:
-        state = getattr(self.screen, "state", None)
-        why = reason_against(command.id, state) if state is not None else None
-        return _help(command, why)
-
-    async def discover(self) -> Hits:
-        """Everything, while nothing is typed."""
-        for command in self._offered():
-            yield DiscoveryHit(
-                Content(name_of(command)), self._doer(command), text=name_of(command), help=self._help(command)
-            )
-
-    async def search(self, query: str) -> Hits:
-        """What matches."""
-        fuzzy = FuzzySearch()
-        for command in self._offered():
-            name = name_of(command)
-            score, places = fuzzy.match(query, name)
-            if score <= 0:
-                score, places = fuzzy.match(query, command.help)[0] / 2, ()
-            if score > 0:
-                shown = Content(name)
-                for place in places:
-                    shown = shown.stylize("bold underline", place, place + 1)
-                yield Hit(score, shown, self._doer(command), text=name, help=self._help(command))
-
-    def _doer(self, command: Command) -> "_Doer":
-        return _Doer(self.app, command)
+    id: str
+    name: str
+    keys: str = ""
+    """What does the same, so that it is learnt."""
+    words: str = ""
+    why_not: str = ""
+    """Why it cannot be done now."""
 
 
-class _Doer:
-    """Does a command once the palette has closed."""
+class Found(NamedTuple):
+    """An entry that fits, and the places of its name that the typed characters were found at."""
 
-    def __init__(self, app: App[object], command: Command) -> None:
-        self._app = app
-        self._command = command
+    entry: Entry
+    places: tuple[int, ...] = ()
 
-    async def __call__(self) -> None:
-        await self._app.run_action(f"run('{self._command.id}')", self._app.screen)
+
+def command_entries(state: AppState) -> list[Entry]:
+    """Every command by name; what cannot be done now says why."""
+    return [
+        Entry(c.id, name_of(c), key_names(c), c.help, reason_against(c.id, state) or "") for c in COMMANDS if c.palette
+    ]
+
+
+def theme_entries(names: Iterable[str], current: str) -> list[Entry]:
+    """Every theme, the one on the screen first."""
+    ordered = sorted(names, key=lambda name: (name != current, name))
+    return [Entry(name, name, words="on the screen now" if name == current else "") for name in ordered]
+
+
+def search(entries: Sequence[Entry], text: str) -> list[Found]:
+    """The entries that fit, the best first; all of them as they are while nothing is typed."""
+    if not text.strip():
+        return [Found(entry) for entry in entries]
+    fuzzy = FuzzySearch()
+    scored: list[tuple[float, Found]] = []
+    for entry in entries:
+        score, places = fuzzy.match(text, entry.name)
+        if score <= 0:
+            score, places = fuzzy.match(text, entry.words)[0] / 2, ()
+        if score > 0:
+            scored.append((score, Found(entry, tuple(places))))
+    return [found for _, found in sorted(scored, key=lambda pair: -pair[0])]
 
 
 def name_of(command: Command) -> str:
@@ -61,7 +65,37 @@ def name_of(command: Command) -> str:
     return f"{command.topic}: {command.label.lower()}"
 
 
-def _help(command: Command, why: str | None) -> str:
-    keys = key_names(command)
-    words = command.help if why is None else f"Not now: {why}"
-    return (words + (f"  ({keys})" if keys else "")).replace("[", r"\[")
+class Columns(NamedTuple):
+    """Widths."""
+
+    name: int
+    keys: int
+
+
+def columns(entries: Sequence[Entry]) -> Columns:
+    """As wide as what stands in them."""
+    return Columns(
+        max((cell_len(entry.name) for entry in entries), default=0),
+        max((cell_len(entry.keys) for entry in entries), default=0),
+    )
+
+
+def entry_row(found: Found, widths: Columns, width: int, here: bool) -> tuple[Span, ...]:
+    """A row of the palette, ``width`` cells wide."""
+    entry = found.entry
+    style = "muted" if entry.why_not else "plain"
+    spans = [Span("▌" if here else " ", "accent")]
+    for hit, run in groupby(range(len(entry.name)), lambda place: place in found.places):
+        spans.append(Span("".join(entry.name[place] for place in run), "key" if hit else style))
+    spans.append(Span(" " * (widths.name - cell_len(entry.name) + 2)))
+    if widths.keys:
+        spans.append(Span(pad(entry.keys, widths.keys) + "  ", "muted" if entry.why_not else "key"))
+    spans.append(Span(entry.words, "muted"))
+    return fit(spans, width)
+
+
+def about(entry: Entry) -> tuple[Line, ...]:
+    """What a row has no room for."""
+    if entry.why_not:
+        return (line(Span("Not now: ", "warn"), entry.why_not, hang=2),)
+    return (line(Span(entry.words, "muted")),)

@@ -53,6 +53,13 @@ PICK: tuple[Command, ...] = (
     Command("choose", ("enter", "space"), "Choose", "Take the entry.", _DIALOG),
     Command("cancel", ("escape", "q"), "Cancel", "Close the dialog.", _DIALOG),
 )
+FIND: tuple[Command, ...] = (
+    Command("next", ("down", "ctrl+n"), "Down", "The next entry.", _DIALOG),
+    Command("previous", ("up", "ctrl+p"), "Up", "The entry before.", _DIALOG),
+    Command("more", ("pagedown",), "Page", "A page down.", _DIALOG),
+    Command("less", ("pageup",), "Page", "A page up.", _DIALOG),
+    Command("cancel", ("escape",), "Close", "Close the dialog.", _DIALOG),
+)
 CLOSE: tuple[Command, ...] = (Command("cancel", ("escape", "q", "enter"), "Close", "Close the dialog.", _DIALOG),)
 
 _NAMES = {

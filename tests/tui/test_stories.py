@@ -1,7 +1,5 @@
 """What people do with the screen, told by keys."""
 
-import pytest
-
 from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
@@ -271,24 +269,6 @@ async def test_help_comes_from_the_registry() -> None:
         assert "Stage pci-stub: park it on a driver that does nothing." in ui.text()
         await ui.press("question_mark")
         assert "Stage pci-stub" not in ui.text()
-
-
-@pytest.mark.parametrize(
-    ("typed", "name", "words"),
-    [("fold", "Move: folds", "Fold every group"), ("revert", "Apply: revert", "Not now: Nothing has been applied")],
-)
-async def test_the_palette_finds_every_command_and_says_why_it_cannot_be_done(
-    typed: str, name: str, words: str
-) -> None:
-    async with screen_of(snapshot_of(small())) as ui:
-        await ui.press("ctrl+p")
-        await ui.type(typed)
-        for _ in range(50):
-            await ui.pilot.pause(0.02)
-            if words in ui.text():
-                break
-        assert name in ui.text()
-        assert words in ui.text()
 
 
 async def test_tab_goes_round_the_panes_and_keys_scroll_the_one_with_the_focus() -> None:

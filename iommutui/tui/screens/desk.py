@@ -10,7 +10,7 @@ from iommutui.tui.listing import listing
 from iommutui.tui.machine import Machine
 from iommutui.tui.registry import BY_ID, COMMANDS, bindings, reason_against
 from iommutui.tui.saying import go_on_saying, message_of
-from iommutui.tui.screens.dialogs import open_dialog
+from iommutui.tui.screens.dialogs import open_dialog, prepare_dialogs
 from iommutui.tui.screens.remembering import Remembering
 from iommutui.tui.screens.scanning import Scanning
 from iommutui.tui.screens.showing import Showing
@@ -108,7 +108,11 @@ class DeskScreen(Showing, Remembering, Scanning, Writing):
         """Makes what a key will need, before it is pressed."""
         self.judge_ahead()
         message_of(self)
-        self.run_worker(self._filter.prepare(self._state), group="prepare")
+        self.run_worker(self._prepare(), group="prepare")
+
+    async def _prepare(self) -> None:
+        await self._filter.prepare(self._state)
+        await prepare_dialogs(self)
 
     def open(self, dialog: Dialog) -> None:
         """Lays a dialog over the screen."""

@@ -1,6 +1,8 @@
-"""Opening dialogs: each is imported when it is first needed."""
+"""Opening dialogs. Each is imported when the first frame is there."""
 
+from asyncio import sleep
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from iommutui.tui.commands.base import Dialog
@@ -34,9 +36,23 @@ def open_dialog(desk: "DeskScreen", dialog: Dialog) -> None:
         case Dialog.QUIT:
             _open_quit(desk)
         case Dialog.PALETTE:
-            desk.app.action_command_palette()
+            _open_palette(desk)
         case Dialog.THEME:
-            desk.app.action_change_theme()
+            _open_themes(desk)
+
+
+async def prepare_dialogs(desk: "DeskScreen") -> None:
+    """Imports dialogs, and has Textual read how what they are made of looks, where nobody waits for it or sees it."""
+    from textual.containers import Vertical
+    from textual.widgets import Button, OptionList
+
+    for name in ("find", "go", "pick", "reading", "review"):
+        import_module(f"iommutui.tui.screens.{name}")
+        await sleep(0)
+    unseen = Vertical(Button(), OptionList())
+    unseen.display = False
+    await desk.mount(unseen)
+    await unseen.remove()
 
 
 def open_review(desk: "Writing", review_of: Callable[[], tuple[Review, Job] | None]) -> None:
@@ -133,3 +149,28 @@ def _open_quit(desk: "DeskScreen") -> None:
         words = "1 intent is" if count == 1 else f"{count} intents are"
         title, text = "Leave?", f"{words} staged and not applied. Nothing of it is kept."
     desk.app.push_screen(ConfirmScreen(title, text, "Leave", "Stay"), answered)
+
+
+def _open_palette(desk: "DeskScreen") -> None:
+    from iommutui.tui.palette import command_entries
+    from iommutui.tui.screens.find import FindScreen
+
+    async def answered(command: str | None) -> None:
+        if command is not None:
+            await desk.app.run_action(f"run('{command}')", desk)
+
+    desk.app.push_screen(FindScreen("Commands", "run", command_entries(desk.state)), answered)
+
+
+def _open_themes(desk: "DeskScreen") -> None:
+    from iommutui.config import config_path
+    from iommutui.tui.palette import theme_entries
+    from iommutui.tui.screens.find import FindScreen
+
+    def answered(theme: str | None) -> None:
+        if theme is not None and theme != desk.app.theme:
+            desk.app.theme = theme
+            desk.say(f'Until the end of this session. To keep it: theme = "{theme}" below [screen] in {config_path()}.')
+
+    entries = theme_entries(desk.app.available_themes, desk.app.theme)
+    desk.app.push_screen(FindScreen("Themes", "choose", entries), answered)

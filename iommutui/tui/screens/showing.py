@@ -58,7 +58,7 @@ class Showing(Screen[None]):
             yield Banner(self._state, id="banner")
             yield FilterBar(id="filter")
             with Container(id="body"):
-                yield Rows(self._paint, id="list")
+                yield Rows[Key](self._paint, id="list", heads=lambda key: key.device is None)
                 yield Lines(id="log")
                 yield Lines(id="details")
             yield Lines(id="plan", grows=True)

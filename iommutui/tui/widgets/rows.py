@@ -1,6 +1,7 @@
 """The list: a line API widget that draws the rows in view and nothing else, so that its size does not matter."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, TypeVar
 
 from rich.style import Style
 from textual.events import Click, MouseScrollDown, MouseScrollUp
@@ -8,7 +9,6 @@ from textual.message import Message
 from textual.strip import Strip
 
 from iommutui.tui.spans import Line, Span, wrap_all
-from iommutui.tui.state import Key
 from iommutui.tui.widgets.scroll import Scroll
 from iommutui.tui.widgets.strips import BASE, strip_of, styles_of
 
@@ -18,13 +18,12 @@ MARGIN = 3
 MANY = 1024
 """Rows that are kept as they were drawn, with what they hold: enough for some pages up and down."""
 
+K = TypeVar("K", bound=Hashable)
 Painted = tuple[Span, ...]
-Painter = Callable[[Key, int, bool], Painted]
-"""What stands in the row of this key at this width, with or without the cursor."""
 
 
-class Rows(Scroll):
-    """Groups and devices. The cursor is always in view."""
+class Rows(Scroll, Generic[K]):
+    """Rows that are known by a key of their own. The cursor is always in view."""
 
     COMPONENT_CLASSES = {"rows--cursor", "rows--group"}  # noqa: RUF012 - Textual's own declaration
 
@@ -36,10 +35,19 @@ class Rows(Scroll):
             self.index = index
             self.fold = fold
 
-    def __init__(self, painter: Painter, *, id: str) -> None:
+    def __init__(
+        self,
+        painter: Callable[[K, int, bool], Painted],
+        *,
+        id: str,
+        heads: Callable[[K], bool] = lambda key: False,
+    ) -> None:
+        """``painter``: what stands in the row of a key at a width, with or without the cursor; ``heads``: whether it
+        is the row of a group, which can be folded."""
         super().__init__(id=id)
         self._painter = painter
-        self._keys: Sequence[Key] = ()
+        self._heads = heads
+        self._keys: Sequence[K] = ()
         self._empty: tuple[Line, ...] = ()
         self.cursor = 0
         self._strips: dict[tuple[int, bool], Strip] = {}
@@ -48,7 +56,7 @@ class Rows(Scroll):
         self._width = 0
         self._wrapped: tuple[tuple[tuple[Line, ...], int], list[Painted]] | None = None
 
-    def show_rows(self, keys: Sequence[Key], cursor: int, empty: tuple[Line, ...] = ()) -> None:
+    def show_rows(self, keys: Sequence[K], cursor: int, empty: tuple[Line, ...] = ()) -> None:
         """New rows. Where the rows are the same, only what is in view is drawn again."""
         offset, painted, strips = self.scroll_offset.y, self._painted, self._strips
         before = self._keys
@@ -131,7 +139,7 @@ class Rows(Scroll):
         here = line == self.cursor
         strip = self._strips.get((line, here))
         if strip is None:
-            component = "rows--cursor" if here else "" if self._keys[line].device is not None else "rows--group"
+            component = "rows--cursor" if here else "rows--group" if self._heads(self._keys[line]) else ""
             strip = strip_of(self._spans(line), self._meanings(component), width)
             if len(self._strips) >= MANY:
                 self._strips.clear()
@@ -146,7 +154,7 @@ class Rows(Scroll):
             return
         line = place.y + self.scroll_offset.y
         if line < len(self._keys):
-            self.post_message(self.Picked(line, fold=self._keys[line].device is None and place.x < 3))
+            self.post_message(self.Picked(line, fold=self._heads(self._keys[line]) and place.x < 3))
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         """The wheel moves the view; the cursor stays where it is until a key is pressed."""
