@@ -7,7 +7,10 @@ from iommutui.core.host import Host
 
 
 def narrow(host: Host, addresses: Iterable[Address]) -> Host:
-    """The Host with only these devices, their groups' members and the other functions of their cards."""
+    """The Host with only these devices, their groups' members and the other functions of their cards.
+
+    It does not know what the machine does with them: what is lost depends on what remains, which is not in it.
+    """
     kept: set[Address] = set()
     groups = {}
     for address in addresses:
@@ -32,4 +35,5 @@ def narrow(host: Host, addresses: Iterable[Address]) -> Host:
             groups[group.id] = group
     members = {member for group in groups.values() for member in group.members}
     kept |= members & host.devices.keys()
-    return host._replace(devices={address: host.devices[address] for address in kept}, groups=groups)
+    devices = {address: host.devices[address] for address in kept}
+    return host._replace(devices=devices, groups=groups, uses=None)
