@@ -8,7 +8,7 @@ from rich.style import Style as RichStyle
 from textual.app import RenderResult
 from textual.color import Color
 from textual.css.styles import RulesMap
-from textual.events import Resize
+from textual.events import Resize, ScreenResume
 from textual.reactive import Reactive
 from textual.renderables.background_screen import BackgroundScreen
 from textual.screen import ModalScreen, Screen
@@ -70,8 +70,9 @@ class Overlay(ModalScreen[Result]):
         if event.size == self.size:
             event.prevent_default()
 
-    def on_screen_resume(self) -> None:
-        """What is being said lies on top."""
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        """What is being said lies on top. A dialog that opens has its styles already."""
+        event.refresh_styles = False
         go_on_saying(self.app)
 
     def render(self) -> RenderResult:  # type: ignore[override]  # a widget may render a Visual; a screen is declared narrower

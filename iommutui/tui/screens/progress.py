@@ -2,6 +2,7 @@
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.events import ScreenResume
 
 from iommutui.apply.events import Compensating, Event, Finished, ModuleLoaded, StepBegun, StepDone, StepWaiting
 from iommutui.core.errors import Exit
@@ -94,10 +95,13 @@ class ProgressScreen(Scrolling[None]):
     def finish(self) -> None:
         """It went well: nothing is left to read here."""
         self._good = True
-        self.on_screen_resume()
+        self._close()
 
-    def on_screen_resume(self) -> None:
-        """Closes as soon as nothing lies over it."""
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        """Nothing lies over it any more."""
+        self._close()
+
+    def _close(self) -> None:
         if self._good and self.is_current:
             self.dismiss(None)
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.events import Key
 from textual.widgets import Button, Input, Static
 
@@ -63,16 +64,14 @@ class ReviewScreen(Scrolling[Terms]):
                     Span(f", {self._what}."),
                 ]
                 yield Static(content(spans), id="ask")
-                with Horizontal(id="answer"):
-                    yield Typed(placeholder=self._what, compact=True, id="typed")
-                    yield Static(id="agreed")
+                yield Typed(placeholder=self._what, compact=True, id="typed")
             with Horizontal(classes="buttons"):
                 yield Button(plain("Cancel  Esc" if review.applicable else "Close  Esc"), id="no", compact=True)
                 if review.applicable:
                     verb = "Revert" if review.revert else "Apply"
                     label = f"{verb} {count(len(review.plan.steps), 'write')}  y"
                     yield Button(plain(label), id="yes", compact=True, disabled=self._asks)
-                yield Static("" if review.real else "nothing is real", id="hint")
+                yield Static(self._hint(), id="hint")
         yield DialogKeys(self._keys())
 
     def _keys(self) -> Keys:
@@ -107,9 +106,12 @@ class ReviewScreen(Scrolling[Terms]):
     @on(Input.Changed)
     def _typed(self) -> None:
         self.query_one("#yes", Button).disabled = not self.agreed
+        self.query_one("#hint", Static).update(self._hint(agreed=self.agreed))
+
+    def _hint(self, *, agreed: bool = False) -> Content:
         verb = "reverts" if self._review.revert else "applies"
-        shown = [Span("✔ ", "ok"), Span("y", "key"), Span(f" {verb}")] if self.agreed else []
-        self.query_one("#agreed", Static).update(content(shown))
+        spans = [Span("✔ ", "ok"), Span("y", "key"), Span(f" {verb}  ")] if agreed else []
+        return content(spans if self._review.real else [*spans, Span("nothing is real", "warn")])
 
     @on(Input.Submitted)
     def _submitted(self) -> None:

@@ -1,11 +1,12 @@
 """Keys that scroll the lines of a dialog, wherever its focus is."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from textual.events import Resize
 
 from iommutui.tui.screens.overlay import Overlay
-from iommutui.tui.spans import wrap_all
+from iommutui.tui.spans import Line, wrap_all
 from iommutui.tui.widgets.lines import Lines
 
 DIALOG_WIDTH = 110
@@ -20,11 +21,17 @@ class Scrolling(Overlay[Result]):
     OTHER_ROWS = 2
     """Rows of the dialog beside its lines: the frame, and what a dialog has below them."""
 
+    _fitted: tuple[Sequence[Line], int, int] | None = None
+    """The lines and the width that were fitted last, and how many rows they are."""
+
     def fit_dialog(self) -> None:
         """Fits the dialog to its lines, within the screen."""
         width, height = self.app.size
-        rows = len(wrap_all(self.query_one("#lines", Lines).lines, min(width, DIALOG_WIDTH) - 7))
-        self.query_one("#dialog").styles.height = max(6, min(rows + self.OTHER_ROWS, height - 2))
+        lines = self.query_one("#lines", Lines).lines
+        if self._fitted is None or self._fitted[0] is not lines or self._fitted[1] != width:
+            self._fitted = lines, width, len(wrap_all(lines, min(width, DIALOG_WIDTH) - 7))
+        rows = self._fitted[2] + self.OTHER_ROWS
+        self.query_one("#dialog").styles.height = max(6, min(rows, height - 2))
 
     def on_mount(self) -> None:
         """Fits before the first frame."""
