@@ -5,7 +5,7 @@ record names such a function. A function may have several records, and a file sy
 What could not be found out is in ``gaps``; without a gap, no record means that there is no such use.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -150,3 +150,15 @@ class Uses(NamedTuple):
     def openers_of(self, device: Address) -> tuple[Opener, ...]:
         """Who has a node of the device open."""
         return tuple(opener for opener in self.openers if opener.device == device)
+
+    def on(self, keep: Callable[[Address], bool]) -> "Uses":
+        """The uses of these devices, and those that are of none."""
+        return self._replace(
+            screens=tuple(each for each in self.screens if keep(each.device)),
+            storage=tuple(each for each in self.storage if keep(each.device)),
+            network=tuple(each for each in self.network if keep(each.device)),
+            inputs=tuple(each for each in self.inputs if each.device is None or keep(each.device)),
+            sounds=tuple(each for each in self.sounds if keep(each.device)),
+            openers=tuple(each for each in self.openers if keep(each.device)),
+            plugged=tuple(each for each in self.plugged if keep(each.device)),
+        )

@@ -1,5 +1,7 @@
 """The drivers and other targets that fit a device, with what each does and what it makes of the group. Pure."""
 
+from typing import NamedTuple
+
 from iommutui.core.host import Device, Host
 from iommutui.core.intents import Intent
 from iommutui.core.labels import verdict_glyph, verdict_word
@@ -12,15 +14,29 @@ from iommutui.tui.state import AppState, staged
 from iommutui.tui.words import loading, purpose
 
 
-def target_choices(state: AppState, device: Device) -> list[tuple[str, tuple[Line, ...]]]:
-    """Name and rows of every target, variant VFIO drivers first."""
+class Choices(NamedTuple):
+    """Name and rows of every target, variant VFIO drivers first, and what there is to say of all of them."""
+
+    entries: tuple[tuple[str, tuple[Line, ...]], ...]
+    note: Line | None
+
+
+def target_choices(state: AppState, device: Device) -> Choices:
+    """The targets of a device. What comes of each is said once where it is the same whichever is chosen."""
     assert state.host is not None
     targets = targets_of(state.host, device)
     width = max((len(target.name) for target in targets), default=0)
-    return [(target.name, _line(state, state.host, device, target, width)) for target in targets]
+    ends = [_consequence(state, state.host, device, target) for target in targets]
+    same = len(ends) > 1 and all(end == ends[0] for end in ends)
+    entries = []
+    for target, end in zip(targets, ends, strict=True):
+        below = () if same else (line(Span(" " * (width + 2)), *end),)
+        entries.append((target.name, (_line(state, device, target, width), *below)))
+    note = line(Span("Whichever is chosen, ", "muted"), *ends[0]) if same else None
+    return Choices(tuple(entries), note)
 
 
-def _line(state: AppState, host: Host, device: Device, target: Target, width: int) -> tuple[Line, ...]:
+def _line(state: AppState, device: Device, target: Target, width: int) -> Line:
     role = _role(state, device, target)
     spans = [
         Span(f"{target.name:<{width}}  ", "strong"),
@@ -32,7 +48,7 @@ def _line(state: AppState, host: Host, device: Device, target: Target, width: in
         spans.append(Span(" · staged", "planned"))
     elif target.name == device.driver:
         spans.append(Span(" · it is on this driver", "muted"))
-    return line(*spans), line(Span(" " * (width + 2)), *_consequence(state, host, device, target))
+    return line(*spans)
 
 
 def _role(state: AppState, device: Device, target: Target) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from iommutui.core.address import Address
 from iommutui.core.errors import Exit
 from iommutui.core.host import Host
 from iommutui.core.intents import Goal
@@ -29,13 +30,14 @@ class SimulatedMachine:
         self.applier = self
         self._load = load
         self._host: Host | None = None
+        self._first: Host | None = None
         self._words: SimpleQueue[bool] = SimpleQueue()
         self._ways_back: list[tuple[Goal, ...]] = []
 
     def scan(self) -> Host:
         """The machine as it is now."""
         if self._host is None:
-            self._host = self._load()
+            self._host = self._first = self._load()
         return self._host
 
     def claims(self, host: Host) -> Host:
@@ -82,7 +84,7 @@ class SimulatedMachine:
         accepted = [hazard.acceptance for hazard in job.plan.hazards]  # nothing is real, so nothing can be lost
         keeping = Keeping(job.keep_within, _Words(self._words)) if job.keep_within is not None else None
         for event in execute(job.plan, kernel, None, accepted=accepted, keeping=keeping):
-            self._host = kernel.host
+            self._host = _used_still(self._first, kernel.host)
             if isinstance(event, Finished) and event.exit is Exit.DONE:
                 self._remember(job, before)
             yield event
@@ -92,6 +94,18 @@ class SimulatedMachine:
             self._ways_back.pop()
         elif job.plan.steps:
             self._ways_back.append(restoring_goals(job.plan, before))
+
+
+def _used_still(first: Host | None, now: Host) -> Host:
+    """What a machine did with a device ends when its driver leaves, and goes on when it comes back."""
+    if first is None or first.uses is None:
+        return now
+
+    def keep(address: Address) -> bool:
+        before, after = first.devices.get(address), now.devices.get(address)
+        return before is not None and after is not None and before.driver == after.driver
+
+    return now._replace(uses=first.uses.on(keep))
 
 
 class _Words:

@@ -131,8 +131,8 @@ def _open_targets(desk: "DeskScreen") -> None:
 
     title = f"Target for {device.address}, now {device.driver or 'free'}"
     chosen = target_of(state, device.address) or ""
-    choices = target_choices(state, device)
-    desk.app.push_screen(PickScreen(title, "Enter stages it, Esc closes", choices, chosen), answered)
+    found = target_choices(state, device)
+    desk.app.push_screen(PickScreen(title, "Enter stages it, Esc closes", found.entries, chosen, found.note), answered)
 
 
 def _open_quit(desk: "DeskScreen") -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import OptionList
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from iommutui.tui.registry import PICK, bindings
@@ -28,18 +28,24 @@ class PickScreen(Overlay[str]):
     BINDINGS = [*bindings(PICK)]  # noqa: RUF012 - Textual's own declaration
     AUTO_FOCUS = "#choices"
 
-    def __init__(self, title: str, hint: str, choices: Sequence[Choice], chosen: str = "") -> None:
+    def __init__(
+        self, title: str, hint: str, choices: Sequence[Choice], chosen: str = "", note: Line | None = None
+    ) -> None:
+        """``note``: what is true of every choice."""
         super().__init__()
+        self._note = note
         self._title = title
         self._hint = hint
         self._choices = choices
         self._chosen = chosen
 
     def compose(self) -> ComposeResult:
-        """One entry for each."""
+        """One entry for each, and the note."""
         with Dialog(self._title, self._hint, classes="medium"):
             # Without ids: a driver's name comes from outside, and need not be what Textual takes for one.
             yield OptionList(*(Option(_entry(shown)) for _, shown in self._choices), id="choices", compact=True)
+            if self._note is not None:
+                yield Static(content(self._note.spans), id="note")
         yield DialogKeys((*keys_for(PICK[2:]), ("j k", "move")))
 
     def on_mount(self) -> None:
