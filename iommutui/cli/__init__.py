@@ -38,16 +38,18 @@ def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code (``core.errors.Exit``)."""
     from iommutui.cli.parser import parse
 
+    options = None
     try:
         run, options = parse(sys.argv[1:] if argv is None else argv)
         return run(options)
     except IommutuiError as error:
         from iommutui.cli.output import complain
+        from iommutui.cli.recorded import said_of
 
         sys.stdout.flush()
         complain(f"iommutui: {error.what}")
         if error.remedy:
-            complain(error.remedy)
+            complain(error.remedy if options is None else said_of(options, error.remedy))
         return error.exit_code
     except BrokenPipeError:
         return Exit.DONE  # the reader (head, less) has gone, and nothing is wrong

@@ -4,6 +4,8 @@ from itertools import groupby
 
 from iommutui.cli.documents import SCHEMA, host_document
 from iommutui.cli.output import clean, write_json, write_lines
+from iommutui.cli.parser import Options
+from iommutui.cli.recorded import said_of
 from iommutui.core.diagnosis import MESSAGES, diagnose
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.host import Device, Group, Host
@@ -11,17 +13,17 @@ from iommutui.core.models.base import Model
 
 
 def explain_error(
-    host: Host, model: Model, text: str, as_json: bool, *, device: Device | None = None, group: Group | None = None
+    options: Options, host: Host, model: Model, *, device: Device | None = None, group: Group | None = None
 ) -> int:
-    """Prints the causes that fit, most likely first; IommutuiError for a message that is not known.
+    """Prints the causes of ``--error`` that fit, most likely first; IommutuiError for a message that is not known.
 
     ``device`` or ``group`` is what the message is about, where it does not say so itself.
     """
-    diagnosis = diagnose(host, text, model, group=None if group is None else group.id, device=device)
+    diagnosis = diagnose(host, options.error, model, group=None if group is None else group.id, device=device)
     if diagnosis is None:
         known = "; ".join(message.name for message in MESSAGES)
         raise IommutuiError("This is not an error message that is known here.", f"Known are: {known}.")
-    if as_json:
+    if options.json:
         causes = [dict(zip(cause._fields, cause, strict=True)) for cause in diagnosis.causes]
         write_json(
             {"schema": SCHEMA, "host": host_document(host, model), "message": diagnosis.message, "causes": causes}
@@ -34,6 +36,6 @@ def explain_error(
             "Ask again while it fails, as root: only root sees which programs hold a group.",
         ]
     for remedy, found in groupby(enumerate(diagnosis.causes, 1), lambda numbered: numbered[1].remedy):
-        lines += [*(f"{number}. {cause.text}" for number, cause in found), f"   {remedy}"]
+        lines += [*(f"{number}. {cause.text}" for number, cause in found), f"   {said_of(options, remedy)}"]
     write_lines([clean(line) for line in lines])
     return Exit.DONE

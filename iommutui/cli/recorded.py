@@ -31,3 +31,13 @@ def same_machine(options: Options) -> str:
     import shlex
 
     return f" {shlex.join(words)}"
+
+
+def said_of(options: Options, text: str) -> str:
+    """A text in which every command that it names (``'iommutui why 14'``) speaks of the same machine."""
+    there = same_machine(options)
+    if not there:
+        return text
+    import re
+
+    return re.sub(r"'(iommutui (?:list|why|preview|plan)\b[^']*)'", lambda found: f"'{found[1]}{there}'", text)

@@ -50,7 +50,7 @@ def run(options: Options) -> int:
     model = chosen_model(options, host)
     if options.error is not None:
         device, group = _subject(host, options.subject) if options.subject is not None else (None, None)
-        return explain_error(host, model, options.error, options.json, device=device, group=group)
+        return explain_error(options, host, model, device=device, group=group)
     if options.subject is None:
         raise UsageError("Say which group or device.", "For example: iommutui why 14, or iommutui why 01:00.0")
     device, group = _subject(host, options.subject)

@@ -21,15 +21,18 @@ def run(source: str | None, *, demo: bool = False, kernel: str | None = None, mo
     from iommutui.tui.store import Store, state_path
 
     config = read_config()
-    use_keys(config.keys)
-    store = Store(state_path())
+    wrong: list[IommutuiError] = []
+    try:
+        use_keys(config.keys)
+    except IommutuiError as error:
+        wrong.append(error)
     console = os.environ.get("TERM") == "linux"
     state = start(machine.source, model, kernel)
-    app = IommutuiApp(machine, state, early, store=store, theme=config.theme, console=console)
+    app = IommutuiApp(machine, state, early, store=Store(state_path()), theme=config.theme, console=console)
     if config.theme not in app.available_themes:
-        raise IommutuiError(
-            f"There is no theme {config.theme!r}.",
-            f"Mend screen.theme in {config_path()}. Themes are: {', '.join(sorted(app.available_themes))}.",
-        )
+        names = ", ".join(sorted(app.available_themes))
+        mend = f"Mend screen.theme in {config_path()}. Themes are: {names}."
+        wrong.append(IommutuiError(f"There is no theme {config.theme!r}.", mend))
+    app.wrong = wrong
     app.run()
     return app.return_code or 0

@@ -1,6 +1,6 @@
 """The application: theme, keys, and the reason why a key does nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from textual.actions import ActionParseResult
 from textual.app import App
@@ -10,12 +10,13 @@ from textual.dom import DOMNode
 from textual.events import Event, Key, Paste
 from textual.theme import Theme
 
+from iommutui.core.errors import IommutuiError
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.machine import Machine
 from iommutui.tui.registry import keymap, reason_against
 from iommutui.tui.saying import Saying
 from iommutui.tui.screens.desk import DeskScreen
-from iommutui.tui.state import AppState
+from iommutui.tui.state import AppState, logged
 from iommutui.tui.store import Store
 from iommutui.tui.text import toast
 from iommutui.tui.theme import IOMMUTUI
@@ -29,6 +30,8 @@ class IommutuiApp(Saying):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS = [Binding("ctrl+q", "leave", "Quit", show=False, priority=True)]  # noqa: RUF012
+    wrong: Sequence[IommutuiError] = ()
+    """What the settings say of the screen and cannot be: it is as if they did not say it."""
     _theme_found: Theme | None = None
 
     def __init__(
@@ -79,6 +82,13 @@ class IommutuiApp(Saying):
             found.setdefault("cursor-row", Color.parse(found["primary"]).blend(background, 0.82).hex)
         found.setdefault("cursor-row", "ansi_bright_black" if self.current_theme.dark else "ansi_white")
         return found
+
+    def on_ready(self) -> None:
+        """Tells what is wrong with the settings."""
+        for error in self.wrong:
+            self.desk.update(logged(self.desk.state, self.desk.now(), f"{error.what} {error.remedy}", "warn"))
+        if self.wrong:
+            toast(self, f"{self.wrong[0].what} The log (L) says how to mend it.", "warning")
 
     def get_default_screen(self) -> DeskScreen:
         """The desk."""

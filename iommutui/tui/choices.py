@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from iommutui.core.host import Device, Host
 from iommutui.core.intents import Intent
-from iommutui.core.labels import verdict_glyph, verdict_word
+from iommutui.core.labels import verdict_word
 from iommutui.core.planner import plan_intents
 from iommutui.core.targets import Kind, Target, targets_of
+from iommutui.tui.blocks import verdict_span
 from iommutui.tui.narrow import narrow
 from iommutui.tui.preview import target_of
 from iommutui.tui.spans import Line, Span, line
@@ -14,26 +15,30 @@ from iommutui.tui.state import AppState, staged
 from iommutui.tui.words import loading, purpose
 
 
-class Choices(NamedTuple):
-    """Name and rows of every target, variant VFIO drivers first, and what there is to say of all of them."""
+class Choice(NamedTuple):
+    """One thing to choose: its name, its row in a list, and what there is to say of it below."""
 
-    entries: tuple[tuple[str, tuple[Line, ...]], ...]
-    note: Line | None
+    name: str
+    row: Line
+    about: tuple[Line, ...] = ()
 
 
-def target_choices(state: AppState, device: Device) -> Choices:
-    """The targets of a device. What comes of each is said once where it is the same whichever is chosen."""
-    assert state.host is not None
-    targets = targets_of(state.host, device)
+def target_choices(state: AppState, device: Device) -> list[Choice]:
+    """Every target of a device with what comes of it, variant VFIO drivers first."""
+    host = state.host
+    assert host is not None
+    targets = targets_of(host, device)
     width = max((len(target.name) for target in targets), default=0)
-    ends = [_consequence(state, state.host, device, target) for target in targets]
-    same = len(ends) > 1 and all(end == ends[0] for end in ends)
-    entries = []
-    for target, end in zip(targets, ends, strict=True):
-        below = () if same else (line(Span(" " * (width + 2)), *end),)
-        entries.append((target.name, (_line(state, device, target, width), *below)))
-    note = line(Span("Whichever is chosen, ", "muted"), *ends[0]) if same else None
-    return Choices(tuple(entries), note)
+    return [_choice(state, host, device, target, width) for target in targets]
+
+
+def _choice(state: AppState, host: Host, device: Device, target: Target, width: int) -> Choice:
+    end = _consequence(state, host, device, target)
+    row = _line(state, device, target, width)
+    if end is None:
+        row = line(*row.spans, Span(" · refused", "bad"))
+        end = line("The kernel refuses it as things are.")
+    return Choice(target.name, row, (end,))
 
 
 def _line(state: AppState, device: Device, target: Target, width: int) -> Line:
@@ -58,17 +63,16 @@ def _role(state: AppState, device: Device, target: Target) -> str:
     return "free" if target.kind is Kind.NONE else state.model.role(device, target.name).role.value
 
 
-def _consequence(state: AppState, host: Host, device: Device, target: Target) -> list[Span]:
-    """What the group of the device would be with this target, together with what else is staged."""
+def _consequence(state: AppState, host: Host, device: Device, target: Target) -> Line | None:
+    """What the group would be with this target and what else is staged; None where the kernel refuses it."""
     after = staged(state, {device.address: target.name}).intents
     part = narrow(host, (device.address, *(intent.device for intent in after)))
     plan = plan_intents(part, after, state.model)
     own = plan_intents(part, [Intent(device.address, target.name)], state.model)
     if not own.permitted:
-        return [Span("refused by the kernel as things are", "bad")]
+        return None
     change = next((change for change in plan.groups if change.group == device.group), None)
     if change is None:
-        return [Span("changes no group", "muted")]
-    word = verdict_word(change.after)
-    still = "still " if word == verdict_word(change.before) else ""
-    return [Span(f"group {change.group} is then {still}{verdict_glyph(change.after)} {word}", "muted")]
+        return line(Span("It changes no group.", "muted"))
+    still = "still " if verdict_word(change.after) == verdict_word(change.before) else ""
+    return line(f"Group {change.group} is then {still}", verdict_span(change.after), ".")

@@ -52,6 +52,10 @@ PICK: tuple[Command, ...] = (
     Command("previous", ("k", "up"), "Up", "The entry before.", _DIALOG),
     Command("choose", ("enter", "space"), "Choose", "Take the entry.", _DIALOG),
     Command("cancel", ("escape", "q"), "Cancel", "Close the dialog.", _DIALOG),
+    Command("more", ("pagedown",), "Page", "A page down.", _DIALOG),
+    Command("less", ("pageup",), "Page", "A page up.", _DIALOG),
+    Command("first", ("g", "home"), "Top", "The first entry.", _DIALOG),
+    Command("last", ("G", "end"), "Bottom", "The last entry.", _DIALOG),
 )
 FIND: tuple[Command, ...] = (
     Command("next", ("down", "ctrl+n"), "Down", "The next entry.", _DIALOG),

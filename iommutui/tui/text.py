@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COLOURS = {
     "plain": "",
     "strong": "bold",
+    "chosen": "bold underline",
     "muted": "$text-muted",
     "ok": "$text-success",
     "bad": "bold $text-error",

@@ -43,7 +43,7 @@ def details_title(state: AppState) -> Title:
     parts: list[tuple[Span, str]] = [(Span("2"), "pane-details")]
     for tab, (command, word) in _TABS.items():
         if tab is state.tab:
-            parts.append((Span(f"  {word}", "strong"), command))
+            parts += [(Span("  "), ""), (Span(word, "chosen"), command)]
         else:
             parts += [(Span(f"  {key_of(command)}", "key"), command), (Span(f" {word}", "muted"), command)]
     return _title(parts)

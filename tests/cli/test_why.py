@@ -66,3 +66,9 @@ def test_an_error_that_nothing_explains_now_says_when_to_ask_again(on_demo: Run)
     assert said.code == 0
     assert "Nothing on this machine explains it" in said.out
     assert "Ask again while it fails, as root" in said.out
+
+
+def test_what_to_do_next_is_about_the_same_machine(run: Run) -> None:
+    found = run("why", "--demo", "--error", "group 17 is not viable")
+    assert "'iommutui why 17 --demo' shows the smallest way out." in found.out
+    assert "'iommutui list --demo' shows the devices" in run("why", "--demo", "77:00.0").err

@@ -134,5 +134,18 @@ def test_keys_that_do_not_work_out_are_refused_with_the_reason(keys: dict[str, s
     assert "The commands are: free-card" in caught.value.remedy
 
 
+async def test_what_is_wrong_with_the_settings_is_told_and_the_screen_opens() -> None:
+    machine = snapshot_of(small())
+    app = IommutuiApp(machine, start(machine.source), theme="nordic")
+    app.wrong = [IommutuiError("There is no theme 'nordic'.", "Mend screen.theme.")]
+    async with app.run_test(size=WIDE) as pilot:
+        ui = Ui(app, pilot)
+        await ui.settle()
+        assert app.theme == "iommutui"
+        assert ui.toasts() == ["There is no theme 'nordic'. The log (L) says how to mend it."]
+        await ui.press("L")
+        assert "There is no theme 'nordic'. Mend screen.theme." in ui.text()
+
+
 def test_keys_are_spelt_as_they_are_shown() -> None:
     assert [spelt(word) for word in ("/", "^x", "PgDn", "q")] == ["slash", "ctrl+x", "pagedown", "q"]

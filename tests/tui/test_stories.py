@@ -61,9 +61,13 @@ async def test_a_target_is_chosen_from_those_that_fit() -> None:
         await ui.press("t")
         assert "loads vfio-pci" in ui.line_with("hand it to a virtual machine")
         assert "it is on this driver" in ui.line_with("nvidia", "let this machine use it")
-        await ui.press("j", "j", "enter")
+        await ui.press("j", "j")
+        assert "Group 1 is then still ✖ blocked." in ui.text()
+        await ui.press("enter")
         assert ui.staged() == [f"{GPU}=none"]
-        await ui.press("t", "escape")
+        await ui.press("t")
+        assert "staged" in ui.line_with("▌none")
+        await ui.press("escape")
         assert ui.staged() == [f"{GPU}=none"]
 
 

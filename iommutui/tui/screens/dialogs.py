@@ -43,13 +43,12 @@ def open_dialog(desk: "DeskScreen", dialog: Dialog) -> None:
 
 async def prepare_dialogs(desk: "DeskScreen") -> None:
     """Imports dialogs, and has Textual read how what they are made of looks, where nobody waits for it or sees it."""
-    from textual.containers import Vertical
-    from textual.widgets import Button, OptionList
+    from textual.widgets import Button
 
     for name in ("find", "go", "pick", "reading", "review"):
         import_module(f"iommutui.tui.screens.{name}")
         await sleep(0)
-    unseen = Vertical(Button(), OptionList())
+    unseen = Button()
     unseen.display = False
     await desk.mount(unseen)
     await unseen.remove()
@@ -99,6 +98,7 @@ def _open_go(desk: "DeskScreen") -> None:
 
 
 def _open_copy(desk: "DeskScreen") -> None:
+    from iommutui.tui.choices import Choice
     from iommutui.tui.copies import copies
     from iommutui.tui.screens.pick import PickScreen
 
@@ -110,7 +110,7 @@ def _open_copy(desk: "DeskScreen") -> None:
                 desk.copy(copy.text())
                 desk.say(f"Copied {copy.said}.")
 
-    choices = [(copy.name, (copy.line,)) for copy in offered]
+    choices = [Choice(copy.name, copy.line) for copy in offered]
     desk.app.push_screen(PickScreen("Copy to the clipboard", "Enter copies, Esc closes", choices), answered)
 
 
@@ -131,8 +131,8 @@ def _open_targets(desk: "DeskScreen") -> None:
 
     title = f"Target for {device.address}, now {device.driver or 'free'}"
     chosen = target_of(state, device.address) or ""
-    found = target_choices(state, device)
-    desk.app.push_screen(PickScreen(title, "Enter stages it, Esc closes", found.entries, chosen, found.note), answered)
+    choices = target_choices(state, device)
+    desk.app.push_screen(PickScreen(title, "Enter stages it, Esc closes", choices, chosen), answered)
 
 
 def _open_quit(desk: "DeskScreen") -> None:
