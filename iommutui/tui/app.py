@@ -11,6 +11,7 @@ from textual.events import Event, Key, Paste
 from textual.theme import Theme
 
 from iommutui.core.errors import IommutuiError
+from iommutui.tui.contrast import BEHIND, WORDS, readable
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.machine import Machine
 from iommutui.tui.registry import keymap, reason_against
@@ -80,6 +81,8 @@ class IommutuiApp(Saying):
             background = Color.parse(found["background"])
             found["text-muted"] = Color.parse(found["foreground"]).blend(background, 0.2).hex
             found.setdefault("cursor-row", Color.parse(found["primary"]).blend(background, 0.82).hex)
+            behind = tuple(found[name] for name in BEHIND)
+            found.update({name: readable(found[name], behind) for name in WORDS})
         found.setdefault("cursor-row", "ansi_bright_black" if self.current_theme.dark else "ansi_white")
         return found
 

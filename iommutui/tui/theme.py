@@ -25,7 +25,7 @@ IOMMUTUI = Theme(
         "footer-key-foreground": "#e8a35c",
         "footer-description-foreground": "#9aa6b8",
         "input-selection-background": "#5fa8e8 35%",
-        "text-muted": "#8793a6",
+        "text-muted": "#929eb1",
         "scrollbar": "#2f3a4a",
         "scrollbar-hover": "#42516a",
         "scrollbar-active": "#5fa8e8",
