@@ -2,6 +2,8 @@
 
 from textual.app import App
 from textual.driver import Driver
+from textual.events import Resize
+from textual.geometry import Size
 from textual.notifications import SeverityLevel
 from textual.timer import Timer
 from textual.widget import Widget
@@ -48,15 +50,16 @@ class Saying(App[None]):
         if self.screen_stack:
             self.show_said()
 
-    def show_said(self) -> None:
-        """Shows what is being said on the screen that is on top."""
+    def show_said(self, size: Size | None = None) -> None:
+        """Shows what is being said on the screen that is on top; ``size``: what it is going to have."""
         screen = self.screen
         if self.said is not None or screen.query(Message):
-            message_of(screen).show_said(self.said, self.size)
+            message_of(screen).show_said(self.said, size or self.size)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         """A message keeps to its corner."""
-        self.show_said()
+        if self.screen_stack:
+            self.show_said(event.size)
 
 
 def message_of(screen: Widget) -> Message:
