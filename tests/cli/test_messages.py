@@ -52,7 +52,7 @@ def test_a_picture_of_a_machine_is_not_written_to(run: Run, command: tuple[str, 
         answer = run(*command, *source)
         assert (answer.code, answer.out) == (3, "")
         assert "only a picture of one" in answer.err
-        assert ("'iommutui preview'" in answer.err) is (command[0] == "apply")
+        assert ("'iommutui preview" in answer.err) is (command[0] == "apply")
 
 
 def test_a_picture_of_a_machine_has_no_journal_of_this_one(run: Run, machine: ReactingTree, demo: str) -> None:
@@ -93,7 +93,7 @@ def test_groups_that_there_are_fit_on_a_line(run: Run) -> None:
 def test_the_same_remedy_stands_once_below_what_it_is_for(run: Run) -> None:
     out = run("why", "--error", "group 17 is not viable", "--demo").out
     assert out.count("is bound to") == 4
-    assert out.count("'iommutui why 17'") == 1
+    assert out.count("'iommutui why 17 --demo'") == 1
 
 
 def test_numbers_of_writes_stand_below_each_other(run: Run) -> None:

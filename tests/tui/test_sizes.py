@@ -5,7 +5,7 @@ import pytest
 from iommutui.demo import demo_host
 from iommutui.tui.simulated import SimulatedMachine
 from iommutui.tui.state import Kind, Source
-from tests.tui.driver import SMALLEST, USUAL, WIDE, screen_of, snapshot_of
+from tests.tui.driver import SMALLEST, USUAL, WIDE, Ui, screen_of, snapshot_of
 from tests.tui.machines import small, without_iommu
 from tests.tui.snapshot import check
 
@@ -65,3 +65,30 @@ async def test_the_built_in_machine() -> None:
         assert ui.lines()[0].startswith(" DEMO — nothing is real")
         for words in ("✔ viable", "✖ blocked"):
             assert ui.line_with(words)
+
+
+DIALOGS = (("c", "a"), ("v", "a"), ("question_mark",), ("t",), ("colon",), ("Y",), ("o",), ("v", "q"))
+
+
+def box(ui: Ui) -> list[str]:
+    """The dialog and the footer, without what is beside them."""
+    region = ui.app.screen.query_one("#dialog").region
+    strips = ui.app.screen._compositor.render_strips()
+    return [strip.crop(region.x, region.right).text for strip in strips[region.y : region.bottom]] + ui.lines()[-1:]
+
+
+@pytest.mark.parametrize("keys", DIALOGS)
+async def test_a_dialog_on_a_terminal_that_changes_is_as_if_it_had_been_opened_there(keys: tuple[str, ...]) -> None:
+    shown = {}
+    for size in (SMALLEST, (100, 30)):
+        async with screen_of(snapshot_of(demo_host()), size) as ui:
+            await ui.press("escape", *keys)
+            shown[size] = box(ui)
+    async with screen_of(snapshot_of(demo_host()), USUAL) as ui:
+        await ui.press("escape", *keys)
+        for size, lines in (*shown.items(), *shown.items()):
+            await ui.pilot.resize_terminal(*size)
+            await ui.settle()
+            assert box(ui) == lines, size
+        await ui.press("escape")
+        assert ui.app.screen is ui.app.desk

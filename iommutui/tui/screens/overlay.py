@@ -67,7 +67,7 @@ class Overlay(ModalScreen[Result]):
 
     def on_resize(self, event: Resize) -> None:
         """A dialog that opens has been laid out when Textual tells it its size, and so has what is behind it."""
-        if event.size == self.size:
+        if event.size == self.outer_size:
             event.prevent_default()
 
     def on_screen_resume(self, event: ScreenResume) -> None:
