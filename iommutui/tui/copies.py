@@ -49,7 +49,7 @@ def copies(state: AppState) -> list[Copy]:
         found.append(Copy("group", f"group {group.id} as forums list it", "the group",
                           lambda: "\n".join(forum_lines(host, [group]))))  # fmt: skip
     staged = preview(state)
-    if staged is not None and staged.plan.steps:
+    if staged is not None and staged.plan.steps and staged.plan.permitted:
         words = f"the {count(len(staged.plan.steps), 'write')} of the plan, for a root shell"
         found.append(Copy("shell", words, "the writes", lambda: shell_script(staged.plan)))
     found.append(Copy("report", "kernel, IOMMU, every group with its verdict: for a forum", "the report",

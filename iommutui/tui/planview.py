@@ -144,6 +144,12 @@ class Review(NamedTuple):
         return tuple(found)
 
     @property
+    def verb(self) -> str:
+        """What ``y`` does: ``Apply 12 writes, 30 s timer``."""
+        timer = f", {self.within:.0f} s timer" if self.within is not None else ""
+        return f"{'Revert' if self.revert else 'Apply'} {count(len(self.plan.steps), 'write')}{timer}"
+
+    @property
     def applicable(self) -> bool:
         """Whether there is anything to apply, and nothing against it."""
         return self.plan.permitted and bool(self.plan.steps)
@@ -200,13 +206,14 @@ def counted(plan: "Plan") -> str:
     if freed:
         ends.append(f"{count(freed, 'group')} become{'s' if freed == 1 else ''} viable")
     if lost:
-        ends.append(f"{count(lost, 'group')} {'is' if lost == 1 else 'are'} viable no more")
+        ends.append(f"{count(lost, 'group')} {'is' if lost == 1 else 'are'} no longer viable")
     return f"{words}; {' and '.join(ends) or 'no verdict changes'}. Nothing lasts beyond the next boot."
 
 
 def _keeping(review: Review) -> list[Line]:
     if review.within is None:
-        return [line(Span("It stays until it is taken back (R).  ", "muted"), *key_hint("t", "sets a timer"), hang=2)]
+        stays = "It stays.  " if review.revert else "It stays until it is taken back (R).  "
+        return [line(Span(stays, "muted"), *key_hint("t", "sets a timer"), hang=2)]
     return [line(Span("Timer: ", "planned"), f"taken back by itself after {review.within:.0f} seconds, unless you say "
                  "then that it may stay.  ", *key_hint("t", "turns it off"), hang=2)]  # fmt: skip
 

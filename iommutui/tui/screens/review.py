@@ -11,7 +11,7 @@ from textual.widgets import Button, Input, Static
 
 from iommutui.core.hazards import Acceptance
 from iommutui.tui.copies import shell_script
-from iommutui.tui.planview import WITHIN, Review, count, review_lines
+from iommutui.tui.planview import WITHIN, Review, review_lines
 from iommutui.tui.registry import REVIEW, SCROLL, bindings
 from iommutui.tui.screens.scrolling import Scrolling
 from iommutui.tui.spans import Span
@@ -29,14 +29,22 @@ class Terms(NamedTuple):
 
 
 class Typed(Input):
-    """The field for the groups' numbers, in which ``y`` is an answer and no letter, unless a name to type has one."""
+    """The field for the groups' numbers. Letters are the keys of the review, unless a name to type has letters."""
+
+    def __init__(self, what: str, *, letters: bool) -> None:
+        super().__init__(placeholder=what, compact=True, id="typed", restrict=None if letters else "[0-9, ]*")
+        self._letters = letters
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Whether a key is typed."""
+        if character is not None and not self._letters and not character.isdigit():
+            return False
+        return key != "y" and super().check_consume_key(key, character)
 
     def on_key(self, event: Key) -> None:
-        """Before the field takes the key for a letter."""
-        screen = self.screen
-        if event.key == "y" and isinstance(screen, ReviewScreen) and screen.takes_y:
-            event.prevent_default().stop()
-            screen.action_confirm()
+        """Before the field takes a key for a letter."""
+        if not self.check_consume_key(event.key, event.character):
+            event.prevent_default()
 
 
 class ReviewScreen(Scrolling[Terms]):
@@ -54,7 +62,7 @@ class ReviewScreen(Scrolling[Terms]):
     def compose(self) -> ComposeResult:
         """The lines, what has to be typed, and the buttons."""
         review = self._review
-        with Dialog(review.title, "Y copies the writes"):
+        with Dialog(review.title, "Y copies the writes" if review.plan.permitted and review.plan.steps else ""):
             yield Lines(review_lines(review), id="lines")
             if self._asks:
                 spans = [
@@ -64,23 +72,22 @@ class ReviewScreen(Scrolling[Terms]):
                     Span(f", {self._what}."),
                 ]
                 yield Static(content(spans), id="ask")
-                yield Typed(placeholder=self._what, compact=True, id="typed")
+                yield Typed("number" if len(review.to_type) == 1 else "numbers", letters=self._letters)
             with Horizontal(classes="buttons"):
                 yield Button(plain("Cancel  Esc" if review.applicable else "Close  Esc"), id="no", compact=True)
                 if review.applicable:
-                    verb = "Revert" if review.revert else "Apply"
-                    label = f"{verb} {count(len(review.plan.steps), 'write')}  y"
-                    yield Button(plain(label), id="yes", compact=True, disabled=self._asks)
+                    yield Button(plain(f"{review.verb}  y"), id="yes", compact=True, disabled=self._asks)
                 yield Static(self._hint(), id="hint")
         yield DialogKeys(self._keys())
 
     def _keys(self) -> Keys:
         confirm, cancel, *others = keys_for(REVIEW)
         if not self._review.applicable:
-            return (cancel, *SCROLLS)
+            return ((cancel[0], "close"), *SCROLLS)
         confirm = (confirm[0], "revert") if self._review.revert else confirm
-        # The other letters are typed as long as the field has the focus.
-        return (confirm, cancel, ("Tab", "next")) if self._asks else (confirm, cancel, *others, *SCROLLS)
+        if self._letters:
+            return confirm, cancel, ("Tab", "next")  # the other letters are typed as long as the field has the focus
+        return (confirm, cancel, *others, *SCROLLS)
 
     @property
     def _what(self) -> str:
@@ -99,9 +106,9 @@ class ReviewScreen(Scrolling[Terms]):
         return set(words) == set(self._review.to_type)
 
     @property
-    def takes_y(self) -> bool:
-        """``y`` cannot be meant as a letter of what has to be typed."""
-        return self.agreed or not any("y" in word for word in self._review.to_type)
+    def _letters(self) -> bool:
+        """A name that has to be typed is no number: that of a device in no group."""
+        return self._asks and not all(word.isdecimal() for word in self._review.to_type)
 
     @on(Input.Changed)
     def _typed(self) -> None:
@@ -150,11 +157,14 @@ class ReviewScreen(Scrolling[Terms]):
             return
         self._review = self._review._replace(within=WITHIN if self._review.within is None else None)
         self.query_one("#lines", Lines).show_lines(review_lines(self._review), top=False)
+        self.query_one("#yes", Button).label = plain(f"{self._review.verb}  y")
         self.fit_dialog()
 
     def action_copy(self) -> None:
         """``Y``."""
-        if self._review.plan.steps:
+        if not self._review.plan.permitted:
+            toast(self.app, "This plan is refused, so its writes are not copied.", "warning")
+        elif self._review.plan.steps:
             self.app.copy_to_clipboard(shell_script(self._review.plan))
             toast(self.app, "Copied the writes, as lines for a root shell.")
         else:
