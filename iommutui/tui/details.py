@@ -159,7 +159,7 @@ def _why_device(state: AppState, device: Device, group: Group | None) -> list[Li
         lines += _fix(state)
     else:
         lines.append(bullet(sentence(Reason(Code.NO_GROUP, device=device.address)), "warn", "?"))
-    lines += [BLANK, heading("Driver"), *driver_lines(state, device)]
+    lines += [BLANK, heading("Binding"), *driver_lines(state, device)]
     return lines + (_together(host, group) if (host := state.host) is not None and group is not None else [])
 
 

@@ -18,6 +18,8 @@ def hint(state: AppState) -> tuple[Line, ...]:
             line(Span("Done. ", "strong"), *key_hint(key_of("revert"), "takes it back, "),
                  *key_hint(key_of("help"), "lists every key.  "), *key_hint(key_of("back"), "closes this"), hang=2),
         )  # fmt: skip
+    if state.applied and not state.intents:
+        return ()
     if state.intents:
         return (
             line(Span("Staged, not written. ", "strong"),

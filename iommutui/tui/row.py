@@ -113,6 +113,10 @@ def _device_row(state: AppState, key: Key) -> Iterable[Span]:
     uses = used_for(host).get(device.address)
     if uses:
         yield Span(f"! {', '.join(uses)}  ", "warn")
+    if device.physfn is not None:
+        yield Span(f"VF of {device.physfn}  ", "info")
+    elif device.virtfns:
+        yield Span(f"{len(device.virtfns)} VF{'s' if len(device.virtfns) != 1 else ''}  ", "info")
     yield Span(device.device_name or device_name(device), "muted")
     if device.device_name and device.vendor_name:
         yield Span(f" · {device.vendor_name}", "muted")

@@ -54,12 +54,14 @@ class Saying(App[None]):
         """Shows what is being said on the screen that is on top; ``size``: what it is going to have."""
         screen = self.screen
         if self.said is not None or screen.query(Message):
-            message_of(screen).show_said(self.said, size or self.size)
+            below = 1 + sum(part.outer_size.height for part in screen.query("#plan, #orientation") if part.display)
+            message_of(screen).show_said(self.said, size or self.size, below)
 
     def on_resize(self, event: Resize) -> None:
         """A message keeps to its corner."""
         if self.screen_stack:
             self.show_said(event.size)
+            self.call_after_refresh(self.show_said)  # the plan may be of another height now
 
 
 def message_of(screen: Widget) -> Message:

@@ -121,6 +121,8 @@ class AppState(NamedTuple):
     """No row passes the filter: nothing is selected, and the cursor waits where it was."""
     applies: int = 0
     """Applies of this program that can be taken back; a live system has its journal besides."""
+    applied: bool = False
+    """Something has been applied, whether it is still in effect or not."""
     live_lacks: str = ""
     """Why changes of the machine are not seen as they happen; empty where they are."""
     log: tuple[Entry, ...] = ()

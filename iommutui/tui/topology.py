@@ -5,12 +5,12 @@ from typing import NamedTuple
 from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import device_name, verdict_glyph, verdict_word
-from iommutui.core.query import parse_query, searched_text
-from iommutui.tui.blocks import VERDICT_STYLES
+from iommutui.core.query import parse_query
+from iommutui.tui.blocks import VERDICT_STYLES, verdict_span
 from iommutui.tui.kinds import kind_word
-from iommutui.tui.listing import Listing
+from iommutui.tui.listing import Listing, texts
 from iommutui.tui.memo import last_call
-from iommutui.tui.preview import target_of, verdicts
+from iommutui.tui.preview import change_of, target_of, verdicts
 from iommutui.tui.row import KIND, used_for
 from iommutui.tui.spans import Span, fit, pad
 from iommutui.tui.state import AppState, Key
@@ -31,10 +31,14 @@ class Tree(NamedTuple):
 
 @last_call
 def tree(host: Host) -> Tree:
-    """Every device below the bridge that it is behind; devices of other buses stand at the end."""
+    """Every device below the bridge that it is behind, a virtual function below its physical one.
+
+    Devices of other buses stand at the end.
+    """
     below: dict[Address | None, list[Device]] = {}
     for device in host.devices.values():
-        parent = device.parent if device.parent in host.devices and device.parent != device.address else None
+        above = device.physfn if device.physfn in host.devices else device.parent
+        parent = above if above in host.devices and above != device.address else None
         below.setdefault(parent, []).append(device)
     keys: list[Key] = []
     branches: dict[Key, str] = {}
@@ -81,12 +85,12 @@ def matches(host: Host, text: str) -> frozenset[Address]:
     """The devices that the search finds."""
     if not text.strip():
         return frozenset()
-    query = parse_query(text)
+    query, every_text = parse_query(text), texts(host)
     return frozenset(
         device.address
         for device in host.devices.values()
         if all(
-            (term.value in searched_text(device)) != term.negated
+            (term.value in every_text[device.address]) != term.negated
             if not term.key
             else query._replace(terms=(term,)).matches(device, None)
             for term in query.terms
@@ -128,6 +132,7 @@ def topology_row(state: AppState, key: Key, width: int, here: bool = False) -> t
     target = target_of(state, device.address)
     if target is not None:
         spans.append(Span(f" → {target}", "planned"))
+    spans += _planned(state, key, found)
     if key.device in state.marks:
         spans.append(Span(" *", "accent"))
     uses = used_for(host).get(device.address)
@@ -135,6 +140,14 @@ def topology_row(state: AppState, key: Key, width: int, here: bool = False) -> t
         spans.append(Span(f"  ! {', '.join(uses)}", "warn"))
     spans.append(Span(f"  {device.device_name or device_name(device)}", "muted"))
     return fit(spans, width)
+
+
+def _planned(state: AppState, key: Key, found: Tree) -> list[Span]:
+    """On the first row of a group, what the plan makes of it."""
+    change = change_of(state, key.group) if found.borders[key] in "╶┌" else None
+    if change is None or verdict_word(change.after) == verdict_word(change.before):
+        return []
+    return [Span("  group ", "planned"), verdict_span(change.after), Span(" planned", "planned")]
 
 
 def _border(state: AppState, key: Key, found: Tree) -> list[Span]:

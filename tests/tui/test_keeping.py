@@ -71,6 +71,22 @@ async def test_esc_takes_it_back_at_once() -> None:
         await ui.pilot.press("escape")
         await until(ui, lambda: ui.state.phase is Phase.READY)
         assert applier.words == ["undo"]
+        await ui.settle()
+        assert ui.app.screen is ui.app.desk
+        assert ui.toasts() == ["Taken back, as you asked. Everything is as it was before."]
+        assert ui.log().count("Everything is as it was.") == 1
+
+
+async def test_what_nobody_kept_is_told_as_a_failure_and_once() -> None:
+    applier = Scripted([Started("j", 3), Counting(0.1, 30), Finished(Exit.ROLLED_BACK, "Nobody kept it.")])
+    async with screen_of(LiveLike(small(), applier)) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "a", "t")
+        await ui.pilot.press("y")
+        await until(ui, lambda: ui.state.phase is Phase.READY)
+        await ui.settle()
+        assert "✖ Nobody kept it." in ui.text()
+        assert ui.log().count("Nobody kept it.") == 1
 
 
 async def test_the_timer_is_played_on_a_machine_that_is_not_real() -> None:

@@ -22,13 +22,13 @@ def test_the_severity_is_told_by_a_sign_and_rows_keep_to_the_width(severity: str
     assert len(rows) > 2
 
 
-async def test_a_message_lies_above_the_last_line_and_a_click_takes_it_away() -> None:
+async def test_a_message_lies_above_the_plan_and_a_click_takes_it_away() -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
         await ui.press("x")
-        region = place(ui).region
-        assert (region.right, region.bottom) == (79, 23)
-        assert "! Nothing is staged for the selection." in ui.lines()[22]
-        assert "c free" in ui.lines()[23]
+        region, plan = place(ui).region, ui.app.screen.query_one("#plan").region
+        assert (region.right, region.bottom) == (79, plan.y)
+        assert "! Nothing is staged for the selection." in ui.lines()[plan.y - 1]
+        assert "3 Plan" in ui.lines()[plan.y]
         await ui.pilot.click(Message)
         await ui.settle()
         assert ui.toasts() == []
@@ -61,7 +61,8 @@ async def test_a_message_keeps_to_its_corner_when_the_terminal_changes() -> None
         for width, height in (SMALLEST, USUAL, WIDE):
             await ui.pilot.resize_terminal(width, height)
             await ui.settle()
-            assert (place(ui).region.right, place(ui).region.bottom) == (width - 1, height - 1)
+            plan = ui.app.screen.query_one("#plan").region
+            assert (place(ui).region.right, place(ui).region.bottom) == (width - 1, plan.y)
             assert "Nothing is staged for the selection." in ui.text()
 
 

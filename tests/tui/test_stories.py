@@ -1,5 +1,7 @@
 """What people do with the screen, told by keys."""
 
+from textual.widgets import Input
+
 from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
@@ -96,11 +98,14 @@ async def test_apply_after_a_review_and_revert_on_a_snapshot() -> None:
         assert "echo 0000:01:00.0 > /sys/bus/pci/drivers/nvidia/unbind: ok" in ui.text()
         await ui.press("escape", "R")
         assert "Review: revert the last apply" in ui.text()
+        assert "It stays.  t sets a timer" in ui.text()
         await ui.press("y")
         host = ui.state.host
         assert host is not None
         assert (host.devices[GPU].driver, host.devices[GPU].driver_override) == ("nvidia", None)
         assert ui.state.applies == 0
+        await ui.press("R")
+        assert ui.toasts() == ["Everything that was applied here has been taken back."]
 
 
 async def test_enter_alone_never_applies() -> None:
@@ -121,6 +126,10 @@ async def test_a_refused_plan_cannot_be_applied() -> None:
         assert "Apply" not in ui.line_with("Close")
         await ui.press("y")
         assert ui.toasts()[-1] == "This plan is refused."
+        assert "Esc close" in ui.lines()[-1]
+        await ui.press("Y")
+        assert ui.toasts()[-1] == "This plan is refused, so its writes are not copied."
+        assert ui.app.clipboard == ""
         await ui.press("enter")
         assert ui.state.host == without_iommu()
 
@@ -138,6 +147,31 @@ async def test_a_danger_asks_for_the_group_s_number_first() -> None:
         await ui.type("2")
         assert ui.line_with("✔ y applies")
         await ui.press("enter", "tab", "enter")
+        assert answers == [Terms((danger.acceptance,))]
+
+
+async def test_the_keys_of_the_review_work_while_a_number_is_typed() -> None:
+    plan = plan_intents(small(), [Intent(NIC, "vfio-pci")], MODELS["dma-owner"])
+    danger = Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, NIC)
+    async with screen_of(snapshot_of(small())) as ui:
+        ui.app.push_screen(ReviewScreen(Review("Review", plan._replace(hazards=(danger,)), within=None)))
+        await ui.press("2", "t", "Y", "x", "j")
+        assert "Apply 3 writes, 30 s timer  y" in ui.text()
+        assert "driver_override" in ui.app.clipboard
+        assert ui.app.screen.query_one(Input).value == "2"
+        await ui.press("n")
+        assert ui.app.screen is ui.app.desk
+
+
+async def test_the_address_of_a_device_without_a_group_is_typed_letter_by_letter() -> None:
+    plan = plan_intents(without_iommu(), [Intent(NIC, "none")], MODELS["dma-owner"])
+    danger = Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, NIC)
+    answers: list[Terms | None] = []
+    async with screen_of(snapshot_of(without_iommu())) as ui:
+        ui.app.push_screen(ReviewScreen(Review("Review", plan._replace(hazards=(danger,)))), answers.append)
+        await ui.type(NIC)
+        assert ui.app.screen.query_one(Input).value == NIC
+        await ui.press("y")
         assert answers == [Terms((danger.acceptance,))]
 
 

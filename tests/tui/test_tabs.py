@@ -52,8 +52,8 @@ def test_what_is_lost_is_asked_of_the_plan_where_there_is_one() -> None:
 
 
 def test_where_nothing_is_lost_the_tab_says_so() -> None:
-    assert "Nothing that this machine is known to use" in shown(Tab.LOSES, Key(3, DISK))
-    assert "Nothing here would be taken" in shown(Tab.LOSES, Key(1, PORT))
+    assert "This machine uses none of it" in shown(Tab.LOSES, Key(3, DISK))
+    assert "This machine loses nothing with it" in shown(Tab.LOSES, Key(1, PORT))
 
 
 def test_what_could_not_be_found_out_is_not_taken_for_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +70,21 @@ def test_the_models_stand_side_by_side_and_the_kernel_s_own_is_named() -> None:
     gpu = shown(Tab.MODELS, Key(1, GPU))
     assert "nvidia has the role kernel." in gpu
     assert gpu.count("A claim of the group") == 4
+
+
+def test_of_a_kernel_that_is_not_known_no_model_is_the_own_one() -> None:
+    text = shown(Tab.MODELS, Key(1, GPU), small()._replace(kernel=None))
+    assert "taken: the kernel is not known" in text
+    assert "this kernel" not in text
+
+
+def test_what_is_handed_over_already_is_not_lost_once_more() -> None:
+    host = changed(small(), NIC, driver="vfio-pci", driver_override="vfio-pci")
+    assert "This machine loses nothing with it." in shown(Tab.LOSES, Key(2, NIC), host)
+
+
+def test_without_a_group_nothing_is_lost_because_nobody_can_have_it() -> None:
+    assert "This machine loses nothing with it." in shown(Tab.LOSES, Key(None, GPU), without_iommu())
 
 
 def test_without_a_group_no_model_has_a_verdict() -> None:

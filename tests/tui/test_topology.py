@@ -2,6 +2,7 @@
 
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Host
+from iommutui.core.intents import Intent
 from iommutui.demo import demo_host
 from iommutui.tui.listing import listing, settled
 from iommutui.tui.state import AppState, Key, Kind, Source, View, staged, start, with_host
@@ -66,3 +67,18 @@ def test_a_search_finds_and_goes_round() -> None:
 
 def test_from_a_group_s_row_the_cursor_comes_to_its_first_device() -> None:
     assert settled(state_of(small(), cursor=Key(2))).cursor == Key(2, NIC)
+
+
+def test_virtual_functions_stand_below_their_physical_one() -> None:
+    host = changed(changed(small(), SOUND, physfn=Address(GPU)), GPU, virtfns=(Address(SOUND),))
+    branches = tree(host).branches
+    assert len(branches[Key(1, SOUND)]) == len(branches[Key(1, GPU)]) + 2
+    assert len(tree(small()).branches[Key(1, SOUND)]) == len(branches[Key(1, GPU)])
+
+
+def test_what_the_plan_makes_of_a_group_stands_on_its_first_row() -> None:
+    host = small()
+    state = state_of(host, intents=(Intent(GPU, "vfio-pci"), Intent(SOUND, "vfio-pci")))
+    keys = [key for key in tree(host).keys if key.group == 1]
+    assert [key for key in keys if "✔ viable planned" in text(state, key)] == keys[:1]
+    assert "planned" not in text(state_of(host, intents=(Intent(GPU, "vfio-pci"),)), keys[0])

@@ -24,11 +24,18 @@ def _cannot_apply(state: AppState) -> str | None:
     return None if state.intents else "Nothing is staged; space, v, p, f, d or t stage a target for the selection."
 
 
+def nothing_to_revert(state: AppState) -> str:
+    """Why there is no way back."""
+    if state.applied:
+        return "Everything that was applied here has been taken back."
+    return "Nothing has been applied yet, so there is nothing to revert."
+
+
 def _cannot_revert(state: AppState) -> str | None:
     why = _cannot_write(state)
     if why is not None or state.source.real:
         return why
-    return None if state.applies else "Nothing has been applied yet, so there is nothing to revert."
+    return None if state.applies else nothing_to_revert(state)
 
 
 COMMANDS = (

@@ -1,9 +1,10 @@
 """Wishes: what somebody wants of a whole card or group, staged in one go. Nothing here writes to anything."""
 
+from iommutui.core.address import Address
 from iommutui.core.hazards import Severity
 from iommutui.tui.commands.base import Command, Desk
 from iommutui.tui.commands.staging import TOPIC, busy
-from iommutui.tui.preview import preview, selected_device, selected_group, verdicts
+from iommutui.tui.preview import preview, selected_device, selected_devices, selected_group, verdicts
 from iommutui.tui.state import AppState, staged
 from iommutui.tui.wish import card_words, way_back_of, wish_of
 
@@ -53,8 +54,13 @@ def _cannot_give_back(state: AppState) -> str | None:
     if state.cursor is None:
         return "Select a device or a group first."
     if not way_back_of(state):
-        return f"Nothing of {card_words(state)} is set aside: the kernel has it. x takes it off the plan."
+        off = " x takes it off the plan." if any(i.device in _here(state) for i in state.intents) else ""
+        return f"Nothing of {card_words(state)} is set aside: the kernel has it.{off}"
     return None
+
+
+def _here(state: AppState) -> set[Address]:
+    return {device.address for device in selected_devices(state)}
 
 
 def _give_back(desk: Desk) -> None:

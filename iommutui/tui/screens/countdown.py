@@ -36,7 +36,7 @@ class CountdownScreen(Overlay[bool]):
             with Horizontal(classes="buttons"):
                 yield Button(plain("Keep it  y"), id="yes", compact=True)
                 yield Button(plain("Take it back  u"), id="no", compact=True)
-        yield DialogKeys(keys_for(KEEPING[:2]))
+        yield DialogKeys((*keys_for(KEEPING[:1]), ("u Esc", "back")))
 
     def count(self, now: Counting) -> None:
         """So much is left."""

@@ -51,13 +51,13 @@ class ReviewScreen(Scrolling[Terms]):
     """Dismissed with the terms to apply. Enter alone never does: the focus is on Cancel."""
 
     BINDINGS = [*bindings(REVIEW), *bindings(SCROLL)]  # noqa: RUF012 - Textual's own declaration
-    AUTO_FOCUS = "#no"
 
     def __init__(self, review: Review) -> None:
         super().__init__()
         self._review = review
         self._asks = review.applicable and bool(review.to_type)
         self.OTHER_ROWS = 7 if self._asks else 4
+        self.AUTO_FOCUS = "#typed" if self._asks else "#no"  # type: ignore[misc]  # as Textual lets a screen do
 
     def compose(self) -> ComposeResult:
         """The lines, what has to be typed, and the buttons."""
@@ -92,12 +92,6 @@ class ReviewScreen(Scrolling[Terms]):
     @property
     def _what(self) -> str:
         return "the group's number" if len(self._review.to_type) == 1 else "the groups' numbers"
-
-    def on_mount(self) -> None:
-        """What has to be typed comes first."""
-        super().on_mount()
-        if self._asks:
-            self.query_one("#typed").focus()
 
     @property
     def agreed(self) -> bool:
@@ -157,7 +151,9 @@ class ReviewScreen(Scrolling[Terms]):
             return
         self._review = self._review._replace(within=WITHIN if self._review.within is None else None)
         self.query_one("#lines", Lines).show_lines(review_lines(self._review), top=False)
-        self.query_one("#yes", Button).label = plain(f"{self._review.verb}  y")
+        yes = self.query_one("#yes", Button)
+        yes.label = plain(f"{self._review.verb}  y")
+        yes.refresh(layout=True)
         self.fit_dialog()
 
     def action_copy(self) -> None:

@@ -11,6 +11,7 @@ from textual.worker import WorkerCancelled
 
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import cuts_a_lifeline
+from iommutui.tui.commands.applying import nothing_to_revert
 from iommutui.tui.machine import Job, Machine
 from iommutui.tui.messages import ApplyEnded, Applying
 from iommutui.tui.planview import WITHIN, Review
@@ -31,6 +32,8 @@ class Writing(Screen[None]):
     _progress: "ProgressScreen | None" = None
     _finished: "Finished | None" = None
     _countdown: "CountdownScreen | None" = None
+    _asked_back = False
+    """The person has asked to have it taken back, so that this is what they want, and no failure."""
 
     if TYPE_CHECKING:
 
@@ -83,7 +86,7 @@ class Writing(Screen[None]):
             self.say(f"{error.what} {error.remedy}".strip(), "warning")
             return None
         if back is None:
-            self.say("Nothing has been applied yet, so there is nothing to revert.", "warning")
+            self.say(nothing_to_revert(state), "warning")
             return None
         job = Job(back.plan, (), state.model, revert=True, journal=back.journal)
         within = WITHIN if cuts_a_lifeline(back.plan.hazards) else None
@@ -111,6 +114,7 @@ class Writing(Screen[None]):
             return
         self._job = job
         self._finished = None
+        self._asked_back = False
         verb = "Reverting" if job.revert else "Applying"
         state = self.state._replace(phase=Phase.APPLYING)
         words = f"{verb}: {len(job.plan.steps)} writes, model {job.model.name}"
@@ -169,6 +173,7 @@ class Writing(Screen[None]):
 
     def _answered(self, keep: bool | None) -> None:
         if keep is not None:
+            self._asked_back = not keep
             applier = self.machine.applier
             applier.keep() if keep else applier.undo()
 
@@ -186,7 +191,7 @@ class Writing(Screen[None]):
         done = message.problem is None and finished is not None and finished.exit is Exit.DONE
         if done and job is not None and finished is not None:
             applies = max(0, state.applies - 1) if job.revert else state.applies + bool(job.plan.steps)
-            state = state._replace(applies=applies, cursor=self._changed_row(job, state))
+            state = state._replace(applies=applies, applied=True, cursor=self._changed_row(job, state))
             if not job.revert:
                 state = state._replace(intents=(), undo=(), redo=())
             self.update(state)
@@ -194,9 +199,15 @@ class Writing(Screen[None]):
             self.say(finished.summary + way_back)
             if progress is not None:
                 progress.finish()
+        elif self._asked_back and finished is not None and finished.exit is Exit.ROLLED_BACK:
+            self.update(state._replace(applied=True))
+            self.say("Taken back, as you asked. Everything is as it was before.")
+            if progress is not None:
+                progress.finish()
         else:
             problem = message.problem or Problem(finished.summary if finished is not None else "Applying broke off.")
-            state = logged(state, self.now(), problem.what, "bad")
+            if finished is None or problem.what != finished.summary:  # which is in the log already
+                state = logged(state, self.now(), problem.what, "bad")
             self.update(state)
             self.say(problem.what, "error")
             if progress is not None:

@@ -21,14 +21,13 @@ def supposed(state: AppState) -> tuple[str, tuple[Intent, ...]]:
     mine = tuple(intent for intent in state.intents if intent.device in here)
     if mine:
         return "What this machine loses by the plan", state.intents
-    wish = wish_of(state)
-    if wish:
-        which = "this card" if selected_device(state) is not None else "this group"
-        return f"What this machine would lose with {which}", wish
-    device = selected_device(state)
-    if device is not None and device.bus == "pci" and not device.is_bridge:
-        return f"What this machine would lose with {device.address}", (Intent(device.address, VFIO_PCI),)
-    return "", ()
+    device, wish = selected_device(state), wish_of(state)
+    which = f"group {state.selection.group}" if device is None and state.selection is not None else "this card"
+    title = f"What this machine would lose with {which}"
+    if wish is not None:
+        return title, wish
+    alone = [d for d in selected_devices(state) if d.bus == "pci" and not d.is_bridge and d.driver is not None]
+    return title, tuple(Intent(d.address, VFIO_PCI) for d in alone if state.host is not None and d.group is not None)
 
 
 @last_call
@@ -42,9 +41,9 @@ def loses_tab(state: AppState) -> list[Line]:
     assert state.host is not None
     title, intents = supposed(state)
     if not intents:
-        return [line(Span("Nothing here would be taken from this machine.", "muted"))]
+        return [line(Span("This machine loses nothing with it.", "muted"))]
     found = _found(state.host, intents)
     lines = [heading(title)]
-    lines += hazard_lines(found) or [bullet("Nothing that this machine is known to use is among it.", "ok", "✔")]
+    lines += hazard_lines(found) or [bullet("This machine uses none of it, as far as is known.", "ok", "✔")]
     lines += [BLANK, heading("By these rebinds")]
     return lines + [intent_line(state, intent) for intent in intents if intent.device in state.host.devices]

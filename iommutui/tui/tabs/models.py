@@ -17,13 +17,14 @@ def models_tab(state: AppState, device: Device | None, group: Group | None) -> l
         return [line(Span(f"{name} is in no IOMMU group, so no model has a verdict on it.", "muted"))]
     part = narrow(state.host, group.members)
     own = model_for(state.host.kernel).name
+    this = "this kernel" if state.host.kernel else "taken: the kernel is not known"
     found = [(model, model.verdict(part, group)) for model in MODELS.values()]
     lines = [
         line(Span(f"Group {group.id} under each set of rules", "accent"), "  ", *key_hint("m", "judges by the next"))
     ]
     for model, verdict in found:
         here = "▸ " if model.name == state.model.name else "  "
-        note = "this kernel" if model.name == own else model.kernels.partition(" (")[0].replace("none", "no kernel")
+        note = this if model.name == own else model.kernels.partition(" (")[0].replace("none", "no kernel")
         lines.append(line(Span(here, "accent"), Span(f"{model.name:<17}", "strong"), verdict_span(verdict, 10),
                           Span(note, "muted"), hang=29))  # fmt: skip
     for model, verdict in found:

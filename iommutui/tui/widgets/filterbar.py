@@ -40,9 +40,11 @@ def counted(state: AppState) -> str:
     found = listing(state)
     if state.view is not View.TOPOLOGY or state.host is None:
         return f"{found.shown} of {found.total}" + ("  Esc clears" if state.filter else "")
+    if not state.search.strip():
+        return ""
     from iommutui.tui.topology import matches
 
-    return f"{len(matches(state.host, state.search))} of {found.total}" + ("  n next" if state.search else "")
+    return f"{len(matches(state.host, state.search))} of {found.total}" + ("  n next")
 
 
 def completed(state: AppState, text: str) -> str | None:

@@ -40,8 +40,8 @@ class Message(Single):
         self.display = False
         self._rows: list[tuple[Span, ...]] = []
 
-    def show_said(self, said: Said | None, screen: Size) -> None:
-        """Shows a message above the last line of a screen of this size; None shows none."""
+    def show_said(self, said: Said | None, screen: Size, below: int = 1) -> None:
+        """Shows a message at the right of a screen of this size, over its last lines but ``below``; None shows none."""
         self.display = said is not None
         if said is None:
             return
@@ -49,7 +49,7 @@ class Message(Single):
         width = max(sum(cell_len(span.text) for span in row) for row in self._rows) + 1
         height = len(self._rows)
         self.styles.width, self.styles.height = width, height
-        self.styles.offset = screen.width - width - 1, screen.height - height - 1
+        self.styles.offset = screen.width - width - 1, max(0, screen.height - height - below)
         self.refresh()
 
     def render(self) -> Content:
