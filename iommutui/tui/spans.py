@@ -128,11 +128,14 @@ def _words(text: str) -> Iterable[str]:
 
 
 def _cut(word: str, room: int) -> tuple[str, str]:
+    """A word that is too long for a row: a path behind one of its slashes, where that fills half the row."""
     taken = 0
     for index, char in enumerate(word):
         taken += cell_len(char)
         if taken > room and index:
-            return word[:index], word[index:]
+            slash = word.rfind("/", 0, index) + 1
+            end = slash if slash * 2 > index else index
+            return word[:end], word[end:]
     return word, ""
 
 

@@ -16,7 +16,7 @@ def test_words_that_do_not_fit_go_to_the_next_row_under_the_hanging_indent() -> 
 
 
 def test_a_word_longer_than_a_row_is_cut() -> None:
-    assert _shown(wrap(line("/sys/bus/pci/devices"), 10)) == ["/sys/bus/p", "ci/devices"]
+    assert _shown(wrap(line("/sys/bus/pci/devices"), 10)) == ["/sys/bus/", "pci/device", "s"]
 
 
 def test_a_cut_line_takes_one_row() -> None:
@@ -49,3 +49,10 @@ def test_no_row_is_wider_than_asked_and_nothing_is_lost(parts: list[str], width:
 @given(st.lists(st.text(max_size=30), max_size=4), st.integers(1, 40))
 def test_fitted_spans_never_exceed_the_width(parts: list[str], width: int) -> None:
     assert sum(cell_len(span.text) for span in fit([Span(part) for part in parts], width)) <= width
+
+
+def test_a_path_that_is_too_long_is_cut_behind_a_slash() -> None:
+    path = "/sys/bus/pci/devices/0000:01:00.0/driver_override"
+    rows = ["".join(span.text for span in row) for row in wrap(line(path), 40)]
+    assert rows == ["/sys/bus/pci/devices/0000:01:00.0/", "driver_override"]
+    assert next(row[0].text for row in wrap(line("/" + "x" * 20), 10)) == "/" + "x" * 9
