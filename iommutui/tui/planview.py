@@ -107,6 +107,8 @@ def outcome_span(outcome: str) -> Span:
     return Span(words, style)
 
 
+_UNBOUND = Span("✖ not bound", "bad")
+
 WITHIN = 30.0
 """Seconds of the timer, which is on where a plan takes a display, a network or an input."""
 
@@ -221,8 +223,11 @@ def _keeping(review: Review) -> list[Line]:
 def step_lines(plan: "Plan", outcomes: dict[int, Span] | None = None) -> list[Line]:
     """The writes with their predicted outcomes, or with those that they had."""
     lines = []
-    shown = [outcomes.get(n, Span("·", "muted")) if outcomes is not None else outcome_span(step.outcome)
-             for n, step in enumerate(plan.steps)]  # fmt: skip
+    # drivers_probe takes the write whether a driver takes the device or not.
+    unbound = {refusal.device for refusal in plan.refusals}
+    predicted = [_UNBOUND if step.op == "probe" and step.outcome == "ok" and step.device in unbound
+                 else outcome_span(step.outcome) for step in plan.steps]  # fmt: skip
+    shown = predicted if outcomes is None else [outcomes.get(n, Span("·", "muted")) for n in range(len(plan.steps))]
     width = max((len(span.text) for span in shown), default=0)
     for number, step in enumerate(plan.steps):
         outcome = shown[number]._replace(text=f"{shown[number].text:<{width}}  ")

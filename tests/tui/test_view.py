@@ -3,11 +3,14 @@
 import pytest
 
 from iommutui.core.address import Address
-from iommutui.core.host import Claim, Device, Gap, Host
+from iommutui.core.host import Claim, Device, Fit, Gap, Host
+from iommutui.core.intents import Intent
+from iommutui.core.models import MODELS
+from iommutui.core.planner import plan_intents
 from iommutui.tui.details import details
 from iommutui.tui.kinds import bridges_only, kind_word
 from iommutui.tui.listing import cursor_index, listing, settled
-from iommutui.tui.planview import Review, command, plan_lines, plan_title, review_lines
+from iommutui.tui.planview import Review, command, plan_lines, plan_title, review_lines, step_lines
 from iommutui.tui.preview import fix_of, preview
 from iommutui.tui.registry import COMMANDS, footer, reason_against
 from iommutui.tui.row import KIND, row
@@ -171,6 +174,18 @@ def test_a_refused_plan_says_so_first() -> None:
     state = staged(state_of(), {PORT: "vfio-pci"})
     assert plan_title(state).endswith("refused")
     assert words(plan_lines(state)).startswith("✖ refused: 0000:00:01.0 is a bridge")
+
+
+def test_a_probe_that_binds_nothing_is_not_called_good_although_its_write_is() -> None:
+    host = changed(small(), NIC, virtfns=(Address("0000:05:10.0"),), fits=(Fit("vfio-pci", None, True, True),))
+    plan = plan_intents(host, [Intent(NIC, "vfio-pci")], MODELS["dma-owner"])
+    assert [step.outcome for step in plan.steps] == ["ok"] * 3
+    assert not plan.permitted
+    assert [line.text.split("echo")[0].split(None, 1)[1].strip() for line in step_lines(plan)] == [
+        "✔ ok", "✔ ok", "✖ not bound",
+    ]  # fmt: skip
+    plan = plan_intents(small(), [Intent(NIC, "vfio-pci")], MODELS["dma-owner"])
+    assert "not bound" not in words(tuple(step_lines(plan)))
 
 
 def test_the_review_shows_every_write_exactly_and_in_order() -> None:
