@@ -49,6 +49,13 @@ def test_a_device_row_says_driver_role_kind_and_name_and_what_blocks() -> None:
     assert text(state_of(), Key(3, DISK)).startswith("     0000:06:00.0 free                     NVMe ")
 
 
+def test_a_virtual_function_and_its_physical_one_say_so() -> None:
+    host = changed(changed(small(), SOUND, physfn=Address(GPU)), GPU, virtfns=(Address(SOUND),))
+    assert f"VF of {GPU}" in text(state_of(host), Key(1, SOUND), 120)
+    assert "1 VF " in text(state_of(host), Key(1, GPU), 120)
+    assert "VF" not in text(state_of(), Key(1, GPU), 120)
+
+
 def test_an_intent_stands_beside_what_is() -> None:
     state = staged(state_of(), {GPU: "vfio-pci", SOUND: "vfio-pci"})
     assert "nvidia → vfio-pci" in text(state, Key(1, GPU))
