@@ -48,7 +48,10 @@ def run(options: Options) -> int:
     else:
         write_lines(_lines(host, devices, verdicts, model, bool(options.filter)))
     if options.filter and not devices:
-        complain(f"Nothing matches. A filter is words that stand in a row, or {_KEYS}")
+        from iommutui.core.query import mistakes
+
+        said = mistakes(" ".join(options.filter)) or [f"A filter is words that stand in a row, or {_KEYS}"]
+        complain(f"Nothing matches. {' '.join(said)}")
     for line in no_iommu_advice(host):
         complain(line)
     return Exit.DONE

@@ -66,7 +66,7 @@ def check_source(options: Options) -> None:
     if options.kernel is not None and re.match(r"\d+\.\d+", options.kernel) is None:
         raise UsageError(f"{options.kernel!r} is not a kernel release.", "Write it as 'uname -r' does: 6.1.0-13-amd64.")
     if options.demo and options.source is not None:
-        raise UsageError("--demo and --from are two machines.", "Leave one of them away.")
+        raise UsageError("--demo and --from are two machines.", "Leave one of them out.")
     if options.model is not None and options.model not in MODELS:
         raise UsageError(f"There is no model {options.model!r}.", f"The models are {', '.join(MODELS)}.")
 

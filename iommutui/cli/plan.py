@@ -1,8 +1,6 @@
 """``iommutui plan``: the steps that bring something about, on the screen or in a file that ``apply`` carries out."""
 
 import argparse
-from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from iommutui.cli.options import chosen_model, parse_intents, read_host
@@ -11,6 +9,7 @@ from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.recorded import same_machine
 from iommutui.cli.review import plan_lines
 from iommutui.core.address import Address
+from iommutui.core.advice import turn_on_advice
 from iommutui.core.errors import Exit, RefusedError, UsageError
 from iommutui.core.fix import of_the_board, smallest_fix
 from iommutui.core.hazards import unaccepted
@@ -20,7 +19,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.planner import Plan, counts_of, plan_intents
 from iommutui.core.query import find_device
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.wishes import free_card, free_devices, free_group
+from iommutui.core.wishes import free_card, free_devices, free_group, is_of_use, why_not_free
 from iommutui.core.wording import sentence
 
 if TYPE_CHECKING:
@@ -88,15 +87,18 @@ def wanted_intents(host: Host, options: Options, model: Model) -> list[Intent]:
     wishes: list[Intent] = []
     for text in options.card:
         device = _of_use(find_device(host, text))
-        wishes += _found(host, [device], partial(free_card, host, device, model, reached=True), model)
+        functions = [device, *(other.address for other in host.same_card(device))]
+        wishes += _found(host, free_card(host, device, model, reached=True), functions, model)
     for number in options.group:
         group = host.groups.get(number)
         if group is None:
             raise UsageError(f"There is no IOMMU group {number}.", "'iommutui list' shows the groups.")
-        wishes += _found(host, list(group.members), partial(free_group, host, group, model, reached=True), model)
+        members = host.members(group)
+        asked = [d.address for d in members if d.driver is not None and is_of_use(d)] or [d.address for d in members]
+        wishes += _found(host, free_group(host, group, model, reached=True), asked, model)
     if free:
         devices = [_of_use(find_device(host, text)) for text in free]
-        wishes += _found(host, devices, partial(free_devices, host, devices, model, reached=True), model)
+        wishes += _found(host, free_devices(host, devices, model, reached=True), devices, model)
     _tell_of_conflicts(wishes, said)
     return list({intent.device: intent for intent in (*wishes, *said)}.values())
 
@@ -122,30 +124,19 @@ def _of_use(device: Device) -> Address:
 _INSTEAD = "Name the device that the virtual machine is to have; 'iommutui list' shows them."
 
 
-def _found(
-    host: Host, devices: list[Address], wish: Callable[[], tuple[Intent, ...] | None], model: Model
-) -> tuple[Intent, ...]:
-    """The intents of a wish; RefusedError with the reasons where nothing brings it about."""
-    intents = wish()
+def _found(host: Host, intents: tuple[Intent, ...] | None, devices: list[Address], model: Model) -> tuple[Intent, ...]:
+    """The intents of a wish for these devices; RefusedError with the reasons where nothing brings it about."""
     if intents is not None:
         return intents
-    useful = [d for a in devices if (d := host.devices.get(a)) is not None and not d.is_bridge and not of_the_board(d)]
-    if not useful:
-        raise RefusedError(
-            f"Nothing here is of use to a virtual machine: {', '.join(devices)} serves this machine itself.", _INSTEAD
-        )
-    groups = [group for d in useful if (group := host.group_of(d.address)) is not None]
-    if not groups:
-        raise RefusedError(
-            f"{', '.join(d.address for d in useful)} is in no IOMMU group, so no virtual machine can have it.",
-            "Turn the IOMMU on: intel_iommu=on on the kernel's command line, or VT-d or AMD-Vi in the firmware.",
-        )
-    reasons = [reason for group in dict.fromkeys(groups) for reason in model.verdict(host, group).reasons]
-    why = " ".join(sentence(reason) for reason in reasons) or "no driver of it is in a group that can be freed."
-    raise RefusedError(f"Nothing frees {', '.join(d.address for d in useful)} for a virtual machine: {why}", _WHY)
+    why = why_not_free(host, devices, model)
+    if why is None:
+        raise RefusedError(f"No driver has {', '.join(devices)}, so nothing has to be freed.", _BY_NAME)
+    if not any(is_of_use(host.devices[address]) for address in devices):
+        raise RefusedError(why, _INSTEAD)
+    raise RefusedError(why, turn_on_advice(host) or "'iommutui why DEVICE' says more.")
 
 
-_WHY = "'iommutui why DEVICE' says more."
+_BY_NAME = "Name the device to hand it over: 'iommutui plan --card DEVICE'."
 
 
 def _lines(host: Host, intents: list[Intent], plan: Plan, model: Model) -> list[str]:

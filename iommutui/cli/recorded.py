@@ -17,7 +17,7 @@ def refuse_recorded(options: Options, command: str) -> None:
             _INSTEAD.get(command, _LOGGED),
         )
     if options.kernel is not None:
-        raise RefusedError(f"'{command}' goes by the kernel that is running.", "Leave --kernel away.")
+        raise RefusedError(f"'{command}' goes by the kernel that is running.", "Leave --kernel out.")
 
 
 def same_machine(options: Options) -> str:

@@ -5,6 +5,7 @@ from itertools import groupby
 
 from iommutui.core.fix import fix_hazards
 from iommutui.core.hazards import Hazard, Severity
+from iommutui.core.hazards.base import taken
 from iommutui.core.host import Host
 from iommutui.core.intents import Intent
 from iommutui.core.labels import device_name, verdict_glyph, verdict_word
@@ -69,6 +70,6 @@ def plan_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> list[s
         lines += ["", "To make every group here viable, add: " + " ".join(str(intent) for intent in fix)]
         dangers = [h for h in fix_hazards(host, plan.goals, fix) if h.severity is Severity.DANGER]
         lines += [f"  That would be a DANGER [{h.code}]: {hazard_loss(h)}" for h in dangers]
-    elif fix is None:
-        lines += ["", "No further rebinds make every group here viable."]
-    return lines
+    elif fix is None and any(taken(host, plan.goals)):
+        lines += ["", "No further rebinds let a virtual machine have every group here."]
+    return lines if lines[:1] != [""] else lines[1:]

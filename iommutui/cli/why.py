@@ -12,6 +12,7 @@ from iommutui.cli.documents import (
     hazard_documents,
     host_document,
     intent_documents,
+    reason_documents,
     verdict_document,
 )
 from iommutui.cli.options import chosen_model, read_host
@@ -19,16 +20,17 @@ from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.recorded import same_machine
 from iommutui.cli.review import hazard_lines
-from iommutui.core.address import card_of
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
+from iommutui.core.fix import lasting
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Intent, goal_of
 from iommutui.core.labels import device_name, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
+from iommutui.core.outcome import Verdict
 from iommutui.core.query import find_device
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.wishes import fix_for
@@ -89,11 +91,11 @@ def _ranges(numbers: Sequence[int]) -> list[str]:
 
 
 def _fix(host: Host, device: Device | None, group: Group, model: Model) -> tuple[Intent, ...] | None:
-    """What to do for the device's card, or for the whole group; nothing where the group is viable or in use."""
+    """What to do for the device's card, or for the whole group; nothing where it can be had already or is in use."""
     verdict = model.verdict(host, group)
-    if verdict.viable or group.claim is not None:
+    if (verdict.viable and not verdict.refused) or group.claim is not None:
         return ()
-    return fix_for(host, group, card_of(device.address) if device and not device.is_bridge else None, model)
+    return fix_for(host, group, device.address if device and not device.is_bridge else None, model)
 
 
 def _hazards(host: Host, device: Device | None, group: Group, fix: tuple[Intent, ...] | None) -> list[Hazard]:
@@ -114,6 +116,7 @@ def _document(
         "group": group_document(group, model.verdict(host, group)),
         "devices": [device_document(host, member, model) for member in host.members(group)],
         "fix": intent_documents(fix),
+        **({"no_fix": reason_documents(lasting(host, group, model))} if fix is None else {}),
         "hazards": hazard_documents(_hazards(host, device, group, fix)),
         **(
             {"models": {m.name: {**verdict_document(m.verdict(host, group)), "change": m.change} for m in models}}
@@ -142,7 +145,7 @@ def _lines(
         mark = ">" if device is not None and member.address == device.address else " "
         bound = f"{member.driver} ({model.role(member, member.driver).role})" if member.driver else "free"
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
-    lines += _fix_lines(fix, verdict.viable, there)
+    lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)
     hazards = _hazards(host, device, group, fix)
     if hazards:
         lines += ["", f"What the host loses if {device.address if device else f'group {group.id}'} leaves it:"]
@@ -159,11 +162,15 @@ def _lines(
     return lines
 
 
-def _fix_lines(fix: tuple[Intent, ...] | None, viable: bool | None, there: str) -> list[str]:
-    if viable:
+def _no_fix_lines(host: Host, group: Group, verdict: Verdict, model: Model) -> list[str]:
+    """Why nothing helps, as far as the verdict has not said it."""
+    if verdict.refused:
         return []
-    if fix is None:
-        return ["", "No set of rebinds makes this group viable."]
+    why = [reason for reason in lasting(host, group, model) if reason not in verdict.reasons]
+    return ["", "No set of rebinds lets a virtual machine have this group.", *(f"  {sentence(r)}" for r in why)]
+
+
+def _fix_lines(fix: tuple[Intent, ...], there: str) -> list[str]:
     if not fix:
         return []
     words = " ".join(str(intent) for intent in fix)
@@ -175,8 +182,6 @@ def _without_group(host: Host, device: Device | None, model: Model, as_json: boo
     reason = Reason(Code.NO_GROUP, device=device.address)
     advice = no_iommu_advice(host)
     if as_json:
-        from iommutui.cli.documents import reason_documents
-
         write_json(
             {
                 "schema": SCHEMA,

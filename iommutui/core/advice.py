@@ -36,6 +36,12 @@ def no_iommu_advice(host: Host) -> list[str]:
     return lines
 
 
+def turn_on_advice(host: Host) -> str:
+    """What turns the IOMMU on, for a line of its own; empty where one is on."""
+    on = host.groups or host.iommus
+    return "" if on else " ".join(_turn_on(host.cpu_vendor, (host.cmdline or "").split()))
+
+
 def _found(host: Host) -> str:
     if host.iommus is None:
         return "There are no IOMMU groups, and no /sys/class/iommu to tell whether an IOMMU is active."

@@ -1,4 +1,4 @@
-"""The smallest set of further intents that makes groups viable.
+"""The smallest set of further intents after which user space can have groups.
 
 Under every model a group is held up by single devices, each for itself: whether a device stands in the way depends on
 its own driver and on nothing else of the group. So the set of devices is unique, exactly those whose driver stands in
@@ -15,7 +15,7 @@ from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Goal, Intent, goal_of
 from iommutui.core.models.base import Model
-from iommutui.core.reasons import Code
+from iommutui.core.reasons import Code, Reason
 from iommutui.core.targets import NONE, vfio_target
 
 _OF_THE_BOARD = {"0600": "the host bridge", "0601": "an ISA bridge", "0806": "an IOMMU", "0c05": "an SMBus controller"}
@@ -27,17 +27,30 @@ def of_the_board(device: Device) -> str:
 
 
 def wished_host(host: Host, goals: Iterable[Goal]) -> Host:
-    """The Host as it would be if every goal were simply reached, whatever the rules say on the way."""
+    """The Host as it would be if every goal were simply reached, whatever the rules say on the way.
+
+    A domain that a kernel driver has attached goes where every driver leaves the group, as they do before others come.
+    """
+    after, left = host, set()
     for goal in goals:
         device = host.devices[goal.device]
-        host = host.with_device(device._replace(driver=goal.driver, driver_override=goal.override))
-    return host
+        after = after.with_device(device._replace(driver=goal.driver, driver_override=goal.override))
+        if device.driver not in (None, goal.driver):
+            left.add(device.address)
+    for group in host.groups.values():
+        if group.foreign and left.intersection(group.members):
+            staying = (d for d in host.members(group) if d.driver is not None and d.address not in left)
+            after = after.with_group(group._replace(foreign=any(staying)))
+    return after
 
 
 def smallest_fix(
     host: Host, intents: Sequence[Intent], groups: Iterable[Group], model: Model
 ) -> tuple[Intent, ...] | None:
-    """Further intents after which every one of the groups is viable; empty if nothing is needed, None if none exist."""
+    """Further intents after which every one of the groups is viable; empty if nothing is needed, None if none exist.
+
+    None as well where the kernel would refuse a claim of one of them all the same (``lasting`` says why).
+    """
     groups = tuple(groups)
     found = _fix(host, intents, groups, model, _target)
     # Under the sketch of 2021 even a VFIO driver takes its group for the kernel.
@@ -59,9 +72,10 @@ def _fix(
             if address in decided or device.bus != "pci":
                 return None
             fix.append(Intent(address, target(wished, device)))
-    after = wished_host(wished, (goal for i in fix if (goal := goal_of(host, i)[0]) is not None))
+    after = wished_host(host, [*goals, *(goal for i in fix if (goal := goal_of(host, i)[0]) is not None)])
     for group in groups:
-        if model.verdict(after, after.groups[group.id]).viable is not True:
+        verdict = model.verdict(after, after.groups[group.id])
+        if verdict.viable is not True or verdict.refused:
             return None
     return tuple(sorted(fix, key=lambda intent: sort_key(intent.device)))
 
@@ -73,6 +87,13 @@ def _target(wished: Host, device: Device) -> str:
     others = wished.same_card(device.address)
     together = any(is_vfio(other, other.driver) for other in others)
     return vfio_target(wished, device) if together else NONE
+
+
+def lasting(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
+    """What keeps a group from whoever asks for it even when every PCI driver has left it; empty if nothing does."""
+    bound = [d for d in host.members(group) if d.bus == "pci" and d.driver is not None]
+    empty = wished_host(host, [Goal(d.address, None, NONE, NONE) for d in bound])
+    return model.verdict(empty, empty.groups[group.id]).reasons
 
 
 def fix_hazards(host: Host, goals: Sequence[Goal], fix: Iterable[Intent] | None) -> tuple[Hazard, ...]:

@@ -219,7 +219,14 @@ class Host(NamedTuple):
         return [device for address in addresses if (device := self.devices.get(address)) is not None]
 
     def same_card(self, address: Address) -> list[Device]:
-        """The other functions in the device's slot."""
+        """The other functions of the device's card. A virtual function is a card by itself, and a part of no other."""
+        device = self.devices.get(address)
+        if device is not None and device.physfn is not None:
+            return []
+        return [other for other in self.same_slot(address) if other.physfn is None]
+
+    def same_slot(self, address: Address) -> list[Device]:
+        """The other functions whose addresses have the same slot, virtual ones among them."""
         card = card_of(address)
         found = (self.devices.get(Address(f"{card}.{number}")) for number in range(8))
         return [device for device in found if device is not None and device.address != address]

@@ -1,7 +1,7 @@
 """Short words and signs for rows and columns; whole sentences are in ``wording``."""
 
 from iommutui.core.host import Device, Group
-from iommutui.core.outcome import OK, State, Verdict
+from iommutui.core.outcome import State, Verdict
 
 
 def verdict_word(verdict: Verdict) -> str:
@@ -12,7 +12,7 @@ def verdict_word(verdict: Verdict) -> str:
         return "unknown"
     if not verdict.viable:
         return "blocked"
-    return "viable" if verdict.claim == OK else "refused"
+    return "refused" if verdict.refused else "viable"
 
 
 def verdict_glyph(verdict: Verdict) -> str:

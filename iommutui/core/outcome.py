@@ -32,6 +32,11 @@ class Verdict(NamedTuple):
     claim: str
     reasons: tuple[Reason, ...] = ()
 
+    @property
+    def refused(self) -> bool:
+        """A claim fails although no driver is in the way and nobody has the group."""
+        return self.viable is True and self.state is not State.USER and self.claim != OK
+
 
 class Outcome(NamedTuple):
     """The answer to an event: ``result`` is what the kernel's write or ioctl returns."""

@@ -78,6 +78,12 @@ class Query(NamedTuple):
 KEYS = ("driver", "group", "viable", "class", "id", "override", "bus")
 """Keys of ``key:value`` terms."""
 
+NO_DRIVER = ("none", "free")
+"""Words for ``driver:`` where there is none."""
+
+VERDICTS = ("yes", "no", "unknown", "blocked", "refused", "viable")
+"""Words for ``viable:``."""
+
 KINDS = {"gpu": "03", "display": "03", "nic": "02", "network": "02", "storage": "01", "usb": "0c03", "audio": "0403",
          "bridge": "06", "nvme": "0108"}  # fmt: skip
 """Words for ``class:``, with the class codes that they begin."""
@@ -97,6 +103,30 @@ def parse_query(text: str) -> Query:
     return Query(tuple(terms))
 
 
+def mistakes(query_text: str) -> list[str]:
+    """A sentence for each term of a filter whose key there is not, or whose value its key cannot have."""
+    return [said for term in parse_query(query_text).terms if (said := _mistake(term))]
+
+
+_VALUES = {
+    "viable": ("|".join(VERDICTS), f"{', '.join(VERDICTS[:-1])} or {VERDICTS[-1]}"),
+    "group": (r"[0-9]+|none", "a number or none"),
+    "id": (r"[0-9a-f]{1,4}|[0-9a-f]{4}:[0-9a-f]{0,4}", "hex, as 10de or 10de:2204"),
+}
+"""What a key's value has to look like, and that in words."""
+
+
+def _mistake(term: Term) -> str:
+    if term.key in _VALUES:
+        pattern, allowed = _VALUES[term.key]
+        given = f", not {term.value}" if term.value else ""
+        return "" if re.fullmatch(pattern, term.value) else f"{term.key}: is {allowed}{given}."
+    key, colon, _ = term.value.partition(":")
+    # What is hex may be a part of an address or of ids: 0000:01, dead:beef.
+    meant = not term.key and colon and re.fullmatch(r"[a-z_-]+", key) and not re.fullmatch(r"[a-f]+", key)
+    return f"{key}: is no key; keys are {', '.join(sorted(KEYS))}." if meant else ""
+
+
 def searched_text(device: Device) -> str:
     """What a plain word is looked for in, in lower case: everything that a row shows."""
     shown = (device.address, device_name(device), class_words(device), device.driver or "", *device.interfaces)
@@ -107,7 +137,7 @@ def _term_matches(term: Term, device: Device, verdict: Verdict | None) -> bool:
     value = term.value
     match term.key:
         case "driver":
-            return value in (device.driver or "none").lower()
+            return any(value in word for word in ((device.driver.lower(),) if device.driver else NO_DRIVER))
         case "override":
             return value in (device.driver_override or "none").lower()
         case "group":

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from iommutui.core.address import Address, card_of, sort_key
-from iommutui.core.drivers import STUB, is_vfio
-from iommutui.core.fix import of_the_board, smallest_fix
+from iommutui.core.address import Address, sort_key
+from iommutui.core.drivers import STUB, Role, is_vfio
+from iommutui.core.fix import lasting, of_the_board, smallest_fix
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.intents import Intent
 from iommutui.core.models.base import Model
 from iommutui.core.targets import DEFAULT, NONE, find_target, vfio_target
+from iommutui.core.wording import sentence
 
 
 def free_card(host: Host, device: Address, model: Model, *, reached: bool = False) -> tuple[Intent, ...] | None:
@@ -18,9 +19,7 @@ def free_card(host: Host, device: Address, model: Model, *, reached: bool = Fals
     plan makes all of these groups viable. With ``reached``, what is right already is among the intents, to be named as
     such.
     """
-    card = card_of(device)
-    functions = [host.devices[device], *host.same_card(device)]
-    return _free(host, [d for d in functions if card_of(d.address) == card], model, reached)
+    return _free(host, [host.devices[device], *host.same_card(device)], model, reached)
 
 
 def free_group(host: Host, group: Group, model: Model, *, reached: bool = False) -> tuple[Intent, ...] | None:
@@ -35,25 +34,57 @@ def free_devices(
     return _free(host, [host.devices[address] for address in addresses], model, reached)
 
 
-def fix_for(host: Host, group: Group, card: str | None, model: Model) -> tuple[Intent, ...] | None:
-    """The smallest fix of a group as it is, for somebody who wants one card of it (or, without one, all of it).
+def fix_for(host: Host, group: Group, device: Address | None, model: Model) -> tuple[Intent, ...] | None:
+    """The smallest fix of a group as it is, for somebody who wants the device's card (or, without one, all of it).
 
     What is on a VFIO driver already is none of it, whatever its override.
     """
-    asked = [d for d in host.members(group) if (card_of(d.address) == card if card else d.driver is not None)]
-    wanted = [d for d in asked if _is_of_use(d) and not is_vfio(d, d.driver)]
+    card = {device, *(other.address for other in host.same_card(device))} if device is not None else set()
+    asked = [d for d in host.members(group) if (d.address in card if card else d.driver is not None)]
+    wanted = [d for d in asked if is_of_use(d) and not is_vfio(d, d.driver)]
     found = _with_the_rest(host, wanted, [group], model)
     return found if found is not None else smallest_fix(host, (), [group], model)
 
 
+def why_not_free(host: Host, addresses: Iterable[Address], model: Model) -> str | None:
+    """Why no rebind frees these devices for a virtual machine, as a sentence; None where ``free_devices`` does."""
+    asked = [host.devices[address] for address in addresses]
+    devices = [device for device in asked if is_of_use(device)]
+    if not devices:
+        served = f": {_names(asked)} {'serves' if len(asked) == 1 else 'serve'} this machine itself" if asked else ""
+        return f"Nothing here is of use to a virtual machine{served}."
+    groups = _groups(host, devices)
+    if not groups:
+        verb, them = ("is", "it") if len(devices) == 1 else ("are", "them")
+        return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can have {them}."
+    if _free(host, devices, model, reached=True) is not None:
+        return None
+    kernel = [name for d in devices if model.role(d, name := vfio_target(host, d)).role is Role.KERNEL]
+    said = [
+        f"Under the model {model.name} {name} does not leave its group to user space; the target none does."
+        for name in kernel
+    ]
+    said += [sentence(reason) for group in groups for reason in lasting(host, group, model)]
+    said = said or [sentence(reason) for group in groups for reason in model.verdict(host, group).reasons]
+    return f"Nothing frees {_names(devices)} for a virtual machine: {' '.join(dict.fromkeys(said))}"
+
+
+def _names(devices: Iterable[Device]) -> str:
+    return ", ".join(device.address for device in devices)
+
+
 def _free(host: Host, devices: Iterable[Device], model: Model, reached: bool) -> tuple[Intent, ...] | None:
-    members = [device for device in devices if _is_of_use(device)]
-    numbers = sorted({device.group for device in members if device.group is not None})
-    groups = [host.groups[number] for number in numbers if number in host.groups]
+    members = [device for device in devices if is_of_use(device)]
+    groups = _groups(host, members)
     found = _with_the_rest(host, members, groups, model) if groups else None
     if found is None:
         return None
     return tuple(i for i in found if reached or not _is_there(host.devices[i.device], i.target))
+
+
+def _groups(host: Host, devices: Iterable[Device]) -> list[Group]:
+    numbers = sorted({device.group for device in devices if device.group is not None})
+    return [host.groups[number] for number in numbers if number in host.groups]
 
 
 def _with_the_rest(
@@ -67,7 +98,7 @@ def _with_the_rest(
     return tuple(sorted((*wanted, *further), key=lambda intent: sort_key(intent.device)))
 
 
-def _is_of_use(device: Device) -> bool:
+def is_of_use(device: Device) -> bool:
     """Whether a virtual machine can have any use for the device."""
     return device.bus == "pci" and not device.is_bridge and not of_the_board(device)
 

@@ -4,7 +4,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from iommutui.core.address import Address, card_of
+from iommutui.core.address import Address
 from iommutui.core.fix import smallest_fix
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
@@ -179,8 +179,8 @@ def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix
     if model.verdict(part, group).viable:
         return Fix((), further=False)
     device = host.devices.get(key.device) if key.device is not None else None
-    card = card_of(device.address) if device is not None and device.bus == "pci" and not device.is_bridge else None
-    return Fix(fix_for(part, group, card, model), further=False)
+    wanted = device.address if device is not None and device.bus == "pci" and not device.is_bridge else None
+    return Fix(fix_for(part, group, wanted, model), further=False)
 
 
 def fix_of(state: AppState) -> Fix | None:

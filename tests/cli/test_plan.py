@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.core.address import Address
+from iommutui.core.host import Device, Group
+from iommutui.demo import demo_host
 from iommutui.sources import load
+from iommutui.sources.snapshot import write
 from tests.apply.machines import DISK, GPU, NIC, SOUND, USB, facts
 from tests.cli.conftest import Run
 from tests.reacting_tree import ReactingTree
@@ -63,7 +67,8 @@ def test_a_danger_comes_with_the_words_that_accept_it(on_demo: Run) -> None:
         (["--card", "00:00.0"], 3, "is the host bridge of this machine"),
         (["--card", "00:14.3"], 3, "is an ISA bridge"),
         (["--free", "00:14.0"], 3, "is an SMBus controller"),
-        (["--group", "10"], 3, "serves this machine itself"),
+        (["--group", "10"], 3, "0000:00:14.0, 0000:00:14.3 serve this machine itself"),
+        (["--group", "20"], 3, "No driver has 0000:0c:00.0"),
         (["--group", "1"], 3, "serves this machine itself"),
         (["09:00.0=nosuchdriver"], 3, ""),
     ],
@@ -72,6 +77,33 @@ def test_what_cannot_be_planned(on_demo: Run, words: list[str], code: int, said:
     answer = on_demo("plan", *words)
     assert answer.code == code
     assert said in answer.err
+
+
+def test_a_virtual_function_is_planned_for_alone(run: Run, tmp_path: Path) -> None:
+    host = demo_host()
+    port, virtual = Address("0000:04:00.0"), Address("0000:04:00.1")
+    machine = host.with_device(host.devices[port]._replace(virtfns=(virtual,)))
+    machine = machine.with_device(Device(virtual, class_code="020000", header_type=0, physfn=port, group=40))
+    recording = str(tmp_path / "virtual.json")
+    write(machine.with_group(Group(40, (virtual,))), recording)
+    answer = run("plan", "--card", "04:00.1", "--from", recording, "--json")
+    assert (answer.code, answer.document["permitted"]) == (0, True)
+    assert [intent["device"] for intent in answer.document["intents"]] == [virtual]
+    intents = run("plan", "--card", "04:00.0", "--from", recording, "--json").document["intents"]
+    assert virtual not in [intent["device"] for intent in intents]
+
+
+def test_how_the_iommu_is_turned_on_is_said_as_why_says_it(run: Run, tmp_path: Path) -> None:
+    host = demo_host()
+    devices = {address: device._replace(group=None) for address, device in host.devices.items()}
+    path = str(tmp_path / "off.json")
+    write(host._replace(devices=devices, groups={}, iommus=()), path)
+    planned, explained = run("plan", "--card", "09:00.0", "--from", path), run("why", "09:00.0", "--from", path)
+    assert planned.code == 3
+    assert "are in no IOMMU group" in planned.err
+    turning_on = [line for line in explained.out.splitlines() if "firmware" in line]
+    assert turning_on
+    assert all(line in planned.err for line in turning_on)
 
 
 def test_the_file_is_the_document_and_the_same_every_time(on_demo: Run, tmp_path: Path) -> None:

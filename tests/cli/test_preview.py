@@ -93,3 +93,16 @@ def test_spellings_of_a_device(on_demo: Run, spelling: str) -> None:
 def test_hazards_are_told(on_demo: Run) -> None:
     hazards = on_demo("preview", "08:00.0=vfio-pci", "--json").document["hazards"]
     assert ("boot-display", "0000:08:00.0") in [(h["code"], h["device"]) for h in hazards]
+
+
+def test_a_plan_of_nothing_begins_with_why(on_demo: Run) -> None:
+    assert on_demo("preview", "02:00.2=vfio-pci").out.startswith("Not permitted:\n")
+    assert on_demo("preview", "09:00.0=vfio-pci").out.startswith("0000:09:00.0  nouveau")
+
+
+def test_that_nothing_helps_is_said_only_where_something_leaves_the_host(on_demo: Run) -> None:
+    assert "No further rebinds" not in on_demo("preview", "00:14.0=default").out
+    assert (
+        "No further rebinds let a virtual machine have every group here." in on_demo("preview", "0d:00.0=vfio-pci").out
+    )
+    assert "No further rebinds" not in on_demo("preview", "0d:00.0=vfio-pci", "--kernel", "6.1").out

@@ -1,7 +1,12 @@
 """``iommutui why``."""
 
+from pathlib import Path
+
 import pytest
 
+from iommutui.core.address import Address
+from iommutui.demo import demo_host
+from iommutui.sources.snapshot import write
 from tests.cli.conftest import Run
 
 
@@ -29,6 +34,33 @@ def test_what_the_machine_does_not_need_is_only_freed(on_demo: Run) -> None:
 @pytest.mark.parametrize(("group", "word"), [("18", "is viable"), ("19", "is in use"), ("23", "fails with EINVAL")])
 def test_other_verdicts(on_demo: Run, group: str, word: str) -> None:
     assert word in on_demo("why", group).out
+
+
+@pytest.mark.parametrize(("kernel", "refused"), [("6.12.41", True), ("6.1.0", False)])
+def test_no_way_out_of_a_group_that_is_refused_is_offered(run: Run, tmp_path: Path, kernel: str, refused: bool) -> None:
+    host = demo_host()
+    disk = host.devices[Address("0000:0d:00.0")]
+    path = str(tmp_path / "bound.json")
+    write(host.with_device(disk._replace(driver="mpt3sas")), path)
+    machine = ("--from", path, "--kernel", kernel)
+    answer = run("why", "23", *machine)
+    assert answer.out.startswith("✖ Group 23 is not viable.")
+    assert ("Firmware asks for a direct mapping" in answer.out) is refused
+    assert ("No set of rebinds" in answer.out) is refused
+    document = run("why", "23", *machine, "--json").document
+    assert (document["fix"] is None) is refused
+    assert [reason["code"] for reason in document.get("no_fix", [])] == (["direct-region"] if refused else [])
+    assert (run("preview", "0d:00.0=vfio-pci", *machine, "--json").document["fix"] is None) is refused
+    for wish in (["--group", "23"], ["--card", "0d:00.0"], ["--free", "0d:00.0"]):
+        planned = run("plan", *wish, *machine)
+        assert planned.code == (3 if refused else 0)
+        assert ("Nothing frees 0000:0d:00.0 for a virtual machine: Firmware asks" in planned.err) is refused
+
+
+def test_a_group_that_is_refused_though_no_driver_is_in_the_way_has_no_fix(on_demo: Run) -> None:
+    assert on_demo("why", "23", "--json").document["fix"] is None
+    assert on_demo("why", "23").out.count("Firmware asks for a direct mapping") == 1
+    assert "no_fix" not in on_demo("why", "18", "--json").document
 
 
 def test_a_device_without_a_group(on_demo: Run) -> None:

@@ -38,6 +38,7 @@ def function(address: Address, driver: str | None = None, *, bridge: bool = Fals
         class_code="060400" if bridge else "030000",
         header_type=1 if bridge else 0,
         pcie_type=4 if bridge else 0,
+        boot_vga=None if bridge else False,
         driver=driver,
         fits=(*(Fit(name, name, True) for name in own), *variants),
     )

@@ -16,13 +16,29 @@ from tests.core.machines import OTHER, A, function, group_of, machine
     ("boot_vga", "driver", "target", "expected"),
     [(True, "amdgpu", "vfio-pci", True), (True, "amdgpu", "none", True), (True, "amdgpu", "pci-stub", True),
      (True, "amdgpu", "default", False), (True, None, "vfio-pci", False), (False, "amdgpu", "vfio-pci", False),
-     (None, "amdgpu", "vfio-pci", False), (True, "amdgpu", "nvme", False), (True, "vfio-pci", "none", False)],
+     (True, "amdgpu", "nvme", False), (True, "vfio-pci", "none", False)],
 )  # fmt: skip
 def test_the_display_that_the_machine_booted_on(
-    boot_vga: bool | None, driver: str | None, target: str, expected: bool
+    boot_vga: bool, driver: str | None, target: str, expected: bool
 ) -> None:
     shown = hazards(one(function(A, driver, boot_vga=boot_vga)), f"A={target}")
     assert (("boot-display", A) in shown) is expected
+
+
+@pytest.mark.parametrize(
+    ("class_code", "driver", "target", "gaps", "expected"),
+    [("030000", "amdgpu", "vfio-pci", (), "not-recorded"), ("030000", "amdgpu", "none", (), "not-recorded"),
+     ("030000", "amdgpu", "vfio-pci", (Gap("boot_vga", "EACCES"),), "EACCES"),
+     ("030000", "amdgpu", "default", (), None), ("030000", "vfio-pci", "none", (), None),
+     ("030000", None, "vfio-pci", (), None), ("030200", "amdgpu", "vfio-pci", (), None),
+     ("038000", "amdgpu", "vfio-pci", (), None), ("010802", "nvme", "vfio-pci", (), None)],
+)  # fmt: skip
+def test_it_is_told_that_the_display_of_the_boot_is_not_known(
+    class_code: str, driver: str | None, target: str, gaps: tuple[Gap, ...], expected: str | None
+) -> None:
+    host = one(function(A, driver, boot_vga=None, class_code=class_code, gaps=gaps), screens=(Screen(A, ("DP-1",)),))
+    shown = [h for h in found(host, f"A={target}") if h.code == "boot-display"]
+    assert [(str(h.severity), h.unknown) for h in shown] == ([("info", expected)] if expected else [])
 
 
 @pytest.mark.parametrize(

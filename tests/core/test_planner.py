@@ -272,7 +272,7 @@ def test_a_fix_of_a_group_that_stays_is_a_fix_for_one_card_or_for_all() -> None:
     host = machine(group_of(1, *(function(address, driver, fits=()) for address, driver in drivers.items())))
     whole = fix_for(host, host.groups[1], None, OWNER)
     assert [str(i) for i in whole or ()] == [f"{A}=vfio-pci", f"{B}=vfio-pci", f"{LONE}=vfio-pci"]
-    card = fix_for(host, host.groups[1], "0000:01:00", OWNER)
+    card = fix_for(host, host.groups[1], A, OWNER)
     assert [str(i) for i in card or ()] == [f"{A}=vfio-pci", f"{B}=vfio-pci", f"{LONE}=none"]
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iommutui.core.address import card_of
+from iommutui.core.address import Address
 from iommutui.core.fix import fix_hazards, of_the_board, smallest_fix
 from iommutui.core.host import Host
 from iommutui.core.intents import Goal, Intent, goal_of
@@ -12,8 +12,8 @@ from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.planner import plan_intents
 from iommutui.core.uses import Held, Storage, Uses
-from iommutui.core.wishes import fix_for, free_card, free_group, give_back
-from tests.core.machines import LONE, OTHER, A, B, C, bridge, function, group_of, machine
+from iommutui.core.wishes import fix_for, free_card, free_devices, free_group, give_back, why_not_free
+from tests.core.machines import LONE, OTHER, A, B, C, D, bridge, function, group_of, machine
 from tests.core.strategies import machines, models
 
 OWNER = MODELS["dma-owner"]
@@ -52,7 +52,7 @@ def test_the_way_out_of_a_group_takes_the_drivers_that_a_wish_takes() -> None:
     host = machine(group_of(1, function(A, "nvme"), AUDIO, function(LONE, "nvme")))
     expected = [f"{A}=mlx5_vfio_pci", f"{B}=vfio-pci"]
     for wish, found in (
-        (free_card(host, A, OWNER), fix_for(host, host.groups[1], card_of(A), OWNER)),
+        (free_card(host, A, OWNER), fix_for(host, host.groups[1], A, OWNER)),
         (free_group(host, host.groups[1], OWNER), fix_for(host, host.groups[1], None, OWNER)),
     ):
         assert words(wish) == words(found)
@@ -62,12 +62,12 @@ def test_the_way_out_of_a_group_takes_the_drivers_that_a_wish_takes() -> None:
 def test_what_is_on_a_vfio_driver_is_no_part_of_the_way_out() -> None:
     host = machine(group_of(1, function(A, "vfio-pci"), AUDIO))
     assert words(free_card(host, A, OWNER)) == [f"{A}=vfio-pci", f"{B}=vfio-pci"]
-    assert words(fix_for(host, host.groups[1], card_of(A), OWNER)) == [f"{B}=vfio-pci"]
+    assert words(fix_for(host, host.groups[1], A, OWNER)) == [f"{B}=vfio-pci"]
 
 
 def test_a_group_of_the_board_alone_has_a_way_out_though_nobody_wishes_for_it() -> None:
     host = machine(group_of(1, function(A, "i801_smbus", fits=(), class_code="0c0500")))
-    assert words(fix_for(host, host.groups[1], card_of(A), OWNER)) == [f"{A}=none"]
+    assert words(fix_for(host, host.groups[1], A, OWNER)) == [f"{A}=none"]
 
 
 @given(machines(claimed=False), models)
@@ -77,7 +77,7 @@ def test_the_way_out_is_never_more_than_a_wish(host: Host, model: Model) -> None
         if group is None or device.bus != "pci" or device.is_bridge or model.verdict(host, group).viable:
             continue
         for wish, found in (
-            (free_card(host, address, model), fix_for(host, group, card_of(address), model)),
+            (free_card(host, address, model), fix_for(host, group, address, model)),
             (free_group(host, group, model), fix_for(host, group, None, model)),
         ):
             assert wish is None or (found is not None and set(found) <= set(wish))
@@ -90,13 +90,14 @@ def test_a_group_that_would_be_viable_without_drivers_has_a_way_out(host: Host, 
         for device in host.members(group):
             if device.bus == "pci":
                 empty = empty.with_device(device._replace(driver=None))
-        if model.verdict(empty, group).viable is True:
+        verdict = model.verdict(empty, group)
+        if verdict.viable is True and not verdict.refused:
             assert fix_for(host, group, None, model) is not None
 
 
 def test_under_the_sketch_even_vfio_pci_has_to_leave() -> None:
     host = machine(group_of(1, function(A, "vfio-pci"), function(B, "nvme")))
-    found = fix_for(host, host.groups[1], card_of(A), MODELS["kernel-ownership"])
+    found = fix_for(host, host.groups[1], A, MODELS["kernel-ownership"])
     assert words(found) == [f"{A}=none", f"{B}=none"]
 
 
@@ -185,7 +186,7 @@ def test_a_wish_makes_every_group_of_the_card_viable(host: Host, model: Model, d
     assert len({intent.device for intent in wish}) == len(wish)
     plan = plan_intents(host, wish, model)
     if plan.permitted:
-        assert all(change.after.viable is True for change in plan.groups)
+        assert all(change.after.viable is True and not change.after.refused for change in plan.groups)
 
 
 def goals_of(host: Host, *intents: Intent) -> list[Goal]:
@@ -200,3 +201,113 @@ def test_what_a_fix_costs_is_told_with_it() -> None:
     assert (hazard.code, hazard.device) == ("disk-mounted", LONE)
     assert fix_hazards(host, goals_of(host, wanted), ()) == fix_hazards(host, goals_of(host, wanted), None) == ()
     assert fix_hazards(host, goals_of(host, wanted, further), [further]) == ()
+
+
+# -- virtual functions
+
+PORT = function(A, "nvme", fits=(), class_code="020000", virtfns=(B, C))
+BESIDE = function(D, "snd_hda_intel", fits=())
+VIRTUAL = [function(address, "nvme", fits=(), class_code="020000", physfn=A) for address in (B, C)]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_virtual_function_is_a_card_by_itself_and_a_part_of_no_other(together: bool) -> None:
+    rows = (PORT, *VIRTUAL, BESIDE)
+    host = machine(group_of(1, *rows)) if together else machine(*(group_of(n, row) for n, row in enumerate(rows)))
+    rest = [f"{A}=none", f"{C}=none", f"{D}=none"] if together else []
+    assert words(free_card(host, B, OWNER)) == sorted([f"{B}=vfio-pci", *rest])
+    wish = words(free_card(host, A, OWNER)) or []
+    assert [word for word in wish if word.endswith("=vfio-pci")] == [f"{A}=vfio-pci", f"{D}=vfio-pci"]
+    group = host.group_of(B)
+    assert group is not None
+    assert words(fix_for(host, group, B, OWNER)) == words(free_card(host, B, OWNER))
+
+
+def test_a_virtual_function_is_given_back_alone_and_its_card_without_it() -> None:
+    rows = [device._replace(driver="vfio-pci") for device in (PORT, *VIRTUAL, BESIDE)]
+    host = machine(*(group_of(number, row) for number, row in enumerate(rows)))
+    assert words(give_back(host, [B])) == [f"{B}=default"]
+    assert words(give_back(host, [A])) == words(give_back(host, [D])) == [f"{A}=default", f"{D}=default"]
+
+
+# -- what the kernel refuses all the same
+
+
+@pytest.mark.parametrize(
+    ("model", "kernel", "intel", "refused"),
+    [("dma-owner", "6.12.0", False, True), ("dma-owner", "6.12.0", True, True), ("dma-owner", "6.1.0", True, True),
+     ("dma-owner", "6.1.0", False, False), ("vfio-group", "5.10.0", True, True),
+     ("vfio-group", "5.10.0", False, False), ("dma-hint", "5.15.0", True, False)],
+)  # fmt: skip
+@pytest.mark.parametrize("driver", ["amdgpu", None])
+def test_no_way_out_ends_in_a_group_that_is_refused(
+    model: str, kernel: str, intel: bool, refused: bool, driver: str | None
+) -> None:
+    host = machine(group_of(1, function(A, driver, fits=()), direct=True), kernel=kernel, intel=intel)
+    rules, group = MODELS[model], host.groups[1]
+    wished = [free_card(host, A, rules), free_devices(host, [A], rules)]
+    wished += [free_group(host, group, rules)] if driver else []
+    assert [words(wish) for wish in wished] == [None if refused else [f"{A}=vfio-pci"]] * len(wished)
+    assert (fix_for(host, group, A, rules) is None) is refused
+    assert (smallest_fix(host, [], [group], rules) is None) is refused
+    said = why_not_free(host, [A], rules)
+    assert (said is not None and "Firmware asks for a direct mapping of 0x0-0xfff in group 1" in said) is refused
+
+
+@pytest.mark.parametrize(
+    ("staying", "expected"), [(None, [f"{A}=none"]), ("nvme", [f"{A}=none", f"{B}=none"]), ("vfio-pci", None)]
+)
+def test_a_domain_of_a_kernel_driver_goes_with_the_last_driver(staying: str | None, expected: list[str] | None) -> None:
+    """As vhost-vdpa attaches one: while any driver stays bound throughout, the group is refused."""
+    host = machine(group_of(1, function(A, "nvme"), function(B, staying), foreign=True))
+    fix = smallest_fix(host, [], [host.groups[1]], OWNER)
+    assert words(fix) == expected
+    if fix is not None:
+        assert not plan_intents(host, fix, OWNER).groups[0].after.refused
+
+
+@pytest.mark.parametrize("name", ["dma-owner", "vfio-group"])
+def test_a_group_in_use_needs_no_fix(name: str) -> None:
+    host = machine(group_of(1, function(A, "vfio-pci"), owner="qemu"))
+    assert smallest_fix(host, [], [host.groups[1]], MODELS[name]) == ()
+
+
+ISA = function(B, fits=(), class_code="060100")
+
+
+@pytest.mark.parametrize(
+    ("host", "asked", "model", "said"),
+    [
+        (machine(group_of(1, GPU)), [A], "dma-owner", None),
+        (machine(group_of(1, GPU)), [A], "dma-hint", None),
+        (machine(group_of(1, ISA)), [B], "dma-owner",
+         f"Nothing here is of use to a virtual machine: {B} serves this machine itself."),
+        (machine(group_of(1, bridge(A), ISA)), [A, B], "dma-owner",
+         f"Nothing here is of use to a virtual machine: {A}, {B} serve this machine itself."),
+        (machine(group_of(1)), [], "dma-owner", "Nothing here is of use to a virtual machine."),
+        (machine(lone=[GPU]), [A], "dma-owner", f"{A} is in no IOMMU group, so no virtual machine can have it."),
+        (machine(lone=[GPU, AUDIO]), [A, B], "dma-owner",
+         f"{A}, {B} are in no IOMMU group, so no virtual machine can have them."),
+        (machine(group_of(1, GPU, direct=True)), [A], "dma-owner",
+         f"Nothing frees {A} for a virtual machine: Firmware asks for a direct mapping of 0x0-0xfff in group 1; the "
+         "kernel refuses to hand over such a group, whatever is bound in it."),
+        (machine(group_of(1, GPU, function(C, "ehci", bus="platform"))), [A], "dma-owner",
+         f"Nothing frees {A} for a virtual machine: {C} is bound to ehci, a driver that does DMA for the kernel; while "
+         "it is bound, no virtual machine can have the group."),
+        (machine(group_of(1, GPU._replace(driver="vfio-pci"), owner="qemu", via="cdev")), [A], "dma-owner",
+         f"Nothing frees {A} for a virtual machine: Group 1 is in use: qemu owns its DMA."),
+        (machine(group_of(1, GPU, AUDIO)), [A, B], "kernel-ownership",
+         f"Nothing frees {A}, {B} for a virtual machine: Under the model kernel-ownership vfio-pci does not leave its "
+         "group to user space; the target none does."),
+    ],
+)  # fmt: skip
+def test_why_nothing_frees_a_device(host: Host, asked: list[Address], model: str, said: str | None) -> None:
+    assert why_not_free(host, asked, MODELS[model]) == said
+
+
+@given(machines(), models, st.data())
+def test_there_is_a_reason_exactly_where_there_is_no_wish(host: Host, model: Model, data: st.DataObject) -> None:
+    asked = data.draw(st.lists(st.sampled_from(list(host.devices)), min_size=1, unique=True))
+    said = why_not_free(host, asked, model)
+    assert (said is None) is (free_devices(host, asked, model) is not None)
+    assert said is None or not said.endswith(": ")

@@ -7,14 +7,14 @@ import pytest
 
 from iommutui.core import drivers, wording
 from iommutui.core.address import Address, card_of, is_pci, nodedev_name, parse_pci, sort_key
-from iommutui.core.advice import no_iommu_advice
+from iommutui.core.advice import no_iommu_advice, turn_on_advice
 from iommutui.core.drivers import DriverFacts, Role, facts_of, learn, managed_role, vfio_role
 from iommutui.core.errors import IommutuiError, RefusedError, UsageError
 from iommutui.core.host import Host
 from iommutui.core.kernel import Version, parse_release
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.printable import printable
-from iommutui.core.query import find_device, parse_query
+from iommutui.core.query import VERDICTS, find_device, mistakes, parse_query
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import sentence
 from tests.core.machines import LAST_OLD, LONE, OTHER, A, B, function, group_of, machine, pair, verdict_of
@@ -241,6 +241,7 @@ def test_not_finding_a_device(text: str, error: type[IommutuiError], says: str) 
         ("", [A, B, OTHER, LONE, EHCI]),
         ("amdgpu", [A]),
         ("driver:none", [B, LONE]),
+        ("driver:free", [B, LONE]),
         ("!driver:none", [A, OTHER, EHCI]),
         ("group:1", [A, B]),
         ("group:none", [LONE]),
@@ -268,6 +269,31 @@ def test_filters(text: str, found: list[str]) -> None:
     assert parse_query(str(query)) == query
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("clas:gpu", ["clas: is no key; keys are bus, class, driver, group, id, override, viable."]),
+        ("!clas:gpu", ["clas: is no key; keys are bus, class, driver, group, id, override, viable."]),
+        ("viable:maybe", ["viable: is yes, no, unknown, blocked, refused or viable, not maybe."]),
+        ("viable:", ["viable: is yes, no, unknown, blocked, refused or viable."]),
+        ("group:x amd nope:1", ["group: is a number or none, not x.",
+                                "nope: is no key; keys are bus, class, driver, group, id, override, viable."]),
+        ("id:zz", ["id: is hex, as 10de or 10de:2204, not zz."]),
+        ("", []),
+        ("class:anything driver:free override:x bus:y word", []),
+        ("viable:no viable:refused group:14 group:none id:10de id:10de:2204 !viable:YES", []),
+        ("0000:01:00.0 01:00 10de:2204 dead:beef :x", []),
+    ],
+)  # fmt: skip
+def test_what_a_filter_cannot_mean(text: str, said: list[str]) -> None:
+    assert mistakes(text) == said
+
+
+def test_a_filter_that_is_in_order_has_no_mistake() -> None:
+    for word in VERDICTS:
+        assert mistakes(f"viable:{word}") == []
+
+
 # -- advice
 
 
@@ -286,6 +312,8 @@ def test_advice_where_there_are_no_groups() -> None:
     assert "remove iommu=off" in bare(cmdline="iommu=off")
     assert "SMMU" in bare(cpu_vendor="ARM")
     assert "empty" in bare()
+    assert turn_on_advice(Host({}, {}, cpu_vendor="GenuineIntel")) in bare(cpu_vendor="GenuineIntel")
+    assert turn_on_advice(people()) == turn_on_advice(machine()) == ""
     assert "no /sys/class/iommu" in " ".join(no_iommu_advice(Host({}, {})))
     active = machine(lone=[function(LONE)])
     assert "dmar0" in " ".join(no_iommu_advice(active))

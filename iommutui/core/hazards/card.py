@@ -26,7 +26,7 @@ SPLIT = Kind(
     "Hand over every function of the card: drivers in the virtual machine expect all of them.",
 )  # fmt: skip
 VIRTUAL = Kind(
-    "virtual-functions", Topic.CARD, "virtual functions, which vanish with their physical function", (DANGER, WARN),
+    "virtual-functions", Topic.CARD, "virtual functions, which may vanish with the driver", (DANGER, WARN),
     "Hand over virtual functions instead, or set sriov_numvfs to 0 first; vfio-pci refuses the card while they exist.",
 )  # fmt: skip
 BY_ID = Kind(
@@ -40,7 +40,7 @@ def card_split(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     moved = {goal.device for goal in goals}
     for device in given_away(host, goals):
         for other in host.same_card(device.address):
-            if other.address in moved or not on_kernel_driver(other) or other.is_bridge or other.physfn is not None:
+            if other.address in moved or not on_kernel_driver(other) or other.is_bridge:
                 continue
             group = str(other.group) if other.group not in (None, device.group) else ""
             facts = (("driver", other.driver or ""), ("moved", device.address), ("group", group))
@@ -48,7 +48,10 @@ def card_split(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 def virtual_functions(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """A physical function whose virtual functions go with it; a danger where one of them is used."""
+    """A physical function with virtual functions, which may go with its driver; a danger where one of them is used.
+
+    It is the driver's ``remove()`` that takes them away, or does not; where it does not, the PCI core only warns.
+    """
     for device in unbound(host, goals):
         virtual = [host.devices[a] for a in device.virtfns if a in host.devices]
         if virtual:

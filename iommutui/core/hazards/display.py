@@ -22,7 +22,7 @@ from iommutui.core.uses import Screen
 
 _OTHER_WAY = "Have another way in (SSH) before you apply, or plug the monitor into a display that stays with the host."
 
-BOOT = Kind("boot-display", Topic.DISPLAY, "the display that the machine booted on", (DANGER, WARN), _OTHER_WAY)
+BOOT = Kind("boot-display", Topic.DISPLAY, "the display that the machine booted on", (DANGER, WARN, INFO), _OTHER_WAY)
 MONITOR = Kind("monitor", Topic.DISPLAY, "a monitor that is plugged in", (DANGER, WARN, INFO), _OTHER_WAY)
 CONSOLE = Kind(
     "text-console", Topic.DISPLAY, "the text console (fbcon)", (WARN,),
@@ -49,6 +49,9 @@ def displays(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         screen = next((s for s in screens if s.device == device.address), None)
         facts = _facts(screen, kept)
         worst = WARN if kept else DANGER
+        if device.boot_vga is None and _is_vga(device):
+            gap = device.gap("boot_vga")
+            yield BOOT.of(device, INFO, unknown=gap.why if gap is not None else "not-recorded")
         if device.boot_vga:
             yield BOOT.of(device, worst, facts)
         elif screen is not None and screen.monitors:
@@ -61,6 +64,11 @@ def displays(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 def _is_display(device: Device) -> bool:
     return (device.class_code or "").startswith("03")
+
+
+def _is_vga(device: Device) -> bool:
+    """Whether the kernel shows ``boot_vga`` of it (``pci_dev_attrs_are_visible``), as it does of no 0302 and 0380."""
+    return (device.class_code or "").startswith("0300")
 
 
 def _facts(screen: Screen | None, kept: str) -> tuple[tuple[str, str], ...]:

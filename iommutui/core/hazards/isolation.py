@@ -8,7 +8,7 @@ from iommutui.core.intents import Goal
 
 DIRECT = Kind(
     "direct-region", Topic.DEVICE, "a device that firmware itself does DMA with", (WARN,),
-    "Look for a firmware setting that ends it (RMRR, shared memory); the kernel refuses to hand the group over.",
+    "Look for a firmware setting that ends it (RMRR, shared memory): a virtual machine does not have this mapping.",
 )  # fmt: skip
 OVERRIDE = Kind(
     "acs-override", Topic.DEVICE, "isolation that pcie_acs_override only claims", (WARN,),

@@ -88,8 +88,9 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
         + (f", in group {h.fact('group')}." if h.fact("group") else ".")
     ),
     "virtual-functions": lambda h: (
-        f"{h.device} has virtual functions ({h.fact('count')}), which vanish when its driver is unbound"
-        + (f"; in use: {h.fact('used')}." if h.fact("used") else ".")
+        f"{h.device} has virtual functions ({h.fact('count')}"
+        + (f"; in use: {h.fact('used')}" if h.fact("used") else "")
+        + "), which many drivers take away when they are unbound; a revert does not make them again."
     ),
     "matched-by-id": lambda h: (
         f"{h.fact('twins')} has the same id as {h.device} ({h.fact('ids')}), and {h.fact('where')} "
@@ -118,6 +119,7 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
 }
 
 _UNKNOWN = {
+    "boot-display": "whether {device} is the display that this machine booted on",
     "monitor": "whether a monitor is plugged into {device}",
     "gpu-in-use": "who has {device} open",
     "disk-mounted": "what is mounted from the disks of {device}",

@@ -165,7 +165,7 @@ def _parted(host: Host, device: Device) -> Device:
     """The device as it is removed, with the functions that nothing isolates it from: nothing else tells of ACS here."""
     group = host.group_of(device.address)
     shared = group.members if group is not None else ()
-    mates = {other.address for other in host.same_card(device.address) if other.address in shared}
+    mates = {other.address for other in host.same_slot(device.address) if other.address in shared}
     return driverless(device)._replace(together=tuple(sorted(mates.union(device.together or ()), key=sort_key)))
 
 
@@ -173,7 +173,7 @@ def _not_isolated(host: Host, device: Device) -> list[Device]:
     """The functions of its slot that were ever in one group with it; the kernel comes to the newest of them last."""
     found = [
         other
-        for other in host.same_card(device.address)
+        for other in host.same_slot(device.address)
         if other.address in (device.together or ()) or device.address in (other.together or ())
     ]
     return sorted(found, key=lambda other: other.together is not None)

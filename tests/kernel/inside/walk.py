@@ -179,7 +179,7 @@ class Walk:
         if device.address.startswith(("0000:00:00", "0000:00:1f")):
             return False
         for address in below(self.host, device.address):
-            several = self.host.same_card(address) or not address.endswith(".0")
+            several = self.host.same_slot(address) or not address.endswith(".0")
             if address in self.infrastructure or (self.old and several):
                 return False  # A function of several comes back without a group on old kernels, and oopses later.
             if self._is_conventional(address) and not since(self.host, (6, 12)):
