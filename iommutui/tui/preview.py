@@ -176,7 +176,8 @@ def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix
     mine = [i for i in intents if i.device in group.members]
     if mine:
         return Fix(smallest_fix(part, intents, [group], model), further=True)
-    if model.verdict(part, group).viable:
+    verdict = model.verdict(part, group)
+    if verdict.viable and not verdict.refused:
         return Fix((), further=False)
     device = host.devices.get(key.device) if key.device is not None else None
     wanted = device.address if device is not None and device.bus == "pci" and not device.is_bridge else None

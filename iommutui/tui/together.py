@@ -50,7 +50,7 @@ def _above(host: Host, device: Device) -> set[Address]:
 
 
 def _cards(members: list[Device]) -> list[str]:
-    cards = Counter(card_of(device.address) for device in members)
+    cards = Counter(card_of(device.address) for device in members if device.physfn is None)
     return [
         f"{count} of them are functions of one card, {card}; the functions of a card share a group unless the card "
         "keeps them apart itself."

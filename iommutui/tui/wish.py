@@ -4,7 +4,7 @@ from iommutui.core.address import Address, card_of
 from iommutui.core.host import Host
 from iommutui.core.intents import Intent
 from iommutui.core.models.base import Model
-from iommutui.core.wishes import free_card, free_group, give_back
+from iommutui.core.wishes import free_card, free_group, give_back, why_not_free
 from iommutui.tui.memo import last_call
 from iommutui.tui.narrow import narrow
 from iommutui.tui.state import AppState, Key
@@ -56,10 +56,31 @@ def way_back_of(state: AppState) -> tuple[Intent, ...]:
     return _back(state.host, state.selection)
 
 
+@last_call
+def _why_not(host: Host, model: Model, key: Key) -> str | None:
+    part = _around(host, key)
+    if key.device is not None:
+        asked = [key.device, *(other.address for other in part.same_card(key.device))]
+    else:
+        group = part.groups.get(key.group) if key.group is not None else None
+        members = part.members(group) if group is not None else []
+        asked = [d.address for d in members if d.driver is not None] or [d.address for d in members]
+    return why_not_free(part, asked, model)
+
+
+def why_no_wish(state: AppState) -> str | None:
+    """Why nothing frees the card under the cursor, or the group, as a sentence; None where something does."""
+    if state.host is None or state.selection is None:
+        return None
+    return _why_not(state.host, state.model, state.selection)
+
+
 def card_words(state: AppState) -> str:
     """``the card 0000:09:00`` or ``group 17``."""
     if state.cursor is None:
         return "the selection"
     if state.cursor.device is not None:
-        return f"the card {card_of(state.cursor.device)}"
+        device = state.host.devices.get(state.cursor.device) if state.host is not None else None
+        virtual = device is not None and device.physfn is not None
+        return state.cursor.device if virtual else f"the card {card_of(state.cursor.device)}"
     return f"group {state.cursor.group}"

@@ -68,8 +68,14 @@ async def test_marks_come_back_the_next_time(tmp_path: Path) -> None:
 
 async def test_marks_that_cannot_be_kept_are_told_of_and_nothing_else_happens(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    lines = await _screen(small(), Store(tmp_path / "file" / "screen.json"), ("b", "L"))
-    assert any("cannot be written" in line for line in lines)
+    machine = snapshot_of(small())
+    app = IommutuiApp(machine, start(machine.source), store=Store(tmp_path / "file" / "screen.json"))
+    async with app.run_test(size=WIDE) as pilot:
+        ui = Ui(app, pilot)
+        await ui.settle()
+        await ui.press("b")
+        assert any("cannot be written" in text for text in ui.log())
+        assert any(key.device in ui.state.marks for key in [ui.state.cursor] if key is not None)
 
 
 async def test_the_first_time_a_hint_leads_on_and_esc_ends_it_for_good(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from iommutui.tui.commands.base import Command, Desk, Dialog, needs_host
 from iommutui.tui.narrow import narrow
 from iommutui.tui.preview import fix_of, selected_device, selected_devices, selected_group, target_of
 from iommutui.tui.state import AppState, Phase, fulfilled, redone, staged, undone
+from iommutui.tui.wish import why_no_wish
 
 TOPIC = "Stage"
 
@@ -118,7 +119,7 @@ def _cannot_fix(state: AppState) -> str | None:
     if fix is None:
         return "The selection is in no IOMMU group, so there is nothing to fix."
     if fix.intents is None:
-        return "No rebind in this group makes it viable under this model; the details say why."
+        return why_no_wish(state) or "No rebind in this group makes it viable under this model; the details say why."
     if not fix.intents:
         return "Nothing is needed: the group is viable" + (" once the plan is applied." if fix.further else ".")
     return None

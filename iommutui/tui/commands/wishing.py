@@ -2,11 +2,12 @@
 
 from iommutui.core.address import Address
 from iommutui.core.hazards import Severity
+from iommutui.core.outcome import State
 from iommutui.tui.commands.base import Command, Desk
 from iommutui.tui.commands.staging import TOPIC, busy
 from iommutui.tui.preview import preview, selected_device, selected_devices, selected_group, verdicts
 from iommutui.tui.state import AppState, staged
-from iommutui.tui.wish import card_words, way_back_of, wish_of
+from iommutui.tui.wish import card_words, way_back_of, why_no_wish, wish_of
 
 
 def _cannot_free(state: AppState) -> str | None:
@@ -24,11 +25,15 @@ def _cannot_free(state: AppState) -> str | None:
         return f"{device.address} is on the {device.bus} bus; only PCI devices can be rebound here."
     if device is not None and group is None:
         return f"{device.address} is in no IOMMU group, so no virtual machine can have it."
+    verdict = verdicts(state.host, state.model).of(group.id) if group is not None and state.host is not None else None
+    if group is not None and verdict is not None and verdict.state is State.USER:
+        owner = group.claim.owner if group.claim is not None else ""
+        return f"Nothing is needed: group {group.id} is handed over already, and in use by {owner or 'a program'}."
     wish = wish_of(state)
-    if wish is None and group is not None and state.host is not None:
-        if verdicts(state.host, state.model).of(group.id).viable:
+    if wish is None and group is not None:
+        if device is None and verdict is not None and verdict.viable and not verdict.refused:
             return f"Nothing is needed: group {group.id} is viable, and nothing in it is to be taken from a driver."
-        return f"No rebind frees {card_words(state)} under this model; the details say why."
+        return why_no_wish(state) or f"No rebind frees {card_words(state)} under this model; the details say why."
     if not wish:
         return f"Nothing is needed: {card_words(state)} is free for a virtual machine already."
     if all(intent in state.intents for intent in wish):

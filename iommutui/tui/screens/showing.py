@@ -6,6 +6,7 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
+from iommutui.core.query import mistakes
 from iommutui.tui import details, planview, titles
 from iommutui.tui.listing import EMPTY, Listing, listing, settled
 from iommutui.tui.preview import count_on, counted, verdicts
@@ -209,6 +210,7 @@ def _nothing(state: AppState) -> tuple[Line, ...]:
     if state.filter:
         return (
             line(Span("Nothing matches ", "muted"), Span(state.filter, "strong")),
+            *(line(Span("! ", "warn"), said, hang=2) for said in mistakes(state.filter)),
             line(Span("Esc", "key"), Span(" clears the filter", "muted")),
         )
     return (line(Span("This machine has no PCI devices.", "muted")),)
