@@ -65,6 +65,11 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
         ({"apply": "Tab"}, "Tab cannot be given to apply"),
         ({"apply": "q"}, "q would be the key of both"),
         ({"apply": "f9", "quit": "f9"}, "f9 would be the key of both"),
+        ({"apply": "!", "quit": "exclamation_mark"}, "! would be the key of both"),
+        ({"apply": "alt+ctrl+x", "quit": "Ctrl+Alt+x"}, "alt+ctrl+x would be the key of both"),
+        ({"fix": "ctrl+shift+zz"}, "there is no key 'ctrl+shift+zz' for fix"),
+        ({"apply": "a f99", "fix": "ctl+x"}, "'f99' for apply; there is no key 'ctl+x' for fix"),
+        ({"aply": "f9", "fix": "zz"}, "there is no command 'aply'; there is no key 'zz'"),
     ],
 )
 def test_keys_that_do_not_work_out_are_named(chosen: dict[str, str], said: str) -> None:

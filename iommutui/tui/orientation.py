@@ -32,7 +32,7 @@ def hint(state: AppState) -> tuple[Line, ...]:
         words = "A group goes to a virtual machine as a whole, or not at all. Move to a card with the arrow keys."
         return (line(Span("Welcome. ", "strong"), words, *skip, hang=2),)
     word = verdict_word(verdicts(state.host, state.model).of(group.id))
-    next_step = key_hint(key_of("free-card"), "stages all that frees it; nothing is written yet.")
+    next_step = key_hint(key_of("free"), "stages all that frees it; nothing is written yet.")
     if word == "viable":
         next_step = key_hint(key_of("help"), "lists every key.")
     return (

@@ -1,5 +1,6 @@
 """What the palette offers, and which of it fits what is typed. Pure."""
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -23,6 +24,8 @@ class Entry(NamedTuple):
     words: str = ""
     why_not: str = ""
     """Why it cannot be done now."""
+    also: str = ""
+    """Words that find it and are not shown."""
 
 
 class Found(NamedTuple):
@@ -35,7 +38,9 @@ class Found(NamedTuple):
 def command_entries(state: AppState) -> list[Entry]:
     """Every command by name; what cannot be done now says why."""
     return [
-        Entry(c.id, name_of(c), key_names(c), c.help, reason_against(c.id, state) or "") for c in COMMANDS if c.palette
+        Entry(c.id, name_of(c), key_names(c), c.help, reason_against(c.id, state) or "", c.also)
+        for c in COMMANDS
+        if c.palette
     ]
 
 
@@ -45,19 +50,48 @@ def theme_entries(names: Iterable[str], current: str) -> list[Entry]:
     return [Entry(name, name, words="on the screen now" if name == current else "") for name in ordered]
 
 
+class _Fit(NamedTuple):
+    """How well an entry fits what is typed: the less, the better."""
+
+    rank: int
+    """0: a word of the name begins so; 1: the name contains it; 2: another word begins so; 3: the name has its letters,
+    in order."""
+    apart: float = 0
+    """How far apart these letters are."""
+    places: tuple[int, ...] = ()
+    """Where the name has it."""
+
+
 def search(entries: Sequence[Entry], text: str) -> list[Found]:
-    """The entries that fit, the best first; all of them as they are while nothing is typed."""
-    if not text.strip():
-        return [Found(entry) for entry in entries]
+    """The entries that every typed word fits, the best first; all of them as they are while nothing is typed."""
+    typed = text.lower().replace(":", " ").split()
     fuzzy = FuzzySearch()
-    scored: list[tuple[float, Found]] = []
+    scored: list[tuple[int, float, Found]] = []
     for entry in entries:
-        score, places = fuzzy.match(text, entry.name)
-        if score <= 0:
-            score, places = fuzzy.match(text, entry.words)[0] / 2, ()
-        if score > 0:
-            scored.append((score, Found(entry, tuple(places))))
-    return [found for _, found in sorted(scored, key=lambda pair: -pair[0])]
+        fits = [one for one in (_fit(entry, word, fuzzy) for word in typed) if one is not None]
+        if len(fits) == len(typed):
+            places = tuple(sorted({place for one in fits for place in one.places}))
+            scored.append((sum(one.rank for one in fits), sum(one.apart for one in fits), Found(entry, places)))
+    return [found for _, _, found in sorted(scored, key=lambda one: one[:2])]
+
+
+def _fit(entry: Entry, word: str, fuzzy: FuzzySearch) -> _Fit | None:
+    name = entry.name.lower()
+    begins, contains = _beginning(word, name), name.find(word)
+    if begins is not None:
+        return _Fit(0, places=tuple(range(begins, begins + len(word))))
+    if contains >= 0:
+        return _Fit(1, places=tuple(range(contains, contains + len(word))))
+    if any(_beginning(word, other.lower()) is not None for other in (entry.keys, entry.id, entry.also, entry.words)):
+        return _Fit(2)
+    score, places = fuzzy.match(word, name) if len(word) > 1 else (0, ())
+    return _Fit(3, -score, tuple(places)) if score > 0 else None
+
+
+def _beginning(typed: str, text: str) -> int | None:
+    """Where a word of the text begins with what is typed."""
+    found = re.search(rf"(?<!\w){re.escape(typed)}", text)
+    return found.start() if found else None
 
 
 def name_of(command: Command) -> str:

@@ -8,6 +8,7 @@ from iommutui.config import config_path
 from iommutui.core.errors import IommutuiError
 from iommutui.tui.commands import applying, looking, moving, staging, viewing, wishing
 from iommutui.tui.commands.base import Command
+from iommutui.tui.keynames import key_name, spelt
 from iommutui.tui.state import AppState
 
 COMMANDS: tuple[Command, ...] = (
@@ -66,20 +67,6 @@ FIND: tuple[Command, ...] = (
 )
 CLOSE: tuple[Command, ...] = (Command("cancel", ("escape", "q", "enter"), "Close", "Close the dialog.", _DIALOG),)
 
-_NAMES = {
-    "question_mark": "?", "slash": "/", "colon": ":", "up": "↑", "down": "↓", "left": "←", "right": "→",
-    "pagedown": "PgDn", "pageup": "PgUp", "escape": "Esc", "tab": "Tab", "shift+tab": "S-Tab", "home": "Home",
-    "end": "End", "enter": "Enter", "f5": "F5", "right_square_bracket": "]", "left_square_bracket": "[",
-}  # fmt: skip
-
-
-def key_name(key: str) -> str:
-    """``?`` for ``question_mark``, ``^d`` for ``ctrl+d``."""
-    if key.startswith("ctrl+"):
-        return "^" + key.removeprefix("ctrl+")
-    return _NAMES.get(key, key)
-
-
 _CHOSEN: dict[str, tuple[str, ...]] = {}
 """The person's own keys, by command."""
 
@@ -94,6 +81,9 @@ def keymap() -> dict[str, str]:
     return {command: ",".join(keys) for command, keys in _CHOSEN.items()}
 
 
+_NO_KEY = "no-key"
+"""What no terminal sends: Textual gives the person's own keys only to a command that has a key."""
+
 RESERVED = ("escape", "tab", "shift+tab", "enter", "ctrl+c", "ctrl+q")
 """Keys that have to stay what they are, or there would be no way out of something."""
 
@@ -101,20 +91,21 @@ RESERVED = ("escape", "tab", "shift+tab", "enter", "ctrl+c", "ctrl+q")
 def use_keys(chosen: Mapping[str, str]) -> None:
     """Takes over the person's own keys; once, before there is a screen.
 
-    IommutuiError names every command that there is not, every key that is reserved, and every key that two commands
-    would have.
+    IommutuiError names every command and every key that there is not, every key that is reserved, and every key that
+    two commands would have.
     """
     wrong = []
     keys: dict[str, tuple[str, ...]] = {}
     for name, text in chosen.items():
-        words = tuple(spelt(word) for word in text.replace(",", " ").split())
+        words = {word: spelt(word) for word in text.replace(",", " ").split()}
         if name not in BY_ID:
             wrong.append(f"there is no command {name!r}")
         elif not words:
             wrong.append(f"{name} has no key left")
         else:
-            wrong += [f"{key_name(word)} cannot be given to {name}" for word in words if word in RESERVED]
-            keys[name] = words
+            wrong += [f"there is no key {word!r} for {name}" for word, key in words.items() if key is None]
+            wrong += [f"{key_name(key)} cannot be given to {name}" for key in words.values() if key in RESERVED]
+            keys[name] = tuple(key for key in words.values() if key is not None)
     owners: dict[str, str] = {}
     for command in COMMANDS:
         for key in keys.get(command.id, command.keys):
@@ -129,14 +120,6 @@ def use_keys(chosen: Mapping[str, str]) -> None:
     _CHOSEN.update(keys)
 
 
-def spelt(word: str) -> str:
-    """Textual's name of a key: ``slash`` for ``/``, ``ctrl+x`` for ``^x``; names are taken as they are."""
-    if len(word) == 2 and word[0] == "^":
-        return f"ctrl+{word[1]}"
-    found = {shown: name for name, shown in _NAMES.items()}
-    return found.get(word, word)
-
-
 def key_names(command: Command) -> str:
     """Every key of a command."""
     return " ".join(key_name(key) for key in keys_of(command))
@@ -148,17 +131,16 @@ def key_of(command_id: str) -> str:
 
 
 def bindings(commands: Iterable[Command]) -> list[Binding]:
-    """Textual's bindings of commands."""
+    """Textual's bindings of commands. Those of a dialog have no id: the person's own keys are not for them."""
     return [
         Binding(
-            ",".join(command.keys),
+            ",".join(command.keys) or _NO_KEY,
             command.id if command.run is None else f"run('{command.id}')",
             command.label,
             show=command.footer,
-            id=command.id,
+            id=None if command.run is None else command.id,
         )
         for command in commands
-        if command.keys
     ]
 
 
@@ -177,6 +159,6 @@ def topics() -> dict[str, list[Command]]:
     """The commands under their topics."""
     found: dict[str, list[Command]] = {}
     for command in COMMANDS:
-        if command.keys:
+        if keys_of(command):
             found.setdefault(command.topic, []).append(command)
     return found

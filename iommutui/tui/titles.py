@@ -33,14 +33,14 @@ def command_at(title: Title, x: int) -> str:
     return ""
 
 
-_TABS = {Tab.WHY: ("tab-why", "Why"), Tab.DEVICE: ("tab-device", "Device"), Tab.LOSES: ("tab-loses", "Loses"),
-         Tab.MODELS: ("tab-models", "Models")}  # fmt: skip
+_TABS = {Tab.WHY: ("why", "Why"), Tab.DEVICE: ("device", "Device"), Tab.LOSES: ("loses", "Loses"),
+         Tab.MODELS: ("models", "Models")}  # fmt: skip
 _SORTED = {Sort.NUMBER: "", Sort.KIND: " by kind", Sort.VERDICT: " by verdict"}
 
 
 def details_title(state: AppState) -> Title:
     """``2 Why  i Device  e Loses  M Models``: the tab that is shown, and the keys of the others."""
-    parts: list[tuple[Span, str]] = [(Span("2"), "pane-details")]
+    parts: list[tuple[Span, str]] = [(Span("2"), "details")]
     for tab, (command, word) in _TABS.items():
         if tab is state.tab:
             parts += [(Span("  "), ""), (Span(word, "chosen"), command)]
@@ -51,7 +51,7 @@ def details_title(state: AppState) -> Title:
 
 def list_title(state: AppState, found: Verdicts | None) -> Title:
     """``1 Groups · 14 of 24 viable  T Topology  L Log``; ``found`` is None while not every verdict is known."""
-    parts: list[tuple[Span, str]] = [(Span("1"), "pane-list")]
+    parts: list[tuple[Span, str]] = [(Span("1"), "groups")]
     here = {View.GROUPS: f" Groups{_SORTED[state.sort]}", View.TOPOLOGY: " Topology", View.LOG: " Log"}[state.view]
     parts.append((Span(here), ""))
     if found is not None and state.host is not None and state.host.groups:
@@ -66,4 +66,4 @@ def list_title(state: AppState, found: Verdicts | None) -> Title:
 
 def plan_pane_title(state: AppState) -> Title:
     """``3 Plan · 2 intents, 6 writes``."""
-    return _title([(Span(f"3 {plan_title(state)}"), "pane-plan")])
+    return _title([(Span(f"3 {plan_title(state)}"), "plan")])

@@ -8,8 +8,11 @@ from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.tui import registry
 from iommutui.tui.app import IommutuiApp
+from iommutui.tui.commands.base import Pane
+from iommutui.tui.helptext import help_lines
+from iommutui.tui.keynames import key_name, spelt
 from iommutui.tui.orientation import hint
-from iommutui.tui.registry import key_of, spelt, use_keys
+from iommutui.tui.registry import COMMANDS, key_of, use_keys
 from iommutui.tui.state import Key, staged, start
 from iommutui.tui.store import Memory, Store, marks_in, marks_to_keep, state_path
 from tests.tui.driver import WIDE, Ui, snapshot_of
@@ -137,7 +140,7 @@ def test_keys_that_do_not_work_out_are_refused_with_the_reason(keys: dict[str, s
     with pytest.raises(IommutuiError, match="do not work out") as caught:
         use_keys(keys)
     assert said in caught.value.what
-    assert "The commands are: free-card" in caught.value.remedy
+    assert "The commands are: free," in caught.value.remedy
 
 
 async def test_what_is_wrong_with_the_settings_is_told_and_the_screen_opens() -> None:
@@ -153,5 +156,47 @@ async def test_what_is_wrong_with_the_settings_is_told_and_the_screen_opens() ->
         assert "There is no theme 'nordic'. Mend screen.theme." in ui.text()
 
 
-def test_keys_are_spelt_as_they_are_shown() -> None:
-    assert [spelt(word) for word in ("/", "^x", "PgDn", "q")] == ["slash", "ctrl+x", "pagedown", "q"]
+@pytest.mark.usefixtures("_own_keys")
+async def test_one_s_own_keys_are_not_for_dialogs_and_a_command_without_a_key_can_have_one() -> None:
+    use_keys({"copy": "f8", "theme": "f9"})
+    machine = snapshot_of(small())
+    app = IommutuiApp(machine, start(machine.source))
+    async with app.run_test(size=WIDE) as pilot:
+        ui = Ui(app, pilot)
+        await ui.settle()
+        await ui.press("f9")
+        assert "Themes" in ui.text()
+        await ui.press("escape", "question_mark")
+        assert "f9        Choose another theme." in "\n".join(line.text for line in help_lines(Pane.LIST))
+        await ui.press("escape", "c", "a")
+        assert "Review: apply" in ui.text()
+        await ui.press("Y")
+        assert "Copied" in ui.text()
+
+
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("/", "slash"), ("slash", "slash"), ("^x", "ctrl+x"), ("^X", "ctrl+x"), ("Ctrl+X", "ctrl+x"),
+        ("PgDn", "pagedown"), ("q", "q"), ("G", "G"), ("é", "é"), (".", "full_stop"), ("+", "plus"),
+        ("ctrl++", "ctrl+plus"), ("§", "section_sign"), ("F9", "f9"), ("space", "space"), ("S-Tab", "shift+tab"),
+        ("^PgDn", "ctrl+pagedown"), ("shift+ctrl+left", "ctrl+shift+left"), ("alt+x", "alt+x"),
+        ("shift+f5", "shift+f5"), ("ctrl+shift+x", "ctrl+shift+x"),
+    ],
+)  # fmt: skip
+def test_keys_are_spelt_as_they_are_shown(word: str, key: str) -> None:
+    assert spelt(word) == key
+    assert spelt(key_name(key)) == key
+
+
+def test_the_keys_of_every_command_are_keys() -> None:
+    for key in (key for command in COMMANDS for key in command.keys):
+        assert spelt(key) == spelt(key_name(key)) == key
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["zz", "f99", "ctrl+shift+zz", "ctl+x", "+x", "ctrl+", "ctrl", "shift+x", "<any>", "ctrl-at", "return", "\a"],
+)
+def test_what_no_keyboard_has_is_no_key(word: str) -> None:
+    assert spelt(word) is None

@@ -2,7 +2,8 @@
 
 import pytest
 
-from iommutui.tui.palette import Entry, about, columns, command_entries, entry_row, search, theme_entries
+from iommutui.tui.palette import Entry, about, columns, command_entries, entry_row, name_of, search, theme_entries
+from iommutui.tui.registry import BY_ID, COMMANDS
 from iommutui.tui.screens.find import FindScreen
 from iommutui.tui.state import start
 from tests.tui.driver import SMALLEST, USUAL, WIDE, Ui, screen_of, snapshot_of
@@ -28,6 +29,72 @@ def test_a_name_is_found_before_what_is_said_of_another() -> None:
     assert names("take") == ["c"]
     assert names("fr")[0] == "a"
     assert names("xyz") == []
+
+
+RANKED = [
+    Entry("letters", "Move: a-r-k"),
+    Entry("also", "Move: one", also="arks"),
+    Entry("help", "Move: two", words="The ark."),
+    Entry("key", "Move: three", "ark"),
+    Entry("within", "Move: park"),
+    Entry("begins", "Move: arks"),
+    Entry("inside", "Move: four", words="A parking place."),
+]
+
+
+def test_the_best_comes_first_and_what_only_has_the_letters_in_its_help_does_not_come() -> None:
+    assert [found.entry.id for found in search(RANKED, "ark")] == [
+        "begins", "within", "also", "help", "key", "letters",
+    ]  # fmt: skip
+
+
+def test_a_single_letter_is_not_looked_for_in_the_middle_of_other_words() -> None:
+    assert [found.entry.id for found in search(RANKED, "g")] == []
+    assert [found.entry.id for found in search(RANKED, "gn")] == []
+
+
+def test_every_typed_word_has_to_fit() -> None:
+    assert names("stage fr") == names("Stage: free") == names("card free") == ["a"]
+    assert names("fold card") == []
+
+
+def test_every_typed_word_stands_out() -> None:
+    (found,) = search(ENTRIES, "free sta")
+    assert found.places == (0, 1, 2, 7, 8, 9, 10)
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("exit", "View: quit"), ("quit", "View: quit"), ("close", "View: quit"), ("unbind", "Stage: none"),
+        ("bind", "Stage: pass"), ("rebind", "Stage: target"), ("driver", "Stage: park"), ("dark", "View: theme"),
+        ("light", "View: theme"), ("color", "View: theme"), ("colours", "View: theme"), ("keys", "View: help"),
+        ("shortcut", "View: help"), ("reset", "Stage: default"), ("reload", "View: rescan"),
+        ("refresh", "View: rescan"), ("bookmark", "Look: mark"), ("rollback", "Apply: revert"),
+        ("journal", "Look: log"), ("history", "Look: log"), ("jump", "Look: go"), ("clipboard", "View: copy"),
+        ("passthrough", "Stage: free"), ("vm", "Stage: free"), ("toggle", "Stage: pass"), ("stub", "Stage: park"),
+        ("pci-stub", "Stage: park"), ("give-back", "Stage: give back"), ("hazards", "Look: loses"),
+        ("search", "View: filter"), ("tree", "Look: topology"), ("expand", "Move: open"), ("free", "Stage: free"),
+        ("none", "Stage: none"), ("back", "Stage: give back"), ("model", "View: model"), ("models", "Look: models"),
+        ("apply", "Apply: apply"), ("plan", "Move: plan"), ("f5", "View: rescan"), ("/", "View: filter"),
+        ("?", "View: help"), ("go group", "Look: go"), ("copy report", "View: copy more"),
+    ],
+)  # fmt: skip
+def test_what_people_type_finds_what_they_look_for(typed: str, first: str) -> None:
+    entries = command_entries(start(snapshot_of(small()).source, None))
+    assert search(entries, typed)[0].entry.name == first
+
+
+def test_words_that_find_a_command_are_not_in_what_finds_it_anyway() -> None:
+    for command in COMMANDS:
+        entry = Entry(command.id, name_of(command), words=command.help)
+        assert [word for word in command.also.split() if search([entry], word)] == []
+        assert command.palette or not command.also
+
+
+def test_a_command_is_called_in_the_settings_what_it_is_called_in_the_palette() -> None:
+    assert [command.id for command in COMMANDS] == [command.label.lower().replace(" ", "-") for command in COMMANDS]
+    assert len(BY_ID) == len(COMMANDS)
 
 
 def test_the_typed_characters_stand_out_where_they_were_found() -> None:
@@ -62,7 +129,7 @@ async def palette(ui: Ui, typed: str) -> None:
 @pytest.mark.parametrize("size", [SMALLEST, USUAL, WIDE])
 @pytest.mark.parametrize(
     ("typed", "name", "words"),
-    [("fold", "Move: folds", "Fold the group"), ("revert", "Apply: revert", "Not now: Nothing has been applied")],
+    [("fold", "Move: fold", "Fold the group"), ("revert", "Apply: revert", "Not now: Nothing has been applied")],
 )
 async def test_the_palette_finds_every_command_and_says_why_it_cannot_be_done(
     size: tuple[int, int], typed: str, name: str, words: str
@@ -94,7 +161,7 @@ async def test_a_command_that_opens_a_dialog_opens_it_from_the_palette() -> None
 async def test_keys_move_within_the_list_and_escape_leaves_everything_as_it_was() -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
         await ui.press("ctrl+p", "down", "down", "up")
-        assert "▌Stage: back" in ui.text()
+        assert "▌Stage: give back" in ui.text()
         await ui.press("pagedown", "pagedown", "pagedown", "pagedown", "pagedown", "pagedown")
         assert "▌Move: plan" in ui.text()
         await ui.press("pageup")

@@ -40,7 +40,7 @@ def _cannot_revert(state: AppState) -> str | None:
 
 COMMANDS = (
     Command("apply", ("a",), "Apply", "Review the exact writes, then apply them.", TOPIC,
-            lambda d: d.open(Dialog.REVIEW), _cannot_apply, footer=True),
+            lambda d: d.open(Dialog.REVIEW), _cannot_apply, footer=True, also="commit execute save preview"),
     Command("revert", ("R",), "Revert", "Take back what was applied last.", TOPIC,
-            lambda d: d.open(Dialog.REVERT), _cannot_revert),
+            lambda d: d.open(Dialog.REVERT), _cannot_revert, also="rollback undo restore"),
 )  # fmt: skip

@@ -119,7 +119,7 @@ class Command(NamedTuple):
     id: str
     keys: tuple[str, ...]
     label: str
-    """One word."""
+    """A word or two; in lower case, with - for blanks, its id."""
     help: str
     """A sentence."""
     topic: str
@@ -129,3 +129,5 @@ class Command(NamedTuple):
     """Why it cannot be done now, as a sentence, or None."""
     footer: bool = False
     palette: bool = True
+    also: str = ""
+    """Words by which people look for it, and that stand neither in its name nor in its help."""

@@ -73,8 +73,9 @@ def _give_back(desk: Desk) -> None:
 
 
 COMMANDS = (
-    Command("free-card", ("c",), "Free", "Free this card for a virtual machine: stage all that it takes, and no "
-            "more; on a group's row for the group.", TOPIC, _free, _cannot_free, footer=True),
-    Command("give-back", ("C",), "Back", "Give the card and its group back to the kernel: stage the reverse.",
-            TOPIC, _give_back, _cannot_give_back),
+    Command("free", ("c",), "Free", "Free this card for a virtual machine: stage all that it takes, and no "
+            "more; on a group's row for the group.", TOPIC, _free, _cannot_free, footer=True,
+            also="passthrough vm detach isolate release"),
+    Command("give-back", ("C",), "Give back", "Give the card and its group back to the kernel: stage the reverse.",
+            TOPIC, _give_back, _cannot_give_back, also="return restore reattach host"),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from iommutui.tui.commands.base import Command
-from iommutui.tui.registry import key_name
+from iommutui.tui.keynames import key_name
 from iommutui.tui.spans import Span
 from iommutui.tui.text import content
 
