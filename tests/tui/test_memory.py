@@ -78,6 +78,7 @@ async def test_marks_that_cannot_be_kept_are_told_of_and_nothing_else_happens(tm
         await ui.settle()
         await ui.press("b")
         assert any("cannot be written" in text for text in ui.log())
+        assert "It is forgotten at the end." in ui.toasts()[-1]
         assert any(key.device in ui.state.marks for key in [ui.state.cursor] if key is not None)
 
 

@@ -74,9 +74,9 @@ def _mark(desk: Desk) -> None:
     if device is not None:
         marks = desk.state.marks ^ {device.address}
         desk.update(desk.state._replace(marks=marks))
-        desk.keep_marks()
         what = "Marked" if device.address in marks else "No longer marked:"
         desk.say(f"{what} {device.address} {device_name(device)}")
+        desk.keep_marks()  # which says so where they cannot be kept
 
 
 def _cannot_mark(state: AppState) -> str | None:
