@@ -50,18 +50,22 @@ class Saying(App[None]):
         if self.screen_stack:
             self.show_said()
 
-    def show_said(self, size: Size | None = None) -> None:
-        """Shows what is being said on the screen that is on top; ``size``: what it is going to have."""
+    def show_said(self, size: Size | None = None, *, settled: bool = False) -> None:
+        """Shows what is being said on the screen that is on top, above the plan; ``size``: what it is going to have.
+
+        The plan may be of another height as soon as the screen has been laid out, so that the place is found once more.
+        """
         screen = self.screen
         if self.said is not None or screen.query(Message):
             below = 1 + sum(part.outer_size.height for part in screen.query("#plan, #orientation") if part.display)
             message_of(screen).show_said(self.said, size or self.size, below)
+        if self.said is not None and not settled:
+            self.call_after_refresh(self.show_said, settled=True)
 
     def on_resize(self, event: Resize) -> None:
         """A message keeps to its corner."""
         if self.screen_stack:
             self.show_said(event.size)
-            self.call_after_refresh(self.show_said)  # the plan may be of another height now
 
 
 def message_of(screen: Widget) -> Message:

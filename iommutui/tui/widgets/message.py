@@ -45,12 +45,13 @@ class Message(Single):
         self.display = said is not None
         if said is None:
             return
-        self._rows = message_rows(said, screen.width)
-        width = max(sum(cell_len(span.text) for span in row) for row in self._rows) + 1
-        height = len(self._rows)
+        rows = message_rows(said, screen.width)
+        width, height = max(sum(cell_len(span.text) for span in row) for row in rows) + 1, len(rows)
         self.styles.width, self.styles.height = width, height
         self.styles.offset = screen.width - width - 1, max(0, screen.height - height - below)
-        self.refresh()
+        if rows != self._rows:
+            self._rows = rows
+            self.refresh()
 
     def render(self) -> Content:
         """All of it."""
