@@ -4,8 +4,11 @@ import pytest
 from textual._styles_cache import StylesCache
 from textual.color import Color
 from textual.scrollbar import ScrollBarRender
+from textual.style import Style
+from textual.visual import RenderOptions
 
 from iommutui.demo import demo_host
+from iommutui.tui.screens.overlay import Behind
 from iommutui.tui.widgets.bar import thumb
 from tests.tui.driver import SMALLEST, USUAL, WIDE, Ui, screen_of, snapshot_of
 
@@ -48,6 +51,16 @@ async def test_dialogs_are_painted_as_they_would_be_anew(size: tuple[int, int], 
         assert len(ui.app.screen_stack) > 1
         shown = [[char for char, _ in row] for row in _painted(ui)]
         assert shown == [[char for char, _ in row] for row in _anew(ui)]
+
+
+async def test_what_is_behind_a_dialog_is_as_wide_as_the_dialog_s_screen_even_before_it_has_followed() -> None:
+    async with screen_of(snapshot_of(demo_host()), SMALLEST) as ui:
+        await ui.press("question_mark")
+        behind = Behind(ui.app.desk, Color.parse("black 60%"))
+        for width in (40, 60, 100):
+            strips = behind.render_strips(width, 30, Style(), RenderOptions(lambda name: Style(), {}))
+            assert {strip.cell_length for strip in strips} == {width}
+            assert {sum(len(segment.text) for segment in strip) for strip in strips} == {width}
 
 
 async def test_another_theme_is_painted_everywhere() -> None:

@@ -37,11 +37,9 @@ class Behind(Visual):
         self._colour = colour
 
     def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
-        """The lines of the other screen."""
-        return [
-            Strip([Segment(text, _dimmed(look, self._colour)) for text, look, _ in strip], strip.cell_length)
-            for strip in self._screen._compositor.render_strips()
-        ]
+        """The lines of the other screen, which follows a change of the terminal a moment later than the dialog."""
+        lines = (strip.adjust_cell_length(width) for strip in self._screen._compositor.render_strips())
+        return [Strip([Segment(text, _dimmed(look, self._colour)) for text, look, _ in line], width) for line in lines]
 
     def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
         """As wide as there is room."""
