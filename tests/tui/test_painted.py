@@ -56,7 +56,7 @@ async def test_dialogs_are_painted_as_they_would_be_anew(size: tuple[int, int], 
 async def test_what_is_behind_a_dialog_is_as_wide_as_the_dialog_s_screen_even_before_it_has_followed() -> None:
     async with screen_of(snapshot_of(demo_host()), SMALLEST) as ui:
         await ui.press("question_mark")
-        behind = Behind(ui.app.desk, Color.parse("black 60%"))
+        behind = Behind(ui.app.screen_stack[0], Color.parse("black").with_alpha(0.6))
         for width in (40, 60, 100):
             strips = behind.render_strips(width, 30, Style(), RenderOptions(lambda name: Style(), {}))
             assert {strip.cell_length for strip in strips} == {width}
