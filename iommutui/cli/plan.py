@@ -19,7 +19,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.planner import Plan, counts_of, plan_intents
 from iommutui.core.query import find_device
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.wishes import free_card, free_devices, free_group, is_of_use, why_not_free
+from iommutui.core.wishes import asked_of, free_card, free_devices, free_group, is_of_use, why_not_free
 from iommutui.core.wording import sentence
 
 if TYPE_CHECKING:
@@ -93,9 +93,7 @@ def wanted_intents(host: Host, options: Options, model: Model) -> list[Intent]:
         group = host.groups.get(number)
         if group is None:
             raise UsageError(f"There is no IOMMU group {number}.", "'iommutui list' shows the groups.")
-        members = host.members(group)
-        asked = [d.address for d in members if d.driver is not None and is_of_use(d)] or [d.address for d in members]
-        wishes += _found(host, free_group(host, group, model, reached=True), asked, model)
+        wishes += _found(host, free_group(host, group, model, reached=True), asked_of(host, group), model)
     if free:
         devices = [_of_use(find_device(host, text)) for text in free]
         wishes += _found(host, free_devices(host, devices, model, reached=True), devices, model)

@@ -46,6 +46,12 @@ def fix_for(host: Host, group: Group, device: Address | None, model: Model) -> t
     return found if found is not None else smallest_fix(host, (), [group], model)
 
 
+def asked_of(host: Host, group: Group) -> list[Address]:
+    """What somebody asks for who wants a group: its devices of use that have a driver; without any, all of them."""
+    members = host.members(group)
+    return [d.address for d in members if d.driver is not None and is_of_use(d)] or [d.address for d in members]
+
+
 def why_not_free(host: Host, addresses: Iterable[Address], model: Model) -> str | None:
     """Why no rebind frees these devices for a virtual machine, as a sentence; None where ``free_devices`` does."""
     asked = [host.devices[address] for address in addresses]

@@ -4,7 +4,7 @@ from iommutui.core.address import Address, card_of
 from iommutui.core.host import Host
 from iommutui.core.intents import Intent
 from iommutui.core.models.base import Model
-from iommutui.core.wishes import free_card, free_group, give_back, why_not_free
+from iommutui.core.wishes import asked_of, free_card, free_group, give_back, why_not_free
 from iommutui.tui.memo import last_call
 from iommutui.tui.narrow import narrow
 from iommutui.tui.state import AppState, Key
@@ -63,8 +63,7 @@ def _why_not(host: Host, model: Model, key: Key) -> str | None:
         asked = [key.device, *(other.address for other in part.same_card(key.device))]
     else:
         group = part.groups.get(key.group) if key.group is not None else None
-        members = part.members(group) if group is not None else []
-        asked = [d.address for d in members if d.driver is not None] or [d.address for d in members]
+        asked = asked_of(part, group) if group is not None else []
     return why_not_free(part, asked, model)
 
 

@@ -3,6 +3,7 @@
 from textual.widgets import Input
 
 from iommutui.core.hazards import Hazard, Severity, Topic
+from iommutui.core.host import Host
 from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
 from iommutui.core.planner import plan_intents
@@ -134,12 +135,29 @@ async def test_a_refused_plan_cannot_be_applied() -> None:
         assert ui.state.host == without_iommu()
 
 
+def dangerous(host: Host, *intents: Intent) -> tuple[Review, Hazard]:
+    """A review of a plan that takes the display of its first device, and that danger."""
+    plan = plan_intents(host, intents, MODELS["dma-owner"])
+    dangers = [Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, intent.device) for intent in intents]
+    return Review("Review", plan._replace(hazards=tuple(dangers))), dangers[0]
+
+
+async def test_the_numbers_of_several_groups_are_typed_with_a_blank_or_a_comma() -> None:
+    review, _ = dangerous(small(), Intent(NIC, "vfio-pci"), Intent(DISK, "vfio-pci"))
+    for typed in ("2 3", "3,2", "2, 3"):
+        async with screen_of(snapshot_of(small())) as ui:
+            ui.app.push_screen(ReviewScreen(review))
+            await ui.type(typed[:1])
+            assert "✔ y applies" not in ui.text()
+            await ui.press(*("space" if char == " " else "comma" if char == "," else char for char in typed[1:]))
+            assert "✔ y applies" in ui.text()
+
+
 async def test_a_danger_asks_for_the_group_s_number_first() -> None:
-    plan = plan_intents(small(), [Intent(NIC, "vfio-pci")], MODELS["dma-owner"])
-    danger = Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, NIC)
+    review, danger = dangerous(small(), Intent(NIC, "vfio-pci"))
     answers: list[Terms | None] = []
     async with screen_of(snapshot_of(small())) as ui:
-        ui.app.push_screen(ReviewScreen(Review("Review", plan._replace(hazards=(danger,)))), answers.append)
+        ui.app.push_screen(ReviewScreen(review), answers.append)
         for key in ("enter", "y"):
             await ui.press(key)
             assert ui.toasts() == ["Type 2, the group's number, first."]
@@ -151,10 +169,9 @@ async def test_a_danger_asks_for_the_group_s_number_first() -> None:
 
 
 async def test_the_keys_of_the_review_work_while_a_number_is_typed() -> None:
-    plan = plan_intents(small(), [Intent(NIC, "vfio-pci")], MODELS["dma-owner"])
-    danger = Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, NIC)
+    review, _ = dangerous(small(), Intent(NIC, "vfio-pci"))
     async with screen_of(snapshot_of(small())) as ui:
-        ui.app.push_screen(ReviewScreen(Review("Review", plan._replace(hazards=(danger,)), within=None)))
+        ui.app.push_screen(ReviewScreen(review))
         await ui.press("2", "t", "Y", "x", "j")
         assert "Apply 3 writes, 30 s timer  y" in ui.text()
         assert "driver_override" in ui.app.clipboard
@@ -164,11 +181,10 @@ async def test_the_keys_of_the_review_work_while_a_number_is_typed() -> None:
 
 
 async def test_the_address_of_a_device_without_a_group_is_typed_letter_by_letter() -> None:
-    plan = plan_intents(without_iommu(), [Intent(NIC, "none")], MODELS["dma-owner"])
-    danger = Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, NIC)
+    review, danger = dangerous(without_iommu(), Intent(NIC, "none"))
     answers: list[Terms | None] = []
     async with screen_of(snapshot_of(without_iommu())) as ui:
-        ui.app.push_screen(ReviewScreen(Review("Review", plan._replace(hazards=(danger,)))), answers.append)
+        ui.app.push_screen(ReviewScreen(review), answers.append)
         await ui.type(NIC)
         assert ui.app.screen.query_one(Input).value == NIC
         await ui.press("y")
@@ -176,11 +192,10 @@ async def test_the_address_of_a_device_without_a_group_is_typed_letter_by_letter
 
 
 async def test_once_the_number_is_typed_y_applies_from_the_field() -> None:
-    plan = plan_intents(small(), [Intent(NIC, "vfio-pci")], MODELS["dma-owner"])
-    danger = Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, NIC)
+    review, danger = dangerous(small(), Intent(NIC, "vfio-pci"))
     answers: list[Terms | None] = []
     async with screen_of(snapshot_of(small())) as ui:
-        ui.app.push_screen(ReviewScreen(Review("Review", plan._replace(hazards=(danger,)))), answers.append)
+        ui.app.push_screen(ReviewScreen(review), answers.append)
         await ui.press("3", "y")
         assert answers == []
         await ui.press("backspace", "2", "y")

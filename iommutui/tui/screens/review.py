@@ -28,16 +28,20 @@ class Terms(NamedTuple):
     keep_within: float | None = None
 
 
+NUMBERS = "0123456789, "
+"""What numbers are typed with."""
+
+
 class Typed(Input):
     """The field for the groups' numbers. Letters are the keys of the review, unless a name to type has letters."""
 
     def __init__(self, what: str, *, letters: bool) -> None:
-        super().__init__(placeholder=what, compact=True, id="typed", restrict=None if letters else "[0-9, ]*")
+        super().__init__(placeholder=what, compact=True, id="typed", restrict=None if letters else f"[{NUMBERS}]*")
         self._letters = letters
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Whether a key is typed."""
-        if character is not None and not self._letters and not character.isdigit():
+        if character is not None and not self._letters and character not in NUMBERS:
             return False
         return key != "y" and super().check_consume_key(key, character)
 

@@ -27,7 +27,7 @@ def supposed(state: AppState) -> tuple[str, tuple[Intent, ...]]:
     if wish is not None:
         return title, wish
     alone = [d for d in selected_devices(state) if d.bus == "pci" and not d.is_bridge and d.driver is not None]
-    return title, tuple(Intent(d.address, VFIO_PCI) for d in alone if state.host is not None and d.group is not None)
+    return title, tuple(Intent(d.address, VFIO_PCI) for d in alone if d.group is not None)
 
 
 @last_call
