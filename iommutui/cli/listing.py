@@ -50,7 +50,9 @@ def run(options: Options) -> int:
     if options.filter and not devices:
         from iommutui.core.query import mistakes
 
-        said = mistakes(" ".join(options.filter)) or [f"A filter is words that stand in a row, or {_KEYS}"]
+        said = mistakes(" ".join(options.filter)) or [
+            f"A filter is words of an address, a name, a class, a driver or an interface, or {_KEYS}"
+        ]
         complain(f"Nothing matches. {' '.join(said)}")
     for line in no_iommu_advice(host):
         complain(line)
