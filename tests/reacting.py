@@ -9,7 +9,7 @@ from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
-from iommutui.core.planner import Step
+from iommutui.core.plan.planner import Step
 
 
 class Killed(BaseException):

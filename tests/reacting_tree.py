@@ -14,10 +14,10 @@ from iommutui.apply.real import NO_OVERRIDE, RealKernel
 from iommutui.apply.simulated import SimulatedKernel
 from iommutui.apply.writer import Write
 from iommutui.core.address import Address
+from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.host import Claim, Device, Driver, Host
 from iommutui.core.models import model_for
-from iommutui.core.transition import transition
 from tests.fake_tree import FakeTree
 
 _WRITES = re.compile(

@@ -21,7 +21,7 @@ from iommutui.apply.session import apply_request, plan_request, request_of, requ
 from iommutui.apply.traces import may_be_open
 from iommutui.cli.documents import basis_document, plan_document
 from iommutui.core.errors import Exit, IommutuiError
-from iommutui.core.planner import Plan
+from iommutui.core.plan.planner import Plan
 from tests.apply.machines import CASES, CLOCK
 from tests.reacting import FakeKernel
 

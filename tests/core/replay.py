@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import PCIEPORT, STUB, VFIO_PCI
+from iommutui.core.engine.transition import transition
 from iommutui.core.events import (
     Bind,
     ClaimDevice,
@@ -29,7 +30,6 @@ from iommutui.core.events import (
 from iommutui.core.host import Device, Driver, Fit, Group, Host, by_address, by_number
 from iommutui.core.models import model_for
 from iommutui.core.models.base import Model, has_node, since
-from iommutui.core.transition import transition
 
 Line = dict[str, Any]
 State = tuple[str | None, str | None, int | None]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from iommutui.core.engine.matching import candidates
 from iommutui.core.events import (
     Bind,
     Override,
@@ -9,7 +10,6 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Device, Driver, Fit, Gap, Host, settled
-from iommutui.core.mechanics.matching import candidates
 from iommutui.core.models import MODELS
 from tests.core.machines import (
     OLD,

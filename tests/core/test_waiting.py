@@ -3,6 +3,7 @@
 import pytest
 
 from iommutui.core.address import Address
+from iommutui.core.engine.detach import holding
 from iommutui.core.events import (
     Bind,
     ClaimGroup,
@@ -16,7 +17,6 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Fit, Gap, Host
-from iommutui.core.mechanics.leaving import holding
 from iommutui.core.models import MODELS, model_for
 from tests.core.machines import (
     NEW,

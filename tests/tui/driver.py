@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from iommutui.core.address import Address
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
-from iommutui.core.planner import plan_intents
+from iommutui.core.plan.planner import plan_intents
 from iommutui.sources.holders import claims_now
 from iommutui.tui.app import IommutuiApp
 from iommutui.tui.listing import listing

@@ -19,13 +19,13 @@ from iommutui.apply.events import (
     StepWaiting,
     to_json,
 )
-from iommutui.core.drift import Change
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
-from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
-from iommutui.core.planner import Plan, plan_intents
+from iommutui.core.plan.drift import Change
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.tui import live
 from iommutui.tui.applier import ProcessApplier, request
 from iommutui.tui.commands.base import Dialog

@@ -240,9 +240,9 @@ def test_an_unbind_that_blocks_names_the_process_and_writes_nothing_further(
     from iommutui.apply.executor import execute
     from iommutui.apply.real import RealKernel
     from iommutui.core.address import Address
-    from iommutui.core.intents import Intent
     from iommutui.core.models import model_for
-    from iommutui.core.planner import plan_intents
+    from iommutui.core.plan.intents import Intent
+    from iommutui.core.plan.planner import plan_intents
     from iommutui.sources import load
 
     pci.bind(LONE, "vfio-pci")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iommutui.core.marks import marks_of
+from iommutui.core.use_labels import marks_of
 from tests.core.machines import A, function, group_of, machine
 
 
