@@ -34,6 +34,8 @@ class Held(StrEnum):
     SWAP = "swap"
     POOL = "pool"
     """A member of a ZFS pool that is imported."""
+    PERHAPS_POOL = "perhaps-pool"
+    """Perhaps a member of a pool that is imported and whose members do not show."""
     FSTAB = "fstab"
     """``/etc/fstab`` names it, but it is not mounted."""
     STACK = "stack"

@@ -10,6 +10,7 @@ from iommutui.core.gap import gap_words as gap_words
 from iommutui.core.hazards.sentences import hazard_advice as hazard_advice
 from iommutui.core.hazards.sentences import hazard_loss as hazard_loss
 from iommutui.core.hazards.sentences import hazard_sentence as hazard_sentence
+from iommutui.core.hazards.sentences import refusal_sentence
 from iommutui.core.host import Group
 from iommutui.core.labels import verdict_word
 from iommutui.core.outcome import State, Verdict
@@ -133,6 +134,23 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.LEFT_ELSEWHERE: lambda r: (
         f"{r.device} would end {'on ' + r.driver if r.driver else 'without a driver'}"
         + (f" instead of on {r.fact('wanted')}." if r.fact("wanted") else ", although it should be free.")
+    ),
+    Code.HOST_NEEDS: refusal_sentence,
+    Code.OF_THE_BOARD: lambda r: (
+        f"{r.device} is {r.fact('what')} of this machine, and no virtual machine can use it. "
+        f"If it has to let go of its driver, name it yourself: {r.device}=none."
+    ),
+    Code.BEHIND_VMD: lambda r: (
+        f"{r.device} is behind the VMD controller {r.fact('controller')}, which cannot hand it over alone: "
+        f"hand over {r.fact('controller')} with all that is behind it, or turn VMD off in the firmware setup."
+    ),
+    Code.NO_MODULE: lambda r: (
+        f"This kernel has no {r.driver}: it is neither built in nor among the kernel's modules. "
+        "Install the package of the kernel's extra modules, or a kernel that is built with it."
+    ),
+    Code.NO_ISOLATION: lambda r: (
+        f"Group {r.group} is in no-IOMMU mode: nothing isolates {r.fact('devices')}. "
+        "No virtual machine can have it, only programs such as DPDK."
     ),
 }
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+from iommutui.core.address import Address
 from iommutui.core.gap import gap_words
 from iommutui.core.hazards import KINDS
-from iommutui.core.hazards.base import Hazard
+from iommutui.core.hazards.base import Hazard, Severity
+from iommutui.core.reasons import Reason
 
 
 def _remains(hazard: Hazard, what: str = "") -> str:
@@ -123,6 +125,7 @@ _UNKNOWN = {
     "monitor": "whether a monitor is plugged into {device}",
     "gpu-in-use": "who has {device} open",
     "disk-mounted": "what is mounted from the disks of {device}",
+    "zfs-member": "whether a disk of {device} is a part of a ZFS pool that is imported",
     "fstab-entry": "whether /etc/fstab names a disk of {device}",
     "default-route": "what this machine talks through {device}",
     "input-leaves": "which keyboards and mice are on {device}",
@@ -143,7 +146,19 @@ def hazard_advice(hazard: Hazard) -> str:
     """What to do instead, or first."""
     if hazard.unknown in ("EACCES", "EPERM"):
         return "Look as root to be sure: sudo iommutui preview shows it."
-    return "Look for yourself before you apply." if hazard.unknown else KINDS[hazard.code].advice
+    if hazard.unknown and not hazard.refused:
+        return "Look for yourself before you apply."
+    kind = KINDS[hazard.code]
+    if hazard.fact("way"):
+        return hazard.fact("way")
+    return kind.alone if hazard.fact("without") else kind.advice
+
+
+def refusal_sentence(reason: Reason) -> str:
+    """The hazard that nobody can accept, of a reason that `refusals_of` made."""
+    (_, code), (_, unknown), *facts = reason.facts
+    device = Address(reason.device or "")
+    return hazard_sentence(Hazard(code, KINDS[code].topic, Severity.DANGER, device, tuple(facts), unknown, True))
 
 
 def hazard_sentence(hazard: Hazard) -> str:
