@@ -87,8 +87,11 @@ class Device(NamedTuple):
     driver_override: str | None = None
     group: int | None = None
     parent: Address | None = None
-    """The bridge above; None on a root bus."""
+    """The bridge above; None on a root bus. Of a mediated device the function that it is a part of."""
     boot_vga: bool | None = None
+    """The VGA card that the kernel's arbiter has as the default one."""
+    boot_display: bool | None = None
+    """The display that firmware left its framebuffer on (from 6.17); whatever class it has."""
     physfn: Address | None = None
     virtfns: tuple[Address, ...] = ()
     vfio_dev: tuple[str, ...] | None = None
@@ -114,6 +117,11 @@ class Device(NamedTuple):
             if gap.attribute == attribute:
                 return gap
         return None
+
+    @property
+    def boots_display(self) -> bool:
+        """Whether it is the display that the machine booted on."""
+        return bool(self.boot_display or self.boot_vga)
 
     @property
     def is_bridge(self) -> bool:

@@ -70,9 +70,9 @@ class Query(NamedTuple):
     def __str__(self) -> str:
         return " ".join(str(term) for term in self.terms)
 
-    def matches(self, device: Device, verdict: Verdict | None) -> bool:
-        """Whether the filter lets this device through; ``verdict`` is that of its group."""
-        return all(_term_matches(term, device, verdict) != term.negated for term in self.terms)
+    def matches(self, device: Device, verdict: Verdict | None, passable: bool = True) -> bool:
+        """Whether the filter lets this device through; ``verdict`` is that of its group, ``passable`` as in `board`."""
+        return all(_term_matches(term, device, verdict, passable) != term.negated for term in self.terms)
 
 
 KEYS = ("driver", "group", "viable", "class", "id", "override", "bus")
@@ -133,7 +133,7 @@ def searched_text(device: Device) -> str:
     return "\n".join(shown).lower()
 
 
-def _term_matches(term: Term, device: Device, verdict: Verdict | None) -> bool:
+def _term_matches(term: Term, device: Device, verdict: Verdict | None, passable: bool) -> bool:
     value = term.value
     match term.key:
         case "driver":
@@ -145,7 +145,9 @@ def _term_matches(term: Term, device: Device, verdict: Verdict | None) -> bool:
         case "viable":
             if verdict is None:
                 return value in ("no", "unknown")
-            answer = {True: "yes", False: "no", None: "unknown"}[verdict.viable]
+            if not passable:
+                return False  # Neither viable nor blocked: there is nothing in it.
+            answer = {True: "no" if verdict.refused else "yes", False: "no", None: "unknown"}[verdict.viable]
             return value in (answer, verdict_word(verdict))
         case "class":
             code = device.class_code or ""

@@ -123,6 +123,7 @@ def _read_other(reading: Reading, devices: dict[Address, Device], number: int, p
             driver=node.link("driver"),
             driver_override=read_override(reading, path, node),
             group=number,
+            parent=next((Address(part) for part in reversed(target.split("/")) if is_pci(part)), None),
             vfio_dev=node.names("vfio-dev"),
             iommu=node.link("iommu"),
             gaps=tuple(node.gaps),

@@ -137,7 +137,7 @@ def take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
         host = driver_left(host, group, model) if group.members else host.without_group(number)
     return host._replace(
         devices={a: d for a, d in host.devices.items() if a not in gone},
-        removed={a: d for a, d in host.removed.items() if d.physfn is None},
+        removed={a: d for a, d in host.removed.items() if d.physfn is None and d.bus == "pci"},
     )
 
 

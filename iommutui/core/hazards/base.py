@@ -67,10 +67,10 @@ class Kind(NamedTuple):
     """Those that it may have, the worst first; a check says which one it is."""
     advice: str
     """What to do instead, or first."""
+    alone: str = ""
+    """The advice where the same plan takes what ``advice`` relies on; empty where it relies on nothing."""
     never: bool = False
     """A danger of this kind is refused, whatever is accepted."""
-    alone: str = ""
-    """The advice where the same plan takes what ``advice`` relies on."""
 
     def of(
         self, device: Device, severity: Severity, facts: Iterable[tuple[str, str]] = (), unknown: str = ""

@@ -91,11 +91,9 @@ def withheld(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
     found: list[Reason] = []
     for device in (d for d in host.members(group) if d.address in blocking):
         what = of_the_board(device)
-        goal, _, reason = goal_of(host, Intent(device.address, NONE))
+        goal = goal_of(host, Intent(device.address, NONE))[0]
         if what:
             found.append(Reason(Code.OF_THE_BOARD, group.id, device.address, facts=(("what", what),)))
-        elif reason is not None:
-            found.append(reason)
         elif goal is not None:
             found += refusals_of(hazards_of(host, [goal]))
     return tuple(found)
