@@ -118,11 +118,7 @@ def _document(
         "group": group_document(host, group, model.verdict(host, group)),
         "devices": [device_document(host, member, model) for member in host.members(group)],
         "fix": intent_documents(fix),
-        **(
-            {"no_fix": reason_documents((*withheld(host, group, model), *lasting(host, group, model)))}
-            if fix is None
-            else {}
-        ),
+        **({"no_fix": reason_documents(_no_fix(host, group, model))} if fix is None else {}),
         "hazards": hazard_documents(_hazards(host, device, group, fix)),
         **(
             {"models": {m.name: {**verdict_document(m.verdict(host, group)), "change": m.change} for m in models}}
@@ -170,12 +166,15 @@ def _lines(
     return lines
 
 
+def _no_fix(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
+    return (*withheld(host, group, model), *lasting(host, group, model))
+
+
 def _no_fix_lines(host: Host, group: Group, verdict: Verdict, model: Model) -> list[str]:
     """Why nothing helps, as far as the verdict has not said it."""
     if verdict.refused:
         return []
-    found = (*withheld(host, group, model), *lasting(host, group, model))
-    why = [reason for reason in found if reason not in verdict.reasons]
+    why = [reason for reason in _no_fix(host, group, model) if reason not in verdict.reasons]
     return ["", "No set of rebinds lets a virtual machine have this group.", *(f"  {sentence(r)}" for r in why)]
 
 

@@ -14,7 +14,7 @@ XEN_DOM0 = "xen-dom0"
 _XEN = (
     "This is dom0 of Xen: the hypervisor has the IOMMU, so this kernel sees none and has no groups. VFIO is not used "
     "here.",
-    "Whether the IOMMU is on, Xen says: 'xl dmesg | grep -i -e vt-d -e iommu' and 'xl info' (virt_caps with hvm_directio).",
+    "Whether the IOMMU is on, Xen says: 'xl dmesg | grep -i -e vt-d -e iommu', and 'xl info' (hvm_directio).",
     "Devices are handed over through pciback: 'xl pci-assignable-add 01:00.0', then a pci= line in the guest's "
     "configuration.",
 )
@@ -52,7 +52,7 @@ def no_iommu_advice(host: Host) -> list[str]:
     off = [word for word in parameters if word in ("iommu=off", "intel_iommu=off", "amd_iommu=off")]
     if off:
         lines.append(f"The kernel command line turns it off: remove {' and '.join(off)}.")
-    lines += _turn_on(host.cpu_vendor, parameters)
+    lines += _turn_on(host.cpu_vendor, parameters) if not guest else []
     lines.append(
         "Afterwards check with 'ls /sys/class/iommu' (an entry such as dmar0 or ivhd0 means that it is on), "
         "'dmesg | grep -e DMAR -e AMD-Vi', and 'iommutui list'."

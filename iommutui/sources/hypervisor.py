@@ -2,6 +2,7 @@
 
 import re
 
+from iommutui.core.address import Address
 from iommutui.core.host import Device
 from iommutui.sources.tree import Tree
 
@@ -15,7 +16,7 @@ _EMULATED = {"15ad": "VMware", "80ee": "VirtualBox", "1b36": "KVM", "1234": "KVM
 _CARDS = {("8086", "100f"): "VMware or VirtualBox", ("8086", "7190"): "VMware", ("1414", "5353"): "Hyper-V"}
 
 
-def hypervisor_of(tree: Tree, devices: dict[str, Device]) -> str | None:
+def hypervisor_of(tree: Tree, devices: dict[Address, Device]) -> str | None:
     """``xen-dom0``, or the name of the hypervisor that this machine is a guest of."""
     kind = tree.text("sys/hypervisor/type")
     if kind == "xen" or isinstance(tree.text("proc/xen/capabilities"), str):
@@ -28,7 +29,7 @@ def hypervisor_of(tree: Tree, devices: dict[str, Device]) -> str | None:
     return named or _by_devices(devices) or ("a hypervisor" if _says_so(tree) else None)
 
 
-def _by_devices(devices: dict[str, Device]) -> str | None:
+def _by_devices(devices: dict[Address, Device]) -> str | None:
     for device in devices.values():
         ids = (device.vendor_id or "", device.device_id or "")
         if found := _EMULATED.get(ids[0]) or _CARDS.get(ids):
