@@ -65,7 +65,8 @@ def run(options: Options) -> int:
     intents = wanted_intents(host, options, model)
     plan = plan_intents(host, intents, model)
     if options.json or options.output:
-        document = _document(host, intents, plan, model)
+        further = beyond(host, selected_devices(host, options), intents)
+        document = {**_document(host, intents, plan, model), "beyond": [device.address for device in further]}
     if options.json:
         write_json(document)
     else:
