@@ -7,8 +7,9 @@ from iommutui.core.hazards import Hazard, Severity
 from iommutui.core.hazards.base import taken
 from iommutui.core.host import Group, Host
 from iommutui.core.labels import GLYPHS, device_name, group_word
+from iommutui.core.models import MODELS
 from iommutui.core.outcome import OK
-from iommutui.core.plan.fix import fix_hazards
+from iommutui.core.plan.fix import fix_hazards, withheld
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, Step
 from iommutui.core.plan.targets import targets_of
@@ -77,4 +78,8 @@ def plan_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> list[s
         lines += [f"  That would be a DANGER [{h.code}]: {hazard_loss(h)}" for h in dangers]
     elif fix is None and any(taken(host, plan.goals)):
         lines += ["", "No further rebinds let a virtual machine have every group here."]
+        stuck = [host.groups[change.group] for change in plan.groups if not change.after.viable]
+        moved = {goal.device for goal in plan.goals}
+        why = (r for each in stuck for r in withheld(host, each, MODELS[plan.model]) if r.device not in moved)
+        lines += [f"  {sentence(reason)}" for reason in why]
     return lines if lines[:1] != [""] else lines[1:]

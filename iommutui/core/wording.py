@@ -185,6 +185,11 @@ def verdict_sentence(host: Host, group: Group, verdict: Verdict) -> str:
         return sentence(Reason(Code.NO_ISOLATION, group.id, facts=(("devices", ", ".join(group.members)),)))
     if word == NOTHING_TO_PASS:
         return f"Group {group.id} holds nothing to pass through: what is in it serves this machine itself."
+    silent = [d.address for d in host.members(group) if d.details is not None and d.details.config_answers is False]
+    if word == "viable" and silent:
+        what = "they sleep (D3cold) or have" if len(silent) > 1 else "it sleeps (D3cold) or has"
+        verb = "do" if len(silent) > 1 else "does"
+        return f"Group {group.id} is viable, but {', '.join(silent)} {verb} not answer: {what} fallen off the bus."
     if word == "viable":
         return f"Group {group.id} is viable: a virtual machine can have it."
     if word == "in use":

@@ -1,5 +1,7 @@
 """What one card is, and what of a machine is of the board."""
 
+from typing import Any
+
 import pytest
 
 from iommutui.core.address import Address
@@ -15,7 +17,7 @@ from tests.core.machines import OTHER, A, B, C, bridge, function, group_of, mach
 OWNER = MODELS["dma-owner"]
 
 
-def part(address: str, vendor: str, code: str, group: int | None = None, **facts: object) -> Device:
+def part(address: str, vendor: str, code: str, group: int | None = None, **facts: Any) -> Device:
     return function(Address(address), "x", vendor_id=vendor, class_code=code, group=group, fits=())._replace(**facts)
 
 
@@ -111,14 +113,17 @@ def test_what_a_wish_takes_beyond_the_selection_is_named() -> None:
 @pytest.mark.parametrize(
     ("vendor", "code", "driver", "parent", "expected"),
     [
-        ("8086", "060000", None, None, True), ("1022", "060100", None, None, True), ("1022", "080600", None, None, True),
-        ("1022", "0c0500", None, None, True), ("8086", "0c8000", "intel-spi", None, True),
-        ("8086", "0c8000", None, None, True), ("8086", "0c8000", None, C, False), ("10de", "0c8000", None, C, False),
+        ("8086", "060000", None, None, True), ("1022", "060100", None, None, True),
+        ("1022", "080600", None, None, True), ("1022", "0c0500", None, None, True),
+        ("8086", "0c8000", "intel-spi", None, True), ("8086", "0c8000", None, None, True),
+        ("8086", "0c8000", None, C, False), ("10de", "0c8000", None, C, False),
         ("1002", "0c8000", None, C, False), ("1022", "0c8000", None, C, True),
-        ("8086", "050000", None, None, True), ("8086", "058000", None, None, True), ("10ee", "058000", None, None, False),
-        ("8086", "078000", "mei_me", None, True), ("8086", "078000", None, None, True), ("8086", "070002", None, C, False),
-        ("1022", "108000", "ccp", C, True), ("1022", "108000", None, C, True), ("8086", "0b4000", None, None, False),
-        ("1022", "118000", None, C, False), ("8086", "118000", None, None, True), ("8086", "0c0330", None, None, False),
+        ("8086", "050000", None, None, True), ("8086", "058000", None, None, True),
+        ("10ee", "058000", None, None, False), ("8086", "078000", "mei_me", None, True),
+        ("8086", "078000", None, None, True), ("8086", "070002", None, C, False),
+        ("1022", "108000", "ccp", C, True), ("1022", "108000", None, C, True),
+        ("8086", "0b4000", None, None, False), ("1022", "118000", None, C, False),
+        ("8086", "118000", None, None, True), ("8086", "0c0330", None, None, False),
         ("144d", "010802", "nvme", C, False), ("8086", "028000", "iwlwifi", None, False),
     ],
 )  # fmt: skip

@@ -293,8 +293,8 @@ ISA = function(B, fits=(), class_code="060100")
         (machine(group_of(1, GPU)), [A], "dma-owner", None),
         (machine(group_of(1, GPU)), [A], "dma-hint", None),
         (machine(group_of(1, ISA)), [B], "dma-owner",
-         f"Nothing here is of use to a virtual machine. {B} is an ISA bridge of this machine, and no virtual machine can "
-         f"use it. If it has to let go of its driver, name it yourself: {B}=none."),
+         f"Nothing here is of use to a virtual machine. {B} is an ISA bridge of this machine, and no virtual machine "
+         f"can use it. If it has to let go of its driver, name it yourself: {B}=none."),
         (machine(group_of(1, bridge(A), ISA)), [A, B], "dma-owner",
          f"Nothing here is of use to a virtual machine. {A} is a bridge, and vfio-pci refuses bridges. It need "
          f"not be handed over: a bridge on pcieport is in nobody's way. {B} is an ISA bridge of this machine, and no "
