@@ -3,9 +3,9 @@
 from itertools import groupby
 
 from iommutui.cli.documents import SCHEMA, host_document
+from iommutui.cli.offline import said_of
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options
-from iommutui.cli.recorded import said_of
 from iommutui.core.diagnosis import MESSAGES, diagnose
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.host import Device, Group, Host
