@@ -5,9 +5,9 @@ import math
 from dataclasses import dataclass
 
 from iommutui.apply.validation import Json, Message, parse_tagged, tagged
-from iommutui.core.drift import Change
 from iommutui.core.errors import Exit, IommutuiError
-from iommutui.core.planner import Step
+from iommutui.core.plan.drift import Change
+from iommutui.core.plan.planner import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from iommutui.core.address import Address, is_pci
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
 from iommutui.core.outcome import OK
-from iommutui.core.planner import Step, new_step
+from iommutui.core.plan.planner import Step, new_step
 
 DIED = "ECHILD"
 """The result of a write whose child died before it could tell one."""

@@ -6,12 +6,12 @@ from contextlib import AbstractContextManager, nullcontext
 from iommutui.apply.kernel import Answer, GivenUp, Late, LoadAnswer, Loaded, ReadBack, Waiting, Written
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI, underscored
+from iommutui.core.engine.transition import transition
 from iommutui.core.errors import IommutuiError
 from iommutui.core.events import Bind
 from iommutui.core.host import Device, Driver, Fit, Host
 from iommutui.core.models.base import Model
-from iommutui.core.planner import Step
-from iommutui.core.transition import transition
+from iommutui.core.plan.planner import Step
 
 
 class SimulatedKernel:

@@ -10,11 +10,11 @@ from iommutui.apply.journal.writer import JournalWriter
 from iommutui.apply.kernel import DENIED, Clock, GivenUp, Kernel, LoadAnswer, Waiting, Written
 from iommutui.apply.wording import step_words, stuck_words
 from iommutui.core.address import Address
-from iommutui.core.drift import Change, DeviceFacts
 from iommutui.core.errors import Exit, IommutuiError
-from iommutui.core.intents import Goal
 from iommutui.core.outcome import OK
-from iommutui.core.planner import Step
+from iommutui.core.plan.drift import Change, DeviceFacts
+from iommutui.core.plan.intents import Goal
+from iommutui.core.plan.planner import Step
 
 
 class FailedError(Exception):

@@ -12,7 +12,7 @@ from iommutui.core.errors import Exit
 if TYPE_CHECKING:
     from iommutui.apply.journal.reader import Damaged, Journal, JournaledWrite
     from iommutui.apply.revert import State
-    from iommutui.core.drift import Change
+    from iommutui.core.plan.drift import Change
 
 
 class _Shown(NamedTuple):

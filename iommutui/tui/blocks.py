@@ -1,8 +1,8 @@
 """The pieces that panes and dialogs are made of: headings, sentences with a sign, facts. Pure."""
 
-from iommutui.core.intents import Intent
 from iommutui.core.labels import verdict_glyph, verdict_word
 from iommutui.core.outcome import Verdict
+from iommutui.core.plan.intents import Intent
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import sentence
 from iommutui.tui.spans import Line, Span, line

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from iommutui.core.host import Device, Host
-from iommutui.core.intents import Intent
 from iommutui.core.labels import verdict_word
-from iommutui.core.planner import plan_intents
-from iommutui.core.targets import Kind, Target, targets_of
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
+from iommutui.core.plan.targets import Kind, Target, targets_of
 from iommutui.tui.blocks import verdict_span
 from iommutui.tui.narrow import narrow
 from iommutui.tui.preview import target_of

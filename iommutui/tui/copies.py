@@ -6,7 +6,7 @@ from typing import NamedTuple
 from iommutui.core.address import nodedev_name
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_glyph, verdict_word
-from iommutui.core.planner import Plan
+from iommutui.core.plan.planner import Plan
 from iommutui.core.printable import printable
 from iommutui.core.wording import sentence
 from iommutui.tui.planview import command, count, quoted

@@ -30,7 +30,7 @@ class LiveMachine:
     def scan(self) -> Host:
         """A fresh look at everything."""
         from iommutui.sources import load
-        from iommutui.sources.session import session_address
+        from iommutui.sources.ssh_session import session_address
 
         return load(None, kernel=self._kernel, session=session_address())
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal, Intent
 from iommutui.core.models.base import Model
+from iommutui.core.plan.intents import Goal, Intent
 from iommutui.tui.state import Kind, Source
 
 if TYPE_CHECKING:
     from iommutui.apply.events import Event
-    from iommutui.core.planner import Plan
+    from iommutui.core.plan.planner import Plan
 
 
 class Job(NamedTuple):
@@ -118,7 +118,7 @@ class Machine(Protocol):
 
 def restoring_goals(plan: "Plan", before: Host) -> tuple[Goal, ...]:
     """The goals that put everything back that a plan moved."""
-    from iommutui.core.intents import restoring
+    from iommutui.core.plan.intents import restoring
 
     moved = dict.fromkeys(step.device for step in plan.steps)
     found = (before.devices.get(address) for address in moved)

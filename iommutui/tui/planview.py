@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
-from iommutui.core.intents import Intent
+from iommutui.core.plan.intents import Intent
 from iommutui.core.wording import goal_words, sentence
 from iommutui.tui.blocks import bullet, heading, intent_line, key_hint, verdict_span
 from iommutui.tui.hazardlines import hazard_line, hazard_lines
@@ -13,7 +13,7 @@ from iommutui.tui.spans import BLANK, Line, Span, line
 from iommutui.tui.state import AppState
 
 if TYPE_CHECKING:
-    from iommutui.core.planner import GroupChange, Plan, Step
+    from iommutui.core.plan.planner import GroupChange, Plan, Step
 
 
 def count(number: int, thing: str) -> str:
@@ -196,7 +196,7 @@ def review_lines(review: Review) -> tuple[Line, ...]:
 
 def counted(plan: "Plan") -> str:
     """``4 devices, 12 writes, loads vfio-pci; 1 group becomes viable.``"""
-    from iommutui.core.planner import counts_of  # not before there is a plan
+    from iommutui.core.plan.planner import counts_of  # not before there is a plan
 
     counts = counts_of(plan)
     words = f"{count(counts.devices, 'device')}, {count(counts.writes, 'write')}"

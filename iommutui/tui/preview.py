@@ -5,22 +5,22 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.fix import smallest_fix
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.intents import Intent
 from iommutui.core.labels import verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
+from iommutui.core.plan.fix import smallest_fix
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.presets import fix_for
 from iommutui.core.reasons import Code
-from iommutui.core.wishes import fix_for
 from iommutui.tui.memo import last_call
 from iommutui.tui.narrow import narrow
 from iommutui.tui.state import AppState, Key
 
 if TYPE_CHECKING:
-    from iommutui.core.planner import GroupChange, Plan
+    from iommutui.core.plan.planner import GroupChange, Plan
 
 
 class Verdicts:
@@ -104,7 +104,7 @@ class Preview(NamedTuple):
 
 @last_call
 def _preview(host: Host, model: Model, intents: tuple[Intent, ...]) -> Preview:
-    from iommutui.core.planner import plan_intents  # not before something is staged
+    from iommutui.core.plan.planner import plan_intents  # not before something is staged
 
     plan = plan_intents(narrow(host, (i.device for i in intents)), intents, model)
     # What the machine loses depends on what remains to it, so that is asked of the whole.

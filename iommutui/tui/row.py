@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import device_name, verdict_word
-from iommutui.core.marks import marks_of
+from iommutui.core.use_labels import marks_of
 from iommutui.tui.blocks import verdict_span
 from iommutui.tui.kinds import kind_word
 from iommutui.tui.listing import every, texts

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Host
-from iommutui.core.intents import Intent, goal_of
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
+from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.wording import sentence
 from iommutui.tui.narrow import narrow
 
@@ -243,7 +243,7 @@ def _changed(before: Host | None, device: Device | None) -> bool:
 
 def fulfilled(host: Host, intent: Intent, model: Model) -> bool:
     """Whether nothing is left to do for the intent."""
-    from iommutui.core.planner import plan_intents  # a machine is on the screen before anything is staged
+    from iommutui.core.plan.planner import plan_intents  # a machine is on the screen before anything is staged
 
     plan = plan_intents(narrow(host, (intent.device,)), (intent,), model)
     return plan.permitted and not plan.steps

@@ -2,9 +2,9 @@
 
 from iommutui.core.address import Address, card_of
 from iommutui.core.host import Host
-from iommutui.core.intents import Intent
 from iommutui.core.models.base import Model
-from iommutui.core.wishes import asked_of, free_card, free_group, give_back, why_not_free
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.presets import asked_of, free_card, free_group, give_back, why_not_free
 from iommutui.tui.memo import last_call
 from iommutui.tui.narrow import narrow
 from iommutui.tui.state import AppState, Key

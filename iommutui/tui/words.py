@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.host import Bar, Details, Device, Host
 from iommutui.core.labels import class_words
-from iommutui.core.targets import Kind, Target
+from iommutui.core.plan.targets import Kind, Target
 from iommutui.core.wording import gap_words, target_words
 from iommutui.tui.spans import Line, Span, line
 

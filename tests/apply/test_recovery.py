@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from iommutui.core.plan.drift import drift
 
 from iommutui.apply import recovery
 from iommutui.apply.executor import execute
@@ -21,7 +22,6 @@ from iommutui.apply.journal.format import End, Kept
 from iommutui.apply.journal.reader import load
 from iommutui.apply.journal.writer import JournalWriter
 from iommutui.apply.revert import plan_revert
-from iommutui.core.drift import drift
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Claim, Gap, Host
 from tests.apply.machines import CASES, CLOCK, GPU, SOUND, desktop, finished
@@ -155,6 +155,6 @@ def _claimed(owner: str | None, *, hidden: bool) -> Host:
     ],
 )
 def test_an_owner_that_could_not_be_seen(before: Host, now: Host, drifted: bool) -> None:
-    from iommutui.core.drift import basis_of
+    from iommutui.core.plan.drift import basis_of
 
     assert bool(drift(basis_of(before, [GPU, SOUND]), now, [GPU, SOUND])) is drifted

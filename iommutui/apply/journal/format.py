@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from iommutui.apply.validation import Message
 from iommutui.core.address import Address
-from iommutui.core.drift import Change, DeviceFacts
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance
-from iommutui.core.intents import Goal
+from iommutui.core.plan.drift import Change, DeviceFacts
+from iommutui.core.plan.intents import Goal
 
 SCHEMA = 1
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI
 from iommutui.core.host import Device
-from iommutui.core.intents import DEFAULT, NONE, Intent, goal_of
+from iommutui.core.plan.intents import DEFAULT, NONE, Intent, goal_of
 from iommutui.core.reasons import Reason
 from iommutui.core.wording import sentence
 from iommutui.tui.commands.base import Command, Desk, Dialog, needs_host

@@ -163,7 +163,7 @@ def _open_palette(desk: "DeskScreen") -> None:
 
 
 def _open_themes(desk: "DeskScreen") -> None:
-    from iommutui.config import config_path
+    from iommutui.settings import config_path
     from iommutui.tui.palette import theme_entries
     from iommutui.tui.screens.find import FindScreen
 

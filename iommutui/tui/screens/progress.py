@@ -6,7 +6,7 @@ from textual.events import ScreenResume
 
 from iommutui.apply.events import Compensating, Event, Finished, ModuleLoaded, StepBegun, StepDone, StepWaiting
 from iommutui.core.errors import Exit
-from iommutui.core.planner import Plan
+from iommutui.core.plan.planner import Plan
 from iommutui.tui.blocks import bullet
 from iommutui.tui.planview import command, outcome_span, step_lines
 from iommutui.tui.registry import SCROLL, bindings

@@ -141,7 +141,7 @@ class Scanning(Screen[None]):
             self.app.call_from_thread(self.offer_recovery, left)
         # What the first key that opens something needs, while nobody is waiting for it.
         import_module("textual.widgets").Input  # noqa: B018 - a lazy attribute
-        import_module("iommutui.core.planner")
+        import_module("iommutui.core.plan.planner")
         for name in ("review", "reading", "pick", "progress"):
             import_module(f"iommutui.tui.screens.{name}")
         if self.state.host is not None:

@@ -2,7 +2,7 @@
 
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name
-from iommutui.core.targets import targets_of
+from iommutui.core.plan.targets import targets_of
 from iommutui.tui.blocks import bullet, fact, key_hint
 from iommutui.tui.details import driver_lines
 from iommutui.tui.spans import BLANK, Line, Span, line

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal, Intent, goal_of
+from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.tui.blocks import bullet, heading, intent_line
 from iommutui.tui.hazardlines import hazard_lines
 from iommutui.tui.memo import last_call
