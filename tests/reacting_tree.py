@@ -9,12 +9,11 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from iommutui.core.engine.transition import transition
-
 from iommutui.apply.child import Late, Patience
 from iommutui.apply.real_kernel import NO_OVERRIDE, RealKernel, Write
 from iommutui.apply.simulated_kernel import SimulatedKernel
 from iommutui.core.address import Address
+from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.host import Claim, Device, Driver, Host
 from iommutui.core.models import model_for

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from iommutui.core.plan.planner import Plan
 
 from iommutui.apply import real_kernel
 from iommutui.apply.events import Finished, StepDone, from_line, to_json
@@ -22,6 +21,7 @@ from iommutui.apply.request import parse_plan, parse_request, plan_request, requ
 from iommutui.apply.revert import plan_revert
 from iommutui.cli.documents import basis_document, plan_document
 from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.plan.planner import Plan
 from tests.apply.machines import CASES, CLOCK
 from tests.reacting import FakeKernel
 

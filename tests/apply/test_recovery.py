@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import pytest
-from iommutui.core.plan.drift import drift
 
 from iommutui.apply import recovery
 from iommutui.apply.executor import execute
@@ -24,6 +23,7 @@ from iommutui.apply.journal.writer import JournalWriter
 from iommutui.apply.revert import plan_revert
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Claim, Gap, Host
+from iommutui.core.plan.drift import drift
 from tests.apply.machines import CASES, CLOCK, GPU, SOUND, desktop, finished
 from tests.reacting import FakeKernel, Faults, Killed
 

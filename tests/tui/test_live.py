@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from iommutui.core.plan.drift import Change
-from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import Plan, plan_intents
 
 from iommutui.apply.events import (
     Compensating,
@@ -26,6 +23,9 @@ from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
+from iommutui.core.plan.drift import Change
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.tui import live
 from iommutui.tui.applier import ProcessApplier, request
 from iommutui.tui.commands.base import Dialog

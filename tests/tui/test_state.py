@@ -1,9 +1,8 @@
 """Steps from one state to the next."""
 
-from iommutui.core.plan.intents import Intent
-
 from iommutui.core.address import Address
 from iommutui.core.models import MODELS
+from iommutui.core.plan.intents import Intent
 from iommutui.tui.state import (
     AppState,
     Key,

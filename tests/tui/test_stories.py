@@ -1,12 +1,12 @@
 """What people do with the screen, told by keys."""
 
-from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import plan_intents
 from textual.widgets import Input
 
 from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
 from iommutui.tui.listing import listing
 from iommutui.tui.planview import Review
 from iommutui.tui.screens.review import ReviewScreen, Terms

@@ -1,9 +1,8 @@
 """The tree, without a screen."""
 
-from iommutui.core.plan.intents import Intent
-
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Host
+from iommutui.core.plan.intents import Intent
 from iommutui.demo import demo_host
 from iommutui.tui.listing import listing, settled
 from iommutui.tui.state import AppState, Key, Kind, Source, View, staged, start, with_host

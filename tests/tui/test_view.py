@@ -1,12 +1,12 @@
 """Rows, details and plan, without a screen."""
 
 import pytest
-from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import plan_intents
 
 from iommutui.core.address import Address
 from iommutui.core.host import Claim, Device, Fit, Gap, Host
 from iommutui.core.models import MODELS
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
 from iommutui.tui.details import details
 from iommutui.tui.kinds import bridges_only, kind_word
 from iommutui.tui.listing import cursor_index, listing, settled

@@ -4,10 +4,10 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from iommutui.core.engine.transition import transition
 
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.models import model_for
 from iommutui.sources import load
