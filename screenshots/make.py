@@ -16,7 +16,7 @@ from typing import NamedTuple
 from iommutui.core.host import Host, by_address
 from iommutui.demo import demo_host
 from iommutui.tui.app import IommutuiApp
-from iommutui.tui.simulated import SimulatedMachine
+from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.state import Key, Kind, Source, start
 from screenshots.png import is_of, png_of
 

@@ -7,7 +7,7 @@ def run(source: str | None, *, demo: bool = False, kernel: str | None = None, mo
     import os
 
     from iommutui.tui.early import EarlyScan
-    from iommutui.tui.machine import machine_of
+    from iommutui.tui.machines.base import machine_of
 
     gc.disable()  # until the first machine is on the screen: there is no garbage before, and looking for it takes time
     machine = machine_of(source, demo=demo, kernel=kernel)

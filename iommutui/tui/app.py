@@ -11,15 +11,15 @@ from textual.events import Event, Key, Paste
 from textual.theme import Theme
 
 from iommutui.core.errors import IommutuiError
-from iommutui.tui.contrast import BEHIND, WORDS, readable
+from iommutui.tui.theme import BEHIND, WORDS, readable
 from iommutui.tui.early import EarlyScan
-from iommutui.tui.machine import Machine
+from iommutui.tui.machines.base import Machine
 from iommutui.tui.registry import keymap, reason_against
 from iommutui.tui.saying import Saying
 from iommutui.tui.screens.desk import DeskScreen
 from iommutui.tui.state import AppState, logged
 from iommutui.tui.store import Store
-from iommutui.tui.text import toast
+from iommutui.tui.text.content import toast
 from iommutui.tui.theme import IOMMUTUI
 from iommutui.tui.typeahead import TypeAhead
 
@@ -47,7 +47,7 @@ class IommutuiApp(Saying):
     ) -> None:
         """``console``: the terminal is the bare console of the machine."""
         if console:
-            from iommutui.tui.console import CONSOLE, ConsoleDriver
+            from iommutui.tui.theme import CONSOLE, ConsoleDriver
 
             super().__init__(driver_class=ConsoleDriver)
             self.register_theme(CONSOLE)

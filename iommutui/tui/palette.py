@@ -10,7 +10,7 @@ from textual.fuzzy import FuzzySearch
 
 from iommutui.tui.commands.base import Command
 from iommutui.tui.registry import COMMANDS, key_names, reason_against
-from iommutui.tui.spans import Line, Span, fit, line, pad
+from iommutui.tui.text.spans import Line, Span, fit, line, pad
 from iommutui.tui.state import AppState
 
 

@@ -8,7 +8,7 @@ from iommutui.config import config_path
 from iommutui.core.errors import IommutuiError
 from iommutui.tui.commands import applying, looking, moving, staging, viewing, wishing
 from iommutui.tui.commands.base import Command
-from iommutui.tui.keynames import key_name, spelt
+from iommutui.tui.keys import key_name, spelt
 from iommutui.tui.state import AppState
 
 COMMANDS: tuple[Command, ...] = (

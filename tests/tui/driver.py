@@ -12,9 +12,9 @@ from iommutui.core.models.base import Model
 from iommutui.core.planner import plan_intents
 from iommutui.sources.holders import claims_now
 from iommutui.tui.app import IommutuiApp
-from iommutui.tui.listing import listing
-from iommutui.tui.machine import Applier, CutOff, Machine, Watch, WayBack
-from iommutui.tui.simulated import SimulatedMachine
+from iommutui.tui.rows.groups import listing
+from iommutui.tui.machines.base import Applier, CutOff, Machine, Watch, WayBack
+from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.state import AppState, Key, Kind, Phase, Source, start
 
 WIDE = (120, 40)

@@ -8,9 +8,9 @@ from iommutui.core.errors import SourceError
 from iommutui.core.host import Claim, Host
 from iommutui.demo import demo_host
 from iommutui.tui.commands.base import Pane
-from iommutui.tui.machine import Machine
+from iommutui.tui.machines.base import Machine
 from iommutui.tui.registry import COMMANDS, reason_against
-from iommutui.tui.simulated import SimulatedMachine
+from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.state import Kind, Phase, Source, staged
 from tests.tui.driver import SMALLEST, USUAL, LiveLike, Ui, screen_of, snapshot_of
 from tests.tui.fakes import Refusing

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from iommutui.apply.events import Counting, Event, Finished, Kept, Started
 from iommutui.core.errors import Exit
 from iommutui.tui.countdown import countdown_lines, large
-from iommutui.tui.machine import CutOff
+from iommutui.tui.machines.base import CutOff
 from iommutui.tui.state import Phase
 from tests.tui.driver import SMALLEST, LiveLike, Ui, screen_of, snapshot_of
 from tests.tui.fakes import Refusing, Scripted

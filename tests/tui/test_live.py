@@ -27,9 +27,9 @@ from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
 from iommutui.core.planner import Plan, plan_intents
 from iommutui.tui import live
-from iommutui.tui.applier import ProcessApplier, request
+from iommutui.tui.machines.live import ProcessApplier, request
 from iommutui.tui.commands.base import Dialog
-from iommutui.tui.machine import Job
+from iommutui.tui.machines.base import Job
 from iommutui.tui.screens import scanning
 from iommutui.tui.state import Key, Phase
 from tests.tui.driver import USUAL, LiveLike, Ui, screen_of

@@ -3,10 +3,10 @@
 import pytest
 
 from iommutui.demo import demo_host
-from iommutui.tui.completion import completion
-from iommutui.tui.copies import copies, report, shell_script
-from iommutui.tui.listing import listing
-from iommutui.tui.preview import preview
+from iommutui.core.completion import completion
+from iommutui.tui.pages.copies import copies, report, shell_script
+from iommutui.tui.rows.groups import listing
+from iommutui.tui.derived import preview
 from iommutui.tui.state import Key, Sort, Tab, View, staged
 from tests.tui.driver import USUAL, WIDE, screen_of, snapshot_of
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small

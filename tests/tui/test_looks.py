@@ -10,7 +10,7 @@ from textual.strip import Strip
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Host
 from iommutui.tui.app import IommutuiApp
-from iommutui.tui.console import CONSOLE, SIGNS, ConsoleDriver
+from iommutui.tui.theme import CONSOLE, SIGNS, ConsoleDriver
 from iommutui.tui.countdown import countdown_lines
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.registry import COMMANDS

@@ -7,8 +7,8 @@ from iommutui.core.host import Host
 from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
 from iommutui.core.planner import plan_intents
-from iommutui.tui.listing import listing
-from iommutui.tui.planview import Review
+from iommutui.tui.rows.groups import listing
+from iommutui.tui.pages.plan import Review
 from iommutui.tui.screens.review import ReviewScreen, Terms
 from iommutui.tui.state import Key
 from iommutui.tui.widgets.filterbar import FilterBar

@@ -5,11 +5,11 @@ import pytest
 from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.host import Host
 from iommutui.demo import demo_host
-from iommutui.tui.details import details
-from iommutui.tui.spans import Line
+from iommutui.tui.pages.why import details
+from iommutui.tui.text.spans import Line
 from iommutui.tui.state import AppState, Key, Kind, Source, Tab, staged, start, with_host
 from iommutui.tui.tabs import loses
-from iommutui.tui.together import together
+from iommutui.core.isolation import together
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
 

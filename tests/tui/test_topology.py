@@ -4,9 +4,9 @@ from iommutui.core.address import Address
 from iommutui.core.host import Device, Host
 from iommutui.core.intents import Intent
 from iommutui.demo import demo_host
-from iommutui.tui.listing import listing, settled
+from iommutui.tui.rows.groups import listing, settled
 from iommutui.tui.state import AppState, Key, Kind, Source, View, staged, start, with_host
-from iommutui.tui.topology import matches, next_match, topology_row, tree
+from iommutui.tui.rows.topology import matches, next_match, topology_row, tree
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small
 
 

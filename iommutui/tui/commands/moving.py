@@ -1,7 +1,7 @@
 """Commands that move: cursor, folds, panes."""
 
 from iommutui.tui.commands.base import Command, Desk, Pane, needs_host
-from iommutui.tui.listing import listing
+from iommutui.tui.rows.groups import listing
 from iommutui.tui.state import AppState, Key, View, folded
 
 TOPIC = "Move"

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.events import Resize
 
 from iommutui.tui.screens.overlay import Overlay
-from iommutui.tui.spans import Line, Span, line
+from iommutui.tui.text.spans import Line, Span, line
 from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.rows import Rows

@@ -6,7 +6,7 @@ from textual.containers import Horizontal
 from textual.widgets import Button, Static
 
 from iommutui.tui.screens.overlay import Overlay
-from iommutui.tui.text import plain
+from iommutui.tui.text.content import plain
 from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import DialogKeys
 

@@ -8,8 +8,8 @@ from iommutui.apply.events import Counting
 from iommutui.tui.countdown import countdown_lines
 from iommutui.tui.registry import KEEPING, bindings
 from iommutui.tui.screens.overlay import Overlay
-from iommutui.tui.spans import Line
-from iommutui.tui.text import plain, toast
+from iommutui.tui.text.spans import Line
+from iommutui.tui.text.content import plain, toast
 from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import DialogKeys, keys_for
 from iommutui.tui.widgets.lines import Lines

@@ -6,8 +6,8 @@ from textual.widget import Widget
 
 from iommutui.tui.commands.base import Dialog, Pane
 from iommutui.tui.early import EarlyScan
-from iommutui.tui.listing import listing
-from iommutui.tui.machine import Machine
+from iommutui.tui.rows.groups import listing
+from iommutui.tui.machines.base import Machine
 from iommutui.tui.registry import BY_ID, COMMANDS, bindings, reason_against
 from iommutui.tui.saying import go_on_saying, message_of
 from iommutui.tui.screens.dialogs import open_dialog, prepare_dialogs
@@ -17,7 +17,7 @@ from iommutui.tui.screens.showing import Showing
 from iommutui.tui.screens.writing import Writing
 from iommutui.tui.state import AppState, Key, Phase, View
 from iommutui.tui.store import Store
-from iommutui.tui.text import toast
+from iommutui.tui.text.content import toast
 from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.message import Message
 from iommutui.tui.widgets.rows import Rows

@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from iommutui.tui.commands.base import Dialog
-from iommutui.tui.machine import Job
-from iommutui.tui.planview import Review
-from iommutui.tui.preview import selected_device, target_of
+from iommutui.tui.machines.base import Job
+from iommutui.tui.pages.plan import Review
+from iommutui.tui.derived import selected_device, target_of
 from iommutui.tui.state import Key
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def _open_go(desk: "DeskScreen") -> None:
 
 
 def _open_copy(desk: "DeskScreen") -> None:
-    from iommutui.tui.choices import Choice
-    from iommutui.tui.copies import copies
+    from iommutui.tui.pages.targets import Choice
+    from iommutui.tui.pages.copies import copies
     from iommutui.tui.screens.pick import PickScreen
 
     offered = copies(desk.state)
@@ -115,7 +115,7 @@ def _open_copy(desk: "DeskScreen") -> None:
 
 
 def _open_targets(desk: "DeskScreen") -> None:
-    from iommutui.tui.choices import target_choices
+    from iommutui.tui.pages.targets import target_choices
     from iommutui.tui.screens.pick import PickScreen
 
     state = desk.state

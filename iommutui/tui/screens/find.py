@@ -9,7 +9,7 @@ from textual.widgets import Input
 from iommutui.tui.palette import Entry, Found, about, columns, entry_row, search
 from iommutui.tui.registry import FIND, bindings
 from iommutui.tui.screens.choosing import Choosing
-from iommutui.tui.spans import Line, Span
+from iommutui.tui.text.spans import Line, Span
 from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import DialogKeys
 

@@ -10,9 +10,9 @@ from iommutui.core.labels import device_name
 from iommutui.core.query import find_device
 from iommutui.tui.registry import CLOSE, bindings
 from iommutui.tui.screens.overlay import Overlay
-from iommutui.tui.spans import Span
+from iommutui.tui.text.spans import Span
 from iommutui.tui.state import Key
-from iommutui.tui.text import content, plain
+from iommutui.tui.text.content import content, plain
 from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import DialogKeys
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from textual.app import ComposeResult
 
-from iommutui.tui.choices import Choice
+from iommutui.tui.pages.targets import Choice
 from iommutui.tui.registry import PICK, bindings
 from iommutui.tui.screens.choosing import Choosing
-from iommutui.tui.spans import Line, Span, fit
+from iommutui.tui.text.spans import Line, Span, fit
 from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import DialogKeys, keys_for
 

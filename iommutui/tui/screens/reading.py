@@ -6,10 +6,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 
 from iommutui.tui.commands.base import Pane
-from iommutui.tui.helptext import help_lines
+from iommutui.tui.pages.help import help_lines
 from iommutui.tui.registry import CLOSE, SCROLL, bindings
 from iommutui.tui.screens.scrolling import Scrolling
-from iommutui.tui.spans import Line
+from iommutui.tui.text.spans import Line
 from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import SCROLLS, DialogKeys, keys_for
 from iommutui.tui.widgets.lines import Lines

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
-from iommutui.tui.machine import Machine
+from iommutui.tui.machines.base import Machine
 from iommutui.tui.state import AppState, logged
 from iommutui.tui.store import Memory, Store, marks_in, marks_to_keep
 

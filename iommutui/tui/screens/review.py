@@ -10,12 +10,12 @@ from textual.events import Key
 from textual.widgets import Button, Input, Static
 
 from iommutui.core.hazards import Acceptance
-from iommutui.tui.copies import shell_script
-from iommutui.tui.planview import WITHIN, Review, review_lines
+from iommutui.tui.pages.copies import shell_script
+from iommutui.tui.pages.plan import WITHIN, Review, review_lines
 from iommutui.tui.registry import REVIEW, SCROLL, bindings
 from iommutui.tui.screens.scrolling import Scrolling
-from iommutui.tui.spans import Span
-from iommutui.tui.text import content, plain, toast
+from iommutui.tui.text.spans import Span
+from iommutui.tui.text.content import content, plain, toast
 from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import SCROLLS, DialogKeys, Keys, keys_for
 from iommutui.tui.widgets.lines import Lines

@@ -16,11 +16,11 @@ from iommutui.core.drivers import is_vfio
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.tui.early import EarlyScan
-from iommutui.tui.kinds import bridges_only
-from iommutui.tui.listing import settled
-from iommutui.tui.machine import CutOff, Machine, Watch
+from iommutui.tui.rows.base import bridges_only
+from iommutui.tui.rows.groups import settled
+from iommutui.tui.machines.base import CutOff, Machine, Watch
 from iommutui.tui.messages import ClaimsSeen, MachineChanged, ScanFailed, Scanned
-from iommutui.tui.row import warm
+from iommutui.tui.rows.groups import warm
 from iommutui.tui.state import AppState, Phase, Problem, failed, logged, with_host
 
 SETTLE_SECONDS = 0.2

@@ -6,7 +6,7 @@ from typing import TypeVar
 from textual.events import Resize
 
 from iommutui.tui.screens.overlay import Overlay
-from iommutui.tui.spans import Line, wrap_all
+from iommutui.tui.text.spans import Line, wrap_all
 from iommutui.tui.widgets.lines import Lines
 
 DIALOG_WIDTH = 110

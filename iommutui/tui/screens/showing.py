@@ -8,13 +8,13 @@ from textual.widget import Widget
 
 from iommutui.core.query import mistakes
 from iommutui.tui import details, planview, titles
-from iommutui.tui.listing import EMPTY, Listing, listing, settled
-from iommutui.tui.preview import count_on, counted, verdicts
+from iommutui.tui.rows.groups import EMPTY, Listing, listing, settled
+from iommutui.tui.derived import count_on, counted, verdicts
 from iommutui.tui.registry import footer
-from iommutui.tui.row import row
-from iommutui.tui.spans import Line, Span, line
+from iommutui.tui.rows.groups import row
+from iommutui.tui.text.spans import Line, Span, line
 from iommutui.tui.state import AppState, Key, View
-from iommutui.tui.text import content
+from iommutui.tui.text.content import content
 from iommutui.tui.widgets.banner import Banner
 from iommutui.tui.widgets.filterbar import FilterBar
 from iommutui.tui.widgets.keybar import KeyBar
@@ -155,7 +155,7 @@ class Showing(Screen[None]):
 
     def _show_hint(self, state: AppState) -> None:
         if state.hints or self._orientation.display:
-            from iommutui.tui.orientation import hint
+            from iommutui.tui.pages.help import hint
 
             lines = hint(state)
             self._orientation.display = bool(lines)
@@ -164,7 +164,7 @@ class Showing(Screen[None]):
     def _show_view(self, state: AppState) -> None:
         log = state.view is View.LOG
         if log:
-            from iommutui.tui.logview import log_lines
+            from iommutui.tui.pages.log import log_lines
 
             self._log.at_end = True
             self._log.show_lines(log_lines(state), top=False)

@@ -12,14 +12,14 @@ from textual.worker import WorkerCancelled
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import cuts_a_lifeline
 from iommutui.tui.commands.applying import nothing_to_revert
-from iommutui.tui.machine import Job, Machine
+from iommutui.tui.machines.base import Job, Machine
 from iommutui.tui.messages import ApplyEnded, Applying
-from iommutui.tui.planview import WITHIN, Review
+from iommutui.tui.pages.plan import WITHIN, Review
 from iommutui.tui.state import AppState, Key, Phase, Problem, logged
 
 if TYPE_CHECKING:
     from iommutui.apply.events import Event, Finished
-    from iommutui.tui.machine import CutOff
+    from iommutui.tui.machines.base import CutOff
     from iommutui.tui.screens.countdown import CountdownScreen
     from iommutui.tui.screens.progress import ProgressScreen
 
@@ -144,7 +144,7 @@ class Writing(Screen[None]):
     @on(Applying)
     def _applying(self, message: Applying) -> None:
         from iommutui.apply.events import Finished
-        from iommutui.tui.eventwords import log_words
+        from iommutui.tui.pages.log import log_words
 
         event = message.event
         if isinstance(event, Finished):

@@ -4,9 +4,9 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from iommutui.core.printable import printable
-from iommutui.tui.spans import Span, clip
+from iommutui.tui.text.spans import Span, clip
 from iommutui.tui.state import AppState, Kind, own_model
-from iommutui.tui.text import content
+from iommutui.tui.text.content import content
 from iommutui.tui.widgets.painted import Single
 
 

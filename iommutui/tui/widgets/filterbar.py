@@ -6,9 +6,9 @@ from typing import Any
 from textual.containers import Horizontal
 from textual.content import Content
 
-from iommutui.tui.listing import listing
+from iommutui.tui.rows.groups import listing
 from iommutui.tui.state import AppState, View
-from iommutui.tui.text import plain
+from iommutui.tui.text.content import plain
 from iommutui.tui.widgets.painted import Single
 
 
@@ -42,14 +42,14 @@ def counted(state: AppState) -> str:
         return f"{found.shown} of {found.total}" + ("  Esc clears" if state.filter else "")
     if not state.search.strip():
         return ""
-    from iommutui.tui.topology import matches
+    from iommutui.tui.rows.topology import matches
 
     return f"{len(matches(state.host, state.search))} of {found.total}" + ("  n next")
 
 
 def completed(state: AppState, text: str) -> str | None:
     """The text with its last word completed, or None where nothing completes it."""
-    from iommutui.tui.completion import completion
+    from iommutui.core.completion import completion
 
     return completion(state.host, text) if state.host is not None else None
 

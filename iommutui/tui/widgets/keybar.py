@@ -8,9 +8,9 @@ from textual.events import Click
 
 from iommutui.tui.commands.base import Command
 from iommutui.tui.registry import key_of, reason_against
-from iommutui.tui.spans import Span
+from iommutui.tui.text.spans import Span
 from iommutui.tui.state import AppState
-from iommutui.tui.text import content
+from iommutui.tui.text.content import content
 from iommutui.tui.widgets.painted import Single
 
 

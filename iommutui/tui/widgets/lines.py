@@ -7,9 +7,9 @@ from rich.style import Style
 from textual.geometry import Size
 from textual.strip import Strip
 
-from iommutui.tui.spans import Line, Span, wrap_all
+from iommutui.tui.text.spans import Line, Span, wrap_all
 from iommutui.tui.widgets.scroll import Scroll
-from iommutui.tui.widgets.strips import strip_of, styles_of
+from iommutui.tui.text.content import strip_of, styles_of
 
 
 class Lines(Scroll):

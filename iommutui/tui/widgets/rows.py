@@ -8,9 +8,9 @@ from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.message import Message
 from textual.strip import Strip
 
-from iommutui.tui.spans import Line, Span, wrap_all
+from iommutui.tui.text.spans import Line, Span, wrap_all
 from iommutui.tui.widgets.scroll import Scroll
-from iommutui.tui.widgets.strips import BASE, strip_of, styles_of
+from iommutui.tui.text.content import BASE, strip_of, styles_of
 
 MARGIN = 3
 """Rows that stay in view above and below the cursor."""

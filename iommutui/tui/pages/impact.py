@@ -1,0 +1,48 @@
+"""The tab Loses: what this machine no longer has once the selection is gone, with the evidence. Pure."""
+
+from collections.abc import Sequence
+from iommutui.core.drivers import VFIO_PCI
+from iommutui.core.hazards import Hazard, hazards_of
+from iommutui.core.host import Host
+from iommutui.core.intents import Goal, Intent, goal_of
+from iommutui.tui.text.blocks import bullet, heading, intent_line
+from iommutui.tui.text.blocks import hazard_lines
+from iommutui.core.cache import last_call
+from iommutui.tui.derived import selected_device, selected_devices
+from iommutui.tui.text.spans import BLANK, Line, Span, line
+from iommutui.tui.state import AppState
+from iommutui.tui.derived import wish_of
+
+
+def supposed(state: AppState) -> tuple[str, tuple[Intent, ...]]:
+    """The intents that the tab is about, and their title: the plan for the selection, or else what would free it."""
+    here = {device.address for device in selected_devices(state)}
+    mine = tuple(intent for intent in state.intents if intent.device in here)
+    if mine:
+        return "What this machine loses by the plan", state.intents
+    device, wish = selected_device(state), wish_of(state)
+    which = f"group {state.selection.group}" if device is None and state.selection is not None else "this card"
+    title = f"What this machine would lose with {which}"
+    if wish is not None:
+        return title, wish
+    alone = [d for d in selected_devices(state) if d.bus == "pci" and not d.is_bridge and d.driver is not None]
+    return title, tuple(Intent(d.address, VFIO_PCI) for d in alone if d.group is not None)
+
+
+@last_call
+def _found(host: Host, intents: tuple[Intent, ...]) -> tuple[Hazard, ...]:
+    goals: Sequence[Goal] = [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
+    return tuple(hazards_of(host, goals))
+
+
+def loses_tab(state: AppState) -> list[Line]:
+    """The hazards, the worst first."""
+    assert state.host is not None
+    title, intents = supposed(state)
+    if not intents:
+        return [line(Span("This machine loses nothing with it.", "muted"))]
+    found = _found(state.host, intents)
+    lines = [heading(title)]
+    lines += hazard_lines(found) or [bullet("This machine uses none of it, as far as is known.", "ok", "✔")]
+    lines += [BLANK, heading("By these rebinds")]
+    return lines + [intent_line(state, intent) for intent in intents if intent.device in state.host.devices]
