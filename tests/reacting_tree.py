@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from iommutui.core.engine.transition import transition
+
 from iommutui.apply.child import Late, Patience
 from iommutui.apply.real import NO_OVERRIDE, RealKernel
 from iommutui.apply.simulated import SimulatedKernel
@@ -17,7 +19,6 @@ from iommutui.core.address import Address
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.host import Claim, Device, Driver, Host
 from iommutui.core.models import model_for
-from iommutui.core.transition import transition
 from tests.fake_tree import FakeTree
 
 _WRITES = re.compile(

@@ -64,7 +64,7 @@ def test_reading_a_recorded_tree_needs_no_heavy_library(command: list[str], tmp_
     assert imported(code, (*HEAVY, "dataclasses", "json" if "--json" not in argv else "rich")) == ""
 
 
-ENGINE = ("iommutui.core.planner", "iommutui.core.transition", "iommutui.core.mechanics")
+ENGINE = ("iommutui.core.plan.planner", "iommutui.core.engine.transition", "iommutui.core.engine")
 OTHER_MODELS = tuple(f"iommutui.core.models.{name}" for name in ("dma_hint", "kernel_ownership", "vfio_group"))
 
 

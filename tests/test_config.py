@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from iommutui.settings import Config, config_path, read_config
 
-from iommutui.config import Config, config_path, read_config
 from iommutui.core.drivers import Role
 from iommutui.core.errors import IommutuiError
 from iommutui.tui.registry import BY_ID, keys_of, use_keys

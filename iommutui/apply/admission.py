@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterable
 from iommutui.apply.kernel import Kernel
 from iommutui.apply.words import accept_words, changes_words, dangers_words
 from iommutui.core.address import Address
-from iommutui.core.drift import Basis, drift
 from iommutui.core.errors import RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, hazards_of, unaccepted
 from iommutui.core.host import Device, Host
-from iommutui.core.planner import Plan, still_to_leave
+from iommutui.core.plan.drift import Basis, drift
+from iommutui.core.plan.planner import Plan, still_to_leave
 from iommutui.core.wording import gap_words, sentence
 
 _DECIDING = ("driver", "driver_override")

@@ -15,13 +15,13 @@ from iommutui.apply.wayback import WayBack
 from iommutui.apply.words import accept_words, changes_words, dangers_words, done_words, left_words
 from iommutui.apply.writer import denied
 from iommutui.core.address import Address
-from iommutui.core.drift import Change, device_facts, differences, drift
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import Acceptance, unaccepted
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal
 from iommutui.core.models import MODELS
-from iommutui.core.planner import Plan, Step
+from iommutui.core.plan.drift import Change, device_facts, differences, drift
+from iommutui.core.plan.intents import Goal
+from iommutui.core.plan.planner import Plan, Step
 
 
 class Attempt:

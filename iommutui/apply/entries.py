@@ -25,10 +25,10 @@ from iommutui.apply.lines import (
 from iommutui.apply.state import check_trusted
 from iommutui.apply.traces import SUFFIX
 from iommutui.core.address import Address
-from iommutui.core.drift import Change, DeviceFacts
 from iommutui.core.errors import Exit, IommutuiError, RefusedError, SourceError
 from iommutui.core.hazards import Acceptance
-from iommutui.core.intents import Goal
+from iommutui.core.plan.drift import Change, DeviceFacts
+from iommutui.core.plan.intents import Goal
 
 ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}")
 SIZE_LIMIT = 16 << 20

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from iommutui.apply.checked import parse_tagged
 from iommutui.apply.plain import Json, to_plain
-from iommutui.core.drift import Change
 from iommutui.core.errors import Exit, IommutuiError
-from iommutui.core.planner import Step
+from iommutui.core.plan.drift import Change
+from iommutui.core.plan.planner import Step
 
 
 class Started(NamedTuple):

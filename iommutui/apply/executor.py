@@ -17,11 +17,11 @@ from iommutui.apply.lines import SCHEMA, Header, Planned
 from iommutui.apply.record import NoRecord, Record
 from iommutui.apply.recovery import refuse_unfinished
 from iommutui.apply.state import lock
-from iommutui.core.drift import device_facts
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
-from iommutui.core.planner import Plan
+from iommutui.core.plan.drift import device_facts
+from iommutui.core.plan.planner import Plan
 
 _GONE = "the program that asked for it has gone"
 

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from iommutui.core.address import Address
 from iommutui.core.host import Host
-from iommutui.core.planner import Step
+from iommutui.core.plan.planner import Step
 
 
 class Waiting(NamedTuple):

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.drift import Change, DeviceFacts
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance
-from iommutui.core.intents import Goal
+from iommutui.core.plan.drift import Change, DeviceFacts
+from iommutui.core.plan.intents import Goal
 
 SCHEMA = 1
 

@@ -13,10 +13,10 @@ from iommutui.apply.lines import Planned
 from iommutui.apply.plain import Json
 from iommutui.apply.session import SIZE_LIMIT as REQUEST_LIMIT
 from iommutui.apply.session import Request, Shown, check_intents
-from iommutui.core.drift import Basis
 from iommutui.core.errors import SourceError
-from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
+from iommutui.core.plan.drift import Basis
+from iommutui.core.plan.intents import Intent
 
 KIND = "iommutui-plan"
 SCHEMA = 1

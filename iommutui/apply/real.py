@@ -13,7 +13,7 @@ from iommutui.apply.kernel import Late as TellLate
 from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
-from iommutui.core.planner import Step
+from iommutui.core.plan.planner import Step
 
 DIED = "ECHILD"
 """The result of a write whose child died before it could tell one."""

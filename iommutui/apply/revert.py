@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from iommutui.apply.entries import Entry
 from iommutui.apply.words import changes_words
-from iommutui.core.drift import Change, device_facts
 from iommutui.core.errors import RefusedError
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal, restoring
 from iommutui.core.models.base import Model
-from iommutui.core.planner import Plan, plan_goals
+from iommutui.core.plan.drift import Change, device_facts
+from iommutui.core.plan.intents import Goal, restoring
+from iommutui.core.plan.planner import Plan, plan_goals
 
 
 def revert_goals(entry: Entry, host: Host) -> list[Goal]:

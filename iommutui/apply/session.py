@@ -19,14 +19,14 @@ from iommutui.apply.lines import Planned
 from iommutui.apply.plain import to_plain
 from iommutui.apply.revert import plan_revert
 from iommutui.core.address import parse_pci
-from iommutui.core.drift import Basis
 from iommutui.core.errors import IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
-from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
-from iommutui.core.planner import Plan, plan_intents
+from iommutui.core.plan.drift import Basis
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.wording import sentence
 
 SCHEMA = 1

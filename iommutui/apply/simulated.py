@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from iommutui.apply.kernel import Answer, GivenUp, Late, ReadBack, Waiting, Written
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI, underscored
+from iommutui.core.engine.transition import transition
 from iommutui.core.errors import IommutuiError
 from iommutui.core.events import Bind
 from iommutui.core.host import Device, Driver, Fit, Host
 from iommutui.core.models.base import Model
-from iommutui.core.planner import Step
-from iommutui.core.transition import transition
+from iommutui.core.plan.planner import Step
 
 
 class SimulatedKernel:

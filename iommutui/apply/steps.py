@@ -11,11 +11,11 @@ from iommutui.apply.record import Record
 from iommutui.apply.words import step_words, stuck_words
 from iommutui.apply.writer import DENIED
 from iommutui.core.address import Address
-from iommutui.core.drift import Change, DeviceFacts
 from iommutui.core.errors import Exit, IommutuiError
-from iommutui.core.intents import Goal
 from iommutui.core.outcome import OK
-from iommutui.core.planner import Step
+from iommutui.core.plan.drift import Change, DeviceFacts
+from iommutui.core.plan.intents import Goal
+from iommutui.core.plan.planner import Step
 
 
 class FailedError(Exception):

@@ -8,13 +8,13 @@ from iommutui.apply.lines import Turn
 from iommutui.apply.steps import FailedError, Steps, StuckError
 from iommutui.apply.words import back_words, left_words, step_words
 from iommutui.core.address import Address
-from iommutui.core.drift import Change, DeviceFacts, device_facts, differences
+from iommutui.core.engine.transition import transition
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal, restoring
 from iommutui.core.models.base import Model
-from iommutui.core.planner import Step, plan_goals
-from iommutui.core.transition import transition
+from iommutui.core.plan.drift import Change, DeviceFacts, device_facts, differences
+from iommutui.core.plan.intents import Goal, restoring
+from iommutui.core.plan.planner import Step, plan_goals
 
 
 class WayBack:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from iommutui.core.drift import Change
 from iommutui.core.hazards import Hazard
-from iommutui.core.planner import Step
+from iommutui.core.plan.drift import Change
+from iommutui.core.plan.planner import Step
 from iommutui.core.wording import hazard_sentence
 
 

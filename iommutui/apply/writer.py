@@ -13,7 +13,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address, is_pci
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.outcome import OK
-from iommutui.core.planner import Step
+from iommutui.core.plan.planner import Step
 
 _DRIVER = re.compile(r"[^/\x00-\x1f\x7f]{1,255}")
 

@@ -6,7 +6,7 @@ from iommutui.cli.options import chosen_model, parse_intents, read_host
 from iommutui.cli.parser import Options, add_source
 from iommutui.core.errors import UsageError
 from iommutui.core.models import model_for
-from iommutui.core.planner import plan_intents
+from iommutui.core.plan.planner import plan_intents
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

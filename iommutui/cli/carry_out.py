@@ -21,8 +21,8 @@ from iommutui.cli.telling import Teller, tell
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, UsageError
 from iommutui.core.hazards import Acceptance, cuts_a_lifeline
 from iommutui.core.host import Host
-from iommutui.core.intents import Intent
-from iommutui.core.planner import Plan
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -5,20 +5,20 @@ from typing import Any, NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
-from iommutui.core.drift import Basis
 from iommutui.core.drivers import VFIO_PCI
-from iommutui.core.fix import fix_hazards, smallest_fix
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.hazards.base import on_kernel_driver
 from iommutui.core.host import Details, Device, Group, Host
-from iommutui.core.intents import Intent, goal_of
 from iommutui.core.labels import device_name, owner_of
-from iommutui.core.marks import marks_of
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Outcome, Verdict
-from iommutui.core.planner import Plan
+from iommutui.core.plan.drift import Basis
+from iommutui.core.plan.fix import fix_hazards, smallest_fix
+from iommutui.core.plan.intents import Intent, goal_of
+from iommutui.core.plan.planner import Plan
+from iommutui.core.plan.targets import targets_of
 from iommutui.core.reasons import Reason
-from iommutui.core.targets import targets_of
+from iommutui.core.use_labels import marks_of
 from iommutui.core.wording import hazard_advice, hazard_loss, sentence
 
 Document = dict[str, Any]

@@ -10,10 +10,10 @@ from iommutui.core.advice import no_iommu_advice
 from iommutui.core.errors import Exit
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, owner_of, verdict_glyph, verdict_word
-from iommutui.core.marks import marks_of
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code
+from iommutui.core.use_labels import marks_of
 from iommutui.sources import Depth
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ import argparse
 from iommutui.cli.documents import SCHEMA
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
-from iommutui.config import read_config, take_effect
 from iommutui.core.address import Address
 from iommutui.core.drivers import table
 from iommutui.core.errors import Exit
 from iommutui.core.host import Device
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
+from iommutui.settings import read_config, take_effect
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,16 +4,16 @@ import re
 from typing import TYPE_CHECKING
 
 from iommutui.cli.parser import Options
-from iommutui.config import read_config, take_effect
 from iommutui.core.errors import IommutuiError, UsageError
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
+from iommutui.settings import read_config, take_effect
 from iommutui.sources import Depth, load
 
 if TYPE_CHECKING:
     from iommutui.core.hazards import Acceptance
-    from iommutui.core.intents import Intent
+    from iommutui.core.plan.intents import Intent
 
 
 def read_host(options: Options, depth: Depth = Depth.FULL, *, way_back: bool = False) -> Host:
@@ -37,7 +37,7 @@ def read_host(options: Options, depth: Depth = Depth.FULL, *, way_back: bool = F
         return host if options.kernel is None else host._replace(kernel=options.kernel)
     if options.source is not None:
         return load(options.source, kernel=options.kernel, depth=depth)
-    from iommutui.sources.session import session_address
+    from iommutui.sources.ssh_session import session_address
 
     host = load(kernel=options.kernel, depth=depth, session=session_address())
     tell_what_was_cut_off()
@@ -78,7 +78,7 @@ def chosen_model(options: Options, host: Host) -> Model:
 
 def parse_intents(host: Host, words: list[str]) -> "list[Intent]":
     """``DEVICE=TARGET`` words as intents, each device at most once."""
-    from iommutui.core.intents import Intent
+    from iommutui.core.plan.intents import Intent
     from iommutui.core.query import find_device
 
     intents: dict[str, Intent] = {}

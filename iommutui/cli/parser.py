@@ -83,19 +83,19 @@ def parse(argv: Sequence[str]) -> tuple[Run, Options]:
     if name is None:
         options = plain_options(rest, _MACHINE)
         if options is None:
-            from iommutui.cli.arguments import screen_parser
+            from iommutui.cli.parser import screen_parser
 
             options = screen_parser().parse_args(rest, Options())
         return _open_screen, options
     command = next((c for c in COMMANDS if c.name == name), None)
     if command is None:
-        from iommutui.cli.arguments import meant, screen_parser
+        from iommutui.cli.parser import meant, screen_parser
 
         screen_parser().error(f"there is no command {name!r}{meant(name)}")
     module = _module(command)
     options = None if command.words is None else plain_options(rest, _MACHINE | _JSON, command.words)
     if options is None:
-        from iommutui.cli.arguments import command_parser
+        from iommutui.cli.parser import command_parser
 
         options = command_parser(command, module).parse_args(rest, Options())
     run: Run = module.run
@@ -164,12 +164,12 @@ def _split(argv: Sequence[str]) -> tuple[str | None, list[str]]:
 
 def _open_screen(options: Options) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
-        from iommutui.cli.listing import run
+        from iommutui.cli.list import run
 
         options.json, options.filter = False, []
         return run(options)
     from iommutui.cli.options import check_source
-    from iommutui.config import read_config, take_effect
+    from iommutui.settings import read_config, take_effect
     from iommutui.tui import run as run_screen
 
     check_source(options)

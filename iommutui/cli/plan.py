@@ -11,15 +11,15 @@ from iommutui.cli.review import plan_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import turn_on_advice
 from iommutui.core.errors import Exit, RefusedError, UsageError
-from iommutui.core.fix import of_the_board, smallest_fix
 from iommutui.core.hazards import unaccepted
 from iommutui.core.host import Device, Host
-from iommutui.core.intents import Intent
 from iommutui.core.models.base import Model
-from iommutui.core.planner import Plan, counts_of, plan_intents
+from iommutui.core.plan.fix import of_the_board, smallest_fix
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import Plan, counts_of, plan_intents
+from iommutui.core.plan.presets import asked_of, free_card, free_devices, free_group, is_of_use, why_not_free
 from iommutui.core.query import find_device
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.wishes import asked_of, free_card, free_devices, free_group, is_of_use, why_not_free
 from iommutui.core.wording import sentence
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.review import plan_lines
 from iommutui.core.errors import Exit
-from iommutui.core.fix import smallest_fix
-from iommutui.core.planner import plan_intents
+from iommutui.core.plan.fix import smallest_fix
+from iommutui.core.plan.planner import plan_intents
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,16 +3,16 @@
 from collections.abc import Iterable
 from itertools import groupby
 
-from iommutui.core.fix import fix_hazards
 from iommutui.core.hazards import Hazard, Severity
 from iommutui.core.hazards.base import taken
 from iommutui.core.host import Host
-from iommutui.core.intents import Intent
 from iommutui.core.labels import device_name, verdict_glyph, verdict_word
 from iommutui.core.outcome import OK
-from iommutui.core.planner import Plan, Step
+from iommutui.core.plan.fix import fix_hazards
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import Plan, Step
+from iommutui.core.plan.targets import targets_of
 from iommutui.core.reasons import Code
-from iommutui.core.targets import targets_of
 from iommutui.core.wording import goal_words, hazard_advice, hazard_loss, sentence
 
 _SEVERITY = {"info": "note", "warn": "WARNING", "danger": "DANGER"}

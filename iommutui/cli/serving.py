@@ -42,7 +42,7 @@ def serve() -> int:
 
 def _carry_out(request: Request, teller: Teller, keeping: Keeping | None) -> int:
     from iommutui.sources import load
-    from iommutui.sources.session import session_address
+    from iommutui.sources.ssh_session import session_address
 
     plan = plan_request(request, load(session=session_address()), journal_dir())
     events = execute(

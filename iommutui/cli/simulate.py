@@ -10,6 +10,7 @@ from iommutui.cli.documents import outcome_document
 from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.parser import Options, add_source
 from iommutui.core.address import Address
+from iommutui.core.engine.transition import transition
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.events import (
     Bind,
@@ -26,7 +27,6 @@ from iommutui.core.events import (
 )
 from iommutui.core.host import Host
 from iommutui.core.query import find_device
-from iommutui.core.transition import transition
 
 Line = dict[str, Any]
 

@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from iommutui.cli.diagnosis import explain_error
 from iommutui.cli.documents import (
     SCHEMA,
     device_document,
@@ -20,20 +19,21 @@ from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.recorded import same_machine
 from iommutui.cli.review import hazard_lines
+from iommutui.cli.why import explain_error
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
-from iommutui.core.fix import lasting
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.intents import Intent, goal_of
 from iommutui.core.labels import device_name, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
+from iommutui.core.plan.fix import lasting
+from iommutui.core.plan.intents import Intent, goal_of
+from iommutui.core.plan.presets import fix_for
 from iommutui.core.query import find_device
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.wishes import fix_for
 from iommutui.core.wording import sentence, state_words, verdict_sentence
 
 

@@ -8,8 +8,8 @@ import re
 from typing import NamedTuple
 
 from iommutui.core.address import Address, parse_pci
-from iommutui.core.causes.base import Cause, Explain, Found
-from iommutui.core.causes.machines import (
+from iommutui.core.diagnosis.base import Cause, Explain, Found
+from iommutui.core.diagnosis.machines import (
     cannot_reserve,
     container_denied,
     depends_on,
@@ -17,7 +17,7 @@ from iommutui.core.causes.machines import (
     node_missing,
     not_viable,
 )
-from iommutui.core.causes.writes import busy, invalid, no_such_device
+from iommutui.core.diagnosis.writes import busy, invalid, no_such_device
 from iommutui.core.host import Device, Host
 from iommutui.core.models.base import Model
 

@@ -13,10 +13,10 @@ from iommutui.core.address import sort_key
 from iommutui.core.drivers import is_vfio
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.intents import Goal, Intent, goal_of
 from iommutui.core.models.base import Model
+from iommutui.core.plan.intents import Goal, Intent, goal_of
+from iommutui.core.plan.targets import NONE, vfio_target
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.targets import NONE, vfio_target
 
 _OF_THE_BOARD = {"0600": "the host bridge", "0601": "an ISA bridge", "0806": "an IOMMU", "0c05": "an SMBus controller"}
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.drivers import serves_host
 from iommutui.core.host import Device, Host
+from iommutui.core.plan.targets import DEFAULT, NONE, Kind, Target, exists_somewhere, find_target
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.targets import DEFAULT, NONE, Kind, Target, exists_somewhere, find_target
 
 
 class Intent(NamedTuple):

@@ -9,17 +9,17 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.drift import Basis, basis_of
 from iommutui.core.drivers import STUB, is_vfio
+from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Driver, Fit, Group, Host
-from iommutui.core.intents import Goal, Intent, goal_of
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Outcome, Verdict
+from iommutui.core.plan.drift import Basis, basis_of
+from iommutui.core.plan.intents import Goal, Intent, goal_of
+from iommutui.core.plan.targets import Target
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.targets import Target
-from iommutui.core.transition import transition
 
 NOT_REACHED = "not-reached"
 """The outcome of a step after one that is refused."""

@@ -8,7 +8,7 @@ people, ids of processes, and names that people gave to what they mount, plug in
 import re
 
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.redact_uses import ANY_MACHINE, KNOWN_PROGRAMS, redact_uses
+from iommutui.core.redact import ANY_MACHINE, KNOWN_PROGRAMS, redact_uses
 
 REDACTED = "<redacted>"
 

@@ -1,10 +1,13 @@
 """``transition(Host, event, model) -> Outcome``: what the kernel does with one write or ioctl.
 
-The mechanics are in ``core.mechanics``, with the versions in which they changed; what a model decides they ask of it.
+The mechanics are in ``core.engine``, with the versions in which they changed; what a model decides they ask of it.
 """
 
 from collections.abc import Callable
 
+from iommutui.core.engine.binding import bind, override, probe, unbind
+from iommutui.core.engine.claims import claim_device, claim_group, release_device, release_group
+from iommutui.core.engine.hotplug import remove, rescan
 from iommutui.core.events import (
     Bind,
     ClaimDevice,
@@ -19,9 +22,6 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Host
-from iommutui.core.mechanics.binding import bind, override, probe, unbind
-from iommutui.core.mechanics.claims import claim_device, claim_group, release_device, release_group
-from iommutui.core.mechanics.hotplug import remove, rescan
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Outcome
 

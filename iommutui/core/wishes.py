@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import STUB, Role, is_vfio
-from iommutui.core.fix import lasting, of_the_board, smallest_fix
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.intents import Intent
 from iommutui.core.models.base import Model
-from iommutui.core.targets import DEFAULT, NONE, find_target, vfio_target
+from iommutui.core.plan.fix import lasting, of_the_board, smallest_fix
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.targets import DEFAULT, NONE, find_target, vfio_target
 from iommutui.core.wording import sentence
 
 

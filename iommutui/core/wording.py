@@ -11,9 +11,9 @@ from iommutui.core.hazards.sentences import hazard_advice as hazard_advice
 from iommutui.core.hazards.sentences import hazard_loss as hazard_loss
 from iommutui.core.hazards.sentences import hazard_sentence as hazard_sentence
 from iommutui.core.host import Group
-from iommutui.core.intents import DEFAULT, NONE, Goal
 from iommutui.core.labels import verdict_word
 from iommutui.core.outcome import State, Verdict
+from iommutui.core.plan.intents import DEFAULT, NONE, Goal
 from iommutui.core.reasons import Code, Reason
 
 

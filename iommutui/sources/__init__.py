@@ -3,7 +3,7 @@
 import os
 
 from iommutui.core.host import Host
-from iommutui.sources.depth import Depth
+from iommutui.sources.tree import Depth
 
 __all__ = ["HERE", "Depth", "load"]
 
@@ -19,7 +19,7 @@ def load(
     None is this machine, ``-`` a snapshot on standard input, a file a snapshot, and a directory a recorded tree: one
     with ``sys`` and beside it ``proc``, ``lib/modules``..., or a bare sysfs. ``kernel`` replaces the release that the
     source tells, and with it the rules that apply; what fits a device stays as it was recorded. ``session`` is the
-    address of this machine that the caller's SSH session came to (`iommutui.sources.session`).
+    address of this machine that the caller's SSH session came to (`iommutui.sources.ssh_session`).
     """
     if path is None:
         host = _scan(HERE, depth, session)

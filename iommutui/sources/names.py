@@ -2,9 +2,8 @@
 
 from typing import NamedTuple
 
-from iommutui.sources.depth import Depth
 from iommutui.sources.pciids import PciIds
-from iommutui.sources.tree import Tree, map_file
+from iommutui.sources.tree import Depth, Tree, map_file
 
 PLACES = (
     "usr/share/misc/pci.ids",
@@ -60,7 +59,7 @@ def names_for(tree: Tree, depth: Depth) -> Names:
     from_file = _from_file(tree)
     if not tree.live or (depth is Depth.LISTING and from_file is not None):
         return from_file or Names()
-    from iommutui.sources.udevnames import UdevNames  # only where it is used: it imports pyudev
+    from iommutui.sources.names import UdevNames  # only where it is used: it imports pyudev
 
     otherwise = from_file or Names()
     return UdevNames.connect(otherwise) or otherwise

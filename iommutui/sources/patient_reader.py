@@ -1,4 +1,4 @@
-"""The child of `iommutui.sources.patient`: reads files one after the other and says what each holds, at once.
+"""The child of `iommutui.sources.deadline_reader`: reads files one after the other and says what each holds, at once.
 
 Paths come on standard input, each ended by NUL. Standard output gets an empty record as soon as the child runs, and
 one record a path in the same order: ``=CONTENT``, ``-`` (absent) or ``!ERRNO``, each ended by NUL. Run as a file,

@@ -9,11 +9,10 @@ from iommutui.core.drivers import is_vfio
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Device, Driver, Gap, Host, Iommu
 from iommutui.core.kernel import parse_release
-from iommutui.sources.depth import Depth
 from iommutui.sources.groups import group_numbers, in_order, other_members, read_groups
 from iommutui.sources.names import Names
 from iommutui.sources.pci import Reading, read_function
-from iommutui.sources.tree import PAGE, Tree, Unreadable, base_name, names_in, read_file, to_text
+from iommutui.sources.tree import PAGE, Depth, Tree, Unreadable, base_name, names_in, read_file, to_text
 from iommutui.sources.uses import with_uses
 
 _VENDOR = rb"^(?:vendor_id|vendor)\s*:\s*(\S+)"
@@ -47,7 +46,7 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool, session: str | 
     pending = None
     switches = _console_switches(tree) if depth is Depth.FULL else []
     if patient:
-        from iommutui.sources.patient import Patient  # only where reads may block
+        from iommutui.sources.deadline_reader import Patient  # only where reads may block
 
         paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, numbers or [])
         pending = Patient([*(f"{path}/driver_override" for path in paths), *switches])

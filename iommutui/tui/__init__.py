@@ -13,8 +13,8 @@ def run(source: str | None, *, demo: bool = False, kernel: str | None = None, mo
     machine = machine_of(source, demo=demo, kernel=kernel)
     early = EarlyScan(machine.scan)
 
-    from iommutui.config import config_path, read_config
     from iommutui.core.errors import IommutuiError
+    from iommutui.settings import config_path, read_config
     from iommutui.tui.app import IommutuiApp
     from iommutui.tui.registry import use_keys
     from iommutui.tui.state import start

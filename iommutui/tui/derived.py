@@ -3,24 +3,22 @@
 from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
-from iommutui.core.address import Address
-from iommutui.core.fix import smallest_fix
+
+from iommutui.core.address import Address, card_of
+from iommutui.core.cache import last_call
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.intents import Intent
 from iommutui.core.labels import verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import Verdict
-from iommutui.core.reasons import Code
-from iommutui.core.wishes import fix_for
-from iommutui.core.cache import last_call
 from iommutui.core.narrowing import narrow
+from iommutui.core.outcome import Verdict
+from iommutui.core.plan.fix import smallest_fix
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import GroupChange, Plan, plan_intents
+from iommutui.core.plan.presets import asked_of, fix_for, free_card, free_group, give_back, why_not_free
+from iommutui.core.reasons import Code
 from iommutui.tui.state import AppState, Key
-from iommutui.core.planner import GroupChange, Plan, plan_intents
-from iommutui.core.address import Address, card_of
-from iommutui.core.host import Host
-from iommutui.core.wishes import asked_of, free_card, free_group, give_back, why_not_free
 
 
 class Verdicts:

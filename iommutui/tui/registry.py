@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from textual.binding import Binding
 
-from iommutui.config import config_path
 from iommutui.core.errors import IommutuiError
+from iommutui.settings import config_path
 from iommutui.tui.commands import applying, looking, moving, staging, viewing, wishing
 from iommutui.tui.commands.base import Command
 from iommutui.tui.keys import key_name, spelt

@@ -4,6 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from iommutui.core.plan.drift import Change
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
 
 from iommutui.apply.events import (
     LINE_LIMIT,
@@ -21,12 +24,9 @@ from iommutui.apply.events import (
 )
 from iommutui.apply.plain import to_plain
 from iommutui.apply.session import SIZE_LIMIT, Request, apply_request, plan_request, request_to_json
-from iommutui.core.drift import Change
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Claim
-from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
-from iommutui.core.planner import plan_intents
 from tests.apply.machines import CASES, GPU, SOUND, TWIN_A, TWIN_B, desktop
 
 PLAN = CASES[0].plan

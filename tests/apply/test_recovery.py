@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from iommutui.core.plan.drift import drift
 
 from iommutui.apply import recovery
 from iommutui.apply.entries import load
@@ -15,7 +16,6 @@ from iommutui.apply.recovery import at_work, left_open_words, open_journals, unf
 from iommutui.apply.revert import plan_revert
 from iommutui.apply.state import lock
 from iommutui.apply.traces import may_be_open
-from iommutui.core.drift import drift
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Claim, Gap, Host
 from tests.apply.machines import CASES, CLOCK, GPU, SOUND, desktop, finished
@@ -149,6 +149,6 @@ def _claimed(owner: str | None, *, hidden: bool) -> Host:
     ],
 )
 def test_an_owner_that_could_not_be_seen(before: Host, now: Host, drifted: bool) -> None:
-    from iommutui.core.drift import basis_of
+    from iommutui.core.plan.drift import basis_of
 
     assert bool(drift(basis_of(before, [GPU, SOUND]), now, [GPU, SOUND])) is drifted

@@ -3,8 +3,7 @@
 import pytest
 
 from iommutui.cli import listing
-from iommutui.cli.arguments import command_parser, screen_parser
-from iommutui.cli.parser import COMMANDS, Options, parse
+from iommutui.cli.parser import COMMANDS, Options, command_parser, parse, screen_parser
 
 LIST = next(command for command in COMMANDS if command.name == "list")
 

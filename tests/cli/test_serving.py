@@ -4,18 +4,18 @@ import json
 from pathlib import Path
 
 import pytest
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import Plan, plan_intents
+from iommutui.settings import Config, take_effect
 
 from iommutui.apply.entries import list_entries
 from iommutui.apply.revert import plan_revert
 from iommutui.apply.session import Request, request_of, request_to_json
-from iommutui.config import Config, take_effect
 from iommutui.core import drivers
 from iommutui.core.drivers import Role
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance
-from iommutui.core.intents import Intent
 from iommutui.core.models import model_for
-from iommutui.core.planner import Plan, plan_intents
 from iommutui.sources import load
 from tests.apply.machines import GPU, ODD, facts
 from tests.cli.asking import INTENTS, driver_of, journal_of, request_for

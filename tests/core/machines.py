@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
+from iommutui.core.engine.transition import transition
+
 from iommutui.core.address import Address
 from iommutui.core.events import Event
 from iommutui.core.host import Claim, Device, Driver, Fit, Group, Host, Iommu, Region, by_address, by_number
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.outcome import Outcome
-from iommutui.core.transition import transition
 
 NEW = "6.12.1"
 OLD = "5.10.0"

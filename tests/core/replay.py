@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from iommutui.core.engine.transition import transition
+
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import PCIEPORT, STUB, VFIO_PCI
 from iommutui.core.events import (
@@ -29,7 +31,6 @@ from iommutui.core.events import (
 from iommutui.core.host import Device, Driver, Fit, Group, Host, by_address, by_number
 from iommutui.core.models import model_for
 from iommutui.core.models.base import Model, has_node, since
-from iommutui.core.transition import transition
 
 Line = dict[str, Any]
 State = tuple[str | None, str | None, int | None]

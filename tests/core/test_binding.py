@@ -1,6 +1,8 @@
 """Binding as the kernel has it, whatever a model says: overrides, bind, unbind, drivers_probe."""
 
 import pytest
+from iommutui.core.engine.matching import candidates
+from iommutui.core.engine.transition import transition
 
 from iommutui.core.events import (
     Bind,
@@ -14,10 +16,8 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Device, Fit, Gap, Host
-from iommutui.core.mechanics.matching import candidates
 from iommutui.core.models import MODELS
 from iommutui.core.models.vfio_group import BUG
-from iommutui.core.transition import transition
 from tests.core.machines import (
     LAST_OLD,
     LONE,

@@ -1,6 +1,7 @@
 """Which drivers match a device, and which of them turn it down."""
 
 import pytest
+from iommutui.core.engine.matching import candidates
 
 from iommutui.core.events import (
     Bind,
@@ -9,7 +10,6 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Device, Driver, Fit, Gap, Host, settled
-from iommutui.core.mechanics.matching import candidates
 from iommutui.core.models import MODELS
 from tests.core.machines import (
     OLD,

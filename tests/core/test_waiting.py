@@ -1,6 +1,7 @@
 """An unbind that waits for whoever has the device open, and what a driver leaves behind."""
 
 import pytest
+from iommutui.core.engine.detach import holding
 
 from iommutui.core.address import Address
 from iommutui.core.events import (
@@ -16,7 +17,6 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Fit, Gap, Host
-from iommutui.core.mechanics.leaving import holding
 from iommutui.core.models import MODELS, model_for
 from tests.core.machines import (
     NEW,

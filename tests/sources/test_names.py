@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from iommutui.sources import Depth, load, names
-from iommutui.sources.names import FileNames, Known, Names, names_for
+from iommutui.sources.names import FileNames, Known, Names, UdevNames, names_for
 from iommutui.sources.pciids import PciIds
 from iommutui.sources.tree import Tree
-from iommutui.sources.udevnames import UdevNames
 from tests.fake_tree import FakeTree
 
 IDS = b"""#

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from iommutui.sources.deadline_reader import TIMEOUT, Patient
 
 from iommutui.core.host import Gap, Host
 from iommutui.sources import Depth, patient
 from iommutui.sources.names import Names
-from iommutui.sources.patient import TIMEOUT, Patient
 from iommutui.sources.sysfs import scan
 from iommutui.sources.tree import Tree, Unreadable
 from tests.fake_tree import FakeTree

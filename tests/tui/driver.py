@@ -3,18 +3,18 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from iommutui.core.plan.planner import plan_intents
 from textual.events import Key as KeyPress
 from textual.pilot import Pilot
 
 from iommutui.core.address import Address
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
-from iommutui.core.planner import plan_intents
 from iommutui.sources.holders import claims_now
 from iommutui.tui.app import IommutuiApp
-from iommutui.tui.rows.groups import listing
 from iommutui.tui.machines.base import Applier, CutOff, Machine, Watch, WayBack
 from iommutui.tui.machines.simulated import SimulatedMachine
+from iommutui.tui.rows.groups import listing
 from iommutui.tui.state import AppState, Key, Kind, Phase, Source, start
 
 WIDE = (120, 40)

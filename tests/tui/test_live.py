@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from iommutui.core.plan.drift import Change
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import Plan, plan_intents
 
 from iommutui.apply.events import (
     Compensating,
@@ -19,17 +22,14 @@ from iommutui.apply.events import (
     StepWaiting,
     to_json,
 )
-from iommutui.core.drift import Change
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
-from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
-from iommutui.core.planner import Plan, plan_intents
 from iommutui.tui import live
-from iommutui.tui.machines.live import ProcessApplier, request
 from iommutui.tui.commands.base import Dialog
 from iommutui.tui.machines.base import Job
+from iommutui.tui.machines.live import ProcessApplier, request
 from iommutui.tui.screens import scanning
 from iommutui.tui.state import Key, Phase
 from tests.tui.driver import USUAL, LiveLike, Ui, screen_of

@@ -1,7 +1,8 @@
 """Steps from one state to the next."""
 
+from iommutui.core.plan.intents import Intent
+
 from iommutui.core.address import Address
-from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
 from iommutui.tui.state import (
     AppState,

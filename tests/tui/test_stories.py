@@ -1,14 +1,14 @@
 """What people do with the screen, told by keys."""
 
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
 from textual.widgets import Input
 
 from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.host import Host
-from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
-from iommutui.core.planner import plan_intents
-from iommutui.tui.rows.groups import listing
 from iommutui.tui.pages.plan import Review
+from iommutui.tui.rows.groups import listing
 from iommutui.tui.screens.review import ReviewScreen, Terms
 from iommutui.tui.state import Key
 from iommutui.tui.widgets.filterbar import FilterBar

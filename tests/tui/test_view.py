@@ -1,21 +1,20 @@
 """Rows, details and plan, without a screen."""
 
 import pytest
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
 
 from iommutui.core.address import Address
 from iommutui.core.host import Claim, Device, Fit, Gap, Host
-from iommutui.core.intents import Intent
 from iommutui.core.models import MODELS
-from iommutui.core.planner import plan_intents
-from iommutui.tui.pages.why import details
-from iommutui.tui.rows.base import bridges_only, kind_word
-from iommutui.tui.rows.groups import cursor_index, listing, settled
-from iommutui.tui.pages.plan import Review, command, plan_lines, plan_title, review_lines, step_lines
 from iommutui.tui.derived import fix_of, preview
+from iommutui.tui.pages.plan import Review, command, plan_lines, plan_title, review_lines, step_lines
+from iommutui.tui.pages.why import details
 from iommutui.tui.registry import COMMANDS, footer, reason_against
-from iommutui.tui.rows.groups import KIND, row
-from iommutui.tui.text.spans import Line
+from iommutui.tui.rows.base import bridges_only, kind_word
+from iommutui.tui.rows.groups import KIND, cursor_index, listing, row, settled
 from iommutui.tui.state import AppState, Key, Kind, Source, Tab, staged, start, with_host
+from iommutui.tui.text.spans import Line
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from iommutui.core.causes.base import Cause, Found, firmware_regions, groups_asked, missing_group
+from iommutui.core.diagnosis.base import Cause, Found, firmware_regions, groups_asked, missing_group
 from iommutui.core.drivers import is_vfio
 from iommutui.core.labels import device_name
 from iommutui.core.models.base import since

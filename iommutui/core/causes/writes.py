@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from iommutui.core.causes.base import Cause, Found, firmware_regions, groups_asked, missing_group
+from iommutui.core.diagnosis.base import Cause, Found, firmware_regions, groups_asked, missing_group
 from iommutui.core.labels import owner_of
 from iommutui.core.models.base import since
 from iommutui.core.models.vfio_group import VFIO_GROUP

@@ -15,7 +15,7 @@ from iommutui.core.hazards.base import (
     unaccepted,
 )
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal
+from iommutui.core.plan.intents import Goal
 
 CHECKS: tuple[Check, ...] = (
     *display.CHECKS,

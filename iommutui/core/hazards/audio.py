@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from iommutui.core.hazards.base import INFO, WARN, Check, Hazard, Kind, Topic, listed, unbound, unknown
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal
+from iommutui.core.plan.intents import Goal
 
 PLAYING = Kind(
     "audio-playing", Topic.AUDIO, "sound that is being played or recorded", (WARN, INFO),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.drivers import is_vfio, serves_host
 from iommutui.core.host import Device, Host
-from iommutui.core.intents import Goal
+from iommutui.core.plan.intents import Goal
 
 
 class Severity(StrEnum):

@@ -18,7 +18,7 @@ from iommutui.core.hazards.base import (
     unbound,
 )
 from iommutui.core.host import Device, Host
-from iommutui.core.intents import Goal
+from iommutui.core.plan.intents import Goal
 from iommutui.core.uses import ById
 
 SPLIT = Kind(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from iommutui.core.address import Address
 from iommutui.core.hazards.base import INFO, WARN, Check, Hazard, Kind, Topic, given_away, listed, on_kernel_driver
 from iommutui.core.host import Device, Host
-from iommutui.core.intents import Goal
+from iommutui.core.plan.intents import Goal
 
 NO_RESET = Kind(
     "no-reset", Topic.DEVICE, "a device that the kernel knows no way to reset", (INFO,),

@@ -17,7 +17,7 @@ from iommutui.core.hazards.base import (
     unknown,
 )
 from iommutui.core.host import Device, Host
-from iommutui.core.intents import Goal
+from iommutui.core.plan.intents import Goal
 from iommutui.core.uses import Screen
 
 _OTHER_WAY = "Have another way in (SSH) before you apply, or plug the monitor into a display that stays with the host."

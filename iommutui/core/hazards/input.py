@@ -15,7 +15,7 @@ from iommutui.core.hazards.base import (
     unknown,
 )
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal
+from iommutui.core.plan.intents import Goal
 from iommutui.core.uses import Input
 
 _PLUG = "Plug it into a port of a controller that stays with the host, or have another way in (SSH)."

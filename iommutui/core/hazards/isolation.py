@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from iommutui.core.hazards.base import WARN, Check, Hazard, Kind, Topic, given_away
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal
+from iommutui.core.plan.intents import Goal
 
 DIRECT = Kind(
     "direct-region", Topic.DEVICE, "a device that firmware itself does DMA with", (WARN,),

@@ -15,7 +15,7 @@ from iommutui.core.hazards.base import (
     unknown,
 )
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal
+from iommutui.core.plan.intents import Goal
 from iommutui.core.uses import Network
 
 _CONSOLE = "Work from the machine's own keyboard and screen, or move the address to an interface that stays."

@@ -17,7 +17,7 @@ from iommutui.core.hazards.base import (
     unknown,
 )
 from iommutui.core.host import Device, Host
-from iommutui.core.intents import Goal
+from iommutui.core.plan.intents import Goal
 from iommutui.core.uses import Held, Storage
 
 MOUNTED = Kind(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from iommutui.core.hazards.base import DANGER, WARN, Check, Hazard, Kind, Topic, listed, unbound, unknown
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal
+from iommutui.core.plan.intents import Goal
 
 VM = Kind(
     "used-by-vm", Topic.USE, "a device that a virtual machine uses", (DANGER,),

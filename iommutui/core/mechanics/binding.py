@@ -1,13 +1,12 @@
 """Writes to ``driver_override``, ``unbind``, ``bind`` and ``drivers_probe`` (``drivers/base``, ``drivers/pci``)."""
 
+from iommutui.core.engine.detach import driver_left, driverless, holding
+from iommutui.core.engine.driver_probe import own_probe
+from iommutui.core.engine.matching import candidates, matches_by_id
 from iommutui.core.events import Bind, Override, Probe, Unbind
 from iommutui.core.host import Device, Host
-from iommutui.core.mechanics.answers import in_use, missing, refused
-from iommutui.core.mechanics.leaving import driver_left, driverless, holding
-from iommutui.core.mechanics.matching import candidates, matches_by_id
-from iommutui.core.mechanics.own_probe import own_probe
 from iommutui.core.models.base import Model, held, since
-from iommutui.core.outcome import OK, Outcome
+from iommutui.core.outcome import OK, Outcome, in_use, missing, refused
 from iommutui.core.reasons import Code, Reason
 
 OVERRIDE_LIMIT = 4095

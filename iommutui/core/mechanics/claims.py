@@ -2,13 +2,12 @@
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import is_vfio
+from iommutui.core.engine.detach import driver_left
+from iommutui.core.engine.hotplug import go_on
 from iommutui.core.events import ClaimDevice, ClaimGroup, ReleaseDevice, ReleaseGroup
 from iommutui.core.host import Claim, Group, Host
-from iommutui.core.mechanics.answers import missing, refused
-from iommutui.core.mechanics.hotplug import go_on
-from iommutui.core.mechanics.leaving import driver_left
 from iommutui.core.models.base import Model, has_node, held, vfio_devices
-from iommutui.core.outcome import OK, Outcome
+from iommutui.core.outcome import OK, Outcome, missing, refused
 from iommutui.core.reasons import Code, Reason
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Collection, Sequence
 
 from iommutui.core.address import Address, sort_key
+from iommutui.core.engine.binding import probe
+from iommutui.core.engine.detach import driver_left, driverless, holding
 from iommutui.core.events import Probe, Remove, Rescan
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.mechanics.answers import in_use, missing, refused
-from iommutui.core.mechanics.binding import probe
-from iommutui.core.mechanics.leaving import driver_left, driverless, holding
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import OK, Outcome
+from iommutui.core.outcome import OK, Outcome, in_use, missing, refused
 from iommutui.core.reasons import Code, Reason
 
 

@@ -1,8 +1,8 @@
 """Which drivers match a device (``pci_match_device``, ``driver_match_device``)."""
 
 from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, SHPCHP, STUB, facts_of, is_vfio
+from iommutui.core.engine.parameters import taken_by_ids
 from iommutui.core.host import Device, Fit, Host
-from iommutui.core.mechanics.parameters import taken_by_ids
 
 
 def candidates(host: Host, device: Device) -> list[str]:

@@ -1,8 +1,8 @@
 """What a driver's own probe function says to a device that matches."""
 
 from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI, is_vfio
+from iommutui.core.engine.matching import fit_of, fits_known, matches_class
 from iommutui.core.host import Device, Host
-from iommutui.core.mechanics.matching import fit_of, fits_known, matches_class
 from iommutui.core.models.base import Check, since
 from iommutui.core.reasons import Code, Reason
 

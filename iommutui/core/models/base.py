@@ -1,4 +1,4 @@
-"""What a model of the kernel's rules answers. The mechanics of binding are in ``core.mechanics``."""
+"""What a model of the kernel's rules answers. The mechanics of binding are in ``core.engine``."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from iommutui.core.gap import Gap
 from iommutui.core.host import Host
-from iommutui.sources.depth import Depth
-from iommutui.sources.tree import Tree
+from iommutui.sources.tree import Depth, Tree
 
 if TYPE_CHECKING:
     from iommutui.core.uses import Uses
@@ -39,9 +38,9 @@ def _quick(tree: Tree, session: str | None) -> "Uses":
 def _everything(tree: Tree, host: Host, session: str | None, console: bool) -> "Uses":
     from iommutui.core.uses import Uses
     from iommutui.sources.uses.audio import read_sounds
-    from iommutui.sources.uses.byid import read_by_id
     from iommutui.sources.uses.display import read_display
     from iommutui.sources.uses.input import read_inputs
+    from iommutui.sources.uses.modprobe import read_by_id
     from iommutui.sources.uses.network import read_network
     from iommutui.sources.uses.openers import read_openers
     from iommutui.sources.uses.storage import read_storage

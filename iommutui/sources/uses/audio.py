@@ -3,7 +3,7 @@
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Sound
 from iommutui.sources.tree import Tree, names_in
-from iommutui.sources.uses.place import entries, functions_above, why_not
+from iommutui.sources.uses.sysfs_links import entries, functions_above, why_not
 
 
 def read_sounds(tree: Tree) -> tuple[tuple[Sound, ...], list[Gap]]:

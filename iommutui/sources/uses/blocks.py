@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.sources.tree import Tree
-from iommutui.sources.uses.place import Entry, entries, functions_above, links_in, where, why_not, word
+from iommutui.sources.uses.sysfs_links import Entry, entries, functions_above, links_in, where, why_not, word
 
 _SUBSYSTEM = re.compile(r"(devices/virtual/nvme-subsystem/([\w-]+))/")
 _CONTROLLER = re.compile(r"nvme\d+")

@@ -5,7 +5,7 @@ import re
 from iommutui.core.gap import Gap
 from iommutui.core.uses import ById
 from iommutui.sources.tree import Tree, Unreadable, names_in
-from iommutui.sources.uses.place import SHORT
+from iommutui.sources.uses.sysfs_links import SHORT
 
 _OPTION = re.compile(r"^\s*options\s+(vfio[-_]pci|pci[-_]stub)\s+(?:.*\s)?ids=(\S+)", re.MULTILINE)
 

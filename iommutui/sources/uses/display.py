@@ -6,7 +6,7 @@ from iommutui.core.address import Address, is_pci
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Screen
 from iommutui.sources.tree import Tree
-from iommutui.sources.uses.place import SHORT, Entry, entries, functions_above, why_not, word
+from iommutui.sources.uses.sysfs_links import SHORT, Entry, entries, functions_above, why_not, word
 
 _CONNECTOR = re.compile(r"card\d+-(.+)")
 _FIRMWARE = frozenset({"BOOTFB", "efifb", "vesafb", "simplefb", "simpledrm", "simple-framebuffer", "efi-framebuffer"})

@@ -3,7 +3,7 @@
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Input
 from iommutui.sources.tree import Tree
-from iommutui.sources.uses.place import entries, functions_above, why_not, word
+from iommutui.sources.uses.sysfs_links import entries, functions_above, why_not, word
 
 _BLUETOOTH = "0005"
 _LETTERS = 0xFFFF_FFFE

@@ -7,7 +7,7 @@ from iommutui.core.gap import Gap
 from iommutui.core.uses import Network
 from iommutui.sources.tree import Tree, Unreadable
 from iommutui.sources.uses import tables
-from iommutui.sources.uses.place import entries, first, functions_above, links_in, why_not
+from iommutui.sources.uses.sysfs_links import entries, first, functions_above, links_in, why_not
 
 _LIMIT = 1 << 22
 """Bytes of a table of routes that are read; the default route comes first."""

@@ -8,7 +8,7 @@ from iommutui.core.host import Device
 from iommutui.core.uses import Opener
 from iommutui.sources.processes import command, processes
 from iommutui.sources.tree import Tree, Unreadable
-from iommutui.sources.uses.place import entries, functions_above, why_not
+from iommutui.sources.uses.sysfs_links import entries, functions_above, why_not
 
 _SOUND = re.compile(r"(?:controlC|pcmC|hwC|midiC)(\d{1,6}).*")
 _MINOR = re.compile(r"^Device Minor:\s*(\d{1,6})\s*$", re.MULTILINE)

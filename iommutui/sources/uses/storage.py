@@ -8,7 +8,7 @@ from iommutui.core.uses import Held, Storage
 from iommutui.sources.tree import Tree, Unreadable, names_in
 from iommutui.sources.uses import tables
 from iommutui.sources.uses.blocks import Blocks, read_blocks
-from iommutui.sources.uses.place import SHORT, first, links_in, where, why_not, word
+from iommutui.sources.uses.sysfs_links import SHORT, first, links_in, where, why_not, word
 
 MOUNTS_LIMIT = 1 << 22
 """Bytes of the list of mounts that are read; a host with thousands of containers stays below it."""

@@ -6,7 +6,7 @@ from iommutui.core.address import Address
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Plugged
 from iommutui.sources.tree import Tree, Unreadable
-from iommutui.sources.uses.place import entries, functions_above, word
+from iommutui.sources.uses.sysfs_links import entries, functions_above, word
 
 _DEVICE = re.compile(r"\d+-[1-9a-f][0-9a-f]*")
 """``0-1``, ``0-301``: a domain and a route; ``0-0`` is the controller's own router."""

@@ -1,27 +1,32 @@
 """Commands that stage intents. Nothing here writes to anything."""
 
 from collections.abc import Callable
+
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.hazards import Severity
 from iommutui.core.host import Device
-from iommutui.core.intents import DEFAULT, NONE, Intent, goal_of
+from iommutui.core.narrowing import narrow
+from iommutui.core.outcome import State
+from iommutui.core.plan.intents import DEFAULT, NONE, Intent, goal_of
 from iommutui.core.reasons import Reason
 from iommutui.core.wording import sentence
 from iommutui.tui.commands.base import Command, Desk, Dialog, needs_host
-from iommutui.core.narrowing import narrow
-from iommutui.tui.derived import fix_of, selected_device, selected_devices, selected_group, target_of
-from iommutui.tui.state import AppState, Phase, fulfilled, redone, staged, undone
-from iommutui.tui.derived import why_no_wish
-from iommutui.core.hazards import Severity
-from iommutui.core.outcome import State
-from iommutui.tui.commands.base import Command, Desk
 from iommutui.tui.commands.staging import TOPIC, busy
-from iommutui.tui.derived import preview, selected_device, selected_devices, selected_group, verdicts
-from iommutui.tui.state import AppState, staged
-from iommutui.tui.derived import card_words, way_back_of, why_no_wish, wish_of
-from iommutui.tui.commands.base import Command, Dialog, needs_host
-from iommutui.tui.state import AppState, Phase
-
+from iommutui.tui.derived import (
+    card_words,
+    fix_of,
+    preview,
+    selected_device,
+    selected_devices,
+    selected_group,
+    target_of,
+    verdicts,
+    way_back_of,
+    why_no_wish,
+    wish_of,
+)
+from iommutui.tui.state import AppState, Phase, fulfilled, redone, staged, undone
 
 TOPIC = "Stage"
 

@@ -3,13 +3,15 @@
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from iommutui.core.plan.intents import Goal, Intent
+from iommutui.core.plan.planner import Plan
+
+from iommutui.apply.events import Event
 from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal, Intent
 from iommutui.core.models.base import Model
 from iommutui.tui.state import Kind, Source
-from iommutui.apply.events import Event
-from iommutui.core.planner import Plan
 
 
 class Job(NamedTuple):
@@ -113,7 +115,7 @@ class Machine(Protocol):
 
 def restoring_goals(plan: "Plan", before: Host) -> tuple[Goal, ...]:
     """The goals that put everything back that a plan moved."""
-    from iommutui.core.intents import restoring
+    from iommutui.core.plan.intents import restoring
 
     moved = dict.fromkeys(step.device for step in plan.steps)
     found = (before.devices.get(address) for address in moved)

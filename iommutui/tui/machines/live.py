@@ -1,23 +1,21 @@
 """This machine. It is read here, and written to only by a process of its own that is root."""
 
 import os
-import threading
-from collections.abc import Callable
-from pathlib import Path
-from iommutui.core.host import Host
-from iommutui.core.models.base import Model
-from iommutui.tui.machines.live import ProcessApplier
-from iommutui.tui.machines.base import CutOff, Watch, WayBack
-from iommutui.tui.state import Kind, Source
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
-from iommutui.core.errors import IommutuiError, NotPermittedError
-from iommutui.tui.machines.base import Job
+
 from iommutui.apply.elevate import Applying
 from iommutui.apply.events import Event
 from iommutui.apply.session import Request
-
+from iommutui.core.errors import IommutuiError, NotPermittedError
+from iommutui.core.host import Host
+from iommutui.core.models.base import Model
+from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack
+from iommutui.tui.machines.live import ProcessApplier
+from iommutui.tui.state import Kind, Source
 
 POLL_SECONDS = 5.0
 """How often the links of drivers are compared where no events can be had. One look costs a directory listing per
@@ -37,8 +35,9 @@ class LiveMachine:
 
     def scan(self) -> Host:
         """A fresh look at everything."""
+        from iommutui.sources.ssh_session import session_address
+
         from iommutui.sources import load
-        from iommutui.sources.session import session_address
 
         return load(None, kernel=self._kernel, session=session_address())
 

@@ -5,15 +5,17 @@ There is no way from here to a real writer.
 
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
+
+from iommutui.core.plan.intents import Goal
+
+from iommutui.apply.events import Event
+from iommutui.apply.keeping import Word
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal
 from iommutui.core.models.base import Model
 from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack, restoring_goals
 from iommutui.tui.state import Source
-from iommutui.apply.events import Event
-from iommutui.apply.keeping import Word
 
 
 class SimulatedMachine:
@@ -60,7 +62,7 @@ class SimulatedMachine:
         """The plan that takes back what was applied last."""
         if not self._ways_back:
             return None
-        from iommutui.core.planner import plan_goals  # not before something was applied
+        from iommutui.core.plan.planner import plan_goals  # not before something was applied
 
         goals = [goal for goal in self._ways_back[-1] if goal.device in host.devices]
         return WayBack(plan_goals(host, goals, model))

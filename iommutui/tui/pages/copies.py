@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
+
 from iommutui.core.address import nodedev_name
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_glyph, verdict_word
-from iommutui.core.planner import Plan
+from iommutui.core.plan.planner import Plan
 from iommutui.core.printable import printable
 from iommutui.core.wording import sentence
-from iommutui.tui.pages.plan import command, count, quoted
 from iommutui.tui.derived import preview, selected_device, selected_group, verdicts
-from iommutui.tui.text.spans import Line, Span, line
+from iommutui.tui.pages.plan import command, count, quoted
 from iommutui.tui.state import AppState
+from iommutui.tui.text.spans import Line, Span, line
 
 
 class Copy(NamedTuple):

@@ -1,20 +1,17 @@
 """The tab Device: every fact that is known of the selection, and the drivers that fit it. Pure."""
 
-from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import class_words, device_name
-from iommutui.core.targets import targets_of
-from iommutui.tui.text.blocks import bullet, fact, key_hint
-from iommutui.tui.pages.why import driver_lines
-from iommutui.tui.text.spans import BLANK, Line, Span, line
-from iommutui.tui.state import AppState
-from iommutui.tui.pages.device import device_facts, target_line
 from collections.abc import Iterator
+
 from iommutui.core.drivers import VFIO_PCI
-from iommutui.core.host import Bar, Details, Device, Host
-from iommutui.core.labels import class_words
-from iommutui.core.targets import Kind, Target
+from iommutui.core.host import Bar, Details, Device, Group, Host
+from iommutui.core.labels import class_words, device_name
+from iommutui.core.plan.targets import Kind, Target, targets_of
 from iommutui.core.wording import gap_words, target_words
-from iommutui.tui.text.spans import Line, Span, line
+from iommutui.tui.pages.device import device_facts, target_line
+from iommutui.tui.pages.why import driver_lines
+from iommutui.tui.state import AppState
+from iommutui.tui.text.blocks import bullet, fact, key_hint
+from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
 def device_tab(state: AppState, host: Host, device: Device | None, group: Group | None) -> list[Line]:

@@ -1,17 +1,16 @@
 """The tab Loses: what this machine no longer has once the selection is gone, with the evidence. Pure."""
 
 from collections.abc import Sequence
+
+from iommutui.core.cache import last_call
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Host
-from iommutui.core.intents import Goal, Intent, goal_of
-from iommutui.tui.text.blocks import bullet, heading, intent_line
-from iommutui.tui.text.blocks import hazard_lines
-from iommutui.core.cache import last_call
-from iommutui.tui.derived import selected_device, selected_devices
-from iommutui.tui.text.spans import BLANK, Line, Span, line
+from iommutui.core.plan.intents import Goal, Intent, goal_of
+from iommutui.tui.derived import selected_device, selected_devices, wish_of
 from iommutui.tui.state import AppState
-from iommutui.tui.derived import wish_of
+from iommutui.tui.text.blocks import bullet, hazard_lines, heading, intent_line
+from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
 def supposed(state: AppState) -> tuple[str, tuple[Intent, ...]]:

@@ -1,16 +1,16 @@
 """The plan pane, the review and the words of writes. Pure."""
 
 from typing import TYPE_CHECKING, NamedTuple
+
 from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
-from iommutui.core.intents import Intent
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import GroupChange, Plan, Step
 from iommutui.core.wording import goal_words, sentence
-from iommutui.tui.text.blocks import bullet, heading, intent_line, key_hint, verdict_span
-from iommutui.tui.text.blocks import hazard_line, hazard_lines
 from iommutui.tui.derived import preview
-from iommutui.tui.text.spans import BLANK, Line, Span, line
 from iommutui.tui.state import AppState
-from iommutui.core.planner import GroupChange, Plan, Step
+from iommutui.tui.text.blocks import bullet, hazard_line, hazard_lines, heading, intent_line, key_hint, verdict_span
+from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
 def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
@@ -208,7 +208,7 @@ def review_lines(review: Review) -> tuple[Line, ...]:
 
 def counted(plan: "Plan") -> str:
     """``4 devices, 12 writes, loads vfio-pci; 1 group becomes viable.``"""
-    from iommutui.core.planner import counts_of  # not before there is a plan
+    from iommutui.core.plan.planner import counts_of  # not before there is a plan
 
     counts = counts_of(plan)
     words = f"{count(counts.devices, 'device')}, {count(counts.writes, 'write')}"

@@ -1,17 +1,18 @@
 """The drivers and other targets that fit a device, with what each does and what it makes of the group. Pure."""
 
 from typing import NamedTuple
+
 from iommutui.core.host import Device, Host
-from iommutui.core.intents import Intent
 from iommutui.core.labels import verdict_word
-from iommutui.core.planner import plan_intents
-from iommutui.core.targets import Kind, Target, targets_of
-from iommutui.tui.text.blocks import verdict_span
 from iommutui.core.narrowing import narrow
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
+from iommutui.core.plan.targets import Kind, Target, targets_of
 from iommutui.tui.derived import target_of
-from iommutui.tui.text.spans import Line, Span, line
-from iommutui.tui.state import AppState, staged
 from iommutui.tui.pages.device import loading, purpose
+from iommutui.tui.state import AppState, staged
+from iommutui.tui.text.blocks import verdict_span
+from iommutui.tui.text.spans import Line, Span, line
 
 
 class Choice(NamedTuple):

@@ -1,28 +1,24 @@
 """Which rows are on the list, and in which order. Pure."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
-from iommutui.core.address import Address, sort_key
-from iommutui.core.host import Host
-from iommutui.core.models.base import Model
-from iommutui.core.query import Query, Term, parse_query, searched_text
-from iommutui.tui.rows.base import bridges_only, rank
-from iommutui.core.cache import last_call
-from iommutui.tui.derived import Verdicts, verdicts
-from iommutui.tui.state import AppState, Key, Sort, View
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
 from rich.cells import cell_len
-from iommutui.core.address import Address
+
+from iommutui.core.address import Address, sort_key
+from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import device_name, verdict_word
-from iommutui.core.marks import marks_of
-from iommutui.tui.text.blocks import verdict_span
-from iommutui.tui.rows.base import kind_word
+from iommutui.core.models.base import Model
+from iommutui.core.query import Query, Term, parse_query, searched_text
+from iommutui.core.use_labels import marks_of
+from iommutui.tui.derived import Verdicts, change_of, target_of, verdicts
+from iommutui.tui.rows.base import bridges_only, kind_word, rank
 from iommutui.tui.rows.groups import every, texts
-from iommutui.tui.derived import change_of, target_of, verdicts
+from iommutui.tui.state import AppState, Key, Sort, View
+from iommutui.tui.text.blocks import verdict_span
 from iommutui.tui.text.spans import Span, clip, fit, pad
-from iommutui.tui.state import AppState, Key, View
 
 
 def _matching(host: Host, terms: tuple[Term, ...], found: Verdicts | None) -> set[Address]:

@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from iommutui.tui.commands.base import Dialog
+from iommutui.tui.derived import selected_device, target_of
 from iommutui.tui.machines.base import Job
 from iommutui.tui.pages.plan import Review
-from iommutui.tui.derived import selected_device, target_of
 from iommutui.tui.state import Key
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def _open_go(desk: "DeskScreen") -> None:
 
 
 def _open_copy(desk: "DeskScreen") -> None:
-    from iommutui.tui.pages.targets import Choice
     from iommutui.tui.pages.copies import copies
+    from iommutui.tui.pages.targets import Choice
     from iommutui.tui.screens.pick import PickScreen
 
     offered = copies(desk.state)
@@ -163,7 +163,7 @@ def _open_palette(desk: "DeskScreen") -> None:
 
 
 def _open_themes(desk: "DeskScreen") -> None:
-    from iommutui.config import config_path
+    from iommutui.settings import config_path
     from iommutui.tui.palette import theme_entries
     from iommutui.tui.screens.find import FindScreen
 

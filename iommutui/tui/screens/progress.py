@@ -6,14 +6,14 @@ from textual.events import ScreenResume
 
 from iommutui.apply.events import Compensating, Event, Finished, ModuleLoaded, StepBegun, StepDone, StepWaiting
 from iommutui.core.errors import Exit
-from iommutui.core.planner import Plan
-from iommutui.tui.text.blocks import bullet
+from iommutui.core.plan.planner import Plan
 from iommutui.tui.pages.plan import command, outcome_span, step_lines
 from iommutui.tui.registry import SCROLL, bindings
 from iommutui.tui.screens.scrolling import Scrolling
-from iommutui.tui.text.spans import BLANK, Line, Span, line
 from iommutui.tui.state import Problem
+from iommutui.tui.text.blocks import bullet
 from iommutui.tui.text.content import plain
+from iommutui.tui.text.spans import BLANK, Line, Span, line
 from iommutui.tui.widgets.dialog import Dialog
 from iommutui.tui.widgets.dialogkeys import SCROLLS, DialogKeys
 from iommutui.tui.widgets.lines import Lines

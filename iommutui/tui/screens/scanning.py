@@ -16,11 +16,10 @@ from iommutui.core.drivers import is_vfio
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.tui.early import EarlyScan
-from iommutui.tui.rows.base import bridges_only
-from iommutui.tui.rows.groups import settled
 from iommutui.tui.machines.base import CutOff, Machine, Watch
 from iommutui.tui.messages import ClaimsSeen, MachineChanged, ScanFailed, Scanned
-from iommutui.tui.rows.groups import warm
+from iommutui.tui.rows.base import bridges_only
+from iommutui.tui.rows.groups import settled, warm
 from iommutui.tui.state import AppState, Phase, Problem, failed, logged, with_host
 
 SETTLE_SECONDS = 0.2
@@ -141,7 +140,7 @@ class Scanning(Screen[None]):
             self.app.call_from_thread(self.offer_recovery, left)
         # What the first key that opens something needs, while nobody is waiting for it.
         import_module("textual.widgets").Input  # noqa: B018 - a lazy attribute
-        import_module("iommutui.core.planner")
+        import_module("iommutui.core.plan.planner")
         for name in ("review", "reading", "pick", "progress"):
             import_module(f"iommutui.tui.screens.{name}")
         if self.state.host is not None:

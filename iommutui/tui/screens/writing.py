@@ -54,7 +54,7 @@ class Writing(Screen[None]):
         state = self.state
         if state.host is None:
             return None
-        from iommutui.core.planner import plan_intents  # as in tui.preview
+        from iommutui.core.plan.planner import plan_intents  # as in tui.preview
 
         plan = plan_intents(state.host, state.intents, state.model)
         job = Job(plan, state.intents, state.model)

@@ -4,12 +4,12 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from iommutui.core.engine.transition import transition
 
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.models import model_for
-from iommutui.core.transition import transition
 from iommutui.sources import load
 
 from . import pci

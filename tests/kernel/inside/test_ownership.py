@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+from iommutui.core.engine.transition import transition
 
 from iommutui.core.address import Address
 from iommutui.core.events import ClaimGroup, Override, Probe, Unbind
 from iommutui.core.models import model_for
 from iommutui.core.models.base import since
-from iommutui.core.transition import transition
 from iommutui.sources import load
 
 from . import pci

@@ -9,6 +9,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
+from iommutui.core.engine.hotplug import below
+from iommutui.core.engine.transition import transition
+
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.events import (
@@ -24,11 +27,9 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Claim, Device, Host, settled
-from iommutui.core.mechanics.hotplug import below
 from iommutui.core.models import model_for
 from iommutui.core.models.base import has_node, since
 from iommutui.core.outcome import Outcome
-from iommutui.core.transition import transition
 from iommutui.sources import load
 
 from .. import vfio
