@@ -16,6 +16,7 @@ from iommutui.apply.real import NO_OVERRIDE, RealKernel
 from iommutui.apply.simulated import SimulatedKernel
 from iommutui.apply.writer import Write
 from iommutui.core.address import Address
+from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.host import Claim, Device, Driver, Host
 from iommutui.core.models import model_for

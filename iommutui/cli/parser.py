@@ -1,17 +1,23 @@
-"""From the command line to a command's function and its options. Only the command that is run is imported."""
+"""The command line: which commands there are, and what argparse makes of their words.
 
+The options that say which machine is meant may stand before the command or after it. Only the command that is run is
+imported.
+"""
+
+import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING, NamedTuple
+from importlib import import_module
+from types import SimpleNamespace
+from typing import NamedTuple, NoReturn
 
-if TYPE_CHECKING:
-    from argparse import ArgumentParser
+from iommutui import __version__
+from iommutui.core.errors import Exit
 
 
 class Options(SimpleNamespace):
-    """What a command line says, by the names of its options."""
+    """The options of a command line, by name."""
 
 
 Run = Callable[[Options], int]
@@ -24,18 +30,15 @@ class Command(NamedTuple):
     module: str
     help: str
     examples: tuple[str, ...] = ()
-    """Words that may stand behind the name; all but those of apply, keep and revert are good for ``--demo`` too."""
-    words: str | None = None
-    """The option that holds every word, of a command that takes nothing else but ``--json`` and which machine it is."""
+    """Arguments for the command; ``--demo`` works with all of them but those of apply, keep and revert."""
 
 
 COMMANDS: tuple[Command, ...] = (
     Command(
         "list",
-        "listing",
+        "list",
         "list the IOMMU groups and their devices",
         ("group:17", "driver:nouveau --json"),
-        words="filter",
     ),
     Command(
         "why",
@@ -74,12 +77,38 @@ COMMANDS: tuple[Command, ...] = (
     Command("models", "models", "the models of the kernel's rules", ("--json",)),
 )
 
-_WITH_VALUE = ("--from", "--kernel", "--model")
+
+class Parser(argparse.ArgumentParser):
+    """Help as wide as the terminal; an error is one sentence, and where to read on."""
+
+    def __init__(self, prog: str, *, description: str, epilog: str, usage: str | None = None) -> None:
+        super().__init__(
+            prog=prog,
+            usage=usage,
+            description=_wrapped(description),
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=_width()),
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with the exit code of a usage error."""
+        self.print_usage(sys.stderr)
+        print(f"iommutui: {message}.", file=sys.stderr)
+        print(f"See '{self.prog} --help'.", file=sys.stderr)
+        sys.exit(Exit.USAGE)
 
 
 def parse(argv: Sequence[str]) -> tuple[Run, Options]:
     """The command to run and its options; prints help or a usage error and exits by itself."""
-    name, rest = _split(argv)
+    source = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    add_source(source)
+    options = Options()
+    try:
+        _, words = source.parse_known_args(argv, options)
+    except argparse.ArgumentError as error:
+        screen_parser().error(str(error))
+    name = next((word for word in words if not word.startswith("-")), None)
     if name is None:
         options = plain_options(rest, _MACHINE)
         if options is None:
@@ -102,18 +131,35 @@ def parse(argv: Sequence[str]) -> tuple[Run, Options]:
     return run, options
 
 
-def _module(command: Command) -> ModuleType:
-    """As ``importlib.import_module`` does, which is a module of its own to import."""
-    return __import__(f"iommutui.cli.{command.module}", fromlist=[command.module])
+def command_parser(command: Command) -> Parser:
+    """The parser of a command, whose module adds its own options."""
+    parser = Parser(
+        f"iommutui {command.name}",
+        description=command.help[0].upper() + command.help[1:] + ".",
+        epilog="\n".join(("examples:", *(f"  iommutui {command.name} {words}".rstrip() for words in command.examples))),
+    )
+    import_module(f"iommutui.cli.{command.module}").add_arguments(parser)
+    return parser
 
 
-_MACHINE = {
-    "--from": ("source", None),
-    "--demo": ("demo", False),
-    "--kernel": ("kernel", None),
-    "--model": ("model", None),
-}
-_JSON = {"--json": ("json", False)}
+def screen_parser() -> Parser:
+    """The parser of what opens the screen; its help is that of the whole program."""
+    width = max(len(command.name) for command in COMMANDS)
+    lines = "\n".join(_wrapped(f"  {command.name:{width}}  {command.help}", width + 4) for command in COMMANDS)
+    parser = Parser(
+        "iommutui",
+        usage="iommutui [--from PATH | --demo] [--kernel RELEASE] [--model NAME] [COMMAND ...]",
+        description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, the "
+        "screen opens (or, with no terminal, the listing is printed).",
+        epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' says more.\n\n"
+        + _wrapped(
+            "exit codes: 0 done, 1 error, 2 usage, 3 refused, 4 no permission, 5 failed or not kept, and rolled back, "
+            "6 failed and not wholly rolled back"
+        ),
+    )
+    parser.add_argument("--version", action="version", version=f"iommutui {__version__}")
+    add_source(parser)
+    return parser
 
 
 def plain_options(
@@ -187,10 +233,50 @@ def add_source(parser: "ArgumentParser") -> None:
         help="a snapshot, '-' for one on standard input, or a directory with a recorded sysfs (default: this machine)",
     )
     parser.add_argument("--demo", action="store_true", help="a built-in machine, on which nothing is real")
-    parser.add_argument("--kernel", metavar="RELEASE", help="take the kernel to be this release (5.10, 6.12.1-amd64)")
+    parser.add_argument("--kernel", metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)")
     parser.add_argument("--model", metavar="NAME", help="the rules to use ('iommutui models' lists them)")
 
 
-def add_json(parser: "ArgumentParser") -> None:
+def add_json(parser: argparse.ArgumentParser) -> None:
     """``--json``, which every reading command takes."""
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _open_screen(options: Options) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+        from iommutui.cli.list import run
+
+        options.json, options.filter = False, []
+        return run(options)
+    from iommutui.cli.options import check_source
+    from iommutui.settings import read_config, take_effect
+    from iommutui.tui import run as run_screen
+
+    check_source(options)
+    take_effect(read_config())
+
+    return run_screen(options.source, demo=options.demo, kernel=options.kernel, model=options.model)
+
+
+def _meant(name: str) -> str:
+    """What somebody who writes this may have in mind."""
+    if os.path.exists(name):
+        return f"; '--from {name}' opens a recorded machine"
+    import difflib
+
+    near = difflib.get_close_matches(name, [command.name for command in COMMANDS], n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _wrapped(text: str, hang: int = 0) -> str:
+    """The formatter leaves what stands around the options as it is, because most of it is lists."""
+    from textwrap import fill
+
+    return fill(text, _width(), subsequent_indent=" " * hang)
+
+
+def _width() -> int:
+    try:
+        return min(max(os.get_terminal_size().columns, 40), 100) - 2
+    except OSError:
+        return 78

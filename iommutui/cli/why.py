@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from iommutui.cli.documents import (
@@ -17,10 +18,11 @@ from iommutui.cli.documents import (
 from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
-from iommutui.cli.recorded import same_machine
+from iommutui.cli.recorded import said_of, same_machine
 from iommutui.cli.review import hazard_lines
 from iommutui.cli.why import explain_error
 from iommutui.core.advice import no_iommu_advice
+from iommutui.core.diagnosis import MESSAGES, diagnose
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import Hazard, hazards_of
@@ -197,4 +199,33 @@ def _without_group(host: Host, device: Device | None, model: Model, as_json: boo
         )
     else:
         write_lines([clean(line) for line in (f"✖ {sentence(reason)}", *advice)])
+    return Exit.DONE
+
+
+def explain_error(
+    options: Options, host: Host, model: Model, *, device: Device | None = None, group: Group | None = None
+) -> int:
+    """Prints the causes of ``--error`` that fit, most likely first; IommutuiError for a message that is not known.
+
+    ``device`` or ``group`` is what the message is about, where it does not say so itself.
+    """
+    diagnosis = diagnose(host, options.error, model, group=None if group is None else group.id, device=device)
+    if diagnosis is None:
+        known = "; ".join(message.name for message in MESSAGES)
+        raise IommutuiError("This is not an error message that is known here.", f"Known are: {known}.")
+    if options.json:
+        causes = [dict(zip(cause._fields, cause, strict=True)) for cause in diagnosis.causes]
+        write_json(
+            {"schema": SCHEMA, "host": host_document(host, model), "message": diagnosis.message, "causes": causes}
+        )
+        return Exit.DONE
+    lines = [f"Recognised: {diagnosis.message}."]
+    if not diagnosis.causes:
+        lines += [
+            "Nothing on this machine explains it as it is now.",
+            "Ask again while it fails, as root: only root sees which programs hold a group.",
+        ]
+    for remedy, found in groupby(enumerate(diagnosis.causes, 1), lambda numbered: numbered[1].remedy):
+        lines += [*(f"{number}. {cause.text}" for number, cause in found), f"   {said_of(options, remedy)}"]
+    write_lines([clean(line) for line in lines])
     return Exit.DONE

@@ -1,10 +1,11 @@
-"""What the engine answers."""
+"""What the engine answers, and the answers that several events have in common."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
-from iommutui.core.host import Host
-from iommutui.core.reasons import Reason
+from iommutui.core.address import Address
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.reasons import Code, Reason
 
 OK = "ok"
 """The result of a write or ioctl that succeeds; any other result is the name of an errno."""
@@ -55,3 +56,18 @@ class Outcome(NamedTuple):
     def ok(self) -> bool:
         """The call succeeded, and at once."""
         return self.result == OK and self.crash is None and not self.blocks
+
+
+def refused(host: Host, errno: str, *reasons: Reason) -> Outcome:
+    return Outcome(errno, host, reasons)
+
+
+def missing(host: Host, address: Address, errno: str = "ENODEV") -> Outcome:
+    """ENODEV of a driver's or the bus's file that is given the name; ENOENT where the device's own file is opened."""
+    return refused(host, errno, Reason(Code.NO_DEVICE, device=address))
+
+
+def in_use(group: Group | None, device: Device) -> tuple[Reason, ...]:
+    claim = group.claim if group is not None else None
+    facts = (("owner", claim.owner),) if claim is not None else ()
+    return (Reason(Code.IN_USE, device.group, device.address, device.driver, facts),)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from iommutui.core.address import Address, is_pci
 from iommutui.core.host import Details, Device, Gap
 from iommutui.core.kernel import Version
-from iommutui.sources import config
+from iommutui.sources import pci_config
 from iommutui.sources.names import Names
 from iommutui.sources.node import ATTRIBUTE, Node
 from iommutui.sources.tree import Tree, Unreadable, open_directory
@@ -15,7 +15,7 @@ from iommutui.sources.tree import Tree, Unreadable, open_directory
 if TYPE_CHECKING:
     from iommutui.sources.deadline_reader import Patient
 else:
-    Patient = object  # not a string, as in core.host
+    DeadlineReader = object  # not a string, as in core.host
 
 ASLEEP = "asleep"
 """The gap of a device in D3cold, which reading would wake."""
@@ -34,7 +34,7 @@ class Reading(NamedTuple):
 
     tree: Tree
     names: Names
-    patient: Patient | None
+    deadline: DeadlineReader | None
     """Reads ``driver_override`` where that may block; None: it is read here."""
     kernel: Version | None
     details: bool
@@ -77,7 +77,7 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
     ids = _ids(node, reading.tree.live)
     header = _header(node, reading.tree.live)
     is_vf = "physfn" in present
-    alive = len(header) >= 16 and config.answers(header, is_vf)
+    alive = len(header) >= 16 and pci_config.answers(header, is_vf)
     driver = node.link("driver")
     virtfns = _virtfns(node) if "virtfn0" in present else ()
     vendor_name, device_name, class_name = reading.names.of(ids.modalias, ids.vendor, ids.device, ids.class_code)
@@ -88,10 +88,10 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
         subsystem_vendor_id=ids.subsystem_vendor,
         subsystem_device_id=ids.subsystem_device,
         class_code=ids.class_code,
-        revision=config.revision(header) if alive else node.hex("revision", 2),
-        header_type=config.header_type(header) if alive else None,
-        multifunction=config.multifunction(header) if alive else None,
-        pcie_type=config.pcie_type(header, lambda offset: _config_at(node, offset)) if alive else None,
+        revision=pci_config.revision(header) if alive else node.hex("revision", 2),
+        header_type=pci_config.header_type(header) if alive else None,
+        multifunction=pci_config.multifunction(header) if alive else None,
+        pcie_type=pci_config.pcie_type(header, lambda offset: _config_at(node, offset)) if alive else None,
         modalias=ids.modalias,
         driver=driver,
         driver_override=read_override(reading, path, node),
@@ -148,7 +148,7 @@ def _header(node: Node, live: bool) -> bytes:
     if live and node.text("power_state") == "D3cold":
         for name in _WAKING:
             node.leave(name, ASLEEP)
-    return node.bytes("config", config.HEADER) or b""
+    return node.bytes("config", pci_config.HEADER) or b""
 
 
 def _config_at(node: Node, offset: int) -> bytes:
@@ -169,10 +169,10 @@ def read_override(reading: Reading, path: str, node: Node) -> str | None:
     """The override of the device at ``path``: an unset one reads ``(null)``, and an empty line names no driver."""
     if "driver_override" not in node.present:
         return None
-    if reading.patient is None:
+    if reading.deadline is None:
         text = node.text("driver_override")
     else:
-        answer = reading.patient.get(f"{path}/driver_override")
+        answer = reading.deadline.get(f"{path}/driver_override")
         if isinstance(answer, Unreadable):
             node.miss("driver_override", answer.why)
         text = answer if isinstance(answer, str) else None
@@ -216,5 +216,5 @@ def _details(reading: Reading, node: Node, header: bytes, is_vf: bool, virtfns: 
     if counted:
         # Its reader takes the device's lock, and so may wait for an unbind; there is a link for every function anyway.
         node.present.discard("sriov_numvfs")
-    details = read_details(node, reading.kernel, config.answers(header, is_vf) if len(header) >= 16 else None)
+    details = read_details(node, reading.kernel, pci_config.answers(header, is_vf) if len(header) >= 16 else None)
     return details._replace(sriov_numvfs=len(virtfns)) if counted else details

@@ -19,23 +19,23 @@ _VENDOR = rb"^(?:vendor_id|vendor)\s*:\s*(\S+)"
 _IOMMU_KINDS = ("intel-iommu", "amd-iommu")
 
 
-def scan(tree: Tree, depth: Depth, names: Names, *, patient: bool | None = None, session: str | None = None) -> Host:
+def scan(tree: Tree, depth: Depth, names: Names, *, deadline: bool | None = None, session: str | None = None) -> Host:
     """Everything that the tree tells, or SourceError where it is no sysfs with PCI devices.
 
-    ``patient`` says whether attributes whose reading may block are read by a child process; by default on the sysfs of
+    ``deadline`` says whether attributes whose reading may block are read by a child process; by default on the sysfs of
     the running kernel only. ``session`` is the address that an SSH session of the caller came to.
     """
     # Thousands of values that all stay: looking for garbage among them again and again is a third of the time.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _scan(tree, depth, names, tree.live if patient is None else patient, session)
+        return _scan(tree, depth, names, tree.live if deadline is None else deadline, session)
     finally:
         if collecting:
             gc.enable()
 
 
-def _scan(tree: Tree, depth: Depth, names: Names, patient: bool, session: str | None) -> Host:
+def _scan(tree: Tree, depth: Depth, names: Names, deadline: bool, session: str | None) -> Host:
     functions = _functions(tree)
     gaps: list[Gap] = []
     numbers = group_numbers(tree)
@@ -49,11 +49,11 @@ def _scan(tree: Tree, depth: Depth, names: Names, patient: bool, session: str | 
         from iommutui.sources.deadline_reader import Patient  # only where reads may block
 
         paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, numbers or [])
-        pending = Patient([*(f"{path}/driver_override" for path in paths), *switches])
+        pending = DeadlineReader([*(f"{path}/driver_override" for path in paths), *switches])
     reading = Reading(
         tree=tree,
         names=names,
-        patient=pending,
+        deadline=pending,
         kernel=parse_release(release),
         details=depth is Depth.FULL,
         parents={},

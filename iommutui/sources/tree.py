@@ -6,6 +6,7 @@ Every read gives a value and never raises ``OSError``: the content, None where t
 
 import errno
 import os
+from enum import Enum
 from mmap import ACCESS_READ, mmap
 from typing import NamedTuple
 
@@ -18,6 +19,13 @@ PAGE = 4096
 """No attribute is longer."""
 
 _CHUNK = 1 << 21
+
+
+class Depth(Enum):
+    """How much of a machine is read: ``FULL`` adds what fits a device, details, and facts of groups to ``LISTING``."""
+
+    LISTING = "listing"
+    FULL = "full"
 
 
 class Unreadable(NamedTuple):

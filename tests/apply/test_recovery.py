@@ -18,6 +18,7 @@ from iommutui.apply.state import lock
 from iommutui.apply.traces import may_be_open
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Claim, Gap, Host
+from iommutui.core.plan.drift import drift
 from tests.apply.machines import CASES, CLOCK, GPU, SOUND, desktop, finished
 from tests.reacting import FakeKernel, Faults, Killed
 

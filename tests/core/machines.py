@@ -6,6 +6,7 @@ from typing import Any
 from iommutui.core.engine.transition import transition
 
 from iommutui.core.address import Address
+from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event
 from iommutui.core.host import Claim, Device, Driver, Fit, Group, Host, Iommu, Region, by_address, by_number
 from iommutui.core.models import MODELS, model_for

@@ -16,6 +16,7 @@ from iommutui.core.engine.transition import transition
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import PCIEPORT, STUB, VFIO_PCI
+from iommutui.core.engine.transition import transition
 from iommutui.core.events import (
     Bind,
     ClaimDevice,

@@ -3,6 +3,7 @@
 import pytest
 from iommutui.core.engine.matching import candidates
 
+from iommutui.core.engine.matching import candidates
 from iommutui.core.events import (
     Bind,
     Override,

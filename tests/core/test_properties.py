@@ -9,6 +9,7 @@ from iommutui.core.plan.fix import smallest_fix, wished_host
 from iommutui.core.plan.intents import Intent, goal_of, restoring
 from iommutui.core.plan.planner import plan_goals, plan_intents
 
+from iommutui.core.engine.transition import transition
 from iommutui.core.events import ClaimDevice, ClaimGroup, Event, Rescan, Unbind
 from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS

@@ -4,6 +4,7 @@ from iommutui.core.plan.intents import Intent
 
 from iommutui.core.address import Address
 from iommutui.core.models import MODELS
+from iommutui.core.plan.intents import Intent
 from iommutui.tui.state import (
     AppState,
     Key,

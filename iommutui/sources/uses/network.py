@@ -70,9 +70,9 @@ def _is_bond(tree: Tree, path: str) -> bool:
 
 def _talk(tree: Tree, session: str | None) -> _Talk:
     tables4, tables6, own6 = (_table(tree, name) for name in ("route", "ipv6_route", "if_inet6"))
-    routes = [*tables.routes4(tables4)] if isinstance(tables4, bytes) else []
-    wide = [*tables.routes6(tables6)] if isinstance(tables6, bytes) else []
-    addresses = [*tables.addresses6(own6)] if isinstance(own6, bytes) else []
+    routes = [*proc_tables.routes4(tables4)] if isinstance(tables4, bytes) else []
+    wide = [*proc_tables.routes6(tables6)] if isinstance(tables6, bytes) else []
+    addresses = [*proc_tables.addresses6(own6)] if isinstance(own6, bytes) else []
     default = {route.interface for route in (*routes, *wide) if not route.mask}
     addressed = {route.interface for route in routes if not route.link_local}
     addressed |= {address.interface for address in addresses if not address.link_local}
@@ -87,7 +87,7 @@ def _table(tree: Tree, name: str) -> bytes | Unreadable | None:
     return tree.bytes(f"proc/self/net/{name}", _LIMIT) if data is None else data
 
 
-def _interface_of(address: str, routes: list[tables.Route], addresses: list[tables.Address6]) -> str | None:
+def _interface_of(address: str, routes: list[proc_tables.Route], addresses: list[proc_tables.Address6]) -> str | None:
     """The interface that has an address: for IPv6 by the kernel's list, for IPv4 by the narrowest link it is in."""
     plain, _, zone = address.partition("%")
     if zone:

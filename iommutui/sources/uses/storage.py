@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Held, Storage
 from iommutui.sources.tree import Tree, Unreadable, names_in
-from iommutui.sources.uses import tables
+from iommutui.sources.uses import proc_tables
 from iommutui.sources.uses.blocks import Blocks, read_blocks
 from iommutui.sources.uses.sysfs_links import SHORT, first, links_in, where, why_not, word
 
@@ -52,7 +52,7 @@ def _legs(blocks: Blocks, held: Held, tops: Tops, reached: set[str] | None) -> l
 
 
 def _mounted(tree: Tree, blocks: Blocks) -> tuple[Tops, set[str], str]:
-    """Mount points by block device, and everything that is mounted or mounted on, as `tables.Mount` names it."""
+    """Mount points by block device, and everything that is mounted or mounted on, as `proc_tables.Mount` names it."""
     data = tree.bytes("proc/self/mountinfo", MOUNTS_LIMIT)
     if not isinstance(data, bytes):
         data_self = tree.bytes("proc/1/mountinfo", MOUNTS_LIMIT) if data is None else data
@@ -62,7 +62,7 @@ def _mounted(tree: Tree, blocks: Blocks) -> tuple[Tops, set[str], str]:
     points: dict[str, set[str]] = {}
     named: set[str] = set()
     by_member = _btrfs(tree)
-    for mount in tables.mounts(data):
+    for mount in proc_tables.mounts(data):
         named |= {mount.source, mount.point}
         top = (None if mount.number.startswith("0:") else blocks.numbered(mount.number)) or blocks.named(mount.source)
         for name in by_member.get(top, (top,)) if top is not None else ():
@@ -91,7 +91,7 @@ def _swapped(tree: Tree, blocks: Blocks, mounted: Tops) -> tuple[Tops, str]:
     if not isinstance(data, bytes):
         return {}, why_not(tree, data)
     found: Tops = {}
-    for swap in tables.swaps(data):
+    for swap in proc_tables.swaps(data):
         name = _holding(mounted, swap.path) if swap.is_file else blocks.named(swap.path)
         if name is not None:
             found[name] = ["[SWAP]"]
@@ -146,7 +146,7 @@ def _fstab(tree: Tree, blocks: Blocks, mounted: set[str]) -> tuple[Tops, str]:
         return {}, why_not(tree, data)
     found: Tops = {}
     why = ""
-    for entry in tables.fstab(data):
+    for entry in proc_tables.fstab(data):
         tag, equals, value = entry.source.partition("=")
         if entry.point in mounted or not (entry.source.startswith("/dev/") or (equals and tag in _TAGS)):
             continue

@@ -11,6 +11,7 @@ from iommutui.apply.events import Event
 from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
+from iommutui.core.plan.intents import Goal, Intent
 from iommutui.tui.state import Kind, Source
 
 

@@ -2,6 +2,7 @@
 
 from iommutui.core.labels import verdict_glyph, verdict_word
 from iommutui.core.outcome import Verdict
+from iommutui.core.plan.intents import Intent
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import sentence
 from iommutui.tui.text.spans import Line, Span, line

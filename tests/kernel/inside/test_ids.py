@@ -8,6 +8,7 @@ from iommutui.core.engine.transition import transition
 
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.models import model_for
 from iommutui.sources import load

@@ -14,6 +14,8 @@ from iommutui.core.engine.transition import transition
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
+from iommutui.core.engine.hotplug import below
+from iommutui.core.engine.transition import transition
 from iommutui.core.events import (
     Bind,
     ClaimDevice,

@@ -10,7 +10,8 @@ import pytest
 from iommutui.sources.deadline_reader import TIMEOUT, Patient
 
 from iommutui.core.host import Gap, Host
-from iommutui.sources import Depth, patient
+from iommutui.sources import Depth, deadline_reader
+from iommutui.sources.deadline_reader import TIMEOUT, DeadlineReader
 from iommutui.sources.names import Names
 from iommutui.sources.sysfs import scan
 from iommutui.sources.tree import Tree, Unreadable
@@ -22,7 +23,7 @@ ADDRESSES = [f"0000:00:0{slot}.0" for slot in range(5)]
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTree:
     """Five functions; the overrides of the second and the fourth never answer."""
-    monkeypatch.setattr(patient, "_left_behind", {})
+    monkeypatch.setattr(deadline_reader, "_left_behind", {})
     tree = FakeTree(tmp_path / "machine")
     for address in ADDRESSES:
         stuck = address in (ADDRESSES[1], ADDRESSES[3])
@@ -33,8 +34,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTree:
 
 
 def patiently(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setattr(Patient.__init__, "__defaults__", (0.2,))
-    return scan(Tree(os.fspath(tree)), Depth.LISTING, Names(), patient=True)
+    monkeypatch.setattr(DeadlineReader.__init__, "__defaults__", (0.2,))
+    return scan(Tree(os.fspath(tree)), Depth.LISTING, Names(), deadline=True)
 
 
 def test_a_silent_device_is_named_and_the_others_are_read(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,25 +49,25 @@ def test_a_child_that_is_left_behind_is_not_followed_by_another(
     tree: FakeTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tree.place(ADDRESSES[1]) / "driver_override")
-    monkeypatch.setitem(patient._left_behind, path, 1)
-    monkeypatch.setattr(patient, "_gone", lambda *_: False)
+    monkeypatch.setitem(deadline_reader._left_behind, path, 1)
+    monkeypatch.setattr(deadline_reader, "_gone", lambda *_: False)
     started = time.monotonic()
-    pending = Patient([path], deadline=60)
+    pending = DeadlineReader([path], deadline=60)
     assert pending.get(path) == TIMEOUT
     assert time.monotonic() - started < 1
 
 
 def test_it_is_asked_again_when_the_child_got_out(tree: FakeTree) -> None:
     path = str(tree.place(ADDRESSES[1]) / "driver_override")
-    pending = Patient([path], deadline=0.1)
+    pending = DeadlineReader([path], deadline=0.1)
     assert pending.get(path) == TIMEOUT
     pending.close()
     os.unlink(path)
     Path(path).write_text("back\n")
     deadline = time.monotonic() + 10
-    while patient._left_behind and time.monotonic() < deadline:
-        patient._reap()
-    pending = Patient([path])
+    while deadline_reader._left_behind and time.monotonic() < deadline:
+        deadline_reader._reap()
+    pending = DeadlineReader([path])
     assert pending.get(path) == "back"
     pending.close()
 
@@ -77,7 +78,7 @@ def test_what_files_hold(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
     (tmp_path / "d").write_bytes(b"a\0b\n")
     paths = [str(tmp_path / name) for name in ("a", "b", "c", "d", "missing")]
-    pending = Patient(paths)
+    pending = DeadlineReader(paths)
     assert [pending.get(path) for path in paths] == ["vfio-pci", "x" * 4096, Unreadable("EISDIR"), "ab", None]
     assert pending.get("never asked") is None
     pending.close()
@@ -90,13 +91,13 @@ def test_many(tmp_path: Path) -> None:
         path = tmp_path / ("name-that-is-rather-long-" * 3 + str(number))
         path.write_text(f"{number} {'x' * 60}\n")
         paths.append(str(path))
-    pending = Patient(paths)
+    pending = DeadlineReader(paths)
     assert [str(pending.get(path)).split()[0] for path in paths] == [str(number) for number in range(3000)]
     pending.close()
 
 
 def test_nothing_to_read() -> None:
-    pending = Patient([])
+    pending = DeadlineReader([])
     assert pending.get("x") is None
     pending.close()
 
@@ -104,7 +105,7 @@ def test_nothing_to_read() -> None:
 @pytest.mark.parametrize("program", ["/nonexistent", "", "/bin/true"])
 def test_a_child_that_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     monkeypatch.setattr(sys, "executable", program)
-    pending = Patient([str(tmp_path / "a"), str(tmp_path / "b")])
+    pending = DeadlineReader([str(tmp_path / "a"), str(tmp_path / "b")])
     assert isinstance(pending.get(str(tmp_path / "b")), Unreadable)
     assert isinstance(pending.get(str(tmp_path / "a")), Unreadable)
     pending.close()
@@ -113,14 +114,14 @@ def test_a_child_that_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_program_ends_although_its_child_does_not(tree: FakeTree) -> None:
     """A child in the kernel cannot be killed; here one is spared, which is the same to its parent."""
     code = f"""
-from iommutui.sources import Depth, patient
+from iommutui.sources import Depth, deadline_reader
 from iommutui.sources.names import Names
 from iommutui.sources.sysfs import scan
 from iommutui.sources.tree import Tree
-patient._kill = lambda pid: None
-patient.Patient.__init__.__defaults__ = (0.2,)
-host = scan(Tree({os.fspath(tree)!r}), Depth.LISTING, Names(), patient=True)
-print(*patient._left_behind.values())
+deadline_reader._kill = lambda pid: None
+deadline_reader.DeadlineReader.__init__.__defaults__ = (0.2,)
+host = scan(Tree({os.fspath(tree)!r}), Depth.LISTING, Names(), deadline=True)
+print(*deadline_reader._left_behind.values())
 """
     started = time.monotonic()
     done = subprocess.run(

@@ -28,14 +28,14 @@ TIMEOUT = Unreadable("timeout")
 Answer = str | Unreadable | None
 """A file's text, why it is not known, or None where there is none."""
 
-_READER = os.path.join(os.path.dirname(__file__), "patient_reader.py")
+_READER = os.path.join(os.path.dirname(__file__), "deadline_child.py")
 
 _left_behind: dict[str, int] = {}
 """Children that are stuck, by what they read. No other is sent after them, so that a program which refreshes every few
 seconds neither waits again nor leaves more of them behind."""
 
 
-class Patient:
+class DeadlineReader:
     """The answers for some files, by path. The child reads while the caller does other things."""
 
     def __init__(self, paths: Iterable[str], deadline: float = DEADLINE) -> None:

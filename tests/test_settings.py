@@ -9,6 +9,7 @@ from iommutui.settings import Config, config_path, read_config
 
 from iommutui.core.drivers import Role
 from iommutui.core.errors import IommutuiError
+from iommutui.settings import Config, config_path, read_config
 from iommutui.tui.registry import BY_ID, keys_of, use_keys
 
 
