@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from iommutui.core.plan.planner import Step
-
 from iommutui.apply.kernel import Answer, GivenUp, Late, ReadBack, Waiting, Written
 from iommutui.apply.simulated import SimulatedKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
+from iommutui.core.plan.planner import Step
 
 
 class Killed(BaseException):

@@ -9,8 +9,6 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from iommutui.core.engine.transition import transition
-
 from iommutui.apply.child import Late, Patience
 from iommutui.apply.real import NO_OVERRIDE, RealKernel
 from iommutui.apply.simulated import SimulatedKernel

@@ -105,7 +105,7 @@ def test_the_first_frame_does_not_wait_for_what_comes_behind_it() -> None:
 from iommutui.cli.parser import parse
 parse(["--demo"])
 from iommutui.tui.early import EarlyScan
-from iommutui.tui.machines.base import machine_of
+from iommutui.tui.machine import machine_of
 machine = machine_of(None, demo=True, kernel=None)
 early = EarlyScan(machine.scan)
 early.result()

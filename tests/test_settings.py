@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from iommutui.settings import Config, config_path, read_config
 
 from iommutui.core.drivers import Role
 from iommutui.core.errors import IommutuiError

@@ -110,25 +110,13 @@ def parse(argv: Sequence[str]) -> tuple[Run, Options]:
         screen_parser().error(str(error))
     name = next((word for word in words if not word.startswith("-")), None)
     if name is None:
-        options = plain_options(rest, _MACHINE)
-        if options is None:
-            from iommutui.cli.parser import screen_parser
-
-            options = screen_parser().parse_args(rest, Options())
-        return _open_screen, options
-    command = next((c for c in COMMANDS if c.name == name), None)
+        return _open_screen, screen_parser().parse_args(words, options)
+    command = next((command for command in COMMANDS if command.name == name), None)
     if command is None:
-        from iommutui.cli.parser import meant, screen_parser
-
-        screen_parser().error(f"there is no command {name!r}{meant(name)}")
-    module = _module(command)
-    options = None if command.words is None else plain_options(rest, _MACHINE | _JSON, command.words)
-    if options is None:
-        from iommutui.cli.parser import command_parser
-
-        options = command_parser(command, module).parse_args(rest, Options())
-    run: Run = module.run
-    return run, options
+        screen_parser().error(f"unknown command {name!r}{_meant(name)}")
+    words.remove(name)
+    run: Run = import_module(f"iommutui.cli.{command.module}").run
+    return run, command_parser(command).parse_args(words, options)
 
 
 def command_parser(command: Command) -> Parser:
@@ -162,69 +150,7 @@ def screen_parser() -> Parser:
     return parser
 
 
-def plain_options(
-    argv: Sequence[str], known: dict[str, tuple[str, bool | None]], words: str | None = None
-) -> Options | None:
-    """What argparse makes of a plain command line; None where it takes argparse to understand or to refuse it.
-
-    ``known`` has each option's name and what it is when absent, None for one with a value. Importing argparse and
-    asking it takes a tenth of the listing of a whole machine.
-    """
-    found: dict[str, object] = dict(known.values())
-    rest: list[str] = []
-    places: list[int] = []
-    left = iter(enumerate(argv))
-    for place, word in left:
-        if word in known:
-            name, default = known[word]
-            _, value = (place, True) if default is False else next(left, (place, "-"))
-            if isinstance(value, str) and value.startswith("-"):
-                return None
-            found[name] = value
-        elif words is None or word.startswith("-"):
-            return None
-        else:
-            rest.append(word)
-            places.append(place)
-    if places and places[-1] - places[0] >= len(places):
-        return None  # words on both sides of an option
-    if words is not None:
-        found[words] = rest
-    return Options(**found)
-
-
-def _split(argv: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The command's name and the other words; options may stand before the command or after it."""
-    skip = False
-    for number, word in enumerate(argv):
-        if skip:
-            skip = False
-        elif word in _WITH_VALUE:
-            skip = True
-        elif not word.startswith("-"):
-            return word, [*argv[:number], *argv[number + 1 :]]
-        elif word == "--":
-            break
-    return None, list(argv)
-
-
-def _open_screen(options: Options) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
-        from iommutui.cli.list import run
-
-        options.json, options.filter = False, []
-        return run(options)
-    from iommutui.cli.options import check_source
-    from iommutui.settings import read_config, take_effect
-    from iommutui.tui import run as run_screen
-
-    check_source(options)
-    take_effect(read_config())
-
-    return run_screen(options.source, demo=options.demo, kernel=options.kernel, model=options.model)
-
-
-def add_source(parser: "ArgumentParser") -> None:
+def add_source(parser: argparse.ArgumentParser) -> None:
     """The options that every command takes: which machine, which kernel, which model."""
     parser.add_argument(
         "--from",

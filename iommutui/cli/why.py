@@ -20,7 +20,6 @@ from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.recorded import said_of, same_machine
 from iommutui.cli.review import hazard_lines
-from iommutui.cli.why import explain_error
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.diagnosis import MESSAGES, diagnose
 from iommutui.core.drivers import VFIO_PCI

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -5,11 +5,12 @@ below a port that does not keep them apart (no ACS), and the functions of a card
 """
 
 from collections import Counter
+
 from iommutui.core.address import Address, card_of
 from iommutui.core.host import Device, Group, Host
 
 
-def together(host: Host, group: Group) -> list[str]:
+def why_shared(host: Host, group: Group) -> list[str]:
     """Sentences; empty for a group of one."""
     members = [device for device in host.members(group) if device.bus == "pci"]
     if len(members) < 2:
@@ -51,8 +52,8 @@ def _above(host: Host, device: Device) -> set[Address]:
 def _cards(members: list[Device]) -> list[str]:
     cards = Counter(card_of(device.address) for device in members if device.physfn is None)
     return [
-        f"{count} of them are functions of one card, {card}; the functions of a card share a group unless the card "
-        "keeps them apart itself."
+        f"{f'All {count}' if count == len(members) else count} are functions of one card, {card}; they share a group "
+        "unless the device isolates them (ACS)."
         for card, count in cards.items()
         if count > 1
     ]

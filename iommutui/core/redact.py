@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.redact import ANY_MACHINE, KNOWN_PROGRAMS, redact_uses
+from iommutui.core.uses import ById, Held, Input, Network, Opener, Plugged, Storage, Uses
 
 REDACTED = "<redacted>"
 

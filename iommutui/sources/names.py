@@ -117,8 +117,6 @@ def names_for(tree: Tree, depth: Depth) -> Names:
     from_file = _from_file(tree)
     if not tree.live or (depth is Depth.LISTING and from_file is not None):
         return from_file or Names()
-    from iommutui.sources.names import UdevNames  # only where it is used: it imports pyudev
-
     otherwise = from_file or Names()
     return UdevNames.connect(otherwise) or otherwise
 

@@ -13,7 +13,7 @@ from iommutui.sources.node import ATTRIBUTE, Node
 from iommutui.sources.tree import Tree, Unreadable, open_directory
 
 if TYPE_CHECKING:
-    from iommutui.sources.deadline_reader import Patient
+    from iommutui.sources.deadline_reader import DeadlineReader
 else:
     DeadlineReader = object  # not a string, as in core.host
 

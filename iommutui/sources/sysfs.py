@@ -45,8 +45,8 @@ def _scan(tree: Tree, depth: Depth, names: Names, deadline: bool, session: str |
     release = _known("kernel", tree.text("proc/sys/kernel/osrelease"), gaps)
     pending = None
     switches = _console_switches(tree) if depth is Depth.FULL else []
-    if patient:
-        from iommutui.sources.deadline_reader import Patient  # only where reads may block
+    if deadline:
+        from iommutui.sources.deadline_reader import DeadlineReader  # only where reads may block
 
         paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, numbers or [])
         pending = DeadlineReader([*(f"{path}/driver_override" for path in paths), *switches])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from iommutui.core.address import Address, card_of
 from iommutui.core.cache import last_call
@@ -11,10 +11,10 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.core.narrowing import narrow
 from iommutui.core.outcome import Verdict
 from iommutui.core.plan.fix import smallest_fix
 from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.narrowing import narrow
 from iommutui.core.plan.planner import GroupChange, Plan, plan_intents
 from iommutui.core.plan.presets import asked_of, fix_for, free_card, free_group, give_back, why_not_free
 from iommutui.core.reasons import Code
@@ -130,11 +130,13 @@ def selected_rows(state: AppState) -> tuple[Key, ...]:
 def selected_devices(state: AppState) -> list[Device]:
     """What a verb acts on: devices, and of a group's row every device of it that is not a bridge."""
     host = state.host
+    if host is None:
+        return []
     found: dict[Address, Device] = {}
-    for key in selected_rows(state) if host is not None else ():
+    for key in selected_rows(state):
         if key.device is not None:
             found |= {key.device: host.devices[key.device]} if key.device in host.devices else {}
-        elif key.group in host.groups:
+        elif key.group is not None and key.group in host.groups:
             members = host.members(host.groups[key.group])
             found |= {d.address: d for d in members if d.bus == "pci" and not d.is_bridge}
     return list(found.values())

@@ -1,8 +1,13 @@
-"""How keys are written, and which there are. Pure."""
+"""Keys: how they are written, which there are, and which command has which. Pure."""
 
 import string
-from textual.keys import Keys, _character_to_key, key_to_character
+import unicodedata
+from collections.abc import Mapping
 
+from textual.keys import KEY_NAME_REPLACEMENTS, Keys, key_to_character
+
+from iommutui.core.errors import IommutuiError
+from iommutui.settings import config_path
 
 _SHOWN = {
     "question_mark": "?", "slash": "/", "colon": ":", "up": "↑", "down": "↓", "left": "←", "right": "→",
@@ -11,7 +16,17 @@ _SHOWN = {
 }  # fmt: skip
 _WRITTEN = {shown: name for name, shown in _SHOWN.items()}
 _MODIFIERS = {"alt", "ctrl", "hyper", "meta", "shift", "super"}
-_PUNCTUATION = {_character_to_key(character): character for character in string.punctuation}
+
+
+def _named(character: str) -> str:
+    """Textual's name of the key that makes a character: ``question_mark``, ``slash``, ``a``."""
+    if character.isalnum():
+        return character
+    name = unicodedata.name(character, character).lower().replace("-", "_").replace(" ", "_")
+    return KEY_NAME_REPLACEMENTS.get(name, name)
+
+
+_PUNCTUATION = {_named(character): character for character in string.punctuation}
 # Textual's list also has names that no terminal sends: <any>, ctrl-at, return.
 _NAMED = {name for name in (key.value.rpartition("+")[2] for key in Keys) if name.isalnum() and len(name) > 1} - {
     "return",
@@ -50,5 +65,71 @@ def spelt(word: str) -> str | None:
         # A character with Shift is another character, and a key of its own.
         if character is None or not character.isprintable() or modifiers == {"shift"}:
             return None
-        name = _character_to_key(character)
+        name = _named(character)
     return "+".join((*sorted(modifiers), name)) if modifiers <= _MODIFIERS else None
+
+
+# -- which command has which
+
+RESERVED = ("escape", "tab", "shift+tab", "enter", "ctrl+c", "ctrl+q")
+"""Keys that have to stay what they are, or there would be no way out of something."""
+
+_DEFAULTS: dict[str, tuple[str, ...]] = {}
+_CHOSEN: dict[str, tuple[str, ...]] = {}
+"""The person's own keys, by command."""
+
+
+def define(command_id: str, keys: tuple[str, ...]) -> None:
+    """The keys that a command comes with; called by the registry for each."""
+    _DEFAULTS[command_id] = keys
+
+
+def keys_of(command_id: str) -> tuple[str, ...]:
+    """The keys of a command: the person's own, or those that it comes with."""
+    return _CHOSEN.get(command_id, _DEFAULTS.get(command_id, ()))
+
+
+def key_of(command_id: str) -> str:
+    """The first key of a command, as it is written; empty where it has none."""
+    return next(map(key_name, keys_of(command_id)), "")
+
+
+def key_names(command_id: str) -> str:
+    """Every key of a command."""
+    return " ".join(map(key_name, keys_of(command_id)))
+
+
+def keymap() -> dict[str, str]:
+    """The person's own keys as Textual takes them."""
+    return {command_id: ",".join(keys) for command_id, keys in _CHOSEN.items()}
+
+
+def use_keys(chosen: Mapping[str, str]) -> None:
+    """Takes over the person's own keys; once, before there is a screen.
+
+    IommutuiError names every command and every key that there is not, every key that is reserved, and every key that
+    two commands would have.
+    """
+    wrong = []
+    keys: dict[str, tuple[str, ...]] = {}
+    for name, text in chosen.items():
+        words = {word: spelt(word) for word in text.replace(",", " ").split()}
+        if name not in _DEFAULTS:
+            wrong.append(f"there is no command {name!r}")
+        elif not words:
+            wrong.append(f"{name} has no key left")
+        else:
+            wrong += [f"there is no key {word!r} for {name}" for word, key in words.items() if key is None]
+            wrong += [f"{key_name(key)} cannot be given to {name}" for key in words.values() if key in RESERVED]
+            keys[name] = tuple(key for key in words.values() if key is not None)
+    owners: dict[str, str] = {}
+    for command_id, defaults in _DEFAULTS.items():
+        for key in keys.get(command_id, defaults):
+            if owners.setdefault(key, command_id) != command_id:
+                wrong.append(f"{key_name(key)} would be the key of both {owners[key]} and {command_id}")
+    if wrong:
+        raise IommutuiError(
+            f"The keys in the settings cannot be used: {'; '.join(wrong)}.",
+            f"Fix [keys] in {config_path()}. The commands are: {', '.join(_DEFAULTS)}.",
+        )
+    _CHOSEN.update(keys)

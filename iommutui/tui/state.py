@@ -9,8 +9,8 @@ from iommutui.core.drivers import STUB
 from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
-from iommutui.core.narrowing import narrow
 from iommutui.core.plan.intents import DEFAULT, NONE, Intent, goal_of
+from iommutui.core.plan.narrowing import narrow
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.wording import sentence
 

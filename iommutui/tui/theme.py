@@ -1,10 +1,13 @@
-"""The program's own theme: a dark slate with a copper accent, made for long lists of short words."""
+"""How the screen looks: the program's own theme, colours that can be read, and the bare console of a machine.
 
-from textual.theme import Theme
-from textual.drivers.linux_driver import LinuxDriver
+The console (``TERM=linux``) has sixteen colours, and a font of few signs.
+"""
+
 from functools import lru_cache
-from textual.color import Color
 
+from textual.color import Color
+from textual.drivers.linux_driver import LinuxDriver
+from textual.theme import Theme
 
 IOMMUTUI = Theme(
     name="iommutui",
@@ -103,7 +106,24 @@ WORDS = (
 """Those that words are written in."""
 
 
-def light(colour: Color) -> float:
+def legible(variables: dict[str, str], *, dark: bool) -> dict[str, str]:
+    """A theme's variables with colours of words that can be read on everything behind them, and one for the cursor.
+
+    The contrast is WCAG's 4.5. Muted text is ``auto`` in most themes, which is no colour that rows could be drawn in.
+    Themes of the terminal's own colours stay as they are.
+    """
+    found = dict(variables)
+    if found["text-muted"].startswith("auto"):
+        background = Color.parse(found["background"])
+        found["text-muted"] = Color.parse(found["foreground"]).blend(background, 0.2).hex
+        found.setdefault("cursor-row", Color.parse(found["primary"]).blend(background, 0.82).hex)
+        behind = tuple(found[name] for name in BEHIND)
+        found.update({name: _readable(found[name], behind) for name in WORDS})
+    found.setdefault("cursor-row", "ansi_bright_black" if dark else "ansi_white")
+    return found
+
+
+def _light(colour: Color) -> float:
     """Relative luminance, 0 to 1 (WCAG 2.2)."""
     red, green, blue = (
         part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized
@@ -112,14 +132,14 @@ def light(colour: Color) -> float:
 
 
 @lru_cache(256)
-def readable(colour: str, behind: tuple[str, ...]) -> str:
+def _readable(colour: str, behind: tuple[str, ...]) -> str:
     """The colour, as much nearer to white or black as it takes to be read on all of these."""
-    grounds = [light(Color.parse(each)) for each in behind]
+    grounds = [_light(Color.parse(each)) for each in behind]
     dark = sum(grounds) / len(grounds) < 0.18
     end = Color.parse("white" if dark else "black")
     for step in range(STEPS + 1):
         found = Color.parse(colour).blend(end, step / STEPS)
-        own = light(found)
+        own = _light(found)
         if all((max(own, ground) + 0.05) / (min(own, ground) + 0.05) >= LEAST for ground in grounds):
             break
     return found.hex

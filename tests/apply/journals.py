@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from iommutui.core.plan.drift import DeviceFacts
-from iommutui.core.plan.intents import Goal
-
 from iommutui.apply.journal import Journal
 from iommutui.apply.lines import SCHEMA, Header, Planned
+from iommutui.core.plan.drift import DeviceFacts
+from iommutui.core.plan.intents import Goal
 from tests.apply.machines import GPU
 
 HEADER = Header(

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import Plan, plan_intents
-
 from iommutui.apply.events import Event, Finished
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Driver, Fit, Group, Host, by_address, by_number
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import Plan, plan_intents
 
 GPU = Address("0000:01:00.0")
 SOUND = Address("0000:01:00.1")

@@ -4,9 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from iommutui.core.plan.drift import Change
-from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import plan_intents
 
 from iommutui.apply.events import (
     LINE_LIMIT,
@@ -27,6 +24,9 @@ from iommutui.apply.session import SIZE_LIMIT, Request, apply_request, plan_requ
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Claim
 from iommutui.core.models import MODELS
+from iommutui.core.plan.drift import Change
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
 from tests.apply.machines import CASES, GPU, SOUND, TWIN_A, TWIN_B, desktop
 
 PLAN = CASES[0].plan

@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import plan_intents
 
 from iommutui.apply.events import Compensating
 from iommutui.apply.executor import execute
@@ -14,6 +12,8 @@ from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
 from tests.apply.machines import CLOCK, GPU, NIC, SOUND, desktop, facts, finished
 from tests.reacting import FakeKernel, Faults
 

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from iommutui.core.plan.drift import Basis
-from iommutui.core.plan.intents import Intent
 
 from iommutui.apply.elevate import Applying, as_root, own_program, root_program
 from iommutui.apply.events import LINE_LIMIT
 from iommutui.apply.session import Request, request_to_json
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
+from iommutui.core.plan.drift import Basis
+from iommutui.core.plan.intents import Intent
 from tests.apply.machines import GPU
 
 REQUEST = Request((Intent(GPU, "vfio-pci"),), Basis("6.12.0", ()))

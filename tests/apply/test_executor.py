@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import plan_intents
 
 from iommutui.apply.events import Compensating, Finished, ModuleLoaded, Started, StepBegun, StepDone
 from iommutui.apply.executor import execute
@@ -19,6 +17,8 @@ from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 from iommutui.core.host import Claim, Gap
 from iommutui.core.models import MODELS
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
 from tests.apply.changes import GPU_CASE, changed
 from tests.apply.machines import (
     BY_ID,

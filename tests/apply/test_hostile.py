@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from iommutui.core.plan.planner import Plan
 
 from iommutui.apply import writer
 from iommutui.apply.entries import load
@@ -22,6 +21,7 @@ from iommutui.apply.session import apply_request, plan_request, request_of, requ
 from iommutui.apply.traces import may_be_open
 from iommutui.cli.documents import basis_document, plan_document
 from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.plan.planner import Plan
 from tests.apply.machines import CASES, CLOCK
 from tests.reacting import FakeKernel
 

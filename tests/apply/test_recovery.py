@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import pytest
-from iommutui.core.plan.drift import drift
 
 from iommutui.apply import recovery
 from iommutui.apply.entries import load

@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-from iommutui.core.plan.intents import Intent, restoring
-from iommutui.core.plan.planner import plan_intents
 
 from iommutui.apply.executor import execute
 from iommutui.apply.journal import Entry, load
@@ -12,6 +10,8 @@ from iommutui.apply.revert import plan_revert, revert_goals
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
+from iommutui.core.plan.intents import Intent, restoring
+from iommutui.core.plan.planner import plan_intents
 from tests.apply.machines import CASES, CLOCK, GPU, NIC, ODD, SOUND, Case, case, desktop, facts, finished
 from tests.reacting import FakeKernel
 

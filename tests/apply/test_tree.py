@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from iommutui.core.plan.planner import Plan, plan_intents
 
 from iommutui.apply.entries import list_entries, load
 from iommutui.apply.events import Event
@@ -17,6 +16,7 @@ from iommutui.apply.writer import Write
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Host
 from iommutui.core.models import model_for
+from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.sources import Depth
 from iommutui.sources import load as look
 from tests.apply.machines import CASES, CLOCK, NIC, UNLOADED, Case, case, differences, facts, finished

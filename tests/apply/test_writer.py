@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from iommutui.core.plan.planner import Step
 
 from iommutui.apply import writer
 from iommutui.apply.child import Late, Patience, in_child
@@ -16,6 +15,7 @@ from iommutui.apply.kernel import GivenUp, ReadBack, Waiting, Written
 from iommutui.apply.real import RealKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
+from iommutui.core.plan.planner import Step
 from tests.apply.machines import CASES, CLOCK, GPU, SOUND, finished
 
 AT_ONCE = Patience(first=0.0, each=0.0, give_up=0.0)

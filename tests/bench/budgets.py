@@ -4,10 +4,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
-
-from iommutui.core.models import MODELS
 from iommutui.sources.snapshot import write
 from tests.bench.keys import keys
 from tests.bench.measure import Ratio, commands, cpu, first_frames

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import plan_intents
-
 from iommutui.apply.session import Request, request_of
 from iommutui.core.models import model_for
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
 from iommutui.sources import load
 from tests.apply.machines import GPU, SOUND
 from tests.reacting_tree import ReactingTree

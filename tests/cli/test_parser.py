@@ -2,8 +2,7 @@
 
 import pytest
 
-from iommutui.cli import listing
-from iommutui.cli.parser import COMMANDS, Options, command_parser, parse, screen_parser
+from iommutui.cli.parser import COMMANDS, command_parser, parse
 
 
 def test_the_machine_may_be_named_before_the_command_and_after_it() -> None:

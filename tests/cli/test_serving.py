@@ -4,9 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import Plan, plan_intents
-from iommutui.settings import Config, take_effect
 
 from iommutui.apply.entries import list_entries
 from iommutui.apply.revert import plan_revert
@@ -16,6 +13,9 @@ from iommutui.core.drivers import Role
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance
 from iommutui.core.models import model_for
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import Plan, plan_intents
+from iommutui.settings import Config, take_effect
 from iommutui.sources import load
 from tests.apply.machines import GPU, ODD, facts
 from tests.cli.asking import INTENTS, driver_of, journal_of, request_for

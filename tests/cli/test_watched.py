@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import plan_intents
 
 from iommutui.apply import writer
 from iommutui.apply.session import request_of, request_to_json
 from iommutui.apply.writer import Write
 from iommutui.core.models import model_for
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
 from iommutui.sources import load
 from tests.apply.machines import GPU, SOUND
 from tests.cli.machine import Server

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from iommutui.core.engine.transition import transition
-
 from iommutui.core.address import Address
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event

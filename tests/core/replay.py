@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iommutui.core.engine.transition import transition
-
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import PCIEPORT, STUB, VFIO_PCI
 from iommutui.core.engine.transition import transition

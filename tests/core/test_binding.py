@@ -1,8 +1,6 @@
 """Binding as the kernel has it, whatever a model says: overrides, bind, unbind, drivers_probe."""
 
 import pytest
-from iommutui.core.engine.matching import candidates
-from iommutui.core.engine.transition import transition
 
 from iommutui.core.engine.matching import candidates
 from iommutui.core.engine.transition import transition

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from iommutui.core.plan.intents import Intent, goal_of
 
 from iommutui.core.gap import Gap
 from iommutui.core.hazards import CHECKS, KINDS, Severity, cuts_a_lifeline, hazards_of
 from iommutui.core.hazards.sentences import _SENTENCES, _UNKNOWN, hazard_advice, hazard_loss, hazard_sentence
 from iommutui.core.host import Details, Host
+from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.printable import printable
 from iommutui.core.uses import Plugged
 from tests.core.hazards import found, hazards, one

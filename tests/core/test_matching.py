@@ -1,7 +1,6 @@
 """Which drivers match a device, and which of them turn it down."""
 
 import pytest
-from iommutui.core.engine.matching import candidates
 
 from iommutui.core.engine.matching import candidates
 from iommutui.core.events import (

@@ -3,15 +3,15 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from iommutui.core.plan.fix import fix_hazards, of_the_board, smallest_fix
-from iommutui.core.plan.intents import Goal, Intent, goal_of
-from iommutui.core.plan.planner import plan_intents
-from iommutui.core.plan.presets import fix_for, free_card, free_devices, free_group, give_back, why_not_free
 
 from iommutui.core.address import Address
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
+from iommutui.core.plan.fix import fix_hazards, of_the_board, smallest_fix
+from iommutui.core.plan.intents import Goal, Intent, goal_of
+from iommutui.core.plan.planner import plan_intents
+from iommutui.core.plan.presets import fix_for, free_card, free_devices, free_group, give_back, why_not_free
 from iommutui.core.uses import Held, Storage, Uses
 from tests.core.machines import LONE, OTHER, A, B, C, D, bridge, function, group_of, machine
 from tests.core.strategies import machines, models

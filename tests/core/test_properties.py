@@ -4,10 +4,6 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
-from iommutui.core.engine.transition import transition
-from iommutui.core.plan.fix import smallest_fix, wished_host
-from iommutui.core.plan.intents import Intent, goal_of, restoring
-from iommutui.core.plan.planner import plan_goals, plan_intents
 
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import ClaimDevice, ClaimGroup, Event, Rescan, Unbind
@@ -15,6 +11,9 @@ from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import OK
+from iommutui.core.plan.fix import smallest_fix, wished_host
+from iommutui.core.plan.intents import Intent, goal_of, restoring
+from iommutui.core.plan.planner import plan_goals, plan_intents
 from iommutui.core.reasons import Code
 from iommutui.core.wording import sentence
 from tests.core.strategies import ADDRESSES, events, machines, models

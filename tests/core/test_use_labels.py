@@ -1,8 +1,8 @@
 """What the host does with a device, in a few words."""
 
 import pytest
-from iommutui.core.use_labels import marks_of
 
+from iommutui.core.use_labels import marks_of
 from tests.core.machines import A, function, group_of, machine
 
 

@@ -1,7 +1,6 @@
 """An unbind that waits for whoever has the device open, and what a driver leaves behind."""
 
 import pytest
-from iommutui.core.engine.detach import holding
 
 from iommutui.core.address import Address
 from iommutui.core.engine.detach import holding

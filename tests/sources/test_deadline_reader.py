@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from iommutui.sources.deadline_reader import TIMEOUT, Patient
 
 from iommutui.core.host import Gap, Host
 from iommutui.sources import Depth, deadline_reader

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from iommutui.core.plan.planner import plan_intents
 from textual.events import Key as KeyPress
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from iommutui.core.address import Address
 from iommutui.core.host import Host
@@ -14,7 +15,7 @@ from iommutui.sources.holders import claims_now
 from iommutui.tui.app import IommutuiApp
 from iommutui.tui.machines.base import Applier, CutOff, Machine, Watch, WayBack
 from iommutui.tui.machines.simulated import SimulatedMachine
-from iommutui.tui.rows.groups import listing
+from iommutui.tui.rows import listing
 from iommutui.tui.state import AppState, Key, Kind, Phase, Source, start
 
 WIDE = (120, 40)
@@ -41,7 +42,7 @@ class Ui:
     async def settle(self) -> None:
         """Waits until nothing is going on."""
         await self.pilot.pause()
-        while self.app.workers or self.app.type_ahead.busy or self.state.phase is Phase.SCANNING:
+        while any(not worker.is_finished for worker in self.app.workers) or self.state.phase is Phase.SCANNING:
             await self.app.workers.wait_for_complete()
             await self.pilot.pause()
 
@@ -86,7 +87,10 @@ class Ui:
 
     def lines(self) -> list[str]:
         """The screen, line by line."""
-        return [strip.text.rstrip() for strip in self.app.screen._compositor.render_strips()]
+        strips = self.app.screen._compositor.render_strips()
+        wrong = [strip.text for strip in strips if strip.cell_length != self.app.size.width]
+        assert wrong == [], "lines that are not as wide as the terminal"
+        return [strip.text.rstrip() for strip in strips]
 
     def text(self) -> str:
         """The screen as one text."""
@@ -101,7 +105,7 @@ class Ui:
 
     def toasts(self) -> list[str]:
         """What was said in passing."""
-        return [self.app.said.text] if self.app.said is not None else []
+        return [str(each.render()) for each in self.app.screen.query("Toast").results(Static)]
 
     def log(self) -> list[str]:
         """The log."""
@@ -114,7 +118,7 @@ async def screen_of(
 ) -> AsyncIterator[Ui]:
     """The program on a terminal of this size."""
     app = IommutuiApp(machine, start(machine.source, model))
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         ui = Ui(app, pilot)
         if settle:
             await ui.settle()

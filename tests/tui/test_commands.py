@@ -7,9 +7,9 @@ import pytest
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Claim, Host
 from iommutui.demo import demo_host
-from iommutui.tui.commands.base import Pane
+from iommutui.tui.state import Pane
 from iommutui.tui.machines.base import Machine
-from iommutui.tui.registry import COMMANDS, reason_against
+from iommutui.tui.commands import COMMANDS, reason_against
 from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.state import Kind, Phase, Source, staged
 from tests.tui.driver import SMALLEST, USUAL, LiveLike, Ui, screen_of, snapshot_of
@@ -50,7 +50,7 @@ async def _press_everything(ui: Ui) -> None:
             continue
         ui.app.simulate_key(key)
         await ui.pilot.pause()
-        while ui.app.screen is not ui.app.desk or ui.app.desk.pane is Pane.FILTER:
+        while ui.app.screen is not ui.app.desk or ui.state.pane is Pane.FILTER:
             await ui.pilot.press("escape")
     await ui.settle()
     assert ui.app.is_running

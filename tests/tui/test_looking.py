@@ -3,9 +3,9 @@
 import pytest
 
 from iommutui.demo import demo_host
-from iommutui.core.completion import completion
+from iommutui.core.query import completion
 from iommutui.tui.pages.copies import copies, report, shell_script
-from iommutui.tui.rows.groups import listing
+from iommutui.tui.rows import listing
 from iommutui.tui.derived import preview
 from iommutui.tui.state import Key, Sort, Tab, View, staged
 from tests.tui.driver import USUAL, WIDE, screen_of, snapshot_of
@@ -57,7 +57,7 @@ async def test_each_tab_has_a_key_and_the_title_says_which() -> None:
         await ui.select(GPU)
         for key, tab, words in (
             ("i", Tab.DEVICE, "Drivers that fit"),
-            ("e", Tab.LOSES, "would lose with this"),
+            ("e", Tab.IMPACT, "would lose with this"),
             ("M", Tab.MODELS, "under each set of rules"),
             ("w", Tab.WHY, "Smallest fix"),
         ):

@@ -13,7 +13,7 @@ from iommutui.tui.app import IommutuiApp
 from iommutui.tui.theme import CONSOLE, SIGNS, ConsoleDriver
 from iommutui.tui.countdown import countdown_lines
 from iommutui.tui.early import EarlyScan
-from iommutui.tui.registry import COMMANDS
+from iommutui.tui.commands import COMMANDS
 from iommutui.tui.state import Phase, start
 from iommutui.tui.theme import IOMMUTUI
 from tests.tui.driver import USUAL, Ui, screen_of, snapshot_of

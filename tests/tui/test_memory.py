@@ -8,11 +8,11 @@ from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.tui import registry
 from iommutui.tui.app import IommutuiApp
-from iommutui.tui.commands.base import Pane
+from iommutui.tui.state import Pane
 from iommutui.tui.pages.help import help_lines
 from iommutui.tui.keys import key_name, spelt
 from iommutui.tui.pages.help import hint
-from iommutui.tui.registry import COMMANDS, key_of, use_keys
+from iommutui.tui.commands import COMMANDS, key_of, use_keys
 from iommutui.tui.state import Key, staged, start
 from iommutui.tui.store import Memory, Store, marks_in, marks_to_keep, state_path
 from tests.tui.driver import WIDE, Ui, snapshot_of

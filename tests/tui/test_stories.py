@@ -8,7 +8,7 @@ from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.tui.pages.plan import Review
-from iommutui.tui.rows.groups import listing
+from iommutui.tui.rows import listing
 from iommutui.tui.screens.review import ReviewScreen, Terms
 from iommutui.tui.state import Key
 from iommutui.tui.widgets.filterbar import FilterBar

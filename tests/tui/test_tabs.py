@@ -38,28 +38,28 @@ def test_the_device_tab_says_that_a_bridge_need_not_go() -> None:
 
 def test_what_is_lost_is_asked_of_the_whole_card() -> None:
     boot = changed(small(), GPU, boot_vga=True)
-    text = shown(Tab.LOSES, Key(1, GPU), boot)
+    text = shown(Tab.IMPACT, Key(1, GPU), boot)
     assert "What this machine would lose with this card" in text
     assert "0000:01:00.1  snd_hda_intel → vfio-pci" in text
     assert "‼ danger display  0000:01:00.0 is the display" in text
 
 
 def test_what_is_lost_is_asked_of_the_plan_where_there_is_one() -> None:
-    text = words(details(staged(state_of(cursor=Key(1, GPU), tab=Tab.LOSES), {GPU: "vfio-pci"})))
+    text = words(details(staged(state_of(cursor=Key(1, GPU), tab=Tab.IMPACT), {GPU: "vfio-pci"})))
     assert "What this machine loses by the plan" in text
     assert "0000:01:00.1 (snd_hda_intel) is a function of the same card" in text
     assert "↳ Hand over every function of the card" in text
 
 
 def test_where_nothing_is_lost_the_tab_says_so() -> None:
-    assert "This machine uses none of it" in shown(Tab.LOSES, Key(3, DISK))
-    assert "This machine loses nothing with it" in shown(Tab.LOSES, Key(1, PORT))
+    assert "This machine uses none of it" in shown(Tab.IMPACT, Key(3, DISK))
+    assert "This machine loses nothing with it" in shown(Tab.IMPACT, Key(1, PORT))
 
 
 def test_what_could_not_be_found_out_is_not_taken_for_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = Hazard("gpu-in-use", Topic.USE, Severity.WARN, NIC, unknown="EACCES")
     monkeypatch.setattr(loses, "hazards_of", lambda *_: [hidden])
-    text = shown(Tab.LOSES, Key(2, NIC), changed(small(), NIC, revision="77"))
+    text = shown(Tab.IMPACT, Key(2, NIC), changed(small(), NIC, revision="77"))
     assert "not known use" in text
 
 
@@ -80,11 +80,11 @@ def test_of_a_kernel_that_is_not_known_no_model_is_the_own_one() -> None:
 
 def test_what_is_handed_over_already_is_not_lost_once_more() -> None:
     host = changed(small(), NIC, driver="vfio-pci", driver_override="vfio-pci")
-    assert "This machine loses nothing with it." in shown(Tab.LOSES, Key(2, NIC), host)
+    assert "This machine loses nothing with it." in shown(Tab.IMPACT, Key(2, NIC), host)
 
 
 def test_without_a_group_nothing_is_lost_because_nobody_can_have_it() -> None:
-    assert "This machine loses nothing with it." in shown(Tab.LOSES, Key(None, GPU), without_iommu())
+    assert "This machine loses nothing with it." in shown(Tab.IMPACT, Key(None, GPU), without_iommu())
 
 
 def test_without_a_group_no_model_has_a_verdict() -> None:
@@ -113,5 +113,5 @@ def test_slots_behind_one_port_that_is_in_another_group() -> None:
 
 
 def test_what_is_lost_stands_before_the_rebinds_that_it_is_lost_by() -> None:
-    text = shown(Tab.LOSES, Key(1, GPU))
+    text = shown(Tab.IMPACT, Key(1, GPU))
     assert text.index("machine") < text.index("By these rebinds") < text.index("nvidia → vfio-pci")

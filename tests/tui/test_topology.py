@@ -5,7 +5,7 @@ from iommutui.core.plan.intents import Intent
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Host
 from iommutui.demo import demo_host
-from iommutui.tui.rows.groups import listing, settled
+from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.topology import matches, next_match, topology_row, tree
 from iommutui.tui.state import AppState, Key, Kind, Source, View, staged, start, with_host
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small

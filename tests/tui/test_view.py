@@ -10,7 +10,7 @@ from iommutui.core.models import MODELS
 from iommutui.tui.derived import fix_of, preview
 from iommutui.tui.pages.plan import Review, command, plan_lines, plan_title, review_lines, step_lines
 from iommutui.tui.pages.why import details
-from iommutui.tui.registry import COMMANDS, footer, reason_against
+from iommutui.tui.commands import COMMANDS, footer, reason_against
 from iommutui.tui.rows.base import bridges_only, kind_word
 from iommutui.tui.rows.groups import KIND, cursor_index, listing, row, settled
 from iommutui.tui.state import AppState, Key, Kind, Source, Tab, staged, start, with_host

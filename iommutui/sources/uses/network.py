@@ -6,7 +6,7 @@ from typing import NamedTuple
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Network
 from iommutui.sources.tree import Tree, Unreadable
-from iommutui.sources.uses import tables
+from iommutui.sources.uses import proc_tables
 from iommutui.sources.uses.sysfs_links import entries, first, functions_above, links_in, why_not
 
 _LIMIT = 1 << 22

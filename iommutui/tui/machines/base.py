@@ -1,24 +1,21 @@
-"""The machines that the screen can be of: this one, one from a file, and the built-in one."""
+"""What a machine on the screen can do, and what passes between it and the screen."""
 
-import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
-
-from iommutui.core.plan.intents import Goal, Intent
-from iommutui.core.plan.planner import Plan
+from typing import NamedTuple, Protocol
 
 from iommutui.apply.events import Event
 from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import Goal, Intent
-from iommutui.tui.state import Kind, Source
+from iommutui.core.plan.intents import Goal, Intent, restoring
+from iommutui.core.plan.planner import Plan
+from iommutui.tui.state import Source
 
 
 class Job(NamedTuple):
     """What is to be applied: a plan that was reviewed."""
 
-    plan: "Plan"
+    plan: Plan
     intents: tuple[Intent, ...]
     model: Model
     revert: bool = False
@@ -33,7 +30,7 @@ class Job(NamedTuple):
 class WayBack(NamedTuple):
     """The plan that takes back what was applied last, and the journal that it comes from."""
 
-    plan: "Plan"
+    plan: Plan
     journal: str = ""
 
 
@@ -62,7 +59,7 @@ class Applier(Protocol):
         """Called with the terminal handed over, where `needs_terminal`: asks for a password if there is one to ask."""
         ...
 
-    def events(self, job: Job) -> "Iterator[Event]":
+    def events(self, job: Job) -> Iterator[Event]:
         """What happens, in a thread, until it is over."""
         ...
 
@@ -114,36 +111,8 @@ class Machine(Protocol):
         ...
 
 
-def restoring_goals(plan: "Plan", before: Host) -> tuple[Goal, ...]:
+def restoring_goals(plan: Plan, before: Host) -> tuple[Goal, ...]:
     """The goals that put everything back that a plan moved."""
-    from iommutui.core.plan.intents import restoring
-
     moved = dict.fromkeys(step.device for step in plan.steps)
     found = (before.devices.get(address) for address in moved)
     return tuple(restoring(d.address, d.driver, d.driver_override) for d in found if d is not None)
-
-
-def machine_of(path: str | None, *, demo: bool, kernel: str | None) -> Machine:
-    """The machine that the command line asks for."""
-    if demo:
-        from iommutui.demo import demo_host
-        from iommutui.tui.machines.simulated import SimulatedMachine
-
-        def built_in() -> Host:
-            host = demo_host()
-            return host if kernel is None else host._replace(kernel=kernel)
-
-        return SimulatedMachine(Source(Kind.DEMO, "demo"), built_in)
-    if path is not None:
-        from iommutui.tui.machines.simulated import SimulatedMachine
-
-        def from_file() -> Host:
-            from iommutui.sources import load
-
-            return load(path, kernel=kernel)
-
-        name = "standard input" if path == "-" else os.path.basename(os.path.normpath(path)) or path
-        return SimulatedMachine(Source(Kind.SNAPSHOT, name), from_file)
-    from iommutui.tui.machines.live import LiveMachine
-
-    return LiveMachine(kernel)

@@ -4,17 +4,23 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-from iommutui.apply.elevate import Applying
-from iommutui.apply.events import Event
-from iommutui.apply.session import Request
+from iommutui.apply.elevate import Applying, own_program, root_program
+from iommutui.apply.entries import load as load_entry
+from iommutui.apply.events import Event, Refused
+from iommutui.apply.recovery import left_open_words, open_journals, way_out
+from iommutui.apply.revert import plan_revert
+from iommutui.apply.session import Request, request_of
+from iommutui.apply.state import machine_journal_dir
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
+from iommutui.sources import load
+from iommutui.sources.holders import claims_now
+from iommutui.sources.live import Unavailable, watch
+from iommutui.sources.ssh_session import session_address
 from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack
-from iommutui.tui.machines.live import ProcessApplier
 from iommutui.tui.state import Kind, Source
 
 POLL_SECONDS = 5.0
@@ -27,30 +33,20 @@ class LiveMachine:
 
     def __init__(self, kernel: str | None) -> None:
         self._kernel = kernel
-        from iommutui.apply.elevate import own_program, root_program
-
         writer = root_program()
         self.source = Source(Kind.LIVE, kernel or "", writer)
         self.applier = ProcessApplier(own_program(), writer)
 
     def scan(self) -> Host:
         """A fresh look at everything."""
-        from iommutui.sources.ssh_session import session_address
-
-        from iommutui.sources import load
-
         return load(None, kernel=self._kernel, session=session_address())
 
     def claims(self, host: Host) -> Host:
         """From the processes that have nodes of VFIO open."""
-        from iommutui.sources.holders import claims_now
-
         return claims_now(host)
 
     def watch(self, changed: Callable[[], None]) -> Watch:
         """The kernel's own events through udev; where they cannot be had, a slow comparison."""
-        from iommutui.sources.live import Unavailable, watch
-
         found = watch(lambda _event: changed())
         if not isinstance(found, Unavailable):
             return Watch(found.stop)
@@ -61,30 +57,18 @@ class LiveMachine:
 
     def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
         """From the newest journal that is still in effect."""
-        from iommutui.apply.entries import load as load_entry
-        from iommutui.apply.revert import plan_revert
-
-        entry = load_entry(journals(), journal)
+        entry = load_entry(machine_journal_dir(), journal)
         return WayBack(plan_revert(entry, host, model), entry.id)
 
     def cut_off(self) -> CutOff | None:
         """From the journals."""
-        directory = journals()
+        directory = machine_journal_dir()
         if not directory.is_dir():
             return None
-        from iommutui.apply.recovery import left_open_words, open_journals, way_out
-
         for entry in open_journals(directory):
             words = left_open_words(entry)
             return CutOff(entry.reverts or entry.id, words[0].upper() + words[1:], way_out(entry))
         return None
-
-
-def journals() -> Path:
-    """Where the applying process, which is root, keeps its journals."""
-    from iommutui.apply.state import machine_journal_dir
-
-    return machine_journal_dir()
 
 
 def poll(changed: Callable[[], None], root: str = "/sys/bus/pci", seconds: float = POLL_SECONDS) -> Callable[[], None]:
@@ -135,14 +119,10 @@ class ProcessApplier:
 
     def command(self) -> list[str]:
         """What is started. No device and no driver is named in it: they are in the request, or in the journal."""
-        from iommutui.apply.elevate import Applying
-
         return Applying(self._program, self._writer).command
 
     def begin(self, job: Job) -> None:
         """Starts the process; where a password may be asked for, waits for its first word, which comes after it."""
-        from iommutui.apply.elevate import Applying
-
         self._applying = Applying(self._program, self._writer)
         # A file, because a pipe that nobody empties would hold the process up, and the screen is no place for it.
         self._talk = tempfile.TemporaryFile()  # noqa: SIM115 - open until the process has ended
@@ -158,10 +138,8 @@ class ProcessApplier:
         if self._applying is not None:
             self._applying.undo()
 
-    def events(self, job: Job) -> "Iterator[Event]":
+    def events(self, job: Job) -> Iterator[Event]:
         """Its events, until it ends. IommutuiError with its own words where it has refused, or said nothing at all."""
-        from iommutui.apply.events import Refused
-
         assert self._applying is not None
         try:
             for event in self._applying.events():
@@ -182,9 +160,7 @@ class ProcessApplier:
             return talk.read(4000).decode(errors="replace").strip()
 
 
-def request(job: Job) -> "Request":
+def request(job: Job) -> Request:
     """The request to carry out a job; what a revert takes back stands in its journal."""
-    from iommutui.apply.session import request_of
-
     reverts = job.journal if job.revert else None
     return request_of(job.plan, job.intents, accepted=job.accepted, keep_within=job.keep_within, reverts=reverts)

@@ -6,14 +6,16 @@ There is no way from here to a real writer.
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 
-from iommutui.core.plan.intents import Goal
-
-from iommutui.apply.events import Event
-from iommutui.apply.keeping import Word
+from iommutui.apply.events import Event, Finished
+from iommutui.apply.executor import execute
+from iommutui.apply.keeping import Keeping, Word
+from iommutui.apply.simulated import SimulatedKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
+from iommutui.core.plan.intents import Goal
+from iommutui.core.plan.planner import plan_goals
 from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack, restoring_goals
 from iommutui.tui.state import Source
 
@@ -62,21 +64,14 @@ class SimulatedMachine:
         """The plan that takes back what was applied last."""
         if not self._ways_back:
             return None
-        from iommutui.core.plan.planner import plan_goals  # not before something was applied
-
         goals = [goal for goal in self._ways_back[-1] if goal.device in host.devices]
         return WayBack(plan_goals(host, goals, model))
 
     def begin(self, job: Job) -> None:
         """Nobody has to be asked."""
 
-    def events(self, job: Job) -> "Iterator[Event]":
+    def events(self, job: Job) -> Iterator[Event]:
         """Plays the plan on the simulated kernel."""
-        from iommutui.apply.events import Finished
-        from iommutui.apply.executor import execute
-        from iommutui.apply.keeping import Keeping
-        from iommutui.apply.simulated import SimulatedKernel
-
         before = self.scan()
         kernel = SimulatedKernel(before, job.model)
         accepted = [hazard.acceptance for hazard in job.plan.hazards]  # nothing is real, so nothing can be lost
@@ -109,7 +104,7 @@ def _used_still(first: Host | None, now: Host) -> Host:
 class _Words:
     """The person at the screen, as a countdown hears them. Implements `iommutui.apply.keeping.Voices`."""
 
-    def __init__(self, words: "SimpleQueue[bool]") -> None:
+    def __init__(self, words: SimpleQueue[bool]) -> None:
         self._words = words
 
     def begin(self, journal_id: str) -> None:
@@ -117,10 +112,8 @@ class _Words:
         while not self._words.empty():
             self._words.get()
 
-    def wait(self, seconds: float) -> "Word | None":
+    def wait(self, seconds: float) -> Word | None:
         """Waits at most so long for a word."""
-        from iommutui.apply.keeping import Word
-
         try:
             return Word(keep=self._words.get(timeout=seconds), by="the screen")
         except Empty:

@@ -1,20 +1,20 @@
-"""The tab Device: every fact that is known of the selection, and the drivers that fit it. Pure."""
+"""The page of a device: every fact that is known of it, and the drivers that fit it. Pure."""
 
 from collections.abc import Iterator
 
-from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.host import Bar, Details, Device, Group, Host
 from iommutui.core.labels import class_words, device_name
-from iommutui.core.plan.targets import Kind, Target, targets_of
-from iommutui.core.wording import gap_words, target_words
-from iommutui.tui.pages.device import device_facts, target_line
+from iommutui.core.plan.targets import targets_of
+from iommutui.core.wording import gap_words
+from iommutui.tui.keys import key_of
+from iommutui.tui.pages.targets import target_line
 from iommutui.tui.pages.why import driver_lines
 from iommutui.tui.state import AppState
 from iommutui.tui.text.blocks import bullet, fact, key_hint
 from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
-def device_tab(state: AppState, host: Host, device: Device | None, group: Group | None) -> list[Line]:
+def device_page(state: AppState, host: Host, device: Device | None, group: Group | None) -> list[Line]:
     """One device; on a group's row, each of its members in turn."""
     if device is not None:
         return [*_facts(state, host, device), *_targets(state, host, device)]
@@ -38,7 +38,7 @@ def _targets(state: AppState, host: Host, device: Device) -> list[Line]:
     targets = targets_of(host, device)
     if not targets:
         return [fact("Targets", f"none: it is on the {device.bus} bus, and only PCI devices are rebound here")]
-    lines = [BLANK, line(Span("Drivers that fit", "accent"), "  ", *key_hint("t", "chooses"))]
+    lines = [BLANK, line(Span("Drivers that fit", "accent"), "  ", *key_hint(key_of("target"), "chooses"))]
     if device.fits is None:
         lines.append(bullet("Which kernel drivers know it was not recorded.", "muted", "?"))
     width = max(len(target.name) for target in targets)
@@ -68,27 +68,6 @@ def bar_words(bar: Bar) -> str:
     extra = (", 64-bit" if bar.flags & _BAR_64 else "") + (", prefetchable" if bar.flags & _BAR_PREFETCH else "")
     name = f"BAR {bar.number}" if bar.number < 6 else "ROM" if bar.number == 6 else f"region {bar.number}"
     return f"{name}: {size_words(bar.size)} {what}{extra} at {bar.start:#x}"
-
-
-def target_line(target: Target, width: int) -> Line:
-    """``vfio-pci  hand it to a virtual machine (module vfio-pci is not loaded)``."""
-    lead = f"  {target.name:<{width}}  "
-    return line(Span(lead), Span(purpose(target), "muted"), Span(loading(target), "warn"), hang=4)
-
-
-def purpose(target: Target) -> str:
-    """What a target is for, in words."""
-    if target.kind is Kind.KERNEL:
-        return "let this machine use it"
-    if target.kind is Kind.VFIO:
-        made_for_it = "" if target.name == VFIO_PCI else ", with a driver made for it"
-        return f"hand it to a virtual machine{made_for_it}"
-    return target_words(target.name)
-
-
-def loading(target: Target) -> str:
-    """What has to be loaded for a target, or nothing."""
-    return f" · loads {target.module}" if target.module and not target.loaded else ""
 
 
 def device_facts(host: Host, device: Device) -> Iterator[tuple[str, str]]:

@@ -1,10 +1,10 @@
 """The log as lines: every write and its result, the newest last. Pure."""
 
-from iommutui.tui.text.spans import Line, Span, line
-from iommutui.tui.state import AppState
 from iommutui.apply.events import Compensating, Event, Finished, Kept, ModuleLoaded, Started, StepDone, StepWaiting
 from iommutui.core.errors import Exit
 from iommutui.tui.pages.plan import command
+from iommutui.tui.state import AppState
+from iommutui.tui.text.spans import Line, Span, line
 
 
 def log_lines(state: AppState) -> tuple[Line, ...]:

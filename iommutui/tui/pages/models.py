@@ -1,15 +1,19 @@
-"""The tab Models: the four verdicts side by side. Pure."""
+"""The page Models: the verdicts under each set of kernel rules side by side. Pure."""
 
 from iommutui.core.host import Device, Group
 from iommutui.core.labels import device_name
 from iommutui.core.models import MODELS, model_for
-from iommutui.tui.text.blocks import key_hint, reason_line, verdict_span
-from iommutui.core.narrowing import narrow
-from iommutui.tui.text.spans import BLANK, Line, Span, line
+from iommutui.core.models.base import Model
+from iommutui.core.plan.narrowing import narrow
+from iommutui.tui.derived import verdicts
+from iommutui.tui.keys import key_of
+from iommutui.tui.pages.targets import Choice
 from iommutui.tui.state import AppState
+from iommutui.tui.text.blocks import ROLE_NAMES, claim_words, key_hint, reason_line, verdict_span
+from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
-def models_tab(state: AppState, device: Device | None, group: Group | None) -> list[Line]:
+def models_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:
     """A block for each model: its verdict, the role of the driver, and the reasons; a table of the verdicts first."""
     assert state.host is not None
     if group is None:
@@ -20,7 +24,7 @@ def models_tab(state: AppState, device: Device | None, group: Group | None) -> l
     this = "this kernel" if state.host.kernel else "taken: the kernel is not known"
     found = [(model, model.verdict(part, group)) for model in MODELS.values()]
     lines = [
-        line(Span(f"Group {group.id} under each set of rules", "accent"), "  ", *key_hint("m", "judges by the next"))
+        line(Span(f"Group {group.id} under each set of rules", "accent"), "  ", *key_hint(key_of("model"), "chooses"))
     ]
     for model, verdict in found:
         here = "▸ " if model.name == state.model.name else "  "
@@ -30,8 +34,32 @@ def models_tab(state: AppState, device: Device | None, group: Group | None) -> l
     for model, verdict in found:
         lines += [BLANK, line(Span(model.name, "accent"), "  ", Span(model.title, "muted"), hang=2)]
         if device is not None and device.driver is not None:
-            lines.append(line(f"  {device.driver} has the role {model.role(device, device.driver).role}."))
-        claim = "would succeed" if verdict.claim == "ok" else f"would fail with {verdict.claim}"
-        lines.append(line(f"  A claim of the group {claim}.", hang=2))
+            lines.append(line(f"  {device.driver} is {ROLE_NAMES[model.role(device, device.driver).role]}."))
+        lines.append(line(f"  Opening it through VFIO {claim_words(verdict.claim)}.", hang=2))
         lines += [reason_line(reason) for reason in verdict.reasons]
     return lines
+
+
+def rules_words(model: Model) -> str:
+    """The kernels that have these rules, in words: ``Linux 5.19 and later``."""
+    return f"draft {model.name}, never merged" if is_draft(model) else f"Linux {model.kernels}"
+
+
+def is_draft(model: Model) -> bool:
+    """Whether no kernel has these rules."""
+    return model.kernels.startswith("none")
+
+
+def model_choices(state: AppState) -> list[Choice]:
+    """Every set of rules, those of real kernels first, with how many groups are viable under it."""
+    host = state.host
+    assert host is not None
+    own = model_for(host.kernel).name
+    found = []
+    for model in sorted(MODELS.values(), key=lambda model: (is_draft(model), model.name)):
+        viable = f"{verdicts(host, model).viable} of {len(host.groups)} groups viable"
+        note = "  this machine's kernel" if model.name == own else ""
+        row = line(Span(f"{model.name:<17} ", "strong"), Span(f"{rules_words(model):<34} ", "warn" if is_draft(model)
+                   else "plain"), Span(viable, "muted"), Span(note, "ok"))  # fmt: skip
+        found.append(Choice(model.name, row, (line(f"{model.title}."), line(Span(model.change, "muted")))))
+    return found

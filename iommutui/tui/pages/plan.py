@@ -1,15 +1,16 @@
 """The plan pane, the review and the words of writes. Pure."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import GroupChange, Plan, Step
+from iommutui.core.plan.planner import GroupChange, Plan, Step, counts_of
 from iommutui.core.wording import goal_words, sentence
 from iommutui.tui.derived import preview
-from iommutui.tui.state import AppState
-from iommutui.tui.text.blocks import bullet, hazard_line, hazard_lines, heading, intent_line, key_hint, verdict_span
+from iommutui.tui.keys import key_of
+from iommutui.tui.state import AppState, Pane, planned_intent
+from iommutui.tui.text.blocks import bullet, hazard_line, hazard_lines, heading, key_hint, verdict_span
 from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
@@ -33,51 +34,39 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def plan_title(state: AppState) -> str:
-    """The plan pane's heading with its counts."""
-    found = preview(state)
-    if found is None:
-        return "Plan"
-    plan = found.plan
-    words = [count(len(state.intents), "intent"), count(len(plan.steps), "write")]
-    if plan.modules:
-        words.append(f"loads {', '.join(plan.modules)}")
-    if not plan.permitted:
-        words.append("refused")
-    return "Plan · " + ", ".join(words)
-
-
 def plan_lines(state: AppState) -> tuple[Line, ...]:
-    """What is staged, and what it would change."""
+    """What is staged, and what it would change; the plan's cursor is on an intent while its pane has the focus."""
     found = preview(state)
     if found is None:
-        if state.host is None:
-            return (line(Span("Nothing is staged.", "muted")),)
-        if not state.host.groups:
-            return (
-                line(Span("Nothing is staged: without IOMMU groups no virtual machine can have a device.", "muted")),
-            )
-        return (
-            line(
-                Span("Nothing is staged. ", "muted"),
-                *key_hint("c", "frees the whole card, "),
-                *key_hint("space", "passes one device through, "),
-                *key_hint("t", "chooses."),
-            ),
-        )
+        return (_nothing_staged(state),)
     plan = found.plan
-    lines: list[Line] = []
-    lines += [bullet("refused: " + sentence(refusal), "bad", "✖") for refusal in plan.refusals]
+    here = planned_intent(state) if state.pane is Pane.PLAN else None
+    lines = [bullet("refused: " + sentence(refusal), "bad", "✖") for refusal in plan.refusals]
     for change in plan.groups:
         lines.append(change_line(change))
-        lines += [
-            intent_line(state, intent) for intent in state.intents if _group_of(state.host, intent) == change.group
-        ]
+        mine = [intent for intent in state.intents if _group_of(state.host, intent) == change.group]
+        lines += [intent_line(state, intent, "▌ " if intent == here else "  ") for intent in mine]
     shown = {change.group for change in plan.groups}
-    lines += [intent_line(state, i, "") for i in state.intents if _group_of(state.host, i) not in shown]
-    worst = [h for h in plan.hazards if h.severity is not Severity.INFO]
-    lines += [hazard_line(hazard) for hazard in worst]
-    return tuple(lines)
+    others = [intent for intent in state.intents if _group_of(state.host, intent) not in shown]
+    lines += [intent_line(state, intent, "▌ " if intent == here else "") for intent in others]
+    return (*lines, *(hazard_line(h) for h in plan.hazards if h.severity is not Severity.INFO))
+
+
+def _nothing_staged(state: AppState) -> Line:
+    if state.host is not None and not state.host.groups:
+        return line(Span("Nothing is staged: without IOMMU groups no virtual machine can have a device.", "muted"))
+    if state.freed:
+        return line(
+            Span("Applied. ", "ok"), f"Give {', '.join(state.freed)} to a virtual machine: ",
+            *key_hint(key_of("copy-more"), "copies their names. "),
+            Span("Until the next boot; ", "muted"), *key_hint(key_of("revert"), "reverts it."), hang=2,
+        )  # fmt: skip
+    if state.host is None:
+        return line(Span("Nothing is staged.", "muted"))
+    return line(
+        Span("Nothing is staged. ", "muted"), *key_hint(key_of("free"), "free the card · "),
+        *key_hint(key_of("pass"), "vfio-pci for this device · "), *key_hint(key_of("target"), "choose a driver"),
+    )  # fmt: skip
 
 
 def _group_of(host: Host | None, intent: Intent) -> int | None:
@@ -85,7 +74,7 @@ def _group_of(host: Host | None, intent: Intent) -> int | None:
     return device.group if device is not None else None
 
 
-def change_line(change: "GroupChange") -> Line:
+def change_line(change: GroupChange) -> Line:
     """``Group 14  ✖ blocked → ✔ viable``."""
     return line(
         Span(f"Group {change.group}  ", "strong"),
@@ -96,7 +85,7 @@ def change_line(change: "GroupChange") -> Line:
     )
 
 
-def command(step: "Step") -> str:
+def command(step: Step) -> str:
     """The write as a line for a shell."""
     value = (step.value or "") if step.op == "override" else step.device
     return f"echo {quoted(value)} > {quoted(step.path)}"
@@ -110,7 +99,7 @@ def quoted(word: str) -> str:
     return '""' if not word else "'" + word.replace("'", "'\\''") + "'"
 
 
-_OUTCOMES = {"ok": ("ok", "✔ ok"), "not-reached": ("muted", "… not reached"), "blocks": ("bad", "✖ would wait")}
+_OUTCOMES = {"ok": ("ok", "✔ ok"), "not-reached": ("muted", "… not reached"), "blocks": ("bad", "✖ would hang")}
 
 
 def outcome_span(outcome: str) -> Span:
@@ -129,7 +118,7 @@ class Review(NamedTuple):
     """What the review shows and asks for."""
 
     title: str
-    plan: "Plan"
+    plan: Plan
     revert: bool = False
     real: bool = True
     changes: tuple[str, ...] = ()
@@ -206,10 +195,8 @@ def review_lines(review: Review) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def counted(plan: "Plan") -> str:
+def counted(plan: Plan) -> str:
     """``4 devices, 12 writes, loads vfio-pci; 1 group becomes viable.``"""
-    from iommutui.core.plan.planner import counts_of  # not before there is a plan
-
     counts = counts_of(plan)
     words = f"{count(counts.devices, 'device')}, {count(counts.writes, 'write')}"
     if plan.modules:
@@ -226,13 +213,13 @@ def counted(plan: "Plan") -> str:
 
 def _keeping(review: Review) -> list[Line]:
     if review.within is None:
-        stays = "It stays.  " if review.revert else "It stays until it is taken back (R).  "
+        stays = "It stays.  " if review.revert else "It stays until it is reverted (R) or the machine boots.  "
         return [line(Span(stays, "muted"), *key_hint("t", "sets a timer"), hang=2)]
-    return [line(Span("Timer: ", "planned"), f"taken back by itself after {review.within:.0f} seconds, unless you say "
-                 "then that it may stay.  ", *key_hint("t", "turns it off"), hang=2)]  # fmt: skip
+    words = f"reverts automatically after {review.within:.0f} s unless you confirm.  "
+    return [line(Span("Timer: ", "planned"), words, *key_hint("t", "turns it off"), hang=2)]
 
 
-def step_lines(plan: "Plan", outcomes: dict[int, Span] | None = None) -> list[Line]:
+def step_lines(plan: Plan, outcomes: dict[int, Span] | None = None) -> list[Line]:
     """The writes with their predicted outcomes, or with those that they had."""
     lines = []
     # drivers_probe takes the write whether a driver takes the device or not.

@@ -2,17 +2,39 @@
 
 from typing import NamedTuple
 
+from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import verdict_word
-from iommutui.core.narrowing import narrow
 from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.narrowing import narrow
 from iommutui.core.plan.planner import plan_intents
 from iommutui.core.plan.targets import Kind, Target, targets_of
+from iommutui.core.wording import target_words
 from iommutui.tui.derived import target_of
-from iommutui.tui.pages.device import loading, purpose
 from iommutui.tui.state import AppState, staged
 from iommutui.tui.text.blocks import verdict_span
 from iommutui.tui.text.spans import Line, Span, line
+
+
+def target_line(target: Target, width: int) -> Line:
+    """``vfio-pci  hand it to a virtual machine (module vfio-pci is not loaded)``."""
+    lead = f"  {target.name:<{width}}  "
+    return line(Span(lead), Span(purpose(target), "muted"), Span(loading(target), "warn"), hang=4)
+
+
+def purpose(target: Target) -> str:
+    """What a target is for, in words."""
+    if target.kind is Kind.KERNEL:
+        return "let this machine use it"
+    if target.kind is Kind.VFIO:
+        made_for_it = "" if target.name == VFIO_PCI else ", with a driver made for it"
+        return f"hand it to a virtual machine{made_for_it}"
+    return target_words(target.name)
+
+
+def loading(target: Target) -> str:
+    """What has to be loaded for a target, or nothing."""
+    return f" · loads {target.module}" if target.module and not target.loaded else ""
 
 
 class Choice(NamedTuple):

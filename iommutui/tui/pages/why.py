@@ -3,44 +3,35 @@
 The tabs beside Why are imported when they are first shown: the first frame does not wait for them.
 """
 
+from iommutui.core.advice import no_iommu_advice
+from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Group, Host
+from iommutui.core.isolation import why_shared
 from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import gap_words, sentence, state_words, verdict_sentence
-from iommutui.tui.text.blocks import VERDICT_STYLES, bullet, fact, heading, intent_line, key_hint, reason_line, verdict_span
-from iommutui.tui.pages.why import lacks
-from iommutui.core.cache import last_call
-from iommutui.tui.derived import change_of, fix_of, selected_device, selected_group, target_of, verdicts
+from iommutui.tui.derived import change_of, fix_of, target_of, verdicts
+from iommutui.tui.keys import key_of
+from iommutui.tui.pages.plan import intent_line
+from iommutui.tui.state import AppState, Kind, Phase, Source
+from iommutui.tui.text.blocks import (
+    ROLE_NAMES,
+    VERDICT_STYLES,
+    bullet,
+    claim_words,
+    fact,
+    heading,
+    key_hint,
+    reason_line,
+    verdict_span,
+)
 from iommutui.tui.text.spans import BLANK, Line, Span, line
-from iommutui.tui.state import AppState, Phase, Source, Tab
-from iommutui.core.host import Host
-from iommutui.tui.state import Kind, Source
 
 
-def details(state: AppState) -> tuple[Line, ...]:
-    """What the pane says of the selection."""
-    if state.host is None:
-        return ()
-    device = selected_device(state)
-    group = selected_group(state)
-    if device is None and group is None:
-        return tuple(_no_group(state, state.host))
-    match state.tab:
-        case Tab.WHY:
-            lines = _why_device(state, device, group) if device else _why_group(state, state.host, group)
-            return (*lines, *_lacking(state.host, state.source))
-        case Tab.DEVICE:
-            from iommutui.tui.pages.device import device_tab
-
-            return tuple(device_tab(state, state.host, device, group))
-        case Tab.LOSES:
-            from iommutui.tui.pages.impact import loses_tab
-
-            return tuple(loses_tab(state))
-        case Tab.MODELS:
-            from iommutui.tui.pages.models import models_tab
-
-            return tuple(models_tab(state, device, group))
+def why_page(state: AppState, host: Host, device: Device | None, group: Group | None) -> list[Line]:
+    """Why the selection is as it is, the smallest fix, and what is not known of the machine."""
+    lines = _why_device(state, host, device, group) if device is not None else _why_group(state, host, group)
+    return [*lines, *_lacking(host, state.source)]
 
 
 @last_call
@@ -51,7 +42,7 @@ def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
     )
 
 
-def _no_group(state: AppState, host: Host) -> list[Line]:
+def no_group(state: AppState, host: Host) -> list[Line]:
     if not host.groups:
         return no_iommu(host)
     if state.selection is None:
@@ -65,8 +56,6 @@ def _no_group(state: AppState, host: Host) -> list[Line]:
 
 def no_iommu(host: Host) -> list[Line]:
     """Why there is no group at all, and what to do about it."""
-    from iommutui.core.advice import no_iommu_advice
-
     lines = [line(Span("✖ This machine shows no IOMMU groups", "bad"), hang=2), BLANK]
     return [*lines, *(bullet(advice) for advice in no_iommu_advice(host))]
 
@@ -102,8 +91,8 @@ def _reasons(state: AppState, group: Group, device: Device | None) -> list[Line]
 
 def _holders(host: Host, reasons: list[Reason]) -> list[Line]:
     """What several drivers have in common is said once."""
-    lines = [line(f"  {len(reasons)} of its devices are on drivers that do DMA for the kernel; no virtual machine can "
-                  "have the group until each of them has left:", hang=2)]  # fmt: skip
+    words = f"  {len(reasons)} of its devices are bound to host drivers; no virtual machine can have it until all are unbound:"
+    lines = [line(words, hang=2)]
     for reason in reasons:
         device = host.devices.get(reason.device) if reason.device is not None else None
         name = device.device_name or "" if device is not None else ""
@@ -122,7 +111,7 @@ def _fix(state: AppState) -> list[Line]:
         lines.append(bullet("None: no rebind in this group makes it viable under this model.", "warn", "!"))
         return lines
     title = "Still needed" if fix.further else "Smallest fix"
-    lines.append(line(Span(title, "accent"), "  ", *key_hint("F", "stages it")))
+    lines.append(line(Span(title, "accent"), "  ", *key_hint(key_of("fix"), "stages it")))
     return lines + [intent_line(state, intent) for intent in fix.intents]
 
 
@@ -138,7 +127,7 @@ def _why_group(state: AppState, host: Host, group: Group | None) -> list[Line]:
         lines.append(line("  ", Span(device_name(device), "muted"), hang=2))
     missing = [address for address in group.members if address not in host.devices]
     lines += [line(Span(address, "strong"), Span("  nothing known", "warn")) for address in missing]
-    lines += _together(host, group)
+    lines += _shared(host, group)
     lines += [BLANK, heading("Group")]
     lines.append(fact("DMA", state_words(verdict.state)))
     if group.claim is not None:
@@ -148,12 +137,12 @@ def _why_group(state: AppState, host: Host, group: Group | None) -> list[Line]:
     gap = group.gap("type")
     absent = f"not known: {gap_words(gap.why)}" if gap else "not shown by the kernel"
     lines.append(fact("Type", group.type or absent))
-    lines.append(fact("Claim", "would succeed" if verdict.claim == "ok" else f"would fail with {verdict.claim}"))
+    lines.append(fact("Open", claim_words(verdict.claim)))
     lines += [fact("Reserved", f"{r.start:#x}-{r.end:#x} {r.type}") for r in group.regions or ()]
     return lines
 
 
-def _why_device(state: AppState, device: Device, group: Group | None) -> list[Line]:
+def _why_device(state: AppState, host: Host, device: Device, group: Group | None) -> list[Line]:
     lines = [line(Span(device.address, "strong"), f"  {class_words(device)}", hang=2), line(device_name(device))]
     if group is not None:
         lines += verdict_lines(state, group)
@@ -161,16 +150,12 @@ def _why_device(state: AppState, device: Device, group: Group | None) -> list[Li
         lines += _fix(state)
     else:
         lines.append(bullet(sentence(Reason(Code.NO_GROUP, device=device.address)), "warn", "?"))
-    lines += [BLANK, heading("Binding"), *driver_lines(state, device)]
-    return lines + (_together(host, group) if (host := state.host) is not None and group is not None else [])
+    lines += [BLANK, heading("Driver"), *driver_lines(state, device)]
+    return lines + (_shared(host, group) if group is not None else [])
 
 
-def _together(host: Host, group: Group) -> list[Line]:
-    if len(group.members) < 2:
-        return []
-    from iommutui.core.isolation import together
-
-    found = together(host, group)
+def _shared(host: Host, group: Group) -> list[Line]:
+    found = why_shared(host, group)
     return [BLANK, heading("Why these share a group"), *(bullet(text) for text in found)] if found else []
 
 
@@ -181,11 +166,11 @@ def driver_lines(state: AppState, device: Device) -> list[Line]:
     gap = device.gap("driver")
     if device.driver and role is not None:
         guess = ", assumed" if role.assumed else ""
-        lines.append(fact("Driver", f"{device.driver} (role {role.role}{guess})"))
+        lines.append(fact("Driver", f"{device.driver} ({ROLE_NAMES[role.role]}{guess})"))
     elif gap is not None:
         lines.append(fact("Driver", f"not known: {gap_words(gap.why)}", "warn"))
     else:
-        lines.append(fact("Driver", "free: no driver"))
+        lines.append(fact("Driver", "none: the device is free"))
     gap = device.gap("driver_override")
     lines.append(fact("Override", device.driver_override or (f"not known: {gap_words(gap.why)}" if gap else "none")))
     target = target_of(state, device.address)
@@ -201,7 +186,7 @@ def scanning(state: AppState) -> tuple[Line, ...]:
             line(Span("✖ ", "bad"), Span(state.problem.what, "strong"), hang=2),
             BLANK,
             *((line(state.problem.remedy), BLANK) if state.problem.remedy else ()),
-            line(*key_hint("r", "tries again   "), *key_hint("q", "quits")),
+            line(*key_hint(key_of("rescan"), "tries again   "), *key_hint(key_of("quit"), "quits")),
         )
     where = "this machine" if state.source.real else state.source.label or "the machine"
     return (line(Span(f"scanning {where}…", "muted")),)

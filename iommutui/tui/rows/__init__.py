@@ -1,16 +1,31 @@
 """The rows of the main pane, as a list of groups or as a tree. Pure."""
 
+from iommutui.core.host import Host
+from iommutui.tui.derived import verdicts
+from iommutui.tui.rows.base import EMPTY, Listing, every
+from iommutui.tui.rows.groups import groups_head, groups_listing, groups_row, ordered
+from iommutui.tui.rows.topology import topology_head, topology_listing, topology_row
+from iommutui.tui.state import AppState, Key, Sort, View
+from iommutui.tui.text.spans import Span
+
+
 def listing(state: AppState) -> Listing:
     """The rows of this state."""
-    host = state.host
-    if host is None:
+    if state.host is None:
         return EMPTY
-    if state.view is View.TOPOLOGY:
-        from iommutui.tui.rows.topology import topology_listing
+    return topology_listing(state.host) if state.view is View.TOPOLOGY else groups_listing(state, state.host)
 
-        return topology_listing(host)
-    found = _judged(host, state.model, parse_query(state.filter).terms, state.sort)
-    return _listing(host, found, state.filter, state.collapsed, state.sort)
+
+def row(state: AppState, key: Key, width: int, here: bool = False) -> tuple[Span, ...]:
+    """What stands in a row, ``width`` cells wide, with or without the cursor."""
+    return (topology_row if state.view is View.TOPOLOGY else groups_row)(state, key, width, here)
+
+
+def head(state: AppState) -> str:
+    """The heads of the columns."""
+    if state.host is None or not state.host.devices:
+        return ""
+    return topology_head(state.host) if state.view is View.TOPOLOGY else groups_head(state.host)
 
 
 def cursor_index(state: AppState, hint: int = 0) -> int:
@@ -23,16 +38,19 @@ def cursor_index(state: AppState, hint: int = 0) -> int:
         return place
     if state.view is View.TOPOLOGY:
         return next((index for index, key in enumerate(found.keys) if key.group == state.cursor.group), 0)
-    blocks = every(state.host).blocks
-    judged = verdicts(state.host, state.model) if state.sort is Sort.VERDICT else None
-    order = [key for number in _ordered(state.host, judged, state.sort) for key in blocks[number]]
-    if state.cursor in order:
-        for key in order[order.index(state.cursor) :]:
-            here = found.place(key)
-            if here is not None and (key.device is not None or key.group in state.collapsed):
-                return here
-        return len(found.keys) - 1
-    return min(hint, len(found.keys) - 1)
+    return _nearest(state, state.host, state.cursor, found, hint)
+
+
+def _nearest(state: AppState, host: Host, cursor: Key, found: Listing, hint: int) -> int:
+    judged = verdicts(host, state.model) if state.sort is Sort.VERDICT else None
+    order = [key for number in ordered(host, judged, state.sort) for key in every(host).blocks[number]]
+    if cursor not in order:
+        return min(hint, len(found.keys) - 1)
+    for key in order[order.index(cursor) :]:
+        here = found.place(key)
+        if here is not None and (key.device is not None or key.group in state.collapsed):
+            return here
+    return len(found.keys) - 1
 
 
 def settled(state: AppState, hint: int = 0) -> AppState:

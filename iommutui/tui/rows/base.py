@@ -1,9 +1,23 @@
 """What every view of the rows shares: which there are, what a device is in a word, what it is used for. Pure."""
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from iommutui.core.address import Address, sort_key
+from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import class_words
-from iommutui.core.cache import last_call
+from iommutui.core.outcome import Verdict
+from iommutui.core.query import parse_query, searched_text
+from iommutui.core.use_labels import marks_of
+from iommutui.tui.derived import Verdicts
+from iommutui.tui.state import Key
+from iommutui.tui.text.spans import Span
 
+DRIVER = 16
+ROLE = 7
+KIND = 9
+"""Widths of columns. An intent takes those of driver and role: ``snd_hda_intel → vfio-pci``."""
 
 _KINDS = {
     "0100": "SCSI", "0101": "IDE", "0104": "RAID", "0106": "SATA", "0107": "SAS", "0108": "NVMe", "0200": "Ethernet",
@@ -81,6 +95,8 @@ class Every(NamedTuple):
     """Of each group its own row, and those of its members."""
     address: int
     number: int
+    domain: str
+    """What every address begins with where the machine has one PCI domain; rows leave it out."""
 
 
 @last_call
@@ -95,10 +111,13 @@ def every(host: Host) -> Every:
     alone = [Key(None, d.address) for d in host.devices.values() if d.group is None or d.group not in host.groups]
     if alone:
         blocks[None] = (Key(None), *alone)
+    domains = {d.address.partition(":")[0] if d.bus == "pci" else "" for d in host.devices.values()}
+    domain = f"{next(iter(domains))}:" if len(domains) == 1 and "" not in domains else ""
     return Every(
         blocks,
-        max([12, *(len(address) for address in host.devices)]),
+        max([7, *(len(address) - len(domain) for address in host.devices)]),
         max([2, *(len(str(number)) for number in host.groups)]),
+        domain,
     )
 
 
@@ -112,3 +131,48 @@ def texts(host: Host) -> dict[Address, str]:
 def used_for(host: Host) -> dict[Address, tuple[str, ...]]:
     """What the machine does with each device, in a few words."""
     return marks_of(host)
+
+
+def short(host: Host, address: Address) -> str:
+    """``01:00.0`` on a machine of one PCI domain."""
+    return address.removeprefix(every(host).domain)
+
+
+def matching(host: Host, text: str, found: Verdicts | None = None) -> frozenset[Address]:
+    """The devices that a filter lets through; ``found`` where it asks for verdicts."""
+    query, every_text = parse_query(text), texts(host)
+    left = list(host.devices.values())
+    for term in query.terms:
+        if not term.key and not term.others:
+            left = [d for d in left if (term.value in every_text[d.address]) != term.negated]
+            continue
+        left = [d for d in left if term.matches(d, _verdict(host, d, found), every_text[d.address])]
+    return frozenset(device.address for device in left)
+
+
+def _verdict(host: Host, device: Device, found: Verdicts | None) -> Verdict | None:
+    return found.of(device.group) if found is not None and device.group in host.groups else None
+
+
+def prepare(host: Host) -> None:
+    """Computes what every row and every filter of this machine needs, in a thread that nobody waits for."""
+    every(host)
+    texts(host)
+    used_for(host)
+
+
+def tags(host: Host, device: Device) -> list[Span]:
+    """What the machine does with a device, and whether it is virtual: ``[root disk]  VF of 0000:01:00.0``."""
+    found = [Span(f"[{use}]  ", "warn") for use in used_for(host).get(device.address, ())]
+    if device.physfn is not None:
+        found.append(Span(f"VF of {short(host, device.physfn)}  ", "info"))
+    elif device.virtfns:
+        found.append(Span(f"{len(device.virtfns)} VF{'s' if len(device.virtfns) != 1 else ''}  ", "info"))
+    return found
+
+
+def driver_span(device: Device) -> Span:
+    """The driver, or that there is none, or that it could not be read."""
+    if device.driver is not None:
+        return Span(device.driver)
+    return Span("unknown", "warn") if device.gap("driver") is not None else Span("free", "muted")

@@ -1,54 +1,38 @@
-"""Which rows are on the list, and in which order. Pure."""
+"""The list of groups: which rows are on it, in which order, and what stands in them. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
 
-from iommutui.core.address import Address, sort_key
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import device_name, verdict_word
-from iommutui.core.models.base import Model
-from iommutui.core.query import Query, Term, parse_query, searched_text
-from iommutui.core.use_labels import marks_of
+from iommutui.core.query import parse_query
 from iommutui.tui.derived import Verdicts, change_of, target_of, verdicts
-from iommutui.tui.rows.base import bridges_only, kind_word, rank
-from iommutui.tui.rows.groups import every, texts
-from iommutui.tui.state import AppState, Key, Sort, View
-from iommutui.tui.text.blocks import verdict_span
+from iommutui.tui.rows.base import (
+    DRIVER,
+    KIND,
+    ROLE,
+    Listing,
+    bridges_only,
+    driver_span,
+    every,
+    kind_word,
+    matching,
+    rank,
+    short,
+    tags,
+)
+from iommutui.tui.state import AppState, Key, Sort
+from iommutui.tui.text.blocks import ROLE_STYLES, ROLE_WORDS, verdict_span
 from iommutui.tui.text.spans import Span, clip, fit, pad
-
-
-def _matching(host: Host, terms: tuple[Term, ...], found: Verdicts | None) -> set[Address]:
-    every_text = texts(host)
-    matched = set(every_text)
-    for term in terms:
-        if not term.key:
-            matched = {address for address in matched if (term.value in every_text[address]) != term.negated}
-    query = Query(tuple(term for term in terms if term.key))
-    if not query.terms:
-        return matched
-    for address in tuple(matched):
-        device = host.devices[address]
-        verdict = found.of(device.group) if found is not None and device.group in host.groups else None
-        if not query.matches(device, verdict):
-            matched.discard(address)
-    return matched
-
-
-def _judged(host: Host, model: Model, terms: tuple[Term, ...], sort: Sort) -> Verdicts | None:
-    """The verdicts, where the rows depend on them: otherwise they are the same under every model."""
-    asked = sort is Sort.VERDICT or any(term.key == "viable" for term in terms)
-    return verdicts(host, model) if asked else None
-
 
 _WORDS = ("viable", "in use", "blocked", "refused", "unknown")
 
 
 @last_call
-def _ordered(host: Host, found: Verdicts | None, sort: Sort) -> tuple[int | None, ...]:
+def ordered(host: Host, found: Verdicts | None, sort: Sort) -> tuple[int | None, ...]:
     """The groups in the order that was asked for; what has no group comes last."""
     blocks = every(host).blocks
     numbers = [number for number in blocks if number is not None]
@@ -61,13 +45,18 @@ def _ordered(host: Host, found: Verdicts | None, sort: Sort) -> tuple[int | None
 
 
 @last_call
-def _listing(host: Host, found: Verdicts | None, text: str, shut: frozenset[int | None], sort: Sort) -> Listing:
+def _listing(
+    host: Host, found: Verdicts | None, text: str, shut: frozenset[int | None], sort: Sort, bridges: bool
+) -> Listing:
     blocks = every(host).blocks
-    matched = _matching(host, parse_query(text).terms, found) if text.strip() else None
+    matched = matching(host, text, found) if text.strip() else None
+    hidden = frozenset() if bridges or matched is not None else bridges_only(host)
     keys: list[Key] = []
     begins: dict[Key, int] = {}
-    for number in _ordered(host, found if sort is Sort.VERDICT else None, sort):
+    for number in ordered(host, found if sort is Sort.VERDICT else None, sort):
         rows = blocks[number]
+        if number in hidden:
+            continue
         if matched is not None:
             left = [key for key in rows if key.device in matched]
             if not left:
@@ -80,10 +69,27 @@ def _listing(host: Host, found: Verdicts | None, text: str, shut: frozenset[int 
     return Listing(tuple(keys), begins, len(host.devices) if matched is None else len(matched), len(host.devices))
 
 
-DRIVER = 16
-ROLE = 7
-KIND = 9
-"""Widths of columns. An intent takes those of driver and role: ``snd_hda_intel → vfio-pci``."""
+def groups_listing(state: AppState, host: Host) -> Listing:
+    """The rows: of each group its own, and those of its devices that are not folded or filtered away."""
+    judged = state.sort is Sort.VERDICT or parse_query(state.filter).needs_verdicts
+    found = verdicts(host, state.model) if judged else None  # otherwise the rows are the same under every model
+    return _listing(host, found, state.filter, state.collapsed, state.sort, state.bridges)
+
+
+def groups_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Span, ...]:
+    """What stands in a row, ``width`` cells wide, with or without the cursor."""
+    mark = Span("▌" if here else " ", "accent")
+    chosen = Span("+" if key in state.selected else " ", "planned")
+    spans = _group_row(state, key) if key.device is None else _device_row(state, key)
+    return fit((mark, chosen, *spans), width)
+
+
+def groups_head(host: Host) -> str:
+    """The heads of the columns."""
+    return (
+        f"     {pad('Address', every(host).address)} {pad('Driver', DRIVER)} {pad('Role', ROLE)} {pad('Kind', KIND)} "
+        "[used for] name"
+    )
 
 
 def _group_row(state: AppState, key: Key) -> Iterable[Span]:
@@ -131,31 +137,23 @@ def _device_row(state: AppState, key: Key) -> Iterable[Span]:
     base = every(host)
     device = host.devices[key.device]
     blocks = key.group is not None and device.address in verdicts(host, state.model).blockers(key.group)
-    unread = device.driver is None and device.gap("driver") is not None
     yield Span("*" if device.address in state.marks else " ", "accent")
-    yield Span(" ✖ " if blocks else "   ", "bad")
-    yield Span(pad(device.address, base.address) + " ", "strong")
+    yield Span("✖ " if blocks else "  ", "bad")
+    yield Span(pad(short(host, device.address), base.address) + " ", "strong")
     target = target_of(state, device.address)
-    actual = device.driver or ("unknown" if unread else "free")
-    style = "plain" if device.driver else "warn" if unread else "muted"
+    actual = driver_span(device)
     if target is None:
-        role = state.model.role(device, device.driver).role if device.driver else ""
-        yield Span(pad(actual, DRIVER) + " ", style)
-        yield Span(f"{role:<{ROLE}} ", {"kernel": "warn", "user": "ok"}.get(role, "muted"))
+        role = ROLE_WORDS[state.model.role(device, device.driver).role] if device.driver else ""
+        yield actual._replace(text=pad(actual.text, DRIVER) + " ")
+        yield Span(f"{role:<{ROLE}} ", ROLE_STYLES.get(role, "muted"))
     else:
         slot = DRIVER + 1 + ROLE
         arrow = clip(f" → {target}", slot - 4)
-        left = min(cell_len(actual), slot - cell_len(arrow))
-        yield Span(pad(actual, left), style)
+        left = min(cell_len(actual.text), slot - cell_len(arrow))
+        yield actual._replace(text=pad(actual.text, left))
         yield Span(pad(arrow, slot - left) + " ", "planned")
     yield Span(pad(kind_word(device), KIND) + " ", "muted" if device.is_bridge else "plain")
-    uses = used_for(host).get(device.address)
-    if uses:
-        yield Span(f"! {', '.join(uses)}  ", "warn")
-    if device.physfn is not None:
-        yield Span(f"VF of {device.physfn}  ", "info")
-    elif device.virtfns:
-        yield Span(f"{len(device.virtfns)} VF{'s' if len(device.virtfns) != 1 else ''}  ", "info")
+    yield from tags(host, device)
     yield Span(device.device_name or device_name(device), "muted")
     if device.device_name and device.vendor_name:
         yield Span(f" · {device.vendor_name}", "muted")

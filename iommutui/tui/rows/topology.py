@@ -1,18 +1,16 @@
 """The PCI tree with the borders of groups, so that one sees why devices share a group. Pure."""
 
 from typing import NamedTuple
+
 from iommutui.core.address import Address, sort_key
+from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import device_name, verdict_glyph, verdict_word
-from iommutui.core.query import parse_query
-from iommutui.tui.text.blocks import VERDICT_STYLES, verdict_span
-from iommutui.tui.rows.base import kind_word
-from iommutui.tui.rows.groups import Listing, texts
-from iommutui.core.cache import last_call
 from iommutui.tui.derived import change_of, target_of, verdicts
-from iommutui.tui.rows.groups import KIND, used_for
-from iommutui.tui.text.spans import Span, fit, pad
+from iommutui.tui.rows.base import KIND, Listing, driver_span, kind_word, matching, short, tags
 from iommutui.tui.state import AppState, Key
+from iommutui.tui.text.blocks import VERDICT_STYLES, verdict_span
+from iommutui.tui.text.spans import Span, fit, pad
 
 
 class Tree(NamedTuple):
@@ -55,7 +53,7 @@ def tree(host: Host) -> Tree:
             waiting.append((children[index], stem + ("└─" if last else "├─"), stem + ("  " if last else "│ ")))
     keys += [k for d in host.devices.values() if (k := Key(d.group, d.address)) not in branches]  # a loop of parents
     width = max([2, *(len(str(number)) for number in host.groups)])
-    place = max((len(branches.get(key, "")) + len(str(key.device)) for key in keys), default=0)
+    place = max((len(branches.get(key, "")) + len(short(host, key.device)) for key in keys if key.device), default=0)
     return Tree(tuple(keys), branches, _borders(keys), width, min(place, 28))
 
 
@@ -82,19 +80,7 @@ def topology_listing(host: Host) -> Listing:
 @last_call
 def matches(host: Host, text: str) -> frozenset[Address]:
     """The devices that the search finds."""
-    if not text.strip():
-        return frozenset()
-    query, every_text = parse_query(text), texts(host)
-    return frozenset(
-        device.address
-        for device in host.devices.values()
-        if all(
-            (term.value in every_text[device.address]) != term.negated
-            if not term.key
-            else query._replace(terms=(term,)).matches(device, None)
-            for term in query.terms
-        )
-    )
+    return matching(host, text) if text.strip() else frozenset()
 
 
 def next_match(state: AppState, step: int) -> Key | None:
@@ -112,7 +98,7 @@ def next_match(state: AppState, step: int) -> Key | None:
     return None
 
 
-def topology_row(state: AppState, key: Key, width: int, here: bool = False) -> tuple[Span, ...]:
+def topology_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Span, ...]:
     """``17 ✖┌ ├─0000:09:00.0 VGA nouveau → vfio-pci  TU106``."""
     host = state.host
     assert host is not None
@@ -123,22 +109,25 @@ def topology_row(state: AppState, key: Key, width: int, here: bool = False) -> t
     spans += _border(state, key, found)
     branch = found.branches.get(key, "")
     spans.append(Span(f" {branch}", "muted"))
-    spans.append(Span(pad(device.address, max(found.place - len(branch), len(device.address))) + " ", "strong"))
+    spans.append(Span(pad(short(host, device.address), max(found.place - len(branch), 7)) + " ", "strong"))
     spans.append(Span(pad(kind_word(device), KIND) + " ", "muted" if device.is_bridge else "info"))
-    unread = device.driver is None and device.gap("driver") is not None
-    actual = device.driver or ("unknown" if unread else "free")
-    spans.append(Span(actual, "plain" if device.driver else "warn" if unread else "muted"))
+    spans.append(driver_span(device))
     target = target_of(state, device.address)
     if target is not None:
         spans.append(Span(f" → {target}", "planned"))
     spans += _planned(state, key, found)
-    if key.device in state.marks:
-        spans.append(Span(" *", "accent"))
-    uses = used_for(host).get(device.address)
-    if uses:
-        spans.append(Span(f"  ! {', '.join(uses)}", "warn"))
-    spans.append(Span(f"  {device.device_name or device_name(device)}", "muted"))
+    spans.append(Span(" *  " if key.device in state.marks else "  ", "accent"))
+    spans += tags(host, device)
+    spans.append(Span(device.device_name or device_name(device), "muted"))
     return fit(spans, width)
+
+
+def topology_head(host: Host) -> str:
+    """The heads of the columns."""
+    found = tree(host)
+    return (
+        f" {pad('Group', found.number + 3)} {pad('Address', found.place)} {pad('Kind', KIND)} Driver  [used for] name"
+    )
 
 
 def _planned(state: AppState, key: Key, found: Tree) -> list[Span]:

@@ -1,19 +1,27 @@
 """The pieces that pages are made of: headings, sentences with a sign, facts, hazards. Pure."""
 
-from iommutui.core.labels import verdict_glyph, verdict_word
-from iommutui.core.outcome import Verdict
-from iommutui.core.plan.intents import Intent
-from iommutui.core.reasons import Code, Reason
-from iommutui.core.wording import sentence
-from iommutui.tui.text.spans import Line, Span, line
 from collections.abc import Iterable
 from itertools import groupby
-from iommutui.core.hazards import Hazard, Severity
-from iommutui.core.wording import hazard_advice, hazard_loss
 
+from iommutui.core.drivers import Role
+from iommutui.core.hazards import Hazard, Severity
+from iommutui.core.labels import verdict_glyph, verdict_word
+from iommutui.core.outcome import Verdict
+from iommutui.core.reasons import Code, Reason
+from iommutui.core.wording import hazard_advice, hazard_loss, sentence
+from iommutui.tui.text.spans import Line, Span, line
 
 VERDICT_STYLES = {"viable": "ok", "blocked": "bad", "in use": "info", "refused": "warn", "unknown": "warn"}
 """What a verdict's word means to the eye; the word and its glyph stand beside it always."""
+
+
+ROLE_WORDS = {Role.KERNEL: "host", Role.USER: "vfio", Role.NONE: "neutral"}
+"""A driver's role in a row."""
+
+ROLE_NAMES = {Role.KERNEL: "a host driver", Role.USER: "a VFIO driver", Role.NONE: "neutral"}
+"""A driver's role in a sentence."""
+
+ROLE_STYLES = {"host": "warn", "vfio": "ok"}
 
 
 def verdict_span(verdict: Verdict, width: int = 0) -> Span:
@@ -35,6 +43,11 @@ def bullet(text: str, style: str = "muted", sign: str = "•") -> Line:
 def fact(name: str, value: str, style: str = "plain") -> Line:
     """A name and its value."""
     return line(Span(f"{name:<11} ", "muted"), Span(value, style), hang=12)
+
+
+def claim_words(claim: str) -> str:
+    """What opening a group through VFIO would come to; ``claim`` is ``ok`` or the name of an errno."""
+    return "would succeed" if claim == "ok" else f"would fail ({claim})"
 
 
 def reason_line(reason: Reason) -> Line:

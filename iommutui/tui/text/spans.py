@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
+
 from rich.cells import cell_len, set_cell_size
+
 from iommutui.core.printable import printable
 
 

@@ -234,9 +234,6 @@ def test_an_unbind_that_blocks_names_the_process_and_writes_nothing_further(
     restored: pci.State, vfio_hold: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     """The claim comes after the facts that the apply goes by, as it can on any machine."""
-    from iommutui.core.plan.intents import Intent
-    from iommutui.core.plan.planner import plan_intents
-
     from iommutui.apply.child import Patience
     from iommutui.apply.entries import load as load_entry
     from iommutui.apply.events import Finished, StepWaiting
@@ -244,6 +241,8 @@ def test_an_unbind_that_blocks_names_the_process_and_writes_nothing_further(
     from iommutui.apply.real import RealKernel
     from iommutui.core.address import Address
     from iommutui.core.models import model_for
+    from iommutui.core.plan.intents import Intent
+    from iommutui.core.plan.planner import plan_intents
     from iommutui.sources import load
 
     pci.bind(LONE, "vfio-pci")

@@ -4,7 +4,6 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from iommutui.core.engine.transition import transition
 
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI

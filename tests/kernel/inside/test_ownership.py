@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from iommutui.core.engine.transition import transition
 
 from iommutui.core.address import Address
 from iommutui.core.engine.transition import transition

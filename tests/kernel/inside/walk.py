@@ -9,9 +9,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-from iommutui.core.engine.hotplug import below
-from iommutui.core.engine.transition import transition
-
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.engine.hotplug import below

@@ -1,6 +1,7 @@
 """The part of a machine that a rebind can touch, so that a preview of a big one costs no more."""
 
 from collections.abc import Iterable
+
 from iommutui.core.address import Address, card_of
 from iommutui.core.host import Host
 
