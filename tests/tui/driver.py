@@ -2,21 +2,25 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
-from iommutui.core.plan.planner import plan_intents
 from textual.events import Key as KeyPress
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Static
 
 from iommutui.core.address import Address
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
+from iommutui.core.plan.planner import plan_intents
 from iommutui.sources.holders import claims_now
 from iommutui.tui.app import IommutuiApp
 from iommutui.tui.machines.base import Applier, CutOff, Machine, Watch, WayBack
 from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.rows import listing
 from iommutui.tui.state import AppState, Key, Kind, Phase, Source, start
+
+R = TypeVar("R")
 
 WIDE = (120, 40)
 USUAL = (80, 24)
@@ -61,6 +65,20 @@ class Ui:
         await self.settle()
         return self
 
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Lets the program go on until something holds."""
+        for _ in range(400):
+            await self.pilot.pause(0.01)
+            if holds():
+                await self.settle()
+                return
+        raise AssertionError(self.text())
+
+    async def show(self, screen: Screen[R], answered: Callable[[R | None], None] | None = None) -> None:
+        """Lays a dialog over the screen."""
+        await self.app.push_screen(screen, answered)
+        await self.settle()
+
     async def type(self, text: str) -> "Ui":
         """Types text."""
         return await self.press(*("space" if char == " " else char for char in text))
@@ -97,7 +115,8 @@ class Ui:
         return "\n".join(self.lines())
 
     def line_with(self, *words: str) -> str:
-        """The first line that holds all of the words."""
+        """The first line that holds all of the words; addresses as rows show them, without the domain."""
+        words = tuple(word.removeprefix("0000:") for word in words)
         for line in self.lines():
             if all(word in line for word in words):
                 return line
@@ -105,7 +124,8 @@ class Ui:
 
     def toasts(self) -> list[str]:
         """What was said in passing."""
-        return [str(each.render()) for each in self.app.screen.query("Toast").results(Static)]
+        found = [str(each.render()) for each in self.app.screen.query("Toast").results(Static)]
+        return [text.removeprefix("! ").removeprefix("✖ ") for text in found]
 
     def log(self) -> list[str]:
         """The log."""

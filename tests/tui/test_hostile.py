@@ -1,14 +1,14 @@
 """Names that would be markup, a link, or a terminal's command: shown as they are, on every screen."""
 
 import pytest
-from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import plan_intents
 
 from iommutui.apply.events import Counting, Finished, Kept, Started
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit
 from iommutui.core.host import Claim, Device, Driver, Fit, Gap, Group, Host
 from iommutui.core.models import model_for
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
 from iommutui.core.uses import Network, Opener, Uses
 from iommutui.tui.pages.copies import copies, shell_script
 from iommutui.tui.state import Key, Kind, Problem, Source, start
@@ -133,7 +133,7 @@ async def test_a_countdown_and_the_log_after_it_show_a_hostile_name_as_it_is(nam
         await ui.pilot.press("y")
         for _ in range(200):
             await ui.pilot.pause(0.02)
-            if "Keep it?" in ui.text():
+            if "Keep these changes?" in ui.text():
                 break
         await ui.pilot.press("y")
         await ui.settle()

@@ -1,9 +1,8 @@
 """The tree, without a screen."""
 
-from iommutui.core.plan.intents import Intent
-
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Host
+from iommutui.core.plan.intents import Intent
 from iommutui.demo import demo_host
 from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.topology import matches, next_match, topology_row, tree
@@ -17,15 +16,15 @@ def state_of(host: Host, **fields: object) -> AppState:
 
 
 def text(state: AppState, key: Key) -> str:
-    return "".join(span.text for span in topology_row(state, key, 100)).rstrip()
+    return "".join(span.text for span in topology_row(state, key, 100, False)).rstrip()
 
 
 def test_devices_stand_below_their_bridge_and_groups_have_borders() -> None:
     state = state_of(small(), cursor=Key(2, NIC))
-    assert [text(state, key)[:26] for key in listing(state).keys[:3]] == [
-        "  1 ✖┌ 0000:00:01.0   Brid",
-        "     │ ├─0000:01:00.0 VGA ",
-        "     └ └─0000:01:00.1 Audi",
+    assert [text(state, key)[:21] for key in listing(state).keys[:3]] == [
+        "  1 ✖┌ 00:01.0   Brid",
+        "     │ ├─01:00.0 VGA ",
+        "     └ └─01:00.1 Audi",
     ]
 
 

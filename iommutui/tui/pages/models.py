@@ -58,8 +58,12 @@ def model_choices(state: AppState) -> list[Choice]:
     found = []
     for model in sorted(MODELS.values(), key=lambda model: (is_draft(model), model.name)):
         viable = f"{verdicts(host, model).viable} of {len(host.groups)} groups viable"
-        note = "  this machine's kernel" if model.name == own else ""
-        row = line(Span(f"{model.name:<17} ", "strong"), Span(f"{rules_words(model):<34} ", "warn" if is_draft(model)
-                   else "plain"), Span(viable, "muted"), Span(note, "ok"))  # fmt: skip
+        words = "never merged" if is_draft(model) else rules_words(model)
+        row = line(
+            Span(f"{model.name:<17} ", "strong"),
+            Span(f"{words:<20} ", "warn" if is_draft(model) else "plain"),
+            Span(viable, "muted"),
+            Span("  this machine's kernel" if model.name == own else "", "ok"),
+        )
         found.append(Choice(model.name, row, (line(f"{model.title}."), line(Span(model.change, "muted")))))
     return found

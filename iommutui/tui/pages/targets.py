@@ -12,7 +12,7 @@ from iommutui.core.plan.targets import Kind, Target, targets_of
 from iommutui.core.wording import target_words
 from iommutui.tui.derived import target_of
 from iommutui.tui.state import AppState, staged
-from iommutui.tui.text.blocks import verdict_span
+from iommutui.tui.text.blocks import ROLE_STYLES, ROLE_WORDS, verdict_span
 from iommutui.tui.text.spans import Line, Span, line
 
 
@@ -67,7 +67,7 @@ def _line(state: AppState, device: Device, target: Target, width: int) -> Line:
     role = _role(state, device, target)
     spans = [
         Span(f"{target.name:<{width}}  ", "strong"),
-        Span(f"{role:<6}  ", {"kernel": "warn", "user": "ok"}.get(role, "muted")),
+        Span(f"{role:<7}  ", ROLE_STYLES.get(role, "muted")),
         Span(purpose(target), "plain"),
         Span(loading(target), "warn"),
     ]
@@ -79,10 +79,10 @@ def _line(state: AppState, device: Device, target: Target, width: int) -> Line:
 
 
 def _role(state: AppState, device: Device, target: Target) -> str:
-    """The role of the driver in the model's terms; empty where it depends on what the kernel chooses."""
+    """The role of the driver; empty where it depends on what the kernel chooses."""
     if target.kind is Kind.DEFAULT:
         return ""
-    return "free" if target.kind is Kind.NONE else state.model.role(device, target.name).role.value
+    return "free" if target.kind is Kind.NONE else ROLE_WORDS[state.model.role(device, target.name).role]
 
 
 def _consequence(state: AppState, host: Host, device: Device, target: Target) -> Line | None:

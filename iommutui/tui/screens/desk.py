@@ -1,5 +1,6 @@
 """The one screen that is always there: it holds the state, and does what commands ask and jobs tell."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -71,6 +72,10 @@ class DeskScreen(Screen[None]):
         """Nobody is listening any more."""
         self.scanner.stop()
 
+    def on_screen_suspend(self) -> None:
+        """What was said in passing does not lie over a dialog."""
+        self.app.clear_notifications()
+
     def on_resize(self, event: Resize) -> None:
         """Titles and columns have other room."""
         self.call_after_refresh(self._panes.show_all)
@@ -93,6 +98,8 @@ class DeskScreen(Screen[None]):
 
     async def action_run(self, command_id: str) -> None:
         """Does a command of the registry, or says why it cannot be done now. A dialog that it opens is then there."""
+        if isinstance(self.focused, Input):
+            await self._typed_out(self.focused)
         command = BY_ID[command_id]
         why = command.disabled(self.state)
         if why is not None:
@@ -120,15 +127,24 @@ class DeskScreen(Screen[None]):
             state = state._replace(collapsed=state.collapsed ^ {key.group})
         self.update(state._replace(cursor=key))
 
+    async def _typed_out(self, field: Input) -> None:
+        """Waits until the filter has taken every letter that came before this key: they go to its own queue."""
+        done = asyncio.Event()
+        field.call_later(done.set)
+        await done.wait()
+        self._filter_by(field.value)
+
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
+        if event.value == event.input.value:  # or else more has been typed since
+            self._filter_by(event.value)
+
+    def _filter_by(self, text: str) -> None:
         """The filter follows what is typed; in the topology, the search."""
-        if event.value != event.input.value:
-            return  # more has been typed since
         if self.state.view is View.TOPOLOGY:
-            self.update(self.state._replace(search=event.value))
+            self.update(self.state._replace(search=text))
         else:
-            self.update(self.state._replace(filter=event.value))
+            self.update(self.state._replace(filter=text))
 
     @on(Panes.Divided)
     def _divided(self, event: Panes.Divided) -> None:

@@ -160,7 +160,9 @@ class ReviewScreen(DeliberateDialog[Terms]):
             return
         self._review = self._review._replace(within=WITHIN if self._review.within is None else None)
         self.query_one("#lines", Lines).show_lines(review_lines(self._review), top=False)
-        self.query_one("#yes", Button).label = plain(f"{self._review.verb}  y")
+        yes = self.query_one("#yes", Button)
+        yes.label = plain(f"{self._review.verb}  y")
+        yes.refresh(layout=True)
 
     def action_copy(self) -> None:
         """``Y``."""

@@ -74,8 +74,8 @@ class Lines(ScrollView, can_focus=True):
         if self.scrollable_content_region.width != self._width:
             self._wrap()
             self.refresh()
-        elif self.at_end:
-            self.scroll_end(animate=False, immediate=True)
+        if self.at_end:
+            self.call_after_refresh(self.scroll_end, animate=False)
 
     def notify_style_update(self) -> None:
         """A theme has changed."""
