@@ -116,8 +116,12 @@ class IommutuiApp(App[None]):
         super().notify(text, title=visible(title), severity=severity, timeout=timeout, markup=False)
 
     async def on_event(self, event: Event) -> None:
-        """Drops keys that were typed before anybody could know what they would do."""
-        if isinstance(event, Key) and not event.is_forwarded:
+        """Drops keys that were typed before anybody could know what they would do.
+
+        A key passes here twice: on its way to the widget with the focus, and when it has come up from there to the
+        bindings, which are those of the screen that is on top by then.
+        """
+        if isinstance(event, Key):
             screen = self.screen
             since = screen.shown_at if isinstance(screen, DeliberateDialog) else 0.0
             if event.time < max(since, self.keys_from):

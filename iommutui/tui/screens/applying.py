@@ -116,7 +116,7 @@ class ProgressScreen(Dialog[None]):
         self._close()
 
     def _close(self) -> None:
-        if self._good and self.is_current:
+        if self._good and self.is_active:
             self.dismiss(None)
 
     def _show(self) -> None:
@@ -154,7 +154,7 @@ class ApplyFlow:
 
         async def when_looked() -> None:
             await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been looked at."))
-            if self._screen.is_current:
+            if self._screen.is_active:
                 opened = self._open(self._reverting(journal) if revert else self._planned())
                 if opened is not None:
                     await opened
