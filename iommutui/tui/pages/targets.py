@@ -56,15 +56,15 @@ def target_choices(state: AppState, device: Device) -> list[Choice]:
 
 def _choice(state: AppState, host: Host, device: Device, target: Target, width: int) -> Choice:
     end = _consequence(state, host, device, target)
-    row = _line(state, device, target, width)
+    row = _line(state, host, device, target, width)
     if end is None:
         row = line(*row.spans, Span(" · refused", "bad"))
         end = line("The kernel refuses it as things are.")
     return Choice(target.name, row, (end,))
 
 
-def _line(state: AppState, device: Device, target: Target, width: int) -> Line:
-    role = _role(state, device, target)
+def _line(state: AppState, host: Host, device: Device, target: Target, width: int) -> Line:
+    role = _role(state, host, device, target)
     spans = [
         Span(f"{target.name:<{width}}  ", "strong"),
         Span(f"{role:<7}  ", ROLE_STYLES.get(role, "muted")),

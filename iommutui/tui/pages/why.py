@@ -159,10 +159,10 @@ def _shared(host: Host, group: Group) -> list[Line]:
     return [BLANK, heading("Why these share a group"), *(bullet(text) for text in found)] if found else []
 
 
-def driver_lines(state: AppState, device: Device) -> list[Line]:
+def driver_lines(state: AppState, host: Host, device: Device) -> list[Line]:
     """The driver and its role, the override, and what is staged."""
     lines = []
-    role = state.model.role(device, device.driver) if device.driver else None
+    role = state.model.role(host, device, device.driver) if device.driver else None
     gap = device.gap("driver")
     if device.driver and role is not None:
         guess = ", assumed" if role.assumed else ""
