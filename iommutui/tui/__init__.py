@@ -11,16 +11,18 @@ if TYPE_CHECKING:
 
 def run(source: str | None, *, demo: bool = False, kernel: str | None = None, model: str | None = None) -> int:
     """Shows the machine of ``source`` (None: this one) until the person leaves; returns the exit code."""
+    from iommutui.settings import driver_table, read_config
     from iommutui.tui.machines import machine_of
 
-    machine = machine_of(source, demo=demo, kernel=kernel)
+    config = read_config()
+    machine = machine_of(source, demo=demo, kernel=kernel, table=driver_table(config))
     first = first_look(machine)  # which goes on while Textual is imported
 
     from iommutui.tui.app import IommutuiApp
     from iommutui.tui.state import start
     from iommutui.tui.store import Store, state_path
 
-    app = IommutuiApp(machine, start(machine.source, model, kernel), first, store=Store(state_path()))
+    app = IommutuiApp(machine, start(machine.source, model, kernel), first, store=Store(state_path()), config=config)
     app.run()
     return app.return_code or 0
 

@@ -1,7 +1,6 @@
 """The application: settings, theme, and what is the same on every screen."""
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import ClassVar, Literal
 
@@ -45,10 +44,9 @@ class IommutuiApp(App[None]):
         *,
         store: Store | None = None,
         config: Config | None = None,
-        wrong: Sequence[IommutuiError] = (),
         console: bool | None = None,
     ) -> None:
-        """``first``: a look at the machine that has begun already. ``wrong``: what cannot be used of the settings.
+        """``first``: a look at the machine that has begun already.
 
         ``console``: the terminal is the bare console of the machine; None: see ``TERM``.
         """
@@ -58,7 +56,7 @@ class IommutuiApp(App[None]):
         self.animation_level: Literal["none", "basic", "full"] = "none"
         self.keys_from = 0.0
         """Keys that were pressed before this time, by the clock of messages, do nothing."""
-        self.wrong = list(wrong)
+        self._wrong = list(config.wrong)
         self._store = store
         self.register_theme(IOMMUTUI)
         self.register_theme(CONSOLE)
@@ -66,7 +64,7 @@ class IommutuiApp(App[None]):
         try:
             use_keys(config.keys)
         except IommutuiError as error:
-            self.wrong.append(error)
+            self._wrong.append(error)
         self.set_keymap(keymap())
         self.desk = DeskScreen(machine, state, first, store)
 
@@ -75,7 +73,7 @@ class IommutuiApp(App[None]):
         if wanted not in (IOMMUTUI.name, *self.available_themes):
             names = ", ".join(sorted(self.available_themes))
             remedy = f"Fix screen.theme in {config_path()}. Themes are: {names}."
-            self.wrong.append(IommutuiError(f"There is no theme {wanted!r}.", remedy))
+            self._wrong.append(IommutuiError(f"There is no theme {wanted!r}.", remedy))
         elif wanted != IOMMUTUI.name:
             return wanted
         kept = self._store.read().theme if self._store is not None else ""
@@ -91,10 +89,10 @@ class IommutuiApp(App[None]):
 
     def on_mount(self) -> None:
         """Tells what is wrong with the settings, and remembers a theme that is chosen from now on."""
-        for error in self.wrong:
+        for error in self._wrong:
             self.desk.log_line(f"{error.what} {error.remedy}", "warn")
-        if self.wrong:
-            self.notify(f"{self.wrong[0].what} The log (L) says how to fix it.", severity="warning")
+        if self._wrong:
+            self.notify(f"{self._wrong[0].what} The log (L) says how to fix it.", severity="warning")
         self.theme_changed_signal.subscribe(self, self._keep_theme)
 
     def _keep_theme(self, theme: Theme) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import Any, Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
@@ -12,8 +12,18 @@ from iommutui.tui.commands.base import Command
 from iommutui.tui.keys import key_names
 from iommutui.tui.state import AppState
 
-if TYPE_CHECKING:
-    from iommutui.tui.screens.desk import DeskScreen
+
+class Runner(Protocol):
+    """The screen that the palette is opened on."""
+
+    @property
+    def state(self) -> AppState:
+        """Its state."""
+        ...
+
+    async def action_run(self, command_id: str) -> None:
+        """Does a command, or says why it cannot be done now."""
+        ...
 
 
 def name_of(command: Command) -> str:
@@ -46,8 +56,8 @@ class CommandsProvider(Provider):
     """Offers the commands of the registry to Textual's palette."""
 
     @property
-    def _desk(self) -> "DeskScreen":
-        return cast("DeskScreen", self.screen)
+    def _desk(self) -> Runner:
+        return cast(Runner, cast(Any, self.screen))
 
     async def discover(self) -> Hits:
         """Every command, while nothing is typed."""

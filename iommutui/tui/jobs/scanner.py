@@ -10,11 +10,11 @@ from textual.dom import DOMNode
 from textual.message import Message
 from textual.worker import get_current_worker
 
-from iommutui.core.drivers import is_vfio
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.core.models import model_for
 from iommutui.core.models.base import Model
+from iommutui.core.roles import is_vfio
 from iommutui.tui.derived import verdicts
 from iommutui.tui.machines.base import CutOff, Machine, Watch
 from iommutui.tui.rows.base import prepare
@@ -183,7 +183,7 @@ class Scanner:
 
     def look_for_claims(self, host: Host) -> None:
         """Asks in a thread who holds groups, unless a scan tells it anyway or nothing could be held."""
-        if self._scanning or self._asking or not any(is_vfio(d, d.driver) for d in host.devices.values()):
+        if self._scanning or self._asking or not any(is_vfio(host, d, d.driver) for d in host.devices.values()):
             return
         self._asking = True
         self._node.run_worker(partial(self._ask_for_claims, host), thread=True, group="claims", exit_on_error=False)

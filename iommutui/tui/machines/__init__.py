@@ -2,12 +2,13 @@
 
 import os
 
+from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.host import Host
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.state import Kind, Source
 
 
-def machine_of(path: str | None, *, demo: bool, kernel: str | None) -> Machine:
+def machine_of(path: str | None, *, demo: bool, kernel: str | None, table: DriverTable = KNOWN) -> Machine:
     """The machine that the command line asks for."""
     if demo:
         from iommutui.demo import demo_host
@@ -15,7 +16,7 @@ def machine_of(path: str | None, *, demo: bool, kernel: str | None) -> Machine:
 
         def built_in() -> Host:
             host = demo_host()
-            return host if kernel is None else host._replace(kernel=kernel)
+            return host._replace(kernel=kernel or host.kernel, driver_table=table)
 
         return SimulatedMachine(Source(Kind.DEMO, "demo"), built_in)
     if path is not None:
@@ -24,10 +25,10 @@ def machine_of(path: str | None, *, demo: bool, kernel: str | None) -> Machine:
         def from_file() -> Host:
             from iommutui.sources import load
 
-            return load(path, kernel=kernel)
+            return load(path, kernel=kernel, driver_table=table)
 
         name = "standard input" if path == "-" else os.path.basename(os.path.normpath(path)) or path
         return SimulatedMachine(Source(Kind.SNAPSHOT, name), from_file)
     from iommutui.tui.machines.live import LiveMachine
 
-    return LiveMachine(kernel)
+    return LiveMachine(kernel, table)

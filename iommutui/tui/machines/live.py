@@ -13,6 +13,7 @@ from iommutui.apply.recovery import left_open_words, open_journals, way_out
 from iommutui.apply.revert import plan_revert
 from iommutui.apply.session import Request, request_of
 from iommutui.apply.state import machine_journal_dir
+from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
@@ -31,15 +32,16 @@ driver."""
 class LiveMachine:
     """Reads sysfs; hands plans to the applying process."""
 
-    def __init__(self, kernel: str | None) -> None:
+    def __init__(self, kernel: str | None, table: DriverTable = KNOWN) -> None:
         self._kernel = kernel
+        self._table = table
         writer = root_program()
         self.source = Source(Kind.LIVE, kernel or "", writer)
         self.applier = ProcessApplier(own_program(), writer)
 
     def scan(self) -> Host:
         """A fresh look at everything."""
-        return load(None, kernel=self._kernel, session=session_address())
+        return load(None, kernel=self._kernel, session=session_address(), driver_table=self._table)
 
     def claims(self, host: Host) -> Host:
         """From the processes that have nodes of VFIO open."""

@@ -34,7 +34,7 @@ def models_page(state: AppState, device: Device | None, group: Group | None) -> 
     for model, verdict in found:
         lines += [BLANK, line(Span(model.name, "accent"), "  ", Span(model.title, "muted"), hang=2)]
         if device is not None and device.driver is not None:
-            lines.append(line(f"  {device.driver} is {ROLE_NAMES[model.role(device, device.driver).role]}."))
+            lines.append(line(f"  {device.driver} is {ROLE_NAMES[model.role(part, device, device.driver).role]}."))
         lines.append(line(f"  Opening it through VFIO {claim_words(verdict.claim)}.", hang=2))
         lines += [reason_line(reason) for reason in verdict.reasons]
     return lines

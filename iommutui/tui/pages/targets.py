@@ -78,11 +78,11 @@ def _line(state: AppState, host: Host, device: Device, target: Target, width: in
     return line(*spans)
 
 
-def _role(state: AppState, device: Device, target: Target) -> str:
+def _role(state: AppState, host: Host, device: Device, target: Target) -> str:
     """The role of the driver; empty where it depends on what the kernel chooses."""
     if target.kind is Kind.DEFAULT:
         return ""
-    return "free" if target.kind is Kind.NONE else ROLE_WORDS[state.model.role(device, target.name).role]
+    return "free" if target.kind is Kind.NONE else ROLE_WORDS[state.model.role(host, device, target.name).role]
 
 
 def _consequence(state: AppState, host: Host, device: Device, target: Target) -> Line | None:

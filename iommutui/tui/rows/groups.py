@@ -143,7 +143,7 @@ def _device_row(state: AppState, key: Key) -> Iterable[Span]:
     target = target_of(state, device.address)
     actual = driver_span(device)
     if target is None:
-        role = ROLE_WORDS[state.model.role(device, device.driver).role] if device.driver else ""
+        role = ROLE_WORDS[state.model.role(host, device, device.driver).role] if device.driver else ""
         yield actual._replace(text=pad(actual.text, DRIVER) + " ")
         yield Span(f"{role:<{ROLE}} ", ROLE_STYLES.get(role, "muted"))
     else:

@@ -34,7 +34,7 @@ from iommutui.tui.widgets.rows import Rows
 
 
 class DeskScreen(Screen[None]):
-    """Implements `Desk`, which is what commands see of it."""
+    """Implements `Desk`, which is what commands see of it, and says what its methods do."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - Textual's own declaration
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (18, "-low"), (30, "-tall")]  # noqa: RUF012
@@ -51,6 +51,8 @@ class DeskScreen(Screen[None]):
         self._flow = ApplyFlow(self, self, machine, self.scanner)
         self._first = first
         self._store = store
+        self.clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")
+        """The time as the log has it."""
 
     def compose(self) -> ComposeResult:
         """The panes, and what stands in their place where they have no room."""
@@ -81,7 +83,6 @@ class DeskScreen(Screen[None]):
         self.call_after_refresh(self._panes.show_all)
 
     def update(self, state: AppState) -> None:
-        """Shows another state."""
         before, state = self.state, settled(state, self._panes.list.cursor)
         if state is before:
             return
@@ -155,7 +156,6 @@ class DeskScreen(Screen[None]):
     # -- what commands can do
 
     def move(self, lines: int) -> None:
-        """Moves the cursor of the pane that has the focus, or scrolls it."""
         state = self.state
         keys, widget = self._panes.listing.keys, self._panes.widget_of(state.pane)
         if state.pane is Pane.PLAN and state.intents:
@@ -167,11 +167,9 @@ class DeskScreen(Screen[None]):
             self.update(state._replace(cursor=keys[place]))
 
     def page(self) -> int:
-        """How many lines the pane with the focus shows."""
         return max(1, self._panes.widget_of(self.state.pane).scrollable_content_region.height - 1)
 
     def focus_pane(self, pane: Pane) -> None:
-        """Gives a pane the focus; at once, because what is typed right behind the key belongs to it."""
         state = self.state
         if pane is Pane.FILTER and state.view is View.LOG:
             state = state._replace(view=View.GROUPS)
@@ -179,7 +177,6 @@ class DeskScreen(Screen[None]):
         self.set_focus(self._panes.widget_of(pane))
 
     def go_to(self, key: Key) -> None:
-        """Puts the cursor on a row, opening its group and taking away what hides it."""
         state = self.state._replace(cursor=key)
         if key.device is not None:
             state = state._replace(collapsed=state.collapsed - {key.group})
@@ -190,47 +187,38 @@ class DeskScreen(Screen[None]):
         self.update(state)
 
     def complete(self) -> Opened:
-        """Takes what the filter offers to complete the word with."""
         return self.query_one(FilterBar).complete()
 
     def remember(self) -> None:
-        """Writes down what is kept between starts; says so where that cannot be."""
         why = self._store.write(to_remember(self.state, self._store.read())) if self._store is not None else None
         if why is not None:
             self.log_line(why, "warn")
             self.say(f"{why} It is forgotten at the end.", "warning")
 
     def say(self, text: str, severity: Severity = "information") -> None:
-        """A short message that goes away by itself."""
         self.notify(text, severity=severity)
 
     def log_line(self, text: str, style: str = "plain") -> None:
-        """Adds a line to the log."""
-        self.update(logged(self.state, time.strftime("%H:%M:%S"), text, style))
+        self.update(logged(self.state, self.clock(), text, style))
 
     def copy(self, text: str, what: str) -> None:
-        """Sends text to the terminal's clipboard (OSC 52, which no terminal confirms), and says so."""
         self.app.copy_to_clipboard(text)
         self.say(f"Sent to the terminal's clipboard: {what}")
 
     def leave(self) -> None:
-        """Ends the program."""
         self.app.exit(None)
 
     def suspend(self) -> Opened:
-        """Gives the terminal back to the shell until it is continued."""
         return self.app.run_action("suspend")
 
     # -- dialogs
 
     def show_page(self, page: Page) -> Opened:
-        """Text to read, search, copy and save."""
         return self.app.push_screen(PageScreen(page))
 
     def choose(
         self, title: str, choices: Sequence[Choice], then: Callable[[str], object], *, chosen: str = "", verb: str = ""
     ) -> Opened:
-        """One of a few things, by name."""
         return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), _unless_closed(then))
 
     def prompt(
@@ -242,11 +230,9 @@ class DeskScreen(Screen[None]):
         text: str = "",
         hint: str = "",
     ) -> Opened:
-        """One line of text."""
         return self.app.push_screen(PromptScreen(title, check, text, hint), _unless_closed(then))
 
     def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], object]) -> Opened:
-        """A question with two answers."""
 
         def answered(sure: bool | None) -> None:
             if sure:
@@ -255,26 +241,21 @@ class DeskScreen(Screen[None]):
         return self.app.push_screen(ConfirmScreen(title, text, yes, no), answered)
 
     def review(self, *, revert: bool = False) -> Opened:
-        """The review of what is staged, or of taking back what was applied last."""
         return self._flow.review(revert=revert)
 
     def help(self) -> Opened:
-        """Every key, and what signs and words mean."""
         return self.show_page(Page("Help", help_lines(topics(), self.state.pane)))
 
     def palette(self) -> Opened:
-        """Every command, by name."""
         return self.app.push_screen(CommandPalette([CommandsProvider], placeholder="Type some of a command's name"))
 
     def themes(self) -> Opened:
-        """Every theme, by name."""
         self.app.search_themes()
         return None
 
     # -- what jobs tell
 
     def rescan(self) -> None:
-        """Looks at the machine again."""
         if self.state.host is None:
             self.update(self.state._replace(phase=Phase.SCANNING, problem=None))
         self.scanner.rescan()

@@ -15,7 +15,6 @@ from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from iommutui.core.errors import IommutuiError
-from iommutui.sources.snapshot import save
 from iommutui.tui.commands import Hint
 from iommutui.tui.commands.base import Page
 from iommutui.tui.pages.targets import Choice
@@ -285,6 +284,7 @@ class PageScreen(Dialog[None]):
         """``s``."""
         if not self._page.save_as:
             return
+        from iommutui.sources.snapshot import save  # brings pydantic, which the first frame does without
 
         def check(path: str) -> tuple[bool, str]:
             return bool(path.strip()), ""

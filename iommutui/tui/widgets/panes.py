@@ -58,10 +58,10 @@ class Panes(Vertical):
     def on_mount(self) -> None:
         """The parts, which are always there."""
         self.list = self.query_one("#list", Rows)
-        self._log, self._details, self._plan, self._orientation = (
+        self._log_pane, self._details, self._plan, self._orientation = (
             self.query_one(f"#{name}", Lines) for name in ("log", "details", "plan", "orientation")
         )
-        self._log.at_end = True
+        self._log_pane.at_end = True
         self._orientation.can_focus = False
 
     def show_state(self, state: AppState) -> None:
@@ -84,7 +84,7 @@ class Panes(Vertical):
         self._divide()
         place = found.place(state.cursor) or 0
         self.list.show_rows(found.keys, place, head=head(state), empty=pages.nothing_listed(state))
-        self._log.show_lines(log_lines(state), top=False)
+        self._log_pane.show_lines(log_lines(state), top=False)
         self._details.show_lines(pages.details(state), top=top)
         lines = plan_lines(state)
         self._plan.show_lines(lines, top=False)
@@ -92,7 +92,7 @@ class Panes(Vertical):
         hint = orientation(state)
         self._orientation.display = bool(hint) and not state.zoomed
         self._orientation.show_lines(hint)
-        for pane in (self.list, self._log):
+        for pane in (self.list, self._log_pane):
             pane.border_title = content(pages.list_title(state))
         self._details.border_title = content(pages.details_title(state))
         self._plan.border_title = content(pages.plan_title(state))
@@ -108,7 +108,7 @@ class Panes(Vertical):
         if pane is Pane.FILTER:
             return self.query_one(FilterBar).input
         if pane is Pane.LIST:
-            return self._log if self.state.view is View.LOG else self.list
+            return self._log_pane if self.state.view is View.LOG else self.list
         return self._details if pane is Pane.DETAILS else self._plan
 
     # -- room
@@ -123,13 +123,13 @@ class Panes(Vertical):
         shown = Pane.LIST if state.pane is Pane.FILTER else state.pane
         log = state.view is View.LOG
         self.list.display = not log and (not state.zoomed or shown is Pane.LIST)
-        self._log.display = log and (not state.zoomed or shown is Pane.LIST)
+        self._log_pane.display = log and (not state.zoomed or shown is Pane.LIST)
         self._details.display = not state.zoomed or shown is Pane.DETAILS
         self._plan.display = not state.zoomed or shown is Pane.PLAN
         self.query_one("#body").display = not state.zoomed or shown is not Pane.PLAN
         self._plan.set_class(state.zoomed, "-zoomed")
         for widget, share in (
-            (self.list, state.share), (self._log, state.share), (self._details, 100 - state.share)
+            (self.list, state.share), (self._log_pane, state.share), (self._details, 100 - state.share)
         ):  # fmt: skip
             widget.styles.width = f"{share}fr" if self._wide else "1fr"
             widget.styles.height = "1fr" if self._wide else f"{share}fr"
