@@ -71,7 +71,7 @@ def _filtered(host: Host, words: list[str], verdicts: dict[int, Verdict]) -> lis
 
     query = parse_query(" ".join(words))
     holds = {number: passable(host, group) for number, group in host.groups.items()}
-    return [d for d in devices if query.matches(d, _at(verdicts, d.group), _at(holds, d.group) is not False)]
+    return [d for d in devices if query.matches(d, _at(verdicts, d.group), None, _at(holds, d.group) is not False)]
 
 
 def _at(values: dict[int, Value], number: int | None) -> Value | None:

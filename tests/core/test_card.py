@@ -147,8 +147,8 @@ def test_a_group_without_anything_to_pass_is_neither_viable_nor_blocked() -> Non
     assert words == {1: "nothing to pass", 2: "nothing to pass", 3: "blocked"}
     for text, expected in (("viable:yes", False), ("viable:no", False), ("viable:blocked", False)):
         verdict = OWNER.verdict(host, host.groups[1])
-        assert parse_query(text).matches(host.devices[A], verdict, passable(host, host.groups[1])) is expected
-    assert parse_query("viable:no").matches(host.devices[OTHER], OWNER.verdict(host, host.groups[3]), True)
+        assert parse_query(text).matches(host.devices[A], verdict, None, passable(host, host.groups[1])) is expected
+    assert parse_query("viable:no").matches(host.devices[OTHER], OWNER.verdict(host, host.groups[3]))
 
 
 def test_viable_is_what_a_person_means() -> None:
