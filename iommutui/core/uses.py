@@ -23,10 +23,10 @@ class Screen(NamedTuple):
     """``fb0``..."""
     console: bool = False
     """The text console is drawn on one of the framebuffers."""
-    held_by: tuple[str, ...] = ()
-    """Parts of the kernel that hold it as a process would: ``nvidia_drm``, which shows in no list of open files."""
     firmware: str | None = None
     """What the kernel calls the firmware's framebuffer where one still lies on a BAR (``BOOTFB``, ``efifb``)."""
+    held_by: tuple[str, ...] = ()
+    """Parts of the kernel that hold it as a process would: ``nvidia_drm``, which shows in no list of open files."""
 
 
 class Held(StrEnum):
