@@ -176,6 +176,8 @@ class Iommu(NamedTuple):
     name: str
     kind: str | None = None
     """``intel-iommu`` or ``amd-iommu``, where the kernel shows such a directory."""
+    function: Address | None = None
+    """The PCI function that it is: AMD's are functions, those of others are no PCI devices."""
 
 
 class Host(NamedTuple):
