@@ -7,8 +7,8 @@ import os
 import re
 
 from iommutui.core.printable import printable
-from iommutui.sources.processes import Process, command, processes
-from iommutui.sources.tree import Unreadable
+from iommutui.sources.open_files import Process, program, read_open_files
+from iommutui.sources.tree import Tree
 
 _FILES = re.compile(r"/dev/(?:vfio/|dri/|nvidia|snd/)")
 _VFIO = "/dev/vfio/"
@@ -20,16 +20,13 @@ def holders(root: str, address: str) -> tuple[str, ...]:
 
     Where the device's group is known, other groups' files do not count.
     """
-    place = root.rstrip("/")
-    group = _group(place, address)
-    running = processes(place)
+    tree = Tree(root)
+    group = _group(tree.root, address)
     found: list[str] = []
-    if isinstance(running, Unreadable):
-        return ()
-    for process in running:
+    for process in read_open_files(tree).processes:
         files = _files(process, group)
         if files:
-            name = command(place, process.pid) or "?"
+            name = program(tree, process.pid) or "?"
             found.append(f"{printable(name)} ({process.pid}): {', '.join(files)}")
         if len(found) == _MOST:
             break
@@ -37,8 +34,6 @@ def holders(root: str, address: str) -> tuple[str, ...]:
 
 
 def _files(process: Process, group: str | None) -> list[str]:
-    if isinstance(process.files, Unreadable):
-        return []
     found = set()
     for target in process.files:
         other_group = target.startswith(_VFIO) and target[len(_VFIO) :].isdigit() and target != f"{_VFIO}{group}"

@@ -8,6 +8,7 @@ from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.errors import Exit
+from iommutui.core.gap import UNBINDING
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, owner_of, verdict_glyph, verdict_word
 from iommutui.core.models.base import Model
@@ -121,6 +122,8 @@ def _device_line(device: Device, width: int, marks: dict[Address, tuple[str, ...
 
 def _no_driver(device: Device) -> str:
     gap = device.gap("driver") or device.gap("driver_override")
+    if gap is not None and gap.why == UNBINDING:
+        return "(being unbound)"
     if gap is not None and gap.why == "timeout":
         return "(no answer)"
     return "(unknown)" if gap is not None and gap.attribute == "driver" else "-"

@@ -26,7 +26,7 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import device_name, verdict_glyph, verdict_word
+from iommutui.core.labels import device_name, driver_words, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
@@ -144,7 +144,8 @@ def _lines(
     lines.append("")
     for member in host.members(group):
         mark = ">" if device is not None and member.address == device.address else " "
-        bound = f"{member.driver} ({model.role(host, member, member.driver).role})" if member.driver else "free"
+        role = f" ({model.role(host, member, member.driver).role})" if member.driver else ""
+        bound = driver_words(host, member) + role
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
     lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)
     hazards = _hazards(host, device, group, fix)

@@ -1,6 +1,7 @@
 """Short words and signs for rows and columns; whole sentences are in ``wording``."""
 
-from iommutui.core.host import Device, Group
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.models.base import held
 from iommutui.core.outcome import State, Verdict
 
 
@@ -27,6 +28,15 @@ def device_name(device: Device) -> str:
         return named
     ids = f"[{device.vendor_id or '????'}:{device.device_id or '????'}]" if device.bus == "pci" else device.bus
     return f"{named or 'Device'} {ids}"
+
+
+def driver_words(host: Host, device: Device) -> str:
+    """What stands where a driver does: its name, ``being unbound``, ``unknown`` or ``free``."""
+    if device.driver is not None:
+        return device.driver
+    if held(host.group_of(device.address), device):
+        return "being unbound"
+    return "unknown" if device.gap("driver") is not None else "free"
 
 
 def class_words(device: Device) -> str:

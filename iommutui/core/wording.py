@@ -103,6 +103,21 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"{r.device} is in use by {r.fact('owner') or 'a process that has it open'}; "
         "unbinding it would wait until it is released."
     ),
+    Code.BEING_UNBOUND: lambda r: (
+        f"{r.device} is being unbound: its driver has not let go of it yet, and what is written to it now waits or "
+        "does nothing."
+    ),
+    Code.IOMMU_FUNCTION: lambda r: f"{r.device} is an IOMMU itself; the kernel lets no driver have it.",
+    Code.NO_INTERRUPT_REMAPPING: lambda r: (
+        f"The IOMMU does not remap interrupts, so the kernel refuses to hand over group {r.group} "
+        f"(unless {r.fact('module')} is given allow_unsafe_interrupts=1, which lets a virtual machine raise any "
+        "interrupt of the host); intremap=off on the kernel command line turns remapping off."
+    ),
+    Code.NO_IOMMU: lambda r: (
+        f"Group {r.group} was made by VFIO's no-IOMMU mode and isolates nothing: libvirt and QEMU cannot use it, only "
+        "programs that ask for /dev/vfio/noiommu-"
+        f"{r.group} themselves (DPDK)."
+    ),
     Code.NOT_PCI: lambda r: (
         f"{r.device} is on the {r.fact('bus') or 'wrong'} bus; only PCI devices can be rebound here."
     ),

@@ -68,6 +68,10 @@ def _group(reading: Reading, devices: dict[Address, Device], number: int, known:
             gaps += [] if whole else [Gap("reserved_regions", MALFORMED)]
         elif data is not None:
             gaps.append(Gap("reserved_regions", data.why))
+        if known and devices[known[0]].iommu is None:
+            # No IOMMU translates it: VFIO's no-IOMMU mode has made the group, and its name says so.
+            found = read_file(f"{reading.tree.sys}/{GROUPS}/{number}/name", PAGE)
+            name = to_text(found) if isinstance(found, bytes) else None
     return Group(number, (*known, *others), kind, name, regions, gaps=tuple(gaps))
 
 

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Host
-from iommutui.core.labels import device_name, verdict_word
+from iommutui.core.labels import device_name, driver_words, verdict_word
 from iommutui.core.use_labels import marks_of
 from iommutui.tui.blocks import verdict_span
 from iommutui.tui.kinds import kind_word
@@ -92,13 +92,12 @@ def _device_row(state: AppState, key: Key) -> Iterable[Span]:
     base = every(host)
     device = host.devices[key.device]
     blocks = key.group is not None and device.address in verdicts(host, state.model).blockers(key.group)
-    unread = device.driver is None and device.gap("driver") is not None
     yield Span("*" if device.address in state.marks else " ", "accent")
     yield Span(" ✖ " if blocks else "   ", "bad")
     yield Span(pad(device.address, base.address) + " ", "strong")
     target = target_of(state, device.address)
-    actual = device.driver or ("unknown" if unread else "free")
-    style = "plain" if device.driver else "warn" if unread else "muted"
+    actual = driver_words(host, device)
+    style = "plain" if device.driver else "muted" if actual == "free" else "warn"
     if target is None:
         role = state.model.role(host, device, device.driver).role if device.driver else ""
         yield Span(pad(actual, DRIVER) + " ", style)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Host
-from iommutui.core.labels import device_name, verdict_glyph, verdict_word
+from iommutui.core.labels import device_name, driver_words, verdict_glyph, verdict_word
 from iommutui.core.query import parse_query
 from iommutui.tui.blocks import VERDICT_STYLES, verdict_span
 from iommutui.tui.kinds import kind_word
@@ -126,9 +126,8 @@ def topology_row(state: AppState, key: Key, width: int, here: bool = False) -> t
     spans.append(Span(f" {branch}", "muted"))
     spans.append(Span(pad(device.address, max(found.place - len(branch), len(device.address))) + " ", "strong"))
     spans.append(Span(pad(kind_word(device), KIND) + " ", "muted" if device.is_bridge else "info"))
-    unread = device.driver is None and device.gap("driver") is not None
-    actual = device.driver or ("unknown" if unread else "free")
-    spans.append(Span(actual, "plain" if device.driver else "warn" if unread else "muted"))
+    actual = driver_words(host, device)
+    spans.append(Span(actual, "plain" if device.driver else "muted" if actual == "free" else "warn"))
     target = target_of(state, device.address)
     if target is not None:
         spans.append(Span(f" → {target}", "planned"))

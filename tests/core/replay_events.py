@@ -91,4 +91,6 @@ def _event(line: Line) -> Event | None:
         return Override(device, line["driver"])
     if op == "bind":
         return Bind(device, line["driver"])
-    return {"unbind": Unbind, "probe": Probe, "remove": Remove}[op](device)
+    if op == "unbind":
+        return Unbind(device)
+    return Probe(device) if op == "probe" else Remove(device)

@@ -40,16 +40,16 @@ DEVICE, SECOND, OTHER_DEVICE = ClaimDevice(A, "vm1"), ClaimDevice(B, "vm1"), Cla
 CDEV, SECOND_CDEV, OTHER_CDEV = (ClaimDevice(d, o, cdev=True) for d, o in ((A, "vm1"), (B, "vm1"), (B, "vm2")))
 
 INTERPLAY: dict[str, tuple[Event, Event, str]] = {
-    "group-group": (GROUP, AGAIN, "EPERM"),
-    "group-group-other": (GROUP, OTHERS, "EPERM"),
+    "group-group": (GROUP, AGAIN, "EBUSY"),
+    "group-group-other": (GROUP, OTHERS, "EBUSY"),
     "group-device": (GROUP, SECOND, "ok"),
-    "group-device-other": (GROUP, OTHER_DEVICE, "EPERM"),
+    "group-device-other": (GROUP, OTHER_DEVICE, "EBUSY"),
     "group-cdev": (GROUP, SECOND_CDEV, "EBUSY"),
     "group-cdev-other": (GROUP, OTHER_CDEV, "EBUSY"),
     "device-device": (DEVICE, SECOND, "ok"),
     "device-device-again": (DEVICE, DEVICE, "ok"),
-    "device-device-other": (DEVICE, OTHER_DEVICE, "EPERM"),
-    "device-group": (DEVICE, OTHERS, "EPERM"),
+    "device-device-other": (DEVICE, OTHER_DEVICE, "EBUSY"),
+    "device-group": (DEVICE, OTHERS, "EBUSY"),
     "device-cdev": (DEVICE, SECOND_CDEV, "EBUSY"),
     "device-cdev-other": (DEVICE, OTHER_CDEV, "EBUSY"),
     "cdev-cdev": (CDEV, SECOND_CDEV, "ok"),
@@ -86,7 +86,7 @@ def test_each_way_of_claiming_has_its_version(kernel: str, event: Event, result:
 
 def test_devices_open_in_a_container_before_6_2() -> None:
     assert on("dma-owner", both("6.1.0"), ClaimGroup(1, "vm1", devices=False), DEVICE).ok
-    assert on("dma-owner", both("6.1.0"), ClaimGroup(1, "vm1", devices=False), OTHER_DEVICE).result == "EINVAL"
+    assert on("dma-owner", both("6.1.0"), ClaimGroup(1, "vm1", devices=False), OTHER_DEVICE).result == "EBUSY"
 
 
 @pytest.mark.parametrize("devices", [True, False])
@@ -114,8 +114,8 @@ def test_only_a_vfio_device_has_something_to_open(model: str) -> None:
 
 def test_a_group_that_is_claimed_by_a_device_file_reads_as_not_viable_through_its_own() -> None:
     host = on("dma-owner", both(), CDEV).host
-    assert verdict_of("dma-owner", host) == (False, "EPERM")
-    assert verdict_of("dma-owner", on("dma-owner", both(), DEVICE).host) == (True, "EPERM")
+    assert verdict_of("dma-owner", host) == (False, "EBUSY")
+    assert verdict_of("dma-owner", on("dma-owner", both(), DEVICE).host) == (True, "EBUSY")
 
 
 def test_releasing_a_device_of_a_container_keeps_the_group() -> None:

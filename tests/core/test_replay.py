@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.replay import RULES, Result, replay
+from tests.core.aside import RULES
+from tests.core.replay import Result, replay
 from tests.shared import SHARED
 
 TRACES = sorted([*SHARED.glob("traces/*/*/*/*.jsonl"), *SHARED.glob("lab/crashes/*/*.jsonl")])

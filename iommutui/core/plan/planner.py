@@ -14,8 +14,8 @@ from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Driver, Fit, Group, Host
-from iommutui.core.models.base import Model
-from iommutui.core.outcome import Outcome, Verdict
+from iommutui.core.models.base import Model, held
+from iommutui.core.outcome import Outcome, Verdict, in_use
 from iommutui.core.plan.drift import Basis, basis_of
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.targets import Target
@@ -216,6 +216,9 @@ def _word(outcome: Outcome) -> str:
 def _missed(host: Host, goal: Goal, steps: list[Step]) -> Reason | None:
     """Success of every write is not success: the ``driver`` link decides."""
     device = host.devices[goal.device]
+    group = host.group_of(device.address)
+    if held(group, device):
+        return in_use(group, device)[0]
     if goal.any_driver or device.driver == goal.driver:
         return None
     for step in steps:
