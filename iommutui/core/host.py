@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from iommutui.core.events import DelayedWrite
     from iommutui.core.uses import Uses  # with the events, two dozen classes that a listing does without
 else:
-    DelayedWrite = Uses = (
-        object  # a field's type as a string would be compiled, and the first ``compile`` of a process takes 1 ms
-    )
+    # A field's type as a string would be compiled, and the first ``compile`` of a process takes 1 ms.
+    DelayedWrite = Uses = object
 
 
 class Bar(NamedTuple):

@@ -31,8 +31,8 @@ Answer = str | Unreadable | None
 _READER = os.path.join(os.path.dirname(__file__), "deadline_child.py")
 
 _left_behind: dict[str, int] = {}
-"""Children that are stuck, by the directory of what they read. No other is sent after them, so that a program which refreshes every few
-seconds neither waits again nor leaves more of them behind."""
+"""Children that are stuck, by the directory of what they read. No other is sent after them, so that a program which
+refreshes every few seconds neither waits again nor leaves more of them behind."""
 
 
 class DeadlineReader:

@@ -78,7 +78,7 @@ class Node:
             return None
 
     def link_or_directory(self, name: str) -> str | None:
-        """The base name of a link's target; None where it is a directory, as ``iommu`` of an IOMMU's own function is."""
+        """The base name of a link's target; None for a directory, which ``iommu`` of an IOMMU's own function is."""
         if name not in self.present:
             return None
         try:

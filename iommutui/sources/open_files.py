@@ -4,6 +4,7 @@ Other users' processes show to root only, and a recording rarely has any.
 """
 
 import os
+from itertools import pairwise
 from typing import NamedTuple
 
 from iommutui.sources.tree import Tree, Unreadable, names_in, printable, read_file, to_text
@@ -66,13 +67,12 @@ def virtual_machine(tree: Tree, pid: int) -> str | None:
     """
     data = read_file(f"{tree.root}/proc/{pid}/cmdline", 1 << 16)
     words = data.decode("utf-8", "backslashreplace").split("\0") if isinstance(data, bytes) else []
-    options = dict(zip(words, words[1:], strict=False))
+    options = dict(pairwise(words))
     # A comma within a value is written twice.
     parts = options.get("-name", "").replace(",,", "\0").split(",")
     given = next((part for part in parts if part.startswith("guest=")), parts[0] if "=" not in parts[0] else "")
-    return (
-        " ".join(part for part in (options.get("-id"), given.removeprefix("guest=").replace("\0", ",")) if part) or None
-    )
+    guest = given.removeprefix("guest=").replace("\0", ",")
+    return printable(" ".join(part for part in (options.get("-id"), guest) if part)) or None
 
 
 def _files(place: str) -> tuple[str, ...] | Unreadable:

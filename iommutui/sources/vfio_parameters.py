@@ -1,4 +1,4 @@
-"""What decides, beside drivers and groups, whether VFIO hands a device out: interrupts, and parameters of its modules."""
+"""What decides, beside drivers and groups, whether VFIO hands a device out: interrupts, parameters of its modules."""
 
 import re
 

@@ -16,7 +16,7 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Device, Fit, Gap, Host
-from iommutui.core.models import MODELS
+from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.vfio_group import BUG
 from tests.core.machines import (
     LAST_OLD,
@@ -35,6 +35,7 @@ from tests.core.machines import (
     one,
     pair,
     told,
+    verdict_of,
 )
 
 # -- driver_override
@@ -241,6 +242,19 @@ def test_unbind_of_a_device_whose_driver_is_not_known() -> None:
 def test_a_device_finds_back_to_the_driver_that_it_was_on(driver: str) -> None:
     host = one(driver, fits=())._replace(drivers=None)
     assert told(host, Unbind(A), Probe(A)) == ("ok", driver)
+
+
+@pytest.mark.parametrize("kernel", [OLD, NEW])
+@pytest.mark.parametrize("driver", ["uio_pci_generic", "pci-pf-stub"])
+def test_some_drivers_take_whatever_an_override_brings_and_count_as_the_kernels(driver: str, kernel: str) -> None:
+    host = pair(None, "vfio-pci", kernel=kernel)
+    assert told(host, Override(A, driver), Probe(A)) == ("ok", driver)
+    assert told(host, Override(A, driver), Bind(A, driver)) == ("ok", driver)
+    assert told(host, Bind(A, driver)) == ("ENODEV", None)
+    bound = on(model_for(kernel).name, host, Override(A, driver), Probe(A)).host
+    assert verdict_of(model_for(kernel).name, bound)[0] is False
+    if kernel == NEW:
+        assert told(host, ClaimGroup(1, "vm1"), Override(A, driver), Probe(A)) == ("EINVAL", None)
 
 
 def test_what_only_an_override_made_a_driver_take_it_does_not_take_without() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from iommutui.core.host import Claim, Gap, Host
-from iommutui.sources import holders, load, processes
+from iommutui.sources import holders, load, open_files
 from iommutui.sources.tree import Tree, Unreadable
 from tests.fake_tree import FakeTree
 
@@ -60,15 +60,15 @@ def test_devices_of_their_own(tree: FakeTree) -> None:
 def test_a_device_whose_unbind_waits_is_held(tree: FakeTree) -> None:
     host = read(tree)
     group = host.groups[14]
-    waiting = host.devices[group.members[1]]._replace(gaps=(Gap("driver_override", "timeout"),))
+    waiting = host.devices[group.members[1]]._replace(gaps=(Gap("driver", "unbinding"),))
     assert holders._held(host.with_device(waiting), group) == (A, B)
     assert holders._held(host, group) == (A,)
 
 
 def test_processes_of_others(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.process(1, "init").process(2, "qemu", "/dev/vfio/14")
-    files = processes._files
-    monkeypatch.setattr(processes, "_files", lambda place: Unreadable("EACCES") if "/1/" in place else files(place))
+    files = open_files._files
+    monkeypatch.setattr(open_files, "_files", lambda place: Unreadable("EACCES") if "/1/" in place else files(place))
     host = read(tree)
     assert host.gaps == (Gap("claims", "EACCES"),)
     assert host.groups[14].claim is not None

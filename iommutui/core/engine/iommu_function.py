@@ -1,8 +1,8 @@
 """The PCI function that is an IOMMU itself, as AMD's are: no driver gets it.
 
-Up to 6.15 nothing matches it (``match_driver = false`` in ``iommu_init_pci``, commit cbbc00be2ce3; seen on 5.10 and 6.1).
-6.16 has reverted that, and ``really_probe`` refuses with EBUSY a device that has resources before it is probed, here
-those of the IOMMU's driver (``Resources present before probing``; seen on 7.2).
+Up to 6.15 nothing matches it (``match_driver = false`` in ``iommu_init_pci``, commit cbbc00be2ce3; seen on 5.10 and
+6.1). 6.16 has reverted that, and ``really_probe`` refuses with EBUSY a device that has resources before it is probed,
+here those of the IOMMU's driver (``Resources present before probing``; seen on 7.2).
 """
 
 from iommutui.core.host import Device, Host

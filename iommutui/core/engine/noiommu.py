@@ -10,7 +10,7 @@ from iommutui.core.roles import is_vfio
 
 
 def may_have_group(host: Host) -> bool:
-    """Whether the mode is on. Before 5.19 no IOMMU may be there either (``iommu_present``, ``vfio_iommu_group_get``)."""
+    """Whether the mode is on; before 5.19 there may be no IOMMU either (``iommu_present``)."""
     return bool(host.vfio.noiommu) and (since(host, (5, 19)) or not host.iommus)
 
 
@@ -20,7 +20,7 @@ def with_group(host: Host, device: Device) -> Host:
         return host
     number = next(n for n in range(len(host.groups) + 1) if n not in host.groups)
     group = Group(number, (device.address,), "unknown", NOIOMMU, ())
-    groups = {n: g for n, g in sorted({**host.groups, number: group}.items())}
+    groups = dict(sorted({**host.groups, number: group}.items()))
     return host.with_device(device._replace(group=number))._replace(groups=groups)
 
 

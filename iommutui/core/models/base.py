@@ -89,9 +89,9 @@ def bound(host: Host, group: Group) -> list[tuple[Device, str]]:
 
 
 def held(group: Group | None, device: Device) -> bool:
-    """Whether an unbind of the device is still waiting: its ``driver`` link is gone, and the driver has it all the same.
+    """Whether an unbind of the device is still waiting: its ``driver`` link is gone, and the driver still has it.
 
-    Its user has it open, or the kernel was seen to be in the middle of it.
+    Its user has it open, or the kernel was seen to be in the middle of the unbind.
     """
     return device.driver is None and (_opened_by_user(group, device) or device.gap("driver") == _UNBINDING)
 
