@@ -155,6 +155,8 @@ def _proven(host: Host, device: Device, driver: str) -> Device:
 
 def _reached(host: Host, goal: Goal) -> bool:
     device = host.devices[goal.device]
+    if held(host.group_of(device.address), device):
+        return False
     return device.driver_override == goal.override and not _must_leave(host, goal) and not _must_probe(host, goal)
 
 
