@@ -5,6 +5,7 @@ import re
 
 from iommutui.core.address import Address, is_pci, sort_key
 from iommutui.core.host import Device, Gap, Group, Region
+from iommutui.core.models.base import NOIOMMU
 from iommutui.sources.node import MALFORMED, Node
 from iommutui.sources.pci import Reading, read_function, read_override
 from iommutui.sources.tree import (
@@ -71,7 +72,7 @@ def _group(reading: Reading, devices: dict[Address, Device], number: int, known:
         if known and devices[known[0]].iommu is None:
             # No IOMMU translates it: VFIO's no-IOMMU mode has made the group, and its name says so.
             found = read_file(f"{reading.tree.sys}/{GROUPS}/{number}/name", PAGE)
-            name = to_text(found) if isinstance(found, bytes) else None
+            name = NOIOMMU if isinstance(found, bytes) and to_text(found) == NOIOMMU else None
     return Group(number, (*known, *others), kind, name, regions, gaps=tuple(gaps))
 
 

@@ -8,9 +8,9 @@ from iommutui.core.models import model_for
 from tests.core.machines import LONE, NOWHERE, OLD, bridge, codes, function, machine, on, shown
 
 
-def amd(kernel: str, **facts: str) -> Host:
+def amd(kernel: str) -> Host:
     """A machine whose IOMMU is a function without a group."""
-    device = function(LONE, class_code="080600", fits=(), **facts)
+    device = function(LONE, class_code="080600", fits=())
     return machine(lone=[device], kernel=kernel)._replace(iommus=(Iommu("ivhd0", "amd-iommu", LONE),))
 
 
