@@ -22,10 +22,12 @@ from tests.core.aside import (
     EMPTY,
     FOREIGN_FILE,
     NO_VECTORS,
+    PORT,
     SRIOV,
     UNFIT,
     UNRECORDED,
     WRONG_FILE,
+    is_refused_port,
     is_unfit,
     rule_for,
 )
@@ -239,7 +241,11 @@ class Replay:
                 self.excused[device.address] = UNFIT
                 self._apply(event)
                 return
-        self.compare(str(event), seen, self._apply(event))
+        answer = self._apply(event)
+        if is_refused_port(self.host, event, seen, answer):
+            self.rules.add(PORT)
+        else:
+            self.compare(str(event), seen, answer)
         if isinstance(event, Rescan):
             self.returned = set(self.host.devices) - before
 
