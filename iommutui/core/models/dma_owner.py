@@ -69,12 +69,28 @@ class DmaOwner:
             "The same owner may claim further devices of its group; another owner gets EPERM.",
         ),
         (
+            "vfio_group_fops_open, 5.19",
+            "The file of a group has one opener at a time: EBUSY for the next, and for it too.",
+        ),
+        (
             "vfio_device_block_group, 6.6",
             "The file of a group and the files of its devices exclude each other: EBUSY for the second.",
         ),
         (
             "__iommu_device_set_domain, 6.6",
             "A direct reserved region refuses the claim with EINVAL, although the group is viable.",
+        ),
+        (
+            "vfio_iommu_type1_attach_group, 5.19; iommufd_device_bind, 6.2",
+            "Without interrupt remapping a claim fails with EPERM, unless allow_unsafe_interrupts is set.",
+        ),
+        (
+            "vfio_group_ioctl_get_status, 6.2",
+            "With an iommufd a group reads as viable whatever is bound; opening a device says EPERM.",
+        ),
+        (
+            "vfio_noiommu_group_alloc, 5.19",
+            "In no-IOMMU mode a VFIO driver makes a group of its own; no virtual machine can use it (ENODEV).",
         ),
     )
 

@@ -52,7 +52,15 @@ class VfioGroup:
             "vfio_unregister_group_dev",
             "Unbinding a device in use waits for its user, and so does unbinding the last VFIO device of a container.",
         ),
-        ("vfio_group_fops_open", "One process has a group open at a time: EBUSY for the next."),
+        ("vfio_group_fops_open", "The file of a group has one opener at a time: EBUSY for the next, and for it too."),
+        (
+            "vfio_iommu_type1_attach_group",
+            "Without interrupt remapping a claim fails with EPERM, unless allow_unsafe_interrupts is set.",
+        ),
+        (
+            "vfio_iommu_group_get",
+            "In no-IOMMU mode a VFIO driver makes a group of its own; no virtual machine can use it (ENODEV).",
+        ),
     )
 
     def role(self, host: Host, device: Device, driver: str) -> KnownRole:
