@@ -78,7 +78,11 @@ def test_what_a_fix_costs_stands_beside_it(on_demo: Run) -> None:
 
 @pytest.mark.parametrize(
     ("subject", "word", "code"),
-    [("01:00.0", "REFUSED", "disk-mounted"), ("11", "REFUSED", "swap-active"), ("05:00.0", "DANGER", "nothing-remains")],
+    [
+        ("01:00.0", "REFUSED", "disk-mounted"),
+        ("11", "REFUSED", "swap-active"),
+        ("05:00.0", "DANGER", "nothing-remains"),
+    ],
 )
 def test_why_says_what_is_lost_by_the_way_out(on_demo: Run, subject: str, word: str, code: str) -> None:
     assert f"{word} [{code}]" in on_demo("why", subject).out
