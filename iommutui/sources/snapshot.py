@@ -43,6 +43,8 @@ class Machine(NamedTuple):
     vfio: VfioParameters = VfioParameters()
     uses: Uses | None = None
     gaps: tuple[Gap, ...] = ()
+    hypervisor: str | None = None
+    lacks: tuple[str, ...] = ()
 
 
 class Snapshot(NamedTuple):

@@ -4,8 +4,8 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.engine.detach import driver_left
 from iommutui.core.engine.waiting import go_on
 from iommutui.core.events import ClaimDevice, ClaimGroup, ReleaseDevice, ReleaseGroup
-from iommutui.core.host import Claim, Device, Group, Host
-from iommutui.core.models.base import NOIOMMU, Check, Model, has_node, held, not_vfio, owned, vfio_devices
+from iommutui.core.host import NO_IOMMU, Claim, Device, Group, Host
+from iommutui.core.models.base import Check, Model, has_node, held, not_vfio, owned, vfio_devices
 from iommutui.core.outcome import OK, Outcome, missing, refused
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio
@@ -75,7 +75,7 @@ def _open_for_device(host: Host, group: Group, device: Device, event: ClaimDevic
     if not model.through_vfio:
         return Check()
     if event.cdev:
-        if group.name == NOIOMMU:
+        if group.name == NO_IOMMU:
             return Check("ENOENT", (Reason(Code.NO_IOMMU, group.id),))
         return not_vfio(host, group, device, "ENOENT") or Check()
     claim = group.claim

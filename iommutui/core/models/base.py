@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.gap import UNBINDING, Gap
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.kernel import parse_release
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
@@ -13,10 +13,6 @@ from iommutui.core.roles import KnownRole, is_vfio
 
 COUNTED_BUSES = frozenset({"pci", "platform", "amba", "fsl-mc", "cdx"})
 """Buses whose ``dma_configure`` takes part in ownership (Linux 6.12); drivers on other buses are never counted."""
-
-
-NOIOMMU = "vfio-noiommu"
-"""The name of a group that VFIO itself has made, for a device that no IOMMU translates."""
 
 
 class Check(NamedTuple):
@@ -178,7 +174,7 @@ def check_interrupts(host: Host, group: Group, iommufd: bool = False) -> Check:
 def no_iommu(group: Group) -> Verdict | None:
     """The verdict on an idle group of the no-IOMMU mode: it reads as viable, and ``VFIO_SET_IOMMU`` of any type that
     virtual machines ask for says ENODEV (``vfio_ioctl_set_iommu``, all versions)."""
-    if group.name != NOIOMMU or group.claim is not None:
+    if group.name != NO_IOMMU or group.claim is not None:
         return None
     return Verdict(True, State.IDLE, "ENODEV", (Reason(Code.NO_IOMMU, group.id),))
 
