@@ -10,6 +10,10 @@ apply = "f9 a"              # keys of the screen's commands
 [screen]
 theme = "nord"
 
+[journal]                   # root's settings, because root writes journals
+number = 100                # of earlier boots, how many are kept
+days = 365                  # and for how long
+
 Checked by hand: pydantic would cost the screen a third of its start.
 """
 
@@ -28,6 +32,8 @@ class Config(NamedTuple):
     keys: dict[str, str] = {}  # noqa: RUF012 - never changed in place
     """Keys by command of the screen, as they are written; which commands and keys there are, the screen knows."""
     theme: str = "iommutui"
+    journal: dict[str, int] = {}  # noqa: RUF012 - never changed in place
+    """How many journals of earlier boots are kept, and for how many days."""
 
 
 def config_path() -> str:
@@ -57,10 +63,11 @@ def read_config(path: str | None = None) -> Config:
             f"{place.of(unknown[0])}: there is no setting {unknown[0]!r}.", f"Known are: {', '.join(_TABLES)}."
         )
     drivers = _drivers(place, document.get("drivers", {}))
-    return Config(drivers, _keys(place, document.get("keys", {})), _theme(place, document.get("screen", {})))
+    keys, theme = _keys(place, document.get("keys", {})), _theme(place, document.get("screen", {}))
+    return Config(drivers, keys, theme, _journal(place, document.get("journal", {})))
 
 
-_TABLES = ("drivers", "keys", "screen")
+_TABLES = ("drivers", "keys", "screen", "journal")
 
 
 class _Place(NamedTuple):
@@ -102,6 +109,17 @@ def _theme(place: _Place, table: object) -> str:
     if not isinstance(theme, str):
         raise IommutuiError(f"{place.of('theme')}: screen.theme has to be text.", 'For example theme = "nord".')
     return theme
+
+
+def _journal(place: _Place, table: object) -> dict[str, int]:
+    if not isinstance(table, dict):
+        raise IommutuiError(f"{place.of('journal')}: 'journal' has to be a table.", "Write [journal], and days below.")
+    for name, value in table.items():
+        if name not in ("number", "days") or type(value) is not int or not 0 <= value <= 100_000:
+            raise IommutuiError(
+                f"{place.of(name)}: journal.{name} = {value!r} is no setting.", "For example number = 100, days = 365."
+            )
+    return table
 
 
 def driver_table(config: Config) -> DriverTable:

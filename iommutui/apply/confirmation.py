@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from iommutui import debug
 from iommutui.apply.child import Stop
 from iommutui.apply.events import Counting, Event, Kept
 from iommutui.apply.journal.format import Awaiting
@@ -95,6 +96,7 @@ def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Sto
         journal.append(KeptLine(decision.by))
     finally:
         confirmer.end()
+    debug.log("apply: confirmed by %s", decision.by)
     yield Kept(decision.by)
 
 

@@ -35,7 +35,7 @@ class ModuleLoaded(Message):
 
 @dataclass(frozen=True, slots=True)
 class StepBegun(Message):
-    """The write comes next. Numbers count from 1, and go on where a way back begins."""
+    """The write comes next. Numbers count from 1, and go on during a rollback."""
 
     number: int
     step: Step
@@ -55,7 +55,7 @@ class StepDone(Message):
 
 @dataclass(frozen=True, slots=True)
 class StepWaiting(Message):
-    """The write has not returned after this many seconds."""
+    """The write has not returned after this many seconds; the operation ``modprobe``, number 0, loads a module."""
 
     number: int
     step: Step
@@ -163,6 +163,6 @@ def from_line(line: str | bytes) -> Event:
         raise IommutuiError("What the applying process said is too long for an event.")
     event = parse_tagged("event", _KINDS, line, "What the applying process said")
     times = (getattr(event, "seconds", 0.0), getattr(event, "within", 0.0))
-    if any(not math.isfinite(time) or time < 0 for time in times) or getattr(event, "number", 1) < 1:
+    if any(not math.isfinite(time) or time < 0 for time in times) or getattr(event, "number", 1) < 0:
         raise IommutuiError("What the applying process said holds a number that cannot be.")
     return event

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from iommutui import debug
 from iommutui.apply.admission import admit, dangers, moved
 from iommutui.apply.child import Stop, held_signals
 from iommutui.apply.confirmation import NotConfirmedError, Timeout, count_down
@@ -100,8 +101,10 @@ def _phases(
         if journal_dir is not None:
             stack.enter_context(lock(journal_dir))
             stack.enter_context(kernel.hold())
+            debug.log("apply: %s and the machine are locked; boot %s", journal_dir, kernel.boot())
             refuse_unfinished(journal_dir, kernel.boot(), terms.reverts)
         before = admit(plan, kernel, terms.accepted)
+        debug.log("apply: admitted, %s steps, modules %s, model %s", len(plan.steps), plan.modules, plan.model)
         if not plan.steps and terms.reverts is None:
             yield Finished(Exit.DONE, "Nothing to do: every device is where it should be.")
             return
@@ -113,6 +116,7 @@ def _phases(
             journal = stack.enter_context(JournalWriter.open_new(journal_dir, header))
             notices = tuple(close_earlier(journal_dir, header.boot))
             prune(journal_dir, header.boot, clock.now(), terms.retention)
+        debug.log("apply: journal %s", journal.path)
         yield Started(journal.id, len(plan.steps))
         yield from map(Notice, notices)
         yield from _Attempt(plan, kernel, journal, before, terms, clock, stop).run()
@@ -182,6 +186,7 @@ class _Attempt:
             devices = {step.device for step in self._plan.steps}
             yield steps.end(Exit.DONE, done_words(steps.number, len(devices)))
             return
+        debug.log("apply: rollback: %s", why)
         yield from self._rollback.run(why)
 
     def _forward(self) -> Iterator[Event]:
@@ -207,6 +212,7 @@ class _Attempt:
     def _check_again(self) -> None:
         """Everything that the plan depends on is still as it has to be, and nothing more is lost by going on."""
         host = self._kernel.survey()
+        debug.log("apply: another look at drift and dangers")
         self._check_drift(host)
         left = unaccepted(dangers(self._plan, host), self._terms.accepted)
         if left:

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
+from iommutui import debug
 from iommutui.sources.tree import Unreadable, failure, to_text
 
 DEADLINE = 1.0
@@ -91,6 +92,7 @@ class DeadlineReader:
             return self._give_up(TIMEOUT)
         path = self._waiting.pop()
         self._answers[path] = TIMEOUT
+        debug.log("scan: %s does not answer", path)
         if reader.end(stuck=True):
             _left_behind[path] = reader.pid
         self._reader = None

@@ -132,8 +132,24 @@ def test_who_looks_takes_nothing(directory: Path) -> None:
     before = sorted(path.name for path in directory.iterdir())
     assert not at_work(directory)
     assert sorted(path.name for path in directory.iterdir()) == before
-    with open(directory / "lock") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_looking_gets_in_no_applys_way(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks at the very moment that an apply begins does not have the lock."""
+    with lock(directory):
+        pass
+    real, seen = fcntl.fcntl, []
+
+    def between(file: int, command: int, argument: bytes) -> bytes:
+        answer: bytes = real(file, command, argument)
+        if command == fcntl.F_OFD_GETLK:
+            with lock(directory):
+                seen.append(command)
+        return answer
+
+    monkeypatch.setattr(fcntl, "fcntl", between)
+    assert not at_work(directory)
+    assert seen == [fcntl.F_OFD_GETLK]
 
 
 # -- what was not known is no drift
