@@ -1,5 +1,6 @@
 """The tests of ``tests/kernel/inside`` on several kernels."""
 
+import shutil
 import sys
 import threading
 import xml.etree.ElementTree as ElementTree
@@ -15,6 +16,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 INSIDE = "tests/kernel/inside"
 #: A mirror may lack one kernel for a day; with fewer than this many the run proves too little.
 ENOUGH_KERNELS = 3
+REBOOT = f"{INSIDE}/test_reboot.py"
+REBOOTED = ("bookworm", "sid")
+#: The kernels that are booted a second time, for what the first boot has left.
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,29 @@ def run(
 
 
 def _run_one(
+    kernel: kernels.Kernel,
+    topology: str,
+    job: Path,
+    timeout: float | None,
+    arguments: Sequence[str],
+    out: guest.Sink,
+    err: guest.Sink,
+    stop: threading.Event,
+) -> Tally:
+    shutil.rmtree(job / "reboot", ignore_errors=True)
+    first = _boot(kernel, topology, job, timeout, arguments, out, err, stop)
+    if kernel.name not in REBOOTED or not (job / "reboot/left").exists() or stop.is_set():
+        return first
+    second = _boot(kernel, topology, job, timeout, [REBOOT], out, err, stop)
+    return Tally(
+        first.passed + second.passed,
+        first.failed + second.failed,
+        first.skipped + second.skipped,
+        "; ".join(note for note in (first.note, second.note) if note),
+    )
+
+
+def _boot(
     kernel: kernels.Kernel,
     topology: str,
     job: Path,
