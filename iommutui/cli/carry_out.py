@@ -90,11 +90,8 @@ def carry_out(
 
 
 def retention() -> Retention:
-    """How long journals are kept, by the settings of who writes them; settings with mistakes change nothing."""
-    try:
-        return RETENTION._replace(**read_config().journal)
-    except IommutuiError:
-        return RETENTION
+    """How long journals are kept, by the settings of who writes them."""
+    return RETENTION._replace(**read_config().journal)
 
 
 def _seconds(text: str) -> float:
