@@ -49,15 +49,12 @@ class Confirmer(Protocol):
 
     def begin(self, journal_id: str) -> None:
         """The countdown begins: what was said before it was about something else."""
-        ...
 
     def wait(self, seconds: float) -> Decision | None:
         """Waits at most so long for a decision; None where none came."""
-        ...
 
     def end(self) -> None:
         """The countdown is over, whichever way."""
-        ...
 
 
 class Timeout(NamedTuple):

@@ -12,7 +12,7 @@ from iommutui.apply.events import Notice
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import may_be_open
 from iommutui.apply.journal.format import Awaiting, End, Late, Module, Result, Turn
-from iommutui.apply.journal.reader import list_journals, load, read_journals
+from iommutui.apply.journal.reader import read_journals
 from iommutui.apply.recovery import Retention, leave_as_it_is, open_journals
 from iommutui.apply.revert import Revert, State, find_revert, standing, state_of
 from iommutui.core.address import Address
@@ -22,7 +22,7 @@ from iommutui.core.models import model_for
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
 from tests.apply.changes import changed, gone
-from tests.apply.journals import HEADER, written
+from tests.apply.journals import HEADER, list_journals, load, written
 from tests.apply.machines import CLOCK, GPU, NIC, SOUND, USB, desktop, facts, finished
 from tests.reacting import BOOT, OTHER_BOOT, FakeKernel, Faults, Killed
 

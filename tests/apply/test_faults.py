@@ -8,8 +8,8 @@ import pytest
 
 from iommutui.apply.events import Compensating, Event, StepDone, StepWaiting, from_line, to_json
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.reader import list_journals
 from iommutui.core.errors import Exit
+from tests.apply.journals import list_journals
 from tests.apply.machines import CASES, CLOCK, UNLOADED, Case, differences, facts, finished
 from tests.reacting import FakeKernel, Faults
 

@@ -10,7 +10,7 @@ from iommutui.apply.executor import execute
 from iommutui.apply.journal import directory as places
 from iommutui.apply.journal.directory import at_work, lock, may_be_open
 from iommutui.apply.journal.format import End, Kept
-from iommutui.apply.journal.reader import Journal, list_journals, load, read_journals
+from iommutui.apply.journal.reader import Journal, read_journals
 from iommutui.apply.journal.writer import JournalWriter
 from iommutui.apply.recovery import cut_off_words, open_journals, unfinished, way_out
 from iommutui.apply.revert import plan_revert
@@ -18,6 +18,7 @@ from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Claim, Gap, Host
 from iommutui.core.plan.drift import drift
 from iommutui.core.plan.planner import Plan
+from tests.apply.journals import list_journals, load
 from tests.apply.machines import CASES, CLOCK, GPU, SOUND, desktop, finished
 from tests.reacting import BOOT, FakeKernel, Faults, Killed
 

@@ -14,12 +14,12 @@ from iommutui.apply import real_kernel
 from iommutui.apply.child import ANSWER_LIMIT, Late, Patience, fork, in_child, in_own_session
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import lock
-from iommutui.apply.journal.reader import list_journals
 from iommutui.apply.kernel import Answer, GivenUp, ReadBack, SystemClock, Waiting, Written
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 from iommutui.core.plan.planner import Step
+from tests.apply.journals import list_journals
 from tests.apply.machines import CASES, CLOCK, GPU, SOUND, finished
 from tests.reacting import FakeKernel
 

@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
-from iommutui.apply.journal.reader import list_journals
 from iommutui.apply.request import request_to_json
 from iommutui.core.errors import Exit
 from iommutui.sources import load
+from tests.apply.journals import list_journals
 from tests.apply.machines import NIC, facts
 from tests.cli.asking import LONG, driver_of, journal_of, processes_of, request_for
 from tests.cli.conftest import Run

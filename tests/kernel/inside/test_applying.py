@@ -238,7 +238,7 @@ def test_an_unbind_that_blocks_names_the_process_and_writes_nothing_further(
     from iommutui.apply.child import Patience
     from iommutui.apply.events import Finished, StepWaiting
     from iommutui.apply.executor import execute
-    from iommutui.apply.journal.reader import load as load_entry
+    from iommutui.apply.journal.reader import read_journals
     from iommutui.apply.real_kernel import RealKernel
     from iommutui.core.address import Address
     from iommutui.core.models import model_for
@@ -275,8 +275,8 @@ def test_an_unbind_that_blocks_names_the_process_and_writes_nothing_further(
     assert [event.step.op for event in waiting] == ["unbind"] * len(waiting)
     process.terminate()
     process.wait()
-    assert pci.wait_for(lambda: load_entry(directory).steps[-1].late, LONG)
-    assert load_entry(directory).steps[-1].result == "ok"
+    assert pci.wait_for(lambda: read_journals(directory).readable[-1].steps[-1].late, LONG)
+    assert read_journals(directory).readable[-1].steps[-1].result == "ok"
 
 
 def test_a_modprobe_that_hangs_in_the_kernel(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
