@@ -11,7 +11,7 @@ from iommutui.apply.elevation import Applying, own_program, root_program
 from iommutui.apply.event_stream import EventStream, tell
 from iommutui.apply.events import Event, Finished
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.directory import journal_dir
+from iommutui.apply.journal.directory import journal_dir, may_write
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.apply.recovery import RETENTION, Retention
 from iommutui.apply.request import Request, check_seconds, request_of
@@ -133,7 +133,7 @@ def _writer(plan: Plan) -> str | None:
         if os.geteuid() == 0:
             raise
     else:
-        if plan.steps or os.geteuid() == 0:
+        if os.geteuid() == 0 or (plan.steps and may_write(journal_dir())):
             return ""
     found = root_program()
     if found is None:
