@@ -107,7 +107,7 @@ def test_the_screen_opens_without_what_only_a_listing_or_an_apply_needs() -> Non
 
 
 def test_only_apply_opens_a_file_of_the_system_for_writing() -> None:
-    """The words that open files for writing stand in apply, for snapshots, for the marks of the screen and the trace."""
+    """The words that open files for writing stand in apply, for snapshots, marks of the screen and the trace."""
     writers = ("O_WRONLY", "O_RDWR", ', "w"', ", 'w'", '"wb"', '"ab"', "write_text", "write_bytes")
     found = {
         path.relative_to(ROOT).as_posix()
