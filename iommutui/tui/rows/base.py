@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
+from iommutui.core.board import passable
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
-from iommutui.core.labels import class_words
+from iommutui.core.labels import class_words, driver_words
 from iommutui.core.outcome import Verdict
 from iommutui.core.query import parse_query, searched_text
 from iommutui.core.use_labels import marks_of
@@ -146,12 +147,21 @@ def matching(host: Host, text: str, found: Verdicts | None = None) -> frozenset[
         if not term.key and not term.others:
             left = [d for d in left if (term.value in every_text[d.address]) != term.negated]
             continue
-        left = [d for d in left if term.matches(d, _verdict(host, d, found), every_text[d.address])]
+        left = [
+            d
+            for d in left
+            if term.matches(d, _verdict(host, d, found), every_text[d.address], _holds_something(host, d))
+        ]
     return frozenset(device.address for device in left)
 
 
 def _verdict(host: Host, device: Device, found: Verdicts | None) -> Verdict | None:
     return found.of(device.group) if found is not None and device.group in host.groups else None
+
+
+def _holds_something(host: Host, device: Device) -> bool:
+    group = host.group_of(device.address)
+    return group is None or passable(host, group)
 
 
 def prepare(host: Host) -> None:
@@ -171,8 +181,7 @@ def tags(host: Host, device: Device) -> list[Span]:
     return found
 
 
-def driver_span(device: Device) -> Span:
-    """The driver, or that there is none, or that it could not be read."""
-    if device.driver is not None:
-        return Span(device.driver)
-    return Span("unknown", "warn") if device.gap("driver") is not None else Span("free", "muted")
+def driver_span(host: Host, device: Device) -> Span:
+    """The driver, or that there is none, or that it has not let go yet or could not be read."""
+    words = driver_words(host, device)
+    return Span(words, "plain" if device.driver is not None else "muted" if words == "free" else "warn")
