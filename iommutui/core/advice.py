@@ -1,5 +1,6 @@
 """What to do on a machine that has no IOMMU groups."""
 
+from iommutui.core.command_line import idle_iommu
 from iommutui.core.host import Host
 
 _FIRMWARE = {
@@ -28,6 +29,7 @@ def no_iommu_advice(host: Host) -> list[str]:
     if off:
         lines.append(f"The kernel command line turns it off: remove {' and '.join(off)}.")
     lines += _turn_on(host.cpu_vendor, parameters)
+    lines += [notice.text for notice in idle_iommu(host)]
     lines.append(
         "Afterwards check with 'ls /sys/class/iommu' (an entry such as dmar0 or ivhd0 means that it is on), "
         "'dmesg | grep -e DMAR -e AMD-Vi', and 'iommutui list'."
@@ -54,8 +56,7 @@ def _turn_on(vendor: str | None, parameters: list[str]) -> list[str]:
         lines = [f"This processor is made by {maker}: turn on {setting} in the firmware setup (BIOS, UEFI)."]
         if parameter is None:
             lines.append(
-                "The kernel needs no parameter for it: its AMD IOMMU driver is on as soon as the firmware offers one "
-                "(amd_iommu=on is not a value that it knows)."
+                "The kernel needs no parameter for it: its AMD IOMMU driver is on as soon as the firmware offers one."
             )
         elif parameter in parameters:
             lines.append(f"{parameter} is on the kernel command line already, so the firmware setting is what is left.")

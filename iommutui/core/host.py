@@ -60,6 +60,8 @@ class Details(NamedTuple):
     max_link_width: str | None = None
     config_answers: bool | None = None
     """False where configuration space reads as all ones, as that of a device that has fallen off the bus."""
+    irq: int | None = None
+    """The interrupt line (INTx), or a vector of MSI while a driver uses that; 0: none."""
 
 
 class Device(NamedTuple):
@@ -175,6 +177,8 @@ class Iommu(NamedTuple):
     name: str
     kind: str | None = None
     """``intel-iommu`` or ``amd-iommu``, where the kernel shows such a directory."""
+    width: int | None = None
+    """Bits of an I/O virtual address (MGAW), where the kernel shows them."""
 
 
 class Host(NamedTuple):

@@ -167,11 +167,20 @@ def _listed(place: str, field: str, gaps: list[Gap]) -> list[str] | None:
 def _iommus(tree: Tree, gaps: list[Gap]) -> tuple[Iommu, ...] | None:
     place = f"{tree.sys}/class/iommu"
     names = _listed(place, "iommus", gaps)
-    return None if names is None else tuple(Iommu(name, _iommu_kind(f"{place}/{name}")) for name in names)
+    return None if names is None else tuple(_iommu(name, f"{place}/{name}") for name in names)
 
 
-def _iommu_kind(path: str) -> str | None:
-    return next((kind for kind in _IOMMU_KINDS if os.path.isdir(f"{path}/{kind}")), None)
+def _iommu(name: str, path: str) -> Iommu:
+    kind = next((kind for kind in _IOMMU_KINDS if os.path.isdir(f"{path}/{kind}")), None)
+    return Iommu(name, kind, _width(_line(f"{path}/{kind}/cap")) if kind == "intel-iommu" else None)
+
+
+def _width(cap: str | Unreadable | None) -> int | None:
+    """MGAW, bits 16 to 21 of the capability register, plus one (``cap_mgaw`` in drivers/iommu/intel/iommu.h)."""
+    try:
+        return (int(cap, 16) >> 16 & 0x3F) + 1 if isinstance(cap, str) else None
+    except ValueError:
+        return None
 
 
 def _drivers(tree: Tree, gaps: list[Gap]) -> tuple[Driver, ...] | None:

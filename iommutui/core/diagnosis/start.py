@@ -1,0 +1,261 @@
+"""Errors of starting a virtual machine: QEMU, libvirt, Proxmox, Cloud Hypervisor and DPDK on groups and VFIO's files."""
+
+from collections.abc import Iterator
+
+from iommutui.core.command_line import parameter_advice
+from iommutui.core.diagnosis.base import (
+    Cause,
+    Found,
+    Message,
+    firmware_regions,
+    groups_asked,
+    in_the_way,
+    means,
+    no_iommu,
+    settings,
+)
+from iommutui.core.drivers import VFIO_PCI, is_vfio
+from iommutui.core.labels import owner_of
+
+
+def not_viable(found: Found) -> Iterator[Cause]:
+    """VFIO_GROUP_FLAGS_VIABLE is not set; or a tool that has a rule of its own on the drivers of a group."""
+    yield from in_the_way(found)
+    for group in groups_asked(found):
+        members = found.host.members(group)
+        yield from settings(found, members)
+        viable = found.model.verdict(found.host, group).viable
+        bridge = next((d for d in members if d.is_bridge and d.address in found.text), None)
+        if viable and bridge is not None:
+            yield found.cause(
+                "bridge-not-in-the-way",
+                f"{bridge.address} is a bridge on {bridge.driver or 'no driver'}, which is in nobody's way: for the "
+                f"kernel group {group.id} is viable. The tool that says this is wrong.",
+                "Leave the bridge alone (vfio-pci refuses bridges), and use a version of the tool that skips them.",
+                bridge,
+            )
+        elif viable and group.claim is None and found.group is not None:
+            yield Cause(
+                "viable-now",
+                f"Group {group.id} is viable as it is now, so something has changed since the message.",
+                "Start the virtual machine again; if a host driver takes the device back, look at what probes it.",
+                group.id,
+            )
+
+
+def _without_isolation(found: Found) -> Iterator[Cause]:
+    """No-IOMMU mode (CONFIG_VFIO_NOIOMMU): no container of type 1, so no virtual machine."""
+    for group in groups_asked(found):
+        if group.name == "vfio-noiommu":
+            yield Cause(
+                "no-iommu-mode",
+                f"Group {group.id} is in no-IOMMU mode: nothing isolates its device, and its file is "
+                f"/dev/vfio/noiommu-{group.id}. No virtual machine can have it, only programs such as DPDK.",
+                "Turn on the IOMMU; in a virtual machine give it a virtual one.",
+                group.id,
+            )
+
+
+def node_missing(found: Found) -> Iterator[Cause]:
+    """ENOENT of ``/dev/vfio/N`` (``vfio_group_create()``), or of a device's file ``/dev/vfio/devices/vfioN``."""
+    yield from _without_isolation(found)
+    groups = groups_asked(found) if found.group is not None or found.device is not None else []
+    for group in groups:
+        members = found.host.members(group)
+        if not any(is_vfio(d, d.driver) for d in members):
+            yield Cause(
+                "no-vfio-node",
+                f"No device of group {group.id} is on a VFIO driver, and the file exists only while one is.",
+                f"'iommutui why {group.id}' shows what to bind.",
+                group.id,
+            )
+            yield from settings(found, members if found.device is None else [found.device])
+        elif group.name != "vfio-noiommu":
+            yield Cause(
+                "node-not-visible",
+                f"A device of group {group.id} is on a VFIO driver, so the host has the file now; a container has it "
+                "only if it is passed in.",
+                f"Try again; in a container pass /dev/vfio/{group.id} and /dev/vfio/vfio through.",
+                group.id,
+            )
+    if not groups:
+        yield from no_iommu(found)
+
+
+def busy(found: Found) -> Iterator[Cause]:
+    """EBUSY of opening ``/dev/vfio/N`` (``vfio_group_fops_open()``), or of a file of the device."""
+    for group in groups_asked(found):
+        if group.claim is not None:
+            yield Cause(
+                "group-owned",
+                f"Group {group.id} is in use by {owner_of(group)}, and nobody else can open it.",
+                "Shut that virtual machine down, or leave the device to it.",
+                group.id,
+            )
+        elif group.foreign:
+            yield Cause("foreign-domain", f"A kernel driver has group {group.id} on a domain of its own.",
+                        "Stop what uses it (vhost-vdpa).", group.id)  # fmt: skip
+    if any(gap.attribute == "claims" for gap in found.host.gaps):
+        yield found.cause(
+            "unknown-owner",
+            "Which groups are in use can be seen by root only, so another process may have this one.",
+            "Ask again with sudo.",
+        )
+
+
+def container_refused(found: Found) -> Iterator[Cause]:
+    """EPERM (up to 6.5) or EINVAL of VFIO_SET_IOMMU or SET_CONTAINER (``vfio_iommu_type1_attach_group()``)."""
+    yield from _without_isolation(found)
+    yield from firmware_regions(found)
+    yield from in_the_way(found)
+    if found.errno != "EINVAL":
+        yield from no_remapping(found)
+
+
+def no_remapping(found: Found) -> Iterator[Cause]:
+    """``No interrupt remapping support`` (``vfio_iommu_type1_attach_group()``, ``iommufd_device_setup_msi()``)."""
+    certain = "remapping" in found.text
+    yield found.cause(
+        "no-interrupt-remapping",
+        f"The IOMMU {'has' if certain else 'may have'} no interrupt remapping, without which a device can forge "
+        "interrupts" + ("." if certain else "; the kernel log then says 'No interrupt remapping support'."),
+        "Turn on x2APIC or interrupt remapping in the firmware setup. A machine whose guests you trust can do without: "
+        + parameter_advice(found.host, "vfio_iommu_type1.allow_unsafe_interrupts=1"),
+    )
+
+
+def unsupported(found: Found) -> Iterator[Cause]:
+    """libvirt's ``virHostdevHostSupportsPassthroughVFIO()``: no entry in iommu_groups, or no ``/dev/vfio/vfio``."""
+    yield from no_iommu(found)
+    if found.host.groups and not found.host.has_driver(VFIO_PCI):
+        yield found.cause("no-vfio", "vfio-pci is not loaded.", "Run 'modprobe vfio-pci', and start it again.")
+    elif found.host.groups:
+        yield found.cause(
+            "works-now",
+            "The IOMMU is on as the machine is now.",
+            "Restart libvirtd (virtqemud), which may have looked before, and check that /dev/vfio/vfio is there.",
+        )
+
+
+def no_group(found: Found) -> Iterator[Cause]:
+    """No ``iommu_group`` link below the device (``vfio_group_attach_device()`` of QEMU, DPDK, Cloud Hypervisor)."""
+    yield from no_iommu(found)
+    if found.device is not None and found.device.group is not None:
+        yield found.cause(
+            "has-group",
+            f"{found.it} is in group {found.device.group} as the machine is now, so something has changed.",
+            f"Start the virtual machine again; 'iommutui why {found.it}' says what the group needs.",
+        )
+
+
+def not_on_vfio(found: Found) -> Iterator[Cause]:
+    """libvirt with ``managed='no'``, and VFIO_GROUP_GET_DEVICE_FD of a device that VFIO does not know (ENODEV)."""
+    device = found.device
+    if device is not None and not is_vfio(device, device.driver):
+        yield found.cause(
+            "not-on-vfio",
+            f"{device.address} is {'on ' + device.driver if device.driver else 'free'}, and has to be on a VFIO driver "
+            "before the virtual machine starts.",
+            f"'iommutui preview {device.address}=vfio-pci' shows how; in libvirt managed='yes' does it at each start.",
+        )
+        yield from settings(found, [device])
+    yield from in_the_way(found)
+
+
+def depends_on(found: Found) -> Iterator[Cause]:
+    """``depends on group N which is not owned`` (VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)."""
+    group = found.host.groups.get(found.group) if found.group is not None else None
+    for device in found.host.members(group) if group is not None else []:
+        if device.is_bridge:
+            continue  # A bridge is reset from above it, and is never handed over.
+        preview = f"Hand it over too ('iommutui preview {device.address}=vfio-pci'), and give it to the same virtual "
+        yield found.cause(
+            "reset-reaches-group",
+            f"Resetting the card resets {device.address} as well, which is "
+            f"{'bound to ' + device.driver if device.driver else 'free'}, and the virtual machine does not have group "
+            f"{found.group}.",
+            "Give this device to the same virtual machine." if is_vfio(device, device.driver) else f"{preview}machine.",
+            device,
+        )
+
+
+# fmt: off
+MESSAGES = (
+    Message("group is not viable", "not viable | bound to their vfio bus driver | devices not bound to vfio-pci | "
+            "groupviable | not all devices in iommu group bound to vfio | wrong driver devices", not_viable),
+    Message("no file of the group", "/dev/vfio/#*no such file | no such file*/dev/vfio/# | opengroup*no such file | "
+            "/dev/vfio/devices/*no such file | couldnt open directory*vfio-dev", node_missing),
+    Message("the group is busy", "/dev/vfio/#*device or resource busy | opengroup*device or resource busy | is already "
+            "in use by | is in use by driver qemu | device is already attached | not already in use", busy),
+    Message("container is refused", "set iommu for container | set group*container*! | set container*! | setup "
+            "container*! | containersetiommu | groupsetcontainer | cannot set up dma remapping | error bind device*to "
+            "iommufd | error attach*to id= | platform rmrr requirement", container_refused),
+    Message("no interrupt remapping", "no interrupt remapping | no interrupt remapping support | "
+            "allow_unsafe_interrupts | interrupt remapping hardware not found", no_remapping),
+    Message("firmware asks for a 1:1 mapping", "requested this device have a 1:1 | without a 1:1 mapping | ineligible "
+            "for iommu domain attach due to platform rmrr", firmware_regions),
+    Message("host does not support passthrough", "host doesnt support passthrough of host pci devices | host doesnt "
+            "support vfio | device assignment is currently not supported on this system | iommu not present | host "
+            "doesnt support legacy pci passthrough | no iommu detected | iommu*not enabled | iommu not found",
+            unsupported),
+    Message("device has no IOMMU group", "no iommu_group found | failed to get iommu group | error getting iommu group "
+            "| vfionoiommugroup | iommu_group: no such file | cannot open iommu_group | not part of an iommu group | "
+            "not managed by vfio driver | iommu group not found", no_group),
+    Message("device is not on a VFIO driver", "must be manually detached | error getting device*from group # | "
+            "groupgetdevicefd | bound to vfio-<bus> or pci-stub | failed to get vfio device fd", not_on_vfio),
+    Message("reset depends on another group", "depends on group #", depends_on),
+    means("permission denied on a group's file", "/dev/vfio/#*permission denied | /dev/vfio/devices/*permission denied "
+          "| vfio*permission denied | opengroup*permission denied | permission denied*/dev/vfio/#", "node-permissions",
+          "/dev/vfio/{number} belongs to root unless something gives it away; libvirt does that by itself.",
+          "Give it to the user who starts QEMU (chown USER /dev/vfio/{number}); never make it writable for everyone."),
+    means("operation not permitted on a group's file", "/dev/vfio/#*operation not permitted | opengroup*operation not "
+          "permitted | /dev/vfio/devices/*operation not permitted", "device-cgroup",
+          "not the permissions of the file say this (that would be 'Permission denied'), but the device cgroup of the "
+          "container or of the service that runs the virtual machine.",
+          "Allow the file there: docker --device /dev/vfio/{number} --device /dev/vfio/vfio, LXC "
+          "lxc.cgroup2.devices.allow, systemd DeviceAllow=, libvirt cgroup_device_acl in /etc/libvirt/qemu.conf (or "
+          "let libvirt attach it)."),
+    means("/dev/vfio/vfio is denied", "/dev/vfio/vfio*permission denied | opencontainer*permission denied | permission "
+          "denied*/dev/vfio/vfio", "control-file-permissions", "/dev/vfio/vfio is meant to be open to everyone (0666, "
+          "Documentation/driver-api/vfio.rst): it gives no access to any device. systemd 254 made it 0600 by mistake "
+          "on some machines.", "Update systemd, or run 'udevadm trigger /dev/vfio/vfio', or 'chmod 0666 "
+          "/dev/vfio/vfio' until the next boot. The files /dev/vfio/N stay as they are."),
+    means("nothing at /dev/vfio/vfio", "/dev/vfio/vfio*no such file | /dev/vfio/vfio*no such device | vfio support not "
+          "initialized | opencontainer*no such file | no available iommu models", "no-vfio",
+          "The modules vfio and vfio_iommu_type1 are not loaded; in a container the file may be missing.",
+          "Run 'modprobe vfio-pci vfio_iommu_type1' on the host, and pass /dev/vfio/vfio into the container."),
+    means("group in several address spaces", "used in multiple address spaces", "one-address-space",
+          "Devices of group {number} are placed so that the guest's virtual IOMMU gives them different address spaces; "
+          "the host's IOMMU cannot tell the members of a group apart, so they must share one.",
+          "Take the virtual IOMMU (intel-iommu, virtio-iommu) out of the guest, or put all of them behind one "
+          "pcie-to-pci-bridge in the guest."),
+    means("switch without ACS", "lacking acs and cannot be assigned | lacks acs | requires acs", "no-acs",
+          "A switch above {it} does not isolate what is behind it (no ACS); libvirt's strict check refuses that.",
+          "Hand over the whole group of the device. relaxed_acs_check=1 in /etc/libvirt/qemu.conf lifts the check; it "
+          "changes nothing of the isolation."),
+    means("no legacy VGA", "does not support requested feature x-vga", "no-legacy-vga",
+          "Only a device of class 0300 has legacy VGA, where the kernel has CONFIG_VFIO_PCI_VGA and "
+          "vfio-pci.disable_vga is not set.", "Leave x-vga=on (Proxmox: primary GPU) out; a guest that boots with UEFI "
+          "does not need it."),
+    means("no such host device", "no such host device | node device not found | could not access /sys/bus/pci/devices/ "
+          "| pci device*not found | no pci device info for device | no node device with matching name", "no-device",
+          "There was no such device when the message was made: addresses change with cards, slots and firmware.",
+          "'iommutui list' shows the devices as they are now; put the address of today into the configuration."),
+    means("guest's hardware", "attempted double use of pci address | slot # function # already in use | no pci bus "
+          "found for device vfio-pci | bus pcie.0 does not support hotplugging | q35 machine model is not enabled",
+          "guest-hardware", "The guest has no free place of that kind for the device; the host is not concerned.",
+          "Use the machine type q35 with a pcie-root-port for it, and remove its inner <address> (guest address)."),
+    means("VFIO missing in QEMU", "vfio-pci is not a valid device model name", "qemu-without-vfio",
+          "This QEMU was built without VFIO, or a package of it is missing.", "Install the full package of QEMU."),
+    means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access",
+          "AppArmor or SELinux forbids QEMU the file; the permissions of the file are not the reason.",
+          "Let libvirt attach the device (it adds the rule), or add /dev/vfio/* to the profile."),
+    means("start timed out", "start failed*got timeout | timed out waiting for qemu | monitor socket*timeout",
+          "pinning", "With a device handed over, all memory of the guest is allocated and pinned before it starts; "
+          "with much memory, or a host that has little left, that takes longer than the tool waits.",
+          "Give the guest less memory, use huge pages, or start it with a longer timeout (qm start ID --timeout 300)."),
+    means("KVM is missing", "could not access kvm kernel module | kvm is not available | failed to initialize kvm",
+          "no-kvm", "KVM is off: this is about the processor's virtualization (VT-x, AMD-V), not about the IOMMU.",
+          "Turn on VT-x or SVM in the firmware setup, and load kvm_intel or kvm_amd."),
+)
+# fmt: on
