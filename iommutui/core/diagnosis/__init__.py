@@ -35,6 +35,8 @@ class Diagnosis(NamedTuple):
     causes: tuple[Cause, ...]
     about: tuple[str, ...]
     """Without causes: what is known of the devices and groups that the text names. Whole sentences."""
+    named: bool
+    """Whether the text, or whoever asks, names a device or group."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -46,6 +48,7 @@ class Diagnosis(NamedTuple):
         if self.messages and not self.causes:
             lines.append("Nothing on this machine explains it as it is now.")
             lines.append("Ask again while it fails, as root: only root sees which programs hold a group.")
+            lines += [] if self.named else ["Name the device as well: 'iommutui why DEVICE --error TEXT'."]
         if self.about:
             lines += ["What this machine says of it:", *(f"  {sentence}" for sentence in self.about)]
         return tuple(lines)
@@ -75,7 +78,8 @@ def explain(
     groups: list[Group] = [host.groups[number]] if number is not None and number in host.groups else []
     devices = list(dict.fromkeys([*named, *([device] if device is not None else [])]))
     told = () if found else tuple(about(host, model, devices, groups))
-    return Diagnosis(tuple(dict.fromkeys(match.message.name for match in matches)), tuple(found), told)
+    names = tuple(match.message.name for match in matches)
+    return Diagnosis(names, tuple(found), told, bool(paste.addresses or devices or number is not None))
 
 
 def recognised(paste: Paste) -> list[Match]:

@@ -130,7 +130,7 @@ MESSAGES = (
             "power state | cant change power state from d3 | config space inaccessible | unknown pci header type | "
             "unknown header type 7f | to d0, device inaccessible", asleep),
     Message("no way to reset", "no available reset mechanism | no flr, pm reset or bus reset available | unable to "
-            "reset pci device | not doing bus reset", no_reset),
+            "reset pci device | not doing bus reset | failed to reset device", no_reset),
     means("no address space for a BAR", "bar #*no space for | bar #*failed to assign | cant assign; no space | no "
           "compatible bridge window | bridge window*failed to assign | failed moving device bar | rom [mem*failed to "
           "assign", "no-address-space", "The firmware has left too little address space for a BAR of {it}; often a "

@@ -137,7 +137,7 @@ MESSAGES = (
             "intr-remap: request device | access is not set | smmu*unhandled context fault", fault),
     Message("interrupt line cannot be shared", "vfio_device_set_irqs failure: device or resource busy | interrupt "
             "intx*vfio_device_set_irqs failure | interrupt intx*device or resource busy | flags mismatch irq # | "
-            "failed to enable intx | could not enable intx", interrupt_shared),
+            "failed to enable intx | could not enable intx | setup intx fd*device or resource busy", interrupt_shared),
     means("the IOMMU reports faults", "drhd: handling fault status reg", "dma-fault",
           "The IOMMU has stopped DMA; the line after this one names the device and the reason.",
           "Put that line into --error as well."),
@@ -160,7 +160,7 @@ MESSAGES = (
           "no-vectors", "The host has no interrupt vectors left, or the guest asked for more than the device has.",
           "Give the guest's driver fewer queues; x2APIC in the firmware setup gives the host more vectors."),
     means("a note of the IOMMU", "no atsr found | read/write to iommu perf counter | dmar: iommu enabled | iommuv2 "
-          "functionality not available | masking broken intx support", "note",
+          "functionality not available | masking broken intx support | received unaligned region", "note",
           "This is a note and no error. ('DMAR: IOMMU enabled' says only that the parameter was read.)",
           "'iommutui list' shows whether there are groups.", weight=Weight.HARMLESS),
 )

@@ -28,18 +28,18 @@ ERRNOS = {
 }
 """What most architectures number them, and what the C library calls them."""
 
-_PHRASES = {**{number: phrase for number, (_, phrase) in ERRNOS.items()}, **dict(ERRNOS.values())}
+_PHRASES = {str(number): phrase for number, (_, phrase) in ERRNOS.items()} | dict(ERRNOS.values())
 _SYMBOL = re.compile(r"\b(?:" + "|".join(name for name, _ in ERRNOS.values()) + r")\b")
 _NUMBER = re.compile(r"(?:errno[ =]|os error |os ?\{ ?code: ?|error[ :]*-|= ?-|ret(?:urned|val)?[ :=]*-)(\d{1,2})\b")
 _STAMPS = r"\[ *\d+\.\d{6}\]|\w{3} +\d+ \d\d:\d\d:\d\d [\w.-]+ [\w./-]+(?:\[\d+\])?:|\d{4}-\d\d-\d\d[t ][\d:.,]+\S*|>"
 _PREFIX = re.compile(rf"\s*(?:(?:{_STAMPS})\s*)*")
-_QUOTES = str.maketrans("", "", "'\"`‘’“”´\\")
+_QUOTES = str.maketrans("", "", "'\"`\\\u2018\u2019\u201c\u201d\u00b4")
 
 _PCI = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]"
 _ADDRESS = re.compile(rf"(?<![\w:.])(?:{_PCI}|pci_[0-9a-f]{{4}}_[0-9a-f_]{{6}}[0-7])(?![0-9a-f]|/{_PCI})")
 _XML = re.compile(r"domain=0x([0-9a-f]{4}) bus=0x([0-9a-f]{2}) slot=0x([01][0-9a-f]) function=0x([0-7])")
 _SLOT = re.compile(r"\bpci:([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f])(?![.\w])")
-_GROUP = re.compile(r"(?:group:? +(?:id )?|/dev/vfio/(?:noiommu-)?|iommu_groups/)(\d+)\b")
+_GROUP = re.compile(r"(?:group:? +(?:id )?|/dev/vfio/(?:noiommu-)?|iommu_groups/|opengroup\(.{1,150}, ?)(\d+)\b")
 _FILE = re.compile(r"([\w-]+)/(?:bind|unbind|new_id|remove_id)\b")
 _DRIVER = re.compile(r"(?:to|with|by|kernel) driver:? ([\w-]+)|\bto (vfio-pci|pci-stub)\b")
 
@@ -77,7 +77,7 @@ def read(text: str) -> Paste:
     """What a text names."""
     text = _SYMBOL.sub(lambda found: f"{found[0]} {_PHRASES[found[0]]}", text).lower().translate(_QUOTES)
     joined = " ".join(" ".join(_PREFIX.sub("", line, count=1) for line in text.splitlines()).split())
-    plain = _NUMBER.sub(lambda found: f"{found[0]} {_PHRASES.get(int(found[1]), '')}", joined)
+    plain = _NUMBER.sub(lambda found: f"{found[0]} {_PHRASES.get(found[1], '')}", joined)
     found = [(match.start(), parse_pci(match[0])) for match in _ADDRESS.finditer(plain)]
     found += [(m.start(), parse_pci(f"{m[1]}:{m[2]}:{m[3]}.{m[4]}")) for m in _XML.finditer(plain)]
     found += [(match.start(), parse_pci(f"{match[1]}.0")) for match in _SLOT.finditer(plain)]

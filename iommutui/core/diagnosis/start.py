@@ -124,6 +124,16 @@ def no_remapping(found: Found) -> Iterator[Cause]:
     )
 
 
+def firmware_asks(found: Found) -> Iterator[Cause]:
+    """``Firmware has requested this device have a 1:1 IOMMU mapping`` (``__iommu_group_set_domain()``, from 6.6)."""
+    yield from list(firmware_regions(found)) or [found.cause(
+        "direct-region",
+        f"The firmware wants memory mapped one to one for {found.it} (RMRR, 'direct' in reserved_regions), and the "
+        "kernel hands out no such device.",
+        "Look for a setting of the slot in the firmware setup (shared memory, RMRR), or use another device.",
+    )]  # fmt: skip
+
+
 def unsupported(found: Found) -> Iterator[Cause]:
     """libvirt's ``virHostdevHostSupportsPassthroughVFIO()``: no entry in iommu_groups, or no ``/dev/vfio/vfio``."""
     yield from no_iommu(found)
@@ -181,23 +191,26 @@ def depends_on(found: Found) -> Iterator[Cause]:
 
 # fmt: off
 MESSAGES = (
-    Message("group is not viable", "not viable | bound to their vfio bus driver | devices not bound to vfio-pci | "
-            "groupviable | not all devices in iommu group bound to vfio | wrong driver devices", not_viable),
+    Message("group is not viable", "not viable | failed to get group # | bound to their vfio bus driver | devices not "
+            "bound to vfio-pci | groupviable | not all devices in iommu group bound to vfio | wrong driver devices",
+            not_viable),
     Message("no file of the group", "/dev/vfio/#*no such file | no such file*/dev/vfio/# | opengroup*no such file | "
-            "/dev/vfio/devices/*no such file | couldnt open directory*vfio-dev", node_missing),
-    Message("the group is busy", "/dev/vfio/#*device or resource busy | opengroup*device or resource busy | is already "
-            "in use by | is in use by driver qemu | device is already attached | not already in use", busy),
+            "/dev/vfio/devices/*no such file | couldnt open directory*vfio-dev | iommu group # not found",
+            node_missing),
+    Message("the group is busy", "/dev/vfio/#*device or resource busy | opengroup*device or resource busy | already in "
+            "use by | is in use by driver qemu | device is already attached | not already in use", busy),
     Message("container is refused", "set iommu for container | set group*container*! | set container*! | setup "
-            "container*! | containersetiommu | groupsetcontainer | cannot set up dma remapping | error bind device*to "
-            "iommufd | error attach*to id= | platform rmrr requirement", container_refused),
+            "container*! | containersetiommu | failed to assign device*operation not permitted | groupsetcontainer | "
+            "cannot set up dma remapping | error bind device*to iommufd | error attach*to id= | platform rmrr "
+            "requirement", container_refused),
     Message("no interrupt remapping", "no interrupt remapping | no interrupt remapping support | "
             "allow_unsafe_interrupts | interrupt remapping hardware not found", no_remapping),
     Message("firmware asks for a 1:1 mapping", "requested this device have a 1:1 | without a 1:1 mapping | ineligible "
-            "for iommu domain attach due to platform rmrr", firmware_regions),
+            "for iommu domain attach due to platform rmrr", firmware_asks),
     Message("host does not support passthrough", "host doesnt support passthrough of host pci devices | host doesnt "
             "support vfio | device assignment is currently not supported on this system | iommu not present | host "
-            "doesnt support legacy pci passthrough | no iommu detected | iommu*not enabled | iommu not found",
-            unsupported),
+            "doesnt support legacy pci passthrough | no iommu detected | no iommu found | iommu*not enabled | iommu "
+            "not found", unsupported),
     Message("device has no IOMMU group", "no iommu_group found | failed to get iommu group | error getting iommu group "
             "| vfionoiommugroup | iommu_group: no such file | cannot open iommu_group | not part of an iommu group | "
             "not managed by vfio driver | iommu group not found", no_group),
@@ -220,10 +233,13 @@ MESSAGES = (
           "Documentation/driver-api/vfio.rst): it gives no access to any device. systemd 254 made it 0600 by mistake "
           "on some machines.", "Update systemd, or run 'udevadm trigger /dev/vfio/vfio', or 'chmod 0666 "
           "/dev/vfio/vfio' until the next boot. The files /dev/vfio/N stay as they are."),
-    means("nothing at /dev/vfio/vfio", "/dev/vfio/vfio*no such file | /dev/vfio/vfio*no such device | vfio support not "
-          "initialized | opencontainer*no such file | no available iommu models", "no-vfio",
+    means("nothing at /dev/vfio/vfio", "/dev/vfio/vfio*no such file | /dev/vfio/vfio*no such device | vfio "
+          "support*initialized | opencontainer*no such file | no available iommu models", "no-vfio",
           "The modules vfio and vfio_iommu_type1 are not loaded; in a container the file may be missing.",
           "Run 'modprobe vfio-pci vfio_iommu_type1' on the host, and pass /dev/vfio/vfio into the container."),
+    means("no iommufd", "/dev/iommu*no such file | /dev/iommu*no such device", "no-iommufd",
+          "This kernel has no iommufd, or its module is not loaded.",
+          "Run 'modprobe iommufd' (from 6.2), or leave iommufd= out: /dev/vfio/N does without."),
     means("group in several address spaces", "used in multiple address spaces", "one-address-space",
           "Devices of group {number} are placed so that the guest's virtual IOMMU gives them different address spaces; "
           "the host's IOMMU cannot tell the members of a group apart, so they must share one.",

@@ -182,8 +182,7 @@ def virtual_functions(found: Found) -> Iterator[Cause]:
         if device.virtfns and (found.address is None or found.device is not None):
             yield found.cause(
                 "vfs-enabled",
-                f"{device.address} has {len(device.virtfns)} virtual functions enabled: vfio-pci refuses it then, and "
-                "their number can be changed only by way of 0.",
+                f"{device.address} has {len(device.virtfns)} virtual functions enabled, and vfio-pci refuses it then.",
                 f"Write 0 to /sys/bus/pci/devices/{device.address}/sriov_numvfs first.",
                 device,
             )
@@ -206,7 +205,9 @@ MESSAGES = (
             "/sys/bus/pci/drivers/*/bind", no_file),
     Message("no framebuffer to unbind", "framebuffer*/unbind*no such device | -framebuffer/unbind*no such file",
             framebuffer_unbind),
-    Message("the number of virtual functions is refused", "sriov_numvfs*device or resource busy", virtual_functions),
+    means("virtual functions are enabled", "sriov_numvfs*device or resource busy", "vfs-enabled",
+          "Virtual functions are enabled already, and their number can be changed only by way of 0.",
+          "Write 0 to sriov_numvfs first."),
     *(Message(phrase, phrase, errno, Weight.ERRNO) for phrase in
       ("device or resource busy", "invalid argument", "no such device")),
     means("a file below /sys is denied", "/sys/*permission denied | /bind: permission denied | /unbind: permission "
