@@ -8,7 +8,7 @@ from iommutui.core.errors import IommutuiError, UsageError
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
-from iommutui.settings import read_config, take_effect
+from iommutui.settings import Config, driver_table, read_config
 from iommutui.sources import Depth, load
 
 if TYPE_CHECKING:
@@ -22,41 +22,43 @@ def read_host(options: Options, depth: Depth = Depth.FULL, *, way_back: bool = F
     A ``way_back`` is not barred by settings that cannot be read.
     """
     try:
-        take_effect(read_config())
+        table = driver_table(read_config())
     except IommutuiError as error:
         if not way_back:
             raise
         from iommutui.cli.output import complain
 
         complain(f"Note: {error.what} This goes on without settings.")
+        table = driver_table(Config())
     check_source(options)
     if options.demo:
         from iommutui.demo import demo_host
 
         host = demo_host()
-        return host if options.kernel is None else host._replace(kernel=options.kernel)
+        return host._replace(kernel=options.kernel or host.kernel, driver_table=table)
     if options.source is not None:
-        return load(options.source, kernel=options.kernel, depth=depth)
+        return load(options.source, kernel=options.kernel, depth=depth, driver_table=table)
     from iommutui.sources.ssh_session import session_address
 
-    host = load(kernel=options.kernel, depth=depth, session=session_address())
+    host = load(kernel=options.kernel, depth=depth, session=session_address(), driver_table=table)
     tell_what_was_cut_off()
     return host
 
 
 def tell_what_was_cut_off() -> None:
     """A line of talk for each apply to this machine that a crash has left half way; nothing where there is none."""
-    from iommutui.apply.traces import journals_of_machine, may_be_open
+    from iommutui.apply.journal.directory import boot_id, journal_dir, may_be_open
+    from iommutui.sources import HERE
 
-    if not may_be_open(journals_of_machine()):
+    directory, boot = journal_dir(), boot_id(HERE)
+    if not may_be_open(directory, boot):
         return
-    from iommutui.apply.recovery import left_open_words, open_journals, way_out
-    from iommutui.apply.state import machine_journal_dir
+    from iommutui.apply.recovery import cut_off_words, open_journals, way_out
     from iommutui.cli.output import complain
 
     try:
-        for entry in open_journals(machine_journal_dir()):
-            complain(f"Note: {left_open_words(entry)} {way_out(entry)}")
+        for journal in open_journals(directory, boot):
+            complain(f"Note: {cut_off_words(journal)} {way_out(journal)}")
     except IommutuiError as error:
         complain(f"Note: {error.what}")
 

@@ -14,10 +14,10 @@ from iommutui.cli.documents import (
     reason_documents,
     verdict_document,
 )
+from iommutui.cli.offline import said_of, same_machine
 from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
-from iommutui.cli.recorded import said_of, same_machine
 from iommutui.cli.review import hazard_lines
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.drivers import VFIO_PCI
@@ -142,7 +142,7 @@ def _lines(
     lines.append("")
     for member in host.members(group):
         mark = ">" if device is not None and member.address == device.address else " "
-        bound = f"{member.driver} ({model.role(member, member.driver).role})" if member.driver else "free"
+        bound = f"{member.driver} ({model.role(host, member, member.driver).role})" if member.driver else "free"
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
     lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)
     hazards = _hazards(host, device, group, fix)

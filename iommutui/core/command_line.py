@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.drivers import VFIO_PCI, serves_host
+from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.engine.parameters import taken_by_ids
 from iommutui.core.host import Device, Host
+from iommutui.core.roles import serves_host
 
 
 class Notice(NamedTuple):
@@ -83,7 +84,7 @@ def idle_iommu(host: Host) -> Iterator[Notice]:
 
 def late_ids(host: Host, device: Device) -> Iterator[Notice]:
     """A setting gives the device to ``vfio-pci`` or ``pci-stub`` by its ids, but a host driver had it first."""
-    if not serves_host(device, device.driver):
+    if not serves_host(host, device, device.driver):
         return
     ids = f"{device.vendor_id}:{device.device_id}"
     settings = [(name, "the kernel command line") for name in taken_by_ids(host, device)]
@@ -106,5 +107,5 @@ def late_ids(host: Host, device: Device) -> Iterator[Notice]:
 def notices_of(host: Host, device: Device) -> Iterator[Notice]:
     """What a person who wants this device on a VFIO driver should know of the settings."""
     yield from late_ids(host, device)
-    if serves_host(device, device.driver) or (device.driver is None and device.driver_override != VFIO_PCI):
+    if serves_host(host, device, device.driver) or (device.driver is None and device.driver_override != VFIO_PCI):
         yield from idle_ids(host)

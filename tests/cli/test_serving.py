@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.entries import list_entries
+from iommutui.apply.journal.reader import list_journals
+from iommutui.apply.request import Request, request_of, request_to_json
 from iommutui.apply.revert import plan_revert
-from iommutui.apply.session import Request, request_of, request_to_json
-from iommutui.core import drivers
+from iommutui.apply.request import Request, request_of, request_to_json
 from iommutui.core.drivers import Role
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance
 from iommutui.core.models import model_for
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
-from iommutui.settings import Config, take_effect
+from iommutui.settings import Config, driver_table
 from iommutui.sources import load
 from tests.apply.machines import GPU, ODD, facts
 from tests.cli.asking import INTENTS, driver_of, journal_of, request_for
@@ -36,7 +36,7 @@ def test_a_request_is_carried_out(machine: ReactingTree) -> None:
 def test_a_revert_names_its_journal(machine: ReactingTree, run: Run) -> None:
     before = facts(load(machine.root))
     assert run("apply", f"{GPU}=vfio-pci", "--yes").code == 0
-    (entry,) = list_entries(journal_of(machine))
+    (entry,) = list_journals(journal_of(machine))
     host = load(machine.root)
 
     plan = plan_revert(entry, host, model_for(host.kernel))
@@ -81,16 +81,11 @@ def test_what_is_refused_is_an_event_and_nothing_is_written(
 
 
 def _asked_with(tree: ReactingTree, roles: dict[str, str], intents: tuple[Intent, ...]) -> tuple[Plan, Request]:
-    """What somebody asks for who has said so of drivers in his settings; they are not in force any more afterwards."""
-    known = dict(drivers._in_force)
-    take_effect(Config({name: Role(role) for name, role in roles.items()}))
-    try:
-        host = load(tree.root)
-        plan = plan_intents(host, intents, model_for(host.kernel))
-        return plan, request_of(plan, intents)
-    finally:
-        drivers._in_force.clear()
-        drivers._in_force.update(known)
+    """What is asked for by somebody whose settings give these roles to drivers."""
+    table = driver_table(Config({name: Role(role) for name, role in roles.items()}))
+    host = load(tree.root, driver_table=table)
+    plan = plan_intents(host, intents, model_for(host.kernel))
+    return plan, request_of(plan, intents)
 
 
 def test_settings_that_only_change_a_verdict_do_not_keep_the_applying_process_from_it(machine: ReactingTree) -> None:
@@ -148,4 +143,4 @@ def test_a_reader_that_goes_away_has_everything_taken_back(machine: ReactingTree
     server.leave()
     assert server.wait() == Exit.ROLLED_BACK
     assert facts(load(machine.root)) == before
-    assert list_entries(journal_of(machine))[-1].exit is Exit.ROLLED_BACK
+    assert list_journals(journal_of(machine))[-1].exit is Exit.ROLLED_BACK

@@ -7,11 +7,12 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.command_line import notices_of, parameter_advice
-from iommutui.core.drivers import VFIO_PCI, is_vfio
+from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards.base import listed
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model, direct_regions
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.roles import is_vfio
 from iommutui.core.wording import sentence
 
 
@@ -100,7 +101,7 @@ def groups_asked(found: Found) -> list[Group]:
         return [host.groups[number]] if number in host.groups else []
     if found.device is not None or found.address is not None:
         return []
-    return [g for g in host.groups.values() if any(is_vfio(d, d.driver) for d in host.members(g))]
+    return [g for g in host.groups.values() if any(is_vfio(found.host, d, d.driver) for d in host.members(g))]
 
 
 def firmware_regions(found: Found) -> Iterator[Cause]:

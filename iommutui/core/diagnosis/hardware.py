@@ -100,7 +100,7 @@ def no_reset(found: Found) -> Iterator[Cause]:
         yield found.cause("reset-regression", text, "Update the kernel.")
     behind = device.parent if device is not None else None  # without a port above there is no bus to reset
     others = [d for d in host.devices.values() if d.parent == behind and d != device] if behind is not None else []
-    kept = ", ".join(f"{d.address} on {d.driver}" for d in others if on_kernel_driver(d))
+    kept = ", ".join(f"{d.address} on {d.driver}" for d in others if on_kernel_driver(host, d))
     methods = device.details.reset_methods if device is not None and device.details is not None else None
     if others:
         yield found.cause(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from iommutui.core.diagnosis.base import Cause, Found, Message, Weight, groups_asked, means
-from iommutui.core.drivers import is_vfio, serves_host
+from iommutui.core.roles import is_vfio, serves_host
 
 _MAPPED = re.compile(r"dma_map ?\( ?(?:0x)?[0-9a-f]+, ?(0x[0-9a-f]+), ?(0x[0-9a-f]+)|iova[ =:]*(0x[0-9a-f]+)()")
 _FAULT = re.compile(r"fault reason:? (0x)?([0-9a-f]{1,2})\b")
@@ -73,10 +73,10 @@ def fault(found: Found) -> Iterator[Cause]:
     what = "it did DMA to memory that is not mapped for it"
     if number is not None and (number[1] or number[2].isdecimal()):
         what = _REASONS.get(int(number[2], 16 if number[1] else 10), what)  # in decimal before 5.11
-    if device is not None and is_vfio(device, device.driver):
+    if device is not None and is_vfio(found.host, device, device.driver):
         why = f"It is on {device.driver}, so the guest's driver or its firmware did it, often as the guest starts or ends."
         remedy = "Harmless once at a start. Otherwise power-cycle the card, and look at the driver in the guest."
-    elif device is not None and serves_host(device, device.driver):
+    elif device is not None and serves_host(found.host, device, device.driver):
         why = f"It is on {device.driver}, a host driver; or the firmware still uses it (a display that it set up, USB)."
         remedy = (
             "Update firmware and kernel. If it began when a neighbour was handed over, they may share a requester id: "
@@ -100,7 +100,7 @@ def interrupt_shared(found: Found) -> Iterator[Cause]:
     taker = re.search(r"vs\. ?[0-9a-f]+ ?\((.+?)\)", found.text)
     irq = int(line[1]) if line else device.details.irq if device is not None and device.details is not None else None
     others = [d for d in found.host.devices.values() if irq and d.details is not None and d.details.irq == irq
-              and d != device and serves_host(d, d.driver) and not d.is_bridge]  # fmt: skip
+              and d != device and serves_host(found.host, d, d.driver) and not d.is_bridge]  # fmt: skip
     for other in others:
         yield found.cause(
             "interrupt-shared",

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from iommutui.core.diagnosis.base import Cause, Found, Message, Weight, means, silent, users
-from iommutui.core.drivers import is_vfio, underscored
+from iommutui.core.drivers import underscored
 from iommutui.core.models.base import since
+from iommutui.core.roles import is_vfio
 
 _MAKERS = {"nvidia": "10de", "nouveau": "10de", "amdgpu": "1002", "radeon": "1002", "i915": "8086", "xe": "8086"}
 
@@ -69,7 +70,7 @@ def no_device(found: Found) -> Iterator[Cause]:
     for device in cards:
         yield from silent(found, device)
         if device.driver not in (None, module) or device.driver_override not in (None, module):
-            target = "default" if is_vfio(device, device.driver) or device.driver is None else module
+            target = "default" if is_vfio(found.host, device, device.driver) or device.driver is None else module
             override = f", with an override for {device.driver_override}" if device.driver_override else ""
             yield found.cause(
                 "card-taken",

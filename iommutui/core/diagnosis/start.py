@@ -14,8 +14,9 @@ from iommutui.core.diagnosis.base import (
     no_iommu,
     settings,
 )
-from iommutui.core.drivers import VFIO_PCI, is_vfio
+from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.labels import owner_of
+from iommutui.core.roles import is_vfio
 
 
 def not_viable(found: Found) -> Iterator[Cause]:
@@ -62,7 +63,7 @@ def node_missing(found: Found) -> Iterator[Cause]:
     groups = groups_asked(found) if found.group is not None or found.device is not None else []
     for group in groups:
         members = found.host.members(group)
-        if not any(is_vfio(d, d.driver) for d in members):
+        if not any(is_vfio(found.host, d, d.driver) for d in members):
             yield Cause(
                 "no-vfio-node",
                 f"No device of group {group.id} is on a VFIO driver, and the file exists only while one is.",
@@ -161,7 +162,7 @@ def no_group(found: Found) -> Iterator[Cause]:
 def not_on_vfio(found: Found) -> Iterator[Cause]:
     """libvirt with ``managed='no'``, and VFIO_GROUP_GET_DEVICE_FD of a device that VFIO does not know (ENODEV)."""
     device = found.device
-    if device is not None and not is_vfio(device, device.driver):
+    if device is not None and not is_vfio(found.host, device, device.driver):
         yield found.cause(
             "not-on-vfio",
             f"{device.address} is {'on ' + device.driver if device.driver else 'free'}, and has to be on a VFIO driver "
@@ -184,7 +185,9 @@ def depends_on(found: Found) -> Iterator[Cause]:
             f"Resetting the card resets {device.address} as well, which is "
             f"{'bound to ' + device.driver if device.driver else 'free'}, and the virtual machine does not have group "
             f"{found.group}.",
-            "Give this device to the same virtual machine." if is_vfio(device, device.driver) else f"{preview}machine.",
+            "Give this device to the same virtual machine."
+            if is_vfio(found.host, device, device.driver)
+            else f"{preview}machine.",
             device,
         )
 

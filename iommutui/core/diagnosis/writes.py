@@ -18,12 +18,13 @@ from iommutui.core.diagnosis.base import (
     silent,
 )
 from iommutui.core.diagnosis.start import busy
-from iommutui.core.drivers import VFIO_PCI, is_vfio
+from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Bind, Probe, Unbind
 from iommutui.core.host import Device
 from iommutui.core.models.vfio_group import VFIO_GROUP
 from iommutui.core.outcome import Outcome
+from iommutui.core.roles import is_vfio
 
 
 def _would_bind(found: Found, device: Device, driver: str) -> Outcome:
@@ -95,7 +96,7 @@ def probe_failed(found: Found) -> Iterator[Cause]:
         yield from no_iommu(found) if found.address is None and "vfio" in driver else ()
         return
     causes = list(silent(found, device))
-    if is_vfio(device, driver):
+    if is_vfio(found.host, device, driver):
         causes += refusals(found, _would_bind(found, device, driver).reasons)
     elif not causes:
         causes.append(found.cause(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.drivers import STUB, is_vfio
+from iommutui.core.drivers import STUB
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of
@@ -20,6 +20,7 @@ from iommutui.core.plan.drift import Basis, basis_of
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.targets import Target
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.roles import is_vfio
 
 NOT_REACHED = "not-reached"
 """The outcome of a step after one that is refused."""
@@ -46,6 +47,18 @@ class Step(NamedTuple):
         if self.op == "override":
             return Override(self.device, self.value)
         return Unbind(self.device) if self.op == "unbind" else Probe(self.device)
+
+
+_PATHS = {
+    "override": "/sys/bus/pci/devices/{device}/driver_override",
+    "unbind": "/sys/bus/pci/drivers/{value}/unbind",
+    "probe": "/sys/bus/pci/drivers_probe",
+}
+
+
+def new_step(op: str, device: Address, value: str | None) -> Step:
+    """The write of an operation: ``override`` (None clears it), ``unbind`` (from the driver ``value``) or ``probe``."""
+    return Step(op, device, value, _PATHS[op].format(device=device, value=value), NOT_REACHED)
 
 
 class GroupChange(NamedTuple):
@@ -136,18 +149,18 @@ def _with_drivers(host: Host, goals: Sequence[Goal]) -> Host:
     for goal in goals:
         device = host.devices[goal.device]
         if goal.seen and goal.driver is not None and device.driver != goal.driver:
-            host = host.with_device(_proven(device, goal.driver))
+            host = host.with_device(_proven(host, device, goal.driver))
     missing = [g.aim for g in goals if g.driver is not None and g.aim is not None and not host.has_driver(g.aim)]
     if not missing or host.drivers is None:
         return host
     return host._replace(drivers=(*host.drivers, *(Driver(name) for name in dict.fromkeys(missing))))
 
 
-def _proven(device: Device, driver: str) -> Device:
+def _proven(host: Host, device: Device, driver: str) -> Device:
     if device.fits is None or driver == STUB:
         return device
     if all(fit.driver != driver for fit in device.fits):
-        return device._replace(fits=(*device.fits, Fit(driver, None, True, is_vfio(device, driver), True)))
+        return device._replace(fits=(*device.fits, Fit(driver, None, True, is_vfio(host, device, driver), True)))
     seen = (fit._replace(loaded=True, proven=True) if fit.driver == driver else fit for fit in device.fits)
     return device._replace(fits=tuple(seen))
 
@@ -162,7 +175,7 @@ def _must_leave(host: Host, goal: Goal) -> bool:
     if device.driver is None:
         return False
     if goal.any_driver:
-        return device.driver == STUB or is_vfio(device, device.driver)
+        return device.driver == STUB or is_vfio(host, device, device.driver)
     return device.driver != goal.driver
 
 
@@ -174,23 +187,13 @@ def _must_probe(host: Host, goal: Goal) -> bool:
 
 
 def _writes(host: Host, goals: Sequence[Goal]) -> list[Step]:
-    def override(goal: Goal, value: str | None) -> Step:
-        return Step("override", goal.device, value, f"/sys/bus/pci/devices/{goal.device}/driver_override", NOT_REACHED)
-
-    def unbind(goal: Goal) -> Step:
-        driver = host.devices[goal.device].driver
-        return Step("unbind", goal.device, driver, f"/sys/bus/pci/drivers/{driver}/unbind", NOT_REACHED)
-
-    def probe(goal: Goal) -> Step:
-        return Step("probe", goal.device, None, "/sys/bus/pci/drivers_probe", NOT_REACHED)
-
     moved = [goal for goal in goals if _must_leave(host, goal) or _must_probe(host, goal)]
     aims = {goal.device: goal.aim if goal in moved else goal.override for goal in goals}
     return [
-        *(override(g, aims[g.device]) for g in goals if host.devices[g.device].driver_override != aims[g.device]),
-        *(unbind(g) for g in goals if _must_leave(host, g)),
-        *(probe(g) for g in goals if _must_probe(host, g)),
-        *(override(g, g.override) for g in goals if aims[g.device] != g.override),
+        *(new_step("override", d, aims[d]) for d in aims if host.devices[d].driver_override != aims[d]),
+        *(new_step("unbind", g.device, host.devices[g.device].driver) for g in goals if _must_leave(host, g)),
+        *(new_step("probe", g.device, None) for g in goals if _must_probe(host, g)),
+        *(new_step("override", g.device, g.override) for g in goals if aims[g.device] != g.override),
     ]
 
 
