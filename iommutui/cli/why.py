@@ -20,6 +20,7 @@ from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.review import hazard_lines
 from iommutui.core.advice import no_iommu_advice
+from iommutui.core.command_line import Notice, notices_of
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import Hazard, hazards_of
@@ -63,7 +64,8 @@ def run(options: Options) -> int:
         write_json(_document(host, device, group, model, fix, models))
     else:
         there = same_machine(options)
-        write_lines([clean(line) for line in _lines(host, device, group, model, fix, models, there)])
+        lines = _lines(host, device, group, model, fix, models, there)
+        write_lines([clean(said_of(options, line)) for line in lines])
     return Exit.DONE
 
 
@@ -104,6 +106,12 @@ def _hazards(host: Host, device: Device | None, group: Group, fix: tuple[Intent,
     return hazards_of(host, [goal for i in fix or alone if (goal := goal_of(host, i)[0]) is not None])
 
 
+def _notices(host: Host, device: Device | None, group: Group) -> list[Notice]:
+    """Settings that were meant to put the device, or those of its group, on a VFIO driver and have not."""
+    devices = host.members(group) if device is None else [device]
+    return list(dict.fromkeys(notice for each in devices for notice in notices_of(host, each)))
+
+
 def _document(
     host: Host, device: Device | None, group: Group, model: Model, fix: tuple[Intent, ...] | None, models: list[Model]
 ) -> dict[str, Any]:
@@ -117,6 +125,7 @@ def _document(
         "fix": intent_documents(fix),
         **({"no_fix": reason_documents(lasting(host, group, model))} if fix is None else {}),
         "hazards": hazard_documents(_hazards(host, device, group, fix)),
+        "notices": [notice._asdict() for notice in _notices(host, device, group)],
         **(
             {"models": {m.name: {**verdict_document(m.verdict(host, group)), "change": m.change} for m in models}}
             if models
@@ -145,6 +154,8 @@ def _lines(
         bound = f"{member.driver} ({model.role(host, member, member.driver).role})" if member.driver else "free"
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
     lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)
+    for notice in _notices(host, device, group):
+        lines += ["", f"Note: {notice.text}", f"  {notice.remedy}"]
     hazards = _hazards(host, device, group, fix)
     if hazards:
         lines += ["", f"What the host loses if {device.address if device else f'group {group.id}'} leaves it:"]

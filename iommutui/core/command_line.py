@@ -49,10 +49,11 @@ def parameter_advice(host: Host, parameter: str) -> str:
     return f"Add {parameter} to the kernel command line and reboot."
 
 
-def idle_ids(host: Host) -> Iterator[Notice]:
-    """Words that look as if they gave ids to ``vfio-pci``, and that no module reads."""
+def idle_ids(host: Host, device: Device) -> Iterator[Notice]:
+    """Words that look as if they gave the device to ``vfio-pci`` by its ids, and that no module reads."""
     for word in (host.cmdline or "").split():
-        if _IDS.fullmatch(word) and not _IDS_RIGHT.fullmatch(word):
+        held = f"{device.vendor_id}:{device.device_id}" in word.lower()
+        if held and _IDS.fullmatch(word) and not _IDS_RIGHT.fullmatch(word):
             name, _, value = word.partition("=")
             right = "pci-stub.ids" if "stub" in name else "vfio-pci.ids"
             yield Notice(
@@ -108,4 +109,4 @@ def notices_of(host: Host, device: Device) -> Iterator[Notice]:
     """What a person who wants this device on a VFIO driver should know of the settings."""
     yield from late_ids(host, device)
     if serves_host(host, device, device.driver) or (device.driver is None and device.driver_override != VFIO_PCI):
-        yield from idle_ids(host)
+        yield from idle_ids(host, device)

@@ -62,18 +62,17 @@ def rom(found: Found) -> Iterator[Cause]:
     device = found.device
     if device is not None:
         yield from silent(found, device)
-    boot = device is not None and device.boot_vga
-    display = device is None or (device.class_code or "").startswith("03")
+    why = (
+        "it is the display that the machine booted on, whose ROM the firmware has shadowed or shut."
+        if device is not None and device.boot_vga
+        else "a card that sleeps, or that a driver has used before, often does not show it."
+    )
     yield found.cause(
         "rom-unreadable",
-        f"The ROM of {found.it} cannot be read: "
-        + ("it is the display that the machine booted on, whose ROM the firmware has shadowed or shut." if boot else
-           "a card that sleeps, or that a driver has used before, often does not show it."),
-        "Give the virtual machine a file with the ROM (romfile= in QEMU and Proxmox, <rom file=.../> in libvirt); for a "
-        "card that the guest does not show its boot screen on, the message is harmless."
-        if display
-        else "Turn the ROM off for it (rombar=0, <rom bar='off'/>): the guest does not need it.",
-    )  # fmt: skip
+        f"The ROM of {found.it} cannot be read: {why}",
+        "Give the virtual machine a file with the ROM (romfile= in QEMU and Proxmox, <rom file=.../> in libvirt). Where "
+        "the guest needs no boot screen from it, the message is harmless; rombar=0 (<rom bar='off'/>) ends it.",
+    )
 
 
 def asleep(found: Found) -> Iterator[Cause]:

@@ -149,9 +149,6 @@ MESSAGES = (
     means("bad address to map", "vfio_map_dma*bad address | dma_map*bad address | ioas_map*bad address", "peer-to-peer",
           "What is to be mapped is a BAR of another device, not memory. QEMU goes on without: only DMA from one "
           "handed-over device straight to another does not work.", "Nothing to do, unless the guest needs such DMA."),
-    means("too many DMA mappings", "vfio_map_dma*no space left | dma_map*no space left", "dma-entry-limit",
-          "The container has as many mappings as vfio_iommu_type1.dma_entry_limit allows (65535).",
-          "Raise it, or use huge pages; a virtual IOMMU in the guest makes many mappings."),
     means("interrupt that nobody wants", "nobody cared | disabling irq #", "stuck-interrupt",
           "A device holds its interrupt line asserted and no driver answers, so the kernel turns the line off; every "
           "device on it stops working.", "/proc/interrupts names who shares the line. Make the guest's driver use MSI, "

@@ -125,10 +125,6 @@ MESSAGES = (
           "module | invalid module format | could not insert <module>: invalid argument", "other-kernel",
           "The module was built for another kernel than the one that is running.",
           "Reboot into the installed kernel, or rebuild the module for this one (dkms autoinstall)."),
-    means("nvidia does not support the card", "is not supported by the open nvidia.ko | legacy gpu | requires the "
-          "nvidia open kernel modules | nvidia legacy drivers", "nvidia-flavour",
-          "This release or flavour of the NVIDIA driver does not support {it}.",
-          "Install the other flavour (open or proprietary) or the legacy release; passthrough itself needs none."),
     means("nvidia cannot start the card", "rminitadapter failed | rm_init_adapter failed | fallen off the bus",
           "card-lost", "{it} does not answer the driver any more: it lost power, did not survive a reset or a change "
           "of power state, or a virtual machine left it in a state that the driver does not know.",

@@ -4,29 +4,16 @@ Patterns are compared with the text in lower case, without spaces and quotes, so
 """
 
 import re
+from errno import errorcode
 from functools import cache
+from os import strerror
 from typing import NamedTuple
 
 from iommutui.core.address import Address, parse_pci
 
-ERRNOS = {
-    1: ("EPERM", "operation not permitted"),
-    2: ("ENOENT", "no such file or directory"),
-    5: ("EIO", "input/output error"),
-    11: ("EAGAIN", "resource temporarily unavailable"),
-    12: ("ENOMEM", "cannot allocate memory"),
-    13: ("EACCES", "permission denied"),
-    14: ("EFAULT", "bad address"),
-    16: ("EBUSY", "device or resource busy"),
-    17: ("EEXIST", "file exists"),
-    19: ("ENODEV", "no such device"),
-    22: ("EINVAL", "invalid argument"),
-    25: ("ENOTTY", "inappropriate ioctl for device"),
-    28: ("ENOSPC", "no space left on device"),
-    30: ("EROFS", "read-only file system"),
-    34: ("ERANGE", "numerical result out of range"),
-}
-"""What most architectures number them, and what the C library calls them."""
+ERRNOS = {number: (errorcode[number], strerror(number).lower()) for number in (1, 2, 5, 11, 12, 13, 14, 16, 17, 19, 22)}
+ERRNOS |= {number: (errorcode[number], strerror(number).lower()) for number in (25, 28, 30, 34)}
+"""The names and the words of the errnos that these messages end with, by number."""
 
 _PHRASES = {str(number): phrase for number, (_, phrase) in ERRNOS.items()} | dict(ERRNOS.values())
 _SYMBOL = re.compile(r"\b(?:" + "|".join(name for name, _ in ERRNOS.values()) + r")\b")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from iommutui.core.command_line import parameter_advice
 from iommutui.core.diagnosis.base import (
     Cause,
     Found,
@@ -48,13 +47,9 @@ def _without_isolation(found: Found) -> Iterator[Cause]:
     """No-IOMMU mode (CONFIG_VFIO_NOIOMMU): no container of type 1, so no virtual machine."""
     for group in groups_asked(found):
         if group.name == "vfio-noiommu":
-            yield Cause(
-                "no-iommu-mode",
-                f"Group {group.id} is in no-IOMMU mode: nothing isolates its device, and its file is "
-                f"/dev/vfio/noiommu-{group.id}. No virtual machine can have it, only programs such as DPDK.",
-                "Turn on the IOMMU; in a virtual machine give it a virtual one.",
-                group.id,
-            )
+            text = "nothing isolates its device, and no virtual machine can have it, only programs such as DPDK."
+            text = f"Group {group.id} is in no-IOMMU mode (/dev/vfio/noiommu-{group.id}): {text}"
+            yield Cause("no-iommu-mode", text, "Turn on the IOMMU; a virtual machine needs a virtual one.", group.id)
 
 
 def node_missing(found: Found) -> Iterator[Cause]:
@@ -64,21 +59,13 @@ def node_missing(found: Found) -> Iterator[Cause]:
     for group in groups:
         members = found.host.members(group)
         if not any(is_vfio(found.host, d, d.driver) for d in members):
-            yield Cause(
-                "no-vfio-node",
-                f"No device of group {group.id} is on a VFIO driver, and the file exists only while one is.",
-                f"'iommutui why {group.id}' shows what to bind.",
-                group.id,
-            )
+            text = f"No device of group {group.id} is on a VFIO driver, and the file exists only while one is."
+            yield Cause("no-vfio-node", text, f"'iommutui why {group.id}' shows what to bind.", group.id)
             yield from settings(found, members if found.device is None else [found.device])
         elif group.name != "vfio-noiommu":
-            yield Cause(
-                "node-not-visible",
-                f"A device of group {group.id} is on a VFIO driver, so the host has the file now; a container has it "
-                "only if it is passed in.",
-                f"Try again; in a container pass /dev/vfio/{group.id} and /dev/vfio/vfio through.",
-                group.id,
-            )
+            text = f"A device of group {group.id} is on a VFIO driver, so the host has the file now."
+            remedy = f"Try again; a container has /dev/vfio/{group.id} and /dev/vfio/vfio only if they are passed in."
+            yield Cause("node-not-visible", text, remedy, group.id)
     if not groups:
         yield from no_iommu(found)
 
@@ -87,21 +74,14 @@ def busy(found: Found) -> Iterator[Cause]:
     """EBUSY of opening ``/dev/vfio/N`` (``vfio_group_fops_open()``), or of a file of the device."""
     for group in groups_asked(found):
         if group.claim is not None:
-            yield Cause(
-                "group-owned",
-                f"Group {group.id} is in use by {owner_of(group)}, and nobody else can open it.",
-                "Shut that virtual machine down, or leave the device to it.",
-                group.id,
-            )
+            text = f"Group {group.id} is in use by {owner_of(group)}, and nobody else can open it."
+            yield Cause("group-owned", text, "Shut that virtual machine down, or leave the device to it.", group.id)
         elif group.foreign:
-            yield Cause("foreign-domain", f"A kernel driver has group {group.id} on a domain of its own.",
-                        "Stop what uses it (vhost-vdpa).", group.id)  # fmt: skip
+            text = f"A kernel driver has group {group.id} on a domain of its own."
+            yield Cause("foreign-domain", text, "Stop what uses it (vhost-vdpa).", group.id)
     if any(gap.attribute == "claims" for gap in found.host.gaps):
-        yield found.cause(
-            "unknown-owner",
-            "Which groups are in use can be seen by root only, so another process may have this one.",
-            "Ask again with sudo.",
-        )
+        text = "Which groups are in use can be seen by root only, so another process may have this one."
+        yield found.cause("unknown-owner", text, "Ask again with sudo.")
 
 
 def container_refused(found: Found) -> Iterator[Cause]:
@@ -110,19 +90,19 @@ def container_refused(found: Found) -> Iterator[Cause]:
     yield from firmware_regions(found)
     yield from in_the_way(found)
     if found.errno != "EINVAL":
-        yield from no_remapping(found)
+        yield from NO_REMAPPING.explain(found)
 
 
-def no_remapping(found: Found) -> Iterator[Cause]:
-    """``No interrupt remapping support`` (``vfio_iommu_type1_attach_group()``, ``iommufd_device_setup_msi()``)."""
-    certain = "remapping" in found.text
-    yield found.cause(
-        "no-interrupt-remapping",
-        f"The IOMMU {'has' if certain else 'may have'} no interrupt remapping, without which a device can forge "
-        "interrupts" + ("." if certain else "; the kernel log then says 'No interrupt remapping support'."),
-        "Turn on x2APIC or interrupt remapping in the firmware setup. A machine whose guests you trust can do without: "
-        + parameter_advice(found.host, "vfio_iommu_type1.allow_unsafe_interrupts=1"),
-    )
+NO_REMAPPING = means(
+    "no interrupt remapping",
+    "no interrupt remapping | no interrupt remapping support | allow_unsafe_interrupts | interrupt remapping hardware "
+    "not found",
+    "no-interrupt-remapping",
+    "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then says "
+    "'No interrupt remapping support' (vfio_iommu_type1_attach_group).",
+    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust it goes without: {parameter}",
+    parameter="vfio_iommu_type1.allow_unsafe_interrupts=1",
+)
 
 
 def firmware_asks(found: Found) -> Iterator[Cause]:
@@ -135,27 +115,18 @@ def firmware_asks(found: Found) -> Iterator[Cause]:
     )]  # fmt: skip
 
 
-def unsupported(found: Found) -> Iterator[Cause]:
-    """libvirt's ``virHostdevHostSupportsPassthroughVFIO()``: no entry in iommu_groups, or no ``/dev/vfio/vfio``."""
-    yield from no_iommu(found)
-    if found.host.groups and not found.host.has_driver(VFIO_PCI):
+def off(found: Found) -> Iterator[Cause]:
+    """No ``iommu_group`` of the device, or of any (``virHostdevHostSupportsPassthroughVFIO()``), or no VFIO."""
+    causes = list(no_iommu(found))
+    yield from causes
+    if not causes and not found.host.has_driver(VFIO_PCI):
         yield found.cause("no-vfio", "vfio-pci is not loaded.", "Run 'modprobe vfio-pci', and start it again.")
-    elif found.host.groups:
+    elif not causes:
+        group = f", and {found.it} is in group {found.device.group}" if found.device is not None else ""
         yield found.cause(
             "works-now",
-            "The IOMMU is on as the machine is now.",
+            f"The IOMMU is on as the machine is now{group}; something has changed since the message.",
             "Restart libvirtd (virtqemud), which may have looked before, and check that /dev/vfio/vfio is there.",
-        )
-
-
-def no_group(found: Found) -> Iterator[Cause]:
-    """No ``iommu_group`` link below the device (``vfio_group_attach_device()`` of QEMU, DPDK, Cloud Hypervisor)."""
-    yield from no_iommu(found)
-    if found.device is not None and found.device.group is not None:
-        yield found.cause(
-            "has-group",
-            f"{found.it} is in group {found.device.group} as the machine is now, so something has changed.",
-            f"Start the virtual machine again; 'iommutui why {found.it}' says what the group needs.",
         )
 
 
@@ -179,15 +150,13 @@ def depends_on(found: Found) -> Iterator[Cause]:
     for device in found.host.members(group) if group is not None else []:
         if device.is_bridge:
             continue  # A bridge is reset from above it, and is never handed over.
-        preview = f"Hand it over too ('iommutui preview {device.address}=vfio-pci'), and give it to the same virtual "
+        state = f"bound to {device.driver}" if device.driver else "free"
+        bind = "" if is_vfio(found.host, device, device.driver) else f" ('iommutui preview {device.address}=vfio-pci')"
         yield found.cause(
             "reset-reaches-group",
-            f"Resetting the card resets {device.address} as well, which is "
-            f"{'bound to ' + device.driver if device.driver else 'free'}, and the virtual machine does not have group "
-            f"{found.group}.",
-            "Give this device to the same virtual machine."
-            if is_vfio(found.host, device, device.driver)
-            else f"{preview}machine.",
+            f"Resetting the card resets {device.address} as well, which is {state}, and the virtual machine does not "
+            f"have group {found.group}.",
+            f"Give this device to the same virtual machine{bind}.",
             device,
         )
 
@@ -206,17 +175,16 @@ MESSAGES = (
             "container*! | containersetiommu | failed to assign device*operation not permitted | groupsetcontainer | "
             "cannot set up dma remapping | error bind device*to iommufd | error attach*to id= | platform rmrr "
             "requirement", container_refused),
-    Message("no interrupt remapping", "no interrupt remapping | no interrupt remapping support | "
-            "allow_unsafe_interrupts | interrupt remapping hardware not found", no_remapping),
+    NO_REMAPPING,
     Message("firmware asks for a 1:1 mapping", "requested this device have a 1:1 | without a 1:1 mapping | ineligible "
             "for iommu domain attach due to platform rmrr", firmware_asks),
     Message("host does not support passthrough", "host doesnt support passthrough of host pci devices | host doesnt "
             "support vfio | device assignment is currently not supported on this system | iommu not present | host "
             "doesnt support legacy pci passthrough | no iommu detected | no iommu found | iommu*not enabled | iommu "
-            "not found", unsupported),
+            "not found", off),
     Message("device has no IOMMU group", "no iommu_group found | failed to get iommu group | error getting iommu group "
             "| vfionoiommugroup | iommu_group: no such file | cannot open iommu_group | not part of an iommu group | "
-            "not managed by vfio driver | iommu group not found", no_group),
+            "not managed by vfio driver | iommu group not found", off),
     Message("device is not on a VFIO driver", "must be manually detached | error getting device*from group # | "
             "groupgetdevicefd | bound to vfio-<bus> or pci-stub | failed to get vfio device fd", not_on_vfio),
     Message("reset depends on another group", "depends on group #", depends_on),
@@ -264,8 +232,6 @@ MESSAGES = (
           "found for device vfio-pci | bus pcie.0 does not support hotplugging | q35 machine model is not enabled",
           "guest-hardware", "The guest has no free place of that kind for the device; the host is not concerned.",
           "Use the machine type q35 with a pcie-root-port for it, and remove its inner <address> (guest address)."),
-    means("VFIO missing in QEMU", "vfio-pci is not a valid device model name", "qemu-without-vfio",
-          "This QEMU was built without VFIO, or a package of it is missing.", "Install the full package of QEMU."),
     means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access",
           "AppArmor or SELinux forbids QEMU the file; the permissions of the file are not the reason.",
           "Let libvirt attach the device (it adds the rule), or add /dev/vfio/* to the profile."),

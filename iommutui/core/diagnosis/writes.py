@@ -36,11 +36,8 @@ def _would_bind(found: Found, device: Device, driver: str) -> Outcome:
 def _not_loaded(found: Found) -> Iterator[Cause]:
     driver = found.driver or VFIO_PCI
     if not found.host.has_driver(driver):
-        yield found.cause(
-            "driver-not-loaded",
-            f"No driver named {driver} is registered on this machine, so it has no files below /sys/bus/pci/drivers.",
-            f"Load it with 'modprobe {driver}'.",
-        )
+        text = f"No driver named {driver} is registered here, so it has no files below /sys/bus/pci/drivers."
+        yield found.cause("driver-not-loaded", text, f"Load it with 'modprobe {driver}'.")
 
 
 def bound(found: Found) -> Iterator[Cause]:
@@ -53,13 +50,11 @@ def bound(found: Found) -> Iterator[Cause]:
     yield from refusals(found, now.reasons)
     if device.driver != driver:
         yield from refusals(found, _would_bind(found, device, driver).reasons)
-    if driver == VFIO_PCI:
-        yield from settings(found, [device])
+    yield from settings(found, [device] if driver == VFIO_PCI else [])
     if now.ok:
+        text = f"As the machine is now, {driver} would take {device.address}."
         yield found.cause(
-            "works-now",
-            f"As the machine is now, {driver} would take {device.address}.",
-            f"Try again; 'iommutui preview {device.address}={driver}' shows the writes.",
+            "works-now", text, f"Try again; 'iommutui preview {device.address}={driver}' shows the writes."
         )
 
 
@@ -69,12 +64,11 @@ def unbound(found: Found) -> Iterator[Cause]:
     if device is None:
         yield from _not_loaded(found) if driver is not None else ()
     elif device.driver is not None and driver not in (None, device.driver):
-        yield found.cause(
-            "bound-elsewhere",
-            f"{device.address} is on {device.driver}, not on {driver}, and unbind works only through its own driver.",
-            f"Nothing is left to unbind from {driver}: go on without it. To free the device, write its name to "
-            f"/sys/bus/pci/drivers/{device.driver}/unbind.",
+        text = f"{device.address} is on {device.driver}, and unbind works only through the file of its own driver."
+        remedy = (
+            f"Nothing is left to unbind from {driver}: go on, or write to /sys/bus/pci/drivers/{device.driver}/unbind."
         )
+        yield found.cause("bound-elsewhere", text, remedy)
     else:
         outcome = transition(found.host, Unbind(device.address), found.model)
         yield from refusals(found, outcome.reasons)
@@ -95,17 +89,16 @@ def probe_failed(found: Found) -> Iterator[Cause]:
     if device is None:
         yield from no_iommu(found) if found.address is None and "vfio" in driver else ()
         return
-    causes = list(silent(found, device))
+    yield from silent(found, device)
     if is_vfio(found.host, device, driver):
-        causes += refusals(found, _would_bind(found, device, driver).reasons)
-    elif not causes:
-        causes.append(found.cause(
+        yield from refusals(found, _would_bind(found, device, driver).reasons)
+    elif not list(silent(found, device)):
+        yield found.cause(
             "driver-failed",
-            f"{driver} itself could not start {device.address}; the lines before this one in the kernel log say why. "
-            "After a virtual machine has had the device, it often means that its reset did not work.",
+            f"{driver} could not start {device.address}; the lines before this one in the kernel log say why. After a "
+            "virtual machine has had the device, it often means that its reset did not work.",
             "Power the machine off and on; if it works then, the device does not reset well between users.",
-        ))  # fmt: skip
-    yield from causes
+        )
 
 
 def new_id_exists(found: Found) -> Iterator[Cause]:
