@@ -7,6 +7,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.command_line import notices_of, parameter_advice
+from iommutui.core.diagnosis.sentences import CAUSES, REMEDIES
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards.base import listed
 from iommutui.core.host import Device, Group, Host
@@ -24,6 +25,16 @@ class Cause(NamedTuple):
     remedy: str
     group: int | None = None
     device: Address | None = None
+
+
+class _Advice(dict[str, str]):
+    """What to do with a parameter, by ``name=value``."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def __missing__(self, parameter: str) -> str:
+        return parameter_advice(self.host, parameter)
 
 
 class Found(NamedTuple):
@@ -47,12 +58,29 @@ class Found(NamedTuple):
         """The device, for the middle of a sentence."""
         return self.address or (self.device.address if self.device is not None else "the device")
 
-    def cause(self, code: str, text: str, remedy: str, device: Device | None = None) -> Cause:
-        """A cause about a device, by default the one that the message names."""
+    def say(
+        self,
+        code: str,
+        device: Device | None = None,
+        group: int | None = None,
+        text: tuple[str, str] = ("", ""),
+        **facts: object,
+    ) -> Cause:
+        """A cause of the table, or of ``text``, about a device or group: by default those that the message names."""
         device = device or self.device
-        group = self.group if self.group is not None else device.group if device is not None else None
-        text = "The" + text[3:] if text.startswith("the ") else text
-        return Cause(code, text, remedy, group, device.address if device is not None else None)
+        if group is None:
+            group = self.group if self.group is not None else device.group if device is not None else None
+        known = {
+            **self.words,
+            "it": self.it,
+            "group": "N" if group is None else group,
+            "device": device.address if device is not None else self.it,
+            "on": f"on {device.driver}" if device is not None and device.driver else "free",
+            "set": _Advice(self.host),
+        }
+        what, remedy = (each.format_map(known | facts) for each in (text if text[0] else CAUSES[code]))
+        what = "The" + what[3:] if what.startswith("the ") else what
+        return Cause(code, what, remedy, group, device.address if device is not None else None)
 
 
 Explain = Callable[[Found], Iterator[Cause]]
@@ -76,21 +104,9 @@ class Message(NamedTuple):
     weight: Weight = Weight.NAMED
 
 
-def means(
-    name: str, patterns: str, code: str, text: str, remedy: str, *, parameter: str = "", weight: Weight = Weight.NAMED
-) -> Message:
-    """A message that means the same on every machine.
-
-    ``{it}`` is the device, ``{number}`` the group, ``{word}`` what the pattern kept as ``<word>``, and ``{parameter}``
-    the advice to set that parameter, or to look further where it is set.
-    """
-
-    def explain(found: Found) -> Iterator[Cause]:
-        facts = {"it": found.it, "number": "N" if found.group is None else str(found.group), **found.words}
-        advice = parameter_advice(found.host, parameter) if parameter else ""
-        yield found.cause(code, text.format(**facts), remedy.format(**facts, parameter=advice))
-
-    return Message(name, patterns, explain, weight)
+def means(name: str, patterns: str, code: str, text: str, remedy: str, *, weight: Weight = Weight.NAMED) -> Message:
+    """A message that means the same on every machine; the sentences are filled as those of ``sentences``."""
+    return Message(name, patterns, lambda found: iter([found.say(code, text=(text, remedy))]), weight)
 
 
 def groups_asked(found: Found) -> list[Group]:
@@ -101,34 +117,25 @@ def groups_asked(found: Found) -> list[Group]:
         return [host.groups[number]] if number in host.groups else []
     if found.device is not None or found.address is not None:
         return []
-    return [g for g in host.groups.values() if any(is_vfio(found.host, d, d.driver) for d in host.members(g))]
+    return [g for g in host.groups.values() if any(is_vfio(host, d, d.driver) for d in host.members(g))]
 
 
 def firmware_regions(found: Found) -> Iterator[Cause]:
     """Regions that the firmware wants mapped one to one: RMRR of Intel, unity maps of AMD (``reserved_regions``)."""
-    remedy = (
-        "Only the firmware can change that: look for a setting of the slot (shared memory, RMRR), or use another "
-        "device. Kernels patched with relax_rmrr (Proxmox: intel_iommu=on,relax_rmrr) ignore it at your own risk."
-    )
     for group in groups_asked(found):
-        yield from (Cause("direct-region", sentence(r), remedy, group.id) for r in direct_regions(group))
+        yield from (found.say("direct-region", group=group.id, what=sentence(r)) for r in direct_regions(group))
 
 
 def no_iommu(found: Found) -> Iterator[Cause]:
     """No IOMMU, or none that covers the device (``iommu_group_get()`` finds nothing)."""
     advice, device = no_iommu_advice(found.host), found.device
     if advice:
-        yield found.cause("no-group" if device is not None else "no-iommu", advice[0], " ".join(advice[1:]))
+        code = "no-group" if device is not None else "no-iommu"
+        yield Cause(code, advice[0], " ".join(advice[1:]), None, device.address if device is not None else None)
     elif device is not None and device.group is None:
         covered = any(each.group is not None and each.bus == "pci" for each in found.host.devices.values())
-        yield found.cause(
-            "no-group",
-            sentence(Reason(Code.NO_GROUP, device=device.address)),
-            "The IOMMU covers other devices of this machine, but not this one."
-            if covered
-            else "The IOMMU of this machine covers parts of the chip itself and no PCI device, as on many systems on a "
-            "chip. No setting changes that: a device on its PCIe cannot be handed to a virtual machine.",
-        )
+        without = sentence(Reason(Code.NO_GROUP, device=device.address))
+        yield found.say("no-group" if covered else "no-pci-groups", what=without)._replace(code="no-group")
 
 
 def in_the_way(found: Found) -> Iterator[Cause]:
@@ -136,8 +143,7 @@ def in_the_way(found: Found) -> Iterator[Cause]:
     for group in groups_asked(found):
         for reason in found.model.verdict(found.host, group).reasons:
             if reason.code in (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.OWNED, Code.UNKNOWN_DRIVER):
-                fix = f"'iommutui why {group.id}' shows the smallest fix."
-                remedy = "Shut that virtual machine down, or leave the device to it." if group.claim else fix
+                remedy = REMEDIES[Code.OWNED] if group.claim else f"'iommutui why {group.id}' shows the smallest fix."
                 yield Cause(reason.code, sentence(reason), remedy, group.id, reason.device)
 
 
@@ -148,18 +154,10 @@ def settings(found: Found, devices: Iterable[Device]) -> Iterator[Cause]:
             yield Cause(notice.code, notice.text, notice.remedy, device.group, notice.device)
 
 
-def silent(found: Found, device: Device) -> Iterator[Cause]:
+def silent(found: Found, device: Device | None) -> list[Cause]:
     """The device does not answer: its configuration space reads as all ones."""
-    if device.details is not None and device.details.config_answers is False:
-        yield found.cause(
-            "not-responding",
-            f"{device.address} does not answer: its configuration space reads as all ones (a header type of 127 or 7f "
-            "is the same). It sleeps in D3cold or has fallen off the bus, and no driver can start it.",
-            "Shut the machine down and take it off the mains for a moment; check power cables, the slot, and on a laptop "
-            "the switch of the card. If vfio-pci put it to sleep: "
-            + parameter_advice(found.host, "vfio-pci.disable_idle_d3=1"),
-            device,
-        )
+    details = device.details if device is not None else None
+    return [found.say("not-responding", device)] if details is not None and details.config_answers is False else []
 
 
 def users(found: Found, device: Device | None) -> str:
@@ -171,35 +169,11 @@ def users(found: Found, device: Device | None) -> str:
 def refusals(found: Found, reasons: Iterable[Reason]) -> Iterator[Cause]:
     """Why a write or a probe of the device fails, as the engine says it, with what to do about it."""
     for reason in reasons:
+        remedy = REMEDIES.get(reason.code, "'iommutui why {it}' says more.")
+        if reason.code is Code.ALREADY_BOUND and found.driver == reason.driver:
+            remedy = "It is where it should be: there is nothing to do."
         if reason.code is Code.NO_GROUP:
             yield from no_iommu(found)
         else:
-            yield found.cause(reason.code, sentence(reason), _remedy(found, reason))
-
-
-_OVERRIDE_FIRST = "Write {driver} to its driver_override first: 'iommutui preview {it}={driver}' shows the writes."
-_SHUT_DOWN = "Shut that virtual machine down first."
-_REMEDIES = {
-    Code.ALREADY_BOUND: "Unbind it first: 'iommutui preview {it}={wanted}' shows the writes in the right order.",
-    Code.NOT_BOUND: "There is nothing to unbind: go on without it.",
-    Code.OVERRIDE_DIFFERS: _OVERRIDE_FIRST,
-    Code.NO_MATCH: _OVERRIDE_FIRST,
-    Code.BRIDGE: "Leave it where it is.",
-    Code.DENYLISTED: "For a guest that you trust: {denylist}",
-    Code.VFS_ENABLED: "Write 0 to its sriov_numvfs first, or hand over the virtual functions instead.",
-    Code.NO_DRIVER: "Load it with 'modprobe {driver}', and check its name.",
-    Code.OWNED: _SHUT_DOWN,
-    Code.IN_USE: _SHUT_DOWN,
-    Code.GROUP_FILE_OPEN: _SHUT_DOWN,
-}
-
-
-def _remedy(found: Found, reason: Reason) -> str:
-    if reason.code is Code.ALREADY_BOUND and found.driver == reason.driver:
-        return "It is where it should be: there is nothing to do."
-    return _REMEDIES.get(reason.code, "'iommutui why {it}' says more.").format(
-        it=found.it,
-        driver=reason.driver or found.driver or VFIO_PCI,
-        wanted=found.driver or VFIO_PCI,
-        denylist=parameter_advice(found.host, "vfio-pci.disable_denylist=1"),
-    )
+            driver, wanted = reason.driver or found.driver or VFIO_PCI, found.driver or VFIO_PCI
+            yield found.say(reason.code, text=("{what}", remedy), what=sentence(reason), driver=driver, wanted=wanted)

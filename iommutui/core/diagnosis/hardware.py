@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from iommutui.core.command_line import is_set, parameter_advice
+from iommutui.core.command_line import is_set
 from iommutui.core.diagnosis.base import Cause, Found, Message, Weight, means, silent
 from iommutui.core.hazards.base import on_kernel_driver
 from iommutui.core.host import Host
@@ -20,38 +20,31 @@ _OWNERS = {
 def cannot_reserve(found: Found) -> Iterator[Cause]:
     """``BAR n: can't reserve`` (``pci_request_region()``), or a write to the BAR that answers EBUSY."""
     host = found.host
-    every = [found.device] if found.device is not None else [] if found.address else host.devices.values()
-    for device in [d for d in every if found.device is not None or d.boot_vga]:
+    booted = [d for d in host.devices.values() if d.boot_vga and found.address is None]
+    for device in [found.device] if found.device is not None else booted:
         screens = host.uses.screens_of(device.address) if host.uses is not None else ()
         owner = next((screen.firmware for screen in screens if screen.firmware), None)
         if not (device.class_code or "").startswith("03"):
-            yield found.cause(
-                "region-taken",
-                f"Another driver holds the memory of {device.address}; /proc/iomem, read as root, names it.",
-                "Unbind what /proc/iomem shows inside the range of that BAR.",
-                device,
-            )
+            yield found.say("region-taken", device)
             continue
-        booted = "It is the display that the machine booted on. " if device.boot_vga else ""
-        holder = f"{owner} holds" if owner else "A framebuffer of the firmware (efifb, simpledrm) most likely holds"
         removed = (device.class_code or "").startswith("0300") and since(host, (6, 0))
-        yield found.cause(
+        yield found.say(
             "boot-framebuffer",
-            f"{booted}{holder} the memory of {device.address} ({device_name(device)}) for the firmware's picture.",
-            "This kernel's vfio-pci removes such a framebuffer when it is bound: bind the card to vfio-pci once more."
+            device,
+            booted="It is the display that the machine booted on. " if device.boot_vga else "",
+            holder=f"{owner} holds" if owner else "A framebuffer of the firmware (efifb, simpledrm) most likely holds",
+            name=device_name(device),
+            how="This kernel's vfio-pci removes such a framebuffer when it is bound: bind the card to it once more."
             if removed
             else _unbind_framebuffer(host, owner),
-            device,
         )
 
 
 def _unbind_framebuffer(host: Host, owner: str | None) -> str:
     name, boot = _OWNERS.get(owner or ""), "initcall_blacklist=sysfb_init"
-    how = (
-        f"Unbind it as root before the virtual machine starts: echo {name}.0 > /sys/bus/platform/drivers/{name}/unbind."
-        if name
-        else "Unbind efi-framebuffer or simple-framebuffer below /sys/bus/platform/drivers."
-    )
+    how = "Unbind efi-framebuffer or simple-framebuffer below /sys/bus/platform/drivers."
+    if name:
+        how = f"Unbind it as root before the guest starts: echo {name}.0 > /sys/bus/platform/drivers/{name}/unbind."
     if is_set(host, boot):
         return f"{how} {boot} is on the kernel command line already, and has not prevented it."
     return f"{how} Or boot with {boot} (which leaves the console dark until a driver takes the display)."
@@ -59,32 +52,16 @@ def _unbind_framebuffer(host: Host, owner: str | None) -> str:
 
 def rom(found: Found) -> Iterator[Cause]:
     """``pci_get_rom_size()``, and QEMU's ``vfio_pci_load_rom()``."""
-    device = found.device
-    if device is not None:
-        yield from silent(found, device)
-    why = (
-        "it is the display that the machine booted on, whose ROM the firmware has shadowed or shut."
-        if device is not None and device.boot_vga
-        else "a card that sleeps, or that a driver has used before, often does not show it."
-    )
-    yield found.cause(
-        "rom-unreadable",
-        f"The ROM of {found.it} cannot be read: {why}",
-        "Give the virtual machine a file with the ROM (romfile= in QEMU and Proxmox, <rom file=.../> in libvirt). Where "
-        "the guest needs no boot screen from it, the message is harmless; rombar=0 (<rom bar='off'/>) ends it.",
-    )
+    boot = found.device is not None and found.device.boot_vga
+    shadowed = "it is the display that the machine booted on, whose ROM the firmware has shadowed or shut."
+    hidden = "a card that sleeps, or that a driver has used before, often does not show it."
+    yield from silent(found, found.device)
+    yield found.say("rom-unreadable", why=shadowed if boot else hidden)
 
 
 def asleep(found: Found) -> Iterator[Cause]:
-    """D3cold (``pci_power_up()``), and vfio-pci's own runtime power management (5.18 and later, ``disable_idle_d3``)."""
-    causes = list(silent(found, found.device)) if found.device is not None else []
-    yield from causes or [found.cause(
-        "runtime-power",
-        f"{found.it} was put to sleep and did not wake up: vfio-pci powers down a device that nobody uses, and some do "
-        "not come back from that.",
-        parameter_advice(found.host, "vfio-pci.disable_idle_d3=1")
-        + " Or write 0 to d3cold_allowed of the device and of the port above it.",
-    )]  # fmt: skip
+    """D3cold (``pci_power_up()``), and the runtime power management of vfio-pci itself (``disable_idle_d3``)."""
+    yield from silent(found, found.device) or [found.say("runtime-power")]
 
 
 _REGRESSION = ("6.12.23", "6.13.11", "6.14.2")
@@ -92,30 +69,19 @@ _REGRESSION = ("6.12.23", "6.13.11", "6.14.2")
 
 
 def no_reset(found: Found) -> Iterator[Cause]:
-    """QEMU's ``no available reset mechanism`` (``vfio_pci_hot_reset()``), libvirt's ``no FLR, PM reset or bus reset``."""
+    """QEMU's ``no available reset mechanism`` (``vfio_pci_hot_reset()``), libvirt's ``no FLR, PM reset or bus``."""
     device, host = found.device, found.host
-    if (host.kernel or "").startswith(_REGRESSION):
-        text = f"Kernels of this release ({host.kernel}) were reported to refuse resets of a bus that worked before."
-        yield found.cause("reset-regression", text, "Update the kernel.")
+    if host.kernel is not None and host.kernel.startswith(_REGRESSION):
+        yield found.say("reset-regression", kernel=host.kernel)
     behind = device.parent if device is not None else None  # without a port above there is no bus to reset
     others = [d for d in host.devices.values() if d.parent == behind and d != device] if behind is not None else []
     kept = ", ".join(f"{d.address} on {d.driver}" for d in others if on_kernel_driver(host, d))
     methods = device.details.reset_methods if device is not None and device.details is not None else None
     if others:
-        yield found.cause(
-            "bus-reset",
-            f"{found.it} can be reset only with its bus, which needs every function of the card in one virtual machine: "
-            f"{', '.join(d.address for d in others)}" + (f"; on the host are still {kept}." if kept else "."),
-            f"Hand them over together: 'iommutui plan --card {found.it}'. The message is harmless if the virtual machine "
-            "starts and restarts.",
-        )
+        names = ", ".join(d.address for d in others)
+        yield found.say("bus-reset", others=names, kept=f"; on the host are still {kept}" if kept else "")
     elif not methods:
-        yield found.cause(
-            "no-reset",
-            f"The kernel knows no way to reset {found.it} alone, and a reset of its bus was not possible.",
-            "Give all devices behind the same port to one virtual machine. Otherwise it can start once, and the machine "
-            "has to be power-cycled before the device works again. (Qubes, Xen: no-strict-reset.)",
-        )
+        yield found.say("no-reset")
 
 
 # fmt: off
@@ -133,13 +99,13 @@ MESSAGES = (
     means("no address space for a BAR", "bar #*no space for | bar #*failed to assign | cant assign; no space | no "
           "compatible bridge window | bridge window*failed to assign | failed moving device bar | rom [mem*failed to "
           "assign", "no-address-space", "The firmware has left too little address space for a BAR of {it}; often a "
-          "large one (resizable BAR).", "Turn on Above 4G decoding in the firmware setup. {parameter} A smaller BAR "
-          "(resizable BAR off) helps as well.", parameter="pci=realloc"),
+          "large one (resizable BAR).", "Turn on Above 4G decoding in the firmware setup. {set[pci=realloc]} A smaller "
+          "BAR (resizable BAR off) helps as well."),
     means("not ready after a reset", "not ready #ms after | timed out waiting for pending transaction | reset recovery "
           "- restoring bars", "reset-did-not-return", "{it} was reset and did not come back, or forgot its state: its "
           "reset does not work.", "Power the machine off and on. Try another reset (write bus or flr to its "
-          "reset_method, from 5.15), the module vendor-reset for AMD, or a newer firmware of the card. {parameter}",
-          parameter="vfio-pci.disable_idle_d3=1"),
+          "reset_method, from 5.15), the module vendor-reset for AMD, or a newer firmware of the card. "
+          "{set[vfio-pci.disable_idle_d3=1]}"),
     means("device is in use while it is unbound", "device is currently in use, task | blocked until device is released "
           "| relaying device request to user | no device request channel registered", "unbind-waits",
           "Somebody unbinds {it} from vfio-pci while a virtual machine has it open, and the kernel waits until it lets "

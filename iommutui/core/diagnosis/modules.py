@@ -15,30 +15,16 @@ def not_found(found: Found) -> Iterator[Cause]:
     module, drivers = underscored(found.words.get("module", "vfio_pci")), found.host.drivers
     there = [d.name for d in drivers or () if module in (underscored(d.name), underscored(d.module or ""))]
     if module == "vfio_virqfd" and since(found.host, (6, 2)):
-        yield found.cause(
-            "part-of-vfio",
-            "Since Linux 6.2 vfio_virqfd is a part of the module vfio, so there is no such module any more.",
-            "Take vfio_virqfd out of the list of modules (/etc/modules, mkinitcpio.conf, dracut); nothing is missing.",
-        )
+        yield found.say("part-of-vfio")
     elif there:
-        text = f"The driver {there[0]} is registered on this machine, so its module is loaded or built in."
-        yield found.cause("driver-there", text, "Leave the command out.")
+        yield found.say("driver-there", driver=there[0])
     else:
-        yield found.cause(
-            "no-such-module",
-            f"The running kernel{f' ({found.host.kernel})' if found.host.kernel else ''} has no module {module}"
-            + (
-                ", and no driver of that name is registered: nothing can be bound to it."
-                if drivers is not None
-                else "."
-            ),
-            "If the kernel was updated since the last boot, reboot. Otherwise install the rest of its modules "
-            "(linux-modules-extra, kernel-modules-extra), or a kernel that has it (CONFIG_VFIO_PCI for vfio-pci; those "
-            "of small boards and clouds often lack it).",
-        )
+        release = f" ({found.host.kernel})" if found.host.kernel else ""
+        unbindable = ", and no driver of that name is registered: nothing can be bound to it"
+        nothing = unbindable if drivers is not None and module == "vfio_pci" else ""
+        yield found.say("no-such-module", release=release, module=module, nothing=nothing)
         if "insmod" in found.text:
-            text = "insmod takes the path of a file, not the name of a module."
-            yield found.cause("insmod-path", text, f"'modprobe {module}' finds the file, if there is one.")
+            yield found.say("insmod-path", module=module)
 
 
 def in_use(found: Found) -> Iterator[Cause]:
@@ -47,18 +33,9 @@ def in_use(found: Found) -> Iterator[Cause]:
     devices = [d for d in found.host.devices.values() if d.driver is not None and underscored(d.driver) == module]
     for device in devices:
         who = users(found, device)
-        yield found.cause(
-            "module-held",
-            f"{module} drives {device.address}" + (f", and {who} has it open." if who else "."),
-            "Stop the display manager, every program that uses the card, and nvidia-persistenced; then unload in this "
-            "order: nvidia_drm, nvidia_modeset, nvidia_uvm, nvidia."
-            if module == "nvidia"
-            else f"Unbind the device instead of unloading the module: 'iommutui preview {device.address}=vfio-pci'.",
-            device,
-        )
+        yield found.say("module-held", device, who=f"{device.address} is on {module}{who and f', and {who}'}; that")
     if not devices:
-        yield found.cause("module-held", "Another module or a program still uses it.",
-                          "'lsmod' shows the modules that use it; unload those first, or unbind the device.")  # fmt: skip
+        yield found.say("module-held", who="Another module ('lsmod' names it) or a program")
 
 
 def no_device(found: Found) -> Iterator[Cause]:
@@ -70,34 +47,18 @@ def no_device(found: Found) -> Iterator[Cause]:
     for device in cards:
         yield from silent(found, device)
         if device.driver not in (None, module) or device.driver_override not in (None, module):
-            target = "default" if is_vfio(found.host, device, device.driver) or device.driver is None else module
+            given = device.driver is None or is_vfio(found.host, device, device.driver)
             override = f", with an override for {device.driver_override}" if device.driver_override else ""
-            yield found.cause(
-                "card-taken",
-                f"{device.address} is {'on ' + device.driver if device.driver else 'free'}{override}, so {module} finds "
-                "no card.",
-                f"Give it back first: 'iommutui preview {device.address}={target}'.",
-                device,
-            )
+            target = "default" if given else module
+            yield found.say("card-taken", device, override=override, module=module, target=target)
     if not cards and vendor is not None:
-        text = f"This machine shows no card that {module} could drive."
-        yield found.cause("no-card", text, "'iommutui list' shows the devices.")
+        yield found.say("no-card", module=module)
 
 
 def nvidia_hangs(found: Found) -> Iterator[Cause]:
     """``nv_pci_remove()`` waits while the usage count is not zero, and no signal ends that."""
-    who = users(found, found.device)
-    yield found.cause(
-        "nvidia-in-use",
-        f"The unbind of {found.it} waits in the kernel until nobody has it open: "
-        + (
-            f"{who} does."
-            if who
-            else "no process is seen to, so it is the kernel (nvidia_drm with modeset, a console)."
-        ),
-        "Stop the display manager and nvidia-persistenced, and unload nvidia_drm, nvidia_modeset and nvidia_uvm before "
-        "the unbind. One that waits already may need a reboot: ending the programs afterwards does not always help.",
-    )
+    kernel = "no process is seen to, so it is the kernel (nvidia_drm with modeset, a console)"
+    yield found.say("nvidia-in-use", who=users(found, found.device) or kernel)
 
 
 # fmt: off
@@ -128,12 +89,11 @@ MESSAGES = (
     means("nvidia cannot start the card", "rminitadapter failed | rm_init_adapter failed | fallen off the bus",
           "card-lost", "{it} does not answer the driver any more: it lost power, did not survive a reset or a change "
           "of power state, or a virtual machine left it in a state that the driver does not know.",
-          "Power the machine off and on. {parameter} Hand over all functions of the card together.",
-          parameter="vfio-pci.disable_idle_d3=1"),
+          "Power the machine off and on. {set[vfio-pci.disable_idle_d3=1]} Hand over all functions of the card "
+          "together."),
     means("nvidia finds its memory taken", "request_mem_region failed | bar0 is 0m @ | i/o region assigned to your "
           "nvidia", "bar-lost", "The memory of {it} is used by another driver, or the firmware assigned none.",
-          "Turn on Above 4G decoding, and unbind the other driver (efifb, simpledrm). {parameter}",
-          parameter="pci=realloc"),
+          "Turn on Above 4G decoding, and unbind the other driver (efifb, simpledrm). {set[pci=realloc]}"),
     means("amdgpu cannot start the card", "fatal error during gpu init | psp*failed | atombios stuck | unable to "
           "locate a bios rom | trn=2 ack should not assert | hw_init of ip block*failed | asic reset failed | smu "
           "error 0x | amd_*: failed to reset device | cannot create duplicate filename", "amd-reset",

@@ -1,4 +1,4 @@
-"""Errors of starting a virtual machine: QEMU, libvirt, Proxmox, Cloud Hypervisor and DPDK on groups and VFIO's files."""
+"""Errors of starting a virtual machine: QEMU, libvirt, Proxmox, Cloud Hypervisor, DPDK on groups and VFIO's files."""
 
 from collections.abc import Iterator
 
@@ -27,29 +27,16 @@ def not_viable(found: Found) -> Iterator[Cause]:
         viable = found.model.verdict(found.host, group).viable
         bridge = next((d for d in members if d.is_bridge and d.address in found.text), None)
         if viable and bridge is not None:
-            yield found.cause(
-                "bridge-not-in-the-way",
-                f"{bridge.address} is a bridge on {bridge.driver or 'no driver'}, which is in nobody's way: for the "
-                f"kernel group {group.id} is viable. The tool that says this is wrong.",
-                "Leave the bridge alone (vfio-pci refuses bridges), and use a version of the tool that skips them.",
-                bridge,
-            )
+            yield found.say("bridge-not-in-the-way", bridge, group.id)
         elif viable and group.claim is None and found.group is not None:
-            yield Cause(
-                "viable-now",
-                f"Group {group.id} is viable as it is now, so something has changed since the message.",
-                "Start the virtual machine again; if a host driver takes the device back, look at what probes it.",
-                group.id,
-            )
+            yield found.say("viable-now", group=group.id)
 
 
 def _without_isolation(found: Found) -> Iterator[Cause]:
     """No-IOMMU mode (CONFIG_VFIO_NOIOMMU): no container of type 1, so no virtual machine."""
     for group in groups_asked(found):
         if group.name == "vfio-noiommu":
-            text = "nothing isolates its device, and no virtual machine can have it, only programs such as DPDK."
-            text = f"Group {group.id} is in no-IOMMU mode (/dev/vfio/noiommu-{group.id}): {text}"
-            yield Cause("no-iommu-mode", text, "Turn on the IOMMU; a virtual machine needs a virtual one.", group.id)
+            yield found.say("no-iommu-mode", group=group.id)
 
 
 def node_missing(found: Found) -> Iterator[Cause]:
@@ -59,29 +46,23 @@ def node_missing(found: Found) -> Iterator[Cause]:
     for group in groups:
         members = found.host.members(group)
         if not any(is_vfio(found.host, d, d.driver) for d in members):
-            text = f"No device of group {group.id} is on a VFIO driver, and the file exists only while one is."
-            yield Cause("no-vfio-node", text, f"'iommutui why {group.id}' shows what to bind.", group.id)
+            yield found.say("no-vfio-node", group=group.id)
             yield from settings(found, members if found.device is None else [found.device])
         elif group.name != "vfio-noiommu":
-            text = f"A device of group {group.id} is on a VFIO driver, so the host has the file now."
-            remedy = f"Try again; a container has /dev/vfio/{group.id} and /dev/vfio/vfio only if they are passed in."
-            yield Cause("node-not-visible", text, remedy, group.id)
+            yield found.say("node-not-visible", group=group.id)
     if not groups:
         yield from no_iommu(found)
 
 
-def busy(found: Found) -> Iterator[Cause]:
+def busy(found: Found, more: str = "") -> Iterator[Cause]:
     """EBUSY of opening ``/dev/vfio/N`` (``vfio_group_fops_open()``), or of a file of the device."""
     for group in groups_asked(found):
         if group.claim is not None:
-            text = f"Group {group.id} is in use by {owner_of(group)}, and nobody else can open it."
-            yield Cause("group-owned", text, "Shut that virtual machine down, or leave the device to it.", group.id)
+            yield found.say("group-owned", group=group.id, owner=owner_of(group), more=more)
         elif group.foreign:
-            text = f"A kernel driver has group {group.id} on a domain of its own."
-            yield Cause("foreign-domain", text, "Stop what uses it (vhost-vdpa).", group.id)
+            yield found.say("foreign-domain", group=group.id)
     if any(gap.attribute == "claims" for gap in found.host.gaps):
-        text = "Which groups are in use can be seen by root only, so another process may have this one."
-        yield found.cause("unknown-owner", text, "Ask again with sudo.")
+        yield found.say("unknown-owner")
 
 
 def container_refused(found: Found) -> Iterator[Cause]:
@@ -93,26 +74,10 @@ def container_refused(found: Found) -> Iterator[Cause]:
         yield from NO_REMAPPING.explain(found)
 
 
-NO_REMAPPING = means(
-    "no interrupt remapping",
-    "no interrupt remapping | no interrupt remapping support | allow_unsafe_interrupts | interrupt remapping hardware "
-    "not found",
-    "no-interrupt-remapping",
-    "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then says "
-    "'No interrupt remapping support' (vfio_iommu_type1_attach_group).",
-    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust it goes without: {parameter}",
-    parameter="vfio_iommu_type1.allow_unsafe_interrupts=1",
-)
-
-
 def firmware_asks(found: Found) -> Iterator[Cause]:
     """``Firmware has requested this device have a 1:1 IOMMU mapping`` (``__iommu_group_set_domain()``, from 6.6)."""
-    yield from list(firmware_regions(found)) or [found.cause(
-        "direct-region",
-        f"The firmware wants memory mapped one to one for {found.it} (RMRR, 'direct' in reserved_regions), and the "
-        "kernel hands out no such device.",
-        "Look for a setting of the slot in the firmware setup (shared memory, RMRR), or use another device.",
-    )]  # fmt: skip
+    what = f"The firmware wants memory mapped one to one for {found.it}, and the kernel hands out no such device."
+    yield from list(firmware_regions(found)) or [found.say("direct-region", what=what)]
 
 
 def off(found: Found) -> Iterator[Cause]:
@@ -120,26 +85,17 @@ def off(found: Found) -> Iterator[Cause]:
     causes = list(no_iommu(found))
     yield from causes
     if not causes and not found.host.has_driver(VFIO_PCI):
-        yield found.cause("no-vfio", "vfio-pci is not loaded.", "Run 'modprobe vfio-pci', and start it again.")
+        yield found.say("no-vfio")
     elif not causes:
         group = f", and {found.it} is in group {found.device.group}" if found.device is not None else ""
-        yield found.cause(
-            "works-now",
-            f"The IOMMU is on as the machine is now{group}; something has changed since the message.",
-            "Restart libvirtd (virtqemud), which may have looked before, and check that /dev/vfio/vfio is there.",
-        )
+        yield found.say("works-again", group_too=group)
 
 
 def not_on_vfio(found: Found) -> Iterator[Cause]:
     """libvirt with ``managed='no'``, and VFIO_GROUP_GET_DEVICE_FD of a device that VFIO does not know (ENODEV)."""
     device = found.device
     if device is not None and not is_vfio(found.host, device, device.driver):
-        yield found.cause(
-            "not-on-vfio",
-            f"{device.address} is {'on ' + device.driver if device.driver else 'free'}, and has to be on a VFIO driver "
-            "before the virtual machine starts.",
-            f"'iommutui preview {device.address}=vfio-pci' shows how; in libvirt managed='yes' does it at each start.",
-        )
+        yield found.say("not-on-vfio")
         yield from settings(found, [device])
     yield from in_the_way(found)
 
@@ -148,17 +104,22 @@ def depends_on(found: Found) -> Iterator[Cause]:
     """``depends on group N which is not owned`` (VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)."""
     group = found.host.groups.get(found.group) if found.group is not None else None
     for device in found.host.members(group) if group is not None else []:
-        if device.is_bridge:
-            continue  # A bridge is reset from above it, and is never handed over.
-        state = f"bound to {device.driver}" if device.driver else "free"
-        bind = "" if is_vfio(found.host, device, device.driver) else f" ('iommutui preview {device.address}=vfio-pci')"
-        yield found.cause(
-            "reset-reaches-group",
-            f"Resetting the card resets {device.address} as well, which is {state}, and the virtual machine does not "
-            f"have group {found.group}.",
-            f"Give this device to the same virtual machine{bind}.",
-            device,
-        )
+        if not device.is_bridge:  # A bridge is reset from above it, and is never handed over.
+            there = is_vfio(found.host, device, device.driver)
+            bind = "" if there else f" ('iommutui preview {device.address}=vfio-pci')"
+            yield found.say("reset-reaches-group", device, bind=bind)
+
+
+NO_REMAPPING = means(
+    "no interrupt remapping",
+    "no interrupt remapping | no interrupt remapping support | allow_unsafe_interrupts | interrupt remapping hardware "
+    "not found",
+    "no-interrupt-remapping",
+    "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then says "
+    "'No interrupt remapping support' (vfio_iommu_type1_attach_group).",
+    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust it goes without: "
+    "{set[vfio_iommu_type1.allow_unsafe_interrupts=1]}",
+)
 
 
 # fmt: off
@@ -190,13 +151,13 @@ MESSAGES = (
     Message("reset depends on another group", "depends on group #", depends_on),
     means("permission denied on a group's file", "/dev/vfio/#*permission denied | /dev/vfio/devices/*permission denied "
           "| vfio*permission denied | opengroup*permission denied | permission denied*/dev/vfio/#", "node-permissions",
-          "/dev/vfio/{number} belongs to root unless something gives it away; libvirt does that by itself.",
-          "Give it to the user who starts QEMU (chown USER /dev/vfio/{number}); never make it writable for everyone."),
+          "/dev/vfio/{group} belongs to root unless something gives it away; libvirt does that by itself.",
+          "Give it to the user who starts QEMU (chown USER /dev/vfio/{group}); never make it writable for everyone."),
     means("operation not permitted on a group's file", "/dev/vfio/#*operation not permitted | opengroup*operation not "
           "permitted | /dev/vfio/devices/*operation not permitted", "device-cgroup",
           "not the permissions of the file say this (that would be 'Permission denied'), but the device cgroup of the "
           "container or of the service that runs the virtual machine.",
-          "Allow the file there: docker --device /dev/vfio/{number} --device /dev/vfio/vfio, LXC "
+          "Allow the file there: docker --device /dev/vfio/{group} --device /dev/vfio/vfio, LXC "
           "lxc.cgroup2.devices.allow, systemd DeviceAllow=, libvirt cgroup_device_acl in /etc/libvirt/qemu.conf (or "
           "let libvirt attach it)."),
     means("/dev/vfio/vfio is denied", "/dev/vfio/vfio*permission denied | opencontainer*permission denied | permission "
@@ -212,7 +173,7 @@ MESSAGES = (
           "This kernel has no iommufd, or its module is not loaded.",
           "Run 'modprobe iommufd' (from 6.2), or leave iommufd= out: /dev/vfio/N does without."),
     means("group in several address spaces", "used in multiple address spaces", "one-address-space",
-          "Devices of group {number} are placed so that the guest's virtual IOMMU gives them different address spaces; "
+          "Devices of group {group} are placed so that the guest's virtual IOMMU gives them different address spaces; "
           "the host's IOMMU cannot tell the members of a group apart, so they must share one.",
           "Take the virtual IOMMU (intel-iommu, virtio-iommu) out of the guest, or put all of them behind one "
           "pcie-to-pci-bridge in the guest."),

@@ -36,8 +36,7 @@ def _would_bind(found: Found, device: Device, driver: str) -> Outcome:
 def _not_loaded(found: Found) -> Iterator[Cause]:
     driver = found.driver or VFIO_PCI
     if not found.host.has_driver(driver):
-        text = f"No driver named {driver} is registered here, so it has no files below /sys/bus/pci/drivers."
-        yield found.cause("driver-not-loaded", text, f"Load it with 'modprobe {driver}'.")
+        yield found.say("driver-not-loaded", driver=driver)
 
 
 def bound(found: Found) -> Iterator[Cause]:
@@ -52,10 +51,7 @@ def bound(found: Found) -> Iterator[Cause]:
         yield from refusals(found, _would_bind(found, device, driver).reasons)
     yield from settings(found, [device] if driver == VFIO_PCI else [])
     if now.ok:
-        text = f"As the machine is now, {driver} would take {device.address}."
-        yield found.cause(
-            "works-now", text, f"Try again; 'iommutui preview {device.address}={driver}' shows the writes."
-        )
+        yield found.say("would-bind", driver=driver)
 
 
 def unbound(found: Found) -> Iterator[Cause]:
@@ -64,17 +60,12 @@ def unbound(found: Found) -> Iterator[Cause]:
     if device is None:
         yield from _not_loaded(found) if driver is not None else ()
     elif device.driver is not None and driver not in (None, device.driver):
-        text = f"{device.address} is on {device.driver}, and unbind works only through the file of its own driver."
-        remedy = (
-            f"Nothing is left to unbind from {driver}: go on, or write to /sys/bus/pci/drivers/{device.driver}/unbind."
-        )
-        yield found.cause("bound-elsewhere", text, remedy)
+        yield found.say("bound-elsewhere", driver=driver, own=device.driver)
     else:
         outcome = transition(found.host, Unbind(device.address), found.model)
         yield from refusals(found, outcome.reasons)
         if outcome.ok:
-            text = f"{device.address} is on {device.driver} now, and an unbind from it would work."
-            yield found.cause("works-now", text, "Try again, through the file 'unbind' of that driver.")
+            yield found.say("would-unbind")
 
 
 def probed(found: Found) -> Iterator[Cause]:
@@ -92,37 +83,25 @@ def probe_failed(found: Found) -> Iterator[Cause]:
     yield from silent(found, device)
     if is_vfio(found.host, device, driver):
         yield from refusals(found, _would_bind(found, device, driver).reasons)
-    elif not list(silent(found, device)):
-        yield found.cause(
-            "driver-failed",
-            f"{driver} could not start {device.address}; the lines before this one in the kernel log say why. After a "
-            "virtual machine has had the device, it often means that its reset did not work.",
-            "Power the machine off and on; if it works then, the device does not reset well between users.",
-        )
+    elif not silent(found, device):
+        yield found.say("driver-failed", driver=driver)
 
 
 def new_id_exists(found: Found) -> Iterator[Cause]:
     """EEXIST of ``new_id`` (``new_id_store()``): the driver's dynamic or static table has the id."""
     device = found.device
     state = f" {device.address} is on {device.driver} now." if device is not None and device.driver else ""
-    yield found.cause(
-        "id-known",
-        f"The driver knows this id already, which is harmless.{state}",
-        "Go on without it. Better use driver_override, which names one device and not every card of the same id: "
-        f"'iommutui preview {device.address if device else 'DEVICE'}=vfio-pci' shows the writes.",
-    )
+    yield found.say("id-known", state=state, name=device.address if device is not None else "DEVICE")
 
 
 def no_file(found: Found) -> Iterator[Cause]:
     """ENOENT of ``drivers/X/bind``, or of ``devices/D/driver/unbind``, which is there only while a driver is bound."""
-    yield from _not_loaded(found) if found.driver is not None else ()
     if found.driver is None:
         on = found.device.driver if found.device is not None else None
-        now = f"It is on {on} now." if on else "There is nothing to unbind."
-        yield found.cause("not-bound", f"{found.it} had no driver, so there was no link 'driver'. {now}",
-                          "Go on without the unbind.")  # fmt: skip
+        yield found.say("not-bound", now=f"It is on {on} now." if on else "There is nothing to unbind.")
     elif found.host.has_driver(found.driver):
-        yield found.cause("loaded-now", f"{found.driver} was not loaded then; it may be now.", "Try again.")
+        yield found.say("loaded-now", driver=found.driver)
+    yield from _not_loaded(found) if found.driver is not None else ()
 
 
 def framebuffer_unbind(found: Found) -> Iterator[Cause]:
@@ -130,20 +109,9 @@ def framebuffer_unbind(found: Found) -> Iterator[Cause]:
     screens = found.host.uses.screens if found.host.uses is not None else ()
     left = [screen for screen in screens if screen.firmware]
     for screen in left:
-        yield found.cause(
-            "other-framebuffer",
-            f"The firmware's framebuffer on {screen.device} belongs to {screen.firmware}.",
-            "Unbind the device that 'ls /sys/bus/platform/drivers/*/' shows below that driver (simple-framebuffer.0, "
-            "efi-framebuffer.0), from that driver.",
-            found.host.devices.get(screen.device),
-        )
+        yield found.say("other-framebuffer", found.host.devices.get(screen.device), owner=screen.firmware)
     if not left:
-        yield found.cause(
-            "no-framebuffer",
-            "There is no such device now, so there is nothing to unbind: a GPU driver has taken the display over, or "
-            "this kernel calls its framebuffer simpledrm (simple-framebuffer.0).",
-            "Leave the line out of the script; 'ls /sys/bus/platform/devices' shows what is there.",
-        )
+        yield found.say("no-framebuffer")
 
 
 def errno(found: Found) -> Iterator[Cause]:
@@ -153,33 +121,25 @@ def errno(found: Found) -> Iterator[Cause]:
         yield from firmware_regions(found)
     if device is not None:
         driver = found.driver or device.driver_override or VFIO_PCI
-        outcomes = [transition(host, event, found.model) for event in
-                    (Bind(device.address, driver), Unbind(device.address), Probe(device.address))]  # fmt: skip
-        if device.driver != driver:
-            outcomes.append(_would_bind(found, device, driver))
-        # Up to 5.14 a failed probe is ENODEV to bind, and EINVAL in the log.
-        for outcome in outcomes:
-            if found.errno in (outcome.result, "EINVAL" if outcome is outcomes[-1] else None):
+        for event in (Bind(device.address, driver), Unbind(device.address), Probe(device.address)):
+            outcome = transition(host, event, found.model)
+            if outcome.result == found.errno:
                 yield from refusals(found, outcome.reasons)
+        would = _would_bind(found, device, driver)
+        # Up to 5.14 a probe that refuses is ENODEV to bind, and EINVAL in the log.
+        if device.driver != driver and found.errno in (would.result, "EINVAL"):
+            yield from refusals(found, would.reasons)
     if found.errno == "EBUSY":
-        yield from virtual_functions(found)
+        # ``vfio_pci_core_register_device()``
+        for each in [device] if device is not None else host.devices.values() if found.address is None else ():
+            if each.virtfns:
+                yield found.say("vfs-enabled", each, text=(
+                    "{device} has virtual functions enabled, and vfio-pci refuses it then.",
+                    "Write 0 to /sys/bus/pci/devices/{device}/sriov_numvfs first."))  # fmt: skip
         yield from busy(found)
     elif found.errno == "EINVAL" and found.model is not VFIO_GROUP:
         # Up to 5.18 nothing is refused at a probe: what does not belong there is a BUG_ON.
-        for cause in busy(found):
-            yield cause._replace(text=f"{cause.text} Probing a kernel driver in it says EINVAL.")
-
-
-def virtual_functions(found: Found) -> Iterator[Cause]:
-    """EBUSY of ``vfio_pci_core_register_device()``, and of a write to ``sriov_numvfs`` that is not 0."""
-    for device in [found.device] if found.device else list(found.host.devices.values()):
-        if device.virtfns and (found.address is None or found.device is not None):
-            yield found.cause(
-                "vfs-enabled",
-                f"{device.address} has {len(device.virtfns)} virtual functions enabled, and vfio-pci refuses it then.",
-                f"Write 0 to /sys/bus/pci/devices/{device.address}/sriov_numvfs first.",
-                device,
-            )
+        yield from busy(found, " Probing a kernel driver in it says EINVAL.")
 
 
 # fmt: off
@@ -227,7 +187,7 @@ MESSAGES = (
           "number out of range", "sriov-not-offered", "Only the driver of the physical function can enable virtual "
           "functions, no more than sriov_totalvfs, and only where the firmware has left address space and bus numbers "
           "for them.", "Bind the physical function to its own driver; turn on SR-IOV, ARI and Above 4G decoding in the "
-          "firmware setup. {parameter}", parameter="pci=realloc"),
+          "firmware setup. {set[pci=realloc]}"),
     means("no such console", "vtconsole/*no such file | /vtcon#/bind*!", "no-console",
           "There is no text console of that number, so nothing has to be unbound from it.",
           "Leave the line out of the script, or test for the file first."),
