@@ -23,9 +23,7 @@ def map_invalid(found: Found) -> Iterator[Cause]:
     width = min((each.width for each in found.host.iommus or () if each.width is not None), default=None)
     if start is None or end >> (width or 39):
         where = f"The address {start:#x} is" if start is not None else "The mapped address is most likely"
-        limit = (
-            f"{width} bits" if width else "39 bits on many desktops and laptops, 'cap' of the unit tells it on Intel"
-        )
+        limit = f"{width} bits" if width else "39 bits on many desktops and laptops; Intel tells it in 'cap'"
         yield found.say("iova-too-wide", where=where, limit=limit)
 
 
@@ -51,7 +49,7 @@ _REASONS = {
 
 
 def fault(found: Found) -> Iterator[Cause]:
-    """A device did DMA or sent an interrupt that the IOMMU blocks (``dmar_fault_do_one()``, ``iommu_print_event()``)."""
+    """DMA, or an interrupt, that the IOMMU blocks (``dmar_fault_do_one()``, ``iommu_print_event()``)."""
     device, number = found.device, _FAULT.search(found.text)
     what = "it did DMA to memory that is not mapped for it"
     if number is not None and (number[1] or number[2].isdecimal()):

@@ -68,7 +68,10 @@ def read(text: str) -> Paste:
     found = [(match.start(), parse_pci(match[0])) for match in _ADDRESS.finditer(plain)]
     found += [(m.start(), parse_pci(f"{m[1]}:{m[2]}:{m[3]}.{m[4]}")) for m in _XML.finditer(plain)]
     found += [(match.start(), parse_pci(f"{match[1]}.0")) for match in _SLOT.finditer(plain)]
-    addresses = sorted((len(squeeze(plain[:place])), address) for place, address in found if address is not None)
+    addresses, count, last = [], 0, 0
+    for place, address in sorted((place, address) for place, address in found if address is not None):
+        count, last = count + len(squeeze(plain[last:place])), place
+        addresses.append((count, address))
     group, named = _GROUP.search(plain), _DRIVER.search(plain)
     file = next((match[1] for match in _FILE.finditer(plain) if match[1] != "driver"), None)
     driver = file or (named[1] or named[2] if named else None)

@@ -147,7 +147,7 @@ MESSAGES = (
             "| vfionoiommugroup | iommu_group: no such file | cannot open iommu_group | not part of an iommu group | "
             "not managed by vfio driver | iommu group not found", off),
     Message("device is not on a VFIO driver", "must be manually detached | error getting device*from group # | "
-            "groupgetdevicefd | bound to vfio-<bus> or pci-stub | failed to get vfio device fd", not_on_vfio),
+            "groupgetdevicefd | verify all devices in group | failed to get vfio device fd", not_on_vfio),
     Message("reset depends on another group", "depends on group #", depends_on),
     means("permission denied on a group's file", "/dev/vfio/#*permission denied | /dev/vfio/devices/*permission denied "
           "| vfio*permission denied | opengroup*permission denied | permission denied*/dev/vfio/#", "node-permissions",
@@ -155,7 +155,7 @@ MESSAGES = (
           "Give it to the user who starts QEMU (chown USER /dev/vfio/{group}); never make it writable for everyone."),
     means("operation not permitted on a group's file", "/dev/vfio/#*operation not permitted | opengroup*operation not "
           "permitted | /dev/vfio/devices/*operation not permitted", "device-cgroup",
-          "not the permissions of the file say this (that would be 'Permission denied'), but the device cgroup of the "
+          "Not the permissions of the file say this (that would be 'Permission denied'), but the device cgroup of the "
           "container or of the service that runs the virtual machine.",
           "Allow the file there: docker --device /dev/vfio/{group} --device /dev/vfio/vfio, LXC "
           "lxc.cgroup2.devices.allow, systemd DeviceAllow=, libvirt cgroup_device_acl in /etc/libvirt/qemu.conf (or "
