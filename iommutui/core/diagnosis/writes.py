@@ -45,10 +45,12 @@ def bound(found: Found) -> Iterator[Cause]:
     yield from _not_loaded(found)
     if device is None or not found.host.has_driver(driver):
         return
-    now = transition(found.host, Bind(device.address, driver), found.model)
-    yield from refusals(found, now.reasons)
+    now, would = transition(found.host, Bind(device.address, driver), found.model), _would_bind(found, device, driver)
+    # A tool that got the errno of the driver's probe had set the override before, whatever it is by now.
+    if found.errno != would.result or found.errno == now.result:
+        yield from refusals(found, now.reasons)
     if device.driver != driver:
-        yield from refusals(found, _would_bind(found, device, driver).reasons)
+        yield from refusals(found, would.reasons)
     yield from settings(found, [device] if driver == VFIO_PCI else [])
     if now.ok:
         yield found.say("would-bind", driver=driver)
@@ -121,8 +123,10 @@ def errno(found: Found) -> Iterator[Cause]:
         yield from firmware_regions(found)
     if device is not None:
         driver = found.driver or device.driver_override or VFIO_PCI
-        for event in (Bind(device.address, driver), Unbind(device.address), Probe(device.address)):
-            outcome = transition(host, event, found.model)
+        named = host.with_device(device._replace(driver_override=driver))
+        tried = (host, Bind(device.address, driver)), (named, Bind(device.address, driver))
+        for before, event in (*tried, (host, Unbind(device.address)), (host, Probe(device.address))):
+            outcome = transition(before, event, found.model)
             if outcome.result == found.errno:
                 yield from refusals(found, outcome.reasons)
         would = _would_bind(found, device, driver)
