@@ -1,6 +1,5 @@
 """What to do on a machine that has no IOMMU groups."""
 
-from iommutui.core.command_line import idle_iommu
 from iommutui.core.host import Host
 
 _FIRMWARE = {
@@ -23,6 +22,8 @@ def no_iommu_advice(host: Host) -> list[str]:
             f"An IOMMU is active ({names}), but no device has a group.",
             "It translates none of the devices here; a device it covers would show an iommu_group link in sysfs.",
         ]
+    from iommutui.core.command_line import idle_iommu  # of no use to a listing of a machine with groups
+
     lines = [_found(host)]
     parameters = (host.cmdline or "").split()
     off = [word for word in parameters if word in ("iommu=off", "intel_iommu=off", "amd_iommu=off")]

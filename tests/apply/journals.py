@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from iommutui.core.plan.drift import DeviceFacts
-from iommutui.core.plan.intents import Goal
-
 from iommutui.apply.journal.format import SCHEMA, Header, Planned
 from iommutui.apply.journal.writer import JournalWriter
+from iommutui.core.plan.drift import DeviceFacts
+from iommutui.core.plan.intents import Goal
 from tests.apply.machines import GPU
 
 HEADER = Header(

@@ -8,7 +8,6 @@ import pytest
 from iommutui.apply.journal.reader import list_journals
 from iommutui.apply.request import Request, request_of, request_to_json
 from iommutui.apply.revert import plan_revert
-from iommutui.apply.request import Request, request_of, request_to_json
 from iommutui.core.drivers import Role
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance

@@ -6,7 +6,7 @@ one with more literal characters in its pattern is meant; what is only the name 
 where nothing else is known.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -82,9 +82,9 @@ def explain(
     return Diagnosis(names, tuple(found), told, bool(paste.addresses or devices or number is not None))
 
 
-def recognised(paste: Paste) -> list[Match]:
+def recognised(paste: Paste, messages: Sequence[Message] = MESSAGES) -> list[Match]:
     """The messages of a text, the most specific first: each place belongs to one, and each message is there once."""
-    every = sorted(_matches(paste), key=lambda match: (match.rank, -match.start), reverse=True)
+    every = sorted(_matches(paste, messages), key=lambda m: (-m.rank[0], -m.rank[1], m.start, m.message.name))
     kept: list[Match] = []
     for match in every:
         if match.rank[0] < every[0].rank[0]:
@@ -95,8 +95,8 @@ def recognised(paste: Paste) -> list[Match]:
     return kept
 
 
-def _matches(paste: Paste) -> Iterator[Match]:
-    for message in MESSAGES:
+def _matches(paste: Paste, messages: Sequence[Message]) -> Iterator[Match]:
+    for message in messages:
         for text in message.patterns.split(" | "):
             expression, literal = pattern(text)
             for match in expression.finditer(paste.squeezed):
