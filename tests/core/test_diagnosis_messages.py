@@ -62,7 +62,7 @@ def names(text: str) -> list[str]:
         ("module not found", "modprobe: FATAL: Module vfio_virqfd not found in directory /lib/modules/6.5.0"),
         ("module not found", "error: internal error: Failed to load PCI stub module vfio-pci"),
         ("module is in use", "rmmod: ERROR: Module nvidia is in use by: nvidia_modeset"),
-        ("module is built in", "modprobe: FATAL: Module vfio is builtin."),
+        ("module is built in or not there", "modprobe: FATAL: Module vfio is builtin."),
         ("module finds no device", "NVRM: The NVIDIA probe routine was not called for 1 device(s)."),
         ("module is not signed", "modprobe: ERROR: could not insert 'nvidia': Key was rejected by service"),
         ("module of another kernel", "modprobe: ERROR: could not insert 'nvidia': Exec format error"),

@@ -90,17 +90,18 @@ MESSAGES = (
             "busy | vfio_region_read*device or resource busy | failed to mmap*performance may be slow", cannot_reserve),
     Message("the ROM cannot be read", "invalid pci rom header signature | invalid pci rom data signature | cannot read "
             "device rom | option rom contents are probably invalid | no more image in the pci rom | rom [*bogus "
-            "alignment | has no rom, legacy mode disabled", rom),
+            "alignment", rom),
     Message("the device does not wake up", "stuck in d3 | unable to change power state from d3 | refused to change "
             "power state | cant change power state from d3 | config space inaccessible | unknown pci header type | "
             "unknown header type 7f | to d0, device inaccessible", asleep),
     Message("no way to reset", "no available reset mechanism | no flr, pm reset or bus reset available | unable to "
             "reset pci device | not doing bus reset | failed to reset device", no_reset),
     means("no address space for a BAR", "bar #*no space for | bar #*failed to assign | cant assign; no space | no "
-          "compatible bridge window | bridge window*failed to assign | failed moving device bar | rom [mem*failed to "
-          "assign", "no-address-space", "The firmware has left too little address space for a BAR of {it}; often a "
-          "large one (resizable BAR).", "Turn on Above 4G decoding in the firmware setup. {set[pci=realloc]} A smaller "
-          "BAR (resizable BAR off) helps as well."),
+          "compatible bridge window | bridge window*failed to assign | rom [mem*failed to assign | not available "
+          "because of resource collisions | cant enable device: bar", "no-address-space",
+          "The firmware has left too little address space for a BAR of {it}; often a large one (resizable BAR).",
+          "Turn on Above 4G decoding in the firmware setup. {set[pci=realloc]} A smaller BAR (resizable BAR off) helps "
+          "as well."),
     means("not ready after a reset", "not ready #ms after | timed out waiting for pending transaction | reset recovery "
           "- restoring bars", "reset-did-not-return", "{it} was reset and did not come back, or forgot its state: its "
           "reset does not work.", "Power the machine off and on. Try another reset (write bus or flr to its "
@@ -114,9 +115,12 @@ MESSAGES = (
           "A host driver was bound to a device of a group that a virtual machine has; up to Linux 5.18 the kernel does "
           "not survive that.", "Reboot. Shut virtual machines down before you bind anything in their group, or use "
           "5.19 and later."),
-    means("errors on the PCI Express link", "pcie bus error | aer: corrected error | aer: uncorrected", "link-errors",
-          "{it} has errors on its link: a bad contact or riser, or power saving of the link.",
-          "Reseat the card, set the slot to an older PCIe generation, or boot with pcie_aspm=off."),
+    means("errors on the PCI Express link", "pcie bus error | aer: corrected error | aer: uncorrected | unrecoverable "
+          "error detected", "link-errors", "{it} has errors on its link: a bad contact or riser, or power saving of "
+          "the link.", "Reseat the card, set the slot to an older PCIe generation, or boot with pcie_aspm=off."),
+    means("IGD of Intel", "igd opregion | requested igd | legacy mode disabled", "igd",
+          "QEMU's legacy mode for Intel's own graphics needs it at 00:02.0 of a guest of type pc (i440fx) with its "
+          "ROM.", "Leave legacy mode and hand it over as a second display with x-igd-opregion=on and a romfile."),
     means("a note of vfio-pci", "enabling device (# | changed vga decodes | hiding ecap | hiding cap | deactivate vga "
           "console", "note", "This is a note and no error: it is said at every start.", "Nothing to do about it.",
           weight=Weight.HARMLESS),

@@ -109,6 +109,10 @@ MESSAGES = (
     means("bad address to map", "vfio_map_dma*bad address | dma_map*bad address | ioas_map*bad address", "peer-to-peer",
           "What is to be mapped is a BAR of another device, not memory. QEMU goes on without: only DMA from one "
           "handed-over device straight to another does not work.", "Nothing to do, unless the guest needs such DMA."),
+    means("no memory for the guest", "unable to map backing store for guest ram | cannot set up guest memory | could "
+          "not allocate*guest ram | dma_map*no space left", "guest-memory",
+          "The host has not enough free memory or huge pages for the guest, or too many mappings of DMA (65535).",
+          "Reserve huge pages at boot (hugepages=), or give the guest less memory."),
     means("interrupt that nobody wants", "nobody cared | disabling irq #", "stuck-interrupt",
           "A device holds its interrupt line asserted and no driver answers, so the kernel turns the line off; every "
           "device on it stops working.", "/proc/interrupts names who shares the line. Make the guest's driver use MSI, "

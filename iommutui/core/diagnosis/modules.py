@@ -29,11 +29,14 @@ def not_found(found: Found) -> Iterator[Cause]:
 
 def in_use(found: Found) -> Iterator[Cause]:
     """``Module X is in use`` (``delete_module()``, EWOULDBLOCK)."""
-    module = underscored(found.words["module"]).partition("_")[0]
-    devices = [d for d in found.host.devices.values() if d.driver is not None and underscored(d.driver) == module]
+    module = underscored(found.words["module"])
+    names = (module, module.partition("_")[0])
+    devices = [d for d in found.host.devices.values() if d.driver is not None and underscored(d.driver) in names]
     for device in devices:
         who = users(found, device)
-        yield found.say("module-held", device, who=f"{device.address} is on {module}{who and f', and {who}'}; that")
+        yield found.say(
+            "module-held", device, who=f"{device.address} is on {device.driver}{who and f', and {who}'}; that"
+        )
     if not devices:
         yield found.say("module-held", who="Another module ('lsmod' names it) or a program")
 
@@ -72,8 +75,8 @@ MESSAGES = (
             "devices probed | the nvidia probe routine was not called | obtained ownership of the nvidia device | "
             "couldnt communicate with the nvidia driver", no_device),
     Message("nvidia waits at unbind", "attempting to remove device | with non-zero usage count", nvidia_hangs),
-    means("module is built in", "module <module> is builtin", "built-in",
-          "{module} is built into the kernel, so it is always there and cannot be unloaded.",
+    means("module is built in or not there", "module <module> is builtin | module <module> is not currently loaded",
+          "built-in", "{module} is built into the kernel, or not loaded: there is nothing to load or unload.",
           "Leave the command out of the script; nothing is missing.", weight=Weight.HARMLESS),
     means("module may not be loaded", "could not insert <module>: operation not permitted | could not remove <module>: "
           "operation not permitted", "not-root", "Only root may load or unload modules, and with Secure Boot only "

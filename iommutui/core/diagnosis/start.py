@@ -113,7 +113,7 @@ def depends_on(found: Found) -> Iterator[Cause]:
 NO_REMAPPING = means(
     "no interrupt remapping",
     "no interrupt remapping | no interrupt remapping support | allow_unsafe_interrupts | interrupt remapping hardware "
-    "not found",
+    "not found | no southbridge ioapic found | disabling interrupt remapping | doesnt support x2apic mode",
     "no-interrupt-remapping",
     "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then says "
     "'No interrupt remapping support' (vfio_iommu_type1_attach_group).",
@@ -190,18 +190,29 @@ MESSAGES = (
           "There was no such device when the message was made: addresses change with cards, slots and firmware.",
           "'iommutui list' shows the devices as they are now; put the address of today into the configuration."),
     means("guest's hardware", "attempted double use of pci address | slot # function # already in use | no pci bus "
-          "found for device vfio-pci | bus pcie.0 does not support hotplugging | q35 machine model is not enabled",
-          "guest-hardware", "The guest has no free place of that kind for the device; the host is not concerned.",
-          "Use the machine type q35 with a pcie-root-port for it, and remove its inner <address> (guest address)."),
+          "found for device vfio-pci | bus pcie.0 does not support hotplugging | q35 machine model is not enabled | "
+          "failed moving device bar", "guest-hardware", "The guest has no free place of that kind for the device; the "
+          "host is not concerned.", "Use the machine type q35 with a pcie-root-port for it, and remove its inner "
+          "<address> (guest address)."),
+    means("hook failed", "hook script execution failed | hooks/qemu*exit status", "hook-failed",
+          "A hook script of libvirt ended with an error, so the virtual machine was not started.",
+          "Run the script by hand as root, and put the line on which it ends into --error."),
+    means("the network uses the device", "routing table indicates that interface", "routed",
+          "The machine has a route through this interface, so the tool leaves it alone.",
+          "'iommutui why {it}' says what goes through it; take the address off first (ip addr flush)."),
+    means("no mediated device", "mdev_supported_types/*! | mdev*no space left", "no-mdev",
+          "The parent has no instance of this type left (available_instances), or too little memory for it.",
+          "Remove another mediated device, or choose a smaller type."),
     means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access",
           "AppArmor or SELinux forbids QEMU the file; the permissions of the file are not the reason.",
           "Let libvirt attach the device (it adds the rule), or add /dev/vfio/* to the profile."),
-    means("start timed out", "start failed*got timeout | timed out waiting for qemu | monitor socket*timeout",
-          "pinning", "With a device handed over, all memory of the guest is allocated and pinned before it starts; "
-          "with much memory, or a host that has little left, that takes longer than the tool waits.",
-          "Give the guest less memory, use huge pages, or start it with a longer timeout (qm start ID --timeout 300)."),
-    means("KVM is missing", "could not access kvm kernel module | kvm is not available | failed to initialize kvm",
-          "no-kvm", "KVM is off: this is about the processor's virtualization (VT-x, AMD-V), not about the IOMMU.",
-          "Turn on VT-x or SVM in the firmware setup, and load kvm_intel or kvm_amd."),
+    means("start timed out", "start failed*got timeout | timed out waiting for qemu | monitor socket*timeout | cannot "
+          "acquire state change lock", "pinning", "With a device handed over, all memory of the guest is allocated and "
+          "pinned before it starts; with much memory, or a host that has little left, that takes longer than the tool "
+          "waits.", "Give the guest less memory, use huge pages, or start it with a longer timeout (qm start ID "
+          "--timeout 300)."),
+    means("KVM is missing", "could not access kvm kernel module | kvm is not available | failed to initialize kvm | "
+          "could not insert kvm_", "no-kvm", "KVM is off: this is about the processor's virtualization (VT-x, AMD-V), "
+          "not about the IOMMU.", "Turn on VT-x or SVM in the firmware setup, and load kvm_intel or kvm_amd."),
 )
 # fmt: on

@@ -160,7 +160,7 @@ MESSAGES = (
             "nonexistent | /drivers/*/bind: no such file or directory | /drivers/*/unbind: no such file or directory | "
             "/drivers/*/new_id*no such file or directory | /drivers/*/bind: directory nonexistent | /drivers/*/unbind: "
             "directory nonexistent | /drivers/*/new_id: directory nonexistent | cannot open "
-            "/sys/bus/pci/drivers/*/bind", no_file),
+            "/sys/bus/pci/drivers/*/bind | driver <driver> is not loaded", no_file),
     Message("no framebuffer to unbind", "framebuffer*/unbind*no such device | -framebuffer/unbind*no such file",
             framebuffer_unbind),
     means("virtual functions are enabled", "sriov_numvfs*device or resource busy", "vfs-enabled",
