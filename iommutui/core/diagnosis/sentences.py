@@ -28,19 +28,17 @@ CAUSES = {
     # of the IOMMU and its groups
     "no-group": ("{what}", "The IOMMU covers other devices of this machine, but not this one."),
     "no-pci-groups": ("{what}",
-        "The IOMMU of this machine covers parts of the chip itself and no PCI device, as on many systems on a chip. No "
-        "setting changes that: a device on its PCIe cannot be handed to a virtual machine."),
+        "As on many systems on a chip the IOMMU covers parts of the chip and no PCI device. No setting changes that."),
     "direct-region": ("{what}",
-        "Only the firmware can change that: look for a setting of the slot (shared memory, RMRR), or use another "
-        "device. Kernels patched with relax_rmrr (Proxmox: intel_iommu=on,relax_rmrr) ignore it at your own risk."),
-    "bridge-not-in-the-way": ("{device} is a bridge {on}, which is in nobody's way: for the kernel group {group} is "
-        "viable. The tool that says this is wrong.",
-        "Leave the bridge alone (vfio-pci refuses bridges), and use a version of the tool that skips them."),
+        "Look for a setting of the slot in the firmware setup (shared memory, RMRR), or use another device. Kernels "
+        "with the patch relax_rmrr (Proxmox: intel_iommu=on,relax_rmrr) ignore it at your own risk."),
+    "bridge-not-in-the-way": ("{device} is a bridge, and in nobody's way {on}: the kernel finds group {group} viable, "
+        "and the tool is wrong.",
+        "Leave the bridge alone: vfio-pci refuses bridges. Use a version of the tool that skips them."),
     "viable-now": ("Group {group} is viable as it is now, so something has changed since the message.",
-        "Start the virtual machine again; if a host driver takes the device back, look at what probes it."),
-    "no-iommu-mode": ("Group {group} is in no-IOMMU mode (/dev/vfio/noiommu-{group}): nothing isolates its device, and "
-        "no virtual machine can have it, only programs such as DPDK.",
-        "Turn on the IOMMU; a virtual machine needs a virtual one."),
+        "Start the virtual machine again; if a host driver takes the device back, look at what binds it."),
+    "no-iommu-mode": ("Group {group} is in no-IOMMU mode (/dev/vfio/noiommu-{group}): DPDK can use it, a virtual "
+        "machine cannot.", "Turn on the IOMMU; a virtual machine needs a virtual one."),
     "no-vfio-node": ("No device of group {group} is on a VFIO driver, and the file exists only while one is.",
         "'iommutui why {group}' shows what to bind."),
     "node-not-visible": ("A device of group {group} is on a VFIO driver, so the host has the file now.",
@@ -51,7 +49,7 @@ CAUSES = {
         "Ask again with sudo."),
     "no-vfio": ("vfio-pci is not loaded.", "Run 'modprobe vfio-pci', and start it again."),
     "works-again": ("The IOMMU is on as the machine is now{group_too}; something has changed since the message.",
-        "Restart libvirtd (virtqemud), which may have looked before, and check that /dev/vfio/vfio is there."),
+        "Restart libvirtd (virtqemud), and check that /dev/vfio/vfio is there."),
     "not-on-vfio": ("{device} is {on}, and has to be on a VFIO driver before the virtual machine starts.",
         "'iommutui preview {device}=vfio-pci' shows how; in libvirt managed='yes' does it at each start."),
     "reset-reaches-group": ("Resetting the card resets {device} as well, which is {on}, and the virtual machine does "
@@ -65,76 +63,69 @@ CAUSES = {
         "Nothing is left to unbind from {driver}: go on, or write to /sys/bus/pci/drivers/{own}/unbind."),
     "would-unbind": ("{device} is {on} now, and an unbind from it would work.",
         "Try again, through the file 'unbind' of that driver."),
-    "driver-failed": ("{driver} could not start {device}; the lines before this one in the kernel log say why. After a "
-        "virtual machine has had the device, it often means that its reset did not work.",
+    "driver-failed": ("{driver} could not start {device}; the kernel log says why before this line. After a virtual "
+        "machine had the device, its reset has often not worked.",
         "Power the machine off and on; if it works then, the device does not reset well between users."),
-    "not-responding": ("{device} does not answer: its configuration space reads as all ones (a header type of 127 or "
-        "7f is the same). It sleeps in D3cold or has fallen off the bus, and no driver can start it.",
-        "Shut the machine down and take it off the mains for a moment; check power cables, the slot, and on a laptop "
-        "the switch of the card. If vfio-pci put it to sleep: {set[vfio-pci.disable_idle_d3=1]}"),
+    "not-responding": ("{device} does not answer: its configuration space reads as all ones (so a header type of 127 "
+        "or 7f). It sleeps in D3cold or has fallen off the bus.",
+        "Take the machine off the mains for a moment; check power cables, slot, and a laptop's switch for the card. If "
+        "vfio-pci put it to sleep: {set[vfio-pci.disable_idle_d3=1]}"),
     "id-known": ("The driver knows this id already, which is harmless.{state}",
-        "Go on without it. Better use driver_override, which names one device and not every card of the same id: "
-        "'iommutui preview {name}=vfio-pci' shows the writes."),
+        "Go on. Better use driver_override, which names one device: 'iommutui preview {name}=vfio-pci' shows the "
+        "writes."),
     "not-bound": ("{it} had no driver, so there was no link 'driver'. {now}", "Go on without the unbind."),
     "loaded-now": ("{driver} was not loaded then; it is now.", "Try again."),
     "other-framebuffer": ("The firmware's framebuffer on {device} belongs to {owner}.",
-        "Unbind the device that 'ls /sys/bus/platform/drivers/*/' shows below that driver (simple-framebuffer.0, "
-        "efi-framebuffer.0), from that driver."),
-    "no-framebuffer": ("There is no such device now, so there is nothing to unbind: a GPU driver has taken the display "
-        "over, or this kernel calls its framebuffer simpledrm (simple-framebuffer.0).",
-        "Leave the line out of the script; 'ls /sys/bus/platform/devices' shows what is there."),
+        "Unbind what 'ls /sys/bus/platform/drivers/*/' shows below that driver (as simple-framebuffer.0)."),
+    "no-framebuffer": ("There is no such device now: a GPU driver has taken the display over, or the kernel uses "
+        "simple-framebuffer.0.", "There is nothing to unbind: leave the line out of the script."),
     # of modules
     "part-of-vfio": ("Since Linux 6.2 vfio_virqfd is a part of the module vfio, so there is no such module any more.",
-        "Take vfio_virqfd out of the list of modules (/etc/modules, mkinitcpio.conf, dracut); nothing is missing."),
+        "Take it out of the list of modules (/etc/modules, mkinitcpio.conf, dracut); nothing is missing."),
     "driver-there": ("The driver {driver} is registered on this machine, so its module is loaded or built in.",
         "Leave the command out."),
     "no-such-module": ("The running kernel{release} has no module {module}{nothing}.",
-        "If the kernel was updated since the last boot, reboot. Otherwise install the rest of its modules "
-        "(linux-modules-extra, kernel-modules-extra), or a kernel that has it (CONFIG_VFIO_PCI for vfio-pci; those of "
-        "small boards and clouds often lack it)."),
+        "After an update of the kernel reboot. Otherwise install its other modules (linux-modules-extra, "
+        "kernel-modules-extra) or a kernel that has it (CONFIG_VFIO_PCI); those of small boards and clouds often lack "
+        "it."),
     "insmod-path": ("insmod takes the path of a file, not the name of a module.",
         "'modprobe {module}' finds the file, if there is one."),
     "module-held": ("{who} uses the module.",
-        "Stop the display manager, every program that uses the card, and nvidia-persistenced; unload nvidia_drm, "
-        "nvidia_modeset and nvidia_uvm before nvidia. For other drivers unbind the device and leave the module."),
+        "Stop the display manager, nvidia-persistenced and what else uses the card, then unload nvidia_drm, "
+        "nvidia_modeset, nvidia_uvm, nvidia. Of other drivers leave the module, and unbind the device."),
     "card-taken": ("{device} is {on}{override}, so {module} finds no card.",
         "Give it back first: 'iommutui preview {device}={target}'."),
     "no-card": ("This machine shows no card that {module} could drive.", "'iommutui list' shows the devices."),
     "nvidia-in-use": ("The unbind of {it} waits in the kernel until nobody has it open: {who}.",
-        "Stop the display manager and nvidia-persistenced, and unload nvidia_drm, nvidia_modeset and nvidia_uvm before "
-        "the unbind. One that waits already may need a reboot: ending the programs afterwards does not always help."),
+        "Before the unbind stop the display manager and nvidia-persistenced, and unload nvidia_drm, nvidia_modeset and "
+        "nvidia_uvm. Afterwards that does not always help: one that waits already may need a reboot."),
     # of memory and interrupts
     "iova-reserved": ("The mapping at {start} meets a region of group {group} that the host reserves: {region}.",
-        "Give the guest another memory layout: another machine type, or a smaller window for its devices."),
-    "iova-too-wide": ("{where} beyond the address width of the IOMMU ({limit}): the guest's firmware put a large BAR "
-        "there.",
-        "Give the guest fewer address bits: QEMU -cpu host,host-phys-bits-limit=39, from QEMU 9.1 guest-phys-bits=39 "
-        "(Proxmox: args:). Or give it less memory, or a smaller 64-bit PCI window (OVMF: X-PciMmio64Mb)."),
+        "Give the guest another memory layout: another machine type, or a smaller PCI window."),
+    "iova-too-wide": ("{where} beyond the address width of the IOMMU ({limit}): the guest put a large BAR there.",
+        "Give the guest fewer address bits: -cpu host,host-phys-bits-limit=39, or guest-phys-bits=39 from QEMU 9.1 "
+        "(args: in Proxmox). Or a smaller 64-bit PCI window (OVMF: X-PciMmio64Mb)."),
     "memlock-limit": ("All memory of the guest is pinned for DMA, and the limit of locked memory of the process{limit} "
         "is lower.",
-        "Raise it above the guest's memory: 'ulimit -l unlimited' in the shell that starts QEMU, memlock in "
-        "/etc/security/limits.conf, LimitMEMLOCK=infinity in a unit; in libvirt <memtune><hard_limit>, where its own "
-        "is too low."),
+        "Raise it above the guest's memory: 'ulimit -l', memlock in /etc/security/limits.conf, LimitMEMLOCK=infinity "
+        "in a unit, <memtune><hard_limit> in libvirt."),
     "too-little-memory": ("Or the host has not enough free memory to pin all of the guest's.",
         "Give the guest less memory; ballooning does not help here."),
-    "blocked-in-guest": ("{stopped}. It is {on}, so the guest's driver or its firmware did it, often as the guest "
-        "starts or ends.",
-        "Harmless once at a start. Otherwise power-cycle the card, and look at the driver in the guest."),
-    "blocked-on-host": ("{stopped}. It is {on}, a host driver; or the firmware still uses it (a display that it set "
-        "up, USB).",
-        "Update firmware and kernel. If it began when a neighbour was handed over, they may share a requester id: "
-        "'iommutui why {device}' shows its group. With iommu=pt host drivers are not translated."),
+    "blocked-in-guest": ("{stopped}. It is {on}: the guest's driver or firmware did it, often as the guest starts or "
+        "ends.", "Harmless once at a start. Otherwise power-cycle the card, and look at the driver in the guest."),
+    "blocked-on-host": ("{stopped}. It is {on}, a host driver; or the firmware still uses it (display, USB).",
+        "Update firmware and kernel; with iommu=pt host drivers are not translated. If it began when a neighbour was "
+        "handed over, look at the group: 'iommutui why {device}'."),
     "blocked-without-driver": ("{stopped}. It has no driver now, so a former driver, a guest or the firmware left it "
         "running.", "Bind it to a driver, or turn the device off in the firmware setup."),
     "blocked-unknown": ("{stopped}. The address in brackets is the device.",
         "'iommutui list' shows what it is and its driver."),
-    "interrupt-shared": ("{it} shares interrupt line {irq} with {device}, which is {on}, and it cannot share: vfio-pci "
-        "can neither mask its interrupt nor tell it from the other's.",
-        "If the host can do without it, unbind the other device: 'iommutui preview {device}=none'. Or put one of the "
-        "cards into another slot, or make the guest's driver use MSI."),
-    "interrupt-taken": ("Another driver{taker} has the interrupt line{irq} of {it}, which cannot share it.",
-        "/proc/interrupts shows the driver beside the number of the line: unbind its device, put one of the cards into "
+    "interrupt-shared": ("{it} shares interrupt line {irq} with {device}, which is {on}, and vfio-pci cannot mask its "
+        "interrupt alone.",
+        "If the host can do without that, unbind it: 'iommutui preview {device}=none'. Or put one of the two into "
         "another slot, or make the guest's driver use MSI."),
+    "interrupt-taken": ("Another driver{taker} has the interrupt line{irq} of {it}, which cannot share it.",
+        "/proc/interrupts names the driver: unbind its device, use another slot, or make the guest's driver use MSI."),
     "nointxmask": ("nointxmask=1 on the kernel command line makes vfio-pci want every interrupt line for itself.",
         "Remove it."),
     # of the card
@@ -142,19 +133,16 @@ CAUSES = {
         "Unbind what /proc/iomem shows inside the range of that BAR."),
     "boot-framebuffer": ("{booted}{holder} the memory of {device} ({name}) for the firmware's picture.", "{how}"),
     "rom-unreadable": ("The ROM of {it} cannot be read: {why}",
-        "Give the virtual machine a file with the ROM (romfile= in QEMU and Proxmox, <rom file=.../> in libvirt). "
-        "Where the guest needs no boot screen from it, the message is harmless; rombar=0 (<rom bar='off'/>) ends it."),
-    "runtime-power": ("{it} was put to sleep and did not wake up: vfio-pci powers down a device that nobody uses, and "
-        "some do not come back from that.",
-        "{set[vfio-pci.disable_idle_d3=1]} Or write 0 to d3cold_allowed of the device and of the port above."),
+        "Give the guest a file with the ROM (romfile=, <rom file=.../> in libvirt). Where it needs no boot screen from "
+        "the device, the message is harmless, and rombar=0 (<rom bar='off'/>) ends it."),
+    "runtime-power": ("{it} did not wake up: vfio-pci powers down a device that nobody uses, and some do not come "
+        "back.", "{set[vfio-pci.disable_idle_d3=1]} Or write 0 to d3cold_allowed of the device and of the port above."),
     "reset-regression": ("Kernels of this release ({kernel}) were reported to refuse resets of a bus that worked "
         "before.", "Update the kernel."),
-    "bus-reset": ("{it} can be reset only with its bus, which needs every function of the card in one virtual machine: "
-        "{others}{kept}.",
-        "Hand them over together: 'iommutui plan --card {it}'. The message is harmless if the virtual machine starts "
-        "and restarts."),
+    "bus-reset": ("{it} is reset with its bus, which needs every device on it in one virtual machine: {others}{kept}.",
+        "Hand over all: 'iommutui plan --card {it}'. The message is harmless if the guest starts and restarts."),
     "no-reset": ("The kernel knows no way to reset {it} alone, and a reset of its bus was not possible.",
-        "Give all devices behind the same port to one virtual machine. Otherwise it can start once, and the machine "
-        "has to be power-cycled before the device works again. (Qubes, Xen: no-strict-reset.)"),
+        "Give all devices behind its port to one virtual machine; otherwise it may need a power cycle between two "
+        "guests. (Qubes, Xen: no-strict-reset.)"),
 }
 # fmt: on
