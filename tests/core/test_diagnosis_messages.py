@@ -1,12 +1,17 @@
 """Which message a text is: real ones as people paste them, and how one takes precedence over another."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iommutui.core.diagnosis import MESSAGES, recognised
+from iommutui.core.diagnosis import MESSAGES, explain, recognised
 from iommutui.core.diagnosis.base import Message
-from iommutui.core.diagnosis.paste import pattern, read
+from iommutui.core.diagnosis.paste import LIMIT, pattern, read
+from iommutui.core.host import Host
+from iommutui.core.models.base import Model
+from tests.core.strategies import machines, models
 
 TEXTS = (
     "for interrupt INTX-0: VFIO_DEVICE_SET_IRQS failure: Device or resource busy",
@@ -104,13 +109,30 @@ def test_every_message_has_a_name_of_its_own() -> None:
     assert len({message.name for message in MESSAGES}) == len(MESSAGES)
 
 
-@given(st.sampled_from([text for message in MESSAGES for text in message.patterns.split(" | ")]))
+PATTERNS = [text for message in MESSAGES for text in message.patterns.split(" | ")]
+"""Every pattern of the tables."""
+
+
+def filled(text: str) -> str:
+    """A text that the pattern fits."""
+    words = {"*": " ", "#": "7", "@": "0000:01:00.0", "!": "invalid argument", "<driver>": "nvme", "<module>": "nvme"}
+    for token, word in words.items():
+        text = text.replace(token, word)
+    return text
+
+
+@pytest.mark.parametrize("text", PATTERNS)
 def test_a_message_is_known_by_each_of_its_patterns(text: str) -> None:
     """What a pattern says in words is recognised, as itself or as something more specific."""
-    filled = text.replace("*", " ").replace("#", "7").replace("@", "0000:01:00.0").replace("!", "invalid argument")
-    filled = filled.replace("<driver>", "nvme").replace("<module>", "nvme")
-    assert pattern(text)[0].search(read(filled).squeezed)
-    assert names(filled) != []
+    assert pattern(text)[0].search(read(filled(text)).squeezed)
+    assert names(filled(text)) != []
+
+
+@given(machines(), models, st.sampled_from(PATTERNS), st.sampled_from(["", "0000:01:00.0: ", "group 1: "]))
+def test_every_message_has_whole_sentences_on_any_machine(host: Host, model: Model, text: str, about: str) -> None:
+    for cause in explain(host, about + filled(text), model).causes:
+        for sentence in (cause.text, cause.remedy):
+            assert not re.search(r"\{|\}|\bNone\b|  |(?<!\.)\.\.(?!\.)", sentence), sentence
 
 
 @given(st.permutations(MESSAGES), st.sampled_from(TEXTS))
@@ -209,6 +231,11 @@ def test_a_message_is_about_the_address_in_it_or_before_it() -> None:
 def test_what_a_path_names(text: str, driver: str | None, group: int | None) -> None:
     paste = read(text)
     assert (paste.driver, paste.group) == (driver, group)
+
+
+def test_of_a_whole_log_the_end_is_read() -> None:
+    assert names("x" * LIMIT + "group 17 is not viable") == ["group is not viable"]
+    assert names("group 17 is not viable" + "x" * LIMIT) == []
 
 
 @given(st.text())

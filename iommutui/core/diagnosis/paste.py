@@ -27,7 +27,7 @@ _ADDRESS = re.compile(rf"(?<![\w:.])(?:{_PCI}|pci_[0-9a-f]{{4}}_[0-9a-f_]{{6}}[0
 _XML = re.compile(r"domain=0x([0-9a-f]{4}) bus=0x([0-9a-f]{2}) slot=0x([01][0-9a-f]) function=0x([0-7])")
 _SLOT = re.compile(r"\bpci:([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f])(?![.\w])")
 _GROUP = re.compile(r"(?:group:? +(?:id )?|/dev/vfio/(?:noiommu-)?|iommu_groups/|opengroup\(.{1,150}, ?)(\d+)\b")
-_FILE = re.compile(r"([\w-]+)/(?:bind|unbind|new_id|remove_id)\b")
+_FILE = re.compile(r"(?<![\w-])([\w-]{1,60})/(?:bind|unbind|new_id|remove_id)\b")
 _DRIVER = re.compile(r"(?:to|with|by|kernel) driver:? ([\w-]+)|\bto (vfio-pci|pci-stub)\b")
 
 
@@ -60,9 +60,13 @@ class Paste(NamedTuple):
         return None
 
 
+LIMIT = 100_000
+"""Characters of a text that are read, from its end: a whole log would take seconds, and errors stand last."""
+
+
 def read(text: str) -> Paste:
     """What a text names."""
-    text = _SYMBOL.sub(lambda found: f"{found[0]} {_PHRASES[found[0]]}", text).lower().translate(_QUOTES)
+    text = _SYMBOL.sub(lambda found: f"{found[0]} {_PHRASES[found[0]]}", text[-LIMIT:]).lower().translate(_QUOTES)
     joined = " ".join(" ".join(_PREFIX.sub("", line, count=1) for line in text.splitlines()).split())
     plain = _NUMBER.sub(lambda found: f"{found[0]} {_PHRASES.get(found[1], '')}", joined)
     found = [(match.start(), parse_pci(match[0])) for match in _ADDRESS.finditer(plain)]
@@ -84,7 +88,7 @@ def squeeze(text: str) -> str:
 
 
 _ANY_ERRNO = "|".join(re.escape(squeeze(phrase)) for _, phrase in ERRNOS.values())
-_TOKENS = {"*": r".{0,200}?", "#": r"(?:0x)?[0-9a-f]+", "@": _PCI, "!": f"(?:{_ANY_ERRNO})"}
+_TOKENS = {"*": r".{0,200}?", "#": r"(?:0x)?[0-9a-f]{1,20}", "@": _PCI, "!": f"(?:{_ANY_ERRNO})"}
 
 
 @cache
@@ -95,7 +99,7 @@ def pattern(text: str) -> tuple[re.Pattern[str], int]:
     ``<name>`` for a word to keep.
     """
     parts = [part for part in re.split(r"([*#@!]|<\w+>)", text) if part]
-    named = [rf"(?P{part}[\w.-]+?)" if re.fullmatch(r"<\w+>", part) else "" for part in parts]
+    named = [rf"(?P{part}[\w.-]{{1,40}}?)" if re.fullmatch(r"<\w+>", part) else "" for part in parts]
     built = [_TOKENS.get(part) or name or re.escape(squeeze(part)) for part, name in zip(parts, named, strict=True)]
     literal = sum(len(squeeze(p)) for p, name in zip(parts, named, strict=True) if not name and p not in _TOKENS)
     return re.compile("".join(built)), literal
