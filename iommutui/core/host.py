@@ -11,14 +11,17 @@ a whole machine, and the plain listing has to be as quick as that.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from iommutui.core.address import Address, card_of, sort_key
+from iommutui.core.address import Address, sort_key
+from iommutui.core.card import others_of_card, slot_of
 from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.gap import Gap as Gap
 
 if TYPE_CHECKING:
-    from iommutui.core.uses import Uses  # a dozen classes that a listing of a bare sysfs does without
+    from iommutui.core.events import DelayedWrite
+    from iommutui.core.uses import Uses  # with the events, two dozen classes that a listing does without
 else:
-    Uses = object  # a field's type as a string would be compiled, and the first ``compile`` of a process takes 1 ms
+    # A field's type as a string would be compiled, and the first ``compile`` of a process takes 1 ms.
+    DelayedWrite = Uses = object
 
 
 class Bar(NamedTuple):
@@ -88,8 +91,11 @@ class Device(NamedTuple):
     driver_override: str | None = None
     group: int | None = None
     parent: Address | None = None
-    """The bridge above; None on a root bus."""
+    """The bridge above; None on a root bus. Of a mediated device the function that it is a part of."""
     boot_vga: bool | None = None
+    """The VGA card that the kernel's arbiter has as the default one."""
+    boot_display: bool | None = None
+    """The display that firmware left its framebuffer on (from 6.17); whatever class it has."""
     physfn: Address | None = None
     virtfns: tuple[Address, ...] = ()
     vfio_dev: tuple[str, ...] | None = None
@@ -117,6 +123,11 @@ class Device(NamedTuple):
         return None
 
     @property
+    def boots_display(self) -> bool:
+        """Whether it is the display that the machine booted on."""
+        return bool(self.boot_display or self.boot_vga)
+
+    @property
     def is_bridge(self) -> bool:
         """Header type 1 or 2; where that is not known, the class of a bridge (0604, 0607, 0609)."""
         if self.header_type is not None:
@@ -141,6 +152,10 @@ class Claim(NamedTuple):
     """``group`` (container), ``device`` (a device of the group, iommufd) or ``cdev``."""
     opened: tuple[Address, ...] = ()
     """Devices whose file is open, so that their unbind blocks, and devices whose unbind is blocked already."""
+
+
+NO_IOMMU = "vfio-noiommu"
+"""The name of a group that VFIO made up for a device that no IOMMU translates (``vfio_noiommu_group_alloc``)."""
 
 
 class Group(NamedTuple):
@@ -178,8 +193,21 @@ class Iommu(NamedTuple):
     name: str
     kind: str | None = None
     """``intel-iommu`` or ``amd-iommu``, where the kernel shows such a directory."""
+    function: Address | None = None
+    """The PCI function that it is: AMD's are functions, those of others are no PCI devices."""
     width: int | None = None
     """Bits of an I/O virtual address (MGAW), where the kernel shows them."""
+
+
+class VfioParameters(NamedTuple):
+    """Parameters of VFIO's modules; None: not known, and taken to be off, as the kernel has them."""
+
+    unsafe_interrupts_container: bool | None = None
+    """``allow_unsafe_interrupts`` of ``vfio_iommu_type1``: for groups in a container."""
+    unsafe_interrupts_iommufd: bool | None = None
+    """``allow_unsafe_interrupts`` of ``iommufd``: for device files, and for groups with an iommufd."""
+    noiommu: bool | None = None
+    """``enable_unsafe_noiommu_mode`` of ``vfio``."""
 
 
 class Host(NamedTuple):
@@ -197,9 +225,19 @@ class Host(NamedTuple):
     """PCI drivers that are registered; None: not known, and none is taken to be missing."""
     removed: dict[Address, Device] = {}  # noqa: RUF012 - never changed in place, and frozen mappings cost a copy
     """Devices that ``remove`` took away and ``rescan`` will find again."""
+    waiting: tuple[DelayedWrite, ...] = ()
+    """Writes that wait for an unbind of their device to end, in their order."""
+    interrupt_remapping: bool | None = None
+    """Whether the IOMMU remaps interrupts; None: not known, and taken to be so, as on any machine of its kind."""
+    vfio: VfioParameters = VfioParameters()
     uses: Uses | None = None
     """What the machine does with its devices; None: not collected, and nothing may be taken to be unused."""
     gaps: tuple[Gap, ...] = ()
+    hypervisor: str | None = None
+    """What this machine runs in: ``xen-dom0``, or the name of a hypervisor of which it is a guest (``KVM``); None where
+    nothing tells of any."""
+    lacks: tuple[str, ...] = ()
+    """Drivers of VFIO and ``pci-stub`` that the kernel has neither built in nor as a module."""
     driver_table: DriverTable = KNOWN
     """What is known of drivers, with the rows of the user's settings; it is no fact of the machine."""
 
@@ -226,17 +264,12 @@ class Host(NamedTuple):
         return [device for address in addresses if (device := self.devices.get(address)) is not None]
 
     def same_card(self, address: Address) -> list[Device]:
-        """The other functions of the device's card. A virtual function is a card by itself, and a part of no other."""
-        device = self.devices.get(address)
-        if device is not None and device.physfn is not None:
-            return []
-        return [other for other in self.same_slot(address) if other.physfn is None]
+        """The other functions of the device's card, which may lie in other groups."""
+        return others_of_card(self.devices, address)
 
     def same_slot(self, address: Address) -> list[Device]:
         """The other functions whose addresses have the same slot, virtual ones among them."""
-        card = card_of(address)
-        found = (self.devices.get(Address(f"{card}.{number}")) for number in range(8))
-        return [device for device in found if device is not None and device.address != address]
+        return [device for device in slot_of(self.devices, address) if device.address != address]
 
     def has_driver(self, name: str) -> bool:
         """Whether the driver is registered, as far as is known."""

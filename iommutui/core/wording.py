@@ -10,8 +10,9 @@ from iommutui.core.gap import gap_words as gap_words
 from iommutui.core.hazards.sentences import hazard_advice as hazard_advice
 from iommutui.core.hazards.sentences import hazard_loss as hazard_loss
 from iommutui.core.hazards.sentences import hazard_sentence as hazard_sentence
-from iommutui.core.host import Group
-from iommutui.core.labels import verdict_word
+from iommutui.core.hazards.sentences import refusal_sentence
+from iommutui.core.host import Group, Host
+from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, group_word
 from iommutui.core.outcome import State, Verdict
 from iommutui.core.plan.intents import DEFAULT, NONE, Goal
 from iommutui.core.reasons import Code, Reason
@@ -103,6 +104,20 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"{r.device} is in use by {r.fact('owner') or 'a process that has it open'}; "
         "unbinding it would wait until it is released."
     ),
+    Code.BEING_UNBOUND: lambda r: (
+        f"{r.device} is being unbound: its driver has not let go of it yet, and what is written to it now waits or "
+        "does nothing."
+    ),
+    Code.IOMMU_FUNCTION: lambda r: f"{r.device} is an IOMMU itself; the kernel lets no driver have it.",
+    Code.NO_INTERRUPT_REMAPPING: lambda r: (
+        f"The IOMMU does not remap interrupts, so the kernel refuses to hand over group {r.group} "
+        f"(unless {r.fact('module')} is given allow_unsafe_interrupts=1, which lets a virtual machine raise any "
+        "interrupt of the host); intremap=off on the kernel command line turns remapping off."
+    ),
+    Code.NO_IOMMU: lambda r: (
+        f"Group {r.group} is in VFIO's no-IOMMU mode: nothing isolates its device. No virtual machine can have it; "
+        f"only programs such as DPDK open /dev/vfio/noiommu-{r.group}."
+    ),
     Code.NOT_PCI: lambda r: (
         f"{r.device} is on the {r.fact('bus') or 'wrong'} bus; only PCI devices can be rebound here."
     ),
@@ -134,6 +149,19 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"{r.device} would end {'on ' + r.driver if r.driver else 'without a driver'}"
         + (f" instead of on {r.fact('wanted')}." if r.fact("wanted") else ", although it should be free.")
     ),
+    Code.HOST_NEEDS: refusal_sentence,
+    Code.OF_THE_BOARD: lambda r: (
+        f"{r.device} is {r.fact('what') or 'a part'} of this machine, and no virtual machine can use it. "
+        f"If it has to let go of its driver, name it yourself: {r.device}=none."
+    ),
+    Code.BEHIND_VMD: lambda r: (
+        f"{r.device} is behind a VMD controller ({r.fact('controller') or 'not known'}) and cannot go without it: "
+        f"hand over the controller with all that is behind it, or turn VMD off in the firmware setup."
+    ),
+    Code.NO_MODULE: lambda r: (
+        f"This kernel has no {r.driver} for {r.device}: it is neither built in nor among the kernel's modules. "
+        "Install the package of the kernel's extra modules, or a kernel that is built with it."
+    ),
 }
 
 
@@ -160,9 +188,18 @@ def state_words(state: State) -> str:
     return _STATES[state]
 
 
-def verdict_sentence(group: Group, verdict: Verdict) -> str:
+def verdict_sentence(host: Host, group: Group, verdict: Verdict) -> str:
     """The verdict on a group as a sentence."""
-    word = verdict_word(verdict)
+    word = group_word(host, group, verdict)
+    if word == NO_ISOLATION:
+        return sentence(Reason(Code.NO_IOMMU, group.id))
+    if word == NOTHING_TO_PASS:
+        return f"Group {group.id} holds nothing to pass through: what is in it serves this machine itself."
+    silent = [d.address for d in host.members(group) if d.details is not None and d.details.config_answers is False]
+    if word == "viable" and silent:
+        what = "they sleep (D3cold) or have" if len(silent) > 1 else "it sleeps (D3cold) or has"
+        verb = "do" if len(silent) > 1 else "does"
+        return f"Group {group.id} is viable, but {', '.join(silent)} {verb} not answer: {what} fallen off the bus."
     if word == "viable":
         return f"Group {group.id} is viable: a virtual machine can have it."
     if word == "in use":

@@ -103,6 +103,7 @@ def test_a_group_without_isolation_is_for_no_virtual_machine() -> None:
 def test_a_container_that_is_refused() -> None:
     assert codes(CONTAINER) == ["direct-region", "no-interrupt-remapping"]
     assert codes(CONTAINER.replace("23", "18")) == ["no-interrupt-remapping"]
+    assert codes(CONTAINER.replace("23", "18"), demo_host()._replace(interrupt_remapping=True)) == []
     assert codes(CONTAINER.replace("Operation not permitted", "Invalid argument")) == ["direct-region"]
     assert codes(CONTAINER.replace("Operation not permitted", "Invalid argument").replace("23", "18")) == []
 
@@ -137,7 +138,7 @@ def test_an_iommu_that_covers_no_pci_device() -> None:
     text = f"vfio-pci {A}: probe with driver vfio-pci failed with error -22"
     chip = function(Address("1000880000.pisp_be"), bus="platform")
     soc = machine(group_of(0, chip), lone=[function(A)])
-    assert "No setting changes that" in remedy(text, soc)
+    assert "No setting and no parameter" in remedy(text, soc)
     assert "covers other devices" in remedy(text, machine(group_of(0, function(B)), lone=[function(A)]))
 
 
@@ -299,7 +300,9 @@ def test_nvidia_that_waits_names_who_holds_it() -> None:
 
 def wide(*regions: Region, width: int | None = None) -> Host:
     host = one("vfio-pci")
-    return host.with_group(Group(1, (A,), regions=regions))._replace(iommus=(Iommu("dmar0", "intel-iommu", width),))
+    return host.with_group(Group(1, (A,), regions=regions))._replace(
+        iommus=(Iommu("dmar0", "intel-iommu", width=width),)
+    )
 
 
 def test_a_mapping_beyond_the_width_of_the_iommu() -> None:

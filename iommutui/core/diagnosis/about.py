@@ -26,7 +26,7 @@ def about(host: Host, model: Model, devices: Iterable[Device], groups: Iterable[
             asked.setdefault(group.id, (group, None))
     for group, _ in asked.values():
         verdict = model.verdict(host, group)
-        yield verdict_sentence(group, verdict)
+        yield verdict_sentence(host, group, verdict)
         yield from (sentence(reason) for reason in verdict.reasons)
         fix = () if verdict.viable or group.claim is not None else fix_for(host, group, None, model)
         if fix:

@@ -129,13 +129,13 @@ def firmware_regions(found: Found) -> Iterator[Cause]:
 def no_iommu(found: Found) -> Iterator[Cause]:
     """No IOMMU, or none that covers the device (``iommu_group_get()`` finds nothing)."""
     advice, device = no_iommu_advice(found.host), found.device
+    without = sentence(Reason(Code.NO_GROUP, device=device.address if device is not None else None))
     if advice:
+        text, *rest = advice if len(advice) > 1 else (without, *advice)
         code = "no-group" if device is not None else "no-iommu"
-        yield Cause(code, advice[0], " ".join(advice[1:]), None, device.address if device is not None else None)
+        yield Cause(code, text, " ".join(rest), None, device.address if device is not None else None)
     elif device is not None and device.group is None:
-        covered = any(each.group is not None and each.bus == "pci" for each in found.host.devices.values())
-        without = sentence(Reason(Code.NO_GROUP, device=device.address))
-        yield found.say("no-group" if covered else "no-pci-groups", what=without)._replace(code="no-group")
+        yield found.say("no-group", what=without)
 
 
 def in_the_way(found: Found) -> Iterator[Cause]:

@@ -11,8 +11,8 @@ from iommutui.core.models.base import since
 
 _OWNERS = {
     **dict.fromkeys(("simpledrm", "simplefb", "simple-framebuffer"), "simple-framebuffer"),
-    **dict.fromkeys(("efifb", "efi-framebuffer"), "efi-framebuffer"),
-    **dict.fromkeys(("vesafb", "vesa-framebuffer"), "vesa-framebuffer"),
+    **dict.fromkeys(("efifb", "efidrm", "efi-framebuffer"), "efi-framebuffer"),
+    **dict.fromkeys(("vesafb", "vesadrm", "vesa-framebuffer"), "vesa-framebuffer"),
 }
 """The platform driver and device of the firmware's framebuffer, by its name in ``/proc/iomem``."""
 
@@ -20,7 +20,7 @@ _OWNERS = {
 def cannot_reserve(found: Found) -> Iterator[Cause]:
     """``BAR n: can't reserve`` (``pci_request_region()``), or a write to the BAR that answers EBUSY."""
     host = found.host
-    booted = [d for d in host.devices.values() if d.boot_vga and found.address is None]
+    booted = [d for d in host.devices.values() if d.boots_display and found.address is None]
     for device in [found.device] if found.device is not None else booted:
         screens = host.uses.screens_of(device.address) if host.uses is not None else ()
         owner = next((screen.firmware for screen in screens if screen.firmware), None)
@@ -31,7 +31,7 @@ def cannot_reserve(found: Found) -> Iterator[Cause]:
         yield found.say(
             "boot-framebuffer",
             device,
-            booted="It is the display that the machine booted on. " if device.boot_vga else "",
+            booted="It is the display that the machine booted on. " if device.boots_display else "",
             holder=f"{owner} holds" if owner else "A framebuffer of the firmware (efifb, simpledrm) most likely holds",
             name=device_name(device),
             how="This kernel's vfio-pci removes such a framebuffer when it is bound: bind the card to it once more."
@@ -52,7 +52,7 @@ def _unbind_framebuffer(host: Host, owner: str | None) -> str:
 
 def rom(found: Found) -> Iterator[Cause]:
     """``pci_get_rom_size()``, and QEMU's ``vfio_pci_load_rom()``."""
-    boot = found.device is not None and found.device.boot_vga
+    boot = found.device is not None and found.device.boots_display
     shadowed = "it is the display that the machine booted on, whose ROM the firmware has shadowed or shut."
     hidden = "a card that sleeps, or that a driver has used before, often does not show it."
     yield from silent(found, found.device)

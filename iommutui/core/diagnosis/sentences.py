@@ -27,8 +27,6 @@ REMEDIES = {
 CAUSES = {
     # of the IOMMU and its groups
     "no-group": ("{what}", "The IOMMU covers other devices of this machine, but not this one."),
-    "no-pci-groups": ("{what}",
-        "As on many systems on a chip the IOMMU covers parts of the chip and no PCI device. No setting changes that."),
     "direct-region": ("{what}",
         "Look for a setting of the slot in the firmware setup (shared memory, RMRR), or use another device. Kernels "
         "with the patch relax_rmrr (Proxmox: intel_iommu=on,relax_rmrr) ignore it at your own risk."),

@@ -14,6 +14,7 @@ from iommutui.core.diagnosis.base import (
     settings,
 )
 from iommutui.core.drivers import VFIO_PCI
+from iommutui.core.host import NO_IOMMU
 from iommutui.core.labels import owner_of
 from iommutui.core.roles import is_vfio
 
@@ -35,7 +36,7 @@ def not_viable(found: Found) -> Iterator[Cause]:
 def _without_isolation(found: Found) -> Iterator[Cause]:
     """No-IOMMU mode (CONFIG_VFIO_NOIOMMU): no container of type 1, so no virtual machine."""
     for group in groups_asked(found):
-        if group.name == "vfio-noiommu":
+        if group.name == NO_IOMMU:
             yield found.say("no-iommu-mode", group=group.id)
 
 
@@ -48,7 +49,7 @@ def node_missing(found: Found) -> Iterator[Cause]:
         if not any(is_vfio(found.host, d, d.driver) for d in members):
             yield found.say("no-vfio-node", group=group.id)
             yield from settings(found, members if found.device is None else [found.device])
-        elif group.name != "vfio-noiommu":
+        elif group.name != NO_IOMMU:
             yield found.say("node-not-visible", group=group.id)
     if not groups:
         yield from no_iommu(found)
@@ -70,7 +71,8 @@ def container_refused(found: Found) -> Iterator[Cause]:
     yield from _without_isolation(found)
     yield from firmware_regions(found)
     yield from in_the_way(found)
-    if found.errno != "EINVAL":
+    ruled_out = found.host.interrupt_remapping or found.host.vfio.unsafe_interrupts_container
+    if found.errno != "EINVAL" and not ruled_out:
         yield from NO_REMAPPING.explain(found)
 
 

@@ -35,7 +35,9 @@ def _would_bind(found: Found, device: Device, driver: str) -> Outcome:
 
 def _not_loaded(found: Found) -> Iterator[Cause]:
     driver = found.driver or VFIO_PCI
-    if not found.host.has_driver(driver):
+    if driver in found.host.lacks:
+        yield found.say("no-such-module", release="", module=driver, nothing=": nothing can be bound to it")
+    elif not found.host.has_driver(driver):
         yield found.say("driver-not-loaded", driver=driver)
 
 
