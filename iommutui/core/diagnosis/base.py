@@ -11,6 +11,7 @@ from iommutui.core.diagnosis.sentences import CAUSES, REMEDIES
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards.base import listed
 from iommutui.core.host import Device, Group, Host
+from iommutui.core.labels import driver_words
 from iommutui.core.models.base import Model, direct_regions
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio
@@ -75,7 +76,7 @@ class Found(NamedTuple):
             "it": self.it,
             "group": "N" if group is None else group,
             "device": device.address if device is not None else self.it,
-            "on": f"on {device.driver}" if device is not None and device.driver else "free",
+            "on": f"{'on ' if device.driver else ''}{driver_words(self.host, device)}" if device is not None else "free",
             "set": _Advice(self.host),
         }
         what, remedy = (each.format_map(known | facts) for each in (text if text[0] else CAUSES[code]))
