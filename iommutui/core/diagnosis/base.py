@@ -76,7 +76,7 @@ class Found(NamedTuple):
             "it": self.it,
             "group": "N" if group is None else group,
             "device": device.address if device is not None else self.it,
-            "on": f"{'on ' if device.driver else ''}{driver_words(self.host, device)}" if device is not None else "free",
+            "on": (f"on {device.driver}" if device.driver else driver_words(self.host, device)) if device else "free",
             "set": _Advice(self.host),
         }
         what, remedy = (each.format_map(known | facts) for each in (text if text[0] else CAUSES[code]))
