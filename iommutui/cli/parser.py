@@ -70,6 +70,12 @@ COMMANDS: tuple[Command, ...] = (
         "rebind devices on this machine, after a review",
         ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json --keep-within 30"),
     ),
+    Command(
+        "export",
+        "export",
+        "tell a virtual machine or another tool of a plan: libvirt, QEMU, Proxmox, a shell, boot loaders",
+        ("libvirt --card 09:00.0", "shell 09:00.0 -o rebind.sh", ""),
+    ),
     Command("keep", "keep", "keep what an apply is about to take back", ("",)),
     Command("revert", "revert", "take an apply back", ("", "20261122T104501-1a2b")),
     Command("journal", "journal", "list what was applied", ("", "20261122T104501-1a2b")),
