@@ -27,13 +27,16 @@ def run(options: Options) -> int:
     from iommutui.apply.entries import list_entries, load
     from iommutui.apply.recovery import at_work
     from iommutui.apply.state import machine_journal_dir
+    from iommutui.cli.persist import persisted, persisted_lines
     from iommutui.cli.recorded import refuse_recorded
 
     refuse_recorded(options, "journal")
     directory = machine_journal_dir()
     entries = [load(directory, options.id)] if options.id else list_entries(directory)
+    lasting = [] if options.id else persisted(options)
     if options.json:
-        write_json({"schema": SCHEMA, "journals": [_document(entry) for entry in entries]})
+        devices = [{**entry._asdict(), **status._asdict()} for entry, status in lasting]
+        write_json({"schema": SCHEMA, "journals": [_document(entry) for entry in entries], "persisted": devices})
         return Exit.DONE
     if not entries:
         complain(f"Nothing has been applied yet; journals would be in {directory}.")
@@ -41,6 +44,7 @@ def run(options: Options) -> int:
     lines: list[str] = []
     for entry in entries:
         lines += _lines(entry, whole=options.id is not None, going_on=going_on)
+    lines += persisted_lines(lasting)
     write_lines([clean(line) for line in lines])
     return Exit.DONE
 

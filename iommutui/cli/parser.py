@@ -76,6 +76,13 @@ COMMANDS: tuple[Command, ...] = (
         "tell a virtual machine or another tool of a plan: libvirt, QEMU, Proxmox, a shell, boot loaders",
         ("libvirt --card 09:00.0", "shell 09:00.0 -o rebind.sh", ""),
     ),
+    Command(
+        "persist",
+        "persist",
+        "make bindings last: they are there at the next boot before the host drivers",
+        ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json", "--list"),
+    ),
+    Command("unpersist", "unpersist", "take away what was made to last", ("", "09:00.0", "--last")),
     Command("keep", "keep", "keep what an apply is about to take back", ("",)),
     Command("revert", "revert", "take an apply back", ("", "20261122T104501-1a2b")),
     Command("journal", "journal", "list what was applied", ("", "20261122T104501-1a2b")),

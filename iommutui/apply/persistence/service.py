@@ -1,0 +1,80 @@
+"""The process that makes a change, and the program that asks for it and may not write itself.
+
+One request as a line of JSON goes in; events as lines of JSON come out, the last of them `Finished`.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from iommutui import sources
+from iommutui.apply.checked import parse
+from iommutui.apply.elevate import as_root, own_program, root_program
+from iommutui.apply.persistence.request import PersistRequest, carry_out, parse_persist_request
+from iommutui.apply.persistence.store import Store
+from iommutui.apply.plain import to_line
+from iommutui.apply.session import SIZE_LIMIT
+from iommutui.apply.state import machine_journal_dir
+from iommutui.core.errors import Exit, IommutuiError
+
+
+class Event(NamedTuple):
+    """A line of progress; with a code, the last one."""
+
+    text: str
+    code: int | None = None
+    remedy: str = ""
+
+
+def machine_store() -> Store:
+    """The files of this machine, and the record of the last change to them."""
+    return Store(Path(sources.HERE), machine_journal_dir().parent)
+
+
+def events_of(request: PersistRequest) -> Iterator[Event]:
+    """Makes the change in this process, which has to be root."""
+    try:
+        host = sources.load()
+        for line in carry_out(request, host, Path(sources.HERE), machine_journal_dir().parent):
+            yield Event(line)
+    except IommutuiError as error:
+        yield Event(error.what, error.exit_code, error.remedy)
+    else:
+        yield Event("Done.", Exit.DONE)
+
+
+def serve() -> int:
+    """``--stdin``: reads one request, makes the change, and writes events; the exit code."""
+    try:
+        request = parse_persist_request(sys.stdin.read(SIZE_LIMIT))
+        events = events_of(request)
+    except IommutuiError as error:
+        events = iter([Event(error.what, error.exit_code, error.remedy)])
+    code = 0
+    for event in events:
+        sys.stdout.buffer.write(to_line(event))
+        sys.stdout.buffer.flush()
+        code = event.code or 0
+    return code
+
+
+def ask(request: PersistRequest) -> Iterator[Event]:
+    """The same by a process that is root; here, where this one is. NotPermittedError where nothing can become root."""
+    writer = root_program()
+    if writer == "":
+        yield from events_of(request)
+        return
+    command = as_root(["persist", "--stdin"], own_program(), writer)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(to_line(request))
+        process.stdin.close()
+        last = None
+        for line in process.stdout:
+            last = parse(Event, line, "What the writing process said")
+            yield last
+    if last is None or last.code is None:
+        yield Event("The writing process ended before it had finished.", Exit.ERROR, "See 'iommutui persist --list'.")
