@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from iommutui.apply.kernel import Answer, GivenUp, Late, ReadBack, Waiting, Written
-from iommutui.apply.simulated import SimulatedKernel
+from iommutui.apply.simulated_kernel import SimulatedKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host

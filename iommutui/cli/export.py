@@ -65,7 +65,7 @@ def _subject(options: Options) -> "Subject":
         )
     host = read_host(options)
     if options.plan:
-        from iommutui.apply.planfile import read_plan
+        from iommutui.apply.request import read_plan
 
         request = read_plan(options.plan)
         model = MODELS[request.model] if request.model and options.model is None else chosen_model(options, host)

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iommutui.cli.offline import refuse_recorded
 from iommutui.cli.options import chosen_model, parse_accepted, parse_intents, read_host
 from iommutui.cli.output import clean, complain, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
-from iommutui.cli.recorded import refuse_recorded
 from iommutui.core.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -74,12 +74,12 @@ def _intents(options: Options, host: "Host") -> "list[Intent]":
         raise UsageError("Say what is to last.", "For example: iommutui persist 01:00.0=vfio-pci 01:00.1=vfio-pci")
     if len(words) > 1 or "=" in words[0]:
         return parse_intents(host, words)
-    from iommutui.apply.entries import ID, load
-    from iommutui.apply.state import machine_journal_dir
+    from iommutui.apply.journal.directory import ID, journal_dir
+    from iommutui.apply.journal.reader import load
     from iommutui.core.plan.intents import Intent
 
     if os.path.lexists(words[0]):
-        from iommutui.apply.planfile import read_plan
+        from iommutui.apply.request import read_plan
 
         return list(read_plan(words[0]).intents)
     if not ID.fullmatch(words[0]):
@@ -87,7 +87,7 @@ def _intents(options: Options, host: "Host") -> "list[Intent]":
             f"{words[0]!r} is neither DEVICE=TARGET, nor a plan file, nor the id of a journal.",
             "'iommutui journal' lists the ids.",
         )
-    goals = load(machine_journal_dir(), words[0]).goals
+    goals = load(journal_dir(), words[0]).header.goals
     return [Intent(goal.device, goal.driver or "none") for goal in goals if not goal.any_driver]
 
 
@@ -121,16 +121,16 @@ def _review(prepared: "Prepared", *, declares: bool) -> list[str]:
         lines += [f"Then: {' '.join(prepared.mechanism.rebuild)}"]
     if declares and prepared.mechanism.rebuild:
         lines += [
-            f"If a boot shows no picture: press e in the menu of the boot loader and add {SWITCH} to the kernel's line;",
-            "then this does nothing. A second entry with that word is a way back that needs no typing. 'iommutui "
-            "unpersist' takes everything away.",
+            f"If a boot shows no picture: press e in the menu of the boot loader and add {SWITCH} to the line of the",
+            "kernel; that boot then ignores all of this. A second entry with that word saves the typing. To take it",
+            "away for good: 'iommutui unpersist'.",
         ]
     return lines
 
 
 def _carry_out(request: "PersistRequest", *, as_json: bool) -> int:
     from iommutui.apply.persistence.service import ask
-    from iommutui.apply.plain import to_line
+    from iommutui.apply.validation import to_line
 
     code = 0
     for event in ask(request):
@@ -176,13 +176,17 @@ def persisted_lines(found: "list[tuple[Entry, Status]]") -> list[str]:
     ]
 
 
+def persisted_documents(found: "list[tuple[Entry, Status]]") -> list[dict[str, object]]:
+    """The same as JSON."""
+    return [{**entry._asdict(), **status._asdict()} for entry, status in found]
+
+
 def _list(options: Options) -> int:
     from iommutui.apply.persistence.service import machine_store
 
     finished, found = machine_store().record().finished, persisted(options)
     if options.json:
-        devices = [{**entry._asdict(), **status._asdict()} for entry, status in found]
-        write_json({"schema": 1, "finished": finished, "devices": devices})
+        write_json({"schema": 1, "finished": finished, "persisted": persisted_documents(found)})
         return Exit.DONE
     if not finished:
         complain("A change was cut off; 'iommutui unpersist --last' takes it back.")

@@ -2,10 +2,10 @@
 
 import argparse
 
+from iommutui.cli.offline import refuse_recorded
 from iommutui.cli.options import read_host
 from iommutui.cli.parser import Options
 from iommutui.cli.persist import add_answers, review_and_ask
-from iommutui.cli.recorded import refuse_recorded
 from iommutui.core.address import parse_pci
 from iommutui.core.errors import UsageError
 

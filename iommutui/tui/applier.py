@@ -8,9 +8,9 @@ from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.tui.machine import Job
 
 if TYPE_CHECKING:
-    from iommutui.apply.elevate import Applying
+    from iommutui.apply.elevation import Applying
     from iommutui.apply.events import Event
-    from iommutui.apply.session import Request
+    from iommutui.apply.request import Request
 
 
 class ProcessApplier:
@@ -29,13 +29,13 @@ class ProcessApplier:
 
     def command(self) -> list[str]:
         """What is started. No device and no driver is named in it: they are in the request, or in the journal."""
-        from iommutui.apply.elevate import Applying
+        from iommutui.apply.elevation import Applying
 
         return Applying(self._program, self._writer).command
 
     def begin(self, job: Job) -> None:
         """Starts the process; where a password may be asked for, waits for its first word, which comes after it."""
-        from iommutui.apply.elevate import Applying
+        from iommutui.apply.elevation import Applying
 
         self._applying = Applying(self._program, self._writer)
         # A file, because a pipe that nobody empties would hold the process up, and the screen is no place for it.
@@ -78,7 +78,7 @@ class ProcessApplier:
 
 def request(job: Job) -> "Request":
     """The request to carry out a job; what a revert takes back stands in its journal."""
-    from iommutui.apply.session import request_of
+    from iommutui.apply.request import request_of
 
     reverts = job.journal if job.revert else None
     return request_of(job.plan, job.intents, accepted=job.accepted, keep_within=job.keep_within, reverts=reverts)

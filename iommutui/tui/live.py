@@ -23,7 +23,7 @@ class LiveMachine:
     def __init__(self, kernel: str | None, table: DriverTable = KNOWN) -> None:
         self._kernel = kernel
         self._table = table
-        from iommutui.apply.elevate import own_program, root_program
+        from iommutui.apply.elevation import own_program, root_program
 
         writer = root_program()
         self.source = Source(Kind.LIVE, kernel or "", writer)
@@ -56,30 +56,32 @@ class LiveMachine:
 
     def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
         """From the newest journal that is still in effect."""
-        from iommutui.apply.entries import load as load_entry
-        from iommutui.apply.revert import plan_revert
+        from iommutui.apply.journal.directory import boot_id
+        from iommutui.apply.revert import find_revert
+        from iommutui.apply.wording import left_alone_words
 
-        entry = load_entry(journals(), journal)
-        return WayBack(plan_revert(entry, host, model), entry.id)
+        found = find_revert(journals(), journal, host, model, boot_id())
+        return WayBack(found.plan, found.journal.id, left_alone_words(found.left_alone))
 
     def cut_off(self) -> CutOff | None:
         """From the journals."""
         directory = journals()
         if not directory.is_dir():
             return None
-        from iommutui.apply.recovery import left_open_words, open_journals, way_out
+        from iommutui.apply.journal.directory import boot_id
+        from iommutui.apply.recovery import cut_off_words, open_journals, way_out, what_reverts
 
-        for entry in open_journals(directory):
-            words = left_open_words(entry)
-            return CutOff(entry.reverts or entry.id, words[0].upper() + words[1:], way_out(entry))
+        for journal in open_journals(directory, boot_id()):
+            words = cut_off_words(journal)
+            return CutOff(what_reverts(journal), words[0].upper() + words[1:], way_out(journal))
         return None
 
 
 def journals() -> Path:
     """Where the applying process, which is root, keeps its journals."""
-    from iommutui.apply.state import machine_journal_dir
+    from iommutui.apply.journal.directory import journal_dir
 
-    return machine_journal_dir()
+    return journal_dir()
 
 
 def poll(changed: Callable[[], None], root: str = "/sys/bus/pci", seconds: float = POLL_SECONDS) -> Callable[[], None]:

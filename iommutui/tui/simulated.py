@@ -16,8 +16,8 @@ from iommutui.tui.machine import CutOff, Job, Watch, WayBack, restoring_goals
 from iommutui.tui.state import Source
 
 if TYPE_CHECKING:
+    from iommutui.apply.confirmation import Decision
     from iommutui.apply.events import Event
-    from iommutui.apply.keeping import Word
 
 
 class SimulatedMachine:
@@ -74,16 +74,16 @@ class SimulatedMachine:
 
     def events(self, job: Job) -> "Iterator[Event]":
         """Plays the plan on the simulated kernel."""
+        from iommutui.apply.confirmation import Timeout
         from iommutui.apply.events import Finished
         from iommutui.apply.executor import execute
-        from iommutui.apply.keeping import Keeping
-        from iommutui.apply.simulated import SimulatedKernel
+        from iommutui.apply.simulated_kernel import SimulatedKernel
 
         before = self.scan()
         kernel = SimulatedKernel(before, job.model)
         accepted = [hazard.acceptance for hazard in job.plan.hazards]  # nothing is real, so nothing can be lost
-        keeping = Keeping(job.keep_within, _Words(self._words)) if job.keep_within is not None else None
-        for event in execute(job.plan, kernel, None, accepted=accepted, keeping=keeping):
+        timeout = Timeout(job.keep_within, _Words(self._words)) if job.keep_within is not None else None
+        for event in execute(job.plan, kernel, None, accepted=accepted, timeout=timeout):
             self._host = _used_still(self._first, kernel.host)
             if isinstance(event, Finished) and event.exit is Exit.DONE:
                 self._remember(job, before)
@@ -109,7 +109,7 @@ def _used_still(first: Host | None, now: Host) -> Host:
 
 
 class _Words:
-    """The person at the screen, as a countdown hears them. Implements `iommutui.apply.keeping.Voices`."""
+    """The person at the screen, as a countdown hears them. Implements `iommutui.apply.confirmation.Confirmer`."""
 
     def __init__(self, words: "SimpleQueue[bool]") -> None:
         self._words = words
@@ -119,12 +119,12 @@ class _Words:
         while not self._words.empty():
             self._words.get()
 
-    def wait(self, seconds: float) -> "Word | None":
+    def wait(self, seconds: float) -> "Decision | None":
         """Waits at most so long for a word."""
-        from iommutui.apply.keeping import Word
+        from iommutui.apply.confirmation import Decision
 
         try:
-            return Word(keep=self._words.get(timeout=seconds), by="the screen")
+            return Decision(keep=self._words.get(timeout=seconds), by="the screen")
         except Empty:
             return None
 

@@ -19,8 +19,8 @@ from iommutui.apply.events import (
     from_line,
     to_json,
 )
-from iommutui.apply.plain import to_plain
-from iommutui.apply.session import SIZE_LIMIT, Request, apply_request, plan_request, request_to_json
+from iommutui.apply.request import SIZE_LIMIT, Request, parse_request, plan_request, request_to_json
+from iommutui.apply.validation import to_jsonable
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Claim
 from iommutui.core.models import MODELS
@@ -116,16 +116,16 @@ REQUEST = Request((Intent(GPU, "vfio-pci"), Intent(SOUND, "vfio-pci")), PLAN.bas
 DOCUMENT: dict[str, Any] = {
     "schema": 1,
     "intents": [[GPU, "vfio-pci"], {"device": SOUND, "target": "vfio-pci"}],
-    "basis": to_plain(PLAN.basis),
+    "basis": to_jsonable(PLAN.basis),
     "model": "dma-owner",
     "kernel": None,
 }
 
 
 def test_a_request() -> None:
-    assert apply_request(json.dumps(DOCUMENT)) == REQUEST
-    assert apply_request(request_to_json(REQUEST)) == REQUEST
-    assert apply_request(request_to_json(REQUEST._replace(model=None))).model is None
+    assert parse_request(json.dumps(DOCUMENT)) == REQUEST
+    assert parse_request(request_to_json(REQUEST)) == REQUEST
+    assert parse_request(request_to_json(REQUEST._replace(model=None))).model is None
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_request() -> None:
 )
 def test_what_is_no_request(change: dict[str, object]) -> None:
     with pytest.raises(IommutuiError) as caught:
-        apply_request(json.dumps(DOCUMENT | change))
+        parse_request(json.dumps(DOCUMENT | change))
     assert caught.value.exit_code is Exit.ERROR
 
 
@@ -185,7 +185,7 @@ def test_what_is_no_request(change: dict[str, object]) -> None:
 )
 def test_hostile_text(text: str) -> None:
     with pytest.raises(IommutuiError) as caught:
-        apply_request(text)
+        parse_request(text)
     assert caught.value.exit_code is Exit.ERROR
     assert len(caught.value.what) < 250
 

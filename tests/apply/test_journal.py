@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import Journal, list_entries, lock, new_id, state_dir
-from iommutui.apply.lines import End, Turn
+from iommutui.apply.journal.directory import lock, new_id, state_dir
+from iommutui.apply.journal.format import End, Turn
+from iommutui.apply.journal.reader import list_journals
+from iommutui.apply.journal.writer import JournalWriter
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 from tests.apply.journals import HEADER, written
 from tests.apply.machines import CASES, CLOCK, facts, finished
@@ -61,7 +63,7 @@ class TestPlaces:
         with pytest.raises(NotPermittedError, match="symbolic link"):
             written(tmp_path / "state/journal")
         with pytest.raises(NotPermittedError, match="symbolic link"):
-            list_entries(tmp_path / "state/journal")
+            list_journals(tmp_path / "state/journal")
 
     @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
     @pytest.mark.parametrize("which", ["journal", "."])
@@ -69,7 +71,7 @@ class TestPlaces:
         written(directory)
         (directory.parent / which).chmod(mode)
         with pytest.raises(NotPermittedError, match="others may write to it") as caught:
-            list_entries(directory)
+            list_journals(directory)
         assert "chmod go-w" in caught.value.remedy
         with pytest.raises(NotPermittedError), lock(directory):
             pass
@@ -81,7 +83,7 @@ class TestPlaces:
         else:
             monkeypatch.setattr(os, "geteuid", lambda: 4321)
         with pytest.raises(NotPermittedError, match="belongs to user"):
-            list_entries(directory)
+            list_journals(directory)
 
     def test_a_file_in_the_way(self, tmp_path: Path) -> None:
         (tmp_path / "state").mkdir(mode=0o700)
@@ -122,7 +124,7 @@ class TestIds:
             written(directory, header=HEADER._replace(id=ids[-1]))
         assert ids == sorted(ids)
         assert ids[1].startswith("20261122T104502-")
-        assert [entry.id for entry in list_entries(directory)] == ids
+        assert [entry.id for entry in list_journals(directory)] == ids
 
     def test_from_the_clock(self, directory: Path) -> None:
         written(directory)
@@ -136,7 +138,7 @@ class TestIds:
 
 class TestWriting:
     def test_a_line_that_cannot_be_written(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        journal = Journal.open_new(directory, HEADER)
+        journal = JournalWriter.open_new(directory, HEADER)
         write = os.write
 
         def full(descriptor: int, data: bytes) -> int:
@@ -149,7 +151,7 @@ class TestWriting:
         journal.append(End(Exit.DONE, "Done."))
         journal.close()
         assert journal.broken
-        (entry,) = list_entries(directory)
+        (entry,) = list_journals(directory)
         assert (entry.exit, entry.why) == (Exit.DONE, None)
 
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
@@ -185,7 +187,7 @@ class TestWriting:
             if end.exit is Exit.DONE:
                 # Only the last line is missing: it tells so, and the journal has no end.
                 assert line == 2 + 2 * len(one.plan.steps)
-                assert list_entries(directory)[-1].open
+                assert list_journals(directory)[-1].open
                 assert "The journal is not complete" in end.summary
                 continue
             assert end.exit is Exit.ROLLED_BACK

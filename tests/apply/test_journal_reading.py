@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import list_entries, load
-from iommutui.apply.lines import Begin, End, Late, Result, Turn
+from iommutui.apply.journal.format import Begin, End, Late, Result, Turn
+from iommutui.apply.journal.reader import list_journals, load
 from iommutui.apply.revert import plan_revert
 from iommutui.core.errors import Exit, IommutuiError, RefusedError, SourceError
 from tests.apply.journals import HEADER, written
@@ -17,7 +17,7 @@ from tests.reacting import FakeKernel
 
 class TestReading:
     def test_no_directory(self, directory: Path) -> None:
-        assert list_entries(directory) == []
+        assert list_journals(directory) == []
         with pytest.raises(IommutuiError, match="nothing to take back"):
             load(directory)
 
@@ -33,7 +33,7 @@ class TestReading:
             Begin(3, "override", GPU, None, True),
             End(Exit.NOT_ROLLED_BACK, "Alas."),
         )
-        (entry,) = list_entries(directory)
+        (entry,) = list_journals(directory)
         assert (entry.id, entry.started, entry.open) == (HEADER.id, HEADER.started, False)
         assert (entry.exit, entry.summary, entry.why) == (Exit.NOT_ROLLED_BACK, "Alas.", "it failed")
         assert entry.before == HEADER.before
@@ -50,7 +50,7 @@ class TestReading:
         last = whole.rstrip(b"\n").rindex(b"\n") + 1
         for length in range(last, len(whole)):
             path.write_bytes(whole[:length])
-            (entry,) = list_entries(directory)
+            (entry,) = list_journals(directory)
             assert entry.open
             assert len(entry.steps) == 1
 
@@ -59,7 +59,7 @@ class TestReading:
         whole = path.read_bytes()
         for length in (0, 1, len(whole) - 1):
             path.write_bytes(whole[:length])
-            assert list_entries(directory) == []
+            assert list_journals(directory) == []
             with pytest.raises(IommutuiError, match="holds nothing"):
                 load(directory, HEADER.id)
 
@@ -88,7 +88,7 @@ class TestReading:
         with path.open("a") as file:
             file.write(line + "\n")
         with pytest.raises(SourceError) as caught:
-            list_entries(directory)
+            list_journals(directory)
         assert str(path) in caught.value.what
         assert "line 2" in caught.value.what
         assert "Move the file away" in caught.value.remedy
@@ -100,7 +100,7 @@ class TestReading:
         with path.open("ab") as file:
             file.write(b'{"line":"turn","why":"\xff\xfe"}\n')
         with pytest.raises(SourceError, match="line 2"):
-            list_entries(directory)
+            list_journals(directory)
 
     @pytest.mark.parametrize(
         ("change", "match"),
@@ -115,32 +115,32 @@ class TestReading:
         content = json.loads(path.read_text())
         path.write_text(json.dumps(content | change) + "\n")
         with pytest.raises(SourceError, match=match):
-            list_entries(directory)
+            list_journals(directory)
 
     def test_two_headers(self, directory: Path) -> None:
         path = written(directory)
         path.write_text(path.read_text() * 2)
         with pytest.raises(SourceError, match="header"):
-            list_entries(directory)
+            list_journals(directory)
 
     def test_a_file_that_is_too_long(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         written(directory)
-        monkeypatch.setattr("iommutui.apply.entries.SIZE_LIMIT", 10)
+        monkeypatch.setattr("iommutui.apply.journal.reader.SIZE_LIMIT", 10)
         with pytest.raises(SourceError, match="longer than any"):
-            list_entries(directory)
+            list_journals(directory)
 
     def test_other_files_do_not_count(self, directory: Path) -> None:
         written(directory)
         for name in ("lock", "x.jsonl", "20261122T104501-1a2b.jsonl~", "20261122T104501-1A2B.jsonl"):
             (directory / name).write_text("rubbish")
-        assert len(list_entries(directory)) == 1
+        assert len(list_journals(directory)) == 1
 
     def test_a_journal_that_is_a_link(self, directory: Path, tmp_path: Path) -> None:
         path = written(directory)
         path.rename(tmp_path / "elsewhere")
         path.symlink_to(tmp_path / "elsewhere")
         with pytest.raises(SourceError, match="cannot be read"):
-            list_entries(directory)
+            list_journals(directory)
 
 
 class TestLoading:
@@ -171,7 +171,7 @@ class TestLoading:
     )
     def test_what_is_in_effect(self, code: Exit, in_effect: bool, directory: Path) -> None:
         written(directory, End(code, ""))
-        (entry,) = list_entries(directory)
+        (entry,) = list_journals(directory)
         assert entry.in_effect is in_effect
 
     def test_reverts_from_the_newest_to_the_oldest(self, directory: Path) -> None:
@@ -183,7 +183,7 @@ class TestLoading:
             plan = one.plan
             list(execute(plan, kernel, directory, clock=CLOCK))
             host = kernel.host
-            names.append(list_entries(directory)[-1].id)
+            names.append(list_journals(directory)[-1].id)
         for name in reversed(names):
             entry = load(directory)
             assert entry.id == name
@@ -191,7 +191,7 @@ class TestLoading:
             plan = plan_revert(entry, host, CASES[0].model)
             assert finished(list(execute(plan, kernel, directory, clock=CLOCK, reverts=entry.id))).exit is Exit.DONE
             host = kernel.host
-            assert load(directory, name).reverted_by == list_entries(directory)[-1].id
+            assert load(directory, name).reverted_by == list_journals(directory)[-1].id
         with pytest.raises(IommutuiError, match="nothing to take back"):
             load(directory)
 

@@ -7,14 +7,20 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply import recovery
-from iommutui.apply.entries import load
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import Journal
-from iommutui.apply.lines import End, Kept
-from iommutui.apply.recovery import at_work, left_open_words, open_journals, unfinished, way_out
+from iommutui.apply.journal.directory import (
+    at_work,
+    cut_off_words,
+    lock,
+    may_be_open,
+    open_journals,
+    unfinished,
+    way_out,
+)
+from iommutui.apply.journal.format import End, Kept
+from iommutui.apply.journal.reader import load
+from iommutui.apply.journal.writer import JournalWriter
 from iommutui.apply.revert import plan_revert
-from iommutui.apply.state import lock
-from iommutui.apply.traces import may_be_open
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Claim, Gap, Host
 from iommutui.core.plan.drift import drift
@@ -60,7 +66,7 @@ def test_an_apply_that_ended_is_not_open(directory: Path) -> None:
 def test_one_that_was_cut_off_is_open_until_it_is_taken_back(directory: Path) -> None:
     host = _cut_off(directory, CASE.host)
     (entry,) = open_journals(directory)
-    assert left_open_words(entry) == f"the apply {entry.id} was cut off before it had ended."
+    assert cut_off_words(entry) == f"the apply {entry.id} was cut off before it had ended."
     assert f"iommutui revert {entry.id}" in way_out(entry)
     _reverted(directory, host, entry.id)
     assert may_be_open(directory)
@@ -86,7 +92,7 @@ def test_one_that_is_left_as_it_is_blocks_nothing(directory: Path) -> None:
     (entry,) = unfinished(directory)
     with open(directory / f"{entry.id}.jsonl", "ab") as file:
         file.write(b'{"line":"resu')  # what was being written when it died
-    with lock(directory), Journal.reopen(directory, entry.id) as journal:
+    with lock(directory), JournalWriter.reopen(directory, entry.id) as journal:
         journal.append(Kept("somebody"))
         journal.append(End(Exit.NOT_ROLLED_BACK, "Left."))
     assert not may_be_open(directory)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import Entry, load
+from iommutui.apply.journal.reader import Journal, load
 from iommutui.apply.revert import plan_revert, revert_goals
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Host
@@ -16,7 +16,7 @@ from tests.apply.machines import CASES, CLOCK, GPU, NIC, ODD, SOUND, Case, case,
 from tests.reacting import FakeKernel
 
 
-def _applied(one: Case, tmp_path: Path) -> tuple[Host, Entry]:
+def _applied(one: Case, tmp_path: Path) -> tuple[Host, Journal]:
     kernel = FakeKernel(one.host, one.model)
     list(execute(one.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
     return kernel.host, load(tmp_path / "s/journal")

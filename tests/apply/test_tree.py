@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.entries import list_entries, load
 from iommutui.apply.events import Event
 from iommutui.apply.executor import execute
+from iommutui.apply.journal.reader import list_journals, load
+from iommutui.apply.real_kernel import Write
 from iommutui.apply.recovery import open_journals, unfinished
 from iommutui.apply.revert import plan_revert
-from iommutui.apply.writer import Write
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Host
 from iommutui.core.models import model_for
@@ -210,4 +210,4 @@ def _recover(case: Case, before: Host, tree: ReactingTree, directory: Path) -> N
     assert finished(list(execute(plan, tree.kernel(), directory, clock=CLOCK, reverts=cut_off.id))).exit is Exit.DONE
     assert _taken(case, before, tree) == set()
     assert unfinished(directory) == ()
-    assert [entry.reverted_by is not None for entry in list_entries(directory)] == [True, False]
+    assert [entry.reverted_by is not None for entry in list_journals(directory)] == [True, False]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.apply.admission import refuse_drift
-from iommutui.apply.checked import parse
+from iommutui.apply.journal.directory import lock
 from iommutui.apply.persistence.command import run_command
 from iommutui.apply.persistence.declaration import Entry, entries_of, from_text, merged
 from iommutui.apply.persistence.mechanisms import (
@@ -24,8 +24,8 @@ from iommutui.apply.persistence.mechanisms import (
 )
 from iommutui.apply.persistence.needs import Tables, next_boot_needs
 from iommutui.apply.persistence.store import Change, Run, Store, digest_of
-from iommutui.apply.session import check_intents
-from iommutui.apply.state import lock
+from iommutui.apply.request import check_intents
+from iommutui.apply.validation import parse
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, unaccepted

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iommutui import sources
-from iommutui.apply.checked import parse
-from iommutui.apply.elevate import as_root, own_program, root_program
+from iommutui.apply.confirmation import REQUEST_LIMIT
+from iommutui.apply.elevation import as_root, own_program, root_program
+from iommutui.apply.journal.directory import journal_dir
 from iommutui.apply.persistence.request import PersistRequest, carry_out, parse_persist_request
 from iommutui.apply.persistence.store import Store
-from iommutui.apply.plain import to_line
-from iommutui.apply.session import SIZE_LIMIT
-from iommutui.apply.state import machine_journal_dir
+from iommutui.apply.validation import parse, to_line
 from iommutui.core.errors import Exit, IommutuiError
 
 
@@ -30,14 +29,14 @@ class Event(NamedTuple):
 
 def machine_store() -> Store:
     """The files of this machine, and the record of the last change to them."""
-    return Store(Path(sources.HERE), machine_journal_dir().parent)
+    return Store(Path(sources.HERE), journal_dir().parent)
 
 
 def events_of(request: PersistRequest) -> Iterator[Event]:
     """Makes the change in this process, which has to be root."""
     try:
         host = sources.load()
-        for line in carry_out(request, host, Path(sources.HERE), machine_journal_dir().parent):
+        for line in carry_out(request, host, Path(sources.HERE), journal_dir().parent):
             yield Event(line)
     except IommutuiError as error:
         yield Event(error.what, error.exit_code, error.remedy)
@@ -48,7 +47,7 @@ def events_of(request: PersistRequest) -> Iterator[Event]:
 def serve() -> int:
     """``--stdin``: reads one request, makes the change, and writes events; the exit code."""
     try:
-        request = parse_persist_request(sys.stdin.read(SIZE_LIMIT))
+        request = parse_persist_request(sys.stdin.read(REQUEST_LIMIT))
         events = events_of(request)
     except IommutuiError as error:
         events = iter([Event(error.what, error.exit_code, error.remedy)])

@@ -16,10 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from iommutui.apply.checked import parse
+from iommutui.apply.journal.directory import sync_directory
 from iommutui.apply.persistence.mechanisms import File, Mechanism, by_name
-from iommutui.apply.plain import to_line
-from iommutui.apply.state import sync_directory
+from iommutui.apply.validation import parse, to_line
 from iommutui.core.errors import IommutuiError, RefusedError
 
 MARKER = "Made by iommutui"

@@ -73,6 +73,9 @@ class Writing(Screen[None]):
                 open_review(self, partial(self.review_of_revert, left.journal))
 
         text = f"{left.words} {left.way_out} Until then nothing else is applied."
+        if left.journal is None:
+            self.say(text, "warning")
+            return
         self.app.push_screen(ConfirmScreen("An apply was cut off", text, "Review the way back", "Later"), answered)
 
     def review_of_revert(self, journal: str | None = None) -> tuple[Review, Job] | None:
@@ -88,6 +91,8 @@ class Writing(Screen[None]):
         if back is None:
             self.say(nothing_to_revert(state), "warning")
             return None
+        if back.left_alone:
+            self.say(back.left_alone, "warning")
         job = Job(back.plan, (), state.model, revert=True, journal=back.journal)
         within = WITHIN if cuts_a_lifeline(back.plan.hazards) else None
         title = "Review: revert the last apply"

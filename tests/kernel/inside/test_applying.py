@@ -235,10 +235,10 @@ def test_an_unbind_that_blocks_names_the_process_and_writes_nothing_further(
 ) -> None:
     """The claim comes after the facts that the apply goes by, as it can on any machine."""
     from iommutui.apply.child import Patience
-    from iommutui.apply.entries import load as load_entry
     from iommutui.apply.events import Finished, StepWaiting
     from iommutui.apply.executor import execute
-    from iommutui.apply.real import RealKernel
+    from iommutui.apply.journal.reader import load as load_entry
+    from iommutui.apply.real_kernel import RealKernel
     from iommutui.core.address import Address
     from iommutui.core.models import model_for
     from iommutui.core.plan.intents import Intent
