@@ -30,7 +30,6 @@ _INIT = """\
 #!/bin/sh
 # Stands for everything that a boot does after the initramfs.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root PYTHONDONTWRITEBYTECODE=1
-for each in proc sys dev run; do mountpoint -q /$each || mount -t $each$([ $each = dev ] && echo tmpfs) $each /$each; done
 mount -o remount,rw /
 modprobe -a 9pnet_virtio 9p
 mkdir -p /host /job
