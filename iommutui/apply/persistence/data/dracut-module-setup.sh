@@ -13,7 +13,7 @@ installkernel() {
     local target
     while read -r _ _ _ target _; do
         # Without hostonly, because what is to be bound need not be bound now.
-        [[ $target == *vfio* || $target == pci-stub ]] && hostonly='' instmods "=${target}" "$target"
+        [[ $target == *vfio* || $target == pci-stub ]] && hostonly='' instmods "$target"
     done < <(grep -v '^#' /etc/iommutui/persist.conf)
     return 0
 }

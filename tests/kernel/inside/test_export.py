@@ -1,0 +1,64 @@
+"""What is exported, used on a real kernel: the script by a shell, the arguments by QEMU."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from . import pci
+from .program import Run
+
+pytestmark = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
+
+CARD = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2", "0000:01:00.3"]
+QEMU = ["qemu-system-x86_64", "-machine", "q35,accel=tcg", "-m", "64", "-nodefaults", "-display", "none", "-S"]
+
+
+def exported(iommutui: Run, name: str) -> str:
+    answer = iommutui("export", name, "--card", CARD[0])
+    assert answer.code == 0, answer.err
+    return answer.out
+
+
+def shell(script: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["sh", str(script), *words], capture_output=True, text=True)
+
+
+def test_the_script_hands_the_card_over_and_takes_it_back(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
+    script = tmp_path / "rebind.sh"
+    script.write_text(exported(iommutui, "shell"))
+    applied = shell(script)
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert [pci.driver(address) for address in CARD] == ["vfio-pci"] * 4
+    again = shell(script)
+    assert again.returncode == 1
+    assert f"{CARD[0]} is on vfio-pci" in again.stderr
+    assert shell(script, "revert").returncode == 0
+    assert pci.State.now() == restored
+
+
+def test_the_script_takes_back_what_was_left_half_way(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
+    script = tmp_path / "rebind.sh"
+    script.write_text(exported(iommutui, "shell"))
+    pci.bind(CARD[1], "vfio-pci")
+    pci.set_override(CARD[2], "vfio-pci")
+    assert shell(script, "apply").returncode == 1
+    assert shell(script, "revert").returncode == 0
+    assert pci.State.now() == restored
+
+
+def test_qemu_starts_with_the_card(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
+    script = tmp_path / "rebind.sh"
+    script.write_text(exported(iommutui, "shell"))
+    assert shell(script).returncode == 0
+    text = exported(iommutui, "qemu")
+    words = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    command = f"{' '.join(QEMU)} -monitor stdio {words}"
+    ran = subprocess.run(["sh", "-c", command], input="info qtree\nquit\n", capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    for number, address in enumerate(CARD):
+        assert f'host = "{address}"' in ran.stdout
+        assert f"addr = 00.{number}" in ran.stdout
+    assert shell(script, "revert").returncode == 0
+    assert pci.State.now() == restored
