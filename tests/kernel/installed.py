@@ -80,7 +80,9 @@ class Disk:
         folder.mkdir()
         packages, program = Path(pydantic.__file__).parents[1], Path(iommutui.__file__).parents[1]
         (folder / "job.sh").write_text(
-            f'export PYTHONPATH=/host{program}:/host{packages}\niommutui() {{ python3 -m iommutui "$@"; }}\n{job}'
+            # Not by the environment, which the program that writes does not go by.
+            f"printf '/host%s\\n' {program} {packages} >/usr/lib/python3/dist-packages/host.pth\n"
+            f'iommutui() {{ python3 -m iommutui "$@"; }}\n{job}'
         )
         # What a power cut left in the journal of the file system is replayed, as the kernel would.
         subprocess.run(["e2fsck", "-p", self.image], stdout=subprocess.DEVNULL, check=False)
@@ -130,7 +132,10 @@ def _qemu(
         *("-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,la57=off", "-smp", "2", "-m", "1536"),
         *("-display", "none", "-vga", "none", "-serial", f"file:{job / 'console'}"),
         *("-kernel", str(kernel), "-initrd", str(initramfs)),
-        *("-append", f"root=/dev/vda rw init=/sbin/guest-init console=ttyS0 panic=-1 intel_iommu=on {words}"),
+        *(
+            "-append",
+            f"root=/dev/vda rw init=/sbin/guest-init console=ttyS0 panic=-1 nowatchdog intel_iommu=on {words}",
+        ),
         *("-device", "intel-iommu,intremap=on,device-iotlb=off"),
         *("-drive", f"file={image},if=none,id=disk,format=raw,cache=writeback"),
         *("-device", "virtio-blk-pci,drive=disk,bus=pcie.0,addr=3"),

@@ -33,6 +33,11 @@ class Mechanism(NamedTuple):
     rebuild: tuple[str, ...]
     """The command that makes the initramfs of every installed kernel anew; empty: none is needed."""
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where its files are, but those that are named after a device."""
+        return (CONF, *(path for path, _, _ in self.data)) if self.data else ()
+
 
 _SCRIPT = ("/etc/iommutui/persist.sh", "persist.sh", 0o755)
 _UNIT = "iommutui-persist.service"

@@ -109,15 +109,16 @@ def prepare(request: PersistRequest, host: Host, root: Path, store: Store) -> Pr
         plan = _plan(request, host, root)
         files = files_of(mechanism, merged(known, entries_of(host, plan)))
         return Prepared(store.changes(files), files, mechanism, plan.hazards)
-    if not known:
-        raise RefusedError("Nothing persists by iommutui.", "'iommutui persist' makes a binding last.")
     unknown = [address for address in request.forget if address not in {entry.address for entry in known}]
     if unknown:
         raise RefusedError(f"{', '.join(unknown)}: nothing is declared.", "'iommutui persist --list' shows what is.")
-    mechanism = by_name(record.mechanism)
+    mechanism = by_name(record.mechanism) if record.mechanism else mechanism_of(root)
     left = [entry for entry in known if request.forget and entry.address not in request.forget]
     files = files_of(mechanism, left)
-    return Prepared(store.changes(files), files, mechanism)
+    changes = store.changes(files, mechanism.paths)
+    if not changes:
+        raise RefusedError("Nothing persists by iommutui.", "'iommutui persist' makes a binding last.")
+    return Prepared(changes, files, mechanism)
 
 
 def _plan(request: PersistRequest, host: Host, root: Path) -> Plan:

@@ -3,13 +3,16 @@
 One request as a line of JSON goes in; events as lines of JSON come out, the last of them `Finished`.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from iommutui import sources
+from iommutui.apply.child import held_signals
 from iommutui.apply.confirmation import REQUEST_LIMIT
 from iommutui.apply.elevation import as_root, own_program, root_program
 from iommutui.apply.journal.directory import journal_dir
@@ -32,11 +35,24 @@ def machine_store() -> Store:
     return Store(Path(sources.HERE), journal_dir().parent)
 
 
-def events_of(request: PersistRequest) -> Iterator[Event]:
-    """Makes the change in this process, which has to be root."""
+def serve() -> int:
+    """``persist --stdin``: reads one request, makes the change, and writes events; the exit code.
+
+    What was begun goes on to its end, also where nobody listens any more or a signal says to stop.
+    """
+    code = 0
+    with held_signals():
+        for event in _events():
+            code = event.code or 0
+            with suppress(BrokenPipeError):
+                os.write(1, to_line(event))
+    return code
+
+
+def _events() -> Iterator[Event]:
     try:
-        host = sources.load()
-        for line in carry_out(request, host, Path(sources.HERE), journal_dir().parent):
+        request = parse_persist_request(sys.stdin.read(REQUEST_LIMIT))
+        for line in carry_out(request, sources.load(), Path(sources.HERE), journal_dir().parent):
             yield Event(line)
     except IommutuiError as error:
         yield Event(error.what, error.exit_code, error.remedy)
@@ -44,33 +60,15 @@ def events_of(request: PersistRequest) -> Iterator[Event]:
         yield Event("Done.", Exit.DONE)
 
 
-def serve() -> int:
-    """``--stdin``: reads one request, makes the change, and writes events; the exit code."""
-    try:
-        request = parse_persist_request(sys.stdin.read(REQUEST_LIMIT))
-        events = events_of(request)
-    except IommutuiError as error:
-        events = iter([Event(error.what, error.exit_code, error.remedy)])
-    code = 0
-    for event in events:
-        sys.stdout.buffer.write(to_line(event))
-        sys.stdout.buffer.flush()
-        code = event.code or 0
-    return code
-
-
 def ask(request: PersistRequest) -> Iterator[Event]:
-    """The same by a process that is root; here, where this one is. NotPermittedError where nothing can become root."""
-    writer = root_program()
-    if writer == "":
-        yield from events_of(request)
-        return
-    command = as_root(["persist", "--stdin"], own_program(), writer)
+    """Has another process make the change, as root. NotPermittedError where nothing can become root."""
+    command = as_root(["persist", "--stdin"], own_program(), root_program())
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(to_line(request))
-        process.stdin.close()
+        with suppress(BrokenPipeError):
+            process.stdin.write(to_line(request))
+            process.stdin.close()
         last = None
         for line in process.stdout:
             last = parse(Event, line, "What the writing process said")

@@ -19,11 +19,23 @@ from typing import NamedTuple
 from iommutui.apply.journal.directory import sync_directory
 from iommutui.apply.persistence.mechanisms import File, Mechanism, by_name
 from iommutui.apply.validation import parse, to_line
-from iommutui.core.errors import IommutuiError, RefusedError
+from iommutui.core.errors import Exit, IommutuiError, RefusedError
 
 MARKER = "Made by iommutui"
 SIZE_LIMIT = 1 << 20
 """No file that is replaced or removed is longer, in bytes: none of ours is."""
+
+
+class RestoredError(IommutuiError):
+    """The change failed, and everything is as it was before."""
+
+    exit_code = Exit.ROLLED_BACK
+
+
+class NotRestoredError(IommutuiError):
+    """The change failed, and so did putting things back."""
+
+    exit_code = Exit.NOT_ROLLED_BACK
 
 
 class Before(NamedTuple):
@@ -76,12 +88,15 @@ class Store:
         """The text of a file, or None where there is none. RefusedError for what is no plain file of ours."""
         return self._before(path).text
 
-    def changes(self, wanted: Iterable[File]) -> list[Change]:
-        """What it takes that exactly these files are there and no others of ours. RefusedError: one is not ours."""
+    def changes(self, wanted: Iterable[File], known: Iterable[str] = ()) -> list[Change]:
+        """What it takes that exactly these files are there and no others of ours. RefusedError: one is not ours.
+
+        ``known`` are paths at which files of ours may be that the record does not have.
+        """
         record = self.record()
         files = {file.path: file for file in wanted}
         found = []
-        for path in [*files, *(path for path in record.made if path not in files)]:
+        for path in dict.fromkeys((*files, *record.made, *known)):
             before, file = self._before(path), files.get(path)
             after = file.text if file is not None else None
             mode = file.mode if file is not None else before.mode
@@ -112,22 +127,25 @@ class Store:
                 self._put(change.path, change.after, change.mode)
             yield from _rebuild(mechanism, run)
         except (OSError, IommutuiError) as error:
-            why = error.what if isinstance(error, IommutuiError) else f"{error.filename}: {error.strerror}"
-            yield f"failed: {why}"
+            yield f"failed: {_said(error)}"
             yield from self.take_back(run)
-            raise IommutuiError(
-                f"{why.rstrip('.')}. The files are as they were before.", "Nothing persists anew."
-            ) from None
+            raise RestoredError(f"{_said(error)} The files are as they were before.") from None
         self._keep(Record(True, before, {file.path: _sum(file.text) for file in made}, mechanism.name))
 
     def take_back(self, run: "Run") -> Iterator[str]:
         """Puts back what was there before the last change, and makes the initramfs anew."""
         record = self.record()
-        self._keep(record._replace(finished=False))
-        for before in record.before:
-            yield f"{'remove' if before.text is None else 'restore'} {before.path}"
-            self._put(before.path, before.text, before.mode)
-        yield from _rebuild(by_name(record.mechanism), run)
+        try:
+            self._keep(record._replace(finished=False))
+            for before in record.before:
+                yield f"{'remove' if before.text is None else 'restore'} {before.path}"
+                self._put(before.path, before.text, before.mode)
+            yield from _rebuild(by_name(record.mechanism), run)
+        except (OSError, IommutuiError) as error:
+            raise NotRestoredError(
+                f"{_said(error)} Not everything is as it was before.",
+                "'iommutui unpersist --last' tries again. Until then boot with iommutui.persist=0.",
+            ) from None
         made = {b.path: _sum(b.text) for b in record.before if b.text is not None}
         left = {path: value for path, value in record.made.items() if self._before(path).text is not None}
         self._keep(Record(True, (), {**left, **made}, record.mechanism))
@@ -145,6 +163,8 @@ class Store:
     def _put(self, path: str, text: str | None, mode: int) -> None:
         """The file at once as a whole, on disk when this returns; its directory is made where it is missing."""
         place = self._place(path)
+        for stale in place.parent.glob(f".{place.name}.????????"):
+            stale.unlink()  # a power cut left it
         if text is None:
             with suppress(FileNotFoundError):
                 os.unlink(place)
@@ -186,6 +206,11 @@ class Store:
 
 Run = Callable[[tuple[str, ...]], Iterator[str]]
 """Runs a command and yields its lines; IommutuiError where it fails."""
+
+
+def _said(error: OSError | IommutuiError) -> str:
+    said = error.what if isinstance(error, IommutuiError) else f"{error.filename}: {error.strerror}"
+    return f"{said.rstrip('.')}."
 
 
 def _rebuild(mechanism: Mechanism, run: Run) -> Iterator[str]:
