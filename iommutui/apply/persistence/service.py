@@ -42,16 +42,17 @@ def serve() -> int:
     """
     code = 0
     with held_signals():
-        for event in _events():
+        for event in events_of(sys.stdin.read(REQUEST_LIMIT)):
             code = event.code or 0
             with suppress(BrokenPipeError):
                 os.write(1, to_line(event))
     return code
 
 
-def _events() -> Iterator[Event]:
+def events_of(text: str) -> Iterator[Event]:
+    """What becomes of a request. It does not raise IommutuiError: that is an event."""
     try:
-        request = parse_persist_request(sys.stdin.read(REQUEST_LIMIT))
+        request = parse_persist_request(text)
         for line in carry_out(request, sources.load(), Path(sources.HERE), journal_dir().parent):
             yield Event(line)
     except IommutuiError as error:
