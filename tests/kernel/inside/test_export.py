@@ -1,6 +1,7 @@
 """What is exported, used on a real kernel: the script by a shell, the arguments by QEMU."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -62,3 +63,50 @@ def test_qemu_starts_with_the_card(iommutui: Run, tmp_path: Path, restored: pci.
         assert f"addr = 00.{number}" in ran.stdout
     assert shell(script, "revert").returncode == 0
     assert pci.State.now() == restored
+
+
+LIBVIRTD = """\
+unix_sock_group = "root"
+auth_unix_rw = "none"
+"""
+QEMU_CONF = """\
+user = "root"
+group = "root"
+security_driver = "none"
+namespaces = []
+cgroup_controllers = []
+"""
+DOMAIN = """\
+<domain type='qemu'><name>vm</name><memory unit='MiB'>64</memory>
+<os><type arch='x86_64' machine='q35'>hvm</type></os>
+<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
+{}</devices></domain>
+"""
+
+
+def virsh(*words: str) -> str:
+    done = subprocess.run(["virsh", "-c", "qemu:///system", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("libvirtd") is None, reason="libvirtd is not installed")
+def test_libvirt_starts_with_the_card_and_gives_it_back(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
+    Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF)
+    (tmp_path / "libvirtd.conf").write_text(LIBVIRTD)
+    (tmp_path / "vm.xml").write_text(DOMAIN.format(exported(iommutui, "libvirt")))
+    daemon = subprocess.Popen(["libvirtd", "--config", str(tmp_path / "libvirtd.conf")])
+    try:
+        assert pci.wait_for(Path("/run/libvirt/libvirt-sock").exists, 180)
+        virsh("define", str(tmp_path / "vm.xml"))
+        virsh("start", "--paused", "vm")
+        assert [pci.driver(address) for address in CARD] == ["vfio-pci"] * 4
+        tree = virsh("qemu-monitor-command", "vm", "--hmp", "info qtree")
+        for number, address in enumerate(CARD):
+            assert f'host = "{address}"' in tree
+            assert f"addr = 00.{number}" in tree
+        virsh("destroy", "vm")
+        assert [pci.driver(address) for address in CARD] == [restored.drivers[address] for address in CARD]
+    finally:
+        daemon.terminate()
+        daemon.wait(60)
