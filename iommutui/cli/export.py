@@ -1,4 +1,4 @@
-"""``iommutui export``: a plan as another program wants to be told of it."""
+"""``iommutui export``: a plan as text for another program."""
 
 import argparse
 import sys

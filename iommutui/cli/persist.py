@@ -122,8 +122,8 @@ def _review(prepared: "Prepared", *, declares: bool) -> list[str]:
     if declares and prepared.mechanism.rebuild:
         lines += [
             f"If a boot shows no picture: press e in the menu of the boot loader and add {SWITCH} to the line of the",
-            "kernel; that boot then ignores all of this. A second entry with that word saves the typing. To take it",
-            "away for good: 'iommutui unpersist'.",
+            "kernel; that boot then ignores all of this. A second entry with that word saves the typing. To remove",
+            "it for good: 'iommutui unpersist'.",
         ]
     return lines
 
@@ -189,7 +189,7 @@ def _list(options: Options) -> int:
         write_json({"schema": 1, "finished": finished, "persisted": persisted_documents(found)})
         return Exit.DONE
     if not finished:
-        complain("A change was cut off; 'iommutui unpersist --last' takes it back.")
+        complain("A change was cut off; 'iommutui unpersist --last' reverts it.")
     if not found:
         complain("Nothing persists by iommutui.")
     write_lines([clean(line) for line in persisted_lines(found)])

@@ -1,4 +1,4 @@
-"""``iommutui unpersist``: what was made to last no longer does."""
+"""``iommutui unpersist``: removes bindings that persist."""
 
 import argparse
 
@@ -13,17 +13,19 @@ from iommutui.core.errors import UsageError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``unpersist [DEVICE...]``, or ``unpersist --last``."""
     parser.add_argument("devices", nargs="*", metavar="DEVICE", help="the address of a device (default: everything)")
-    parser.add_argument("--last", action="store_true", help="put the files back as they were before the last change")
+    parser.add_argument(
+        "--last", action="store_true", help="revert the last change: the files are as they were before it"
+    )
     add_answers(parser)
 
 
 def run(options: Options) -> int:
-    """Reviews, asks, and takes away. A device need not be there any more."""
+    """Reviews, asks, and removes. The device may be gone by now."""
     from iommutui.apply.persistence.request import SCHEMA, PersistRequest
 
     refuse_recorded(options, "unpersist")
     if options.last and options.devices:
-        raise UsageError("--last takes a whole change back.", "Leave the devices out.")
+        raise UsageError("--last reverts a whole change.", "Leave the devices out.")
     forget = []
     for word in options.devices:
         address = parse_pci(word)
@@ -31,6 +33,6 @@ def run(options: Options) -> int:
             raise UsageError(f"{word!r} is not an address.", "See 'iommutui persist --list'.")
         forget.append(address)
     request = PersistRequest(
-        SCHEMA, forget=tuple(forget), forget_all=not forget and not options.last, take_back=options.last
+        SCHEMA, forget=tuple(forget), forget_all=not forget and not options.last, revert_last=options.last
     )
     return review_and_ask(options, read_host(options, way_back=True), request, [])

@@ -1,4 +1,4 @@
-"""What other programs are told of a plan: a registry of formats, one module a family. Pure text; nothing is written."""
+"""A plan as text for other programs: a registry of formats, one module a family. Nothing is written here."""
 
 from iommutui.export import cmdline, libvirt, managers, qemu, settings, shell
 from iommutui.export.base import Export, Format, Subject, render, subject_of

@@ -63,7 +63,7 @@ class Format(NamedTuple):
     when: str
     """When it takes effect."""
     undo: str
-    """What takes it back."""
+    """What undoes it."""
     body: Callable[[Subject], list[str]]
     vm: bool = True
     """It tells a virtual machine, and is of no use where none gets a device."""
@@ -76,7 +76,7 @@ class Format(NamedTuple):
 
 
 class Export(NamedTuple):
-    """The text, and what a person has to be told whether or not they read it."""
+    """The text, and the warnings in it, which are also shown by themselves."""
 
     text: str
     warnings: tuple[str, ...]
@@ -100,7 +100,7 @@ def render(form: Format, subject: Subject) -> Export:
     """The text in this format. RefusedError where the format has no word for any device of the subject."""
     if form.vm and not subject.guests:
         raise RefusedError(
-            f"No device of this plan goes to a virtual machine, so there is nothing to say in {form.name}.",
+            f"No device of this plan goes to a virtual machine, so there is nothing to export for {form.name}.",
             "Stage vfio-pci for the device that the virtual machine is to have.",
         )
     warnings = [*_hazards(subject), *(_twins(subject) if form.by_ids else ())]

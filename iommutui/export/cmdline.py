@@ -24,8 +24,8 @@ def _rpm_ostree(subject: Subject) -> list[str]:
 
 _EARLY = (
     "The driver has to come before the host's. dracut does that with rd.driver.pre; for mkinitcpio put vfio_pci first "
-    "into MODULES of /etc/mkinitcpio.conf, for initramfs-tools into /etc/initramfs-tools/modules, and make the "
-    "initramfs anew. A driver that is built in comes first by itself."
+    "into MODULES of /etc/mkinitcpio.conf, for initramfs-tools into /etc/initramfs-tools/modules, and rebuild the "
+    "initramfs. A driver that is built in comes first by itself."
 )
 
 
@@ -100,8 +100,8 @@ FORMATS = (
         "systemd-boot",
         "Kernel parameters for systemd-boot",
         "in /boot/loader/entries/*.conf, as one more 'options' line of the entry. Where kernel-install or a unified "
-        "kernel image makes the entries, put the words at the end of the line in /etc/kernel/cmdline instead, and make "
-        "them anew (kernel-install add-all, bootctl, mkinitcpio -P).",
+        "kernel image makes the entries, put the words at the end of the line in /etc/kernel/cmdline instead, and "
+        "rebuild them (kernel-install add-all, bootctl, mkinitcpio -P).",
         "take the line out again. For one boot: press e in the menu and delete the words.",
         _line("options {}"),
     ),

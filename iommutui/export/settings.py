@@ -16,7 +16,7 @@ def _override(device: Device, goal: Goal) -> str:
     if goal.override is None:
         return f"driverctl unset-override {device.address}"
     if not is_name(goal.override):
-        raise RefusedError(f"driverctl cannot be told of a driver of the name {goal.override!r}.")
+        raise RefusedError(f"{goal.override!r} is not a driver name that driverctl accepts.")
     return f"driverctl set-override {device.address} {goal.override}"
 
 
@@ -27,7 +27,7 @@ def id_parameters(subject: Subject) -> dict[str, str]:
         found.setdefault(driver, []).append(ids_of(subject, device))
     if not found:
         raise RefusedError(
-            "Only vfio-pci and pci-stub take ids, and no device of this plan goes to them.",
+            "Only vfio-pci and pci-stub can be set by ids, and no device of this plan goes to them.",
             "'iommutui persist' makes any other target last.",
         )
     return {driver: ",".join(dict.fromkeys(ids)) for driver, ids in found.items()}
@@ -37,7 +37,7 @@ def left_out(subject: Subject) -> list[str]:
     """A note for the devices that settings by ids cannot be made for."""
     known = {device.address for device, _ in by_ids(subject)}
     rest = [goal.device for _, goal in subject.moved if goal.device not in known]
-    return [f"Left out, because their targets take no ids: {', '.join(rest)}."] if rest else []
+    return [f"Left out, because their targets cannot be set by ids: {', '.join(rest)}."] if rest else []
 
 
 def _modprobe(subject: Subject) -> list[str]:
@@ -87,10 +87,10 @@ FORMATS = (
     Format(
         "modprobe.d",
         "Options of vfio-pci for modprobe",
-        "/etc/modprobe.d/iommutui-vfio.conf. Then make the initramfs anew: 'update-initramfs -u' (Debian, Ubuntu), "
+        "/etc/modprobe.d/iommutui-vfio.conf. Then rebuild the initramfs: 'update-initramfs -u' (Debian, Ubuntu), "
         "'dracut -f' (Fedora), 'mkinitcpio -P' (Arch).",
         "at the next boot.",
-        "remove the file and make the initramfs anew.",
+        "remove the file and rebuild the initramfs.",
         _modprobe,
         vm=False,
         by_ids=True,

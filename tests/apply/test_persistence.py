@@ -84,7 +84,7 @@ def persist(*intents: tuple[str, str], host: Host | None = None) -> PersistReque
 
 
 ALL = PersistRequest(SCHEMA, forget_all=True)
-LAST = PersistRequest(SCHEMA, take_back=True)
+LAST = PersistRequest(SCHEMA, revert_last=True)
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
@@ -248,7 +248,7 @@ def test_a_danger_has_to_be_accepted(machine: Machine) -> None:
 
 
 def test_the_kernels_choice_needs_no_setting(machine: Machine) -> None:
-    with pytest.raises(RefusedError, match="what the kernel chooses"):
+    with pytest.raises(RefusedError, match="the kernel chooses"):
         machine.do(persist((CARD, "default")))
 
 

@@ -114,7 +114,7 @@ def test_proxmox_says_that_it_has_no_word_for_a_long_domain() -> None:
 
 def test_settings_by_ids_leave_out_what_takes_no_ids() -> None:
     subject = card(functions=CARD[:1], target="none")
-    with pytest.raises(RefusedError, match="Only vfio-pci and pci-stub take ids"):
+    with pytest.raises(RefusedError, match="Only vfio-pci and pci-stub can be set by ids"):
         render(FORMATS["modprobe.d"], subject)
 
 
@@ -124,7 +124,7 @@ def test_a_plan_that_is_not_permitted_is_not_exported() -> None:
 
 
 def test_a_virtual_machine_is_told_nothing_where_it_gets_nothing() -> None:
-    with pytest.raises(RefusedError, match="nothing to say in libvirt"):
+    with pytest.raises(RefusedError, match="nothing to export for libvirt"):
         render(FORMATS["libvirt"], card(functions=CARD[:1], target="none"))
 
 

@@ -78,10 +78,11 @@ class Disk:
         folder = self._folder / "job"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        packages, program = Path(pydantic.__file__).parents[1], Path(iommutui.__file__).parents[1]
+        packages = Path(pydantic.__file__).parents[1]
+        shutil.copytree(Path(iommutui.__file__).parent, folder / "program/iommutui")
         (folder / "job.sh").write_text(
             # Not by the environment, which the program that writes does not go by.
-            f"printf '/host%s\\n' {program} {packages} >/usr/lib/python3/dist-packages/host.pth\n"
+            f"printf '%s\\n' /job/program /host{packages} >/usr/lib/python3/dist-packages/host.pth\n"
             f'iommutui() {{ python3 -m iommutui "$@"; }}\n{job}'
         )
         # What a power cut left in the journal of the file system is replayed, as the kernel would.

@@ -63,7 +63,7 @@ def _in_force(disk: Disk) -> Boot:
 def _switched_off(disk: Disk) -> Boot:
     boot = disk.boot(DRIVERS + "iommutui persist --list\n", words="iommutui.persist=0")
     return _hold(
-        boot, out=("target=e1000e twin=e1000e", "this boot was told iommutui.persist=0"), log=("iommutui.persist=0",)
+        boot, out=("target=e1000e twin=e1000e", "this boot has iommutui.persist=0"), log=("iommutui.persist=0",)
     )
 
 

@@ -1,4 +1,4 @@
-"""The distribution's command that makes the initramfs, which takes a minute and may hang."""
+"""The distribution's command that rebuilds the initramfs: it takes a minute, and may hang."""
 
 import os
 import select

@@ -1,4 +1,4 @@
-"""The declaration ``/etc/iommutui/persist.conf``: which device, told by address and ids, goes to which driver."""
+"""The declaration ``/etc/iommutui/persist.conf``: which device, by address and ids, goes to which driver."""
 
 import re
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ SWITCH = "iommutui.persist=0"
 _IDS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
 _TARGET = re.compile(r"[A-Za-z0-9_.+-]{1,128}")
 _HEADER = f"""\
-# Made by iommutui: 'iommutui persist' writes it, 'iommutui unpersist' takes it away.
+# Made by iommutui: 'iommutui persist' writes it, 'iommutui unpersist' removes it.
 # {SWITCH} on the kernel command line makes the next boot ignore it.
 # A change takes effect in the next initramfs.
 # ADDRESS    IDS       SUBSYSTEM TARGET
@@ -35,18 +35,18 @@ class Entry(NamedTuple):
 
 
 def entries_of(host: Host, plan: Plan) -> list[Entry]:
-    """The plan's goals as entries. RefusedError for what cannot be told so that the next boot is sure of it."""
+    """The plan's goals as entries. RefusedError for a device that the next boot could not identify."""
     found = []
     for goal in plan.goals:
         if goal.override is None:
             raise RefusedError(
-                f"{goal.device} goes to what the kernel chooses, and that needs no setting.",
-                f"'iommutui unpersist {goal.device}' takes away what makes it something else.",
+                f"{goal.device} goes to the driver that the kernel chooses, and that needs no entry.",
+                f"'iommutui unpersist {goal.device}' removes an entry for it.",
             )
         device = host.devices[goal.device]
         ids = _pair(device.vendor_id, device.device_id)
         if ids is None or not _TARGET.fullmatch(goal.override):
-            raise RefusedError(f"The ids of {goal.device} are not known, and the next boot would go by them.")
+            raise RefusedError(f"The ids of {goal.device} are not known, and the next boot has to check them.")
         board = _pair(device.subsystem_vendor_id, device.subsystem_device_id)
         found.append(Entry(goal.device, ids, board or "-", goal.override))
     return found
@@ -108,7 +108,7 @@ def status_of(entry: Entry, host: Host) -> Status:
     if (device.driver or "none") == entry.target:
         return Status(True)
     if SWITCH in (host.cmdline or "").split():
-        return Status(False, f"this boot was told {SWITCH}")
+        return Status(False, f"this boot has {SWITCH} on its command line")
     return Status(False, f"it is on {device.driver or 'no driver'} until the next boot")
 
 

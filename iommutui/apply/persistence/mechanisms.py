@@ -31,7 +31,7 @@ class Mechanism(NamedTuple):
     data: tuple[tuple[str, str, int], ...]
     """Path on the machine, name in ``data``, mode."""
     rebuild: tuple[str, ...]
-    """The command that makes the initramfs of every installed kernel anew; empty: none is needed."""
+    """The command that rebuilds the initramfs of every installed kernel; empty: none is needed."""
 
     @property
     def paths(self) -> tuple[str, ...]:

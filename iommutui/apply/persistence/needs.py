@@ -18,7 +18,7 @@ _NAMED = re.compile(r"\(([^()]+)\)")
 
 
 class Tables(NamedTuple):
-    """What the boot is told to mount and to open."""
+    """The tables of what the boot mounts and opens."""
 
     fstab: str = ""
     crypttab: str = ""

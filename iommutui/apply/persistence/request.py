@@ -1,6 +1,6 @@
 """What may be asked for: devices and targets to persist, or addresses to forget. No path and no command.
 
-The asking program prepares the same change to show it. The process that writes prepares it anew, from a fresh look at
+The asking program prepares the same change to show it. The process that writes prepares it again, from a fresh look at
 the machine, and refuses where it differs.
 """
 
@@ -40,7 +40,7 @@ SCHEMA = 1
 
 
 class PersistRequest(NamedTuple):
-    """Intents to declare, or addresses to forget, or the last change to take back: one of the three."""
+    """Intents to declare, or addresses to forget, or the last change to revert: one of the three."""
 
     schema: int
     intents: tuple[Intent, ...] = ()
@@ -49,7 +49,7 @@ class PersistRequest(NamedTuple):
     accepted: tuple[Acceptance, ...] = ()
     forget: tuple[Address, ...] = ()
     forget_all: bool = False
-    take_back: bool = False
+    revert_last: bool = False
     driverctl: bool = False
     shown: str | None = None
     """The digest of the changes that somebody has read; None: nobody has read any."""
@@ -71,7 +71,7 @@ def parse_persist_request(text: str) -> PersistRequest:
     request = parse(PersistRequest, text.encode(errors="replace"), what)
     if request.schema != SCHEMA:
         raise IommutuiError(f"{what} has schema {request.schema}, and this program knows {SCHEMA}.")
-    if sum(map(bool, (request.intents, request.forget, request.forget_all, request.take_back))) != 1:
+    if sum(map(bool, (request.intents, request.forget, request.forget_all, request.revert_last))) != 1:
         raise IommutuiError(f"{what} does not say one thing to do.")
     if request.model is not None and request.model not in MODELS:
         raise IommutuiError(f"{what} names an unknown model.")
@@ -93,12 +93,12 @@ def declared(store: Store) -> list[Entry]:
 def prepare(request: PersistRequest, host: Host, root: Path, store: Store) -> Prepared:
     """The change that is asked for. RefusedError where it may not be made."""
     record = store.record()
-    if request.take_back:
+    if request.revert_last:
         if not record.before:
-            raise RefusedError("There is no change to take back.", "'iommutui persist --list' shows what persists.")
+            raise RefusedError("There is no change to revert.", "'iommutui persist --list' shows what persists.")
         return Prepared(store.undo(), [], by_name(record.mechanism))
     if not record.finished:
-        raise RefusedError("An earlier change was cut off.", "'iommutui unpersist --last' takes it back first.")
+        raise RefusedError("An earlier change was cut off.", "'iommutui unpersist --last' reverts it.")
     known = declared(store)
     if request.intents:
         mechanism = mechanism_of(root, driverctl=request.driverctl)
@@ -159,7 +159,7 @@ def _tables(root: Path) -> Tables:
 def carry_out(request: PersistRequest, host: Host, root: Path, state: Path, run: Run = run_command) -> Iterator[str]:
     """Makes the change; lines of progress. ``state`` is the directory of the journals' state.
 
-    IommutuiError where it is refused, or failed and was taken back.
+    IommutuiError where it is refused, or failed and was reverted.
     """
     store = Store(root, state)
     with lock(state / "journal"):
@@ -171,8 +171,8 @@ def carry_out(request: PersistRequest, host: Host, root: Path, state: Path, run:
             raise RefusedError("Not accepted: " + ", ".join(str(hazard.acceptance) for hazard in dangers))
         if request.shown is not None and request.shown != digest_of(prepared.changes):
             raise RefusedError("What would be written now is not what was shown.", "Look at it again.")
-        if request.take_back:
-            yield from store.take_back(run)
+        if request.revert_last:
+            yield from store.revert(run)
         elif not prepared.changes:
             yield "Every file is as it should be."
         else:

@@ -1,7 +1,7 @@
 """Files of other programs' directories, written as one change: each atomically, all of them or none.
 
 What was there before is on disk before the first write, so that a change that is cut off, by a failure or a power cut,
-is taken back by the next one. Only files that iommutui made are replaced or removed: their text says so, or the record
+can be reverted. Only files that iommutui made are replaced or removed: their text says so, or the record
 of the last change has them, unchanged since.
 """
 
@@ -109,7 +109,7 @@ class Store:
         return found
 
     def undo(self) -> list[Change]:
-        """What it takes to put back what was there before the last change."""
+        """What it takes to restore what was there before the last change."""
         found = []
         for old in self.record().before:
             now = self._before(old.path)
@@ -118,7 +118,7 @@ class Store:
         return found
 
     def carry_out(self, changes: list[Change], made: Iterable[File], mechanism: Mechanism, run: "Run") -> Iterator[str]:
-        """Writes the changes and makes the initramfs; lines of progress. IommutuiError after all was taken back."""
+        """Writes the changes and rebuilds the initramfs; lines of progress. RestoredError once all is reverted."""
         before = tuple(Before(change.path, change.before, change.before_mode) for change in changes)
         self._keep(Record(False, before, self.record().made, mechanism.name))
         try:
@@ -128,12 +128,12 @@ class Store:
             yield from _rebuild(mechanism, run)
         except (OSError, IommutuiError) as error:
             yield f"failed: {_said(error)}"
-            yield from self.take_back(run)
+            yield from self.revert(run)
             raise RestoredError(f"{_said(error)} The files are as they were before.") from None
         self._keep(Record(True, before, {file.path: _sum(file.text) for file in made}, mechanism.name))
 
-    def take_back(self, run: "Run") -> Iterator[str]:
-        """Puts back what was there before the last change, and makes the initramfs anew."""
+    def revert(self, run: "Run") -> Iterator[str]:
+        """Restores what was there before the last change, and rebuilds the initramfs."""
         record = self.record()
         try:
             self._keep(record._replace(finished=False))
