@@ -1,6 +1,6 @@
 """The process that makes a change, and the program that asks for it and may not write itself.
 
-One request as a line of JSON goes in; events as lines of JSON come out, the last of them `Finished`.
+One request as a line of JSON goes in; events as lines of JSON come out, the last of them with an exit code.
 """
 
 import os
