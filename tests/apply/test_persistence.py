@@ -273,6 +273,17 @@ def test_makers_of_initramfs_that_are_not_used(tmp_path: Path) -> None:
         mechanism_of(tmp_path)
 
 
+def test_dracut_of_debian_comes_first(machine: Machine) -> None:
+    dracut = machine.root / "usr/bin/dracut"
+    dracut.parent.mkdir(parents=True)
+    dracut.touch()
+    assert mechanism_of(machine.root).name == "initramfs-tools"
+    hook = machine.root / "etc/kernel/postinst.d/dracut"
+    hook.parent.mkdir(parents=True)
+    hook.touch()
+    assert mechanism_of(machine.root).name == "dracut"
+
+
 def test_driverctl(machine: Machine) -> None:
     request = persist((CARD, "vfio-pci"))._replace(driverctl=True)
     with pytest.raises(RefusedError, match="driverctl is not installed"):

@@ -57,6 +57,7 @@ class Boot:
     """The job's; None where it was cut off."""
     out: str
     dmesg: str
+    console: str
     seconds: float
 
     def log_of(self, address: str) -> str:
@@ -101,7 +102,11 @@ class Disk:
                     continue
         status = _text(folder / "status").strip()
         return Boot(
-            int(status) if status else None, _text(folder / "out"), _text(folder / "dmesg"), time.monotonic() - begin
+            int(status) if status else None,
+            _text(folder / "out"),
+            _text(folder / "dmesg"),
+            _text(folder / "console"),
+            time.monotonic() - begin,
         )
 
     def _take_out(self, kind: str) -> Path:

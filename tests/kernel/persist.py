@@ -28,8 +28,7 @@ def _hold(boot: Boot, *, status: int | None = 0, out: tuple[str, ...] = (), log:
     wrong += [f"it did not print {word!r}" for word in out if word not in boot.out]
     wrong += [f"the kernel log has no {word!r}" for word in log if word not in boot.dmesg]
     if wrong:
-        log_end = boot.dmesg[-3000:]
-        raise HarnessError(f"{'; '.join(wrong)}\n--- it printed\n{boot.out}\n--- kernel log\n{log_end}")
+        raise HarnessError(f"{'; '.join(wrong)}\n--- it printed\n{boot.out}\n--- console\n{boot.console[-3000:]}")
     return boot
 
 

@@ -95,6 +95,9 @@ def mechanism_of(root: Path, *, driverctl: bool = False) -> Mechanism:
             "/usr of this system is read-only (ostree), and so are the modules of its initramfs.",
             "'iommutui export rpm-ostree' prints kernel arguments, which go by ids.",
         )
+    if (root / "etc/kernel/postinst.d/dracut").exists():
+        # Debian's dracut makes the images, whatever else is left there of initramfs-tools.
+        usable.sort(key=lambda each: each.name != "dracut")
     found = usable[0] if usable else MECHANISMS[-1]
     if found.name == DRIVERCTL:
         raise RefusedError(
