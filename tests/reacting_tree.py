@@ -158,7 +158,7 @@ class ReactingTree:
     def load(self, name: str, _root: str) -> None:
         """Stands for ``modprobe``."""
         kernel = SimulatedKernel(self.host(), model_for(self._hardware.kernel))
-        kernel.load_module(name)
+        list(kernel.load_module(name))
         self._take_over(kernel.host)
 
     def kernel(self) -> RealKernel:

@@ -136,9 +136,11 @@ def in_child(
     its.close()
     with mine:
         answer = b""
+        look = min(patience.first, patience.each)
         while True:
-            wait = patience.give_up - (time.monotonic() - started)
-            if not select.select([mine], [], [], max(min(patience.each, wait), 0.0))[0]:
+            left = patience.give_up - (time.monotonic() - started)
+            if not select.select([mine], [], [], max(min(look, left), 0.0))[0]:
+                look = patience.each
                 seconds = time.monotonic() - started
                 yield Late(seconds, given_up=seconds >= patience.give_up)
                 if seconds >= patience.give_up:

@@ -28,7 +28,7 @@ def run(options: Options) -> int:
     from iommutui.sources import HERE
 
     refuse_recorded(options, "revert")
-    host = read_host(options, way_back=True)
+    host = read_host(options)
     found = find_revert(journal_dir(), options.id, host, chosen_model(options, host), boot_id(HERE))
     if found.left_alone:
         complain(left_alone_words(found.left_alone))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from iommutui.apply.confirmation import REQUEST_LIMIT
 from iommutui.apply.events import (
     LINE_LIMIT,
     Compensating,
@@ -19,7 +20,7 @@ from iommutui.apply.events import (
     from_line,
     to_json,
 )
-from iommutui.apply.request import SIZE_LIMIT, Request, parse_request, plan_request, request_to_json
+from iommutui.apply.request import Request, parse_request, plan_request, request_to_json
 from iommutui.apply.validation import to_jsonable
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Claim
@@ -176,8 +177,8 @@ def test_what_is_no_request(change: dict[str, object]) -> None:
         '{"schema":' * 100_000,
         '{"schema":1}',
         json.dumps(DOCUMENT) + "x",
-        json.dumps(DOCUMENT) + " " * SIZE_LIMIT,
-        json.dumps(DOCUMENT, ensure_ascii=False).replace("6.12.0", "é" * (SIZE_LIMIT // 2)),
+        json.dumps(DOCUMENT) + " " * REQUEST_LIMIT,
+        json.dumps(DOCUMENT, ensure_ascii=False).replace("6.12.0", "é" * (REQUEST_LIMIT // 2)),
         "\ud800",
         "\0",
     ],

@@ -24,7 +24,7 @@ def _die(
         return {path.name: path.read_bytes() for path in directory.glob("*.jsonl")}
 
     kernel.after_death = lambda: on_disk.append(read())
-    plan = case.plan if entry is None else plan_revert(entry, kernel.host, case.model)
+    plan = case.plan if entry is None else plan_revert(entry, kernel.host, case.model, list_journals(directory))
     try:
         list(execute(plan, kernel, directory, clock=CLOCK, reverts=entry.id if entry else None))
     except Killed:
@@ -42,7 +42,7 @@ def _take_back(case: Case, host: Host, directory: Path) -> Host:
     entry = load(directory)
     assert entry.exit is not Exit.ROLLED_BACK
     kernel = FakeKernel(host, case.model)
-    plan = plan_revert(entry, host, case.model)
+    plan = plan_revert(entry, host, case.model, list_journals(directory))
     assert plan.permitted, plan.refusals
     assert finished(list(execute(plan, kernel, directory, clock=CLOCK, reverts=entry.id))).exit is Exit.DONE
     (again,) = [e for e in list_journals(directory) if e.id == entry.id]

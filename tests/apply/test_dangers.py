@@ -69,7 +69,7 @@ def test_what_is_accepted_is_carried_out(tmp_path: Path) -> None:
     kernel = FakeKernel(host, MODEL)
     events = list(execute(plan, kernel, tmp_path / "s/journal", clock=CLOCK, accepted=[ACCEPTED]))
     assert finished(events).exit is Exit.DONE
-    assert list_journals(tmp_path / "s/journal")[-1].accepted == (ACCEPTED,)
+    assert list_journals(tmp_path / "s/journal")[-1].header.accepted == (ACCEPTED,)
 
 
 def test_a_danger_that_comes_between_two_phases_takes_everything_back(tmp_path: Path) -> None:

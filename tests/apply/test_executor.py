@@ -12,6 +12,7 @@ from iommutui.apply.events import Compensating, Finished, ModuleLoaded, Started,
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import lock
 from iommutui.apply.journal.reader import list_journals, load
+from iommutui.apply.kernel import Loaded
 from iommutui.apply.revert import plan_revert
 from iommutui.apply.simulated_kernel import SimulatedKernel
 from iommutui.core.address import Address
@@ -94,7 +95,7 @@ class TestRefusals:
         assert len(kernel.steps) == 1
         (entry,) = list_journals(tmp_path / "s/journal")
         assert entry.exit is Exit.PERMISSION
-        assert not entry.in_effect
+        assert not entry.changed_something
 
     def test_a_later_write_that_is_denied_is_taken_back(self, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model, Faults(fail={2: "EPERM"}))
@@ -116,8 +117,8 @@ class TestOrder:
             def look(one: Case = one, kernel: FakeKernel = kernel) -> None:
                 entry = list_journals(directory)[-1]
                 assert entry.open
-                assert {f.device for f in entry.before} == {step.device for step in one.plan.steps}
-                for before in entry.before:
+                assert {f.device for f in entry.header.before} == {step.device for step in one.plan.steps}
+                for before in entry.header.before:
                     device = one.host.devices[before.device]
                     assert (before.driver, before.override) == (device.driver, device.driver_override)
                 # The write itself is announced as well, and has no result yet.
@@ -140,8 +141,9 @@ class TestOrder:
         pairs = [(StepBegun(n, step), StepDone(n, step, "ok", 0.0)) for n, step in enumerate(steps, 1)]
         assert events[2:-1] == [event for pair in pairs for event in pair]
         assert events[-1] == Finished(Exit.DONE, "6 writes done, 2 devices changed.")
-        assert entry.modules == ("vfio-pci",)
-        assert entry.summary == "6 writes done, 2 devices changed."
+        assert entry.header.modules == ("vfio-pci",)
+        assert entry.end is not None
+        assert entry.end.summary == "6 writes done, 2 devices changed."
 
     def test_overrides_then_unbinds_then_probes_then_old_overrides(self, tmp_path: Path) -> None:
         one = next(c for c in CASES if c.name == "many")
@@ -264,10 +266,10 @@ class TestSimulated:
 
     def test_modules(self) -> None:
         kernel = SimulatedKernel(desktop(vfio_loaded=False), MODELS["dma-owner"])
-        kernel.load_module("vfio_pci")
+        assert list(kernel.load_module("vfio_pci")) == [Loaded()]
         assert kernel.host.has_driver("vfio-pci")
         with pytest.raises(IommutuiError, match="missing"):
-            kernel.load_module("no-such-module")
+            list(kernel.load_module("no-such-module"))
 
     def test_a_device_that_is_gone(self) -> None:
         kernel = SimulatedKernel(desktop(), MODELS["dma-owner"])

@@ -166,8 +166,8 @@ def test_a_journal_with_something_else_in_it(journal: Path, data: st.DataObject)
 
 
 def _reverted(journal: Path) -> Plan:
-    may_be_open(journal.parent)
-    open_journals(journal.parent)
+    may_be_open(journal.parent, None)
+    open_journals(journal.parent, None)
     return plan_revert(load(journal.parent, journal.stem), CASE.plan.predicted, CASE.model)
 
 
@@ -202,7 +202,7 @@ def test_links_in_the_state_directory_lead_nowhere(name: str, tmp_path: Path) ->
     kernel = FakeKernel(CASE.host, CASE.model)
     ended = _outcome(lambda: list(execute(CASE.plan, kernel, directory, clock=CLOCK)))
     assert not isinstance(ended, IommutuiError) or kernel.steps == []
-    open_journals(directory)
+    open_journals(directory, None)
     assert _state(trap) == before
 
 

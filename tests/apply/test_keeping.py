@@ -97,7 +97,7 @@ def test_somebody_keeps_it(turn: int, tmp_path: Path) -> None:
     assert finished(events).exit is Exit.DONE
     predicted = facts(CASE.plan.predicted)
     assert facts(kernel.host) == predicted
-    assert (entry.kept_by, entry.exit, entry.in_effect) == ("a friend", Exit.DONE, True)
+    assert (entry.kept_by, entry.exit, entry.changed_something) == ("a friend", Exit.DONE, True)
     assert voices.ended == 1
 
 
