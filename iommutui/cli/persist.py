@@ -163,7 +163,7 @@ def persisted(options: Options) -> "list[tuple[Entry, Status]]":
     entries = declared(machine_store())
     if not entries:
         return []
-    host = read_host(options, way_back=True)
+    host = read_host(options)
     return [(entry, status_of(entry, host)) for entry in entries]
 
 
