@@ -52,7 +52,7 @@ def test_json(on_demo: Run) -> None:
 
 
 def test_warnings_are_on_standard_error_as_well(on_demo: Run) -> None:
-    answer = on_demo("export", "shell", "01:00.0=none")
+    answer = on_demo("export", "shell", "08:00.0=none")
     assert "DANGER" in answer.err
     assert "DANGER" in answer.out
 

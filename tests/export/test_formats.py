@@ -130,8 +130,8 @@ def test_a_virtual_machine_is_told_nothing_where_it_gets_nothing() -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_dangers_stand_on_top_as_comments(name: str) -> None:
-    disk = next(d for d in demo_host().devices.values() if (d.class_code or "").startswith("0108"))
-    subject = card(functions=(disk.address,))
+    display = next(device for device in demo_host().devices.values() if device.boot_vga)
+    subject = card(functions=(display.address,))
     export = render(FORMATS[name], subject)
     assert any(line.startswith("DANGER") for line in export.warnings)
     above = export.text.split("Where: ")[0]

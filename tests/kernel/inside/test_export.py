@@ -93,6 +93,13 @@ def virsh(*words: str) -> str:
 @pytest.mark.skipif(shutil.which("libvirtd") is None, reason="libvirtd is not installed")
 def test_libvirt_starts_with_the_card_and_gives_it_back(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
     Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF)
+    for name, line in (
+        ("passwd", "libvirt-qemu:x:64055:64055::/:/usr/sbin/nologin\n"),
+        ("group", "libvirt-qemu:x:64055:\n"),
+    ):
+        # The daemon does not start without them; a package that starts it at boot would make them.
+        with open(f"/etc/{name}", "a", encoding="utf-8") as file:
+            file.write(line)
     (tmp_path / "libvirtd.conf").write_text(LIBVIRTD)
     (tmp_path / "vm.xml").write_text(DOMAIN.format(exported(iommutui, "libvirt")))
     daemon = subprocess.Popen(["libvirtd", "--config", str(tmp_path / "libvirtd.conf")])
