@@ -9,7 +9,7 @@ import pytest
 
 from iommutui.core.address import Address
 from iommutui.core.errors import RefusedError
-from iommutui.core.host import Device, Host
+from iommutui.core.host import Device, Gap, Host
 from iommutui.core.models import model_for
 from iommutui.core.plan.intents import Intent
 from iommutui.demo import demo_host
@@ -116,6 +116,17 @@ def test_settings_by_ids_leave_out_what_takes_no_ids() -> None:
     subject = card(functions=CARD[:1], target="none")
     with pytest.raises(RefusedError, match="Only vfio-pci and pci-stub can be set by ids"):
         render(FORMATS["modprobe.d"], subject)
+
+
+@pytest.mark.parametrize("unknown", ["driver", "ids"])
+def test_a_script_is_not_made_for_what_it_could_not_check(unknown: str) -> None:
+    device = demo_host().devices[CARD[0]]
+    gaps = (Gap("driver", "not-recorded"),)
+    device = device._replace(driver=None, gaps=gaps) if unknown == "driver" else device._replace(device_id=None)
+    subject = card(demo_host().with_device(device), CARD[:1])
+    with pytest.raises(RefusedError, match=f"The {unknown} "):
+        render(FORMATS["shell"], subject)
+    assert unknown == "ids" or "driver not known" in render(FORMATS["libvirt"], subject).text
 
 
 def test_a_plan_that_is_not_permitted_is_not_exported() -> None:
