@@ -58,9 +58,10 @@ class IommutuiApp(App[None]):
         """Keys that were pressed before this time, by the clock of messages, do nothing."""
         self._wrong = list(config.wrong)
         self._store = store
+        usual = CONSOLE if console else IOMMUTUI
         self.register_theme(IOMMUTUI)
-        self.register_theme(CONSOLE)
-        self.theme = self._theme_to_use(config.theme, CONSOLE if console else IOMMUTUI)
+        self.register_theme(usual)
+        self.theme = self._theme_to_use(config.theme, usual)
         try:
             use_keys(config.keys)
         except IommutuiError as error:

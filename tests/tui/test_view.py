@@ -226,7 +226,7 @@ def test_the_key_bar_has_the_keys_of_the_pane_and_of_the_mode_first() -> None:
 
     assert bar(state_of())[0] == "c free"
     assert bar(state_of(pane=Pane.FILTER)) == ["Enter keep", "Tab complete", "Esc clear"]
-    assert bar(staged(state_of(), {NIC: "none"}))[:3] == ["a apply", "z undo", "X clear"]
+    assert bar(staged(state_of(), {NIC: "none"}))[:2] == ["a apply", "z undo"]
     assert "x remove" in bar(staged(state_of(pane=Pane.PLAN), {NIC: "none"}))
     assert "Enter next tab" in bar(state_of(pane=Pane.DETAILS))
     assert "n next" in bar(state_of(view=View.TOPOLOGY))
