@@ -22,6 +22,7 @@ from iommutui.tui.state import AppState, Key, Kind, Phase, Source, start
 
 R = TypeVar("R")
 
+LARGE = (200, 60)
 WIDE = (120, 40)
 USUAL = (80, 24)
 SMALLEST = (60, 18)

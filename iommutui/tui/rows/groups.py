@@ -79,7 +79,7 @@ def groups_listing(state: AppState, host: Host) -> Listing:
 def groups_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Span, ...]:
     """What stands in a row, ``width`` cells wide, with or without the cursor."""
     mark = Span("▌" if here else " ", "accent")
-    chosen = Span("+" if key in state.selected else " ", "planned")
+    chosen = Span("#" if key in state.selected else " ", "planned")
     spans = _group_row(state, key) if key.device is None else _device_row(state, key)
     return fit((mark, chosen, *spans), width)
 

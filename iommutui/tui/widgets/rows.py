@@ -122,7 +122,8 @@ class Rows(ScrollView, Generic[K], can_focus=True):
         if strip is None:
             key = self._keys[index]
             component = "rows--cursor" if here else "rows--group" if self._heads(key) else ""
-            strip = strip_of(self._painter(key, width, here), self._meanings(component), width)
+            room = self.scrollable_content_region.width  # a scroll bar lies over the rest
+            strip = strip_of(self._painter(key, room, here), self._meanings(component), width)
             if len(self._strips) >= MANY:
                 self._strips.clear()
             self._strips[index, here] = strip
