@@ -35,7 +35,7 @@ class Lines(ScrollView, can_focus=True):
             self._wrap()
             self.refresh(layout=self.styles.height is not None and self.styles.height.is_auto)
         if top:
-            self.scroll_to(y=0, animate=False, immediate=True)
+            self.scroll_to(y=0, animate=False, immediate=True, force=True)
 
     def show_line(self, index: int) -> None:
         """Scrolls so far that a line is in view."""
@@ -46,7 +46,7 @@ class Lines(ScrollView, can_focus=True):
         """Scrolls so far that a row is in view."""
         height = self.scrollable_content_region.height
         if row < self.scroll_offset.y or row >= self.scroll_offset.y + height:
-            self.scroll_to(y=max(0, row - height // 2), animate=False, immediate=True)
+            self.scroll_to(y=max(0, row - height // 2), animate=False, immediate=True, force=True)
 
     def rows_with(self, text: str) -> list[int]:
         """The rows that hold a text, whatever its case."""
@@ -67,7 +67,7 @@ class Lines(ScrollView, can_focus=True):
             self._rows = wrap_all(self.lines, self._width - 2)
             self.virtual_size = Size(self._width, len(self._rows))
             if self.at_end:
-                self.scroll_end(animate=False, immediate=True)
+                self.scroll_end(animate=False, immediate=True, force=True)
 
     def on_resize(self) -> None:
         """Wraps again where the width is another one."""
@@ -75,7 +75,7 @@ class Lines(ScrollView, can_focus=True):
             self._wrap()
             self.refresh()
         if self.at_end:
-            self.call_after_refresh(self.scroll_end, animate=False)
+            self.call_after_refresh(self.scroll_end, animate=False, force=True)
 
     def notify_style_update(self) -> None:
         """A theme has changed."""

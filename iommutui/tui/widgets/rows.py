@@ -81,10 +81,10 @@ class Rows(ScrollView, Generic[K], can_focus=True):
         top = self.scroll_offset.y
         margin = min(MARGIN, (height - 1) // 2)
         if self.cursor < top + margin:
-            self.scroll_to(y=max(0, self.cursor - margin), animate=False, immediate=True)
+            self.scroll_to(y=max(0, self.cursor - margin), animate=False, immediate=True, force=True)
         elif self.cursor >= top + height - margin:
             bottom = min(len(self._keys) - 1, self.cursor + margin)
-            self.scroll_to(y=bottom - height + 1, animate=False, immediate=True)
+            self.scroll_to(y=bottom - height + 1, animate=False, immediate=True, force=True)
 
     def notify_style_update(self) -> None:
         """A theme has changed."""
