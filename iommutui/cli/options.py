@@ -44,17 +44,18 @@ def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
 
 def tell_what_was_cut_off() -> None:
     """A line of talk for each apply to this machine that a crash has left half way; nothing where there is none."""
-    from iommutui.apply.traces import journals_of_machine, may_be_open
+    from iommutui.apply.journal.directory import boot_id, journal_dir, may_be_open
+    from iommutui.sources import HERE
 
-    if not may_be_open(journals_of_machine()):
+    directory, boot = journal_dir(), boot_id(HERE)
+    if not may_be_open(directory, boot):
         return
-    from iommutui.apply.recovery import left_open_words, open_journals, way_out
-    from iommutui.apply.state import machine_journal_dir
+    from iommutui.apply.recovery import cut_off_words, open_journals, way_out
     from iommutui.cli.output import complain
 
     try:
-        for entry in open_journals(machine_journal_dir()):
-            complain(f"Note: {left_open_words(entry)} {way_out(entry)}")
+        for journal in open_journals(directory, boot):
+            complain(f"Note: {cut_off_words(journal)} {way_out(journal)}")
     except IommutuiError as error:
         complain(f"Note: {error.what}")
 

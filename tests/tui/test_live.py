@@ -251,13 +251,13 @@ def _job() -> Job:
 
 
 def test_the_request_reaches_the_process_and_its_events_come_back(tmp_path: Path) -> None:
-    from iommutui.apply.session import apply_request
+    from iommutui.apply.request import parse_request
 
     said: list[Event] = [Started("j1", 3), Finished(Exit.DONE, "Done.")]
     applier = _player(tmp_path, said)
     applier.begin(_job())
     assert list(applier.events(_job())) == said
-    asked = apply_request((tmp_path / "request").read_text())
+    asked = parse_request((tmp_path / "request").read_text())
     assert asked.intents == (Intent(NIC, "vfio-pci"),)
     assert asked.basis == _plan().basis
 

@@ -32,13 +32,15 @@ class WayBack(NamedTuple):
 
     plan: Plan
     journal: str = ""
+    left_alone: str = ""
+    """What is not put back, because something else has changed it since; a sentence."""
 
 
 class CutOff(NamedTuple):
     """An apply that a crash has left half way."""
 
-    journal: str
-    """What takes it back."""
+    journal: str | None
+    """What takes it back; None where its journal is damaged."""
     words: str
     """What happened to it, as a sentence."""
     way_out: str

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
-from iommutui.apply.elevate import Applying, own_program, root_program
-from iommutui.apply.entries import load as load_entry
+from iommutui.apply.elevation import Applying, own_program, root_program
 from iommutui.apply.events import Event, Refused
-from iommutui.apply.recovery import left_open_words, open_journals, way_out
-from iommutui.apply.revert import plan_revert
-from iommutui.apply.session import Request, request_of
-from iommutui.apply.state import machine_journal_dir
+from iommutui.apply.journal.directory import boot_id, journal_dir
+from iommutui.apply.recovery import cut_off_words, open_journals, way_out, what_reverts
+from iommutui.apply.request import Request, request_of
+from iommutui.apply.revert import find_revert
+from iommutui.apply.wording import left_alone_words
 from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
@@ -59,17 +59,17 @@ class LiveMachine:
 
     def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
         """From the newest journal that is still in effect."""
-        entry = load_entry(machine_journal_dir(), journal)
-        return WayBack(plan_revert(entry, host, model), entry.id)
+        found = find_revert(journal_dir(), journal, host, model, boot_id())
+        return WayBack(found.plan, found.journal.id, left_alone_words(found.left_alone))
 
     def cut_off(self) -> CutOff | None:
         """From the journals."""
-        directory = machine_journal_dir()
+        directory = journal_dir()
         if not directory.is_dir():
             return None
-        for entry in open_journals(directory):
-            words = left_open_words(entry)
-            return CutOff(entry.reverts or entry.id, words[0].upper() + words[1:], way_out(entry))
+        for journal in open_journals(directory, boot_id()):
+            words = cut_off_words(journal)
+            return CutOff(what_reverts(journal), words[0].upper() + words[1:], way_out(journal))
         return None
 
 

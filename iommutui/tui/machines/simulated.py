@@ -6,10 +6,10 @@ There is no way from here to a real writer.
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 
+from iommutui.apply.confirmation import Decision, Timeout
 from iommutui.apply.events import Event, Finished
 from iommutui.apply.executor import execute
-from iommutui.apply.keeping import Keeping, Word
-from iommutui.apply.simulated import SimulatedKernel
+from iommutui.apply.simulated_kernel import SimulatedKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit
 from iommutui.core.host import Host
@@ -75,8 +75,8 @@ class SimulatedMachine:
         before = self.scan()
         kernel = SimulatedKernel(before, job.model)
         accepted = [hazard.acceptance for hazard in job.plan.hazards]  # nothing is real, so nothing can be lost
-        keeping = Keeping(job.keep_within, _Words(self._words)) if job.keep_within is not None else None
-        for event in execute(job.plan, kernel, None, accepted=accepted, keeping=keeping):
+        timeout = Timeout(job.keep_within, _Words(self._words)) if job.keep_within is not None else None
+        for event in execute(job.plan, kernel, None, accepted=accepted, timeout=timeout):
             self._host = _used_still(self._first, kernel.host)
             if isinstance(event, Finished) and event.exit is Exit.DONE:
                 self._remember(job, before)
@@ -102,7 +102,7 @@ def _used_still(first: Host | None, now: Host) -> Host:
 
 
 class _Words:
-    """The person at the screen, as a countdown hears them. Implements `iommutui.apply.keeping.Voices`."""
+    """The person at the screen, as a countdown hears them. Implements `iommutui.apply.confirmation.Confirmer`."""
 
     def __init__(self, words: SimpleQueue[bool]) -> None:
         self._words = words
@@ -112,10 +112,10 @@ class _Words:
         while not self._words.empty():
             self._words.get()
 
-    def wait(self, seconds: float) -> Word | None:
+    def wait(self, seconds: float) -> Decision | None:
         """Waits at most so long for a word."""
         try:
-            return Word(keep=self._words.get(timeout=seconds), by="the screen")
+            return Decision(keep=self._words.get(timeout=seconds), by="the screen")
         except Empty:
             return None
 

@@ -182,6 +182,8 @@ class ApplyFlow:
         if back is None:
             self._desk.say(nothing_to_revert(state), "warning")
             return None
+        if back.left_alone:
+            self._desk.say(back.left_alone, "warning")
         job = Job(back.plan, (), state.model, revert=True, journal=back.journal)
         return self._review_of("Review: revert the last apply", job)
 
@@ -205,6 +207,9 @@ class ApplyFlow:
         """Says that an apply was cut off, and offers the way back."""
         self._desk.log_line(left.words, "warn")
         text = f"{left.words} {left.way_out} Until then nothing else is applied."
+        if left.journal is None:
+            self._desk.say(text, "warning")
+            return
         title, yes = "An apply was cut off", "Review the way back"
         self._desk.confirm(title, text, yes, "Later", lambda: self.review(revert=True, journal=left.journal))
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO
 
+from iommutui.apply.confirmation import KEEP, UNDO
 from iommutui.apply.events import LINE_LIMIT, Event, Finished, Refused, from_line
-from iommutui.apply.session import Request, request_to_json
-from iommutui.apply.voices import KEEP, UNDO
+from iommutui.apply.request import Request, request_to_json
 from iommutui.core.errors import IommutuiError, NotPermittedError
 
 PROGRAMS = ("sudo", "pkexec", "run0")

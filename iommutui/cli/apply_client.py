@@ -6,18 +6,18 @@ import signal
 import sys
 from contextlib import suppress
 
-from iommutui.apply.elevate import Applying
+from iommutui.apply.elevation import Applying
 from iommutui.apply.events import Counting, Finished, Refused
-from iommutui.apply.session import Request
+from iommutui.apply.request import Request
+from iommutui.cli.event_printer import EventPrinter
 from iommutui.cli.output import complain
-from iommutui.cli.telling import Teller
 from iommutui.core.errors import Exit
 
 _KEEP = frozenset({"keep", "k", "yes", "y"})
 _UNDO = frozenset({"undo", "u", "no", "n"})
 
 
-def listen(applying: Applying, request: Request, teller: Teller) -> int:
+def listen(applying: Applying, request: Request, printer: EventPrinter) -> int:
     """Starts it, prints what it says, and returns how it ended.
 
     Ctrl+C is for the applying process, which takes everything back; this one goes on to tell of it.
@@ -35,7 +35,7 @@ def listen(applying: Applying, request: Request, teller: Teller) -> int:
                 _pass_on(applying)
             if isinstance(event, Finished | Refused):
                 code = event.exit
-            teller.show(event)
+            printer.show(event)
     finally:
         signal.signal(signal.SIGINT, before)
     return code

@@ -1,10 +1,7 @@
 """What happens while a plan is carried out, as lines of text or of JSON."""
 
 import json
-import os
 import sys
-from collections.abc import Generator
-from contextlib import closing
 
 from iommutui.apply.events import (
     Compensating,
@@ -13,6 +10,7 @@ from iommutui.apply.events import (
     Finished,
     Kept,
     ModuleLoaded,
+    Notice,
     Refused,
     Started,
     StepBegun,
@@ -20,9 +18,8 @@ from iommutui.apply.events import (
     StepWaiting,
     to_json,
 )
-from iommutui.apply.executor import ReaderGoneError
-from iommutui.apply.words import change_words
-from iommutui.cli.output import clean, write_lines
+from iommutui.apply.wording import change_words
+from iommutui.cli.output import clean, text_of
 from iommutui.cli.review import shell_line
 from iommutui.core.errors import Exit
 from iommutui.core.outcome import OK
@@ -30,8 +27,8 @@ from iommutui.core.outcome import OK
 _PHASES = {"override": "overrides", "unbind": "leaving drivers", "probe": "coming to drivers"}
 
 
-class Teller:
-    """Prints events. OSError where nobody can read them any more."""
+class EventPrinter:
+    """Prints events."""
 
     def __init__(self, *, as_json: bool, goes_back: bool = False) -> None:
         """``goes_back``: what is done can be taken back, and that is told at the end."""
@@ -41,19 +38,24 @@ class Teller:
         self._phase = ("", 0)
 
     def show(self, event: Event) -> None:
-        """One event."""
+        """Prints an event, and waits until that is done. OSError where nobody can read it any more."""
+        sys.stdout.write(self.text(event))
+        sys.stdout.flush()
+
+    def text(self, event: Event) -> str:
+        """What is printed of an event."""
         if isinstance(event, Started):
             self._journal = event.journal_id
         if self._as_json:
-            sys.stdout.write(json.dumps(to_json(event)) + "\n")
-        else:
-            write_lines([clean(line) for line in self._lines(event)])
-        sys.stdout.flush()
+            return json.dumps(to_json(event)) + "\n"
+        return text_of([clean(line) for line in self._lines(event)])
 
     def _lines(self, event: Event) -> list[str]:
         match event:
             case Started(journal_id=journal) if journal:
                 return ["", f"Journal {journal}."]
+            case Notice(what=what):
+                return [f"Note: {what}"]
             case ModuleLoaded(module=module):
                 return [f"Loaded {module}."]
             case StepDone(step=step, result=result, note=note):
@@ -61,7 +63,7 @@ class Teller:
                 return [f"  {event.number}. {shell_line(step)}   {answer}{f' ({note})' if note else ''}"]
             case StepWaiting(step=step, seconds=seconds, holders=holders):
                 held = f"; held by {'; '.join(holders)}" if holders else ""
-                return [f"     waiting for {step.device} since {seconds:.0f} s{held}"]
+                return [f"     waiting for {step.device or step.value} since {seconds:.0f} s{held}"]
             case Counting():
                 return self._countdown(event)
             case Kept(by=by):
@@ -90,34 +92,3 @@ class Teller:
                 "  'undo' takes it back at once.",
             ]
         return [f"  {left} s left"] if left <= 5 or left % 10 == 0 else []
-
-
-def tell(events: Generator[Event, None, None], teller: Teller, *, alone: bool = False) -> int:
-    """Prints every event as it comes; the exit code.
-
-    Where nobody reads them any more, everything is taken back; ``alone``: it goes on without a reader.
-    """
-    code = Exit.ERROR
-    listening = True
-    with closing(events):
-        for event in events:
-            if isinstance(event, Finished):
-                code = event.exit
-            if not listening:
-                continue
-            try:
-                teller.show(event)
-            except OSError:
-                listening = False
-                _let_go_of_output()
-                if not alone and not isinstance(event, Finished):
-                    following = events.throw(ReaderGoneError())
-                    code = following.exit if isinstance(following, Finished) else code
-    return code
-
-
-def _let_go_of_output() -> None:
-    """What could not be printed is dropped: it would fail again at every later attempt."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, sys.stdout.fileno())
-    os.close(nothing)

@@ -1,25 +1,27 @@
-"""The privileged entry: what an unprivileged program may ask for is a list of intents, and nothing else.
+"""Requests: what an unprivileged program, or a plan file, may ask for is a list of intents, and nothing else.
 
-There is no path, command or file name in a request. Every write is computed here, from a fresh look at the machine, and
-what the asking program had seen and shown is compared with it: facts and writes, but no verdicts. The settings of who
-asks (roles of drivers) are not in force here, because they could hide a danger; so verdicts may well differ.
+There is no path, command or file name in a request. Every write is computed from a fresh look at the machine, and what
+the asking program had seen and shown is compared with it: facts and writes, but no verdicts. The settings of who asks
+(roles of drivers) are not in force here, because they could hide a danger; so verdicts may well differ.
 """
 
 import json
 import math
+import os
 import re
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.apply.admission import refuse_drift
-from iommutui.apply.checked import parse
-from iommutui.apply.entries import ID, load
-from iommutui.apply.lines import Planned
-from iommutui.apply.plain import to_plain
-from iommutui.apply.revert import plan_revert
+from iommutui.apply.confirmation import REQUEST_LIMIT
+from iommutui.apply.journal.directory import ID
+from iommutui.apply.journal.format import Planned
+from iommutui.apply.revert import find_revert
+from iommutui.apply.validation import Json, object_in, parse, parse_plain, to_jsonable
 from iommutui.core.address import parse_pci
-from iommutui.core.errors import IommutuiError, RefusedError
+from iommutui.core.errors import IommutuiError, RefusedError, SourceError
 from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
@@ -30,8 +32,12 @@ from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.wording import sentence
 
 SCHEMA = 1
-SIZE_LIMIT = 1 << 20
-"""No request is longer, in bytes."""
+PLAN_KIND = "iommutui-plan"
+PLAN_SCHEMA = 1
+PLAN_LIMIT = 16 * REQUEST_LIMIT
+"""No plan file is longer, in bytes: beside a request it holds reasons and the predicted machine."""
+
+_PLAN_REMEDY = "'iommutui plan ... -o FILE' makes a plan."
 
 SHORTEST, LONGEST = 1.0, 86_400.0
 """The bounds of ``keep_within``, in seconds."""
@@ -94,8 +100,8 @@ class _Form(NamedTuple):
 
 
 def request_to_json(request: Request) -> str:
-    """The text that `apply_request` reads: one line."""
-    return json.dumps(to_plain(_Form(SCHEMA, *request)))
+    """The text that `parse_request` reads: one line."""
+    return json.dumps(to_jsonable(_Form(SCHEMA, *request)))
 
 
 def shown_of(plan: Plan) -> Shown:
@@ -112,16 +118,16 @@ def check_seconds(seconds: float) -> float:
     return seconds
 
 
-def apply_request(text: str) -> Request:
+def parse_request(text: str) -> Request:
     """The request in the text; IommutuiError for anything that is none."""
     what = "The request to apply"
-    if len(text) > SIZE_LIMIT or len(text.encode(errors="replace")) > SIZE_LIMIT:
-        raise IommutuiError(f"{what} is longer than {SIZE_LIMIT} bytes.")
+    if len(text) > REQUEST_LIMIT or len(text.encode(errors="replace")) > REQUEST_LIMIT:
+        raise IommutuiError(f"{what} is longer than {REQUEST_LIMIT} bytes.")
     form = parse(_Form, text.encode(errors="replace"), what)
     if form.schema != SCHEMA:
         raise IommutuiError(f"{what} has schema {form.schema}, and this program knows {SCHEMA}.")
     if form.model is not None and form.model not in MODELS:
-        raise IommutuiError(f"{what} names a model that there is not.", f"The models are {', '.join(MODELS)}.")
+        raise IommutuiError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
     if form.reverts is not None:
         if ID.fullmatch(form.reverts) is None:
             raise IommutuiError(f"{what} names a journal by something that is no journal's id.")
@@ -151,7 +157,7 @@ def check_intents(intents: tuple[Intent, ...], what: str) -> None:
         seen.add(intent.device)
 
 
-def plan_request(request: Request, host: Host, journal_dir: Path | None = None) -> Plan:
+def plan_request(request: Request, host: Host, journal_dir: Path | None = None, boot: str | None = None) -> Plan:
     """The plan for a fresh Host. RefusedError lists every fact that is not as the asking program saw it.
 
     Whatever model is asked for, what the running kernel's own model does not permit is refused as well. ``journal_dir``
@@ -163,7 +169,7 @@ def plan_request(request: Request, host: Host, journal_dir: Path | None = None) 
             return plan_intents(host, request.intents, model)
         if journal_dir is None:
             raise IommutuiError("There is no directory of journals to take one back from.")
-        return plan_revert(load(journal_dir, request.reverts), host, model)
+        return find_revert(journal_dir, request.reverts, host, model, boot).plan
 
     own = model_for(host.kernel)
     model = MODELS[request.model] if request.model is not None else own
@@ -193,3 +199,60 @@ def refuse_unshown(shown: Shown | None, plan: Plan) -> None:
             "shown by your settings' [drivers], which root does not go by.",
             "Look at it as it is now, and plan again; or name a driver as the target instead of 'default'.",
         )
+
+
+# -- plan files
+
+
+class _PlanForm(NamedTuple):
+    """What is taken of a plan file. Whatever else stands in it is for people."""
+
+    kind: str
+    schema: int
+    intents: tuple[Intent, ...]
+    model: str
+    basis: Basis
+    modules: tuple[str, ...]
+    steps: tuple[Planned, ...]
+
+
+def read_plan(path: str) -> Request:
+    """What the file asks for, and the steps that were shown. IommutuiError for what is no plan or cannot be read."""
+    try:
+        text = _content(path)
+    except OSError as error:
+        raise SourceError(f"The plan {path} cannot be read: {error.strerror}.", _PLAN_REMEDY) from None
+    if len(text) > PLAN_LIMIT:
+        raise SourceError(f"{path} is longer than any plan.", _PLAN_REMEDY)
+    return parse_plan(text, f"The plan {path}")
+
+
+def parse_plan(text: bytes, what: str) -> Request:
+    """The request in the text of a plan file; IommutuiError, which begins with ``what``, for anything else."""
+    content = object_in(text, what, _PLAN_REMEDY)
+    if content.get("kind") != PLAN_KIND:
+        raise SourceError(f"{what} is not valid: it is JSON, but not a plan of iommutui.", _PLAN_REMEDY)
+    if content.get("schema") != PLAN_SCHEMA:
+        raise SourceError(
+            f"{what} has another schema than {PLAN_SCHEMA}, the one that this program knows.",
+            "It is from another version of iommutui: make it anew with this one. " + _PLAN_REMEDY,
+        )
+    steps = content.get("steps")
+    if isinstance(steps, list):
+        content["steps"] = [_only(step, Planned.__match_args__) for step in steps]
+    form = parse_plain(_PlanForm, _only(content, _PlanForm._fields), what, _PLAN_REMEDY)
+    if form.model not in MODELS:
+        raise SourceError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
+    check_intents(form.intents, what)
+    return Request(form.intents, form.basis, form.model, shown=Shown(form.modules, form.steps))
+
+
+def _only(value: Json, names: tuple[str, ...]) -> Json:
+    return {name: value[name] for name in names if name in value} if isinstance(value, dict) else value
+
+
+def _content(path: str) -> bytes:
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise SourceError(f"{path} is not a file.", _PLAN_REMEDY)
+        return file.read(PLAN_LIMIT + 1)

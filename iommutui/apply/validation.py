@@ -1,26 +1,69 @@
-"""The trust boundary: text from files and from other processes becomes values here, or an error, and nothing else.
+"""Values to JSON and back. Text from files and from other processes becomes values here, or an error, and nothing else.
 
-pydantic validates the same named tuples that the rest of the program uses. It is imported where it is needed, because
-importing it costs more than a listing.
+pydantic validates the same named tuples and dataclasses that the rest of the program uses. It is imported where it is
+needed, because importing it costs more than a listing.
 """
 
+import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
-from iommutui.apply.plain import Json
 from iommutui.core.errors import IommutuiError
+from iommutui.core.printable import printable
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 T = TypeVar("T")
 
 _SHOWN = 60
 """Names from the text are hostile: no more than this many characters of one are repeated."""
 
-
 _ADAPTERS: dict[object, "TypeAdapter[Any]"] = {}
 """Making one takes longer than using it."""
+
+
+class Message:
+    """The base of dataclasses that cross a boundary as JSON objects: a field that they do not have is refused."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
+def to_jsonable(value: object) -> Json:
+    """The value as JSON has it: enumerations become their values, messages and named tuples objects, tuples arrays.
+
+    TypeError for what has no such form.
+    """
+    if isinstance(value, Enum):
+        return to_jsonable(value.value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Message):
+        names: tuple[str, ...] = getattr(value, "__match_args__", ())
+        return {name: to_jsonable(getattr(value, name)) for name in names}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: to_jsonable(part) for name, part in zip(value._fields, value, strict=True)}
+    if isinstance(value, dict):
+        return {str(name): to_jsonable(part) for name, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_jsonable(part) for part in value]
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def tagged(key: str, tag: str, message: Message) -> dict[str, Json]:
+    """The JSON object of a message, with its kind under ``key``."""
+    fields = to_jsonable(message)
+    assert isinstance(fields, dict)
+    return {key: tag, **fields}
+
+
+def to_line(value: object) -> bytes:
+    """The value as one line of JSON, which ends in a newline and holds no other."""
+    return json.dumps(to_jsonable(value), separators=(",", ":")).encode() + b"\n"
 
 
 def _adapter(kind: type[T]) -> "TypeAdapter[T]":
@@ -80,5 +123,5 @@ def _complaint(error: "ValidationError") -> str:
 
 def _clean(text: Any) -> str:
     """One line of printable characters, cut short."""
-    shown = "".join(c if c.isprintable() else "?" for c in str(text))
+    shown = printable(str(text))
     return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"

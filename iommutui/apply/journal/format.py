@@ -1,7 +1,8 @@
-"""The lines of a journal: JSON objects whose ``line`` says what they are."""
+"""The lines of a journal: JSON objects whose ``line`` names their kind. The first is a `Header`, the last an `End`."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
+from iommutui.apply.validation import Message
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance
@@ -14,7 +15,8 @@ BLOCKED = "blocked"
 """The result of a write that was given up; a `Late` line may say how it ended after all."""
 
 
-class Planned(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Planned(Message):
     """A step as it was planned."""
 
     op: str
@@ -22,12 +24,14 @@ class Planned(NamedTuple):
     value: str | None
 
 
-class Header(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Header(Message):
     """The first line, on disk before anything is written to the system."""
 
     schema: int
     id: str
     started: str
+    """Date and time, ISO 8601."""
     kernel: str | None
     model: str
     goals: tuple[Goal, ...]
@@ -36,19 +40,23 @@ class Header(NamedTuple):
     before: tuple[DeviceFacts, ...]
     """Every device that is to be moved, as it was."""
     reverts: str | None = None
-    """The journal that this one takes back."""
+    """The journal that this one reverts."""
     accepted: tuple[Acceptance, ...] = ()
     """The dangers that were accepted for it."""
+    boot: str | None = None
+    """``boot_id`` of the kernel that was running; None where it could not be read."""
 
 
-class Module(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Module(Message):
     """A module is about to be loaded."""
 
     name: str
 
 
-class Begin(NamedTuple):
-    """A write is about to be made; ``restoring`` while everything is taken back."""
+@dataclass(frozen=True, slots=True)
+class Begin(Message):
+    """A write is about to be made; ``restoring`` during a rollback."""
 
     number: int
     op: str
@@ -57,7 +65,8 @@ class Begin(NamedTuple):
     restoring: bool = False
 
 
-class Result(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Result(Message):
     """A write has returned."""
 
     number: int
@@ -66,7 +75,8 @@ class Result(NamedTuple):
     note: str = ""
 
 
-class Late(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Late(Message):
     """A write has returned after it had been given up, or after the process that waited for it had gone."""
 
     number: int
@@ -74,30 +84,37 @@ class Late(NamedTuple):
     seconds: float
 
 
-class Awaiting(NamedTuple):
-    """Everything is carried out, and is taken back unless somebody keeps it within these seconds."""
+@dataclass(frozen=True, slots=True)
+class Awaiting(Message):
+    """Everything is carried out, and is reverted unless somebody confirms within these seconds."""
 
     seconds: float
 
 
-class Kept(NamedTuple):
-    """Somebody has kept it."""
+@dataclass(frozen=True, slots=True)
+class Kept(Message):
+    """Somebody has confirmed it."""
 
     by: str
 
 
-class Turn(NamedTuple):
-    """From here on everything is taken back."""
+@dataclass(frozen=True, slots=True)
+class Turn(Message):
+    """The rollback begins."""
 
     why: str
 
 
-class End(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class End(Message):
     """The last line of a process that came to its end."""
 
     exit: Exit
     summary: str
     left: tuple[Change, ...] = ()
+    """What a rollback could not restore."""
+    after: tuple[DeviceFacts, ...] = ()
+    """The moved devices as the apply left them; empty where nobody looked."""
 
 
 Line = Header | Module | Begin | Result | Late | Awaiting | Kept | Turn | End

@@ -1,52 +1,40 @@
-"""The journal of an apply: on disk before the first write, and then line by line, so that a crash can be taken back."""
+"""Writing the journal of an apply: on disk before the first write, then line by line, so that a crash can be undone."""
 
 import errno
 import os
-import secrets
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
-from iommutui.apply.entries import ID, Done, Entry, list_entries, load
+from iommutui.apply.journal.directory import SUFFIX, prepare, sync_directory
+from iommutui.apply.journal.format import NAMES, Header, Late, Line
 from iommutui.apply.kernel import Late as TellLate
-from iommutui.apply.lines import NAMES, End, Header, Kept, Late, Line
-from iommutui.apply.plain import to_line, to_plain
-from iommutui.apply.state import check_writable, journal_dir, lock, prepare, state_dir, sync_directory
-from iommutui.apply.traces import SUFFIX
-from iommutui.core.errors import Exit, IommutuiError, RefusedError
-
-__all__ = ["Done", "Entry", "Journal", "journal_dir", "list_entries", "load", "lock", "new_id", "state_dir"]
+from iommutui.apply.validation import tagged, to_line
+from iommutui.core.errors import IommutuiError
 
 LINE_LIMIT = 1 << 20
 """No line is longer, in bytes."""
 
-_STAMP = "%Y%m%dT%H%M%S"
 
-
-def new_id(directory: Path, now: datetime) -> str:
-    """An id that sorts after every earlier one, also where the clock went back or two begin in one second."""
-    stamps = [name[: name.index("-")] for name in os.listdir(directory) if ID.fullmatch(name.removesuffix(SUFFIX))]
-    stamp = now.astimezone(UTC)
-    if stamps and stamp.strftime(_STAMP) <= max(stamps):
-        stamp = datetime.strptime(max(stamps), _STAMP) + timedelta(seconds=1)
-    return f"{stamp.strftime(_STAMP)}-{secrets.token_hex(2)}"
-
-
-class Journal:
+class JournalWriter:
     """An open journal. Every line is on disk when its call returns."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int | None) -> None:
         self.id = path.name.removesuffix(SUFFIX)
         self.path = path
         self.muted = False
-        """Set while everything is taken back: a full disk must not keep that from happening."""
+        """Set during a rollback: a full disk must not keep that from happening."""
         self.broken = False
         """A line is missing."""
         self._descriptor = descriptor
 
     @classmethod
-    def open_new(cls, directory: Path, header: Header) -> "Journal":
+    def nowhere(cls) -> "JournalWriter":
+        """For a kernel that is simulated: every line is forgotten."""
+        return cls(Path(), None)
+
+    @classmethod
+    def open_new(cls, directory: Path, header: Header) -> "JournalWriter":
         """Begins the journal ``header.id``. The caller holds the lock. IommutuiError where it cannot be made safe."""
         prepare(directory)
         path = directory / f"{header.id}{SUFFIX}"
@@ -71,7 +59,7 @@ class Journal:
         return journal
 
     @classmethod
-    def reopen(cls, directory: Path, journal_id: str) -> "Journal":
+    def reopen(cls, directory: Path, journal_id: str) -> "JournalWriter":
         """A journal that was cut off, to be ended. The caller holds the lock.
 
         IommutuiError where it cannot be opened.
@@ -89,9 +77,9 @@ class Journal:
 
     def append(self, line: Line) -> None:
         """Writes a line. IommutuiError where that fails and the journal is not muted."""
-        fields = to_plain(line)
-        assert isinstance(fields, dict)
-        data = to_line({"line": NAMES[type(line)], **fields})
+        if self._descriptor is None:
+            return
+        data = to_line(tagged("line", NAMES[type(line)], line))
         whole = os.fstat(self._descriptor).st_size
         try:
             if os.write(self._descriptor, data) != len(data):
@@ -116,29 +104,13 @@ class Journal:
 
     def close(self) -> None:
         """Closes the file; a child that is stuck keeps its own descriptor."""
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "JournalWriter":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def leave_as_it_is(directory: Path, journal_id: str, by: str) -> None:
-    """Ends the journal of a process that is gone without a write to the system, so that the next apply may begin.
-
-    PermissionError where this user may not; RefusedError where it has an end by now.
-    """
-    check_writable(directory)
-    with lock(directory):
-        entry = load(directory, journal_id)
-        if not entry.open:
-            raise RefusedError(f"The apply {entry.id} has ended meanwhile.", "'iommutui journal' says how.")
-        whole = entry.within is not None and entry.why is None
-        with Journal.reopen(directory, entry.id) as journal:
-            journal.append(Kept(by))
-            code = Exit.DONE if whole else Exit.NOT_ROLLED_BACK
-            journal.append(End(code, "It was cut off, and everything was left as it was."))

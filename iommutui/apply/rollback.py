@@ -1,15 +1,15 @@
-"""The way back: every device that was touched is put as it was before, each as far as that goes."""
+"""Rollback: every device that was touched is put as it was before, each as far as that goes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from iommutui.apply.admission import silent
 from iommutui.apply.events import Compensating, Event
-from iommutui.apply.lines import Turn
+from iommutui.apply.journal.format import Turn
 from iommutui.apply.steps import FailedError, Steps, StuckError
-from iommutui.apply.words import back_words, left_words, step_words
+from iommutui.apply.wording import back_words, left_words, step_words
 from iommutui.core.address import Address
 from iommutui.core.engine.transition import transition
-from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.errors import Exit
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.core.plan.drift import Change, DeviceFacts, device_facts, differences
@@ -17,7 +17,7 @@ from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import Step, plan_goals
 
 
-class WayBack:
+class Rollback:
     """``before`` holds the facts that are to be restored."""
 
     def __init__(self, steps: Steps, before: Mapping[Address, DeviceFacts], model: Model) -> None:
@@ -25,10 +25,10 @@ class WayBack:
         self._before = before
         self._model = model
 
-    def take(self, why: str) -> Iterator[Event]:
+    def run(self, why: str) -> Iterator[Event]:
         """Does it, and tells what is left; the last event is `Finished`."""
-        self._steps.record.muted = True
-        self._steps.record.append(Turn(why))
+        self._steps.journal.muted = True
+        self._steps.journal.append(Turn(why))
         yield Compensating(why)
         try:
             steps, goals = self._plan()
@@ -40,7 +40,10 @@ class WayBack:
                 try:
                     self._refuse_harm(step)
                     yield from self._steps.write(step, goals[step.device], back=True)
-                except (FailedError, IommutuiError, OSError, KeyboardInterrupt):
+                except StuckError:
+                    raise
+                except (Exception, KeyboardInterrupt):
+                    # Whatever happens with one device, the others are put back.
                     failed.add(step.device)
             left = self._left()
         except StuckError as stuck:
@@ -69,7 +72,7 @@ class WayBack:
         return device is not None and device_facts(device).ids == facts.ids and silent(device) is None
 
     def _refuse_harm(self, step: Step) -> None:
-        """A way back is not worth a crash, nor taking a device away from a virtual machine that has it by now."""
+        """A rollback is not worth a crash, nor taking a device away from a virtual machine that has it by now."""
         if step.op == "override":
             return
         outcome = transition(self._steps.kernel.observe(), step.event, self._model)

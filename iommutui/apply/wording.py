@@ -39,6 +39,8 @@ def write_words(op: str, device: str, value: str | None) -> str:
     """What a write does, as the subject of a sentence."""
     if op == "override":
         return f"setting the override of {device} to {value}" if value else f"clearing the override of {device}"
+    if op == "modprobe":
+        return f"loading the module {value}"
     return f"unbinding {device} from {value}" if op == "unbind" else f"probing {device}"
 
 
@@ -47,12 +49,14 @@ def done_words(writes: int, devices: int) -> str:
     return f"{_count(writes, 'write')} done, {_count(devices, 'device')} changed."
 
 
-def stuck_words(step: Step, seconds: float, holders: Sequence[str]) -> str:
-    """Which write does not return, since when, and who may be why."""
+def stuck_words(step: Step, seconds: float, holders: Sequence[str], asked: str | None = None) -> str:
+    """Which write does not return, since when, and which processes may hold the device."""
     said = f"{_capital(step_words(step))} has not returned after {seconds:.0f} s, so nothing further is written."
+    if asked is not None:
+        said = f"{_capital(asked)}. {said}"
     if holders:
         return f"{said} It may be held by {'; '.join(holders)}."
-    return f"{said} Which process holds it could not be seen."
+    return said if step.op == "modprobe" else f"{said} Which process holds it could not be seen."
 
 
 def back_words(why: str, left: Sequence[Change]) -> str:
@@ -65,6 +69,11 @@ def back_words(why: str, left: Sequence[Change]) -> str:
 def left_words(left: Sequence[Change]) -> str:
     """What differs from the state before, to be put behind a sentence."""
     return f" What is not as before: {changes_words(left)}." if left else ""
+
+
+def left_alone_words(changes: Sequence[Change]) -> str:
+    """What a revert does not put back; empty where that is nothing."""
+    return f"Left alone, because it has been changed since: {changes_words(changes)}." if changes else ""
 
 
 def _count(number: int, noun: str) -> str:

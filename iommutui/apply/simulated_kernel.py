@@ -1,8 +1,9 @@
 """A kernel that is played by the engine: what a snapshot's plans are applied to. It has no access to any file."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
-from iommutui.apply.kernel import Answer, GivenUp, Late, ReadBack, Waiting, Written
+from iommutui.apply.kernel import Answer, GivenUp, Late, LoadAnswer, Loaded, ReadBack, Waiting, Written
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI, underscored
 from iommutui.core.engine.transition import transition
@@ -21,6 +22,14 @@ class SimulatedKernel:
     def __init__(self, host: Host, model: Model) -> None:
         self.host = host
         self.model = model
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Nobody else has it."""
+        return nullcontext()
+
+    def boot(self) -> str | None:
+        """It never boots."""
+        return None
 
     def check(self, steps: Sequence[Step]) -> None:
         """Everything may be written."""
@@ -53,7 +62,7 @@ class SimulatedKernel:
             return
         yield Written(outcome.result)
 
-    def load_module(self, name: str) -> None:
+    def load_module(self, name: str) -> Iterator[LoadAnswer]:
         """Registers the module's drivers, which then take the free devices that match, as they do on a real machine."""
         drivers = _drivers_of(self.host, name)
         if not drivers:
@@ -66,6 +75,7 @@ class SimulatedKernel:
         for device in devices.values():
             if device.bus == "pci" and device.driver is None:
                 self._take(device.address, drivers)
+        yield Loaded()
 
     def _take(self, address: Address, drivers: Sequence[str]) -> None:
         """A driver that registers is tried on every free device, and on no other driver's behalf."""
