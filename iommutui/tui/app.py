@@ -88,7 +88,7 @@ class IommutuiApp(App[None]):
         """The theme's colours, so that they can be read."""
         return legible(super().get_css_variables(), dark=self.current_theme.dark)
 
-    def on_mount(self) -> None:
+    def on_ready(self) -> None:
         """Tells what is wrong with the settings, and remembers a theme that is chosen from now on."""
         for error in self._wrong:
             self.desk.log_line(f"{error.what} {error.remedy}", "warn")

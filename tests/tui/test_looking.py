@@ -2,10 +2,11 @@
 
 import pytest
 
+from iommutui.core.plan.shell import shell_script
 from iommutui.core.query import completion
 from iommutui.demo import demo_host
 from iommutui.tui.derived import preview
-from iommutui.tui.pages.copies import copies, report, shell_script
+from iommutui.tui.pages.copies import copies, report
 from iommutui.tui.rows import listing
 from iommutui.tui.state import Key, Sort, Tab, View, staged
 from tests.tui.driver import USUAL, WIDE, screen_of, snapshot_of

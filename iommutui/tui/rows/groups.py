@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
-from iommutui.core.labels import device_name, verdict_word
+from iommutui.core.labels import device_name, kind_word, rank, verdict_word
 from iommutui.core.query import parse_query
 from iommutui.tui.derived import Verdicts, change_of, target_of, verdicts
 from iommutui.tui.rows.base import (
@@ -18,9 +18,7 @@ from iommutui.tui.rows.base import (
     bridges_only,
     driver_span,
     every,
-    kind_word,
     matching,
-    rank,
     short,
     tags,
 )
