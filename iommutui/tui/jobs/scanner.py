@@ -12,7 +12,7 @@ from textual.worker import get_current_worker
 
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
-from iommutui.core.models import model_for
+from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
 from iommutui.core.roles import is_vfio
 from iommutui.tui.derived import verdicts
@@ -143,6 +143,8 @@ class Scanner:
             self._node.post_message(self.Failed(Problem(what, remedy)))
         else:
             self._node.post_message(self.Scanned(host))
+            for other in MODELS.values():  # how many are viable under each stands in the list of rules
+                _ = verdicts(host, other).viable
 
     def done(self) -> None:
         """A look has been taken over by the widget; one that was asked for meanwhile begins."""
