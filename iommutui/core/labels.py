@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from iommutui.core.board import passable
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
+from iommutui.core.models.base import held
 from iommutui.core.outcome import State, Verdict
 
 
@@ -63,6 +64,15 @@ def device_name(device: Device) -> str:
     return f"{named or 'Device'} {ids}"
 
 
+def driver_words(host: Host, device: Device) -> str:
+    """What stands where a driver does: its name, ``being unbound``, ``unknown`` or ``free``."""
+    if device.driver is not None:
+        return device.driver
+    if held(host.group_of(device.address), device):
+        return "being unbound"
+    return "unknown" if device.gap("driver") is not None else "free"
+
+
 def class_words(device: Device) -> str:
     """The name of the device's class, or its number."""
     return device.class_name or (f"Class {device.class_code[:4]}" if device.class_code else "Unknown class")
@@ -73,7 +83,7 @@ def owner_of(group: Group) -> str | None:
     return group.claim.owner if group.claim else None
 
 
-_KINDS = {
+_KIND_WORDS = {
     "0100": "SCSI", "0101": "IDE", "0104": "RAID", "0106": "SATA", "0107": "SAS", "0108": "NVMe", "0200": "Ethernet",
     "0280": "Network", "0207": "InfiniBand", "0300": "VGA", "0302": "3D", "0380": "Display", "0400": "Video",
     "0401": "Audio", "0403": "Audio", "0500": "RAM", "0600": "Host", "0601": "ISA", "0604": "Bridge",
@@ -81,7 +91,7 @@ _KINDS = {
     "0c80": "Serial", "1300": "Other", "0d11": "Bluetooth", "1080": "Crypto", "1000": "Crypto", "1200": "Accel",
     "0780": "Comms", "0880": "System", "0b40": "Coproc", "1101": "Counters", "1180": "Signal",
 }  # fmt: skip
-_KINDS_OF_BASE = {"00": "Other", "01": "Storage", "02": "Network", "03": "Display", "04": "Media", "05": "Memory",
+_BASE_WORDS = {"00": "Other", "01": "Storage", "02": "Network", "03": "Display", "04": "Media", "05": "Memory",
                   "06": "Bridge", "07": "Comms", "08": "System", "09": "Input", "0d": "Wireless",
                   "ff": "Other"}  # fmt: skip
 
@@ -91,7 +101,7 @@ def kind_word(device: Device) -> str:
     if device.bus != "pci":
         return device.bus
     code = (device.class_code or "")[:4]
-    return _KINDS.get(code) or _KINDS_OF_BASE.get(code[:2]) or class_words(device)
+    return _KIND_WORDS.get(code) or _BASE_WORDS.get(code[:2]) or class_words(device)
 
 
 def rank(device: Device) -> int:
