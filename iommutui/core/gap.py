@@ -3,13 +3,18 @@
 from typing import NamedTuple
 
 
+NOT_LISTED = "not-listed"
+"""The gap of what a pasted listing does not tell."""
+
+
 class Gap(NamedTuple):
     """An attribute that may exist but is not known here."""
 
     attribute: str
     why: str
     """An errno name (``EACCES``), ``timeout`` (the kernel did not answer), ``not-recorded``, ``malformed`` (no kernel
-    writes this), ``asleep`` (reading would wake the device) or ``not-collected`` (nobody looked)."""
+    writes this), ``asleep`` (reading would wake the device) ``not-collected`` (nobody looked) or ``not-listed`` (a
+    pasted listing does not tell it)."""
 
 
 _WORDS = {
@@ -18,6 +23,7 @@ _WORDS = {
     "timeout": "the kernel did not answer in time",
     "not-recorded": "it was not recorded",
     "not-collected": "it was not looked at",
+    NOT_LISTED: "the listing does not tell it",
     "malformed": "it does not hold what a kernel writes there",
     "asleep": "the device is powered down, and reading it would wake it",
 }
