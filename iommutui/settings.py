@@ -16,7 +16,7 @@ Checked by hand: pydantic would cost the screen a third of its start.
 import os
 from typing import NamedTuple
 
-from iommutui.core.drivers import DriverFacts, Role, learn
+from iommutui.core.drivers import KNOWN, DriverFacts, DriverTable, Role
 from iommutui.core.errors import IommutuiError
 from iommutui.core.kernel import Version
 
@@ -104,9 +104,9 @@ def _theme(place: _Place, table: object) -> str:
     return theme
 
 
-def take_effect(config: Config) -> None:
-    """Makes the engine know the drivers of the settings. Once, before anything is asked of it."""
-    learn(_facts(name, role) for name, role in config.drivers.items())
+def driver_table(config: Config) -> DriverTable:
+    """What is known of drivers, with those of the settings."""
+    return {**KNOWN, **{name: _facts(name, role) for name, role in config.drivers.items()}}
 
 
 def _facts(name: str, role: Role) -> DriverFacts:

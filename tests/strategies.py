@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 
 from iommutui.core.address import Address
+from iommutui.core.drivers import KNOWN
 from iommutui.core.host import (
     Bar,
     Claim,
@@ -177,5 +178,6 @@ def hosts(draw: st.DrawFn) -> Host:
             removed=st.just(by_address(removed)),
             uses=st.none() | uses([*places]),
             gaps=_tuples(gaps()),
+            driver_table=st.just(KNOWN),
         )
     )

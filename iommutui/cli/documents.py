@@ -75,7 +75,7 @@ def group_document(group: Group, verdict: Verdict) -> Document:
 
 def device_document(host: Host, device: Device, model: Model) -> Document:
     """Everything that is known of a device. A null is an absent attribute unless ``gaps`` names it."""
-    role = model.role(device, device.driver) if device.driver is not None else None
+    role = model.role(host, device, device.driver) if device.driver is not None else None
     return {
         "address": device.address,
         "bus": device.bus,
@@ -165,7 +165,7 @@ def list_document(host: Host, model: Model, devices: Sequence[Device]) -> Docume
 
 def _listed_device(host: Host, device: Device, model: Model, marks: dict[Address, tuple[str, ...]]) -> Document:
     """A device, with what the host does with it and what the host would lose with it."""
-    lost = on_kernel_driver(device) and not device.is_bridge
+    lost = on_kernel_driver(host, device) and not device.is_bridge
     goal = goal_of(host, Intent(device.address, VFIO_PCI))[0] if lost else None
     return {
         **device_document(host, device, model),

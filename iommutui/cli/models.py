@@ -6,12 +6,12 @@ from iommutui.cli.documents import SCHEMA
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.core.address import Address
-from iommutui.core.drivers import table
+from iommutui.core.drivers import DriverTable
 from iommutui.core.errors import Exit
-from iommutui.core.host import Device
+from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.settings import read_config, take_effect
+from iommutui.settings import driver_table, read_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,24 +22,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Prints every model, with the drivers of the user's settings."""
-    take_effect(read_config())
+    host = _example(driver_table(read_config()))
     if options.json:
-        document = {"schema": SCHEMA, "models": [_document(model) for model in MODELS.values()]}
+        document = {"schema": SCHEMA, "models": [_document(model, host) for model in MODELS.values()]}
         write_json(document)
     else:
         lines: list[str] = []
         for model in MODELS.values():
-            lines += _lines(model)
+            lines += _lines(model, host)
         write_lines([clean(line) for line in lines])
     return Exit.DONE
 
 
-def _roles(model: Model) -> list[tuple[str, str]]:
-    device = Address("0000:00:00.0")
-    return [(row.name, model.role(Device(device, header_type=0), row.name).role) for row in table()]
+_ADDRESS = Address("0000:00:00.0")
 
 
-def _document(model: Model) -> dict[str, object]:
+def _example(table: DriverTable) -> Host:
+    """A Host with one device, of which roles can be asked."""
+    return Host({_ADDRESS: Device(_ADDRESS, header_type=0)}, {}, driver_table=table)
+
+
+def _roles(model: Model, host: Host) -> list[tuple[str, str]]:
+    device = host.devices[_ADDRESS]
+    return [(name, model.role(host, device, name).role) for name in host.driver_table]
+
+
+def _document(model: Model, host: Host) -> dict[str, object]:
     return {
         "name": model.name,
         "title": model.title,
@@ -49,13 +57,13 @@ def _document(model: Model) -> dict[str, object]:
         "rules": [{"from": where, "text": text} for where, text in model.rules],
         "drivers": [
             {"name": row.name, "role": role, "since": str(row.managed) if row.managed else None, "vfio": row.vfio}
-            for row, (_, role) in zip(table(), _roles(model), strict=True)
+            for row, (_, role) in zip(host.driver_table.values(), _roles(model, host), strict=True)
         ],
         "other_drivers": "kernel",
     }
 
 
-def _lines(model: Model) -> list[str]:
+def _lines(model: Model, host: Host) -> list[str]:
     lines = [
         f"{model.name}: {model.title}",
         f"  kernels: {model.kernels}",
@@ -64,7 +72,7 @@ def _lines(model: Model) -> list[str]:
     ]
     lines += [f"  - {text} ({where})" for where, text in model.rules]
     roles: dict[str, list[str]] = {}
-    for name, role in _roles(model):
+    for name, role in _roles(model, host):
         roles.setdefault(role, []).append(name)
     for role in ("user", "none"):
         if role in roles:

@@ -8,7 +8,7 @@ from iommutui.core.errors import IommutuiError, UsageError
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
-from iommutui.settings import read_config, take_effect
+from iommutui.settings import Config, driver_table, read_config
 from iommutui.sources import Depth, load
 
 if TYPE_CHECKING:
@@ -22,24 +22,25 @@ def read_host(options: Options, depth: Depth = Depth.FULL, *, way_back: bool = F
     A ``way_back`` is not barred by settings that cannot be read.
     """
     try:
-        take_effect(read_config())
+        table = driver_table(read_config())
     except IommutuiError as error:
         if not way_back:
             raise
         from iommutui.cli.output import complain
 
         complain(f"Note: {error.what} This goes on without settings.")
+        table = driver_table(Config())
     check_source(options)
     if options.demo:
         from iommutui.demo import demo_host
 
         host = demo_host()
-        return host if options.kernel is None else host._replace(kernel=options.kernel)
+        return host._replace(kernel=options.kernel or host.kernel, driver_table=table)
     if options.source is not None:
-        return load(options.source, kernel=options.kernel, depth=depth)
+        return load(options.source, kernel=options.kernel, depth=depth, driver_table=table)
     from iommutui.sources.ssh_session import session_address
 
-    host = load(kernel=options.kernel, depth=depth, session=session_address())
+    host = load(kernel=options.kernel, depth=depth, session=session_address(), driver_table=table)
     tell_what_was_cut_off()
     return host
 

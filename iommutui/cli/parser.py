@@ -175,12 +175,9 @@ def _open_screen(options: Options) -> int:
         options.json, options.filter = False, []
         return run(options)
     from iommutui.cli.options import check_source
-    from iommutui.settings import read_config, take_effect
     from iommutui.tui import run as run_screen
 
     check_source(options)
-    take_effect(read_config())
-
     return run_screen(options.source, demo=options.demo, kernel=options.kernel, model=options.model)
 
 

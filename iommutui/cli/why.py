@@ -144,7 +144,7 @@ def _lines(
     lines.append("")
     for member in host.members(group):
         mark = ">" if device is not None and member.address == device.address else " "
-        bound = f"{member.driver} ({model.role(member, member.driver).role})" if member.driver else "free"
+        bound = f"{member.driver} ({model.role(host, member, member.driver).role})" if member.driver else "free"
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
     lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)
     hazards = _hazards(host, device, group, fix)

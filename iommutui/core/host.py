@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, card_of, sort_key
+from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.gap import Gap as Gap
 
 if TYPE_CHECKING:
@@ -195,6 +196,8 @@ class Host(NamedTuple):
     uses: Uses | None = None
     """What the machine does with its devices; None: not collected, and nothing may be taken to be unused."""
     gaps: tuple[Gap, ...] = ()
+    driver_table: DriverTable = KNOWN
+    """What is known of drivers, with the rows of the user's settings; it is no fact of the machine."""
 
     def with_device(self, device: Device) -> "Host":
         """The Host with this device in place of the one at its address."""

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from iommutui.core.address import Address
-from iommutui.core.drivers import serves_host
 from iommutui.core.host import Host
+from iommutui.core.roles import serves_host
 
 if TYPE_CHECKING:
     from iommutui.core.uses import Network, Storage
@@ -14,7 +14,7 @@ def marks_of(host: Host) -> dict[Address, tuple[str, ...]]:
     """Words such as ``root disk``, ``default route``, ``boot display`` or ``in use by qemu (pid 123)``, by device."""
     found: dict[Address, dict[str, None]] = {}
     for address, device in host.devices.items():
-        if device.boot_vga and serves_host(device, device.driver):
+        if device.boot_vga and serves_host(host, device, device.driver):
             found.setdefault(address, {})["boot display"] = None
     for group in host.groups.values():
         for address in group.claim.opened if group.claim is not None else ():

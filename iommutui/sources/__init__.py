@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import UsageError
 from iommutui.core.host import Host
 from iommutui.sources.tree import Depth
@@ -30,6 +31,7 @@ def load(
     kernel: str | None = None,
     depth: Depth = Depth.FULL,
     session: str | None = None,
+    driver_table: DriverTable = KNOWN,
 ) -> Host:
     """The machine at ``path``; SourceError says what is wrong with it and what to do.
 
@@ -38,9 +40,9 @@ def load(
     pasted; ``FILE#2`` is the second state that a listing tells of. Several paths are listings of one machine.
     ``kernel`` replaces the release that the source tells, and with it the rules that apply; what fits a device stays
     as it was recorded. ``session`` is the address of this machine that the caller's SSH session came to
-    (`iommutui.sources.ssh_session`).
+    (`iommutui.sources.ssh_session`). ``driver_table`` is what is known of drivers.
     """
-    return open_source(path, kernel=kernel, depth=depth, session=session).host
+    return open_source(path, kernel=kernel, depth=depth, session=session, driver_table=driver_table).host
 
 
 def open_source(
@@ -49,24 +51,27 @@ def open_source(
     kernel: str | None = None,
     depth: Depth = Depth.FULL,
     session: str | None = None,
+    driver_table: DriverTable = KNOWN,
 ) -> Opened:
     """As `load`, with what is to be told of it."""
     paths = [path] if isinstance(path, str) else list(path or ())
     if not paths:
-        opened = Opened(_scan(HERE, depth, session))
+        opened = Opened(_scan(HERE, depth, session, driver_table))
     elif len(paths) == 1 and paths[0] != "-" and os.path.isdir(paths[0]):
-        opened = Opened(_scan(paths[0], depth, session))
+        opened = Opened(_scan(paths[0], depth, session, driver_table))
     else:
-        opened = _files(paths, depth)
-    return opened if kernel is None else opened._replace(host=opened.host._replace(kernel=kernel))
+        opened = _files(paths, depth, driver_table)
+    host = opened.host._replace(driver_table=driver_table)
+    return opened._replace(host=host if kernel is None else host._replace(kernel=kernel))
 
 
-def open_text(text: str, name: str = "the paste") -> Opened:
+def open_text(text: str, name: str = "the paste", driver_table: DriverTable = KNOWN) -> Opened:
     """The machine in a text that was pasted: a snapshot or listings. SourceError as of `load`."""
-    return _content([(name, text.encode("utf-8", "replace"), None)], Depth.FULL)
+    opened = _content([(name, text.encode("utf-8", "replace"), None)], Depth.FULL, driver_table)
+    return opened._replace(host=opened.host._replace(driver_table=driver_table))
 
 
-def _scan(root: str, depth: Depth, session: str | None) -> Host:
+def _scan(root: str, depth: Depth, session: str | None, driver_table: DriverTable) -> Host:
     # Each kind of source is imported when it is used: validation alone takes longer than a whole scan.
     from iommutui.sources.names import names_for
     from iommutui.sources.sysfs import scan
@@ -75,12 +80,12 @@ def _scan(root: str, depth: Depth, session: str | None) -> Host:
     tree = Tree(root)
     names = names_for(tree, depth)
     try:
-        return scan(tree, depth, names, session=session)
+        return scan(tree, depth, names, session=session, driver_table=driver_table)
     finally:
         names.close()
 
 
-def _files(paths: list[str], depth: Depth) -> Opened:
+def _files(paths: list[str], depth: Depth, driver_table: DriverTable) -> Opened:
     from iommutui.sources.snapshot import read_bytes
 
     if paths.count("-") > 1:
@@ -94,10 +99,10 @@ def _files(paths: list[str], depth: Depth) -> Opened:
         if os.path.isdir(file):
             raise UsageError(f"{file} is a whole machine.", "Several --from are listings of one machine.")
         read.append((name, read_bytes(file), int(number) if numbered else None))
-    return _content(read, depth)
+    return _content(read, depth, driver_table)
 
 
-def _content(read: list[tuple[str, bytes, int | None]], depth: Depth) -> Opened:
+def _content(read: list[tuple[str, bytes, int | None]], depth: Depth, driver_table: DriverTable) -> Opened:
     from iommutui.sources.listings import archive, explained, read_listings
     from iommutui.sources.listings.lines import decode
     from iommutui.sources.snapshot import is_snapshot, parse, to_text
@@ -113,7 +118,7 @@ def _content(read: list[tuple[str, bytes, int | None]], depth: Depth) -> Opened:
     name, data, _ = read[0]
     if tars[0]:
         with archive.unpacked(data, name) as root:
-            return Opened(_scan(root, depth, None))
+            return Opened(_scan(root, depth, None, driver_table))
     if whole:
         return Opened(parse(to_text(data, name), name))
     listing = read_listings([(name, decode(data), number) for name, data, number in read])

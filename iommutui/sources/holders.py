@@ -4,8 +4,8 @@ import re
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.drivers import is_vfio
 from iommutui.core.host import Claim, Device, Gap, Group, Host
+from iommutui.core.roles import is_vfio
 from iommutui.sources.processes import command, processes
 from iommutui.sources.tree import Tree, Unreadable, names_in
 
@@ -43,7 +43,7 @@ def with_claims(tree: Tree, host: Host) -> Host:
     only, and a recording rarely has any: a gap ``claims`` says so, where there is something to claim.
     """
     nodes = names_in(f"{tree.root}/dev/vfio")
-    if nodes is None and tree.root and any(is_vfio(d, d.driver) for d in host.devices.values()):
+    if nodes is None and tree.root and any(is_vfio(host, d, d.driver) for d in host.devices.values()):
         return host._replace(gaps=(*host.gaps, Gap("claims", "not-recorded")))
     if not isinstance(nodes, list) or not any(node != "vfio" for node in nodes):
         return host
@@ -69,7 +69,7 @@ def _held(host: Host, group: Group) -> tuple[Address, ...]:
     return tuple(
         device.address
         for device in host.members(group)
-        if is_vfio(device, device.driver)
+        if is_vfio(host, device, device.driver)
         or (device.driver is None and device.gap("driver_override") == Gap("driver_override", "timeout"))
     )
 

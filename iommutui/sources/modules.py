@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, STUB, TABLE, is_vfio, underscored
+from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, STUB, TABLE, underscored
 from iommutui.core.host import Device, Driver, Fit, Gap, Host
 from iommutui.core.modalias import Alias, Index, parse_alias, specificity
+from iommutui.core.roles import is_vfio
 from iommutui.sources.tree import Tree, Unreadable, names_in
 
 PLACES = ("lib/modules", "usr/lib/modules", "run/booted-system/kernel-modules/lib/modules")
@@ -40,7 +41,7 @@ def with_fits(tree: Tree, host: Host) -> Host:
         if device.bus == "pci":
             if device.modalias is not None and device.modalias not in known:
                 known[device.modalias] = list(_fits(index.matches(device.modalias), registered))
-            fits = _with_bound(device, known.get(device.modalias or "", []), modules, registered)
+            fits = _with_bound(host, device, known.get(device.modalias or "", []), modules, registered)
         devices[address] = device._replace(fits=fits)
     return host._replace(devices=devices, gaps=host.gaps if gap is None else (*host.gaps, gap))
 
@@ -141,18 +142,18 @@ def _spelled(module: str, names: Iterable[str]) -> str:
 
 
 def _with_bound(
-    device: Device, fits: list[Fit], modules: dict[str, str | None], registered: Registered
+    host: Host, device: Device, fits: list[Fit], modules: dict[str, str | None], registered: Registered
 ) -> tuple[Fit, ...]:
     """The fits, with the driver that holds the device now and with ``pcieport``, which has no aliases."""
     more = [PCIEPORT] if _takes_port(device, registered) else []
-    if device.driver is not None and not _only_by_override(device, device.driver):
+    if device.driver is not None and not _only_by_override(host, device, device.driver):
         more.insert(0, device.driver)
     names = {fit.driver for fit in fits}
     return (*(Fit(name, modules.get(name), True) for name in dict.fromkeys(more) if name not in names), *fits)
 
 
-def _only_by_override(device: Device, driver: str) -> bool:
-    return driver in (STUB, device.driver_override) or is_vfio(device, driver)
+def _only_by_override(host: Host, device: Device, driver: str) -> bool:
+    return driver in (STUB, device.driver_override) or is_vfio(host, device, driver)
 
 
 def _takes_port(device: Device, registered: Registered) -> bool:

@@ -58,6 +58,7 @@ def dump(host: Host) -> str:
     """The snapshot of a host."""
     fields = host._asdict()
     fields.update({name: tuple(fields[name].values()) for name in ("devices", "groups", "removed")})
+    del fields["driver_table"]
     return _render(_plain(Snapshot(SCHEMA, f"iommutui {__version__}", Machine(**fields))), "") + "\n"
 
 

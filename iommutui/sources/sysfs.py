@@ -5,10 +5,11 @@ import os
 import re
 
 from iommutui.core.address import Address, is_pci
-from iommutui.core.drivers import is_vfio
+from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Device, Driver, Gap, Host, Iommu
 from iommutui.core.kernel import parse_release
+from iommutui.core.roles import is_vfio
 from iommutui.sources.groups import group_numbers, in_order, other_members, read_groups
 from iommutui.sources.names import Names
 from iommutui.sources.pci import Reading, read_function
@@ -19,7 +20,15 @@ _VENDOR = rb"^(?:vendor_id|vendor)\s*:\s*(\S+)"
 _IOMMU_KINDS = ("intel-iommu", "amd-iommu")
 
 
-def scan(tree: Tree, depth: Depth, names: Names, *, deadline: bool | None = None, session: str | None = None) -> Host:
+def scan(
+    tree: Tree,
+    depth: Depth,
+    names: Names,
+    *,
+    deadline: bool | None = None,
+    session: str | None = None,
+    driver_table: DriverTable = KNOWN,
+) -> Host:
     """Everything that the tree tells, or SourceError where it is no sysfs with PCI devices.
 
     ``deadline`` says whether attributes whose reading may block are read by a child process; by default on the sysfs of
@@ -29,13 +38,15 @@ def scan(tree: Tree, depth: Depth, names: Names, *, deadline: bool | None = None
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _scan(tree, depth, names, tree.live if deadline is None else deadline, session)
+        return _scan(tree, depth, names, tree.live if deadline is None else deadline, session, driver_table)
     finally:
         if collecting:
             gc.enable()
 
 
-def _scan(tree: Tree, depth: Depth, names: Names, deadline: bool, session: str | None) -> Host:
+def _scan(
+    tree: Tree, depth: Depth, names: Names, deadline: bool, session: str | None, driver_table: DriverTable
+) -> Host:
     functions = _functions(tree)
     gaps: list[Gap] = []
     numbers = group_numbers(tree)
@@ -82,21 +93,22 @@ def _scan(tree: Tree, depth: Depth, names: Names, deadline: bool, session: str |
         iommus=_iommus(tree, gaps),
         drivers=_drivers(tree, gaps),
         gaps=tuple(gaps),
+        driver_table=driver_table,
     )
     if depth is Depth.FULL:
         from iommutui.sources.modules import with_fits  # the plain listing does without
 
         host = with_fits(tree, host)
-    if groups and _may_be_claimed(tree, devices):
+    if groups and _may_be_claimed(tree, host):
         from iommutui.sources.holders import with_claims
 
         host = with_claims(tree, host)
     return with_uses(tree, host, depth, session, console)
 
 
-def _may_be_claimed(tree: Tree, devices: dict[Address, Device]) -> bool:
+def _may_be_claimed(tree: Tree, host: Host) -> bool:
     """A device whose unbind waits for its user has no driver any more, but its group's node is still there."""
-    return os.path.exists(f"{tree.root}/dev/vfio") or any(is_vfio(d, d.driver) for d in devices.values())
+    return os.path.exists(f"{tree.root}/dev/vfio") or any(is_vfio(host, d, d.driver) for d in host.devices.values())
 
 
 def _console_switches(tree: Tree) -> list[str]:

@@ -6,21 +6,21 @@ def run(source: str | None, *, demo: bool = False, kernel: str | None = None, mo
     import gc
     import os
 
+    from iommutui.settings import config_path, driver_table, read_config
     from iommutui.tui.early import EarlyScan
     from iommutui.tui.machine import machine_of
 
     gc.disable()  # until the first machine is on the screen: there is no garbage before, and looking for it takes time
-    machine = machine_of(source, demo=demo, kernel=kernel)
+    config = read_config()
+    machine = machine_of(source, demo=demo, kernel=kernel, table=driver_table(config))
     early = EarlyScan(machine.scan)
 
     from iommutui.core.errors import IommutuiError
-    from iommutui.settings import config_path, read_config
     from iommutui.tui.app import IommutuiApp
     from iommutui.tui.registry import use_keys
     from iommutui.tui.state import start
     from iommutui.tui.store import Store, state_path
 
-    config = read_config()
     wrong: list[IommutuiError] = []
     try:
         use_keys(config.keys)

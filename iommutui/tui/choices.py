@@ -34,15 +34,15 @@ def target_choices(state: AppState, device: Device) -> list[Choice]:
 
 def _choice(state: AppState, host: Host, device: Device, target: Target, width: int) -> Choice:
     end = _consequence(state, host, device, target)
-    row = _line(state, device, target, width)
+    row = _line(state, host, device, target, width)
     if end is None:
         row = line(*row.spans, Span(" · refused", "bad"))
         end = line("The kernel refuses it as things are.")
     return Choice(target.name, row, (end,))
 
 
-def _line(state: AppState, device: Device, target: Target, width: int) -> Line:
-    role = _role(state, device, target)
+def _line(state: AppState, host: Host, device: Device, target: Target, width: int) -> Line:
+    role = _role(state, host, device, target)
     spans = [
         Span(f"{target.name:<{width}}  ", "strong"),
         Span(f"{role:<6}  ", {"kernel": "warn", "user": "ok"}.get(role, "muted")),
@@ -56,11 +56,11 @@ def _line(state: AppState, device: Device, target: Target, width: int) -> Line:
     return line(*spans)
 
 
-def _role(state: AppState, device: Device, target: Target) -> str:
+def _role(state: AppState, host: Host, device: Device, target: Target) -> str:
     """The role of the driver in the model's terms; empty where it depends on what the kernel chooses."""
     if target.kind is Kind.DEFAULT:
         return ""
-    return "free" if target.kind is Kind.NONE else state.model.role(device, target.name).role.value
+    return "free" if target.kind is Kind.NONE else state.model.role(host, device, target.name).role.value
 
 
 def _consequence(state: AppState, host: Host, device: Device, target: Target) -> Line | None:

@@ -159,8 +159,11 @@ def _why_device(state: AppState, device: Device, group: Group | None) -> list[Li
         lines += _fix(state)
     else:
         lines.append(bullet(sentence(Reason(Code.NO_GROUP, device=device.address)), "warn", "?"))
-    lines += [BLANK, heading("Binding"), *driver_lines(state, device)]
-    return lines + (_together(host, group) if (host := state.host) is not None and group is not None else [])
+    host = state.host
+    if host is None:
+        return lines
+    lines += [BLANK, heading("Binding"), *driver_lines(state, host, device)]
+    return lines + (_together(host, group) if group is not None else [])
 
 
 def _together(host: Host, group: Group) -> list[Line]:
@@ -172,10 +175,10 @@ def _together(host: Host, group: Group) -> list[Line]:
     return [BLANK, heading("Why these share a group"), *(bullet(text) for text in found)] if found else []
 
 
-def driver_lines(state: AppState, device: Device) -> list[Line]:
+def driver_lines(state: AppState, host: Host, device: Device) -> list[Line]:
     """The driver and its role, the override, and what is staged."""
     lines = []
-    role = state.model.role(device, device.driver) if device.driver else None
+    role = state.model.role(host, device, device.driver) if device.driver else None
     gap = device.gap("driver")
     if device.driver and role is not None:
         guess = ", assumed" if role.assumed else ""

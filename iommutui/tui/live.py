@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.tui.applier import ProcessApplier
@@ -19,8 +20,9 @@ driver."""
 class LiveMachine:
     """Reads sysfs; hands plans to the applying process."""
 
-    def __init__(self, kernel: str | None) -> None:
+    def __init__(self, kernel: str | None, table: DriverTable = KNOWN) -> None:
         self._kernel = kernel
+        self._table = table
         from iommutui.apply.elevate import own_program, root_program
 
         writer = root_program()
@@ -32,7 +34,7 @@ class LiveMachine:
         from iommutui.sources import load
         from iommutui.sources.ssh_session import session_address
 
-        return load(None, kernel=self._kernel, session=session_address())
+        return load(None, kernel=self._kernel, session=session_address(), driver_table=self._table)
 
     def claims(self, host: Host) -> Host:
         """From the processes that have nodes of VFIO open."""

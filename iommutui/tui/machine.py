@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
@@ -123,7 +124,7 @@ def restoring_goals(plan: "Plan", before: Host) -> tuple[Goal, ...]:
     return tuple(restoring(d.address, d.driver, d.driver_override) for d in found if d is not None)
 
 
-def machine_of(path: str | None, *, demo: bool, kernel: str | None) -> Machine:
+def machine_of(path: str | None, *, demo: bool, kernel: str | None, table: DriverTable = KNOWN) -> Machine:
     """The machine that the command line asks for."""
     if demo:
         from iommutui.demo import demo_host
@@ -131,7 +132,7 @@ def machine_of(path: str | None, *, demo: bool, kernel: str | None) -> Machine:
 
         def built_in() -> Host:
             host = demo_host()
-            return host if kernel is None else host._replace(kernel=kernel)
+            return host._replace(kernel=kernel or host.kernel, driver_table=table)
 
         return SimulatedMachine(Source(Kind.DEMO, "demo"), built_in)
     if path is not None:
@@ -140,10 +141,10 @@ def machine_of(path: str | None, *, demo: bool, kernel: str | None) -> Machine:
         def from_file() -> Host:
             from iommutui.sources import load
 
-            return load(path, kernel=kernel)
+            return load(path, kernel=kernel, driver_table=table)
 
         name = "standard input" if path == "-" else os.path.basename(os.path.normpath(path)) or path
         return SimulatedMachine(Source(Kind.SNAPSHOT, name), from_file)
     from iommutui.tui.live import LiveMachine
 
-    return LiveMachine(kernel)
+    return LiveMachine(kernel, table)

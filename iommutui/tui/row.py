@@ -100,7 +100,7 @@ def _device_row(state: AppState, key: Key) -> Iterable[Span]:
     actual = device.driver or ("unknown" if unread else "free")
     style = "plain" if device.driver else "warn" if unread else "muted"
     if target is None:
-        role = state.model.role(device, device.driver).role if device.driver else ""
+        role = state.model.role(host, device, device.driver).role if device.driver else ""
         yield Span(pad(actual, DRIVER) + " ", style)
         yield Span(f"{role:<{ROLE}} ", {"kernel": "warn", "user": "ok"}.get(role, "muted"))
     else:

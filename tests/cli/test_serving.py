@@ -8,14 +8,13 @@ import pytest
 from iommutui.apply.entries import list_entries
 from iommutui.apply.revert import plan_revert
 from iommutui.apply.session import Request, request_of, request_to_json
-from iommutui.core import drivers
 from iommutui.core.drivers import Role
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance
 from iommutui.core.models import model_for
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
-from iommutui.settings import Config, take_effect
+from iommutui.settings import Config, driver_table
 from iommutui.sources import load
 from tests.apply.machines import GPU, ODD, facts
 from tests.cli.asking import INTENTS, driver_of, journal_of, request_for
@@ -81,16 +80,11 @@ def test_what_is_refused_is_an_event_and_nothing_is_written(
 
 
 def _asked_with(tree: ReactingTree, roles: dict[str, str], intents: tuple[Intent, ...]) -> tuple[Plan, Request]:
-    """What somebody asks for who has said so of drivers in his settings; they are not in force any more afterwards."""
-    known = dict(drivers._in_force)
-    take_effect(Config({name: Role(role) for name, role in roles.items()}))
-    try:
-        host = load(tree.root)
-        plan = plan_intents(host, intents, model_for(host.kernel))
-        return plan, request_of(plan, intents)
-    finally:
-        drivers._in_force.clear()
-        drivers._in_force.update(known)
+    """What is asked for by somebody whose settings give these roles to drivers."""
+    table = driver_table(Config({name: Role(role) for name, role in roles.items()}))
+    host = load(tree.root, driver_table=table)
+    plan = plan_intents(host, intents, model_for(host.kernel))
+    return plan, request_of(plan, intents)
 
 
 def test_settings_that_only_change_a_verdict_do_not_keep_the_applying_process_from_it(machine: ReactingTree) -> None:

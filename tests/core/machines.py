@@ -13,6 +13,8 @@ from iommutui.core.outcome import Outcome
 NEW = "6.12.1"
 OLD = "5.10.0"
 LAST_OLD = "5.18.19"
+NO_DEVICES = Host({}, {})
+"""For what depends on the table of drivers alone."""
 OWN_KERNEL = {"vfio-group": LAST_OLD, "dma-owner": NEW, "dma-hint": "5.15.0", "kernel-ownership": "5.15.0"}
 """A kernel that each model would have been part of."""
 

@@ -20,6 +20,7 @@ from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from tests.core.machines import (
     LONE,
+    NO_DEVICES,
     A,
     B,
     bridge,
@@ -116,7 +117,7 @@ def test_dma_hint(row: Row) -> None:
 
 
 def test_s01_a_driver_that_says_nothing_is_kernel() -> None:
-    assert MODELS["dma-hint"].role(function(A), "never-heard-of").role == "kernel"
+    assert MODELS["dma-hint"].role(NO_DEVICES, function(A), "never-heard-of").role == "kernel"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_s01_a_driver_that_says_nothing_is_kernel() -> None:
      ("vfio-amba", "kernel"), ("vfio-fsl-mc", "kernel"), ("mlx5_vfio_pci", "kernel"), ("mlx5_vdpa", "kernel")],
 )  # fmt: skip
 def test_s17_marked_drivers(driver: str, role: str) -> None:
-    assert MODELS["dma-hint"].role(function(A), driver).role == role
+    assert MODELS["dma-hint"].role(NO_DEVICES, function(A), driver).role == role
 
 
 def test_s03_a_device_does_not_conflict_with_itself() -> None:

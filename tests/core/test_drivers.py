@@ -2,9 +2,10 @@
 
 import pytest
 
-from iommutui.core.drivers import KnownRole, Role, facts_of, hinted_role, managed_role, table, vfio_role
+from iommutui.core.drivers import KNOWN, TABLE, Role
 from iommutui.core.host import Fit
-from tests.core.machines import A, function
+from iommutui.core.roles import KnownRole, hinted_role, managed_role, vfio_role
+from tests.core.machines import NO_DEVICES, A, function
 
 MANAGED = {
     "pci-stub": "5.19", "pcieport": "5.19", "vfio-pci": "5.19", "mlx5_vfio_pci": "5.19", "hisi_acc_vfio_pci": "5.19",
@@ -18,43 +19,45 @@ VFIO = MANAGED.keys() - {"pci-stub", "pcieport"}
 
 
 def test_the_drivers_that_manage_their_dma() -> None:
-    found = {row.name: f"{row.managed[0]}.{row.managed[1]}" for row in table() if row.managed is not None}
+    found = {row.name: f"{row.managed[0]}.{row.managed[1]}" for row in TABLE if row.managed is not None}
     assert found == MANAGED
-    assert {row.name for row in table() if row.vfio} == VFIO
-    assert {row.name for row in table() if row.managed is None} == {"ifcvf"}
+    assert {row.name for row in TABLE if row.vfio} == VFIO
+    assert {row.name for row in TABLE if row.managed is None} == {"ifcvf"}
 
 
 @pytest.mark.parametrize("driver", sorted(MANAGED))
 def test_roles_since_ownership(driver: str) -> None:
-    assert managed_role(function(A, driver), driver) == KnownRole(Role.USER if driver in VFIO else Role.NONE)
+    assert managed_role(NO_DEVICES, function(A, driver), driver) == KnownRole(
+        Role.USER if driver in VFIO else Role.NONE
+    )
 
 
 @pytest.mark.parametrize("driver", ["ifcvf", "amdgpu", "shpchp", "mystery"])
 def test_every_other_driver_counts_since_ownership(driver: str) -> None:
-    assert managed_role(function(A, driver), driver) == KnownRole(Role.KERNEL)
+    assert managed_role(NO_DEVICES, function(A, driver), driver) == KnownRole(Role.KERNEL)
 
 
 def test_hints_are_only_those_of_the_draft() -> None:
-    marked = {row.name: row.hint for row in table() if row.hint != "kernel"}
+    marked = {row.name: row.hint for row in TABLE if row.hint != "kernel"}
     assert marked == {"pci-stub": "none", "vfio-pci": "user", "ifcvf": "user"}
-    assert hinted_role(function(A), "mystery").role == "kernel"
+    assert hinted_role(NO_DEVICES, function(A), "mystery").role == "kernel"
 
 
 def test_a_name_that_says_vfio_is_a_guess() -> None:
-    assert vfio_role(function(A), "acme-vfio") == KnownRole(Role.USER, assumed=True)
-    assert vfio_role(function(A), "acme") is None
-    assert vfio_role(function(A), "pci-stub") is None
-    assert facts_of("acme-vfio") is None
+    assert vfio_role(NO_DEVICES, function(A), "acme-vfio") == KnownRole(Role.USER, assumed=True)
+    assert vfio_role(NO_DEVICES, function(A), "acme") is None
+    assert vfio_role(NO_DEVICES, function(A), "pci-stub") is None
+    assert "acme-vfio" not in KNOWN
 
 
 def test_the_directory_of_a_vfio_device_speaks_for_the_driver_that_is_bound() -> None:
     device = function(A, "acme", vfio_dev=("vfio0",))
-    assert vfio_role(device, "acme") == KnownRole(Role.USER)
-    assert vfio_role(device, "other") is None
-    assert vfio_role(function(A, "acme"), "acme") is None
+    assert vfio_role(NO_DEVICES, device, "acme") == KnownRole(Role.USER)
+    assert vfio_role(NO_DEVICES, device, "other") is None
+    assert vfio_role(NO_DEVICES, function(A, "acme"), "acme") is None
 
 
 def test_an_alias_for_vfio_speaks_for_the_driver_that_it_names() -> None:
     device = function(A, fits=(Fit("acme", None, True, vfio=True), Fit("plain", None, True)))
-    assert vfio_role(device, "acme") == KnownRole(Role.USER)
-    assert vfio_role(device, "plain") is None
+    assert vfio_role(NO_DEVICES, device, "acme") == KnownRole(Role.USER)
+    assert vfio_role(NO_DEVICES, device, "plain") is None

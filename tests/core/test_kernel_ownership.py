@@ -9,6 +9,7 @@ from iommutui.core.events import (
 from iommutui.core.models import MODELS
 from tests.core.machines import (
     LONE,
+    NO_DEVICES,
     A,
     B,
     codes,
@@ -50,7 +51,7 @@ def test_a_foreign_domain_is_the_kernels_in_the_sketch() -> None:
 
 def test_what_the_sketch_says_of_a_group() -> None:
     model = MODELS["kernel-ownership"]
-    assert model.role(function(A), "vfio-pci") == ("kernel", False)
+    assert model.role(NO_DEVICES, function(A), "vfio-pci") == ("kernel", False)
     for host, viable, state in (
         (pair(None, None), True, "idle"),
         (pair("vfio-pci", None), False, "kernel"),

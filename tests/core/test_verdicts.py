@@ -15,6 +15,7 @@ from iommutui.core.host import Gap, Host
 from iommutui.core.models import MODELS
 from tests.core.machines import (
     LONE,
+    NO_DEVICES,
     OLD,
     A,
     B,
@@ -240,9 +241,14 @@ def test_states_of_old_kernels() -> None:
 def test_roles_on_old_kernels() -> None:
     model = MODELS["vfio-group"]
     drivers = ("vfio-pci", "pci-stub", "nvme", "pcieport")
-    assert [model.role(function(A), driver).role for driver in drivers] == ["user", "none", "kernel", "kernel"]
-    assert model.role(function(A, header_type=1), "shpchp").role == "none"
-    assert model.role(function(A, header_type=1, bus="platform"), "shpchp").role == "kernel"
+    assert [model.role(NO_DEVICES, function(A), driver).role for driver in drivers] == [
+        "user",
+        "none",
+        "kernel",
+        "kernel",
+    ]
+    assert model.role(NO_DEVICES, function(A, header_type=1), "shpchp").role == "none"
+    assert model.role(NO_DEVICES, function(A, header_type=1, bus="platform"), "shpchp").role == "kernel"
 
 
 def test_a_device_without_a_group_crashes_nobody() -> None:

@@ -1,14 +1,13 @@
 """Every reason as a sentence, and the small rooms: drivers, kernels, addresses, queries, advice, printable text."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from iommutui.core import drivers, wording
 from iommutui.core.address import Address, card_of, is_pci, nodedev_name, parse_pci, sort_key
 from iommutui.core.advice import no_iommu_advice, turn_on_advice
-from iommutui.core.drivers import DriverFacts, Role, facts_of, learn, managed_role, vfio_role
+from iommutui.core.drivers import DriverFacts, Role
 from iommutui.core.errors import IommutuiError, RefusedError, UsageError
 from iommutui.core.host import Host
 from iommutui.core.kernel import Version, parse_release
@@ -16,8 +15,9 @@ from iommutui.core.models import MODELS, model_for
 from iommutui.core.printable import printable
 from iommutui.core.query import VERDICTS, find_device, mistakes, parse_query
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.roles import managed_role, vfio_role
 from iommutui.core.wording import sentence
-from tests.core.machines import LAST_OLD, LONE, OTHER, A, B, function, group_of, machine, pair, verdict_of
+from tests.core.machines import LAST_OLD, LONE, NO_DEVICES, OTHER, A, B, function, group_of, machine, pair, verdict_of
 
 # -- sentences
 
@@ -140,11 +140,11 @@ def test_a_managed_driver_is_in_nobodys_way_even_where_it_is_newer_than_the_kern
 
 def test_a_vfio_driver_of_somebody_else_is_known_by_its_directory() -> None:
     shown = function(A, "acme", vfio_dev=("vfio0",))
-    assert vfio_role(shown, "acme") == (Role.USER, False)
-    assert vfio_role(function(A, "acme", vfio_dev=()), "acme") == (Role.USER, False)
-    assert vfio_role(shown, "other") is None
-    assert vfio_role(function(A, "acme"), "acme") is None
-    assert managed_role(function(A, "acme"), "acme") == (Role.KERNEL, False)
+    assert vfio_role(NO_DEVICES, shown, "acme") == (Role.USER, False)
+    assert vfio_role(NO_DEVICES, function(A, "acme", vfio_dev=()), "acme") == (Role.USER, False)
+    assert vfio_role(NO_DEVICES, shown, "other") is None
+    assert vfio_role(NO_DEVICES, function(A, "acme"), "acme") is None
+    assert managed_role(NO_DEVICES, function(A, "acme"), "acme") == (Role.KERNEL, False)
     host = machine(group_of(1, shown, function(B, "vfio-pci")))
     assert [verdict_of(model, host) for model in ("dma-owner", "vfio-group")] == [(True, "ok")] * 2
     assert verdict_of("dma-hint", host) == (False, "EINVAL")
@@ -155,27 +155,18 @@ def test_a_role_that_is_guessed_from_a_name_is_said_to_be_a_guess(model: str) ->
     host = pair("nvidia-vgpu-vfio", None, kernel=LAST_OLD if model == "vfio-group" else "6.12.0")
     verdict = MODELS[model].verdict(host, host.groups[1])
     assert (verdict.viable, [reason.code for reason in verdict.reasons]) == (True, [Code.ASSUMED_ROLE])
-    assert vfio_role(host.devices[A], "nvidia-vgpu-vfio") == (Role.USER, True)
+    assert vfio_role(host, host.devices[A], "nvidia-vgpu-vfio") == (Role.USER, True)
 
 
-@pytest.fixture
-def taught() -> Iterator[None]:
-    """The table as it is, whatever a test teaches it."""
-    before = dict(drivers._in_force)
-    yield
-    drivers._in_force.clear()
-    drivers._in_force.update(before)
-
-
-@pytest.mark.usefixtures("taught")
 def test_a_user_can_add_drivers() -> None:
     host = pair("vfio-pci", "acme")
     assert verdict_of("dma-owner", host) == (False, "EPERM")
-    learn([DriverFacts("acme", Role.USER, Version(6, 1), vfio=True), DriverFacts("quiet", managed=Version(6, 1))])
-    assert [verdict_of(m, host)[0] for m in ("dma-owner", "vfio-group", "dma-hint")] == [True, True, True]
-    assert verdict_of("dma-owner", pair("vfio-pci", "quiet"))[0] is True
-    assert facts_of("acme") in drivers.table()
-    assert drivers.table()[: len(drivers.TABLE)] == drivers.TABLE
+    rows = [DriverFacts("acme", Role.USER, Version(6, 1), vfio=True), DriverFacts("quiet", managed=Version(6, 1))]
+    table = {**drivers.KNOWN, **{row.name: row for row in rows}}
+    taught = host._replace(driver_table=table)
+    assert [verdict_of(m, taught)[0] for m in ("dma-owner", "vfio-group", "dma-hint")] == [True, True, True]
+    assert verdict_of("dma-owner", pair("vfio-pci", "quiet")._replace(driver_table=table))[0] is True
+    assert verdict_of("dma-owner", host) == (False, "EPERM")
 
 
 # -- addresses and queries

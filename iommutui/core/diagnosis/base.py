@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.drivers import is_vfio
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model, direct_regions
+from iommutui.core.roles import is_vfio
 from iommutui.core.wording import sentence
 
 
@@ -40,7 +40,7 @@ def groups_asked(found: Found) -> list[Group]:
     number = found.group if found.group is not None else found.device.group if found.device else None
     if number is not None:
         return [host.groups[number]] if number in host.groups else []
-    return [g for g in host.groups.values() if any(is_vfio(d, d.driver) for d in host.members(g))]
+    return [g for g in host.groups.values() if any(is_vfio(host, d, d.driver) for d in host.members(g))]
 
 
 def missing_group(found: Found) -> Iterator[Cause]:

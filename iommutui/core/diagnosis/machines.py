@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from iommutui.core.diagnosis.base import Cause, Found, firmware_regions, groups_asked, missing_group
-from iommutui.core.drivers import is_vfio
 from iommutui.core.labels import device_name
 from iommutui.core.models.base import since
 from iommutui.core.reasons import Code
+from iommutui.core.roles import is_vfio
 from iommutui.core.wording import sentence
 
 
@@ -69,7 +69,7 @@ def depends_on(found: Found) -> Iterator[Cause]:
     for device in found.host.members(group):
         if device.is_bridge:
             continue  # A bridge is reset from above it, and is never handed over.
-        vfio = is_vfio(device, device.driver)
+        vfio = is_vfio(found.host, device, device.driver)
         state = f"bound to {device.driver}" if device.driver else "free"
         yield Cause(
             "reset-reaches-group",
@@ -118,7 +118,7 @@ def node_missing(found: Found) -> Iterator[Cause]:
     """ENOENT of opening ``/dev/vfio/N``."""
     yield from missing_group(found)
     for group in groups_asked(found) if found.group is not None else []:
-        on_vfio = any(is_vfio(d, d.driver) for d in found.host.members(group))
+        on_vfio = any(is_vfio(found.host, d, d.driver) for d in found.host.members(group))
         if not on_vfio:
             yield Cause(
                 "no-vfio-node",

@@ -45,7 +45,7 @@ def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
         facts = (("why", gap.why),) if gap is not None else ()
         code = Code.UNKNOWN_DRIVER if gap is not None else Code.NOT_BOUND
         return refused(host, "ENODEV", Reason(code, device.group, device.address, facts=facts))
-    after = host.with_device(driverless(device))
+    after = host.with_device(driverless(host, device))
     if group is None:
         return Outcome(OK, after)
     if model.unbind_blocks(host, group, device):

@@ -1,7 +1,6 @@
 """Claims of a group's DMA and their release (``drivers/vfio``, ``drivers/iommu/iommu.c``)."""
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.drivers import is_vfio
 from iommutui.core.engine.detach import driver_left
 from iommutui.core.engine.hotplug import go_on
 from iommutui.core.events import ClaimDevice, ClaimGroup, ReleaseDevice, ReleaseGroup
@@ -9,6 +8,7 @@ from iommutui.core.host import Claim, Group, Host
 from iommutui.core.models.base import Model, has_node, held, vfio_devices
 from iommutui.core.outcome import OK, Outcome, missing, refused
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.roles import is_vfio
 
 
 def claim_group(host: Host, event: ClaimGroup, model: Model) -> Outcome:
@@ -23,7 +23,7 @@ def claim_group(host: Host, event: ClaimGroup, model: Model) -> Outcome:
         return Outcome(OK, host.with_group(group._replace(claim=claim)), check.reasons)
     opened: tuple[Address, ...] = ()
     if event.devices and model.opens_devices(host, group):
-        opened = tuple(d.address for d in host.members(group) if is_vfio(d, d.driver))
+        opened = tuple(d.address for d in host.members(group) if is_vfio(host, d, d.driver))
     claim = Claim(event.owner, 1, "group", opened)
     return Outcome(OK, host.with_group(group._replace(claim=claim)), check.reasons)
 

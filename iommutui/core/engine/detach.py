@@ -1,12 +1,13 @@
 """What a driver leaves behind: on its device, in the group, and to who has the device open."""
 
 from iommutui.core.address import sort_key
-from iommutui.core.drivers import STUB, VFIO_PCI, is_vfio
+from iommutui.core.drivers import STUB, VFIO_PCI
 from iommutui.core.host import Device, Fit, Gap, Group, Host
 from iommutui.core.models.base import Model, vfio_devices
+from iommutui.core.roles import is_vfio
 
 
-def driverless(device: Device) -> Device:
+def driverless(host: Host, device: Device) -> Device:
     """The device after an unbind; what it was bound to, it can be bound to again."""
     driver, fits = device.driver, device.fits
     gaps = tuple(gap for gap in device.gaps if gap.attribute != "driver")
@@ -16,9 +17,9 @@ def driverless(device: Device) -> Device:
         seen = [fit for fit in fits or () if fit.driver == driver]
         if seen:
             fits = tuple(fit._replace(loaded=True, proven=True) if fit.driver == driver else fit for fit in fits or ())
-        elif device.driver_override != driver or is_vfio(device, driver):
+        elif device.driver_override != driver or is_vfio(host, device, driver):
             # Through an override a driver may take what it does not know: it would not do so without.
-            fits = (*(fits or ()), Fit(driver, None, True, is_vfio(device, driver), proven=True))
+            fits = (*(fits or ()), Fit(driver, None, True, is_vfio(host, device, driver), proven=True))
     return device._replace(driver=None, vfio_dev=None, fits=fits, gaps=gaps)
 
 

@@ -1,10 +1,11 @@
 """What a driver's own probe function says to a device that matches."""
 
-from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI, is_vfio
+from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.engine.matching import fit_of, fits_known, matches_class
 from iommutui.core.host import Device, Host
 from iommutui.core.models.base import Check, since
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.roles import is_vfio
 
 DENYLIST = {
     ("8086", device): first
@@ -20,7 +21,7 @@ DENYLIST = {
 def own_probe(host: Host, device: Device, driver: str) -> Check:
     """The driver's own probe function, as far as it is known."""
     fit = fit_of(device, driver)
-    if is_vfio(device, driver):
+    if is_vfio(host, device, driver):
         return _vfio_probe(host, device, driver)
     if driver == STUB or (fit is not None and fit.proven):
         return Check()

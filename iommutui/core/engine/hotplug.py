@@ -104,8 +104,8 @@ def _stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tup
     for address in reversed(found):
         group, device = host.group_of(address), host.devices[address]
         if group is not None and model.unbind_blocks(host, group, device):
-            return holding(host.with_device(driverless(device)), group, device), (group, device)
-        host = host.with_device(driverless(device))
+            return holding(host.with_device(driverless(host, device)), group, device), (group, device)
+        host = host.with_device(driverless(host, device))
         host = host if group is None else driver_left(host, group, model)
     return host, None
 
@@ -165,7 +165,7 @@ def _parted(host: Host, device: Device) -> Device:
     group = host.group_of(device.address)
     shared = group.members if group is not None else ()
     mates = {other.address for other in host.same_slot(device.address) if other.address in shared}
-    return driverless(device)._replace(together=tuple(sorted(mates.union(device.together or ()), key=sort_key)))
+    return driverless(host, device)._replace(together=tuple(sorted(mates.union(device.together or ()), key=sort_key)))
 
 
 def _not_isolated(host: Host, device: Device) -> list[Device]:

@@ -1,8 +1,9 @@
 """Which drivers match a device (``pci_match_device``, ``driver_match_device``)."""
 
-from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, SHPCHP, STUB, facts_of, is_vfio
+from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, SHPCHP, STUB
 from iommutui.core.engine.parameters import taken_by_ids
 from iommutui.core.host import Device, Fit, Host
+from iommutui.core.roles import is_vfio
 
 
 def candidates(host: Host, device: Device) -> list[str]:
@@ -22,7 +23,7 @@ def candidates(host: Host, device: Device) -> list[str]:
 
 def matches_by_id(host: Host, device: Device, driver: str) -> bool:
     """Whether the driver's table matches; those of VFIO drivers and pci-stub hold only what ``ids`` gave them."""
-    if driver == STUB or is_vfio(device, driver):
+    if driver == STUB or is_vfio(host, device, driver):
         return driver in taken_by_ids(host, device)
     if driver in (PCIEPORT, SHPCHP):
         return matches_class(device, driver)
@@ -47,6 +48,6 @@ def fits_known(host: Host, device: Device) -> bool:
 
 def _named(host: Host, driver: str) -> bool:
     """Whether a driver of this very name is seen anywhere, for a Host that does not say which are registered."""
-    if facts_of(driver) is not None:
+    if host.driver_table.get(driver) is not None:
         return True
     return any(d.driver == driver or any(fit.driver == driver for fit in d.fits or ()) for d in host.devices.values())

@@ -5,9 +5,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.drivers import is_vfio, serves_host
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Goal
+from iommutui.core.roles import is_vfio, serves_host
 
 
 class Severity(StrEnum):
@@ -107,23 +107,23 @@ def cuts_a_lifeline(hazards: Iterable[Hazard]) -> bool:
     return any(h.severity is Severity.DANGER and h.topic in LIFELINES for h in hazards)
 
 
-def on_kernel_driver(device: Device) -> bool:
+def on_kernel_driver(host: Host, device: Device) -> bool:
     """Whether a driver that works for the host is bound to it."""
-    return serves_host(device, device.driver)
+    return serves_host(host, device, device.driver)
 
 
 def taken(host: Host, goals: Sequence[Goal]) -> Iterator[tuple[Device, Goal]]:
     """The devices that no kernel driver has afterwards."""
     for goal in goals:
         device = host.devices[goal.device]
-        if not goal.any_driver and not serves_host(device, goal.driver):
+        if not goal.any_driver and not serves_host(host, device, goal.driver):
             yield device, goal
 
 
 def given_away(host: Host, goals: Sequence[Goal]) -> Iterator[Device]:
     """The devices that go to a virtual machine."""
     for device, goal in taken(host, goals):
-        if is_vfio(device, goal.driver):
+        if is_vfio(host, device, goal.driver):
             yield device
 
 
@@ -135,11 +135,11 @@ def unbound(host: Host, goals: Sequence[Goal]) -> list[Device]:
     found: dict[Address, Device] = {}
     for goal in goals:
         device = host.devices[goal.device]
-        if on_kernel_driver(device) and not goal.any_driver and goal.driver != device.driver:
+        if on_kernel_driver(host, device) and not goal.any_driver and goal.driver != device.driver:
             found[device.address] = device
     for device in list(found.values()):
         vanishing = (host.devices[address] for address in device.virtfns if address in host.devices)
-        found.update((each.address, each) for each in vanishing if on_kernel_driver(each))
+        found.update((each.address, each) for each in vanishing if on_kernel_driver(host, each))
     return list(found.values())
 
 

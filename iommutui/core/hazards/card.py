@@ -40,7 +40,7 @@ def card_split(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     moved = {goal.device for goal in goals}
     for device in given_away(host, goals):
         for other in host.same_card(device.address):
-            if other.address in moved or not on_kernel_driver(other) or other.is_bridge:
+            if other.address in moved or not on_kernel_driver(host, other) or other.is_bridge:
                 continue
             group = str(other.group) if other.group not in (None, device.group) else ""
             facts = (("driver", other.driver or ""), ("moved", device.address), ("group", group))
@@ -81,7 +81,7 @@ def matched_by_id(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
             for other in host.devices.values()
             if other.address not in moved
             and (other.vendor_id, other.device_id) == (device.vendor_id, device.device_id)
-            and on_kernel_driver(other)
+            and on_kernel_driver(host, other)
         ] if setting is not None else []  # fmt: skip
         if twins and setting is not None:
             facts = (("ids", ids), ("twins", listed(twins)), ("driver", setting.driver), ("where", setting.where))

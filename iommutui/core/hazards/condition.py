@@ -49,7 +49,7 @@ def reset_reaches_others(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         others = [
             other
             for other in _same_bus(host, device)
-            if other.group != device.group and other.address not in given and on_kernel_driver(other)
+            if other.group != device.group and other.address not in given and on_kernel_driver(host, other)
         ]
         if others:
             facts = (

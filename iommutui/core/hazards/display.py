@@ -44,7 +44,7 @@ def displays(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     screens = host.uses.screens if host.uses is not None else ()
     kept = listed(f"{name} of {s.device}" for s in screens if s.device not in gone for name in s.monitors)
     for device, _ in taken(host, goals):
-        if not on_kernel_driver(device):
+        if not on_kernel_driver(host, device):
             continue
         screen = next((s for s in screens if s.device == device.address), None)
         facts = _facts(screen, kept)

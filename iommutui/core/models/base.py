@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.drivers import KnownRole, is_vfio
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.kernel import parse_release
 from iommutui.core.outcome import OK, Verdict
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.roles import KnownRole, is_vfio
 
 COUNTED_BUSES = frozenset({"pci", "platform", "amba", "fsl-mc", "cdx"})
 """Buses whose ``dma_configure`` takes part in ownership (Linux 6.12); drivers on other buses are never counted."""
@@ -39,7 +39,7 @@ class Model(Protocol):
     container_waits: bool
     """Whether an unbind of a group's last VFIO device waits for the container; otherwise it ends the claim."""
 
-    def role(self, device: Device, driver: str) -> KnownRole:
+    def role(self, host: Host, device: Device, driver: str) -> KnownRole:
         """For whom the driver does DMA, in this model's terms."""
         ...
 
@@ -120,7 +120,7 @@ def owned(group: Group) -> Reason:
 
 def vfio_devices(host: Host, group: Group) -> list[Device]:
     """The members that VFIO knows: those on a VFIO driver, and those whose unbind is still waiting."""
-    return [d for d in host.members(group) if held(group, d) or is_vfio(d, d.driver)]
+    return [d for d in host.members(group) if held(group, d) or is_vfio(host, d, d.driver)]
 
 
 def has_node(host: Host, group: Group) -> bool:
@@ -128,9 +128,9 @@ def has_node(host: Host, group: Group) -> bool:
     return group.claim is not None or bool(vfio_devices(host, group))
 
 
-def not_vfio(group: Group, device: Device) -> Check | None:
+def not_vfio(host: Host, group: Group, device: Device) -> Check | None:
     """ENODEV where the device is on no VFIO driver, so that VFIO does not know a device of its name."""
-    if is_vfio(device, device.driver):
+    if is_vfio(host, device, device.driver):
         return None
     return Check("ENODEV", (Reason(Code.NOT_VFIO, group.id, device.address, device.driver),))
 

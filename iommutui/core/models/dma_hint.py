@@ -7,11 +7,12 @@ there: the inverted value where something is refused, a claimed group without a 
 (H1), and a bridge on ``pcieport`` that counts as KERNEL (S-18).
 """
 
-from iommutui.core.drivers import KnownRole, Role, hinted_role
+from iommutui.core.drivers import Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Check, bound, opened, owned, unknown_drivers
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.roles import KnownRole, hinted_role
 
 
 class DmaHint:
@@ -45,12 +46,14 @@ class DmaHint:
         ("S-20", "Every KERNEL driver has to leave before the first USER driver comes, and back."),
     )
 
-    def role(self, device: Device, driver: str) -> KnownRole:
+    def role(self, host: Host, device: Device, driver: str) -> KnownRole:
         """The driver's hint (S-01, S-17)."""
-        return hinted_role(device, driver)
+        return hinted_role(host, device, driver)
 
     def _with_role(self, host: Host, group: Group, role: Role) -> list[tuple[Device, str]]:
-        return [(device, driver) for device, driver in bound(host, group) if self.role(device, driver).role is role]
+        return [
+            (device, driver) for device, driver in bound(host, group) if self.role(host, device, driver).role is role
+        ]
 
     def verdict(self, host: Host, group: Group) -> Verdict:
         """``__iommu_group_viable(group, DMA_FOR_USER)``, with the meaning that S-08 turns round."""
@@ -75,7 +78,7 @@ class DmaHint:
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """``iommu_device_set_dma_hint``: the pairwise rule S-07 against every other bound member."""
         group = host.group_of(device.address)
-        hint = self.role(device, driver).role
+        hint = self.role(host, device, driver).role
         if group is None or hint is Role.NONE:
             return Check()
         against = Role.USER if hint is Role.KERNEL else Role.KERNEL

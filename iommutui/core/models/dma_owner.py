@@ -1,6 +1,6 @@
 """``dma-owner``: a counter and an owner for each group, merged in Linux 5.19."""
 
-from iommutui.core.drivers import KnownRole, Role, managed_role
+from iommutui.core.drivers import Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.kernel import parse_release
 from iommutui.core.models.base import (
@@ -17,6 +17,7 @@ from iommutui.core.models.base import (
 )
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.roles import KnownRole, managed_role
 
 
 class DmaOwner:
@@ -75,12 +76,12 @@ class DmaOwner:
         ),
     )
 
-    def role(self, device: Device, driver: str) -> KnownRole:
+    def role(self, host: Host, device: Device, driver: str) -> KnownRole:
         """``driver_managed_dma`` set (USER or NONE) or not (KERNEL)."""
-        return managed_role(device, driver)
+        return managed_role(host, device, driver)
 
-    def _counted(self, device: Device, driver: str) -> bool:
-        return device.bus in COUNTED_BUSES and self.role(device, driver).role is Role.KERNEL
+    def _counted(self, host: Host, device: Device, driver: str) -> bool:
+        return device.bus in COUNTED_BUSES and self.role(host, device, driver).role is Role.KERNEL
 
     def verdict(self, host: Host, group: Group) -> Verdict:
         """``vfio_group_ioctl_get_status`` and ``iommu_group_claim_dma_owner`` (6.12)."""
@@ -90,7 +91,7 @@ class DmaOwner:
         guesses: tuple[Reason, ...] = ()
         blockers: tuple[Reason, ...] = ()
         for device, driver in bound(host, group):
-            known = self.role(device, driver)
+            known = self.role(host, device, driver)
             guesses += assumed_role(group, device, driver, known)
             if known.role is Role.KERNEL and device.bus in COUNTED_BUSES:
                 blockers += (Reason(Code.KERNEL_DRIVER, group.id, device.address, driver),)
@@ -115,13 +116,13 @@ class DmaOwner:
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """``iommu_device_use_default_domain``: EBUSY where the group is user space's or on a foreign domain."""
         group = host.group_of(device.address)
-        if group is None or not self._counted(device, driver):
+        if group is None or not self._counted(host, device, driver):
             return Check()
         if group.type == "unknown" and _since(host, (6, 12)):
             return Check("EPROBE_DEFER", (Reason(Code.NO_DEFAULT_DOMAIN, group.id, device.address, driver),))
         if group.claim is not None:
             return Check("EBUSY", (owned(group),))
-        if group.foreign and any(self._counted(d, n) for d, n in bound(host, group)):
+        if group.foreign and any(self._counted(host, d, n) for d, n in bound(host, group)):
             return Check("EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id),))
         return Check()
 
@@ -140,7 +141,7 @@ class DmaOwner:
 
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
         """``vfio_group_get_device_fd`` in a container; ``iommu_device_claim_dma_owner`` (6.2); a device file (6.6)."""
-        missing = not_vfio(group, device)
+        missing = not_vfio(host, group, device)
         if missing is not None:
             return missing
         claim = group.claim

@@ -4,11 +4,12 @@
 kernel. That is why the draft came: a VFIO driver would keep user space out of its own group.
 """
 
-from iommutui.core.drivers import KnownRole, Role
+from iommutui.core.drivers import Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Check, bound, opened, owned, unknown_drivers
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.roles import KnownRole
 
 
 class KernelOwnership:
@@ -28,7 +29,7 @@ class KernelOwnership:
         ("the sketch's silence", "A claim is refused with EBUSY while anything is bound."),
     )
 
-    def role(self, device: Device, driver: str) -> KnownRole:
+    def role(self, host: Host, device: Device, driver: str) -> KnownRole:
         """KERNEL, whatever the driver."""
         return KnownRole(Role.KERNEL)
 

@@ -4,7 +4,7 @@ Nothing is checked when a driver is bound. VFIO looks at the drivers of a group 
 at what is bound while the group is in use: what it cannot accept there is a BUG_ON.
 """
 
-from iommutui.core.drivers import STUB, KnownRole, Role, vfio_role
+from iommutui.core.drivers import STUB, Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import (
     Check,
@@ -19,6 +19,7 @@ from iommutui.core.models.base import (
 )
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.roles import KnownRole, vfio_role
 
 BUG = "kernel BUG at drivers/vfio/vfio.c (vfio_iommu_group_notifier)"
 
@@ -52,9 +53,9 @@ class VfioGroup:
         ("vfio_group_fops_open", "One process has a group open at a time: EBUSY for the next."),
     )
 
-    def role(self, device: Device, driver: str) -> KnownRole:
+    def role(self, host: Host, device: Device, driver: str) -> KnownRole:
         """USER for what registers a VFIO device, NONE for what is in nobody's way, else KERNEL."""
-        vfio = vfio_role(device, driver)
+        vfio = vfio_role(host, device, driver)
         if vfio is not None:
             return vfio
         if driver == STUB or _exempt(device):
@@ -66,7 +67,7 @@ class VfioGroup:
         guesses: tuple[Reason, ...] = ()
         blockers = []
         for device, driver in bound(host, group):
-            known = self.role(device, driver)
+            known = self.role(host, device, driver)
             guesses += assumed_role(group, device, driver, known)
             if known.role is Role.KERNEL:
                 blockers.append(Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
@@ -94,7 +95,7 @@ class VfioGroup:
     def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
         """``BUG_ON(vfio_group_nb_verify())``: only the device just bound is judged, and only in a live group."""
         group = host.group_of(device.address)
-        if group is None or group.claim is None or self.role(device, driver).role is not Role.KERNEL:
+        if group is None or group.claim is None or self.role(host, device, driver).role is not Role.KERNEL:
             return None
         return BUG, (owned(group), Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
 
@@ -115,7 +116,7 @@ class VfioGroup:
         verdict = self.verdict(host, group)
         if not verdict.viable:
             return Check("EINVAL", verdict.reasons)
-        return not_vfio(group, device) or Check()
+        return not_vfio(host, group, device) or Check()
 
     def opens_devices(self, host: Host, group: Group) -> bool:
         """Only while the group is viable."""

@@ -10,13 +10,13 @@ expect the whole card. A bridge is part of it only where the model counts its dr
 from collections.abc import Callable, Iterable, Sequence
 
 from iommutui.core.address import sort_key
-from iommutui.core.drivers import is_vfio
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.targets import NONE, vfio_target
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.roles import is_vfio
 
 _OF_THE_BOARD = {"0600": "the host bridge", "0601": "an ISA bridge", "0806": "an IOMMU", "0c05": "an SMBus controller"}
 
@@ -85,7 +85,7 @@ def _target(wished: Host, device: Device) -> str:
     if device.is_bridge or device.virtfns or of_the_board(device):
         return NONE  # VFIO refuses them, or nobody else has a use for them.
     others = wished.same_card(device.address)
-    together = any(is_vfio(other, other.driver) for other in others)
+    together = any(is_vfio(wished, other, other.driver) for other in others)
     return vfio_target(wished, device) if together else NONE
 
 

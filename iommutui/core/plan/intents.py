@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.drivers import serves_host
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.targets import DEFAULT, NONE, Kind, Target, exists_somewhere, find_target
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.roles import serves_host
 
 
 class Intent(NamedTuple):
@@ -48,7 +48,7 @@ def goal_of(host: Host, intent: Intent) -> tuple[Goal | None, Target | None, Rea
     if target.kind is Kind.NONE:
         return Goal(device.address, None, NONE, NONE), target, None
     if target.kind is Kind.DEFAULT:
-        return Goal(device.address, default_driver(device), None, None, any_driver=True), target, None
+        return Goal(device.address, default_driver(host, device), None, None, any_driver=True), target, None
     return Goal(device.address, target.name, target.name, target.name), target, None
 
 
@@ -59,9 +59,9 @@ def _why_no_target(host: Host, device: Device, name: str) -> Reason:
     return Reason(code, device.group, device.address, name)
 
 
-def default_driver(device: Device) -> str | None:
+def default_driver(host: Host, device: Device) -> str | None:
     """The driver that the kernel is expected to choose without an override."""
-    if serves_host(device, device.driver):
+    if serves_host(host, device, device.driver):
         return device.driver
     fits = [fit.driver for fit in device.fits or () if fit.loaded and not fit.vfio]
     return fits[0] if fits else None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.drivers import STUB, is_vfio
+from iommutui.core.drivers import STUB
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of
@@ -20,6 +20,7 @@ from iommutui.core.plan.drift import Basis, basis_of
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.targets import Target
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.roles import is_vfio
 
 NOT_REACHED = "not-reached"
 """The outcome of a step after one that is refused."""
@@ -136,18 +137,18 @@ def _with_drivers(host: Host, goals: Sequence[Goal]) -> Host:
     for goal in goals:
         device = host.devices[goal.device]
         if goal.seen and goal.driver is not None and device.driver != goal.driver:
-            host = host.with_device(_proven(device, goal.driver))
+            host = host.with_device(_proven(host, device, goal.driver))
     missing = [g.aim for g in goals if g.driver is not None and g.aim is not None and not host.has_driver(g.aim)]
     if not missing or host.drivers is None:
         return host
     return host._replace(drivers=(*host.drivers, *(Driver(name) for name in dict.fromkeys(missing))))
 
 
-def _proven(device: Device, driver: str) -> Device:
+def _proven(host: Host, device: Device, driver: str) -> Device:
     if device.fits is None or driver == STUB:
         return device
     if all(fit.driver != driver for fit in device.fits):
-        return device._replace(fits=(*device.fits, Fit(driver, None, True, is_vfio(device, driver), True)))
+        return device._replace(fits=(*device.fits, Fit(driver, None, True, is_vfio(host, device, driver), True)))
     seen = (fit._replace(loaded=True, proven=True) if fit.driver == driver else fit for fit in device.fits)
     return device._replace(fits=tuple(seen))
 
@@ -162,7 +163,7 @@ def _must_leave(host: Host, goal: Goal) -> bool:
     if device.driver is None:
         return False
     if goal.any_driver:
-        return device.driver == STUB or is_vfio(device, device.driver)
+        return device.driver == STUB or is_vfio(host, device, device.driver)
     return device.driver != goal.driver
 
 

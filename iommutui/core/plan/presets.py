@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.drivers import STUB, Role, is_vfio
+from iommutui.core.drivers import STUB, Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model
 from iommutui.core.plan.fix import lasting, of_the_board, smallest_fix
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.targets import DEFAULT, NONE, find_target, vfio_target
+from iommutui.core.roles import is_vfio
 from iommutui.core.wording import sentence
 
 
@@ -41,7 +42,7 @@ def fix_for(host: Host, group: Group, device: Address | None, model: Model) -> t
     """
     card = {device, *(other.address for other in host.same_card(device))} if device is not None else set()
     asked = [d for d in host.members(group) if (d.address in card if card else d.driver is not None)]
-    wanted = [d for d in asked if is_of_use(d) and not is_vfio(d, d.driver)]
+    wanted = [d for d in asked if is_of_use(d) and not is_vfio(host, d, d.driver)]
     found = _with_the_rest(host, wanted, [group], model)
     return found if found is not None else smallest_fix(host, (), [group], model)
 
@@ -65,7 +66,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model) -> str 
         return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can have {them}."
     if _free(host, devices, model, reached=True) is not None:
         return None
-    kernel = [name for d in devices if model.role(d, name := vfio_target(host, d)).role is Role.KERNEL]
+    kernel = [name for d in devices if model.role(host, d, name := vfio_target(host, d)).role is Role.KERNEL]
     said = [
         f"Under the model {model.name} {name} does not leave its group to user space; the target none does."
         for name in kernel
@@ -118,7 +119,7 @@ def give_back(host: Host, addresses: Iterable[Address]) -> tuple[Intent, ...]:
     return tuple(
         Intent(device.address, DEFAULT)
         for device in _concerned(host, addresses)
-        if device.driver_override is not None or device.driver == STUB or is_vfio(device, device.driver)
+        if device.driver_override is not None or device.driver == STUB or is_vfio(host, device, device.driver)
     )
 
 

@@ -7,8 +7,9 @@ driver that fits, ``pci-stub``, ``none``, ``default``, or a kernel driver whose 
 from enum import StrEnum
 from typing import NamedTuple
 
-from iommutui.core.drivers import STUB, VFIO_PCI, facts_of, is_vfio, serves_host, underscored
+from iommutui.core.drivers import STUB, VFIO_PCI, underscored
 from iommutui.core.host import Device, Host
+from iommutui.core.roles import is_vfio, serves_host
 
 NONE = "none"
 """Keep the device free: an override that names no driver."""
@@ -49,7 +50,7 @@ def targets_of(host: Host, device: Device) -> list[Target]:
     found.append(Target(NONE, Kind.NONE))
     found.append(Target(DEFAULT, Kind.DEFAULT))
     kernel = {f.driver: Target(f.driver, Kind.KERNEL, f.module, f.loaded) for f in device.fits or () if not f.vfio}
-    if device.driver is not None and serves_host(device, device.driver):
+    if device.driver is not None and serves_host(host, device, device.driver):
         kernel.setdefault(device.driver, Target(device.driver, Kind.KERNEL))
     found += [target for target in kernel.values() if target.name not in (STUB, VFIO_PCI)]
     return found
@@ -69,7 +70,7 @@ def find_target(host: Host, device: Device, name: str) -> Target | None:
 
 def vfio_target(host: Host, device: Device) -> str:
     """The VFIO driver to choose for a device: the one that it is on, else the variant that fits it, else vfio-pci."""
-    if device.driver is not None and is_vfio(device, device.driver):
+    if device.driver is not None and is_vfio(host, device, device.driver):
         return device.driver
     return next((target.name for target in targets_of(host, device) if target.kind is Kind.VFIO), VFIO_PCI)
 
@@ -80,4 +81,4 @@ def exists_somewhere(host: Host, name: str) -> bool:
     known = {underscored(driver.name) for driver in host.drivers or ()}
     known |= {underscored(fit.driver) for device in host.devices.values() for fit in device.fits or ()}
     known |= {underscored(device.driver) for device in host.devices.values() if device.driver}
-    return plain in known or facts_of(name) is not None
+    return plain in known or host.driver_table.get(name) is not None

@@ -1,5 +1,7 @@
 """From the states of one or several texts to a `Host`, with a gap for everything that they do not tell."""
 
+from typing import Any
+
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import SourceError
 from iommutui.core.gap import NOT_LISTED
@@ -116,7 +118,7 @@ def _placed(sightings: list[Sighting]) -> list[Sighting]:
 
 
 def _device(address: Address, seen: list[Sighting], below: dict[str, Address], names: Names) -> Device:
-    fields = list(seen[0].device)
+    fields: list[Any] = list(seen[0].device)
     for sighting in seen[1:]:
         for n, (mine, other) in enumerate(zip(fields, sighting.device, strict=True)):
             if mine == _EMPTY[n] or (n == _CLASS and other is not None and len(other) > len(mine)):

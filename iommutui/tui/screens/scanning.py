@@ -12,9 +12,9 @@ from textual import on
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
-from iommutui.core.drivers import is_vfio
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
+from iommutui.core.roles import is_vfio
 from iommutui.tui.early import EarlyScan
 from iommutui.tui.kinds import bridges_only
 from iommutui.tui.listing import settled
@@ -168,7 +168,7 @@ class Scanning(Screen[None]):
         host = self.state.host
         if host is None or self._scanning or self._asking or self.state.phase is Phase.APPLYING:
             return
-        if any(is_vfio(d, d.driver) for d in host.devices.values()):
+        if any(is_vfio(host, d, d.driver) for d in host.devices.values()):
             self._asking = True
             self.run_worker(partial(self._ask_for_claims, host), thread=True, group="claims", exit_on_error=False)
 

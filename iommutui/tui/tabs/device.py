@@ -26,7 +26,7 @@ def device_tab(state: AppState, host: Host, device: Device | None, group: Group 
 
 def _facts(state: AppState, host: Host, device: Device) -> list[Line]:
     lines = [line(Span(device.address, "strong"), f"  {class_words(device)}", hang=2), line(device_name(device)), BLANK]
-    lines += driver_lines(state, device)
+    lines += driver_lines(state, host, device)
     return lines + [fact(name, value) for name, value in device_facts(host, device)]
 
 

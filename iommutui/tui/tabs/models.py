@@ -30,7 +30,7 @@ def models_tab(state: AppState, device: Device | None, group: Group | None) -> l
     for model, verdict in found:
         lines += [BLANK, line(Span(model.name, "accent"), "  ", Span(model.title, "muted"), hang=2)]
         if device is not None and device.driver is not None:
-            lines.append(line(f"  {device.driver} has the role {model.role(device, device.driver).role}."))
+            lines.append(line(f"  {device.driver} has the role {model.role(part, device, device.driver).role}."))
         claim = "would succeed" if verdict.claim == "ok" else f"would fail with {verdict.claim}"
         lines.append(line(f"  A claim of the group {claim}.", hang=2))
         lines += [reason_line(reason) for reason in verdict.reasons]
