@@ -155,8 +155,10 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         dest="source",
+        action="append",
         metavar="PATH",
-        help="a snapshot, '-' for one on standard input, or a directory with a recorded sysfs (default: this machine)",
+        help="a snapshot, a pasted listing (several times: all of one machine; FILE#2: the second state in it), a "
+        "recorded sysfs as a directory or tar archive, or '-' for standard input (default: this machine)",
     )
     parser.add_argument("--demo", action="store_true", help="a built-in machine, on which nothing is real")
     parser.add_argument("--kernel", metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)")

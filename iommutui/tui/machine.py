@@ -1,7 +1,7 @@
 """The machines that the screen can be of: this one, one from a file, and the built-in one."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from iommutui.core.drivers import KNOWN, DriverTable
@@ -124,7 +124,7 @@ def restoring_goals(plan: "Plan", before: Host) -> tuple[Goal, ...]:
     return tuple(restoring(d.address, d.driver, d.driver_override) for d in found if d is not None)
 
 
-def machine_of(path: str | None, *, demo: bool, kernel: str | None, table: DriverTable = KNOWN) -> Machine:
+def machine_of(path: str | Sequence[str] | None, *, demo: bool, kernel: str | None, table: DriverTable = KNOWN) -> Machine:
     """The machine that the command line asks for."""
     if demo:
         from iommutui.demo import demo_host
@@ -135,7 +135,7 @@ def machine_of(path: str | None, *, demo: bool, kernel: str | None, table: Drive
             return host._replace(kernel=kernel or host.kernel, driver_table=table)
 
         return SimulatedMachine(Source(Kind.DEMO, "demo"), built_in)
-    if path is not None:
+    if path:
         from iommutui.tui.simulated import SimulatedMachine
 
         def from_file() -> Host:
@@ -143,7 +143,9 @@ def machine_of(path: str | None, *, demo: bool, kernel: str | None, table: Drive
 
             return load(path, kernel=kernel, driver_table=table)
 
-        name = "standard input" if path == "-" else os.path.basename(os.path.normpath(path)) or path
+        paths = [path] if isinstance(path, str) else path
+        names = ["standard input" if each == "-" else os.path.basename(os.path.normpath(each)) or each for each in paths]
+        name = " and ".join(names)
         return SimulatedMachine(Source(Kind.SNAPSHOT, name), from_file)
     from iommutui.tui.live import LiveMachine
 

@@ -121,7 +121,7 @@ def _device(address: Address, seen: list[Sighting], below: dict[str, Address], n
     fields: list[Any] = list(seen[0].device)
     for sighting in seen[1:]:
         for n, (mine, other) in enumerate(zip(fields, sighting.device, strict=True)):
-            if mine == _EMPTY[n] or (n == _CLASS and other is not None and len(other) > len(mine)):
+            if mine == _EMPTY[n] or (n == _CLASS and len(str(other or "")) > len(str(mine))):
                 fields[n] = other
     device = Device(*fields)
     tells = NOTHING.union(*(sighting.tells for sighting in seen))
