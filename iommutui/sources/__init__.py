@@ -103,7 +103,7 @@ def _files(paths: list[str], depth: Depth, driver_table: DriverTable) -> Opened:
 
 
 def _content(read: list[tuple[str, bytes, int | None]], depth: Depth, driver_table: DriverTable) -> Opened:
-    from iommutui.sources.listings import archive, explained, read_listings
+    from iommutui.sources.listings import archive, capture, explained, read_listings
     from iommutui.sources.listings.lines import decode
     from iommutui.sources.snapshot import is_snapshot, parse, to_text
 
@@ -121,5 +121,9 @@ def _content(read: list[tuple[str, bytes, int | None]], depth: Depth, driver_tab
             return Opened(_scan(root, depth, None, driver_table))
     if whole:
         return Opened(parse(to_text(data, name), name))
-    listing = read_listings([(name, decode(data), number) for name, data, number in read])
+    texts = [(name, decode(data), number) for name, data, number in read]
+    if len(texts) == 1 and capture.is_capture(texts[0][1]):
+        with capture.laid_out(texts[0][1], name) as root:
+            return Opened(_scan(root, depth, None, driver_table))
+    listing = read_listings(texts)
     return Opened(listing.host, listing.notes, lambda: [line for each in listing.readings for line in explained(each)])

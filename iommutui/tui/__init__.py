@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 
-def run(source: str | Sequence[str] | None, *, demo: bool = False, kernel: str | None = None, model: str | None = None) -> int:
+def run(
+    source: str | Sequence[str] | None, *, demo: bool = False, kernel: str | None = None, model: str | None = None
+) -> int:
     """Shows the machine of ``source`` (None: this one) until the person leaves; returns the exit code."""
     import gc
     import os

@@ -124,7 +124,9 @@ def restoring_goals(plan: "Plan", before: Host) -> tuple[Goal, ...]:
     return tuple(restoring(d.address, d.driver, d.driver_override) for d in found if d is not None)
 
 
-def machine_of(path: str | Sequence[str] | None, *, demo: bool, kernel: str | None, table: DriverTable = KNOWN) -> Machine:
+def machine_of(
+    path: str | Sequence[str] | None, *, demo: bool, kernel: str | None, table: DriverTable = KNOWN
+) -> Machine:
     """The machine that the command line asks for."""
     if demo:
         from iommutui.demo import demo_host
@@ -144,7 +146,9 @@ def machine_of(path: str | Sequence[str] | None, *, demo: bool, kernel: str | No
             return load(path, kernel=kernel, driver_table=table)
 
         paths = [path] if isinstance(path, str) else path
-        names = ["standard input" if each == "-" else os.path.basename(os.path.normpath(each)) or each for each in paths]
+        names = [
+            "standard input" if each == "-" else os.path.basename(os.path.normpath(each)) or each for each in paths
+        ]
         name = " and ".join(names)
         return SimulatedMachine(Source(Kind.SNAPSHOT, name), from_file)
     from iommutui.tui.live import LiveMachine
