@@ -74,6 +74,18 @@ COMMANDS: tuple[Command, ...] = (
     Command("revert", "revert", "take an apply back", ("", "20261122T104501-1a2b")),
     Command("journal", "journal", "list what was applied", ("", "20261122T104501-1a2b")),
     Command("snapshot", "snapshot", "write this machine to a file that opens anywhere", ("-o machine.json",)),
+    Command(
+        "report",
+        "report",
+        "write down what others have to know to help, redacted and ready to paste",
+        ("09:00.0", "-o report.md"),
+    ),
+    Command(
+        "diff",
+        "diff",
+        "compare two machines, two states of one, or one under two kernels",
+        ("before.json after.json", "--kernel 5.15 --kernel 6.8"),
+    ),
     Command("models", "models", "the models of the kernel's rules", ("--json",)),
 )
 
@@ -150,8 +162,8 @@ def screen_parser() -> Parser:
     return parser
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
-    """The options that every command takes: which machine, which kernel, which model."""
+def add_source(parser: argparse.ArgumentParser, *, kernels: bool = False) -> None:
+    """The options that every command takes: which machine, which kernel (``kernels``: several), which model."""
     parser.add_argument(
         "--from",
         dest="source",
@@ -161,7 +173,13 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "recorded sysfs as a directory or tar archive, or '-' for standard input (default: this machine)",
     )
     parser.add_argument("--demo", action="store_true", help="a built-in machine, on which nothing is real")
-    parser.add_argument("--kernel", metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)")
+    if kernels:
+        parser.set_defaults(kernel=None)
+        parser.add_argument(
+            "--kernel", dest="kernels", action="append", metavar="RELEASE", help="assume this kernel; two are compared"
+        )
+    else:
+        parser.add_argument("--kernel", metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)")
     parser.add_argument("--model", metavar="NAME", help="the rules to use ('iommutui models' lists them)")
 
 

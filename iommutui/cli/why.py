@@ -26,7 +26,7 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import device_name, verdict_glyph, verdict_word
+from iommutui.core.labels import device_name, driver_word, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
@@ -34,7 +34,7 @@ from iommutui.core.plan.fix import lasting
 from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.plan.presets import fix_for
 from iommutui.core.query import find_device
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import no_group
 from iommutui.core.wording import sentence, state_words, verdict_sentence
 
 
@@ -144,7 +144,11 @@ def _lines(
     lines.append("")
     for member in host.members(group):
         mark = ">" if device is not None and member.address == device.address else " "
-        bound = f"{member.driver} ({model.role(host, member, member.driver).role})" if member.driver else "free"
+        bound = (
+            f"{member.driver} ({model.role(host, member, member.driver).role})"
+            if member.driver
+            else driver_word(member)
+        )
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
     lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)
     hazards = _hazards(host, device, group, fix)
@@ -168,6 +172,8 @@ def _no_fix_lines(host: Host, group: Group, verdict: Verdict, model: Model) -> l
     if verdict.refused:
         return []
     why = [reason for reason in lasting(host, group, model) if reason not in verdict.reasons]
+    if verdict.viable is None:
+        return ["", "Which rebinds would let a virtual machine have this group is not known either."]
     return ["", "No set of rebinds lets a virtual machine have this group.", *(f"  {sentence(r)}" for r in why)]
 
 
@@ -180,7 +186,7 @@ def _fix_lines(fix: tuple[Intent, ...], there: str) -> list[str]:
 
 def _without_group(host: Host, device: Device | None, model: Model, as_json: bool) -> int:
     assert device is not None
-    reason = Reason(Code.NO_GROUP, device=device.address)
+    reason = no_group(device)
     advice = no_iommu_advice(host)
     if as_json:
         write_json(

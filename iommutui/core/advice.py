@@ -1,5 +1,6 @@
 """What to do on a machine that has no IOMMU groups."""
 
+from iommutui.core.gap import NOT_LISTED, gap_words
 from iommutui.core.host import Host
 
 _FIRMWARE = {
@@ -16,6 +17,14 @@ def no_iommu_advice(host: Host) -> list[str]:
     """
     if host.groups:
         return []
+    if (gap := next((gap for gap in host.gaps if gap.attribute == "iommu_groups"), None)) is not None:
+        if gap.why != NOT_LISTED:
+            return [f"The IOMMU groups are not known: {gap_words(gap.why)}."]
+        return [
+            "The listing tells no IOMMU groups: the IOMMU was off, or the command does not show them.",
+            "Add 'lspci -v' (pciutils 3.7 or later) or the Arch wiki's script with a second --from, or record the "
+            "machine with the script of 'iommutui snapshot --script'.",
+        ]
     if host.iommus:
         names = ", ".join(iommu.name for iommu in host.iommus)
         return [

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-
 NOT_LISTED = "not-listed"
 """The gap of what a pasted listing does not tell."""
 

@@ -37,3 +37,8 @@ def class_words(device: Device) -> str:
 def owner_of(group: Group) -> str | None:
     """Who has claimed the group."""
     return group.claim.owner if group.claim else None
+
+
+def driver_word(device: Device) -> str:
+    """The device's driver; ``free`` where it has none, ``unknown`` where nothing tells."""
+    return device.driver or ("free" if device.gap("driver") is None else "unknown")

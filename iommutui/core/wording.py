@@ -6,6 +6,7 @@ Those of hazards are in `iommutui.core.hazards.sentences`, and come from here as
 from collections.abc import Callable
 
 from iommutui.core.drivers import STUB
+from iommutui.core.gap import NOT_LISTED
 from iommutui.core.gap import gap_words as gap_words
 from iommutui.core.hazards.sentences import hazard_advice as hazard_advice
 from iommutui.core.hazards.sentences import hazard_loss as hazard_loss
@@ -27,7 +28,7 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         "while it is bound, no virtual machine can have the group."
     ),
     Code.UNKNOWN_DRIVER: lambda r: (
-        f"It is not known whether {r.device} has a driver ({_why(r)}), so nothing certain can be said of its group."
+        f"It is not known whether {r.device} has a driver ({_why(r, 'lspci -nnk')}), so nothing certain can be said of its group."
     ),
     Code.ASSUMED_ROLE: lambda r: (
         f"{r.driver} on {r.device} is assumed to be a VFIO driver, from its name alone; "
@@ -46,6 +47,13 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     ),
     Code.NO_GROUP: lambda r: (
         f"{_subject(r)} has no IOMMU group, so VFIO cannot take it: no IOMMU translates it, or the IOMMU is off."
+    ),
+    Code.UNKNOWN_GROUP: lambda r: (
+        f"It is not known which IOMMU group {_subject(r)} is in, if any ({_why(r, 'lspci -v (pciutils 3.7 or later)')})."
+    ),
+    Code.UNKNOWN_MEMBERS: lambda r: (
+        f"It is not known what else is in group {r.group} ({_why(r, 'lspci -v (pciutils 3.7 or later)')}), "
+        "so nothing certain can be said of it."
     ),
     Code.NO_NODE: lambda r: (
         f"There is no /dev/vfio/{r.group}: it exists only while a member of the group is on a VFIO driver."
@@ -137,8 +145,9 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
 }
 
 
-def _why(reason: Reason) -> str:
-    return gap_words(reason.fact("why"))
+def _why(reason: Reason, command: str) -> str:
+    why = reason.fact("why")
+    return f"the listing does not tell it; {command} does" if why == NOT_LISTED else gap_words(why)
 
 
 def sentence(reason: Reason) -> str:

@@ -1,6 +1,6 @@
 """The pieces that panes and dialogs are made of: headings, sentences with a sign, facts. Pure."""
 
-from iommutui.core.labels import verdict_glyph, verdict_word
+from iommutui.core.labels import driver_word, verdict_glyph, verdict_word
 from iommutui.core.outcome import Verdict
 from iommutui.core.plan.intents import Intent
 from iommutui.core.reasons import Code, Reason
@@ -48,7 +48,7 @@ def key_hint(key: str, words: str) -> tuple[Span, Span]:
 def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
     """``0000:01:00.0  nvidia → vfio-pci  GA104``."""
     device = state.host.devices.get(intent.device) if state.host else None
-    actual = (device.driver or "free") if device else "gone"
+    actual = driver_word(device) if device else "gone"
     name = device.device_name if device and device.device_name else ""
     return line(
         indent,

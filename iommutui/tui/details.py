@@ -5,7 +5,7 @@ The tabs beside Why are imported when they are first shown: the first frame does
 
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import Code, Reason, no_group
 from iommutui.core.wording import gap_words, sentence, state_words, verdict_sentence
 from iommutui.tui.blocks import VERDICT_STYLES, bullet, fact, heading, intent_line, key_hint, reason_line, verdict_span
 from iommutui.tui.lacks import lacks
@@ -158,7 +158,7 @@ def _why_device(state: AppState, device: Device, group: Group | None) -> list[Li
         lines += _reasons(state, group, device)
         lines += _fix(state)
     else:
-        lines.append(bullet(sentence(Reason(Code.NO_GROUP, device=device.address)), "warn", "?"))
+        lines.append(bullet(sentence(no_group(device)), "warn", "?"))
     host = state.host
     if host is None:
         return lines

@@ -70,6 +70,8 @@ class Importer(NamedTuple):
 NOTHING: frozenset[str] = frozenset()
 DRIVER = frozenset({"driver"})
 GROUP = frozenset({"group"})
+UNTOLD = frozenset({"untold"})
+"""The listing tells drivers, and of this function that it does not know."""
 
 BOUNDARY = "boundary"
 """The kind of a line that ends what is above it: a shell's prompt, a code fence, a heading."""

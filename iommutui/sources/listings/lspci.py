@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from iommutui.core.host import Device
-from iommutui.sources.listings.base import DRIVER, GROUP, NOTHING, Importer, Piece, Sighting, Taken, Text
+from iommutui.sources.listings.base import DRIVER, GROUP, NOTHING, UNTOLD, Importer, Piece, Sighting, Taken, Text
 from iommutui.sources.listings.functions import PATH, address_of, joined, parse_function
 from iommutui.sources.listings.hexdump import read_dump
 
@@ -16,6 +16,7 @@ NAME = "lspci"
 _DETAIL = re.compile(
     r"^\s*Subsystem:\s+(?P<subsystem>[^\n]*)"
     r"|Kernel\s+driver\s+in\s+use:\s*(?P<driver>[^\s,]+)"
+    r"|Driver override:\s*(?P<driver_override>\S+)"
     r"|Kernel\s+modules:\s*(?P<modules>\S+)"
     r"|\bIOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
     r"|Bus:\s*primary=[0-9a-f]{2},\s*secondary=(?P<below>[0-9a-f]{2})"
@@ -64,9 +65,13 @@ def _sighting(device: Device, path: str, line: int, details: str) -> Sighting:
         kind, text = found.lastgroup, found[found.lastgroup or 0]
         if kind == "subsystem" and (ids := _IDS.search(text)) is not None:
             facts.update(subsystem_vendor_id=ids[1].lower(), subsystem_device_id=ids[2].lower())
-        elif kind in ("driver", "modules"):
-            facts["driver"] = text if kind == "driver" else facts.get("driver")
+        elif kind == "driver":
+            facts["driver"] = None if text in ("none", "?") else text
+            tells |= UNTOLD if text == "?" else DRIVER
+        elif kind == "modules":
             tells |= DRIVER
+        elif kind == "driver_override":
+            facts["driver_override"] = text
         elif kind == "group":
             facts["group"] = int(text)
             tells |= GROUP

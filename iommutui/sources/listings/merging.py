@@ -35,7 +35,7 @@ def merge(states: list[State], names: Names) -> tuple[Host, list[Clash]]:
         if device.group is not None:
             members.setdefault(device.group, []).append(device.address)
     hidden = _hides(sections)
-    gaps = (Gap("reserved_regions", NOT_LISTED), *([Gap("devices", NOT_LISTED)] if hidden else []))
+    gaps = (Gap("reserved_regions", NOT_LISTED), *([Gap("members", NOT_LISTED)] if hidden else []))
     groups = by_number(Group(number, tuple(several), gaps=gaps) for number, several in members.items())
     pieces = [piece for section in sections for piece in section.pieces]
     units = dict.fromkeys(device.iommu for device in devices.values() if device.iommu)

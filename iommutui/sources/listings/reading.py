@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import SourceError
-from iommutui.sources.listings.base import BOUNDARIES, BOUNDARY, NOTHING, Importer, Piece, Sighting, Taken, Text
+from iommutui.sources.listings.base import BOUNDARIES, BOUNDARY, NOTHING, UNTOLD, Importer, Piece, Sighting, Taken, Text
 from iommutui.sources.listings.lines import Lines
 
 _PATIENCE = 1000
@@ -121,8 +121,8 @@ def _sections(pieces: list[tuple[Importer, Piece]]) -> list[Section]:
         sections[-1].sightings.extend(piece.sightings)
     for section in sections:
         if section.importer.once:
-            tells = NOTHING.union(*(sighting.tells for sighting in section.sightings))
-            section.sightings[:] = [sighting._replace(tells=tells) for sighting in section.sightings]
+            tells = NOTHING.union(*(sighting.tells for sighting in section.sightings)) - UNTOLD
+            section.sightings[:] = [s if UNTOLD & s.tells else s._replace(tells=tells) for s in section.sightings]
     return sections
 
 

@@ -37,7 +37,7 @@ IMPORTER = Importer(
     opens=r"(?=[ \t]*[-*LKkHCcBirqvVP\d])\s*(?:Linux (?!version)\S{1,64} \d+\.\d"
     rf"|{_LABEL}(?:Host )?[Kk]ernel(?: release| version)?:?\**:? *`?\d+\.\d"
     r"|\d+\.\d+\.\d+[-+.~\w]*\s*$"
-    rf"|(?:{_LABEL}(?:Kernel )?[Cc]ommand line:\**:? *`?)?(?:BOOT_IMAGE=|initrd=\S|root=\S|(?:ro|rw|quiet) \S*=)"
+    rf"|(?:{_LABEL}(?:Kernel )?[Cc]ommand line:\**:? *`?)?(?:BOOT_IMAGE=|initrd=\S|root=\S|(?:ro|rw|quiet) \S*=)|{_LABEL}Command line: `\S"
     rf"|{_LABEL}(?:vendor_id|Vendor ID|Processor|CPU)\s*:\**\s*`?\w{{5,20}}`?\s*$)",
     score=4,
     read=read,
