@@ -1,4 +1,4 @@
-"""The machine as it was at each of its last boots, in the user's state, so that what an update has moved can be told."""
+"""The machine as it was at each of its last boots, in the user's state: an update may have moved its groups."""
 
 import os
 from pathlib import Path

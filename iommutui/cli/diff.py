@@ -22,12 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--last-boot", action="store_true", help="compare this machine with what it was before it was started last"
     )
     add_json(parser)
-    add_source(parser, kernels=True)
+    add_source(parser)
 
 
 def run(options: Options) -> int:
     """Prints the differences."""
-    kernels = options.kernels or []
+    kernels = getattr(options, "kernels", [])
     (name, before), (other_name, after) = _sides(options, kernels)
     models = [chosen_model(options, host) for host in (before, after)]
     changes = compare(before, after, *models)
@@ -54,7 +54,7 @@ def _sides(options: Options, kernels: list[str]) -> list[tuple[str, Host]]:
         raise UsageError("Two kernels are compared on one machine.", "Name the machine with --from.")
     if len(kernels) == 2:
         return [(f"kernel {kernel}", read_host(Options(**{**vars(options), "kernel": kernel}))) for kernel in kernels]
-    shared = {**vars(options), "kernel": kernels[0] if kernels else None}
+    shared = vars(options)
     here = ("the machine of --from" if options.source else "this machine", Options(**shared))
     if options.last_boot:
         from iommutui.apply.boots import before_this_boot, remember
@@ -69,5 +69,5 @@ def _sides(options: Options, kernels: list[str]) -> list[tuple[str, Host]]:
         raise UsageError("There is nothing to compare with.", "Give one file or two, --last-boot, or --kernel twice.")
     if len(named) == 2 and options.source:
         raise UsageError("These are three machines.", "Leave --from out.")
-    sides = [(path, read_host(Options(**{**shared, "source": [path]}))) for path in named]
+    sides = [(path, read_host(Options(**{**shared, "source": [path], "demo": False}))) for path in named]
     return sides if len(sides) == 2 else [*sides, (here[0], read_host(here[1]))]

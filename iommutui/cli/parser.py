@@ -162,8 +162,16 @@ def screen_parser() -> Parser:
     return parser
 
 
-def add_source(parser: argparse.ArgumentParser, *, kernels: bool = False) -> None:
-    """The options that every command takes: which machine, which kernel (``kernels``: several), which model."""
+class _Kernel(argparse.Action):
+    """The last one counts; ``kernels`` has all of them, for the command that compares two."""
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, value: object, option: object = None) -> None:
+        namespace.kernel = value
+        namespace.kernels = [*getattr(namespace, "kernels", ()), value]
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """The options that every command takes: which machine, which kernel, which model."""
     parser.add_argument(
         "--from",
         dest="source",
@@ -173,13 +181,9 @@ def add_source(parser: argparse.ArgumentParser, *, kernels: bool = False) -> Non
         "recorded sysfs as a directory or tar archive, or '-' for standard input (default: this machine)",
     )
     parser.add_argument("--demo", action="store_true", help="a built-in machine, on which nothing is real")
-    if kernels:
-        parser.set_defaults(kernel=None)
-        parser.add_argument(
-            "--kernel", dest="kernels", action="append", metavar="RELEASE", help="assume this kernel; two are compared"
-        )
-    else:
-        parser.add_argument("--kernel", metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)")
+    parser.add_argument(
+        "--kernel", action=_Kernel, metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)"
+    )
     parser.add_argument("--model", metavar="NAME", help="the rules to use ('iommutui models' lists them)")
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.host import Device, Host
 from iommutui.core.labels import device_name, verdict_word
 from iommutui.core.models.base import Model
 
@@ -143,20 +143,24 @@ def _groups(
         if len(olds) == len(news) == 1:
             if olds != news:
                 yield Change(Kind.RENUMBERED, words[0], *words)
-            verdicts = (
-                _verdict(before, before.groups[olds[0]], model_before),
-                _verdict(after, after.groups[news[0]], model_after),
-            )
-            if verdicts[0] != verdicts[1]:
-                yield Change(Kind.VERDICT, f"group {news[0]}", *verdicts)
+            was, now = _verdict(before, olds[0], model_before), _verdict(after, news[0], model_after)
+            if was != now and _tells(before, olds[0], now) and _tells(after, news[0], was):
+                yield Change(Kind.VERDICT, f"group {news[0]}", was, now)
         else:
             kind = Kind.SPLIT if len(olds) == 1 else Kind.MERGED if len(news) == 1 else Kind.REGROUPED
             yield Change(kind, words[0], *words)
 
 
-def _verdict(host: Host, group: Group, model: Model) -> str:
-    verdict = model.verdict(host, group)
-    return verdict_word(verdict) if not verdict.refused else f"refused ({verdict.claim})"
+def _verdict(host: Host, number: int, model: Model) -> str:
+    verdict = model.verdict(host, host.groups[number])
+    return f"refused ({verdict.claim})" if verdict.refused else verdict_word(verdict)
+
+
+def _tells(host: Host, number: int, other: str) -> bool:
+    """Whether a side knows what the other side's verdict rests on: who has the group, and what firmware reserves."""
+    if other == "in use":
+        return all(gap.attribute != "claims" for gap in host.gaps)
+    return other != "unknown" and (not other.startswith("refused") or not host.groups[number].gap("reserved_regions"))
 
 
 def _parts(before: Host, after: Host, pairs: dict[Address, Address]) -> list[tuple[list[int], list[int]]]:

@@ -18,6 +18,10 @@ from iommutui.core.plan.intents import DEFAULT, NONE, Goal
 from iommutui.core.reasons import Code, Reason
 
 
+_LSPCI = "lspci -v (pciutils 3.7 or later)"
+"""What tells groups."""
+
+
 def _subject(reason: Reason) -> str:
     return reason.device or (f"group {reason.group}" if reason.group is not None else "the device")
 
@@ -28,7 +32,8 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         "while it is bound, no virtual machine can have the group."
     ),
     Code.UNKNOWN_DRIVER: lambda r: (
-        f"It is not known whether {r.device} has a driver ({_why(r, 'lspci -nnk')}), so nothing certain can be said of its group."
+        f"It is not known whether {r.device} has a driver ({_why(r, 'lspci -nnk')}), "
+        "so nothing certain can be said of its group."
     ),
     Code.ASSUMED_ROLE: lambda r: (
         f"{r.driver} on {r.device} is assumed to be a VFIO driver, from its name alone; "
@@ -48,12 +53,9 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.NO_GROUP: lambda r: (
         f"{_subject(r)} has no IOMMU group, so VFIO cannot take it: no IOMMU translates it, or the IOMMU is off."
     ),
-    Code.UNKNOWN_GROUP: lambda r: (
-        f"It is not known which IOMMU group {_subject(r)} is in, if any ({_why(r, 'lspci -v (pciutils 3.7 or later)')})."
-    ),
+    Code.UNKNOWN_GROUP: lambda r: f"It is not known which IOMMU group {_subject(r)} is in, if any ({_why(r, _LSPCI)}).",
     Code.UNKNOWN_MEMBERS: lambda r: (
-        f"It is not known what else is in group {r.group} ({_why(r, 'lspci -v (pciutils 3.7 or later)')}), "
-        "so nothing certain can be said of it."
+        f"It is not known what else is in group {r.group} ({_why(r, _LSPCI)}), so nothing certain can be said of it."
     ),
     Code.NO_NODE: lambda r: (
         f"There is no /dev/vfio/{r.group}: it exists only while a member of the group is on a VFIO driver."

@@ -1,4 +1,4 @@
-"""What the capture script prints: files, links and directories of a machine, as text. It is laid out as a tree again."""
+"""What the capture script prints: files, links and directories of a machine. They are laid out as a tree again."""
 
 import os
 import re

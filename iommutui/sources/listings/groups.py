@@ -1,6 +1,6 @@
 """Scripts that print the group before its functions: the Arch wiki's in both forms, ls-iommu, lsgroup, iommutui itself.
 
-``IOMMU Group 14 09:00.0 VGA ...``, or a heading ``IOMMU Group 14:`` (``### Group 14 ###``, ``No IOMMU group:``) and the functions below it,
+``IOMMU Group 14 09:00.0 VGA ...``, or a heading (``IOMMU Group 14:``, ``### Group 14 ###``) and the functions below it,
 as ``lspci`` prints them, with or without its details.
 """
 

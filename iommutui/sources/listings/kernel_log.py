@@ -1,4 +1,4 @@
-"""The kernel's log: ``pci 0000:00:01.0: Adding to iommu group 0``, and ``iommu: Adding device ... to group 5`` before 5.1.
+"""The kernel's log: ``pci 0000:00:01.0: Adding to iommu group 0``; before 5.1 ``Adding device ... to group 5``.
 
 Functions are named with ids, class and header type while they are enumerated (``pci_setup_device``). A log may hold
 several boots, each with groups of its own; what was removed later is listed as it was.
@@ -69,9 +69,8 @@ def _enumerated(address: Address, said: dict[str, str]) -> Device:
 IMPORTER = Importer(
     name=NAME,
     example="[    0.476185] pci 0000:00:01.0: Adding to iommu group 0",
-    opens=r"[^\n]{0,99}?(?:"
-    r"[0-9a-fA-F]:[01][0-9a-fA-F]\.[0-7](?:: (?:Adding to|Removing from|\[[0-9a-f]{4}:[0-9a-f]{4}\] type|PCI bridge to) "
-    r"| (?:to|from) group )|ommand line: \S|Linux version \d)",
+    opens=r"[^\n]{0,99}?(?:[0-9a-fA-F]:[01][0-9a-fA-F]\.[0-7](?:: (?:Adding to|Removing from|PCI bridge to) "
+    r"|: \[[0-9a-f]{4}:[0-9a-f]{4}\] type | (?:to|from) group )|ommand line: \S|Linux version \d)",
     score=3,
     read=read,
     needs=("iommu group", "to group", " type ", "ommand line: ", "Linux version "),

@@ -1,4 +1,4 @@
-"""Pasted bytes as clean lines: whatever a terminal, an editor, a mail program or a forum has done to them on the way."""
+"""Pasted bytes as clean lines, whatever a terminal, an editor, a mail program or a forum has done to them."""
 
 import codecs
 import re

@@ -1,4 +1,4 @@
-"""``lspci`` in all of its line formats: ``-nn``, ``-k``, ``-v`` to ``-vvv``, ``-n``, ``-mm``, ``-P``, with ``-x`` dumps.
+"""``lspci`` in its line formats: ``-nn``, ``-k``, ``-v`` to ``-vvv``, ``-n``, ``-mm``, ``-P``, with ``-x`` dumps.
 
 Groups are in it with ``-v`` from pciutils 3.7 on, drivers with ``-k`` or ``-v`` (``show_kernel``, ``show_verbose``).
 """

@@ -8,13 +8,13 @@ NAME = "system"
 
 _LABEL = r"(?:[-*] )?\**"
 """What may stand before a label: the marks of a list, or of bold text."""
-_RELEASE = re.compile(
-    rf"\s*(?:Linux (?!version)\S{{1,64}} |{_LABEL}(?:Host )?[Kk]ernel(?: release| version)?:?\**:? *`?)?(\d+\.\d+[^\s`,]*)"
-)
-_CMDLINE = re.compile(rf"\s*(?:{_LABEL}(?:Kernel )?[Cc]ommand line:\**:? *`?)?([^`]*?)`?\s*$")
-_VENDOR = re.compile(
-    rf"\s*{_LABEL}(?:vendor_id|Vendor ID|Processor|CPU)\s*:\**\s*`?(GenuineIntel|AuthenticAMD|\w{{5,20}})`?\s*$"
-)
+_KERNEL = rf"(?:Linux (?!version)\S{{1,64}} |{_LABEL}(?:Host )?[Kk]ernel(?: release| version)?:?\**:? *`?)"
+_COMMAND = rf"{_LABEL}(?:Kernel )?[Cc]ommand line:\**:? *"
+_MAKER = rf"{_LABEL}(?:vendor_id|Vendor ID|Processor|CPU)\s*:\**\s*`?((?:Genuine|Authentic|Hygon|ARM|Centaur)\w*)`?\s*$"
+
+_RELEASE = re.compile(rf"\s*{_KERNEL}?(\d+\.\d+[^\s`,]*)")
+_CMDLINE = re.compile(rf"\s*(?:{_COMMAND}`?)?([^`]*?)`?\s*$")
+_VENDOR = re.compile(rf"\s*{_MAKER}")
 
 
 def read(text: Text, at: int) -> Piece:
@@ -34,11 +34,8 @@ def read(text: Text, at: int) -> Piece:
 IMPORTER = Importer(
     name=NAME,
     example="Linux host 6.8.0-49-generic (uname -a), BOOT_IMAGE=/boot/vmlinuz root=... (cat /proc/cmdline)",
-    opens=r"(?=[ \t]*[-*LKkHCcBirqvVP\d])\s*(?:Linux (?!version)\S{1,64} \d+\.\d"
-    rf"|{_LABEL}(?:Host )?[Kk]ernel(?: release| version)?:?\**:? *`?\d+\.\d"
-    r"|\d+\.\d+\.\d+[-+.~\w]*\s*$"
-    rf"|(?:{_LABEL}(?:Kernel )?[Cc]ommand line:\**:? *`?)?(?:BOOT_IMAGE=|initrd=\S|root=\S|(?:ro|rw|quiet) \S*=)|{_LABEL}Command line: `\S"
-    rf"|{_LABEL}(?:vendor_id|Vendor ID|Processor|CPU)\s*:\**\s*`?\w{{5,20}}`?\s*$)",
+    opens=rf"(?=[ \t]*[-*LKkHCcBirqvVP\d])\s*(?:{_KERNEL}\d+\.\d|\d+\.\d+\.\d+[-+.~\w]*\s*$|{_COMMAND}`\S|{_MAKER}"
+    rf"|(?:{_COMMAND}`?)?(?:BOOT_IMAGE=|initrd=\S|root=\S|(?:ro|rw|quiet) \S*=))",
     score=4,
     read=read,
     needs=("Linux ", "ernel", "oot=", "BOOT_IMAGE=", "initrd=", "endor", "Processor", "uname"),

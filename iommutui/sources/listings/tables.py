@@ -1,4 +1,4 @@
-"""Proxmox's table of PCI devices, drawn with lines or as Markdown: ``│ 0x030000 │ 0x2204 │ 0000:01:00.0 │ 15 │ ...``."""
+"""Proxmox's table of PCI devices, drawn with lines or as Markdown: ``│ 0x030000 │ 0x2204 │ 0000:01:00.0 │ 15 │``."""
 
 import re
 
