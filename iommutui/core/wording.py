@@ -17,7 +17,6 @@ from iommutui.core.outcome import State, Verdict
 from iommutui.core.plan.intents import DEFAULT, NONE, Goal
 from iommutui.core.reasons import Code, Reason
 
-
 _LSPCI = "lspci -v (pciutils 3.7 or later)"
 """What tells groups."""
 

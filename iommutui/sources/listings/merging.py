@@ -85,8 +85,8 @@ def _swapped(states: list[State]) -> list[Clash]:
 def _of_one_card(seen: list[Sighting]) -> list[Sighting]:
     """What is said of the card that most is said of; the group is the slot's, whatever is in it."""
 
-    def told(sighting: Sighting) -> int:
-        return sum(value is not None for value in sighting.device) + len(sighting.tells)
+    def told(sighting: Sighting) -> tuple[bool, int]:
+        return "driver" in sighting.tells, sum(value is not None for value in sighting.device)
 
     best = value_of(max((s for s in seen if value_of(s, "ids")), key=told), "ids")
     found = []
