@@ -14,11 +14,14 @@ Checked by hand: pydantic would cost the screen a third of its start.
 """
 
 import os
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 from iommutui.core.drivers import KNOWN, DriverFacts, DriverTable, Role
 from iommutui.core.errors import IommutuiError
 from iommutui.core.kernel import Version
+
+T = TypeVar("T")
 
 
 class Config(NamedTuple):
@@ -28,6 +31,8 @@ class Config(NamedTuple):
     keys: dict[str, str] = {}  # noqa: RUF012 - never changed in place
     """Keys by command of the screen, as they are written; which commands and keys there are, the screen knows."""
     theme: str = "iommutui"
+    wrong: tuple[IommutuiError, ...] = ()
+    """What cannot be used of the file."""
 
 
 def config_path() -> str:
@@ -37,27 +42,45 @@ def config_path() -> str:
 
 
 def read_config(path: str | None = None) -> Config:
-    """The settings; IommutuiError names the file, the place and the remedy of what is wrong in it."""
+    """The settings. A part that cannot be used is as good as absent, and ``wrong`` says why: file, line and remedy."""
     path = path or config_path()
     if not os.path.lexists(path):
         return Config()
+    wrong: list[IommutuiError] = []
+
+    def used(read: Callable[[_Place, object], T], table: str, default: T) -> T:
+        try:
+            return read(_Place(path), document.get(table, {}))
+        except IommutuiError as error:
+            wrong.append(error)
+            return default
+
+    try:
+        document = _document(path)
+    except IommutuiError as error:
+        return Config(wrong=(error,))
+    for name in sorted(set(document) - set(_TABLES)):
+        what = f"{_Place(path).of(name)}: there is no setting {name!r}."
+        wrong.append(IommutuiError(what, f"Known are: {', '.join(_TABLES)}."))
+    plain = Config()
+    drivers, keys = used(_drivers, "drivers", plain.drivers), used(_keys, "keys", plain.keys)
+    return Config(drivers, keys, used(_theme, "screen", plain.theme), tuple(wrong))
+
+
+def _document(path: str) -> dict[str, object]:
     import tomllib  # most people have no settings, and a listing does not wait for what it does not need
 
     try:
         with open(path, "rb") as file:
-            document = tomllib.load(file)
+            return tomllib.load(file)
     except OSError as error:
-        raise IommutuiError(f"The settings in {path} cannot be read: {error.strerror}.") from error
+        raise IommutuiError(f"{path}: the settings cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise IommutuiError(f"The settings in {path} are not TOML: {error}.", "Mend the line that it names.") from error
-    place = _Place(path)
-    unknown = sorted(set(document) - set(_TABLES))
-    if unknown:
+        what, _, place = str(error).rstrip(")").partition(" (at line ")
+        line = f", line {place.partition(',')[0]}" if place else ""
         raise IommutuiError(
-            f"{place.of(unknown[0])}: there is no setting {unknown[0]!r}.", f"Known are: {', '.join(_TABLES)}."
-        )
-    drivers = _drivers(place, document.get("drivers", {}))
-    return Config(drivers, _keys(place, document.get("keys", {})), _theme(place, document.get("screen", {})))
+            f"{path}{line}: this is not TOML: {what}.", "Fix that line; a table looks like [keys]."
+        ) from error
 
 
 _TABLES = ("drivers", "keys", "screen")

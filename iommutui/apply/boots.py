@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from iommutui.apply.state import state_dir
+from iommutui.apply.journal.directory import boot_id
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Host
 from iommutui.core.redact import redact
@@ -17,14 +17,14 @@ def remember(host: Host) -> None:
     """Keeps the redacted machine as that of this boot. The errors are those of `save`."""
     place = _place()
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    save(dump(redact(host)), str(place / f"{_this_boot()}.json"))
+    save(dump(redact(host)), str(place / f"{boot_id()}.json"))
     for old in _files()[KEPT:]:
         old.unlink(missing_ok=True)
 
 
-def before_this_boot() -> Host:
+def beforeboot_id() -> Host:
     """The machine as it was seen last in the boot before this one. SourceError where none was kept."""
-    found = next((path for path in _files() if path.stem != _this_boot()), None)
+    found = next((path for path in _files() if path.stem != boot_id()), None)
     if found is None:
         raise SourceError(
             "No earlier boot of this machine is known.", "It will be after the next one: this boot is remembered now."
@@ -32,12 +32,12 @@ def before_this_boot() -> Host:
     return parse(to_text(read_bytes(str(found)), str(found)), str(found))
 
 
-def _this_boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-
-
 def _place() -> Path:
-    return state_dir() / "boots"
+    chosen = os.environ.get("IOMMUTUI_STATE_DIR")
+    home = os.environ.get("XDG_STATE_HOME", "")
+    # The specification of that variable says that a relative path is to be ignored.
+    base = Path(home) if os.path.isabs(home) else Path.home() / ".local/state"
+    return (Path(os.path.abspath(chosen)) if chosen else base / "iommutui") / "boots"
 
 
 def _files() -> list[Path]:

@@ -33,12 +33,17 @@ def clean(text: str) -> str:
 
 
 def write_lines(lines: list[str]) -> None:
-    """Prints lines; signs that the terminal's encoding lacks become plain ones."""
+    """Prints lines."""
+    sys.stdout.write(text_of(lines))
+
+
+def text_of(lines: list[str]) -> str:
+    """Lines as they are printed; signs that the terminal's encoding lacks become plain ones."""
     text = "".join(line + "\n" for line in lines)
     encoding = sys.stdout.encoding or "ascii"
     if encoding.lower().replace("-", "") != "utf8":
         text = text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
-    sys.stdout.write(text)
+    return text
 
 
 def write_json(document: Any) -> None:

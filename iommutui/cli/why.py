@@ -15,10 +15,10 @@ from iommutui.cli.documents import (
     reason_documents,
     verdict_document,
 )
+from iommutui.cli.offline import said_of, same_machine
 from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
-from iommutui.cli.recorded import said_of, same_machine
 from iommutui.cli.review import hazard_lines
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.diagnosis import MESSAGES, diagnose
@@ -34,7 +34,7 @@ from iommutui.core.plan.fix import lasting
 from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.plan.presets import fix_for
 from iommutui.core.query import find_device
-from iommutui.core.reasons import no_group
+from iommutui.core.reasons import groupless
 from iommutui.core.wording import sentence, state_words, verdict_sentence
 
 
@@ -186,7 +186,7 @@ def _fix_lines(fix: tuple[Intent, ...], there: str) -> list[str]:
 
 def _without_group(host: Host, device: Device | None, model: Model, as_json: bool) -> int:
     assert device is not None
-    reason = no_group(device)
+    reason = groupless(device)
     advice = no_iommu_advice(host)
     if as_json:
         write_json(

@@ -65,7 +65,7 @@ class Reason(NamedTuple):
         return dict(self.facts).get(name, "")
 
 
-def no_group(device: Device) -> Reason:
+def groupless(device: Device) -> Reason:
     """Why a device that has no group here has none: it is so, or nothing tells it."""
     gap = device.gap("iommu_group")
     if gap is None:

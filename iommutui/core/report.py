@@ -10,7 +10,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import goal_of
 from iommutui.core.plan.presets import free_card, why_not_free
 from iommutui.core.printable import printable
-from iommutui.core.reasons import no_group
+from iommutui.core.reasons import groupless
 from iommutui.core.redact import redact
 from iommutui.core.wording import gap_words, hazard_loss, sentence, verdict_sentence
 
@@ -58,7 +58,7 @@ def _question(host: Host, model: Model, address: Address) -> list[str]:
     group = host.group_of(address)
     lines = [printable(f"{class_words(device)}: {device_name(device)}, driver {device.driver or 'none'}")]
     if group is None:
-        return [*lines, sentence(no_group(device))]
+        return [*lines, sentence(groupless(device))]
     verdict = model.verdict(host, group)
     lines += [verdict_sentence(group, verdict), *(printable(f"- {sentence(reason)}") for reason in verdict.reasons)]
     intents = free_card(host, address, model)

@@ -7,7 +7,7 @@ from iommutui.core.events import ClaimDevice, ClaimGroup, ReleaseDevice, Release
 from iommutui.core.host import Claim, Group, Host
 from iommutui.core.models.base import Model, has_node, held, vfio_devices
 from iommutui.core.outcome import OK, Outcome, missing, refused
-from iommutui.core.reasons import Code, Reason, no_group
+from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.roles import is_vfio
 
 
@@ -34,7 +34,7 @@ def claim_device(host: Host, event: ClaimDevice, model: Model) -> Outcome:
         return missing(host, event.device)
     group = host.group_of(device.address)
     if group is None:
-        return refused(host, "ENODEV", no_group(device))
+        return refused(host, "ENODEV", groupless(device))
     check = model.check_device_claim(host, group, device, event.owner, event.cdev)
     if check.errno != OK:
         return refused(host, check.errno, *check.reasons)

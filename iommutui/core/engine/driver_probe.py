@@ -4,7 +4,7 @@ from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.engine.matching import fit_of, fits_known, matches_class
 from iommutui.core.host import Device, Host
 from iommutui.core.models.base import Check, since
-from iommutui.core.reasons import Code, Reason, no_group
+from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.roles import is_vfio
 
 DENYLIST = {
@@ -53,5 +53,5 @@ def _vfio_probe(host: Host, device: Device, driver: str) -> Check:
     if device.virtfns:
         return refuse("EBUSY", Code.VFS_ENABLED)
     if device.group is None:
-        return Check("EINVAL", (no_group(device),))
+        return Check("EINVAL", (groupless(device),))
     return Check()

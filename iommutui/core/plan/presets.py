@@ -9,7 +9,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.fix import lasting, of_the_board, smallest_fix
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.targets import DEFAULT, NONE, find_target, vfio_target
-from iommutui.core.reasons import no_group
+from iommutui.core.reasons import groupless
 from iommutui.core.roles import is_vfio
 from iommutui.core.wording import sentence
 
@@ -65,7 +65,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model) -> str 
     if not groups:
         unknown = next((device for device in devices if device.gap("iommu_group") is not None), None)
         if unknown is not None:
-            return sentence(no_group(unknown))
+            return sentence(groupless(unknown))
         verb, them = ("is", "it") if len(devices) == 1 else ("are", "them")
         return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can have {them}."
     if _free(host, devices, model, reached=True) is not None:
