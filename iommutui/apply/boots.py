@@ -7,7 +7,6 @@ from iommutui.apply.journal.directory import boot_id
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Host
 from iommutui.core.redact import redact
-from iommutui.sources.snapshot import dump, parse, read_bytes, save, to_text
 
 KEPT = 5
 """Boots that are kept."""
@@ -15,6 +14,8 @@ KEPT = 5
 
 def remember(host: Host) -> None:
     """Keeps the redacted machine as that of this boot. The errors are those of `save`."""
+    from iommutui.sources.snapshot import dump, save  # which bring pydantic
+
     place = _place()
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     save(dump(redact(host)), str(place / f"{boot_id()}.json"))
@@ -22,8 +23,10 @@ def remember(host: Host) -> None:
         old.unlink(missing_ok=True)
 
 
-def beforeboot_id() -> Host:
+def before_this_boot() -> Host:
     """The machine as it was seen last in the boot before this one. SourceError where none was kept."""
+    from iommutui.sources.snapshot import parse, read_bytes, to_text
+
     found = next((path for path in _files() if path.stem != boot_id()), None)
     if found is None:
         raise SourceError(

@@ -14,7 +14,8 @@ from tests.shared import SHARED
 FOLDERS = sorted(path.parent for path in (SHARED / "corpus").glob("*/meta.json"))
 
 _LINE = re.compile(
-    r"(?m)^[\s>#]*(?:IOMMU [Gg]roup \d+ )?((?:[0-9a-f]{4,5}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) .*\[([0-9a-f]{4}:[0-9a-f]{4})\]"
+    r"(?m)^[\s>#]*(?:IOMMU [Gg]roup \d+ )?((?:[0-9a-f]{4,5}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) "
+    r".*\[([0-9a-f]{4}:[0-9a-f]{4})\]"
 )
 
 

@@ -6,6 +6,7 @@ import io
 import os
 import tarfile
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -57,7 +58,7 @@ def test_a_listing_survives_its_way(text: str) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
 def test_any_encoding(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "paste"
-    path.write_bytes(f"Grüße — so sieht’s aus:\n{LISTING}".encode(encoding))
+    path.write_bytes(f"Grüße — so ist es:\n{LISTING}".encode(encoding))
     assert len(load(str(path)).devices) == 2
 
 
@@ -107,10 +108,13 @@ def test_hostile_names_are_no_control_characters() -> None:
     assert all(ord(char) >= 32 for d in found.devices.values() for char in d.device_name or "")
 
 
+Mode = Literal["w", "w:gz", "w:bz2", "w:xz"]
+
+
 class TestArchives:
     """A recorded tree in one file."""
 
-    def archive(self, tmp_path: Path, mode: str) -> Path:
+    def archive(self, tmp_path: Path, mode: Mode) -> Path:
         """A machine packed up."""
         root = tmp_path / "machine"
         root.mkdir()
@@ -121,7 +125,7 @@ class TestArchives:
         return path
 
     @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
-    def test_an_archive_opens_as_the_directory_does(self, tmp_path: Path, mode: str) -> None:
+    def test_an_archive_opens_as_the_directory_does(self, tmp_path: Path, mode: Mode) -> None:
         path = self.archive(tmp_path, mode)
         assert load(str(path)) == load(str(tmp_path / "machine"))
 

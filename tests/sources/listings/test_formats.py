@@ -210,7 +210,8 @@ def test_iommugroup_minus_one_is_no_group() -> None:
 
 
 def test_bridges_tell_what_is_below_them() -> None:
-    text = f"00:01.0 PCI bridge [0604]: Intel Port [8086:1901]\n\tBus: primary=00, secondary=01\n01:00.0 {GPU}\n\tFlags: x\n"
+    port = "00:01.0 PCI bridge [0604]: Intel Port [8086:1901]\n\tBus: primary=00, secondary=01\n"
+    text = f"{port}01:00.0 {GPU}\n\tFlags: x\n"
     assert device(text).parent == "0000:00:01.0"
     assert device(text, "0000:00:01.0").header_type == 1
 

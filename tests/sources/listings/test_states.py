@@ -106,7 +106,7 @@ class TestFiles:
     def test_files_that_contradict_each_other_are_refused_with_both_lines(self, tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=r"0\.txt, line 2: group 1; .*1\.txt, line 2: group 2"):
             load(self.files(tmp_path, BOTH, APART))
-        with pytest.raises(SourceError, match="driver nouveau.*driver vfio_pci"):
+        with pytest.raises(SourceError, match=r"driver nouveau.*driver vfio_pci"):
             load(self.files(tmp_path, lspci("nouveau"), lspci("vfio-pci")))
 
     def test_two_machines_are_refused(self, tmp_path: Path) -> None:
