@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.cli.conftest import Run
 
 GROUPS = "IOMMU Group 1 01:00.0 VGA compatible controller [0300]: NVIDIA Corporation GA102 [10de:2204] (rev a1)\n"
-DRIVERS = (
+DRIVERS = "01:00.0 VGA compatible controller [0300]: NVIDIA GA102 [10de:2204]\n\tKernel driver in use: nvidia\n"
     "01:00.0 VGA compatible controller [0300]: NVIDIA Corporation GA102 [10de:2204]\n\tKernel driver in use: nvidia\n"
 )
 

@@ -1,5 +1,7 @@
 """What differs between two machines: devices that moved, groups that split, and what only one side knows."""
 
+from typing import Any
+
 from iommutui.core.address import Address
 from iommutui.core.diff import Change, Kind, change_sentence, compare, is_equal
 from iommutui.core.gap import NOT_LISTED
@@ -7,14 +9,14 @@ from iommutui.core.host import Claim, Device, Gap, Group, Host, by_address, by_n
 from iommutui.core.models import MODELS, model_for
 
 
-def device(address: str, ids: str = "10de:2204", group: int | None = 1, **fields: object) -> Device:
+def device(address: str, ids: str = "10de:2204", group: int | None = 1, **fields: Any) -> Device:
     """A function."""
     vendor, _, product = ids.partition(":")
     known = Device(Address(address), vendor_id=vendor, device_id=product, class_code="030000", group=group)
     return known._replace(**fields)
 
 
-def machine(*devices: Device, **fields: object) -> Host:
+def machine(*devices: Device, **fields: Any) -> Host:
     """The machine with these functions and their groups."""
     members: dict[int, list[Address]] = {}
     for each in devices:
