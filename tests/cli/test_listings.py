@@ -6,8 +6,6 @@ from tests.cli.conftest import Run
 
 GROUPS = "IOMMU Group 1 01:00.0 VGA compatible controller [0300]: NVIDIA Corporation GA102 [10de:2204] (rev a1)\n"
 DRIVERS = "01:00.0 VGA compatible controller [0300]: NVIDIA GA102 [10de:2204]\n\tKernel driver in use: nvidia\n"
-    "01:00.0 VGA compatible controller [0300]: NVIDIA Corporation GA102 [10de:2204]\n\tKernel driver in use: nvidia\n"
-)
 
 
 def test_two_files_are_one_machine_and_talk_goes_to_standard_error(run: Run, tmp_path: Path) -> None:
