@@ -16,7 +16,7 @@ NAME = "groups"
 
 _NUMBER = r"[\s#*`|-]*(?:IOM+U[ \t]+)?[Gg](?:roup|ROUP)[ \t]+(\d{1,9})[ \t]*"
 _HEADING = re.compile(rf"{_NUMBER}(?:\([^()]*\))?[ \t]*:?[\s#*`:-]*$")
-_ONE_LINE = re.compile(rf"{_NUMBER}[:\s][ \t]*(?={BDF}\s)")
+_ONE_LINE = re.compile(rf"{_NUMBER}[:\s][ \t]*(?:- )?(?={BDF}\s)")
 _RULE = re.compile(r"[\s=-]*$|\s*# ")
 
 
@@ -37,7 +37,7 @@ def read(text: Text, at: int) -> Piece:
         if kind is None and _RULE.match(line):
             end += 1
             continue
-        if kind not in ("lspci", RECORDS) or (indent and not line[:1].isspace()):
+        if kind not in ("lspci", RECORDS) or (indent and line[:1] not in " \t["):
             break
         sighting, after = (read_block if kind == RECORDS else read_function)(text, end)
         if sighting is None or any(sighting.device.address == other.device.address for other in found):
@@ -57,7 +57,7 @@ def _piece(end: int, number: int | None, found: list[Sighting], places: list[tup
 IMPORTER = Importer(
     name=NAME,
     example="IOMMU Group 14 09:00.0 VGA compatible controller [0300]: NVIDIA Corporation ... [10de:1c02]",
-    opens=rf"{_NUMBER}(?:[:\s][ \t]*{BDF}\s|(?:\([^()]*\))?[ \t]*:?[\s#*`:-]*$)|No IOMMU group:$",
+    opens=rf"{_NUMBER}(?:[:\s][ \t]*(?:- )?{BDF}\s|(?:\([^()]*\))?[ \t]*:?[\s#*`:-]*$)|No IOMMU group:$",
     score=6,
     read=read,
     needs=("roup ", "ROUP ", "No IOMMU"),

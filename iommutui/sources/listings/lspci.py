@@ -14,14 +14,13 @@ from iommutui.sources.listings.hexdump import read_dump
 NAME = "lspci"
 
 _DETAIL = re.compile(
-    r"^\s*Subsystem:\s+(?P<subsystem>[^\n]*)"
+    r"^[ \t]*(?:Subsystem:\s+(?P<subsystem>[^\n]*)"
     r"|Kernel\s+driver\s+in\s+use:\s*(?P<driver>[^\s,]+)"
     r"|Driver override:\s*(?P<driver_override>\S+)"
     r"|Kernel\s+modules:\s*(?P<modules>\S+)"
-    r"|\bIOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
+    r"|(?:Flags:[^\n]*?\b)?IOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
     r"|Bus:\s*primary=[0-9a-f]{2},\s*secondary=(?P<below>[0-9a-f]{2})"
-    r"|Capabilities:[^\n]*?Express\s+\(v\d+\)\s+(?P<port>[A-Z][\w/ -]*)"
-    r"|^(?P<flags>\s+(?:Flags|Control):)",
+    r"|Capabilities:[^\n]*?Express\s+\(v\d+\)\s+(?P<port>[A-Z][\w/ -]*))",
     re.MULTILINE,
 )
 _IDS = re.compile(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]?\s*$")
@@ -29,8 +28,8 @@ _IDS = re.compile(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]?\s*$")
 _OWN = ("vendor_id", "device_id", "revision")
 """What the line itself says goes before what a dump says."""
 
-_MARKS = re.compile(r"[\s*#`|-]*(?:\(\d+\)\s*)?")
-"""What may stand before an address: marks of lists and comments, or the number of the group once more."""
+_MARKS = re.compile(r"[\s*#`|>-]*(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?")
+"""What may stand before an address: marks of lists, of what can be reset, or the number of the group once more."""
 
 PORT_TYPES = {
     "Endpoint": 0,
@@ -57,9 +56,12 @@ def read_function(text: Text, at: int, line: str | None = None) -> tuple[Sightin
 
 
 def _sighting(device: Device, path: str, line: int, details: str) -> Sighting:
+    if not details and "/" not in path:
+        return Sighting(line, device)
     facts: dict[str, Any] = read_dump(details) if "00: " in details else {}
     below = facts.pop("below", None)
-    facts.update((name, value) for name in _OWN if (value := getattr(device, name)) is not None)
+    if facts:
+        facts.update((name, value) for name in _OWN if (value := getattr(device, name)) is not None)
     tells = NOTHING
     for found in _DETAIL.finditer(details):
         kind, text = found.lastgroup, found[found.lastgroup or 0]
@@ -99,7 +101,7 @@ def read(text: Text, at: int) -> Piece:
 IMPORTER = Importer(
     name=NAME,
     example="01:00.0 VGA compatible controller [0300]: NVIDIA Corporation ... [10de:2204]",
-    opens=rf'[\s*#`|-]*(?:\(\d+\)\s*)?{PATH}[ \t]+(?:"|(?:- )?[A-Z0-9][^\n]{{0,120}}?: ?\S)',
+    opens=rf'[\s*#`|>-]*(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?{PATH}[ \t]+(?:"|(?:- )?[A-Z0-9][^\n]{{0,120}}?: ?\S)',
     score=2,
     read=read,
     once=True,

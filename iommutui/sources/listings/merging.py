@@ -103,7 +103,10 @@ def _placed(sightings: list[Sighting]) -> list[Sighting]:
     below = {s.device.address: s.below for s in sightings if s.below is not None}
     found = []
     for sighting in sightings:
-        first, *slots = sighting.way.split("/") if sighting.way else [sighting.device.address]
+        if not sighting.way:
+            found.append(sighting)
+            continue
+        first, *slots = sighting.way.split("/")
         place: Address | None = Address(first)
         parent = sighting.device.parent
         for slot in slots:
@@ -111,7 +114,7 @@ def _placed(sightings: list[Sighting]) -> list[Sighting]:
             place = parse_pci(f"{below[place]}:{slot}") if place in below else None
         if place is not None:
             device = sighting.device._replace(address=place, parent=parent)
-            if slots and sighting.below is not None:
+            if sighting.below is not None:
                 below[place] = sighting.below
             found.append(sighting._replace(device=device))
     return found

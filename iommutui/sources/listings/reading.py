@@ -122,7 +122,9 @@ def _sections(pieces: list[tuple[Importer, Piece]]) -> list[Section]:
     for section in sections:
         if section.importer.once:
             tells = NOTHING.union(*(sighting.tells for sighting in section.sightings)) - UNTOLD
-            section.sightings[:] = [s if UNTOLD & s.tells else s._replace(tells=tells) for s in section.sightings]
+            section.sightings[:] = [
+                s if s.tells == tells or UNTOLD & s.tells else s._replace(tells=tells) for s in section.sightings
+            ]
     return sections
 
 

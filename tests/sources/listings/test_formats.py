@@ -86,6 +86,8 @@ WITH_IDS = {
     "lower case, domain, comment marks": f"#IOMMU group 1 0000:01:00.0 {GPU}\n#IOMMU group 1 0000:01:00.1 {SOUND}\n",
     "Arch wiki, grouped": f"IOMMU Group 1:\n\t01:00.0 {GPU}\n\t01:00.1 {SOUND}\n",
     "grouped, without indentation": f"IOMMU Group 1:\n01:00.0 {GPU}\n01:00.1 {SOUND}\n",
+    "marks of what can be reset": f"IOMMU Group 1:\n\t01:00.0 {GPU}\n[RESET]\t01:00.1 {SOUND}\n",
+    "arrows and dashes": f"IOMMU Group 1 - 01:00.0 {GPU}\nIOMMU GROUP 1:\n  -> 01:00.1 {SOUND}\n",
     "three Ms, and the number again": f"IOMMMU Group 1\n (1) 01:00.0 {GPU}\n (1) 01:00.1 {SOUND}\n",
     "ls-iommu, padded": f"IOMMU Group   1: 0000:01:00.0 {GPU}\nIOMMU Group   1: 0000:01:00.1 {SOUND}\n",
     "Markdown headings": f"## IOMMU Group 1\n\n```\n01:00.0 {GPU}\n01:00.1 {SOUND}\n```\n".replace("\n\n```", ""),
