@@ -60,7 +60,10 @@ def _question(host: Host, model: Model, address: Address) -> list[str]:
     if group is None:
         return [*lines, sentence(groupless(device))]
     verdict = model.verdict(host, group)
-    lines += [verdict_sentence(group, verdict), *(printable(f"- {sentence(reason)}") for reason in verdict.reasons)]
+    lines += [
+        verdict_sentence(host, group, verdict),
+        *(printable(f"- {sentence(reason)}") for reason in verdict.reasons),
+    ]
     intents = free_card(host, address, model)
     if intents is None:
         return [*lines, printable(why_not_free(host, [address], model) or "")]

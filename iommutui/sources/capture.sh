@@ -88,6 +88,10 @@ echo "[proc]"
 sed 's/ -- .*/ -- <redacted>/; s/=[^ ]*"[^"]*"[^ ]*/=<redacted>/g' proc/cmdline 2>/dev/null | tr ' ' '\n' |
     sed -E "/=/!b; /^($known)=/!s/=.*/=<redacted>/" | tr '\n' ' ' | sed 's/ *$//; s/^/cmdline=/; s/$/\n/'
 grep -m1 -E '^vendor(_id)?[[:space:]]*:' proc/cpuinfo 2>/dev/null | sed 's/^/cpuinfo=/'
+grep -qs -m1 '^flags.* hypervisor' proc/cpuinfo && echo 'cpuinfo=flags : hypervisor'
+[ -r proc/xen/capabilities ] && (cd proc/xen && echo "[proc/xen]" && show capabilities)
+[ -d sys/hypervisor ] && (cd sys/hypervisor && echo "[sys/hypervisor]" && show type)
+[ -d sys/class/dmi/id ] && (cd sys/class/dmi/id && echo "[sys/class/dmi/id]" && show sys_vendor product_name)
 echo "[proc/sys/kernel]"
 (cd proc/sys/kernel && show osrelease)
 echo "[sys/bus/pci/devices]"
