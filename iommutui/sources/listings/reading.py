@@ -13,6 +13,9 @@ from iommutui.core.errors import SourceError
 from iommutui.sources.listings.base import BOUNDARIES, BOUNDARY, NOTHING, UNTOLD, Importer, Piece, Sighting, Taken, Text
 from iommutui.sources.listings.lines import Lines
 
+LIMIT = 1 << 24
+"""Characters of the longest text that is read."""
+
 _PATIENCE = 1000
 """How often an importer may find nothing where it was asked to read, before it is asked no more about this text."""
 
@@ -78,6 +81,11 @@ class Reading(NamedTuple):
 
 def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Reading:
     """Reads a text; SourceError where it contradicts itself within one listing."""
+    if len(content) > LIMIT:
+        raise SourceError(
+            f"{name} is larger than {LIMIT >> 20} MiB: that is no listing of one machine.",
+            "Cut out what lspci, the groups' script or the kernel's log printed.",
+        )
     lines = Lines(content)
     able = [each for each in importers if not each.needs or any(word in lines.text for word in each.needs)]
     ranked = sorted(able, key=lambda importer: -importer.score)
@@ -186,7 +194,7 @@ def _states(sections: list[Section], name: str) -> list[State]:
     states: list[State] = []
     for section in sections:
         known = known_of(section.sightings, name)
-        within = clashes(known, section.sightings, name)
+        within = [] if section.importer.once else clashes(known, section.sightings, name)
         found = clashes(states[-1].known, section.sightings, name) if states else []
         swapped = [clash for clash in (*within, *found) if clash.field == "ids"]
         others = [clash for clash in found if clash.field != "ids"]

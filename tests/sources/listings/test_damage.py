@@ -16,6 +16,7 @@ from iommutui.core.errors import IommutuiError, SourceError
 from iommutui.sources import load, open_source, open_text
 from iommutui.sources.listings import IMPORTERS
 from iommutui.sources.listings.lines import Lines, decode
+from iommutui.sources.listings.reading import LIMIT
 from tests.fake_tree import FakeTree
 from tests.sources.listings.reading import GPU, SOUND, groups, host, opened
 from tests.sources.listings.test_formats import WITH_IDS
@@ -96,6 +97,16 @@ def test_nothing_to_read_names_what_was_looked_for_and_the_closest_line() -> Non
         host("Hello,\nWorld\n")
     with pytest.raises(SourceError, match="is empty"):
         host(" \n")
+
+
+def test_a_text_that_is_too_large_is_refused_by_its_size(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="larger than 16 MiB"):
+        host(" " * (LIMIT + 1))
+    path = tmp_path / "huge"
+    with path.open("wb") as file:
+        file.truncate(100_000_000)
+    with pytest.raises(SourceError, match="larger than 64 MiB"):
+        load(str(path))
 
 
 def test_a_tree_of_lspci_is_known_and_refused() -> None:
