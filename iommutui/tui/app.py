@@ -99,6 +99,7 @@ class IommutuiApp(App[None]):
         if self._wrong:
             self.notify(f"{self._wrong[0].what} The log (L) says how to fix it.", severity="warning")
         self.theme_changed_signal.subscribe(self, self._keep_theme)
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))  # the shell has written over it
 
     def _keep_theme(self, theme: Theme) -> None:
         if self._store is not None:

@@ -169,7 +169,17 @@ async def test_what_is_copied_is_chosen_from_a_list() -> None:
         await ui.press("Y", "j", "enter")
         assert ui.app.clipboard == "10de:2484"
         await ui.press("Y", "G", "end", "enter")
-        assert "IOMMU Group 1" in ui.app.clipboard
+        assert "IOMMU Group 1 (blocked):" in ui.app.clipboard
+
+
+def test_the_report_is_what_a_forum_asks_for() -> None:
+    copied = {copy.name: copy for copy in copies(state_of(small()))}
+    text = copied["report"].text()
+    assert "- Kernel: 6.12.1\n" in text
+    assert "IOMMU Group 1 (blocked):" in text
+    assert "0000:01:00.0 VGA compatible controller [0300]: NVIDIA Corporation GA104 [GeForce RTX 3070]" in text
+    hostile = {copy.name: copy for copy in copies(state_of(changed(small(), NIC, device_name="\x1b[31m")))}
+    assert "\x1b" not in hostile["report"].text()
 
 
 def test_the_writes_of_the_plan_can_be_copied_for_a_shell() -> None:
