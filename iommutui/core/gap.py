@@ -12,8 +12,12 @@ class Gap(NamedTuple):
     attribute: str
     why: str
     """An errno name (``EACCES``), ``timeout`` (the kernel did not answer), ``not-recorded``, ``malformed`` (no kernel
-    writes this), ``asleep`` (reading would wake the device) ``not-collected`` (nobody looked) or ``not-listed`` (a
-    pasted listing does not tell it)."""
+    writes this), ``asleep`` (reading would wake the device), ``not-collected`` (nobody looked), ``not-listed`` (a
+    pasted listing does not tell it) or ``unbinding`` (the ``driver`` link is gone, and the driver has not let go of the
+    device yet)."""
+
+
+UNBINDING = "unbinding"
 
 
 _WORDS = {
@@ -24,6 +28,7 @@ _WORDS = {
     "not-collected": "it was not looked at",
     NOT_LISTED: "the listing does not tell it",
     "malformed": "it does not hold what a kernel writes there",
+    UNBINDING: "an unbind of it has not returned yet",
     "asleep": "the device is powered down, and reading it would wake it",
 }
 

@@ -7,7 +7,7 @@ from iommutui.core.advice import no_iommu_advice
 from iommutui.core.gap import NOT_LISTED
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Gap, Group, Host, by_address, by_number
-from iommutui.core.labels import driver_word
+from iommutui.core.labels import driver_words
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Intent, goal_of
@@ -80,5 +80,5 @@ def test_no_groups_in_a_listing_is_not_an_iommu_that_is_off() -> None:
 
 
 def test_the_word_for_the_driver() -> None:
-    assert driver_word(machine("driver").devices[GPU]) == "unknown"
-    assert driver_word(machine().devices[GPU]) == "free"
+    assert driver_words(machine("driver"), machine("driver").devices[GPU]) == "unknown"
+    assert driver_words(machine(), machine().devices[GPU]) == "free"
