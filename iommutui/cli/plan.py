@@ -38,15 +38,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DEVICE",
         help="free these devices for a virtual machine, with whatever else their groups need",
     )
+    add_wishes(parser)
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the plan to a file that 'iommutui apply' takes")
+    add_json(parser)
+    add_source(parser)
+
+
+def add_wishes(parser: argparse.ArgumentParser) -> None:
+    """``--card`` and ``--group``, of which ``wanted_intents`` makes intents."""
     parser.add_argument(
         "--card", action="append", default=[], metavar="DEVICE", help="free every function of this device's card"
     )
     parser.add_argument(
         "--group", type=_group, action="append", default=[], metavar="N", help="free every device of this IOMMU group"
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="write the plan to a file that 'iommutui apply' takes")
-    add_json(parser)
-    add_source(parser)
 
 
 def _group(text: str) -> int:
