@@ -250,6 +250,11 @@ def test_not_finding_a_device(text: str, error: type[IommutuiError], says: str) 
         ("override:none !bus:pci", [EHCI]),
         ("nothing:here", []),
         ("!", []),
+        ("driver:amd,free", [A, B, LONE]),
+        ("class:nic|driver:amd", [OTHER, A]),
+        ("!driver:none,amd", [OTHER, EHCI]),
+        ("eth0,amdgpu bus:pci", [A, OTHER]),
+        (",", []),
     ],
 )
 def test_filters(text: str, found: list[str]) -> None:
