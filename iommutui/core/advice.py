@@ -1,5 +1,6 @@
 """What to do on a machine that has no IOMMU groups, or of which not everything is known."""
 
+from iommutui.core.gap import NOT_LISTED, gap_words
 from iommutui.core.host import Host
 
 _FIRMWARE = {
@@ -36,6 +37,14 @@ def no_iommu_advice(host: Host) -> list[str]:
     """
     if any(device.group is not None and device.bus == "pci" for device in host.devices.values()):
         return []
+    if (gap := next((gap for gap in host.gaps if gap.attribute == "iommu_groups"), None)) is not None:
+        if gap.why != NOT_LISTED:
+            return [f"The IOMMU groups are not known: {gap_words(gap.why)}."]
+        return [
+            "The listing tells no IOMMU groups: the IOMMU was off, or the command does not show them.",
+            "Add 'lspci -v' (pciutils 3.7 or later) or the Arch wiki's script with a second --from, or record the "
+            "machine with the script of 'iommutui snapshot --script'.",
+        ]
     if host.hypervisor == XEN_DOM0:
         return list(_XEN)
     guest = [_GUEST.format(name=host.hypervisor)] if host.hypervisor is not None else []

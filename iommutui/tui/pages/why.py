@@ -8,7 +8,7 @@ from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.isolation import why_shared
 from iommutui.core.labels import class_words, device_name, verdict_word
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.wording import gap_words, sentence, state_words, verdict_sentence
 from iommutui.tui.derived import change_of, fix_of, target_of, verdicts
 from iommutui.tui.keys import key_of
@@ -149,7 +149,7 @@ def _why_device(state: AppState, host: Host, device: Device, group: Group | None
         lines += _reasons(state, group, device)
         lines += _fix(state)
     else:
-        lines.append(bullet(sentence(Reason(Code.NO_GROUP, device=device.address)), "warn", "?"))
+        lines.append(bullet(sentence(groupless(device)), "warn", "?"))
     lines += [BLANK, heading("Driver"), *driver_lines(state, host, device)]
     return lines + (_shared(host, group) if group is not None else [])
 
