@@ -10,6 +10,10 @@ apply = "f9 a"              # keys of the screen's commands
 [screen]
 theme = "nord"
 
+[journal]                   # root's settings, because root writes journals
+number = 100                # of earlier boots, how many are kept
+days = 365                  # and for how long
+
 Checked by hand: pydantic would cost the screen a third of its start.
 """
 
@@ -31,6 +35,8 @@ class Config(NamedTuple):
     keys: dict[str, str] = {}  # noqa: RUF012 - never changed in place
     """Keys by command of the screen, as they are written; which commands and keys there are, the screen knows."""
     theme: str = "iommutui"
+    journal: dict[str, int] = {}  # noqa: RUF012 - never changed in place
+    """How many journals of earlier boots are kept, and for how many days."""
     wrong: tuple[IommutuiError, ...] = ()
     """What cannot be used of the file."""
 
@@ -64,7 +70,8 @@ def read_config(path: str | None = None) -> Config:
         wrong.append(IommutuiError(what, f"Known are: {', '.join(_TABLES)}."))
     plain = Config()
     drivers, keys = used(_drivers, "drivers", plain.drivers), used(_keys, "keys", plain.keys)
-    return Config(drivers, keys, used(_theme, "screen", plain.theme), tuple(wrong))
+    theme, journal = used(_theme, "screen", plain.theme), used(_journal, "journal", plain.journal)
+    return Config(drivers, keys, theme, journal, tuple(wrong))
 
 
 def _document(path: str) -> dict[str, object]:
@@ -83,7 +90,7 @@ def _document(path: str) -> dict[str, object]:
         ) from error
 
 
-_TABLES = ("drivers", "keys", "screen")
+_TABLES = ("drivers", "keys", "screen", "journal")
 
 
 class _Place(NamedTuple):
@@ -125,6 +132,17 @@ def _theme(place: _Place, table: object) -> str:
     if not isinstance(theme, str):
         raise IommutuiError(f"{place.of('theme')}: screen.theme has to be text.", 'For example theme = "nord".')
     return theme
+
+
+def _journal(place: _Place, table: object) -> dict[str, int]:
+    if not isinstance(table, dict):
+        raise IommutuiError(f"{place.of('journal')}: 'journal' has to be a table.", "Write [journal], and days below.")
+    for name, value in table.items():
+        if name not in ("number", "days") or type(value) is not int or not 0 <= value <= 100_000:
+            raise IommutuiError(
+                f"{place.of(name)}: journal.{name} = {value!r} is no setting.", "For example number = 100, days = 365."
+            )
+    return table
 
 
 def driver_table(config: Config) -> DriverTable:

@@ -192,7 +192,7 @@ def _step_words(step: "JournaledWrite") -> str:
 
 def _document(shown: "_Shown | Damaged") -> dict[str, Any]:
     from iommutui.apply.journal.reader import Damaged
-    from iommutui.apply.validation import to_jsonable
+    from iommutui.apply.validation import to_object
 
     if isinstance(shown, Damaged):
         return {"id": shown.id, "state": "damaged", "damage": shown.why, "open": shown.open, "in_effect": False}
@@ -217,9 +217,7 @@ def _document(shown: "_Shown | Damaged") -> dict[str, Any]:
         "reverted_by": journal.reverted_by,
         "damage": journal.damage,
     }
-    plain = to_jsonable(document)
-    assert isinstance(plain, dict)
-    return plain
+    return to_object(document)
 
 
 _HEADER = ("started", "boot", "kernel", "model", "goals", "modules", "before", "reverts", "accepted")

@@ -1,6 +1,6 @@
 """``iommutui list``: groups and their devices."""
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.output import Paint, clean, complain, write_json, write_lines
@@ -9,6 +9,7 @@ from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
 from iommutui.core.errors import Exit
+from iommutui.core.gap import UNBINDING
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import GLYPHS, NO_ISOLATION, NOTHING_TO_PASS, class_words, device_name, group_word, owner_of
 from iommutui.core.models.base import Model
@@ -20,7 +21,7 @@ from iommutui.sources import Depth
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-Value = TypeVar("Value")
+    from iommutui.core.query import Query
 
 _KEYS = "driver:, group:, viable:, class:, id:, override:, bus:"
 _STYLE = {"viable": "good", "blocked": "bad", "in use": "warn", "refused": "warn", "unknown": "dim",
@@ -70,12 +71,14 @@ def _filtered(host: Host, words: list[str], verdicts: dict[int, Verdict]) -> lis
     from iommutui.core.query import parse_query
 
     query = parse_query(" ".join(words))
-    holds = {number: passable(host, group) for number, group in host.groups.items()}
-    return [d for d in devices if query.matches(d, _at(verdicts, d.group), None, _at(holds, d.group) is not False)]
+    return [device for device in devices if _matches(host, device, query, verdicts)]
 
 
-def _at(values: dict[int, Value], number: int | None) -> Value | None:
-    return values.get(number) if number is not None else None
+def _matches(host: Host, device: Device, query: "Query", verdicts: dict[int, Verdict]) -> bool:
+    group = host.group_of(device.address)
+    if group is None:
+        return query.matches(device, None)
+    return query.matches(device, verdicts[group.id], None, passable(host, group))
 
 
 def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> list[str]:
@@ -130,6 +133,8 @@ def _device_line(device: Device, width: int, marks: dict[Address, tuple[str, ...
 
 def _no_driver(device: Device) -> str:
     gap = device.gap("driver") or device.gap("driver_override")
+    if gap is not None and gap.why == UNBINDING:
+        return "(being unbound)"
     if gap is not None and gap.why == "timeout":
         return "(no answer)"
     return "(unknown)" if gap is not None and gap.attribute == "driver" else "-"

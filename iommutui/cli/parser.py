@@ -87,6 +87,18 @@ COMMANDS: tuple[Command, ...] = (
     Command("revert", "revert", "take an apply back", ("", "20261122T104501-1a2b")),
     Command("journal", "journal", "list what was applied", ("", "20261122T104501-1a2b")),
     Command("snapshot", "snapshot", "write this machine to a file that opens anywhere", ("-o machine.json",)),
+    Command(
+        "report",
+        "report",
+        "write down what others have to know to help, redacted and ready to paste",
+        ("09:00.0", "-o report.md"),
+    ),
+    Command(
+        "diff",
+        "diff",
+        "compare two machines, two states of one, or one under two kernels",
+        ("before.json after.json", "--kernel 5.15 --kernel 6.8"),
+    ),
     Command("models", "models", "the models of the kernel's rules", ("--json",)),
 )
 
@@ -163,16 +175,28 @@ def screen_parser() -> Parser:
     return parser
 
 
+class _Kernel(argparse.Action):
+    """The last one counts; ``kernels`` has all of them, for the command that compares two."""
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, value: object, option: object = None) -> None:
+        namespace.kernel = value
+        namespace.kernels = [*getattr(namespace, "kernels", ()), value]
+
+
 def add_source(parser: argparse.ArgumentParser) -> None:
     """The options that every command takes: which machine, which kernel, which model."""
     parser.add_argument(
         "--from",
         dest="source",
+        action="append",
         metavar="PATH",
-        help="a snapshot, '-' for one on standard input, or a directory with a recorded sysfs (default: this machine)",
+        help="a snapshot, a pasted listing (several times: all of one machine; FILE#2: the second state in it), a "
+        "recorded sysfs as a directory or tar archive, or '-' for standard input (default: this machine)",
     )
     parser.add_argument("--demo", action="store_true", help="a built-in machine, on which nothing is real")
-    parser.add_argument("--kernel", metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)")
+    parser.add_argument(
+        "--kernel", action=_Kernel, metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)"
+    )
     parser.add_argument("--model", metavar="NAME", help="the rules to use ('iommutui models' lists them)")
 
 

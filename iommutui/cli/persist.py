@@ -75,7 +75,7 @@ def _intents(options: Options, host: "Host") -> "list[Intent]":
     if len(words) > 1 or "=" in words[0]:
         return parse_intents(host, words)
     from iommutui.apply.journal.directory import ID, journal_dir
-    from iommutui.apply.journal.reader import load
+    from iommutui.apply.journal.reader import read_journals
     from iommutui.core.plan.intents import Intent
 
     if os.path.lexists(words[0]):
@@ -87,7 +87,7 @@ def _intents(options: Options, host: "Host") -> "list[Intent]":
             f"{words[0]!r} is neither DEVICE=TARGET, nor a plan file, nor the id of a journal.",
             "'iommutui journal' lists the ids.",
         )
-    goals = load(journal_dir(), words[0]).header.goals
+    goals = read_journals(journal_dir()).find(words[0]).header.goals
     return [Intent(goal.device, goal.driver or "none") for goal in goals if not goal.any_driver]
 
 

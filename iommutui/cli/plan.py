@@ -10,7 +10,7 @@ from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.review import plan_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import turn_on_advice
-from iommutui.core.board import is_of_use
+from iommutui.core.board import is_of_use, of_the_board
 from iommutui.core.errors import Exit, RefusedError, UsageError
 from iommutui.core.hazards import unaccepted
 from iommutui.core.host import Device, Host
@@ -93,20 +93,21 @@ def wanted_intents(host: Host, options: Options, model: Model) -> list[Intent]:
     # A list of devices takes every word after it.
     said = parse_intents(host, [*options.intents, *(word for word in options.free if "=" in word)])
     free = [word for word in options.free if "=" not in word]
+    named = [intent for intent in said if of_the_board(host.devices[intent.device])]
     wishes: list[Intent] = []
     for text in options.card:
         device = _of_use(host, find_device(host, text))
         functions = [device, *(other.address for other in host.same_card(device))]
-        wishes += _found(host, free_card(host, device, model, reached=True, said=said), functions, model, said)
+        wishes += _found(host, free_card(host, device, model, reached=True, said=named), functions, model, named)
     for number in options.group:
         group = host.groups.get(number)
         if group is None:
             raise UsageError(f"There is no IOMMU group {number}.", "'iommutui list' shows the groups.")
-        found = free_group(host, group, model, reached=True, said=said)
-        wishes += _found(host, found, asked_of(host, group), model, said)
+        found = free_group(host, group, model, reached=True, said=named)
+        wishes += _found(host, found, asked_of(host, group), model, named)
     if free:
         devices = [_of_use(host, find_device(host, text)) for text in free]
-        wishes += _found(host, free_devices(host, devices, model, reached=True, said=said), devices, model, said)
+        wishes += _found(host, free_devices(host, devices, model, reached=True, said=named), devices, model, named)
     _tell_of_conflicts(wishes, said)
     return list({intent.device: intent for intent in (*wishes, *said)}.values())
 

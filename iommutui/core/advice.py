@@ -1,5 +1,6 @@
-"""What to do on a machine that has no IOMMU groups."""
+"""What to do on a machine that has no IOMMU groups, or of which not everything is known."""
 
+from iommutui.core.gap import NOT_LISTED, gap_words
 from iommutui.core.host import Host
 
 _FIRMWARE = {
@@ -36,6 +37,14 @@ def no_iommu_advice(host: Host) -> list[str]:
     """
     if any(device.group is not None and device.bus == "pci" for device in host.devices.values()):
         return []
+    if (gap := next((gap for gap in host.gaps if gap.attribute == "iommu_groups"), None)) is not None:
+        if gap.why != NOT_LISTED:
+            return [f"The IOMMU groups are not known: {gap_words(gap.why)}."]
+        return [
+            "The listing tells no IOMMU groups: the IOMMU was off, or the command does not show them.",
+            "Add 'lspci -v' (pciutils 3.7 or later) or the Arch wiki's script with a second --from, or record the "
+            "machine with the script of 'iommutui snapshot --script'.",
+        ]
     if host.hypervisor == XEN_DOM0:
         return list(_XEN)
     guest = [_GUEST.format(name=host.hypervisor)] if host.hypervisor is not None else []
@@ -47,12 +56,15 @@ def no_iommu_advice(host: Host) -> list[str]:
             f"An IOMMU is active ({names}), but no device has a group.",
             "It translates none of the devices here; a device it covers would show an iommu_group link in sysfs.",
         ]
+    from iommutui.core.command_line import idle_iommu  # of no use to a listing of a machine with groups
+
     lines = [*guest, _found(host)]
     parameters = (host.cmdline or "").split()
     off = [word for word in parameters if word in ("iommu=off", "intel_iommu=off", "amd_iommu=off")]
     if off:
         lines.append(f"The kernel command line turns it off: remove {' and '.join(off)}.")
     lines += _turn_on(host.cpu_vendor, parameters) if not guest else []
+    lines += [notice.text for notice in idle_iommu(host)]
     lines.append(
         "Afterwards check with 'ls /sys/class/iommu' (an entry such as dmar0 or ivhd0 means that it is on), "
         "'dmesg | grep -e DMAR -e AMD-Vi', and 'iommutui list'."
@@ -80,8 +92,7 @@ def _turn_on(vendor: str | None, parameters: list[str]) -> list[str]:
         lines = [f"This processor is made by {maker}: turn on {setting} in the firmware setup (BIOS, UEFI)."]
         if parameter is None:
             lines.append(
-                "The kernel needs no parameter for it: its AMD IOMMU driver is on as soon as the firmware offers one "
-                "(amd_iommu=on is not a value that it knows)."
+                "The kernel needs no parameter for it: its AMD IOMMU driver is on as soon as the firmware offers one."
             )
         elif parameter in parameters:
             lines.append(f"{parameter} is on the kernel command line already, so the firmware setting is what is left.")
@@ -96,4 +107,40 @@ def _turn_on(vendor: str | None, parameters: list[str]) -> list[str]:
     return [
         f"For a processor of {vendor} the firmware has to describe an IOMMU (an SMMU on Arm, in the device tree "
         "or the ACPI table IORT); there is no kernel parameter that adds one.",
+    ]
+
+
+_WHOLE = "'iommutui snapshot -o FILE' on that machine makes a whole one."
+
+
+def missing_facts(host: Host, *, live: bool, recorded: bool) -> tuple[str, ...]:
+    """What is not known of a machine and what would make it known: sentences, none where all that matters is there.
+
+    ``live``: it is this machine; ``recorded``: it comes from a file.
+    """
+    found = []
+    if _nameless(host):
+        again = "then r looks again" if live else "then open it again"
+        found.append(
+            "Names are missing: neither udev's hardware database nor pci.ids was found. The package pci.ids (Debian, "
+            f"Ubuntu) or hwdata (Fedora, Arch, openSUSE) brings them; {again}."
+        )
+    if recorded and host.devices:
+        missing = [words for words, gone in _recorded(host) if gone]
+        if missing:
+            found.append(f"Not recorded here: {', '.join(missing)}. {_WHOLE}")
+    return tuple(found)
+
+
+def _nameless(host: Host) -> bool:
+    numbered = [d for d in host.devices.values() if d.bus == "pci" and d.vendor_id is not None]
+    return bool(numbered) and all(d.vendor_name is None and d.device_name is None for d in numbered)
+
+
+def _recorded(host: Host) -> list[tuple[str, bool]]:
+    return [
+        ("the kernel's version", host.kernel is None),
+        ("which drivers there are", host.drivers is None),
+        ("which drivers fit a device", all(device.fits is None for device in host.devices.values())),
+        ("what the machine uses its devices for", host.uses is None),
     ]

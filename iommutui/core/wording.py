@@ -6,6 +6,7 @@ Those of hazards are in `iommutui.core.hazards.sentences`, and come from here as
 from collections.abc import Callable
 
 from iommutui.core.drivers import STUB
+from iommutui.core.gap import NOT_LISTED
 from iommutui.core.gap import gap_words as gap_words
 from iommutui.core.hazards.sentences import hazard_advice as hazard_advice
 from iommutui.core.hazards.sentences import hazard_loss as hazard_loss
@@ -16,6 +17,9 @@ from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, group_word
 from iommutui.core.outcome import State, Verdict
 from iommutui.core.plan.intents import DEFAULT, NONE, Goal
 from iommutui.core.reasons import Code, Reason
+
+_LSPCI = "lspci -v (pciutils 3.7 or later)"
+"""What tells groups."""
 
 
 def _subject(reason: Reason) -> str:
@@ -28,7 +32,8 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         "while it is bound, no virtual machine can have the group."
     ),
     Code.UNKNOWN_DRIVER: lambda r: (
-        f"It is not known whether {r.device} has a driver ({_why(r)}), so nothing certain can be said of its group."
+        f"It is not known whether {r.device} has a driver ({_why(r, 'lspci -nnk')}), "
+        "so nothing certain can be said of its group."
     ),
     Code.ASSUMED_ROLE: lambda r: (
         f"{r.driver} on {r.device} is assumed to be a VFIO driver, from its name alone; "
@@ -47,6 +52,10 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     ),
     Code.NO_GROUP: lambda r: (
         f"{_subject(r)} has no IOMMU group, so VFIO cannot take it: no IOMMU translates it, or the IOMMU is off."
+    ),
+    Code.UNKNOWN_GROUP: lambda r: f"It is not known which IOMMU group {_subject(r)} is in, if any ({_why(r, _LSPCI)}).",
+    Code.UNKNOWN_MEMBERS: lambda r: (
+        f"It is not known what else is in group {r.group} ({_why(r, _LSPCI)}), so nothing certain can be said of it."
     ),
     Code.NO_NODE: lambda r: (
         f"There is no /dev/vfio/{r.group}: it exists only while a member of the group is on a VFIO driver."
@@ -104,6 +113,20 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"{r.device} is in use by {r.fact('owner') or 'a process that has it open'}; "
         "unbinding it would wait until it is released."
     ),
+    Code.BEING_UNBOUND: lambda r: (
+        f"{r.device} is being unbound: its driver has not let go of it yet, and what is written to it now waits or "
+        "does nothing."
+    ),
+    Code.IOMMU_FUNCTION: lambda r: f"{r.device} is an IOMMU itself; the kernel lets no driver have it.",
+    Code.NO_INTERRUPT_REMAPPING: lambda r: (
+        f"The IOMMU does not remap interrupts, so the kernel refuses to hand over group {r.group} "
+        f"(unless {r.fact('module')} is given allow_unsafe_interrupts=1, which lets a virtual machine raise any "
+        "interrupt of the host); intremap=off on the kernel command line turns remapping off."
+    ),
+    Code.NO_IOMMU: lambda r: (
+        f"Group {r.group} is in VFIO's no-IOMMU mode: nothing isolates its device. No virtual machine can have it; "
+        f"only programs such as DPDK open /dev/vfio/noiommu-{r.group}."
+    ),
     Code.NOT_PCI: lambda r: (
         f"{r.device} is on the {r.fact('bus') or 'wrong'} bus; only PCI devices can be rebound here."
     ),
@@ -148,15 +171,12 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"This kernel has no {r.driver} for {r.device}: it is neither built in nor among the kernel's modules. "
         "Install the package of the kernel's extra modules, or a kernel that is built with it."
     ),
-    Code.NO_ISOLATION: lambda r: (
-        f"Group {r.group} is in no-IOMMU mode: nothing isolates {r.fact('devices')}. "
-        "No virtual machine can have it, only programs such as DPDK."
-    ),
 }
 
 
-def _why(reason: Reason) -> str:
-    return gap_words(reason.fact("why"))
+def _why(reason: Reason, command: str) -> str:
+    why = reason.fact("why")
+    return f"the listing does not tell it; {command} does" if why == NOT_LISTED else gap_words(why)
 
 
 def sentence(reason: Reason) -> str:
@@ -182,7 +202,7 @@ def verdict_sentence(host: Host, group: Group, verdict: Verdict) -> str:
     """The verdict on a group as a sentence."""
     word = group_word(host, group, verdict)
     if word == NO_ISOLATION:
-        return sentence(Reason(Code.NO_ISOLATION, group.id, facts=(("devices", ", ".join(group.members)),)))
+        return sentence(Reason(Code.NO_IOMMU, group.id))
     if word == NOTHING_TO_PASS:
         return f"Group {group.id} holds nothing to pass through: what is in it serves this machine itself."
     silent = [d.address for d in host.members(group) if d.details is not None and d.details.config_answers is False]

@@ -4,7 +4,7 @@ import os
 import re
 
 from iommutui.core.address import Address, is_pci, sort_key
-from iommutui.core.host import Device, Gap, Group, Region
+from iommutui.core.host import NO_IOMMU, Device, Gap, Group, Region
 from iommutui.sources.node import MALFORMED, Node
 from iommutui.sources.pci import Reading, read_function, read_override
 from iommutui.sources.tree import (
@@ -38,20 +38,18 @@ def read_groups(reading: Reading, devices: dict[Address, Device], numbers: list[
     A function's own ``iommu_group`` link decides where it is, so that a group and its members never disagree.
     ``devices`` gains the members that are on other buses, and functions that came after the bus was listed.
     """
-    mode = read_file(f"{reading.tree.sys}/module/vfio/parameters/enable_unsafe_noiommu_mode", PAGE)
     members: dict[int, list[Address]] = {number: [] for number in numbers}
     for device in devices.values():
         if device.group is not None:
             members.setdefault(device.group, []).append(device.address)
-    named = reading.details or mode in (b"Y\n", b"1\n")
-    return {number: _group(reading, devices, number, members[number], named) for number in sorted(members)}
+    return {number: _group(reading, devices, number, members[number]) for number in sorted(members)}
 
 
-def _group(reading: Reading, devices: dict[Address, Device], number: int, known: list[Address], named: bool) -> Group:
+def _group(reading: Reading, devices: dict[Address, Device], number: int, known: list[Address]) -> Group:
     gaps: list[Gap] = []
     others = _others(reading, devices, number, known, gaps)
     kind = name = regions = None
-    if named:
+    if reading.details:
         directory = open_directory(f"{reading.tree.sys}/{GROUPS}/{number}")
         if isinstance(directory, int):
             try:
@@ -70,6 +68,10 @@ def _group(reading: Reading, devices: dict[Address, Device], number: int, known:
             gaps += [] if whole else [Gap("reserved_regions", MALFORMED)]
         elif data is not None:
             gaps.append(Gap("reserved_regions", data.why))
+        if known and devices[known[0]].iommu is None:
+            # No IOMMU translates it: VFIO's no-IOMMU mode has made the group, and its name says so.
+            found = read_file(f"{reading.tree.sys}/{GROUPS}/{number}/name", PAGE)
+            name = NO_IOMMU if isinstance(found, bytes) and to_text(found) == NO_IOMMU else None
     return Group(number, (*known, *others), kind, name, regions, gaps=tuple(gaps))
 
 

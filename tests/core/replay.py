@@ -5,61 +5,31 @@ read in between, what changed, and the status of every VFIO group. Each step sta
 in, and everything that the kernel reported is compared with what the engine says.
 """
 
-import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.drivers import PCIEPORT, STUB, VFIO_PCI
+from iommutui.core.drivers import STUB
 from iommutui.core.engine.transition import transition
-from iommutui.core.events import (
-    Bind,
-    ClaimDevice,
-    ClaimGroup,
-    Event,
-    Override,
-    Probe,
-    ReleaseGroup,
-    Remove,
-    Rescan,
-    Unbind,
+from iommutui.core.events import Bind, ClaimDevice, ClaimGroup, Event, Override, Probe, ReleaseGroup, Rescan, Unbind
+from iommutui.core.models.base import Model, has_node
+from tests.core.aside import (
+    DIED,
+    EMPTY,
+    FOREIGN_FILE,
+    NO_VECTORS,
+    PORT,
+    SRIOV,
+    UNFIT,
+    UNRECORDED,
+    WRONG_FILE,
+    is_refused_port,
+    is_unfit,
+    rule_for,
 )
-from iommutui.core.host import Device, Driver, Fit, Group, Host, by_address, by_number
-from iommutui.core.models import model_for
-from iommutui.core.models.base import Model, has_node, since
-
-Line = dict[str, Any]
-State = tuple[str | None, str | None, int | None]
-"""Driver, override and group of a device."""
-
-OWNER = "oracle"
-BLOCKED = "blocked"
-KILLED = "killed"
-
-UNFIT = "own probe of an unfit driver: an override made a driver try a device that it does not know"
-PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
-NO_VECTORS = "own probe of nvme: the machine had no interrupt vector left for it (error -28)"
-RESCAN = "group after rescan: on 5.10 a function that comes back by itself loses its group again"
-UNRECORDED = "moved between two steps by the recorder, without a record"
-SRIOV = "virtual functions come and go by sriov_numvfs, which is no event of the engine"
-EMPTY = "malformed on purpose: an empty write does not reach the kernel"
-WRONG_FILE = "malformed on purpose: unbind through a driver that the device is not on"
-DIED = "the kernel died of something that no rule of ownership is about"
-FOREIGN_FILE = "a write to a file that is no event of the engine (reset, sriov_*, a module's parameter)"
-RULES = (UNFIT, PORT, NO_VECTORS, RESCAN, UNRECORDED, SRIOV, EMPTY, WRONG_FILE, FOREIGN_FILE, DIED)
-"""Why a fact is set aside. Everything else has to agree."""
-
-
-class Difference(NamedTuple):
-    """One fact on which engine and kernel differ."""
-
-    step: int
-    what: str
-    kernel: object
-    engine: object
+from tests.core.side_by_side import BLOCKED, KILLED, OWNER, Difference, SideBySide
+from tests.core.traces import Line, State, event_of, now, read_lines, state_of, writes_of
 
 
 class Result(NamedTuple):
@@ -74,112 +44,21 @@ class Result(NamedTuple):
     """Steps in which a fact was set aside, by rule."""
 
 
-def host_of(header: Line) -> Host:
-    """The Host that a trace's header describes."""
-    registered = set(header.get("pci_drivers", ())) | {driver for row in header["devices"] for driver in row["drivers"]}
-    registered |= {row["driver"] for row in header["devices"] if row["driver"]}
-    registered |= {VFIO_PCI, STUB, PCIEPORT}
-    devices = by_address(_device(row) for row in header["devices"])
-    groups = [Group(int(n), tuple(Address(m) for m in members)) for n, members in header["groups"].items()]
-    return Host(
-        _with_functions(devices),
-        by_number(groups),
-        kernel=header["kernel"],
-        drivers=tuple(Driver(name) for name in sorted(registered)),
-    )
-
-
-def _with_functions(devices: dict[Address, Device]) -> dict[Address, Device]:
-    """The devices, each physical function with its virtual ones."""
-    found: dict[Address, list[Address]] = {}
-    for device in devices.values():
-        if device.physfn is not None:
-            found.setdefault(device.physfn, []).append(device.address)
-    return {a: d._replace(virtfns=tuple(found.get(a, ()))) for a, d in devices.items()}
-
-
-def _device(row: Line) -> Device:
-    class_code = row["class"].removeprefix("0x")
-    own = [d for d in row["drivers"] if d not in (VFIO_PCI, STUB)]
-    return Device(
-        Address(row["bdf"]),
-        vendor_id=row["vendor"].removeprefix("0x"),
-        device_id=row["device"].removeprefix("0x"),
-        class_code=class_code,
-        header_type=row["header_type"],
-        multifunction=row.get("multifunction"),
-        driver=row["driver"],
-        driver_override=_override(row["driver_override"]),
-        group=None if row["group"] is None else int(row["group"]),
-        parent=None if row["parent"] is None else Address(row["parent"]),
-        physfn=None if row["physfn"] is None else Address(row["physfn"]),
-        fits=tuple(Fit(driver, None, True, proven=driver == row["driver"]) for driver in own),
-    )
-
-
-def _override(text: str | None) -> str | None:
-    return None if text in (None, "(null)", "") else text
-
-
-def _state(value: list[str | None]) -> State:
-    driver, override, group = value
-    return driver, _override(override), None if group is None else int(group)
-
-
-def _data(write: Line) -> str:
-    """What was written; the recorder shortens long text to its beginning and its length."""
-    text = str(write["data"]).encode("latin-1").decode("utf-8", "replace")
-    match = re.fullmatch(r"(.)\1*\.\.\.\((\d+) bytes\)", text)
-    return match.group(1) * (int(match.group(2)) - 1) + "\n" if match else text
-
-
-def event_of(write: Line) -> Event | None:
-    """The engine's event for a write, or None where it has none."""
-    path, data = str(write["path"]), _data(write)
-    parts = path.split("/")
-    device = Address(data.removesuffix("\n"))
-    if path.endswith("/driver_override"):
-        value = data.removesuffix("\n").split("\0", 1)[0]
-        return Override(Address(parts[-2]), value or None)
-    if path.endswith("/unbind"):
-        return Unbind(device)
-    if path.endswith("/drivers_probe"):
-        return Probe(device)
-    if path.endswith("/bind"):
-        return Bind(device, parts[-2])
-    if path.endswith("/remove"):
-        return Remove(Address(parts[-2]))
-    return Rescan() if path.endswith("/rescan") else None
-
-
-class Replay:
+class Replay(SideBySide):
     """One trace against one model; each step starts from what the kernel was seen to be in."""
 
     def __init__(self, header: Line, model: Model | None = None) -> None:
-        self.host = host_of(header)
-        self.model = model or model_for(header["kernel"])
+        super().__init__(header, model)
         self.walk = header["kind"] == "walk"
-        self.kernel = {a: _now(d) for a, d in self.host.devices.items()}
-        """What the kernel shows, by device."""
         self.start = dict(self.kernel)
         self.resets_recorded = False
-        self.steps = self.agreed = self.facts = self.crashes = 0
-        self.differences: list[Difference] = []
+        self.steps = self.agreed = 0
         self.aside: Counter[str] = Counter()
-        self.number = 0
         self.rules: set[str] = set()
         """Rules by which facts of this step are set aside."""
         self.excused: dict[Address, str] = {}
         """Devices of this step that may end up elsewhere, each with its rule."""
         self.returned: set[Address] = set()
-        self.detached: set[str] = set()
-        """Groups whose last VFIO device is gone while the recorder still has the (dead) file open."""
-
-    def compare(self, what: str, kernel: object, engine: object) -> None:
-        """Counts a comparison, and keeps it where the two are not the same."""
-        self.facts += 1
-        if kernel != engine:
-            self.differences.append(Difference(self.number, what, kernel, engine))
 
     # -- one step
 
@@ -195,12 +74,12 @@ class Replay:
             left = tuple(d for d in self.host.drivers or () if d.name != STUB)
             self.host = self.host._replace(drivers=left)
         if what == "modprobe pci-stub":
-            self._load(STUB)
+            self.load(STUB)
         if any("error -28" in line or "failure status: -28" in line for line in step.get("kmsg", ())):
             self.excused[Address(step["args"]["bdf"])] = NO_VECTORS
         self._result(step["result"], step["args"] or {})
         if "after_release" in step:
-            self._release({group.id for group in self.host.groups.values()})
+            self.release({group.id for group in self.host.groups.values()})
         self._end(step)
         self.aside.update(self.rules)
         if len(self.differences) == before and not self.rules:
@@ -234,21 +113,21 @@ class Replay:
         What the step has not written to, and yet is elsewhere after it, has been moved before it.
         """
         held = {int(group) for group in step.get("claims_before", ()) if group.isdecimal()}
-        self._release({group.id for group in self.host.groups.values()} - held)
-        moved = {Address(a): None if was is None else _state(was) for a, (was, _) in step["changes"].items()}
+        self.release({group.id for group in self.host.groups.values()} - held)
+        moved = {Address(a): None if was is None else state_of(was) for a, (was, _) in step["changes"].items()}
         moved = {a: state for a, state in moved.items() if self.kernel.get(a) != state}
         if not self.walk and "modprobe" not in str((step["args"] or {}).get("what", "")):
-            named = " ".join(f"{write['path']} {write['data']}" for write in _writes(step["result"]))
-            both = {Address(a): _state(now) for a, (was, now) in step["changes"].items() if was and now}
+            named = " ".join(f"{write['path']} {write['data']}" for write in writes_of(step["result"]))
+            both = {Address(a): state_of(now) for a, (was, now) in step["changes"].items() if was and now}
             moved |= {a: state for a, state in both.items() if a not in named}
         if moved:
             self.rules.add(UNRECORDED)
-            self._force(moved)
+            self.force(moved)
 
     def _reset(self) -> None:
         """The older recordings do not tell how the devices were put back after a probe; it was to where they began."""
         back = {a: (d[0], None, self.kernel[a][2]) for a, d in self.start.items() if a in self.kernel}
-        self._force(dict(back))
+        self.force(dict(back))
 
     def _end(self, step: Line) -> None:
         """Compares every device with what the kernel shows, and each group that it reported."""
@@ -256,7 +135,7 @@ class Replay:
             if after is None:
                 self.kernel.pop(Address(text), None)
             else:
-                self.kernel[Address(text)] = _state(after)
+                self.kernel[Address(text)] = state_of(after)
         for address in sorted({*self.kernel, *self.host.devices}, key=sort_key):
             self._compare_device(address)
         claimed = {str(group.id) for group in self.host.groups.values() if group.claim is not None}
@@ -266,37 +145,29 @@ class Replay:
             nodes = {str(group.id) for group in self.host.groups.values() if has_node(self.host, group)}
             self.compare("nodes", set(status), nodes)
             for text, reading in status.items():
-                self._status(int(text), reading)
+                self.status(int(text), reading)
 
     def _compare_device(self, address: Address) -> None:
         device = self.host.devices.get(address)
-        seen, here = self.kernel.get(address), None if device is None else _now(device)
+        seen, here = self.kernel.get(address), None if device is None else now(device)
         if seen != here:
             rule = self._rule_for(address, seen, here)
             if rule is not None:
                 self.rules.add(rule)
-                self._force({address: seen})
+                self.force({address: seen})
                 return
         names = ("driver", "override", "group")
         for name, kernel, engine in zip(names, seen or ("absent",) * 3, here or ("absent",) * 3, strict=True):
             self.compare(f"{name} of {address}", kernel, engine)
         if seen != here:
-            self._force({address: seen})
+            self.force({address: seen})
 
     def _rule_for(self, address: Address, seen: State | None, here: State | None) -> str | None:
         if address in self.excused:
             return self.excused[address]
         if SRIOV in self.rules and (seen is None or here is None):
             return SRIOV
-        old = not since(self.host, (5, 19))
-        if old and address in self.returned and seen is not None and here is not None and seen[:2] == here[:2]:
-            return RESCAN
-        if (seen, here) == (
-            (None, PCIEPORT, here[2] if here else None),
-            (PCIEPORT, PCIEPORT, here[2] if here else None),
-        ):
-            return PORT
-        return None
+        return rule_for(self.host, address, seen, here, self.returned)
 
     # -- what a step did and read
 
@@ -310,16 +181,10 @@ class Replay:
             elif "claimed" in result:
                 self._claim(result)
             elif "released" in result:
-                self._apply(ReleaseGroup(int(result["group"]), OWNER))
+                self.apply(ReleaseGroup(int(result["group"]), OWNER))
             else:
                 self._reading(result, args)
                 self._result(result.get("writes"), args)
-
-    def _apply(self, event: Event) -> str:
-        outcome = transition(self.host, event, self.model)
-        self.host = outcome.host
-        self.crashes += outcome.crash is not None
-        return KILLED if outcome.crash else BLOCKED if outcome.blocks else outcome.result.replace("ok", "OK")
 
     def _write(self, write: Line) -> None:
         event = event_of(write)
@@ -337,12 +202,16 @@ class Replay:
             if isinstance(event, Unbind) and device.driver is not None and f"/{device.driver}/" not in write["path"]:
                 self.rules.add(WRONG_FILE)
                 return
-            if _is_unfit(device, event):
+            if is_unfit(device, event):
                 self.rules.add(UNFIT)
                 self.excused[device.address] = UNFIT
-                self._apply(event)
+                self.apply(event)
                 return
-        self.compare(str(event), seen, self._apply(event))
+        answer = self.apply(event)
+        if is_refused_port(self.host, event, seen, answer):
+            self.rules.add(PORT)
+        else:
+            self.compare(str(event), seen, answer)
         if isinstance(event, Rescan):
             self.returned = set(self.host.devices) - before
 
@@ -359,7 +228,7 @@ class Replay:
         self._reading({"group": number, "status": result.get("status_before")}, {})
         seen = result["set_container"] if result["set_container"] != "OK" else result.get("set_iommu", "OK")
         tried = [key for key in result if key.startswith("device_fd ")]
-        self.compare(f"claim {number}", seen, self._apply(ClaimGroup(number, OWNER, devices=bool(tried))))
+        self.compare(f"claim {number}", seen, self.apply(ClaimGroup(number, OWNER, devices=bool(tried))))
         opened = self.host.groups[number].claim
         fds = {key.split()[1] for key in tried if result[key] == "OK"}
         self.compare(f"open devices of {number}", fds, set(opened.opened) if opened else set())
@@ -388,104 +257,19 @@ class Replay:
             number = device.group
         if number is not None:
             if reading.get("status"):
-                self._status(int(number), reading["status"])
+                self.status(int(number), reading["status"])
             elif "viable" in reading or "node" in reading:
-                self._status(int(number), reading)
-
-    def _status(self, number: int, status: Line) -> None:
-        group = self.host.groups.get(number)
-        if group is None:
-            return
-        if status.get("status") == "ENODEV":
-            self.detached.add(str(number))
-            self.compare(f"claim of group {number}", None, group.claim)
-        if "node" in status:
-            self.compare(f"node of group {number}", status["node"], has_node(self.host, group))
-        if "viable" in status:
-            verdict = self.model.verdict(self.host, group)
-            self.compare(f"viability of group {number}", status["viable"], verdict.viable)
-            self.compare(f"container of group {number}", status["container"], group.claim is not None)
+                self.status(int(number), reading)
 
     def put_back(self, reset: Line) -> None:
         """What the recorder did after a probe."""
-        self._release({group.id for group in self.host.groups.values()})
-        self._force({Address(a): None if now is None else _state(now) for a, (_, now) in reset["changes"].items()})
-
-    # -- bringing the Host to what the kernel shows
-
-    def _release(self, numbers: Iterable[int]) -> None:
-        for number in numbers:
-            if self.host.groups[number].claim is not None:
-                self._apply(ReleaseGroup(number, OWNER))
-
-    def _load(self, driver: str) -> None:
-        """A module is loaded: its driver takes the free devices that match."""
-        self.host = self.host._replace(drivers=(*(self.host.drivers or ()), Driver(driver)))
-        for device in list(self.host.devices.values()):
-            if device.driver is None and device.driver_override == driver:
-                self._apply(Probe(device.address))
-
-    def _force(self, states: Mapping[Address, State | None]) -> None:
-        """Puts devices where the kernel has them, so that what follows is compared on the kernel's own state."""
-        devices, groups = dict(self.host.devices), dict(self.host.groups)
-        removed = dict(self.host.removed)
-        for address, state in states.items():
-            old = devices.pop(address, None) or removed.pop(address, None)
-            if old is not None and old.group in groups:
-                group = groups[old.group]
-                members = tuple(a for a in group.members if a != address)
-                groups[group.id] = group._replace(members=members)
-                if not members:
-                    del groups[group.id]
-            if state is None:
-                self.kernel.pop(address, None)
-                continue
-            self.kernel[address] = state
-            driver, override, number = state
-            known = old or Device(address, header_type=0, fits=(), physfn=self.physfn)
-            devices[address] = known._replace(driver=driver, driver_override=override, group=number)
-            if number is not None:
-                group = groups.get(number, Group(number))
-                groups[number] = group._replace(members=tuple(sorted({*group.members, address}, key=sort_key)))
-        self.host = self.host._replace(
-            devices=_with_functions(by_address(devices.values())), groups=by_number(groups.values()), removed=removed
-        )
-
-    physfn: Address | None = None
-
-
-def _now(device: Device) -> State:
-    return device.driver, device.driver_override, device.group
-
-
-def _writes(result: Any) -> Iterator[Line]:
-    if isinstance(result, dict) and "path" in result:
-        yield result
-    elif isinstance(result, dict | list):
-        for part in result.values() if isinstance(result, dict) else result:
-            yield from _writes(part)
-
-
-def _is_unfit(device: Device, event: Event) -> bool:
-    """Whether the event has a driver at work that the device is not made for."""
-    if isinstance(event, Bind | Probe) and device.driver is None and device.driver_override is not None:
-        driver = device.driver_override
-    elif isinstance(event, Unbind) and device.driver is not None:
-        driver = device.driver
-    else:
-        return False
-    ours = (VFIO_PCI, STUB, PCIEPORT, "nosuchdriver")
-    return driver not in ours and all(fit.driver != driver for fit in device.fits or ())
+        self.release({group.id for group in self.host.groups.values()})
+        self.force({Address(a): state_of(to) if to else None for a, (_, to) in reset["changes"].items()})
 
 
 def replay(path: Path) -> Result:
     """Replays one file."""
-    lines: list[Line] = []
-    for text in path.read_text().splitlines():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break  # The kernel died while it was written.
+    lines = read_lines(path)
     machine = Replay(lines[0])
     machine.resets_recorded = any(line["type"] == "reset" for line in lines)
     for line in lines[1:]:

@@ -15,8 +15,8 @@ from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import Device, Driver, Fit, Group, Host
-from iommutui.core.models.base import Model
-from iommutui.core.outcome import Outcome, Verdict
+from iommutui.core.models.base import Model, held
+from iommutui.core.outcome import Outcome, Verdict, in_use
 from iommutui.core.plan.drift import Basis, basis_of
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.targets import Target
@@ -117,10 +117,12 @@ def plan_goals(
     if missing:
         refusals = (*refusals, *missing)
         goals = [goal for goal in goals if goal.device in host.devices]
+    unknown = {goal: reason for goal in goals if (reason := _unknown_driver(host, goal)) is not None}
+    refusals = (*refusals, *unknown.values())
     ready = _with_drivers(host, goals)
-    moving = [goal for goal in goals if not _reached(host, goal)]
+    moving = [goal for goal in goals if goal in unknown or not _reached(host, goal)]
     hazards = hazards_of(host, moving)
-    steps, after, found = _run(ready, _writes(ready, moving), model)
+    steps, after, found = _run(ready, _writes(ready, [goal for goal in moving if goal not in unknown]), model)
     found = [*refusals, *refusals_of(hazards), *found]
     if not found:
         found = [reason for goal in moving if (reason := _missed(after, goal, steps)) is not None]
@@ -128,7 +130,7 @@ def plan_goals(
         model=model.name,
         goals=tuple(goals),
         steps=tuple(steps),
-        no_ops=tuple(goal for goal in goals if _reached(host, goal)),
+        no_ops=tuple(goal for goal in goals if goal not in unknown and _reached(host, goal)),
         modules=tuple(modules),
         basis=basis_of(host, [goal.device for goal in goals]),
         predicted=after,
@@ -175,8 +177,17 @@ def _proven(host: Host, device: Device, driver: str) -> Device:
     return device._replace(fits=tuple(seen))
 
 
+def _unknown_driver(host: Host, goal: Goal) -> Reason | None:
+    """A device that may be bound to anything is neither free nor has it a driver that could be unbound."""
+    device = host.devices[goal.device]
+    gap = device.gap("driver") if device.driver is None else None
+    return None if gap is None else Reason(Code.UNKNOWN_DRIVER, device.group, device.address, facts=(("why", gap.why),))
+
+
 def _reached(host: Host, goal: Goal) -> bool:
     device = host.devices[goal.device]
+    if held(host.group_of(device.address), device):
+        return False
     return device.driver_override == goal.override and not _must_leave(host, goal) and not _must_probe(host, goal)
 
 
@@ -230,6 +241,9 @@ def _missed(host: Host, goal: Goal, steps: list[Step]) -> Reason | None:
     device = host.devices.get(goal.device)
     if device is None:
         return Reason(Code.NO_DEVICE, device=goal.device)
+    group = host.group_of(device.address)
+    if held(group, device):
+        return in_use(group, device)[0]
     if goal.any_driver or device.driver == goal.driver:
         return None
     for step in steps:
