@@ -10,7 +10,7 @@ from iommutui.tui.pages.copies import copies
 from iommutui.tui.rows import listing
 from iommutui.tui.state import Key, Sort, Tab, View, staged
 from tests.tui.driver import USUAL, WIDE, screen_of, snapshot_of
-from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, small
+from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small
 from tests.tui.test_tabs import state_of
 
 
