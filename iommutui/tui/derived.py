@@ -8,7 +8,7 @@ from iommutui.core.address import Address, card_of
 from iommutui.core.cache import last_call
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import verdict_word
+from iommutui.core.labels import NOTHING_TO_PASS, group_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
@@ -44,14 +44,20 @@ class Verdicts:
         """The verdict in a word or two."""
         word = self._words.get(group)
         if word is None:
-            verdict = self._known.get(group) or self._model.verdict(self._host, self._host.groups[group])
-            word = self._words[group] = verdict_word(verdict)
+            found = self._host.groups[group]
+            verdict = self._known.get(group) or self._model.verdict(self._host, found)
+            word = self._words[group] = group_word(self._host, found, verdict)
         return word
 
     @cached_property
     def viable(self) -> int:
         """How many groups can be handed over."""
         return sum(self.word(group) == "viable" for group in self._host.groups)
+
+    @cached_property
+    def passable(self) -> int:
+        """How many groups hold anything to pass through."""
+        return sum(self.word(group) != NOTHING_TO_PASS for group in self._host.groups)
 
     def blockers(self, group: int) -> set[Address]:
         """The devices whose driver stands in the way."""

@@ -14,7 +14,7 @@ from iommutui.tui.derived import fix_of, preview
 from iommutui.tui.pages import details, plan_title
 from iommutui.tui.pages.plan import Review, plan_lines, review_lines, step_lines
 from iommutui.tui.rows import cursor_index, listing, row, settled
-from iommutui.tui.rows.base import KIND, bridges_only
+from iommutui.tui.rows.base import KIND, nothing_to_pass
 from iommutui.tui.state import AppState, Key, Kind, Pane, Source, Tab, View, staged, start, with_host
 from iommutui.tui.text.spans import Line
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
@@ -117,7 +117,7 @@ def test_the_cursor_goes_to_the_nearest_row_that_is_left() -> None:
 
 def test_groups_of_bridges_alone_are_folded_at_first() -> None:
     host = changed(small(), NIC, header_type=1, class_code="060400")
-    assert bridges_only(host) == {2}
+    assert nothing_to_pass(host) == {2}
 
 
 def test_devices_without_a_group_are_listed_all_the_same() -> None:

@@ -127,7 +127,7 @@ def _only_the_list(state: AppState) -> str | None:
 def _bridges(desk: Desk) -> None:
     shown = not desk.state.bridges
     desk.update(desk.state._replace(bridges=shown))
-    desk.say(f"Groups that hold only bridges are {'shown' if shown else 'hidden'}.")
+    desk.say(f"Groups with nothing to pass through are {'shown' if shown else 'hidden'}.")
     desk.remember()
 
 
@@ -281,8 +281,8 @@ COMMANDS = (
             also="jump find"),
     Command("sort", ("s",), "Sort", "Order groups by number, by kind (displays first), by verdict.", LOOK, _sort,
             _only_the_list, also="arrange"),
-    Command("bridges", ("full_stop",), "Bridges", "Hide groups that hold only bridges, or show them.", LOOK, _bridges,
-            _only_the_list, also="hide ports"),
+    Command("bridges", ("full_stop",), "Bridges", "Hide groups with nothing to pass through, or show them.", LOOK,
+            _bridges, _only_the_list, also="hide ports"),
     Command("next-match", ("n",), "Next match", "In the topology: the next device that the search finds.", LOOK,
             partial(_match, 1), _cannot_match, palette=False),
     Command("previous-match", ("N",), "Previous match", "In the topology: the one before.", LOOK, partial(_match, -1),

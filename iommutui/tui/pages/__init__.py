@@ -66,7 +66,8 @@ def list_title(state: AppState) -> list[Span]:
     if state.view is View.GROUPS:
         spans.append(Span(_SORTED[state.sort]))
     if host is not None and host.groups and state.view is not View.LOG:
-        spans.append(Span(f" · {verdicts(host, state.model).viable} of {len(host.groups)} viable", "muted"))
+        found = verdicts(host, state.model)
+        spans.append(Span(f" · {found.viable} of {found.passable} viable", "muted"))
     if state.selected:
         spans.append(Span(f" · {len(state.selected)} selected", "planned"))
     for view, word in _VIEWS.items():

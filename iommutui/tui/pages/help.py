@@ -23,6 +23,7 @@ _SIGNS = (
     ("ok", "✔ viable", "a virtual machine can have the group"),
     ("bad", "✖ blocked", "a device of the group is bound to a host driver; ✖ also marks that device"),
     ("info", "● in use", "a program holds the group through VFIO already"),
+    ("muted", "·", "nothing to pass through: bridges, and what serves the board"),
     ("warn", "! refused", "viable, but the kernel refuses to hand it over"),
     ("warn", "? unknown", "not everything that decides it could be read"),
     ("planned", "→ driver", "staged: what the device would be bound to"),

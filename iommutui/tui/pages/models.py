@@ -57,7 +57,8 @@ def model_choices(state: AppState) -> list[Choice]:
     own = model_for(host.kernel).name
     found = []
     for model in sorted(MODELS.values(), key=lambda model: (is_draft(model), model.name)):
-        viable = f"{verdicts(host, model).viable} of {len(host.groups)} viable"
+        judged = verdicts(host, model)
+        viable = f"{judged.viable} of {judged.passable} viable"
         words = "never merged" if is_draft(model) else rules_words(model)
         row = line(
             Span(f"{model.name:<17} ", "strong"),

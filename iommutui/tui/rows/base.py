@@ -6,8 +6,8 @@ from typing import NamedTuple
 from iommutui.core.address import Address, sort_key
 from iommutui.core.board import passable
 from iommutui.core.cache import last_call
-from iommutui.core.host import Device, Host
-from iommutui.core.labels import driver_words, structural
+from iommutui.core.host import NO_IOMMU, Device, Host
+from iommutui.core.labels import driver_words
 from iommutui.core.outcome import Verdict
 from iommutui.core.query import parse_query, searched_text
 from iommutui.core.use_labels import marks_of
@@ -22,13 +22,9 @@ KIND = 9
 
 
 @last_call
-def bridges_only(host: Host) -> frozenset[int | None]:
-    """Groups that hold nothing to hand over: they are folded at first."""
-    return frozenset(
-        group.id
-        for group in host.groups.values()
-        if all((d := host.devices.get(a)) is not None and structural(d) for a in group.members)
-    )
+def nothing_to_pass(host: Host) -> frozenset[int | None]:
+    """Groups that hold nothing to pass through: they are folded at first."""
+    return frozenset(g.id for g in host.groups.values() if g.name != NO_IOMMU and not passable(host, g))
 
 
 class Listing(NamedTuple):

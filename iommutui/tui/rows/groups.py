@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
-from iommutui.core.labels import device_name, kind_word, rank, verdict_word
+from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, device_name, kind_word, rank, verdict_word
 from iommutui.core.query import parse_query
 from iommutui.tui.derived import Verdicts, change_of, target_of, verdicts
 from iommutui.tui.rows.base import (
@@ -15,18 +15,18 @@ from iommutui.tui.rows.base import (
     KIND,
     ROLE,
     Listing,
-    bridges_only,
     driver_span,
     every,
     matching,
+    nothing_to_pass,
     short,
     tags,
 )
 from iommutui.tui.state import AppState, Key, Sort
-from iommutui.tui.text.blocks import ROLE_STYLES, ROLE_WORDS, verdict_span
+from iommutui.tui.text.blocks import ROLE_STYLES, ROLE_WORDS, verdict_span, word_span
 from iommutui.tui.text.spans import Span, clip, fit, pad
 
-_WORDS = ("viable", "in use", "blocked", "refused", "unknown")
+_WORDS = ("viable", "in use", "blocked", "refused", NO_ISOLATION, "unknown", NOTHING_TO_PASS)
 
 
 @last_call
@@ -37,8 +37,7 @@ def ordered(host: Host, found: Verdicts | None, sort: Sort) -> tuple[int | None,
     if sort is Sort.KIND:
         numbers.sort(key=lambda n: min((rank(host.devices[k.device]) for k in blocks[n] if k.device), default=9))
     elif found is not None:
-        bridges = bridges_only(host)
-        numbers.sort(key=lambda n: (_WORDS.index(found.word(n)), n in bridges))
+        numbers.sort(key=lambda n: _WORDS.index(found.word(n)))
     return (*numbers, None) if None in blocks else tuple(numbers)
 
 
@@ -48,7 +47,7 @@ def _listing(
 ) -> Listing:
     blocks = every(host).blocks
     matched = matching(host, text, found) if text.strip() else None
-    hidden = frozenset() if bridges or matched is not None else bridges_only(host)
+    hidden = frozenset() if bridges or matched is not None else nothing_to_pass(host)
     keys: list[Key] = []
     begins: dict[Key, int] = {}
     for number in ordered(host, found if sort is Sort.VERDICT else None, sort):
@@ -102,19 +101,22 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
         yield Span(f"{count} device{'s' if count != 1 else ''} that no IOMMU translates", "muted")
         return
     group = host.groups[key.group]
-    verdict = verdicts(host, state.model).of(group.id)
+    found = verdicts(host, state.model)
+    word = found.word(group.id)
     yield Span(fold, "muted")
-    yield verdict_span(verdict, 10)
+    yield word_span(word, 10)
     yield Span("group ", "muted")
     yield Span(f"{group.id:>{base.number}}  ", "strong")
     change = change_of(state, group.id)
     if change is not None:
-        if verdict_word(change.after) != verdict_word(verdict):
+        if verdict_word(change.after) != verdict_word(found.of(group.id)):
             yield from (Span("→ ", "planned"), verdict_span(change.after), Span(" planned ", "planned"))
         else:
             yield from (Span("→ ", "planned"), Span(f"still {verdict_word(change.after)} ", "planned"))
     devices = [host.devices[k.device] for k in base.blocks[key.group] if k.device is not None]
     yield Span(summary(devices))
+    if word == NOTHING_TO_PASS:
+        yield Span(f"  {word}", "muted")
     first = next((d for d in sorted(devices, key=lambda d: d.is_bridge) if d.device_name), None)
     if shut and first is not None:
         yield Span(f"  {first.device_name}", "muted")

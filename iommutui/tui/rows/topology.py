@@ -5,7 +5,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address, sort_key
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
-from iommutui.core.labels import device_name, kind_word, verdict_glyph, verdict_word
+from iommutui.core.labels import GLYPHS, device_name, kind_word, verdict_word
 from iommutui.tui.derived import change_of, target_of, verdicts
 from iommutui.tui.rows.base import KIND, Listing, driver_span, matching, short, tags
 from iommutui.tui.state import AppState, Key
@@ -143,13 +143,13 @@ def _border(state: AppState, key: Key, found: Tree) -> list[Span]:
     sign = found.borders[key]
     if key.group is None or key.group not in state.host.groups:
         return [Span(f"{'':>{found.number}}   ", "muted")]
-    verdict = verdicts(state.host, state.model).of(key.group)
-    style = VERDICT_STYLES[verdict_word(verdict)]
+    word = verdicts(state.host, state.model).word(key.group)
+    style = VERDICT_STYLES[word]
     begins = sign in "╶┌"
     number = str(key.group) if begins else ""
     mine = state.cursor is not None and state.cursor.group == key.group
     return [
         Span(f"{number:>{found.number}} ", "strong" if mine else "muted"),
-        Span(verdict_glyph(verdict) if begins else " ", style),
+        Span(GLYPHS[word] if begins else " ", style),
         Span({"╶": "╺", "┌": "┏", "│": "┃", "└": "┗"}[sign] if mine else sign, style),
     ]

@@ -24,7 +24,7 @@ from iommutui.tui.pages.help import help_lines
 from iommutui.tui.pages.targets import Choice
 from iommutui.tui.palette import CommandsProvider
 from iommutui.tui.rows import listing, settled
-from iommutui.tui.rows.base import bridges_only
+from iommutui.tui.rows.base import nothing_to_pass
 from iommutui.tui.screens.applying import ApplyFlow
 from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen, unless_closed
 from iommutui.tui.state import AppState, Key, Pane, Phase, View, failed, logged, planned_moved, with_host
@@ -280,7 +280,7 @@ class DeskScreen(Screen[None]):
         """The state of the first look: what is remembered of the machine, and groups of bridges folded."""
         if self.state.source.real:
             self.scanner.look_back(host)
-        state = with_host(self.state, host)[0]._replace(collapsed=bridges_only(host))
+        state = with_host(self.state, host)[0]._replace(collapsed=nothing_to_pass(host))
         return recalled(state, self._store.read()) if self._store is not None else state
 
     def show_host(self, host: Host) -> None:

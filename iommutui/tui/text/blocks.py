@@ -5,13 +5,14 @@ from itertools import groupby
 
 from iommutui.core.drivers import Role
 from iommutui.core.hazards import Hazard, Severity
-from iommutui.core.labels import verdict_glyph, verdict_word
+from iommutui.core.labels import GLYPHS, NO_ISOLATION, NOTHING_TO_PASS, verdict_word
 from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import hazard_advice, hazard_loss, sentence
 from iommutui.tui.text.spans import Line, Span, line
 
-VERDICT_STYLES = {"viable": "ok", "blocked": "bad", "in use": "info", "refused": "warn", "unknown": "warn"}
+VERDICT_STYLES = {"viable": "ok", "blocked": "bad", "in use": "info", "refused": "warn", "unknown": "warn",
+                  NOTHING_TO_PASS: "muted", NO_ISOLATION: "warn"}  # fmt: skip
 """What a verdict's word means to the eye; the word and its glyph stand beside it always."""
 
 
@@ -24,10 +25,15 @@ ROLE_NAMES = {Role.KERNEL: "a host driver", Role.USER: "a VFIO driver", Role.NON
 ROLE_STYLES = {"host": "warn", "vfio": "ok"}
 
 
+def word_span(word: str, width: int = 0) -> Span:
+    """Glyph and word of a verdict; of a group with nothing to pass the glyph alone."""
+    shown = "" if word == NOTHING_TO_PASS else word
+    return Span(f"{GLYPHS[word]} {shown}".ljust(width), VERDICT_STYLES[word])
+
+
 def verdict_span(verdict: Verdict, width: int = 0) -> Span:
     """Glyph and word."""
-    word = verdict_word(verdict)
-    return Span(f"{verdict_glyph(verdict)} {word}".ljust(width), VERDICT_STYLES[word])
+    return word_span(verdict_word(verdict), width)
 
 
 def heading(text: str) -> Line:
