@@ -140,7 +140,8 @@ def _qemu(
         *("-kernel", str(kernel), "-initrd", str(initramfs)),
         *(
             "-append",
-            f"root=/dev/vda rw init=/sbin/guest-init console=ttyS0 panic=-1 nowatchdog intel_iommu=on {words}",
+            "root=/dev/vda rw init=/sbin/guest-init console=ttyS0 panic=-1 nowatchdog no_timer_check "
+            f"intel_iommu=on {words}",
         ),
         *("-device", "intel-iommu,intremap=on,device-iotlb=off"),
         *("-drive", f"file={image},if=none,id=disk,format=raw,cache=writeback"),

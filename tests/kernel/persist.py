@@ -77,7 +77,7 @@ def _another_card(disk: Disk) -> Boot:
 
 def _power_cut(disk: Disk) -> Boot:
     """The power goes while the initramfs is made."""
-    return _hold(disk.boot("iommutui unpersist --yes\n", cut_off_at="run "), status=None)
+    return _hold(disk.boot("iommutui unpersist --yes\n", cut_off_at="run "), status=None, out=("run ",))
 
 
 def _after_the_power_cut(disk: Disk) -> Boot:
