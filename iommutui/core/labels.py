@@ -30,8 +30,12 @@ def device_name(device: Device) -> str:
 
 
 def class_words(device: Device) -> str:
-    """The name of the device's class, or its number."""
-    return device.class_name or (f"Class {device.class_code[:4]}" if device.class_code else "Unknown class")
+    """The name of the device's class, from the source's database of names or from the small table of `pci_classes`."""
+    if device.class_name or not device.class_code:
+        return device.class_name or "Unknown class"
+    from iommutui.core.pci_classes import class_name  # a listing whose database has the names does without the table
+
+    return class_name(device.class_code)
 
 
 def owner_of(group: Group) -> str | None:
