@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.core.drivers import Role
+from iommutui.core.drivers import KNOWN, Role
 from iommutui.core.errors import IommutuiError
-from iommutui.settings import Config, config_path, read_config
+from iommutui.settings import Settings, driver_table, read_settings, settings_path
 from iommutui.tui.registry import BY_ID, keys_of, use_keys
 
 
@@ -19,42 +19,73 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_without_a_file_nothing_is_set(tmp_path: Path) -> None:
-    assert read_config(str(tmp_path / "config.toml")) == Config()
+    assert read_settings(str(tmp_path / "config.toml")) == Settings()
 
 
 def test_the_place_follows_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", "/somewhere")
-    assert config_path() == "/somewhere/iommutui/config.toml"
+    assert settings_path() == "/somewhere/iommutui/config.toml"
 
 
 def test_roles_of_drivers(tmp_path: Path) -> None:
     path = write(tmp_path, '[drivers]\nfancy = "user"\nquiet = "none"\n')
-    assert read_config(path).drivers == {"fancy": Role.USER, "quiet": Role.NONE}
+    assert read_settings(path).drivers == {"fancy": Role.USER, "quiet": Role.NONE}
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "line", "said"),
     [
-        ("[drivers", "not TOML"),
-        ("colour = 1", "no setting 'colour'"),
-        ("drivers = 3", "has to be a table"),
-        ("keys = 3", "'keys' has to be a table"),
-        ("[keys]\napply = 9", "line 2: keys.apply has to be text"),
-        ("[keys]\napply = ['a']", "line 2: keys.apply has to be text"),
-        ("screen = 3", "'screen' has to be a table"),
-        ("[screen]\ncolour = 'red'", "line 2: there is no setting screen.colour"),
-        ("[screen]\ntheme = 3", "line 2: screen.theme has to be text"),
-        ('[drivers]\nx = "guest"', "drivers.x has the role 'guest'"),
-        ("[drivers]\nx = [1]", "drivers.x has the role"),
+        ("[drivers", 1, "this is not TOML: Expected ']'"),
+        ('[drivers]\nx = "user"\n\ny user\n', 4, "this is not TOML"),
+        ('[keys]\napply = "f9', 2, "this is not TOML"),
+        ("foo", 1, "this is not TOML"),
+        ("colour = 1", 1, "unknown setting 'colour'"),
+        ("drivers = 3", 1, "'drivers' must be a table"),
+        ("\nkeys = 3", 2, "'keys' must be a table"),
+        ("[keys]\napply = 9", 2, "keys.apply must be text"),
+        ("[keys]\napply = ['a']", 2, "keys.apply must be text"),
+        ("screen = 3", 1, "'screen' must be a table"),
+        ("[screen]\ncolour = 'red'", 2, "unknown setting screen.colour"),
+        ("screen.colour = 'red'", 1, "unknown setting screen.colour"),
+        ("[keys]\ntheme = 'a'\n[screen]\ntheme = 3", 4, "screen.theme must be text"),
+        ('[drivers]\nx = "guest"', 2, "the role of driver x is 'guest'"),
+        ('drivers = {x = "guest"}', 1, "the role of driver x is 'guest'"),
+        ("[drivers]\nx = [1]", 2, "the role of driver x is [1]"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
+def test_a_mistake_is_named_with_file_line_and_remedy(tmp_path: Path, text: str, line: int, said: str) -> None:
     path = write(tmp_path, text)
-    with pytest.raises(IommutuiError) as caught:
-        read_config(path)
-    assert said in caught.value.what
-    assert path in caught.value.what
-    assert caught.value.remedy
+    problem = read_settings(path).problems[0]
+    assert problem.error.what.startswith(f"{path}, line {line}: ")
+    assert said in problem.error.what
+    assert problem.error.remedy
+
+
+def test_every_mistake_is_named_and_the_rest_is_in_force(tmp_path: Path) -> None:
+    settings = read_settings(write(tmp_path, "[keys]\napply = 9\ncopy = 'c'\n[screen]\ntheme = 3\n[colours]\n"))
+    assert [problem.table for problem in settings.problems] == ["keys", "screen", "colours"]
+    assert (settings.keys, settings.theme) == ({"copy": "c"}, Settings().theme)
+    assert driver_table(settings) == KNOWN
+
+
+@pytest.mark.parametrize("text", ["[keys]\napply = 9\n", "[keys]\napply 9\n", "[colours]\n"])
+def test_a_mistake_elsewhere_does_not_keep_the_drivers_from_use(tmp_path: Path, text: str) -> None:
+    assert driver_table(read_settings(write(tmp_path, text))) == KNOWN
+
+
+@pytest.mark.parametrize("text", ["[drivers]\nx = 'guest'\n", "[drivers]\nx 'user'\n", "foo"])
+def test_a_mistake_in_the_drivers_keeps_verdicts_from_being_given(tmp_path: Path, text: str) -> None:
+    with pytest.raises(IommutuiError):
+        driver_table(read_settings(write(tmp_path, text)))
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "config.toml"
+    path.mkdir() if content is None else path.write_bytes(content)
+    error = read_settings(str(path)).problems[0].error
+    assert str(path) in error.what
+    assert error.remedy
 
 
 @pytest.mark.parametrize(
@@ -76,7 +107,7 @@ def test_keys_that_do_not_work_out_are_named(chosen: dict[str, str], said: str) 
     with pytest.raises(IommutuiError) as caught:
         use_keys(chosen)
     assert said in caught.value.what
-    assert config_path() in caught.value.remedy
+    assert settings_path() in caught.value.remedy
     assert "apply" in caught.value.remedy
     assert keys_of(BY_ID["apply"]) == BY_ID["apply"].keys
 

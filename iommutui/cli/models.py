@@ -11,7 +11,7 @@ from iommutui.core.errors import Exit
 from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.settings import driver_table, read_config
+from iommutui.settings import driver_table, read_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Prints every model, with the drivers of the user's settings."""
-    host = _example(driver_table(read_config()))
+    host = _example(driver_table(read_settings()))
     if options.json:
         document = {"schema": SCHEMA, "models": [_document(model, host) for model in MODELS.values()]}
         write_json(document)

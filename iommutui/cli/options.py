@@ -4,11 +4,12 @@ import re
 from typing import TYPE_CHECKING
 
 from iommutui.cli.parser import Options
+from iommutui.core.drivers import KNOWN
 from iommutui.core.errors import IommutuiError, UsageError
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
-from iommutui.settings import Config, driver_table, read_config
+from iommutui.settings import driver_table, read_settings
 from iommutui.sources import Depth, load
 
 if TYPE_CHECKING:
@@ -16,20 +17,20 @@ if TYPE_CHECKING:
     from iommutui.core.plan.intents import Intent
 
 
-def read_host(options: Options, depth: Depth = Depth.FULL, *, way_back: bool = False) -> Host:
-    """The machine that ``--from``, ``--demo`` and ``--kernel`` name. The user's settings are in force from here on.
+def read_host(options: Options, depth: Depth = Depth.FULL, *, judges: bool = True) -> Host:
+    """The machine that ``--from``, ``--demo`` and ``--kernel`` name, with the drivers of the user's settings.
 
-    A ``way_back`` is not barred by settings that cannot be read.
+    A mistake in those ends a command that ``judges``, as verdicts follow from them; others go on, and say so.
     """
     try:
-        table = driver_table(read_config())
+        table = driver_table(read_settings())
     except IommutuiError as error:
-        if not way_back:
+        if judges:
             raise
         from iommutui.cli.output import complain
 
-        complain(f"Note: {error.what} This goes on without settings.")
-        table = driver_table(Config())
+        complain(f"Note: {error.what} This goes on without your drivers.")
+        table = KNOWN
     check_source(options)
     if options.demo:
         from iommutui.demo import demo_host
@@ -67,9 +68,9 @@ def check_source(options: Options) -> None:
     if options.kernel is not None and re.match(r"\d+\.\d+", options.kernel) is None:
         raise UsageError(f"{options.kernel!r} is not a kernel release.", "Write it as 'uname -r' does: 6.1.0-13-amd64.")
     if options.demo and options.source is not None:
-        raise UsageError("--demo and --from are two machines.", "Leave one of them out.")
+        raise UsageError("--demo and --from cannot be combined.", "Leave one of them out.")
     if options.model is not None and options.model not in MODELS:
-        raise UsageError(f"There is no model {options.model!r}.", f"The models are {', '.join(MODELS)}.")
+        raise UsageError(f"Unknown model {options.model!r}.", f"The models are {', '.join(MODELS)}.")
 
 
 def chosen_model(options: Options, host: Host) -> Model:

@@ -99,6 +99,27 @@ class Parser(argparse.ArgumentParser):
         sys.exit(Exit.USAGE)
 
 
+class _Version(argparse.Action):
+    """Looks the versions up only where they are asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(version_line())
+        parser.exit()
+
+
+def version_line() -> str:
+    """``iommutui 0.2.0 (Python 3.11.7, Textual 8.2.3, Linux 6.1.0-13-amd64)``."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        textual = version("textual")
+    except PackageNotFoundError:
+        textual = "missing"
+    kernel = f"{platform.system()} {platform.release()}"
+    return f"iommutui {__version__} (Python {platform.python_version()}, Textual {textual}, {kernel})"
+
+
 def parse(argv: Sequence[str]) -> tuple[Run, Options]:
     """The command to run and its options; prints help or a usage error and exits by itself."""
     source = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
@@ -145,7 +166,9 @@ def screen_parser() -> Parser:
             "6 failed and not wholly rolled back"
         ),
     )
-    parser.add_argument("--version", action="version", version=f"iommutui {__version__}")
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show the versions that a bug report needs, and exit"
+    )
     add_source(parser)
     return parser
 

@@ -27,6 +27,6 @@ def run(options: Options) -> int:
 
     refuse_recorded(options, "revert")
     entry = load_entry(machine_journal_dir(), options.id)
-    host = read_host(options, way_back=True)
+    host = read_host(options, judges=False)
     plan = plan_revert(entry, host, chosen_model(options, host))
     return carry_out(host, plan, options, reverts=entry.id)

@@ -8,8 +8,8 @@ from functools import cache
 _TABLE = """\
 00 Unclassified device; 01 VGA compatible unclassified device
 01 Mass storage controller; 00 SCSI storage controller; 01 IDE interface; 02 Floppy disk controller;\
- 03 IPI bus controller; 04 RAID bus controller; 05 ATA controller; 06 SATA controller; 07 Serial Attached SCSI controller;\
- 08 Non-Volatile memory controller; 09 Universal Flash Storage controller
+ 03 IPI bus controller; 04 RAID bus controller; 05 ATA controller; 06 SATA controller;\
+ 07 Serial Attached SCSI controller; 08 Non-Volatile memory controller; 09 Universal Flash Storage controller
 02 Network controller; 00 Ethernet controller; 01 Token ring network controller; 02 FDDI network controller;\
  03 ATM network controller; 04 ISDN controller; 07 Infiniband controller; 08 Fabric controller
 03 Display controller; 00 VGA compatible controller; 01 XGA compatible controller; 02 3D controller
@@ -45,7 +45,7 @@ ff Unassigned class
 
 
 def class_name(code: str) -> str:
-    """``030200`` -> ``3D controller``; failing that the name of the base class, and ``Class 7f`` where that has none."""
+    """``030200`` -> ``3D controller``; else the base class's name, or ``Class 7f`` where there is none."""
     return _names().get(code[:4]) or _names().get(code[:2]) or f"Class {code[:2]}"
 
 

@@ -6,13 +6,13 @@ def run(source: str | None, *, demo: bool = False, kernel: str | None = None, mo
     import gc
     import os
 
-    from iommutui.settings import config_path, driver_table, read_config
+    from iommutui.settings import driver_table, read_settings, settings_path
     from iommutui.tui.early import EarlyScan
     from iommutui.tui.machine import machine_of
 
     gc.disable()  # until the first machine is on the screen: there is no garbage before, and looking for it takes time
-    config = read_config()
-    machine = machine_of(source, demo=demo, kernel=kernel, table=driver_table(config))
+    settings = read_settings()
+    machine = machine_of(source, demo=demo, kernel=kernel, table=driver_table(settings))
     early = EarlyScan(machine.scan)
 
     from iommutui.core.errors import IommutuiError
@@ -21,18 +21,18 @@ def run(source: str | None, *, demo: bool = False, kernel: str | None = None, mo
     from iommutui.tui.state import start
     from iommutui.tui.store import Store, state_path
 
-    wrong: list[IommutuiError] = []
+    wrong = settings.problems_of("keys", "screen")
     try:
-        use_keys(config.keys)
+        use_keys(settings.keys)
     except IommutuiError as error:
         wrong.append(error)
     console = os.environ.get("TERM") == "linux"
     state = start(machine.source, model, kernel)
-    app = IommutuiApp(machine, state, early, store=Store(state_path()), theme=config.theme, console=console)
-    if config.theme not in app.available_themes:
+    app = IommutuiApp(machine, state, early, store=Store(state_path()), theme=settings.theme, console=console)
+    if settings.theme not in app.available_themes:
         names = ", ".join(sorted(app.available_themes))
-        mend = f"Mend screen.theme in {config_path()}. Themes are: {names}."
-        wrong.append(IommutuiError(f"There is no theme {config.theme!r}.", mend))
+        mend = f"Mend screen.theme in {settings_path()}. Themes are: {names}."
+        wrong.append(IommutuiError(f"There is no theme {settings.theme!r}.", mend))
     app.wrong = wrong
     app.run()
     return app.return_code or 0

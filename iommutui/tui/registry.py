@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from textual.binding import Binding
 
 from iommutui.core.errors import IommutuiError
-from iommutui.settings import config_path
+from iommutui.settings import settings_path
 from iommutui.tui.commands import applying, looking, moving, staging, viewing, wishing
 from iommutui.tui.commands.base import Command
 from iommutui.tui.keynames import key_name, spelt
@@ -115,7 +115,7 @@ def use_keys(chosen: Mapping[str, str]) -> None:
         names = ", ".join(command.id for command in COMMANDS)
         raise IommutuiError(
             f"The keys in the settings do not work out: {'; '.join(wrong)}.",
-            f"Mend [keys] in {config_path()}. The commands are: {names}.",
+            f"Mend [keys] in {settings_path()}. The commands are: {names}.",
         )
     _CHOSEN.update(keys)
 

@@ -71,7 +71,7 @@ def test_the_kernel_decides_the_model(on_demo: Run) -> None:
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["--kernel", "new"], "is not a kernel release"), (["--model", "best"], "There is no model 'best'")],
+    [(["--kernel", "new"], "is not a kernel release"), (["--model", "best"], "Unknown model 'best'")],
 )
 def test_usage_errors_name_the_remedy(on_demo: Run, words: list[str], said: str) -> None:
     answer = on_demo("list", *words)

@@ -163,14 +163,16 @@ def _open_palette(desk: "DeskScreen") -> None:
 
 
 def _open_themes(desk: "DeskScreen") -> None:
-    from iommutui.settings import config_path
+    from iommutui.settings import settings_path
     from iommutui.tui.palette import theme_entries
     from iommutui.tui.screens.find import FindScreen
 
     def answered(theme: str | None) -> None:
         if theme is not None and theme != desk.app.theme:
             desk.app.theme = theme
-            desk.say(f'Until the end of this session. To keep it: theme = "{theme}" below [screen] in {config_path()}.')
+            desk.say(
+                f'Until the end of this session. To keep it: theme = "{theme}" below [screen] in {settings_path()}.'
+            )
 
     entries = theme_entries(desk.app.available_themes, desk.app.theme)
     desk.app.push_screen(FindScreen("Themes", "choose", entries), answered)
