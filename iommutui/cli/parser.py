@@ -131,13 +131,17 @@ def parse(argv: Sequence[str]) -> tuple[Run, Options]:
         screen_parser().error(str(error))
     name = next((word for word in words if not word.startswith("-")), None)
     if name is None:
-        return _open_screen, screen_parser().parse_args(words, options)
+        return _run_of("screen"), screen_parser().parse_args(words, options)
     command = next((command for command in COMMANDS if command.name == name), None)
     if command is None:
         screen_parser().error(f"unknown command {name!r}{_meant(name)}")
     words.remove(name)
-    run: Run = import_module(f"iommutui.cli.{command.module}").run
-    return run, command_parser(command).parse_args(words, options)
+    return _run_of(command.module), command_parser(command).parse_args(words, options)
+
+
+def _run_of(module: str) -> Run:
+    run: Run = import_module(f"iommutui.cli.{module}").run
+    return run
 
 
 def command_parser(command: Command) -> Parser:
@@ -189,19 +193,6 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """``--json``, which every reading command takes."""
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-
-
-def _open_screen(options: Options) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
-        from iommutui.cli.list import run
-
-        options.json, options.filter = False, []
-        return run(options)
-    from iommutui.cli.options import check_source
-    from iommutui.tui import run as run_screen
-
-    check_source(options)
-    return run_screen(options.source, demo=options.demo, kernel=options.kernel, model=options.model)
 
 
 def _meant(name: str) -> str:

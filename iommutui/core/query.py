@@ -104,8 +104,20 @@ def parse_query(text: str) -> Query:
 
 
 def mistakes(query_text: str) -> list[str]:
-    """A sentence for each term of a filter whose key there is not, or whose value its key cannot have."""
-    return [said for term in parse_query(query_text).terms if (said := _mistake(term))]
+    """A sentence for each unknown key, each value that its key cannot have, and terms that exclude each other."""
+    terms = parse_query(query_text).terms
+    return [said for term in terms if (said := _mistake(term))] or _contradictions(terms)
+
+
+def _contradictions(terms: tuple[Term, ...]) -> list[str]:
+    """A device has one group and is on one bus, so that two different values of such a key never match together."""
+    sentences = []
+    for key, where in (("group", "in two groups"), ("bus", "on two buses")):
+        asked = list(dict.fromkeys(term.value for term in terms if term.key == key and not term.negated))
+        if len(asked) > 1:
+            words = " and ".join(f"{key}:{value}" for value in asked)
+            sentences.append(f"All terms must match, and no device is {where}: {words}.")
+    return sentences
 
 
 _VALUES = {
@@ -120,11 +132,11 @@ def _mistake(term: Term) -> str:
     if term.key in _VALUES:
         pattern, allowed = _VALUES[term.key]
         given = f", not {term.value}" if term.value else ""
-        return "" if re.fullmatch(pattern, term.value) else f"{term.key}: is {allowed}{given}."
+        return "" if re.fullmatch(pattern, term.value) else f"{term.key}: takes {allowed}{given}."
     key, colon, _ = term.value.partition(":")
     # What is hex may be a part of an address or of ids: 0000:01, dead:beef.
     meant = not term.key and colon and re.fullmatch(r"[a-z_-]+", key) and not re.fullmatch(r"[a-f]+", key)
-    return f"{key}: is no key; keys are {', '.join(sorted(KEYS))}." if meant else ""
+    return f"Unknown key {key!r}; the keys are {', '.join(sorted(KEYS))}." if meant else ""
 
 
 def searched_text(device: Device) -> str:
