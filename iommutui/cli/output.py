@@ -62,7 +62,7 @@ def folded(line: str, width: int | None) -> list[str]:
 
     lead = re.match(r" *(?:> |\d+\. |- |[✔✖●!] )?", line)
     hang = " " * (len(lead[0]) if lead else 0)
-    command = line.lstrip().startswith(("iommutui ", "echo "))
+    command = line.startswith(("  iommutui ", "  echo "))
     room = max(width - (2 if command else 0), len(hang) + 8)
     indent = hang + ("  " if command or not hang else "")
     parts = wrap(line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

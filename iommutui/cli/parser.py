@@ -74,6 +74,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("revert", "revert", "take an apply back", ("", "20261122T104501-1a2b")),
     Command("journal", "journal", "list what was applied", ("", "20261122T104501-1a2b")),
     Command("snapshot", "snapshot", "write this machine to a file that opens anywhere", ("-o machine.json",)),
+    Command("doctor", "doctor", "check what the program and passthrough need of this system", ("", "--json")),
     Command("models", "models", "the models of the kernel's rules", ("--json",)),
 )
 

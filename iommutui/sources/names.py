@@ -121,6 +121,14 @@ def names_for(tree: Tree, depth: Depth) -> Names:
     return UdevNames.connect(otherwise) or otherwise
 
 
+def has_hardware_database() -> bool:
+    """Whether udev's hardware database answers on this system."""
+    names = UdevNames.connect(Names())
+    if names is not None:
+        names.close()
+    return names is not None
+
+
 def _from_file(tree: Tree) -> FileNames | None:
     roots = ["/"] if tree.root == "" else [f"{tree.root}/", "/"]
     for root in roots:
