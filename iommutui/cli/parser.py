@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import NamedTuple, NoReturn
 
 from iommutui import __version__
-from iommutui.core.errors import Exit
+from iommutui.core.errors import EXIT_MEANINGS, Exit
 
 
 class Options(SimpleNamespace):
@@ -166,10 +166,7 @@ def screen_parser() -> Parser:
         description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, the "
         "screen opens (or, with no terminal, the listing is printed).",
         epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' says more.\n\n"
-        + _wrapped(
-            "exit codes: 0 done, 1 error, 2 usage, 3 refused, 4 no permission, 5 failed or not kept, and rolled back, "
-            "6 failed and not wholly rolled back"
-        ),
+        + _wrapped(f"exit codes: {', '.join(f'{int(code)} {text}' for code, text in EXIT_MEANINGS.items())}"),
     )
     parser.add_argument(
         "--version", action=_Version, nargs=0, help="show the versions that a bug report needs, and exit"
