@@ -13,7 +13,7 @@ from iommutui.core.labels import class_words, device_name, owner_of, verdict_gly
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code
-from iommutui.core.use_labels import marks_of
+from iommutui.core.use_labels import use_labels
 from iommutui.sources import Depth
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _filtered(host: Host, words: list[str], verdicts: dict[int, Verdict]) -> lis
 
 def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> list[str]:
     paint, room = Paint(), columns()
-    marks = marks_of(host)
+    marks = use_labels(host)
     width = max((len(device.address) for device in devices), default=0)
     by_group: dict[int | None, list[Device]] = {}
     for device in devices:

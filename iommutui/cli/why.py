@@ -30,7 +30,7 @@ from iommutui.core.labels import device_name, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
-from iommutui.core.plan.fix import lasting
+from iommutui.core.plan.fix import permanent_blockers
 from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.plan.presets import fix_for
 from iommutui.core.query import find_device
@@ -117,7 +117,7 @@ def _document(
         "group": group_document(group, model.verdict(host, group)),
         "devices": [device_document(host, member, model) for member in host.members(group)],
         "fix": intent_documents(fix),
-        **({"no_fix": reason_documents(lasting(host, group, model))} if fix is None else {}),
+        **({"no_fix": reason_documents(permanent_blockers(host, group, model))} if fix is None else {}),
         "hazards": hazard_documents(_hazards(host, device, group, fix)),
         **(
             {"models": {m.name: {**verdict_document(m.verdict(host, group)), "change": m.change} for m in models}}
@@ -167,7 +167,7 @@ def _no_fix_lines(host: Host, group: Group, verdict: Verdict, model: Model) -> l
     """Why nothing helps, as far as the verdict has not said it."""
     if verdict.refused:
         return []
-    why = [reason for reason in lasting(host, group, model) if reason not in verdict.reasons]
+    why = [reason for reason in permanent_blockers(host, group, model) if reason not in verdict.reasons]
     return ["", "No set of rebinds lets a virtual machine have this group.", *(f"  {sentence(r)}" for r in why)]
 
 

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import device_name, verdict_word
-from iommutui.core.use_labels import marks_of
+from iommutui.core.use_labels import use_labels
 from iommutui.tui.blocks import verdict_span
 from iommutui.tui.kinds import kind_word
 from iommutui.tui.listing import every, texts
@@ -74,7 +74,7 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
 @last_call
 def used_for(host: Host) -> dict[Address, tuple[str, ...]]:
     """What the machine does with each device, in a few words."""
-    return marks_of(host)
+    return use_labels(host)
 
 
 def summary(devices: Sequence[Device]) -> str:

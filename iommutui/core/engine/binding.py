@@ -5,7 +5,7 @@ from iommutui.core.engine.driver_probe import own_probe
 from iommutui.core.engine.matching import candidates, matches_by_id
 from iommutui.core.events import Bind, Override, Probe, Unbind
 from iommutui.core.host import Device, Host
-from iommutui.core.models.base import Model, held, since
+from iommutui.core.models.base import Model, since, unbind_pending
 from iommutui.core.outcome import OK, Outcome, in_use, missing, refused
 from iommutui.core.reasons import Code, Reason
 
@@ -26,7 +26,7 @@ def override(host: Host, event: Override, model: Model) -> Outcome:
     value = None if text is None else text.partition("\n")[0].partition("\0")[0] or None
     after = host.with_device(device._replace(driver_override=value))
     group = host.group_of(device.address)
-    if held(group, device) and not since(host, (6, 12)):
+    if unbind_pending(group, device) and not since(host, (6, 12)):
         # The write waits for the lock of the device, which the blocked unbind has.
         return Outcome(OK, after, in_use(group, device), blocks=True)
     return Outcome(OK, after)
@@ -38,7 +38,7 @@ def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
     if device is None:
         return missing(host, event.device)
     group = host.group_of(device.address)
-    if held(group, device):
+    if unbind_pending(group, device):
         return Outcome(OK, host, in_use(group, device), blocks=True)
     if device.driver is None:
         gap = device.gap("driver")
@@ -71,7 +71,7 @@ def bind(host: Host, event: Bind, model: Model) -> Outcome:
         reason = Reason(Code.ALREADY_BOUND, device.group, device.address, device.driver)
         return refused(host, "EBUSY" if modern else "ENODEV", reason)
     group = host.group_of(device.address)
-    if held(group, device):
+    if unbind_pending(group, device):
         # Inside the kernel the driver is still set: that is seen at once, or once the lock of the device is free.
         return Outcome(OK if modern else "ENODEV", host, in_use(group, device), blocks=modern)
     check = model.check_probe(host, device, driver)
@@ -93,7 +93,7 @@ def probe(host: Host, event: Probe, model: Model) -> Outcome:
     if device.driver is not None:
         return Outcome(OK, host, (Reason(Code.ALREADY_BOUND, device.group, device.address, device.driver),))
     group = host.group_of(device.address)
-    if held(group, device):
+    if unbind_pending(group, device):
         return Outcome(OK, host, in_use(group, device))
     reasons: tuple[Reason, ...] = ()
     for driver in candidates(host, device):

@@ -83,7 +83,7 @@ def bound(host: Host, group: Group) -> list[tuple[Device, str]]:
     return [(device, device.driver) for device in host.members(group) if device.driver is not None]
 
 
-def held(group: Group | None, device: Device) -> bool:
+def unbind_pending(group: Group | None, device: Device) -> bool:
     """Whether an unbind of the device is still waiting: its ``driver`` link is gone, and its user has it open."""
     return device.driver is None and group is not None and device.address in opened(group)
 
@@ -120,7 +120,7 @@ def owned(group: Group) -> Reason:
 
 def vfio_devices(host: Host, group: Group) -> list[Device]:
     """The members that VFIO knows: those on a VFIO driver, and those whose unbind is still waiting."""
-    return [d for d in host.members(group) if held(group, d) or is_vfio(host, d, d.driver)]
+    return [d for d in host.members(group) if unbind_pending(group, d) or is_vfio(host, d, d.driver)]
 
 
 def has_node(host: Host, group: Group) -> bool:

@@ -6,7 +6,7 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import STUB, Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model
-from iommutui.core.plan.fix import lasting, of_the_board, smallest_fix
+from iommutui.core.plan.fix import of_the_board, permanent_blockers, smallest_fix
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.targets import DEFAULT, NONE, find_target, vfio_target
 from iommutui.core.roles import is_vfio
@@ -71,7 +71,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model) -> str 
         f"Under the model {model.name} {name} does not leave its group to user space; the target none does."
         for name in kernel
     ]
-    said += [sentence(reason) for group in groups for reason in lasting(host, group, model)]
+    said += [sentence(reason) for group in groups for reason in permanent_blockers(host, group, model)]
     said = said or [sentence(reason) for group in groups for reason in model.verdict(host, group).reasons]
     return f"Nothing frees {_names(devices)} for a virtual machine: {' '.join(dict.fromkeys(said))}"
 

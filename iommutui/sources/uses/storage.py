@@ -8,7 +8,7 @@ from iommutui.core.uses import Held, Storage
 from iommutui.sources.tree import Tree, Unreadable, names_in
 from iommutui.sources.uses import proc_tables
 from iommutui.sources.uses.blocks import Blocks, read_blocks
-from iommutui.sources.uses.sysfs_links import SHORT, first, links_in, where, why_not, word
+from iommutui.sources.uses.sysfs_links import SHORT, first_nonempty, gap_reason, links_in, read_attr, resolve
 
 MOUNTS_LIMIT = 1 << 22
 """Bytes of the list of mounts that are read; a host with thousands of containers stays below it."""
@@ -39,7 +39,7 @@ def read_storage(tree: Tree, everything: bool) -> tuple[tuple[Storage, ...], lis
         found += _legs(blocks, Held.FSTAB, awaited, None)
         found += _legs(blocks, Held.STACK, _stacks(blocks, reached), None)
         found += _disks(tree, blocks)
-    known = (("storage", first(gaps)), ("fstab", unfollowed))
+    known = (("storage", first_nonempty(gaps)), ("fstab", unfollowed))
     return tuple(found), [Gap(name, why) for name, why in known if why]
 
 
@@ -57,7 +57,7 @@ def _mounted(tree: Tree, blocks: Blocks) -> tuple[Tops, set[str], str]:
     if not isinstance(data, bytes):
         data_self = tree.bytes("proc/1/mountinfo", MOUNTS_LIMIT) if data is None else data
         if not isinstance(data_self, bytes):
-            return {}, set(), why_not(tree, data) or "not-recorded"
+            return {}, set(), gap_reason(tree, data) or "not-recorded"
         data = data_self
     points: dict[str, set[str]] = {}
     named: set[str] = set()
@@ -79,7 +79,7 @@ def _btrfs(tree: Tree) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for uuid in links_in(tree, "fs/btrfs"):
         members = tuple(
-            where(tree, f"fs/btrfs/{uuid}/devices/{name}").rpartition("/")[2]
+            resolve(tree, f"fs/btrfs/{uuid}/devices/{name}").rpartition("/")[2]
             for name in links_in(tree, f"fs/btrfs/{uuid}/devices")
         )
         found.update((name, members) for name in members)
@@ -89,7 +89,7 @@ def _btrfs(tree: Tree) -> dict[str, tuple[str, ...]]:
 def _swapped(tree: Tree, blocks: Blocks, mounted: Tops) -> tuple[Tops, str]:
     data = tree.bytes("proc/swaps", SHORT)
     if not isinstance(data, bytes):
-        return {}, why_not(tree, data)
+        return {}, gap_reason(tree, data)
     found: Tops = {}
     for swap in proc_tables.swaps(data):
         name = _holding(mounted, swap.path) if swap.is_file else blocks.named(swap.path)
@@ -129,7 +129,7 @@ def _pools(tree: Tree, blocks: Blocks, reached: set[str]) -> tuple[Tops, str]:
 
 def udev_facts(tree: Tree, blocks: Blocks, name: str) -> dict[str, str]:
     """What udev found on a block device (``E:ID_FS_TYPE=ext4``); empty where udev does not run or has not looked."""
-    number = word(tree, f"{blocks.paths[name]}/dev")
+    number = read_attr(tree, f"{blocks.paths[name]}/dev")
     data = tree.text(f"run/udev/data/b{number}") if number and "/" not in number else None
     lines = data.splitlines() if isinstance(data, str) else []
     pairs = (line[2:].partition("=") for line in lines if line.startswith("E:"))
@@ -143,7 +143,7 @@ def _fstab(tree: Tree, blocks: Blocks, mounted: set[str]) -> tuple[Tops, str]:
     """What ``/etc/fstab`` names and nobody has mounted. A tag without udev's link to its device cannot be followed."""
     data = tree.bytes("etc/fstab", SHORT)
     if not isinstance(data, bytes):
-        return {}, why_not(tree, data)
+        return {}, gap_reason(tree, data)
     found: Tops = {}
     why = ""
     for entry in proc_tables.fstab(data):
@@ -195,7 +195,7 @@ def _disks(tree: Tree, blocks: Blocks) -> Iterator[Storage]:
             disk = path.rpartition("/")[0].rpartition("/")[2]
             contents.setdefault(disk, []).append(f"{name} ({kind})" if kind else name)
     for name in blocks.paths:
-        if blocks.is_partition(name) or word(tree, f"{blocks.paths[name]}/size") == "0":
+        if blocks.is_partition(name) or read_attr(tree, f"{blocks.paths[name]}/size") == "0":
             continue
         kind = udev_facts(tree, blocks, name).get("ID_FS_TYPE", "")
         whole = (f"{name} ({kind})",) if kind else ()
