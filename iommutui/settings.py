@@ -22,25 +22,15 @@ from iommutui.core.errors import IommutuiError
 from iommutui.core.kernel import Version
 
 
-class Problem(NamedTuple):
-    """A mistake in the file, and the table that cannot be relied on because of it."""
-
-    table: str
-    error: IommutuiError
-
-
 class Settings(NamedTuple):
-    """What the file says; the default is what an absent file means. A setting with a problem has its default."""
+    """What the file says; the default is what an absent file means."""
 
     drivers: dict[str, Role] = {}  # noqa: RUF012 - never changed in place
     keys: dict[str, str] = {}  # noqa: RUF012 - never changed in place
     """Keys by command of the screen, as they are written; which commands and keys there are, the screen knows."""
     theme: str = "iommutui"
-    problems: tuple[Problem, ...] = ()
-
-    def problems_of(self, *tables: str) -> list[IommutuiError]:
-        """What is wrong in these tables, in the order of the file."""
-        return [problem.error for problem in self.problems if problem.table in tables]
+    wrong: tuple[IommutuiError, ...] = ()
+    """Each mistake in the file, with file, line and remedy. What has one is as good as absent."""
 
 
 def settings_path() -> str:
@@ -50,7 +40,7 @@ def settings_path() -> str:
 
 
 def read_settings(path: str | None = None) -> Settings:
-    """The settings. It never raises: each mistake is one of the `problems`, with file, line and remedy."""
+    """The settings. It never raises: mistakes are in ``wrong``, and keep nothing else from being used."""
     path = path or settings_path()
     if not os.path.lexists(path):
         return Settings()
@@ -59,26 +49,17 @@ def read_settings(path: str | None = None) -> Settings:
     try:
         with open(path, "rb") as file:
             text = file.read().decode()
+        return _checked(tomllib.loads(text), _Lines(path, text))
+    except tomllib.TOMLDecodeError as error:
+        return Settings(wrong=(_not_toml(path, text, str(error)),))
     except (OSError, UnicodeDecodeError) as error:
         why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
-        unreadable = IommutuiError(f"The settings in {path} cannot be read: {why}.", "Correct the file, or remove it.")
-        return Settings(problems=tuple(Problem(table, unreadable) for table in _CHECKS))
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        broken = _not_toml(path, text, str(error))
-        concerned = [table for table in _CHECKS if table in text] or _CHECKS
-        return Settings(problems=tuple(Problem(table, broken) for table in concerned))
-    return _checked(document, _Lines(path, text))
+        what = f"The settings in {path} cannot be read: {why}."
+        return Settings(wrong=(IommutuiError(what, "Correct the file, or remove it."),))
 
 
 def driver_table(settings: Settings) -> DriverTable:
-    """The known drivers and those of the settings; raises the IommutuiError of a mistake in ``[drivers]``.
-
-    Verdicts follow from the roles of drivers, so what judges does not go on with a part of them.
-    """
-    for error in settings.problems_of("drivers"):
-        raise error
+    """The known drivers and those of the settings."""
     return {**KNOWN, **{name: _facts(name, role) for name, role in settings.drivers.items()}}
 
 
@@ -103,8 +84,8 @@ class _Lines(NamedTuple):
     path: str
     text: str
 
-    def wrong(self, table: str, name: str, what: str, remedy: str) -> Problem:
-        """A problem with ``table.name``, or with the table itself if ``name`` is empty."""
+    def wrong(self, table: str, name: str, what: str, remedy: str) -> IommutuiError:
+        """A mistake in ``table.name``, or with the table itself if ``name`` is empty."""
         places: dict[str, int] = {}
         current = ""
         for number, line in enumerate(self.text.splitlines(), 1):
@@ -117,26 +98,26 @@ class _Lines(NamedTuple):
                 places.setdefault(f"{current}.{key[1]}" if current else key[1], number)
         found = places.get(f"{table}.{name}") or places.get(table)
         place = self.path if found is None else f"{self.path}, line {found}"
-        return Problem(table, IommutuiError(f"{place}: {what}.", remedy))
+        return IommutuiError(f"{place}: {what}.", remedy)
 
 
 def _checked(document: dict[str, object], lines: _Lines) -> Settings:
-    settings, problems = Settings(), []
+    settings, wrong = Settings(), []
     for table, content in document.items():
         if table not in _CHECKS:
             known = f"The tables are {', '.join(f'[{name}]' for name in _CHECKS)}."
-            problems.append(lines.wrong(table, "", f"unknown setting {table!r}", known))
+            wrong.append(lines.wrong(table, "", f"unknown setting {table!r}", known))
             continue
         good, example = _CHECKS[table]
         if not isinstance(content, dict):
             what = f"{table!r} must be a table"
-            problems.append(lines.wrong(table, "", what, f"Write [{table}] on a line, and {example} below it."))
+            wrong.append(lines.wrong(table, "", what, f"Write [{table}] on a line, and {example} below it."))
             continue
         found = {}
         for name, value in content.items():
-            wrong = good(name, value)
-            if wrong:
-                problems.append(lines.wrong(table, name, wrong, f"For example: {example}"))
+            mistake = good(name, value)
+            if mistake:
+                wrong.append(lines.wrong(table, name, mistake, f"For example: {example}"))
             else:
                 found[name] = value
         if table == "drivers":
@@ -145,7 +126,7 @@ def _checked(document: dict[str, object], lines: _Lines) -> Settings:
             settings = settings._replace(keys=found)
         else:
             settings = settings._replace(theme=found.get("theme", settings.theme))
-    return settings._replace(problems=tuple(problems))
+    return settings._replace(wrong=tuple(wrong))
 
 
 def _driver(name: str, value: object) -> str:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from iommutui.core.host import Host, by_address
 from iommutui.demo import demo_host
 from iommutui.tui.app import IommutuiApp
-from iommutui.tui.simulated import SimulatedMachine
+from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.state import Key, Kind, Source, start
 from screenshots.png import is_of, png_of
 
@@ -119,12 +119,12 @@ async def frames(
     """A picture after the keys of each step."""
     machine = SimulatedMachine(Source(Kind.DEMO), load)
     app = IommutuiApp(machine, start(machine.source))
-    app.desk.now = lambda: "12:00:00"  # type: ignore[method-assign]
+    app.desk.clock = lambda: "12:00:00"
     async with app.run_test(size=size) as pilot:
 
         async def settle() -> None:
             await pilot.pause()
-            while app.workers or app.type_ahead.busy:
+            while any(not worker.is_finished for worker in app.workers):
                 await app.workers.wait_for_complete()
                 await pilot.pause()
 

@@ -1,10 +1,11 @@
 """A kernel for tests that does what it is told to do wrong: fail, block, die, or change by itself."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from iommutui.apply.kernel import Answer, GivenUp, Late, ReadBack, Waiting, Written
-from iommutui.apply.simulated import SimulatedKernel
+from iommutui.apply.kernel import Answer, GivenUp, Late, LoadAnswer, ReadBack, Waiting, Written
+from iommutui.apply.simulated_kernel import SimulatedKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
@@ -44,6 +45,12 @@ class Faults:
     """The check before anything is written says no."""
     no_module: bool = False
     """Modules cannot be loaded."""
+    stuck_module: bool = False
+    """Loading a module never returns."""
+
+
+BOOT = "1a2b3c4d-0000-4000-8000-000000000001"
+OTHER_BOOT = "5e6f7a8b-0000-4000-8000-000000000002"
 
 
 class FakeKernel:
@@ -59,6 +66,7 @@ class FakeKernel:
         self.points = 0
         self.looks = 0
         self.dead = False
+        self.boot_id: str | None = BOOT
         self.before_write: Callable[[], None] = lambda: None
         self.after_death: Callable[[], None] = lambda: None
 
@@ -74,6 +82,12 @@ class FakeKernel:
             self.dead = True
             self.after_death()
             raise Killed
+
+    def hold(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def boot(self) -> str | None:
+        return self.boot_id
 
     def check(self, steps: Sequence[Step]) -> None:
         self._point()
@@ -127,9 +141,13 @@ class FakeKernel:
         self._point()
         yield from answers
 
-    def load_module(self, name: str) -> None:
+    def load_module(self, name: str) -> Iterator[LoadAnswer]:
         self._point()
         if self.faults.no_module:
             raise IommutuiError(f"The module {name} is missing.", "Install it.")
-        self.inner.load_module(name)
+        if self.faults.stuck_module:
+            yield Waiting(4.0)
+            yield GivenUp(60.0)
+            return
+        yield from self.inner.load_module(name)
         self._point()

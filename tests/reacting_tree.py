@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from iommutui.apply.child import Late, Patience
-from iommutui.apply.real import NO_OVERRIDE, RealKernel
-from iommutui.apply.simulated import SimulatedKernel
-from iommutui.apply.writer import Write
+from iommutui.apply.real_kernel import NO_OVERRIDE, RealKernel, Write
+from iommutui.apply.simulated_kernel import SimulatedKernel
 from iommutui.core.address import Address
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
@@ -120,7 +119,7 @@ class ReactingTree:
     # -- the kernel
 
     def put(self, write: Write) -> str:
-        """Stands for `writer.put`: ``ok`` or the name of an errno."""
+        """Stands for `real_kernel.put`: ``ok`` or the name of an errno."""
         self.writes.append(write)
         number = len(self.writes)
         self.before_write(number)
@@ -159,7 +158,7 @@ class ReactingTree:
     def load(self, name: str, _root: str) -> None:
         """Stands for ``modprobe``."""
         kernel = SimulatedKernel(self.host(), model_for(self._hardware.kernel))
-        kernel.load_module(name)
+        list(kernel.load_module(name))
         self._take_over(kernel.host)
 
     def kernel(self) -> RealKernel:

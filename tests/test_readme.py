@@ -5,7 +5,8 @@ from pathlib import Path
 
 from iommutui.cli import parser
 from iommutui.core.hazards import KINDS
-from iommutui.tui.registry import COMMANDS, key_names
+from iommutui.tui.commands import COMMANDS
+from iommutui.tui.keys import key_names
 from screenshots.png import is_of, png_of
 
 ROOT = Path(__file__).parents[1]
@@ -14,7 +15,10 @@ README = (ROOT / "README.md").read_text()
 
 def table_of_keys() -> str:
     """The table as the README has to hold it."""
-    rows = [f"| {key_names(c).replace('|', chr(92) + '|')} | `{c.id}` | {c.help} |" for c in COMMANDS]
+    rows = [
+        f"| {key_names(c.id).replace('|', chr(92) + '|')} | `{c.id}` | {c.help.replace('|', chr(92) + '|')} |"
+        for c in COMMANDS
+    ]
     return "\n".join(["| key | name | what it does |", "|---|---|---|", *rows])
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.core.drivers import KNOWN, Role
+from iommutui.core.drivers import Role
 from iommutui.core.errors import IommutuiError
-from iommutui.settings import Settings, driver_table, read_settings, settings_path
-from iommutui.tui.registry import BY_ID, keys_of, use_keys
+from iommutui.settings import Settings, read_settings, settings_path
+from iommutui.tui.commands import BY_ID
+from iommutui.tui.keys import keys_of, use_keys
 
 
 def write(folder: Path, text: str) -> str:
@@ -55,35 +56,31 @@ def test_roles_of_drivers(tmp_path: Path) -> None:
 )
 def test_a_mistake_is_named_with_file_line_and_remedy(tmp_path: Path, text: str, line: int, said: str) -> None:
     path = write(tmp_path, text)
-    problem = read_settings(path).problems[0]
-    assert problem.error.what.startswith(f"{path}, line {line}: ")
-    assert said in problem.error.what
-    assert problem.error.remedy
+    (error,) = read_settings(path).wrong
+    assert error.what.startswith(f"{path}, line {line}: ")
+    assert said in error.what
+    assert error.remedy
 
 
-def test_every_mistake_is_named_and_the_rest_is_in_force(tmp_path: Path) -> None:
-    settings = read_settings(write(tmp_path, "[keys]\napply = 9\ncopy = 'c'\n[screen]\ntheme = 3\n[colours]\n"))
-    assert [problem.table for problem in settings.problems] == ["keys", "screen", "colours"]
-    assert (settings.keys, settings.theme) == ({"copy": "c"}, Settings().theme)
-    assert driver_table(settings) == KNOWN
-
-
-@pytest.mark.parametrize("text", ["[keys]\napply = 9\n", "[keys]\napply 9\n", "[colours]\n"])
-def test_a_mistake_elsewhere_does_not_keep_the_drivers_from_use(tmp_path: Path, text: str) -> None:
-    assert driver_table(read_settings(write(tmp_path, text))) == KNOWN
-
-
-@pytest.mark.parametrize("text", ["[drivers]\nx = 'guest'\n", "[drivers]\nx 'user'\n", "foo"])
-def test_a_mistake_in_the_drivers_keeps_verdicts_from_being_given(tmp_path: Path, text: str) -> None:
-    with pytest.raises(IommutuiError):
-        driver_table(read_settings(write(tmp_path, text)))
+def test_every_mistake_is_named_and_the_rest_is_used(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "[keys]\napply = 9\ncopy = 'c'\n[screen]\ntheme = 3\n[colours]\n[drivers]\nx = 'none'\ny = 1\n"
+    )
+    settings = read_settings(path)
+    assert [error.what.partition(",")[2].partition(":")[0] for error in settings.wrong] == [
+        " line 2",
+        " line 5",
+        " line 6",
+        " line 9",
+    ]
+    assert (settings.keys, settings.theme, settings.drivers) == ({"copy": "c"}, Settings().theme, {"x": Role.NONE})
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", None])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "config.toml"
     path.mkdir() if content is None else path.write_bytes(content)
-    error = read_settings(str(path)).problems[0].error
+    (error,) = read_settings(str(path)).wrong
     assert str(path) in error.what
     assert error.remedy
 
@@ -109,7 +106,7 @@ def test_keys_that_do_not_work_out_are_named(chosen: dict[str, str], said: str) 
     assert said in caught.value.what
     assert settings_path() in caught.value.remedy
     assert "apply" in caught.value.remedy
-    assert keys_of(BY_ID["apply"]) == BY_ID["apply"].keys
+    assert keys_of("apply") == BY_ID["apply"].keys
 
 
 @pytest.mark.parametrize(("role", "viable"), [("user", "viable"), ("none", "viable"), ("kernel", "blocked")])

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from iommutui.apply.kernel import Kernel
-from iommutui.apply.words import accept_words, changes_words, dangers_words
+from iommutui.apply.wording import accept_words, changes_words, dangers_words
 from iommutui.core.address import Address
 from iommutui.core.errors import RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, hazards_of, unaccepted

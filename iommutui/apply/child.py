@@ -1,20 +1,26 @@
-"""A system call that may block for ever is made by a child: a blocked write to sysfs cannot be killed.
+"""Processes that the applying process forks. A child never returns into what is above it on the stack.
 
-The child tells its answer over a socket and waits until the parent has taken it. A parent that has given up, or died,
-closes the socket instead, and then the child tells its own ``late``. The process that forks has one thread.
+The process that forks has one thread. A system call that may block for ever is made by a child, because a process that
+is blocked in sysfs cannot be killed; and a countdown goes on in a child that has a session of its own.
 """
 
 import os
 import select
 import signal
 import socket
+import sys
+import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import NamedTuple
 
-from iommutui.apply.interrupts import SIGNALS
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM)
 
-ANSWER_LIMIT = 8192
+ANSWER_LIMIT = 1 << 20
+"""No answer of a child is longer, in bytes."""
 _TAKEN = b"k"
 
 
@@ -22,9 +28,9 @@ class Patience(NamedTuple):
     """How long to wait, in seconds."""
 
     first: float = 4.0
-    """Until the first notice that the call has not returned."""
+    """Until a wait is worth a word."""
     each: float = 1.0
-    """Between further notices."""
+    """Between two looks."""
     give_up: float = 30.0
 
 
@@ -38,47 +44,81 @@ class Late(NamedTuple):
     given_up: bool
 
 
+class Stop:
+    """Whether the apply was asked to stop, and by what."""
+
+    def __init__(self) -> None:
+        self.why: str | None = None
+
+    def ask(self, why: str) -> None:
+        """The first reason counts."""
+        self.why = self.why or why
+
+
+@contextmanager
+def held_signals() -> Iterator[Stop]:
+    """While it lasts, a signal only asks, so that no write is left half told.
+
+    Off the main thread signals do not arrive, and nothing is changed.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def handler(number: int, _frame: FrameType | None) -> None:
+        stop.ask(f"it was interrupted by {signal.Signals(number).name}")
+
+    # What is ignored stays ignored: nohup asks for that.
+    with _handled([number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN], handler):
+        yield stop
+
+
+@contextmanager
+def _handled(numbers: "list[signal.Signals]", handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old if old is not None else signal.SIG_DFL)
+
+
+def fork(work: Callable[[], int]) -> int:
+    """The process id of a child that does the work, and ends with its exit code, or with 1 whatever it raises.
+
+    Until the work unblocks them, no signal reaches the child: it would run handlers of the parent.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    pid = os.fork()
+    if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return pid
+    code = 1
+    try:
+        code = work()
+    except BaseException:
+        with suppress(BaseException):
+            import traceback
+
+            traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
 def in_child(
     work: Callable[[], bytes], late: Callable[[bytes, float], None], patience: Patience = PATIENCE
 ) -> Generator[Late | bytes, None, None]:
-    """Runs ``work`` in a child: notices while it takes long, then its answer, which is empty where the child died.
+    """Runs ``work`` in a child: a `Late` after each look while it takes long, then its answer.
 
-    Closing the iterator gives up at once.
+    The answer is empty where the child died, or had more to say than `ANSWER_LIMIT`. The child waits until the parent
+    has taken it. A parent that has given up, or died, closes the socket instead, and then the child tells its own
+    ``late``. Closing the iterator gives up at once.
     """
-    mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # A signal between the fork and the child's own settings would run the parent's handlers in the child.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     started = time.monotonic()
-    pid = os.fork()
-    if pid == 0:
-        _child(mine, its, work, late, started)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    its.close()
-    with mine:
-        wait = patience.first
-        while not select.select([mine], [], [], wait)[0]:
-            seconds = time.monotonic() - started
-            if seconds >= patience.give_up:
-                yield Late(seconds, given_up=True)
-                return
-            yield Late(seconds, given_up=False)
-            wait = min(patience.each, max(patience.give_up - seconds, 0.0))
-        answer = mine.recv(ANSWER_LIMIT)
-        if answer:
-            mine.send(_TAKEN)
-    os.waitpid(pid, 0)
-    yield answer
 
-
-def _child(
-    mine: socket.socket,
-    its: socket.socket,
-    work: Callable[[], bytes],
-    late: Callable[[bytes, float], None],
-    started: float,
-) -> None:
-    """Never returns, whatever happens: what is above it on the stack belongs to the parent."""
-    try:
+    def child() -> int:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         os.setsid()
@@ -90,13 +130,67 @@ def _child(
         answer = work()
         if not _taken(its, answer):
             late(answer, time.monotonic() - started)
-    finally:
-        os._exit(0)
+        return 0
+
+    pid = fork(child)
+    its.close()
+    with mine:
+        answer = b""
+        look = min(patience.first, patience.each)
+        while True:
+            left = patience.give_up - (time.monotonic() - started)
+            if not select.select([mine], [], [], max(min(look, left), 0.0))[0]:
+                look = patience.each
+                seconds = time.monotonic() - started
+                yield Late(seconds, given_up=seconds >= patience.give_up)
+                if seconds >= patience.give_up:
+                    return
+                continue
+            part = _receive(mine)
+            answer += part
+            if not part or len(answer) > ANSWER_LIMIT:
+                break
+        if answer:
+            with suppress(OSError):
+                mine.send(_TAKEN)
+    os.waitpid(pid, 0)
+    yield answer if len(answer) <= ANSWER_LIMIT else b""
 
 
-def _taken(its: socket.socket, answer: bytes) -> bool:
+def _receive(connection: socket.socket) -> bytes:
     try:
-        its.send(answer)
-        return its.recv(1) == _TAKEN
+        return connection.recv(1 << 16)
+    except ConnectionResetError:
+        return b""
+
+
+def _taken(connection: socket.socket, answer: bytes) -> bool:
+    try:
+        connection.sendall(answer)
+        connection.shutdown(socket.SHUT_WR)
+        return connection.recv(1) == _TAKEN
     except OSError:
         return False
+
+
+def in_own_session(work: Callable[[], int]) -> int:
+    """Runs ``work`` in a child that outlives the terminal and the connection; returns its exit code.
+
+    The child has no terminal that could hang up, and ignores SIGHUP, which sudo and others pass on. This process waits;
+    what interrupts it is passed on, and what kills it does not reach the child.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    def child() -> int:
+        os.setsid()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        try:
+            return work()
+        finally:
+            with suppress(OSError, ValueError):
+                sys.stderr.flush()
+
+    pid = fork(child)
+    with _handled([*_PASSED_ON], lambda number, _frame: os.kill(pid, number)):
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

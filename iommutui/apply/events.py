@@ -2,16 +2,16 @@
 
 import json
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from iommutui.apply.checked import parse_tagged
-from iommutui.apply.plain import Json, to_plain
+from iommutui.apply.validation import Json, Message, parse_tagged, tagged
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.plan.drift import Change
 from iommutui.core.plan.planner import Step
 
 
-class Started(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Started(Message):
     """The journal is on disk; nothing has been written to the system yet."""
 
     journal_id: str
@@ -19,20 +19,30 @@ class Started(NamedTuple):
     steps: int
 
 
-class ModuleLoaded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Notice(Message):
+    """Something that has to be told once, such as what became of an earlier apply."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleLoaded(Message):
     """A module that a target needs is there."""
 
     module: str
 
 
-class StepBegun(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StepBegun(Message):
     """The write comes next. Numbers count from 1, and go on where a way back begins."""
 
     number: int
     step: Step
 
 
-class StepDone(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StepDone(Message):
     """The write has returned; ``result`` is ``ok`` or the name of an errno."""
 
     number: int
@@ -43,7 +53,8 @@ class StepDone(NamedTuple):
     """What read back differently, or which driver the kernel chose."""
 
 
-class StepWaiting(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StepWaiting(Message):
     """The write has not returned after this many seconds."""
 
     number: int
@@ -53,13 +64,15 @@ class StepWaiting(NamedTuple):
     """Processes that may be why, as far as that can be seen."""
 
 
-class Compensating(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Compensating(Message):
     """Something failed, and everything that was changed is taken back now."""
 
     why: str
 
 
-class Counting(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Counting(Message):
     """Everything is carried out and in effect, and is taken back unless somebody keeps it. Told about once a second.
 
     ``keep`` and a newline on the standard input of the applying process keep it, ``undo`` takes it back at once;
@@ -71,14 +84,16 @@ class Counting(NamedTuple):
     within: float
 
 
-class Kept(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Kept(Message):
     """It was kept in time: nothing is taken back."""
 
     by: str
     """Who said so, in words."""
 
 
-class Refused(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Refused(Message):
     """The last event where nothing was written at all: what an error says, for who reads events and not talk."""
 
     exit: Exit
@@ -86,7 +101,8 @@ class Refused(NamedTuple):
     remedy: str
 
 
-class Finished(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Finished(Message):
     """The last event."""
 
     exit: Exit
@@ -96,11 +112,22 @@ class Finished(NamedTuple):
 
 
 Event = (
-    Started | ModuleLoaded | StepBegun | StepDone | StepWaiting | Counting | Kept | Compensating | Refused | Finished
+    Started
+    | Notice
+    | ModuleLoaded
+    | StepBegun
+    | StepDone
+    | StepWaiting
+    | Counting
+    | Kept
+    | Compensating
+    | Refused
+    | Finished
 )
 
 _KINDS: dict[str, type[Event]] = {
     "started": Started,
+    "notice": Notice,
     "module-loaded": ModuleLoaded,
     "step-begun": StepBegun,
     "step-done": StepDone,
@@ -119,9 +146,7 @@ LINE_LIMIT = 1 << 20
 
 def to_json(event: Event) -> dict[str, Json]:
     """``{"event": "step-done", ...fields}``."""
-    fields = to_plain(event)
-    assert isinstance(fields, dict)
-    return {"event": _NAMES[type(event)], **fields}
+    return tagged("event", _NAMES[type(event)], event)
 
 
 def from_json(value: object) -> Event:

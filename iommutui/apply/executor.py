@@ -1,33 +1,46 @@
-"""Applying a plan: lock, admission, journal, writes, read-back, and the way back where anything fails."""
+"""Carrying out a plan, from the lock to the last line of the journal. `execute` has the phases in order."""
 
 from collections.abc import Collection, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from iommutui.apply.admission import admit, moved
-from iommutui.apply.attempt import Attempt
-from iommutui.apply.clock import SYSTEM_CLOCK, Clock
-from iommutui.apply.events import Event, Finished
-from iommutui.apply.interrupts import Stop, held_signals
-from iommutui.apply.journal import Journal, new_id
-from iommutui.apply.keeping import Keeping
-from iommutui.apply.kernel import Kernel
-from iommutui.apply.lines import SCHEMA, Header, Planned
-from iommutui.apply.record import NoRecord, Record
-from iommutui.apply.recovery import refuse_unfinished
-from iommutui.apply.state import lock
-from iommutui.core.errors import Exit
-from iommutui.core.hazards import Acceptance
+from iommutui.apply.admission import admit, dangers, moved
+from iommutui.apply.child import Stop, held_signals
+from iommutui.apply.confirmation import NotConfirmedError, Timeout, count_down
+from iommutui.apply.events import Event, Finished, Notice, Started
+from iommutui.apply.journal.directory import lock, new_id
+from iommutui.apply.journal.format import SCHEMA, Header, Planned
+from iommutui.apply.journal.writer import JournalWriter
+from iommutui.apply.kernel import SYSTEM_CLOCK, Clock, Kernel, ReadBack
+from iommutui.apply.real_kernel import denied
+from iommutui.apply.recovery import RETENTION, Retention, close_earlier, prune, refuse_unfinished
+from iommutui.apply.rollback import Rollback
+from iommutui.apply.steps import DeniedError, FailedError, Steps, StuckError
+from iommutui.apply.wording import accept_words, changes_words, dangers_words, done_words, left_words
+from iommutui.core.address import Address
+from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.hazards import Acceptance, unaccepted
 from iommutui.core.host import Host
-from iommutui.core.plan.drift import device_facts
-from iommutui.core.plan.planner import Plan
+from iommutui.core.models import MODELS
+from iommutui.core.plan.drift import Change, device_facts, differences, drift
+from iommutui.core.plan.intents import Goal
+from iommutui.core.plan.planner import Plan, Step
 
 _GONE = "the program that asked for it has gone"
 
 
 class ReaderGoneError(Exception):
-    """Thrown into the events by who cannot pass them on any more: everything is to be taken back."""
+    """Thrown into the events by who cannot pass them on any more: everything is to be rolled back."""
+
+
+class _Terms(NamedTuple):
+    """On what terms a plan is carried out."""
+
+    accepted: tuple[Acceptance, ...]
+    timeout: Timeout | None
+    reverts: str | None
+    retention: Retention
 
 
 def execute(
@@ -38,21 +51,33 @@ def execute(
     clock: Clock = SYSTEM_CLOCK,
     reverts: str | None = None,
     accepted: Collection[Acceptance] = (),
-    keeping: Keeping | None = None,
+    timeout: Timeout | None = None,
+    retention: Retention = RETENTION,
 ) -> Generator[Event, None, None]:
     """Carries out the plan and tells what happens; the last event is `Finished`.
 
-    RefusedError, before anything is written: the plan is not permitted, the machine has drifted, a danger is not among
-    ``accepted``, another apply is at work or was cut off. NotPermittedError: the writes are denied. Any other trouble
-    is compensated and ends in `Finished`.
-    Signals are obeyed between two writes. Closing the iterator early takes everything back first. With ``keeping``,
-    everything is taken back at the end as well, unless somebody keeps it in time.
-    ``journal_dir`` may be None only for a kernel whose writes do not last.
+    1. Lock: the machine and its journals are held for this apply alone.
+    2. Recovery: nothing begins while an apply of this boot is left half way.
+    3. Admission: the plan is permitted, nothing has drifted, every danger is accepted, the files may be written.
+    4. Journal: the state before is on disk.
+    5. Modules that the targets need are loaded.
+    6. Every override is written, so that no device is ever without a driver and without its override.
+    7. Every unbind, after another look at drift and dangers.
+    8. Every probe, and the overrides that are left behind, after the same.
+    9. Verify: the ``driver`` link of every device decides, not the success of its writes.
+    10. Confirm: with a timeout, somebody has to say that it may stay.
+    11. End: the journal says how the apply ended, and what it left each device on.
+
+    RefusedError and NotPermittedError come from phases 1 to 3, or where the very first write is denied: nothing has
+    changed then. Whatever goes wrong in 5 to 10 is rolled back, except where a write does not return: then nothing
+    further is written. Signals are obeyed between two writes. Closing the iterator early rolls everything back first.
+    ``reverts`` is the journal that the plan reverts. ``journal_dir`` may be None only for a kernel whose writes do not
+    last.
     """
     if journal_dir is None and kernel.lasting:
         raise ValueError("writes that last need a journal")
     with held_signals() as stop:
-        events = _events(plan, kernel, journal_dir, clock, reverts, _Terms(tuple(accepted), keeping), stop)
+        events = _phases(plan, kernel, journal_dir, _Terms(tuple(accepted), timeout, reverts, retention), clock, stop)
         for event in events:
             try:
                 yield event
@@ -68,47 +93,193 @@ def execute(
                 raise
 
 
-class _Terms(NamedTuple):
-    """On what terms a plan is carried out."""
-
-    accepted: tuple[Acceptance, ...]
-    keeping: Keeping | None
-
-
-def _events(
-    plan: Plan, kernel: Kernel, journal_dir: Path | None, clock: Clock, reverts: str | None, terms: _Terms, stop: Stop
+def _phases(
+    plan: Plan, kernel: Kernel, journal_dir: Path | None, terms: _Terms, clock: Clock, stop: Stop
 ) -> Iterator[Event]:
     with ExitStack() as stack:
         if journal_dir is not None:
             stack.enter_context(lock(journal_dir))
-            refuse_unfinished(journal_dir, reverts)
+            stack.enter_context(kernel.hold())
+            refuse_unfinished(journal_dir, kernel.boot(), terms.reverts)
         before = admit(plan, kernel, terms.accepted)
-        if not plan.steps and reverts is None:
+        if not plan.steps and terms.reverts is None:
             yield Finished(Exit.DONE, "Nothing to do: every device is where it should be.")
             return
         kernel.check(plan.steps)
-        record: Record = NoRecord()
+        journal = JournalWriter.nowhere()
+        notices: tuple[str, ...] = ()
         if journal_dir is not None:
-            header = _header(plan, before, new_id(journal_dir, clock.now()), clock, reverts, terms.accepted)
-            record = stack.enter_context(Journal.open_new(journal_dir, header))
-        attempt = Attempt(plan, kernel, record, before, clock, stop, accepted=terms.accepted, keeping=terms.keeping)
-        yield from attempt.run()
+            header = _header(plan, before, journal_dir, terms, clock, kernel.boot())
+            journal = stack.enter_context(JournalWriter.open_new(journal_dir, header))
+            notices = tuple(close_earlier(journal_dir, header.boot))
+            prune(journal_dir, header.boot, clock.now(), terms.retention)
+        yield Started(journal.id, len(plan.steps))
+        yield from map(Notice, notices)
+        yield from _Attempt(plan, kernel, journal, before, terms, clock, stop).run()
 
 
-def _header(
-    plan: Plan, before: Host, journal_id: str, clock: Clock, reverts: str | None, accepted: tuple[Acceptance, ...]
-) -> Header:
+def _header(plan: Plan, before: Host, journal_dir: Path, terms: _Terms, clock: Clock, boot: str | None) -> Header:
     with_steps = {step.device for step in plan.steps}
+    now = clock.now()
     return Header(
         schema=SCHEMA,
-        id=journal_id,
-        started=clock.now().isoformat(timespec="seconds"),
+        id=new_id(journal_dir, now, boot),
+        started=now.isoformat(timespec="seconds"),
         kernel=before.kernel,
         model=plan.model,
         goals=plan.goals,
         modules=plan.modules,
         steps=tuple(Planned(step.op, step.device, step.value) for step in plan.steps),
         before=tuple(device_facts(before.devices[a]) for a in moved(plan) if a in with_steps),
-        reverts=reverts,
-        accepted=accepted,
+        reverts=terms.reverts,
+        accepted=terms.accepted,
+        boot=boot,
     )
+
+
+class _Attempt:
+    """Phases 5 to 11 of a plan that has been admitted. ``before`` is the Host that the admission saw."""
+
+    def __init__(
+        self, plan: Plan, kernel: Kernel, journal: JournalWriter, before: Host, terms: _Terms, clock: Clock, stop: Stop
+    ) -> None:
+        self._plan = plan
+        self._kernel = kernel
+        self._terms = terms
+        self._clock = clock
+        self._stop = stop
+        self._goals = {goal.device: goal for goal in plan.goals}
+        devices = dict.fromkeys(step.device for step in plan.steps)
+        concerned = {a: device_facts(before.devices[a]) for a in (*devices, *_bystanders(plan, before))}
+        self._steps = Steps(kernel, journal, clock, stop, (*plan.basis.devices, *concerned.values()))
+        self._rollback = Rollback(self._steps, concerned, MODELS[plan.model])
+
+    def run(self) -> Iterator[Event]:
+        """The events up to `Finished`. NotPermittedError where the very first write is denied."""
+        steps = self._steps
+        try:
+            yield from self._forward()
+            if self._terms.timeout is not None:
+                yield from count_down(self._terms.timeout, steps.journal, self._clock, self._stop)
+        except StuckError as stuck:
+            left = self._rollback.left_unread()
+            yield steps.end(Exit.NOT_ROLLED_BACK, f"{stuck}{left_words(left)}", left)
+            return
+        except DeniedError as error:
+            refusal = denied(str(error))
+            steps.end(Exit.PERMISSION, refusal.what)
+            raise refusal from None
+        except KeyboardInterrupt:
+            why = "it was interrupted"
+        except (FailedError, NotConfirmedError) as error:
+            why = str(error)
+        except IommutuiError as error:
+            why = f"{error.what} {error.remedy}".strip()
+        except Exception as error:
+            # Whatever it is, a machine that is half rebound is worse.
+            why = f"something unexpected happened ({type(error).__name__}: {error})"
+        else:
+            devices = {step.device for step in self._plan.steps}
+            yield steps.end(Exit.DONE, done_words(steps.number, len(devices)))
+            return
+        yield from self._rollback.run(why)
+
+    def _forward(self) -> Iterator[Event]:
+        for module in self._plan.modules:
+            self._obey()
+            yield from self._steps.load_module(module)
+        self._accept_taken()
+        phase = "" if self._plan.modules else "override"
+        for step in self._plan.steps:
+            self._obey()
+            if step.op != phase:
+                phase = step.op
+                self._check_again()
+            self._check_device(step)
+            yield from self._steps.write(step, self._goals[step.device])
+        self._obey()
+        self._verify()
+
+    def _obey(self) -> None:
+        if self._stop.why is not None:
+            raise FailedError(self._stop.why)
+
+    def _check_again(self) -> None:
+        """Everything that the plan depends on is still as it has to be, and nothing more is lost by going on."""
+        host = self._kernel.survey()
+        self._check_drift(host)
+        left = unaccepted(dangers(self._plan, host), self._terms.accepted)
+        if left:
+            raise FailedError(f"{dangers_words(left)} What accepts that: {accept_words(left)}")
+
+    def _check_drift(self, host: Host) -> None:
+        expected = tuple(self._steps.expected[facts.device] for facts in self._plan.basis.devices)
+        basis = self._plan.basis._replace(devices=expected)
+        changes = drift(basis, host, moved(self._plan))
+        surprises = [change for change in changes if not self._arrived(change)]
+        if surprises:
+            raise FailedError(f"the machine changed meanwhile ({changes_words(surprises)})")
+
+    def _accept_taken(self) -> None:
+        """Other devices that were free, and that a module which came for this plan has taken, may stay as they are."""
+        if not self._plan.modules:
+            return
+        host = self._kernel.observe()
+        for address, facts in self._steps.expected.items():
+            device = host.devices.get(address)
+            if address not in self._goals and facts.driver is None and device is not None:
+                self._steps.expected[address] = facts._replace(driver=device.driver)
+
+    def _arrived(self, change: Change) -> bool:
+        """The device is where it is to go already: a module that came took it, as its override says."""
+        goal = self._goals.get(Address(change.subject))
+        if goal is None or goal.device not in self._steps.touched or (change.fact, change.before) != ("driver", "none"):
+            return False
+        if not goal.any_driver and change.now != goal.driver:
+            return False
+        self._steps.expected[goal.device] = self._steps.expected[goal.device]._replace(driver=change.now)
+        return True
+
+    def _check_device(self, step: Step) -> None:
+        """The last look at a device, right before its binding is changed."""
+        if step.op == "override":
+            return
+        found = self._kernel.read_back(step.device)
+        expected = self._steps.expected[step.device]
+        goal = self._goals[step.device]
+        if step.op == "unbind":
+            fits = found.driver == step.value
+        else:
+            fits = goal.any_driver or found.driver in (None, goal.driver)
+        if not fits or found.override != expected.override:
+            now = differences([expected], [expected._replace(driver=found.driver, override=found.override)])
+            raise FailedError(f"the machine changed meanwhile ({changes_words(now)})")
+
+    def _verify(self) -> None:
+        """Every device is where its goal says, as a fresh look at the whole machine shows."""
+        host = self._kernel.observe()
+        for goal in self._plan.goals:
+            device = host.devices.get(goal.device)
+            if device is None:
+                raise FailedError(f"{goal.device} is gone")
+            wrong = _difference(goal, ReadBack(device.driver, device.driver_override))
+            if wrong:
+                raise FailedError(f"in the end {wrong}")
+            self._steps.expected[goal.device] = device_facts(device)
+
+
+def _bystanders(plan: Plan, before: Host) -> list[Address]:
+    """The devices that a module which is loaded for the plan may take, although the plan is not about them."""
+    if not plan.modules:
+        return []
+    free = (device for device in before.devices.values() if device.bus == "pci" and device.driver is None)
+    return [device.address for device in free if device.address not in moved(plan)]
+
+
+def _difference(goal: Goal, found: ReadBack) -> str:
+    """What of the goal is not reached, in words."""
+    if not goal.any_driver and found.driver != goal.driver:
+        return f"{goal.device} is on {found.driver or 'no driver'}, not on {goal.driver or 'none'}"
+    if found.override != goal.override:
+        return f"the override of {goal.device} is {found.override or 'none'}, not {goal.override or 'none'}"
+    return ""

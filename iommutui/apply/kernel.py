@@ -1,6 +1,9 @@
-"""What an apply needs of a kernel: a real one, or one that is simulated."""
+"""What an apply needs of a machine: its kernel, real or simulated, and its clock."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 from iommutui.core.address import Address
@@ -9,10 +12,12 @@ from iommutui.core.plan.planner import Step
 
 
 class Waiting(NamedTuple):
-    """A write has not returned yet."""
+    """A write, or a module that is being loaded, has not returned yet."""
 
     seconds: float
     holders: tuple[str, ...] = ()
+    notable: bool = True
+    """It takes long enough to be shown."""
 
 
 class Written(NamedTuple):
@@ -28,7 +33,15 @@ class GivenUp(NamedTuple):
     holders: tuple[str, ...] = ()
 
 
+class Loaded(NamedTuple):
+    """A module is there."""
+
+
+DENIED = frozenset({"EACCES", "EPERM", "EROFS"})
+"""Results that say that this user, or anybody here, must not write."""
+
 Answer = Waiting | Written | GivenUp
+LoadAnswer = Waiting | Loaded | GivenUp
 
 Late = Callable[[str, float], None]
 """Told the result and the seconds of a write that ended after it had been given up, in whichever process it ended."""
@@ -47,6 +60,14 @@ class Kernel(Protocol):
     lasting: bool
     """What is written here outlives the program, so that a journal has to be on disk first."""
 
+    def hold(self) -> AbstractContextManager[None]:
+        """Holds the machine for one apply, whoever else may write to it; RefusedError where another has it."""
+        ...
+
+    def boot(self) -> str | None:
+        """What the kernel calls this boot; None where that is not known."""
+        ...
+
     def check(self, steps: Sequence[Step]) -> None:
         """NotPermittedError where one of the writes would be denied."""
         ...
@@ -64,9 +85,39 @@ class Kernel(Protocol):
         ...
 
     def write(self, step: Step, late: Late) -> Iterator[Answer]:
-        """Does the write: any number of `Waiting`, then `Written` or `GivenUp`."""
+        """Does the write: any number of `Waiting`, then `Written` or `GivenUp`. Closing the iterator gives up."""
         ...
 
-    def load_module(self, name: str) -> None:
-        """Loads a module; IommutuiError says whether it is missing, blocked by an administrator, or failed."""
+    def load_module(self, name: str) -> Iterator[LoadAnswer]:
+        """Loads a module: any number of `Waiting`, then `Loaded` or `GivenUp`.
+
+        IommutuiError says whether it is missing, blocked by an administrator, or failed.
+        """
         ...
+
+
+class Clock(Protocol):
+    """The date, and seconds that only go forward, also while the machine sleeps."""
+
+    def now(self) -> datetime:
+        """The date and time, with its zone."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds from some fixed point."""
+        ...
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def now(self) -> datetime:
+        """In UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """``CLOCK_BOOTTIME``: a machine that is woken with a dark screen must not wait for the rest of a countdown."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+SYSTEM_CLOCK = SystemClock()

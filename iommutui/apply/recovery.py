@@ -1,80 +1,124 @@
-"""Journals that have no end: their apply is going on, or was cut off and has left the machine half way."""
+"""Journals without an end: their apply is going on, or was cut off and has left the machine half way.
 
-import fcntl
+One of this boot keeps everything else from being applied until it is reverted or kept, because a way back to a state
+that was itself half way is none. Bindings end with their boot: one of an earlier boot is closed, and blocks nothing.
+"""
+
 import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
-from iommutui.apply.entries import Entry, list_readable
-from iommutui.apply.state import LOCK
-from iommutui.apply.traces import may_be_open
-from iommutui.core.errors import RefusedError
+from iommutui.apply.journal.directory import SUFFIX, at_work, check_writable, lock, may_be_open, names, of_boot
+from iommutui.apply.journal.format import End, Kept
+from iommutui.apply.journal.reader import Damaged, Journal, Journals, read_journals
+from iommutui.apply.journal.writer import JournalWriter
+from iommutui.core.errors import Exit, IommutuiError, RefusedError
 
 
-def open_journals(directory: Path) -> tuple[Entry, ...]:
-    """The applies that were cut off, the oldest first, and that nobody has taken back or kept since.
+class Retention(NamedTuple):
+    """How many journals of earlier boots are kept, and for how long."""
 
-    Empty while an apply is at work, because its journal has no end yet either. A journal of another user that cannot
-    be read is left out.
+    number: int = 100
+    days: int = 365
+
+
+RETENTION = Retention()
+
+CUT_OFF_BY_REBOOT = "It was cut off by the end of its boot, and its bindings ended with that."
+
+
+def open_journals(directory: Path, boot: str | None) -> tuple[Journal | Damaged, ...]:
+    """The applies of this boot that were cut off, the oldest first, and that nobody has reverted or kept since.
+
+    Empty while an apply is at work, because its journal has no end yet either.
     """
-    if not may_be_open(directory) or at_work(directory):
+    if not may_be_open(directory, boot) or at_work(directory):
         return ()
-    return unfinished(directory)
+    return unfinished(read_journals(directory, boot), boot)
 
 
-def unfinished(directory: Path) -> tuple[Entry, ...]:
-    """Journals without an end, for who holds the lock. One that takes another back is settled with that other one."""
-    entries = list_readable(directory)
-    settled = {entry.id for entry in entries if entry.reverted_by is not None}
-    return tuple(e for e in entries if e.open and e.id not in settled and e.reverts not in settled)
+def unfinished(journals: Journals, boot: str | None) -> tuple[Journal | Damaged, ...]:
+    """Journals of this boot without an end, for who holds the lock; one that reverts another is settled with it."""
+    settled = {journal.id for journal in journals.readable if journal.reverted_by is not None}
+
+    def is_settled(journal: Journal | Damaged) -> bool:
+        return isinstance(journal, Journal) and bool({journal.id, journal.header.reverts} & settled)
+
+    return tuple(j for j in journals.every if j.open and j.of_boot(boot) and not is_settled(j))
 
 
-def refuse_unfinished(directory: Path, reverts: str | None) -> None:
-    """RefusedError while an earlier apply is left half way, unless this is what takes it back."""
-    if not may_be_open(directory):
+def refuse_unfinished(directory: Path, boot: str | None, reverts: str | None) -> None:
+    """RefusedError while an earlier apply is left half way, unless this is what reverts it."""
+    if not may_be_open(directory, boot):
         return
-    for entry in unfinished(directory):
-        if reverts is None or reverts not in (entry.id, entry.reverts):
-            raise RefusedError(f"Nothing is applied yet: {left_open_words(entry)}", way_out(entry))
+    for journal in unfinished(read_journals(directory, boot), boot):
+        own = journal.header.reverts if isinstance(journal, Journal) else None
+        if reverts is None or reverts not in (journal.id, own):
+            raise RefusedError(f"Nothing is applied yet: {cut_off_words(journal)}", way_out(journal))
 
 
-def left_open_words(entry: Entry) -> str:
+def cut_off_words(journal: Journal | Damaged) -> str:
     """What happened to it."""
-    if entry.kept_by is not None:
-        return f"the apply {entry.id} was cut off after it had been kept."
-    if entry.within is not None and entry.why is None:
-        return f"the apply {entry.id} was cut off while it waited to be kept, and nobody has kept it."
-    return f"the apply {entry.id} was cut off before it had ended."
+    if isinstance(journal, Damaged):
+        return f"the journal {journal.id} is damaged ({journal.why}), and its apply may have been cut off."
+    if journal.kept_by is not None:
+        return f"the apply {journal.id} was cut off after it had been kept."
+    if journal.waiting:
+        return f"the apply {journal.id} was cut off while it waited to be kept, and nobody has kept it."
+    return f"the apply {journal.id} was cut off before it had ended."
 
 
-def way_out(entry: Entry) -> str:
+def way_out(journal: Journal | Damaged) -> str:
     """What to do about it."""
-    back = entry.reverts or entry.id
-    return f"'iommutui revert {back}' takes it back; 'iommutui keep {entry.id}' leaves everything as it is."
+    keep = f"'iommutui keep {journal.id}' leaves everything as it is."
+    reverted = what_reverts(journal)
+    return keep if reverted is None else f"'iommutui revert {reverted}' takes it back; {keep}"
 
 
-def at_work(directory: Path) -> bool:
-    """Whether an apply holds the machine now. It can be seen by everybody, and nothing is created."""
-    path = directory / LOCK
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            return False
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return _listed(path)
+def what_reverts(journal: Journal | Damaged) -> str | None:
+    """The id that a revert takes; None where the journal is too damaged for one."""
+    return None if isinstance(journal, Damaged) else journal.header.reverts or journal.id
 
 
-def _listed(path: Path) -> bool:
-    """Whether the kernel lists a lock on the file: for a user who may not open it."""
-    try:
-        inode = str(os.lstat(path).st_ino)
-        with open("/proc/locks", encoding="ascii", errors="replace") as file:
-            rows = [row.split() for row in file]
-    except OSError:
-        return False
-    # 1: FLOCK  ADVISORY  WRITE 1234 08:01:131 0 EOF; the device is not compared, because btrfs lists another one.
-    return any(row[1:2] == ["FLOCK"] and any(part.rpartition(":")[2] == inode for part in row[4:6]) for row in rows)
+def leave_as_it_is(directory: Path, journal_id: str, by: str) -> None:
+    """Ends the journal of a process that is gone without a write to the system, so that the next apply may begin.
+
+    PermissionError where this user may not; RefusedError where it has an end by now.
+    """
+    check_writable(directory)
+    with lock(directory):
+        journal = read_journals(directory).find_any(journal_id)
+        if not journal.open:
+            raise RefusedError(f"The apply {journal.id} has ended meanwhile.", "'iommutui journal' says how.")
+        whole = isinstance(journal, Journal) and journal.within is not None and journal.why is None
+        with JournalWriter.reopen(directory, journal.id) as writer:
+            writer.append(Kept(by))
+            code = Exit.DONE if whole else Exit.NOT_ROLLED_BACK
+            writer.append(End(code, "It was cut off, and everything was left as it was."))
+
+
+def close_earlier(directory: Path, boot: str | None) -> Iterator[str]:
+    """Ends the journals that an earlier boot cut off, and yields what there is to tell. The caller holds the lock."""
+    if boot is None or not may_be_open(directory, None):
+        return
+    for journal in read_journals(directory).every:
+        if journal.open and not journal.of_boot(boot):
+            with suppress(IommutuiError), JournalWriter.reopen(directory, journal.id) as writer:
+                writer.append(End(Exit.NOT_ROLLED_BACK, CUT_OFF_BY_REBOOT))
+                yield f"The apply {journal.id} was cut off by the end of an earlier boot, and nothing of it is left."
+
+
+def prune(directory: Path, boot: str | None, now: datetime, retention: Retention) -> None:
+    """Removes the oldest journals of earlier boots. The caller holds the lock."""
+    if boot is None:
+        return
+    earlier = [name for name in names(directory) if not of_boot(name, boot)]
+    oldest = (now - timedelta(days=retention.days)).astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+    surplus = len(earlier) - retention.number
+    for place, name in enumerate(earlier):
+        if place < surplus or name < oldest:
+            with suppress(OSError):
+                os.unlink(directory / f"{name}{SUFFIX}")

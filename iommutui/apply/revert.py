@@ -1,38 +1,190 @@
-"""From a journal to the plan that takes it back."""
+"""What a journal left is compared with the machine as it is now, and what is still so can be reverted.
+
+A revert never touches a device that something else has moved since, and never goes back to what another journal had
+done that is reverted itself.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 
-from iommutui.apply.entries import Entry
-from iommutui.apply.words import changes_words
-from iommutui.core.errors import RefusedError
+from iommutui.apply.journal.format import BLOCKED
+from iommutui.apply.journal.reader import Journal, read_journals
+from iommutui.apply.wording import changes_words
+from iommutui.core.address import Address
+from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
-from iommutui.core.plan.drift import Change, device_facts
+from iommutui.core.plan.drift import Change, DeviceFacts, device_facts, differences
 from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import Plan, plan_goals
 
+_BY_HAND = "'iommutui apply DEVICE=TARGET' rebinds a device whatever a journal says."
 
-def revert_goals(entry: Entry, host: Host) -> list[Goal]:
-    """Every device of the journal as it was before. RefusedError where one is gone, or another one in its place."""
-    changes: list[Change] = []
-    for facts in entry.before:
-        device = host.devices.get(facts.device)
-        if device is None:
-            changes.append(Change(facts.device, "device", "present", "absent"))
-        elif device_facts(device).ids != facts.ids:
-            changes.append(Change(facts.device, "ids", facts.ids, device_facts(device).ids))
-    if changes:
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What has become of the devices of a journal."""
+
+    as_left: tuple[Address, ...]
+    """Still as the apply left them."""
+    changed: tuple[Change, ...]
+    """What is not, fact by fact: something else has changed it since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revert:
+    """A journal, the plan that reverts it, and what the plan leaves alone."""
+
+    journal: Journal
+    plan: Plan
+    left_alone: tuple[Change, ...]
+
+
+def standing(journal: Journal, host: Host, journals: Sequence[Journal] = ()) -> Standing:
+    """Compares the Host with what the journal left, or those of ``journals`` that tried to revert it."""
+    tried = [journal, *(other for other in journals if other.header.reverts == journal.id)]
+    goals = {goal.device: goal for goal in journal.header.goals}
+    as_left: list[Address] = []
+    changed: list[Change] = []
+    for before in journal.header.before:
+        left = [facts for each in tried if (facts := _after(each, before.device)) is not None]
+        under_way = not left or any(_half_way(each) for each in tried)
+        found = _changes(before, goals.get(before.device), left, host, under_way=under_way)
+        changed += found
+        if not found:
+            as_left.append(before.device)
+    return Standing(tuple(as_left), tuple(changed))
+
+
+def _after(journal: Journal, device: Address) -> DeviceFacts | None:
+    after = journal.end.after if journal.end is not None else ()
+    return next((facts for facts in after if facts.device == device), None)
+
+
+def _half_way(journal: Journal) -> bool:
+    """How far it came is not known for each device."""
+    return journal.open or any(step.result in (None, BLOCKED) for step in journal.steps)
+
+
+def _changes(
+    before: DeviceFacts, goal: Goal | None, left: list[DeviceFacts], host: Host, *, under_way: bool
+) -> list[Change]:
+    """Each fact of a device that is not as any of these left it, nor, ``under_way``, on the way there."""
+    device = host.devices.get(before.device)
+    if device is None:
+        return [Change(before.device, "device", "present", "absent")]
+    now = device_facts(device)._replace(group=before.group)
+    aimed = before._replace(driver=goal.driver, override=goal.override) if goal is not None else before
+    known = [facts._replace(group=before.group) for facts in left] or [aimed]
+    if now in known:
+        return []
+    if under_way and now.ids == before.ids:
+        passed = [before, aimed, *known]
+        any_driver = goal is not None and goal.any_driver
+        drivers = {None, *(facts.driver for facts in passed)}
+        overrides = {before.driver, *(facts.override for facts in passed), goal.aim if goal is not None else None}
+        if now.override in overrides and (any_driver or now.driver in drivers):
+            return []
+    return differences([known[-1]], [now])
+
+
+def plan_revert(journal: Journal, host: Host, model: Model, journals: Sequence[Journal] = ()) -> Plan:
+    """The plan that puts back what is still as the journal left it.
+
+    RefusedError where the journal is reverted already or is a revert itself, or nothing is as it left it.
+    """
+    if journal.reverted_by is not None:
+        raise RefusedError(f"The apply {journal.id} has been reverted already, by {journal.reverted_by}.", _BY_HAND)
+    if journal.header.reverts is not None:
+        again = f"'iommutui revert {journal.header.reverts}' goes on with it." if journal.open else _BY_HAND
+        raise RefusedError(f"{journal.id} is itself a revert, of {journal.header.reverts}.", again)
+    found = standing(journal, host, journals)
+    if found.changed and not found.as_left:
         raise RefusedError(
-            f"The journal {entry.id} cannot be taken back as a whole: {changes_words(changes)}.",
-            "Rebind the devices that are left one by one.",
+            f"Nothing is as the apply {journal.id} left it: {changes_words(found.changed)}. It is not touched.",
+            _BY_HAND,
         )
-    return [restoring(facts.device, facts.driver, facts.override) for facts in entry.before]
-
-
-def plan_revert(entry: Entry, host: Host, model: Model) -> Plan:
-    """The plan that takes the journal back on the machine as it is now."""
-    goals = revert_goals(entry, host)
+    before = {facts.device: facts for facts in journal.header.before}
+    facts = [_origin(before[address], journal, journals) for address in found.as_left]
+    goals = [restoring(each.device, each.driver, each.override) for each in facts]
     return plan_goals(host, goals, model, modules=_modules(host, goals))
+
+
+def _origin(facts: DeviceFacts, journal: Journal, journals: Sequence[Journal]) -> DeviceFacts:
+    """The state before, or where that was the work of an earlier apply that was reverted since, before that one."""
+    for other in reversed([other for other in journals if other.id < journal.id]):
+        after = _after(other, facts.device)
+        reverted_since = other.reverted_by is not None and other.reverted_by > journal.id
+        if after is not None and reverted_since and (after.driver, after.override) == (facts.driver, facts.override):
+            facts = next(before for before in other.header.before if before.device == facts.device)
+    return facts
+
+
+class State(StrEnum):
+    """What a journal means now."""
+
+    GOING_ON = "going-on"
+    WAITING = "waiting"
+    """Carried out, and to be confirmed."""
+    CUT_OFF = "cut-off"
+    DAMAGED = "damaged"
+    REVERTED = "reverted"
+    REVERT = "revert"
+    """It reverted another one."""
+    REBOOTED = "undone-by-reboot"
+    UNCHANGED = "unchanged"
+    """It was denied, or rolled back: nothing is left of it."""
+    IN_EFFECT = "in-effect"
+    CHANGED = "changed"
+    """Something else has changed some or all of its devices since."""
+    INCOMPLETE = "not-rolled-back"
+    """It failed, or was cut off and kept, and what it left is as it left it."""
+
+
+def state_of(journal: Journal, journals: Sequence[Journal], host: Host, boot: str | None, *, going_on: bool) -> State:
+    """``going_on``: an apply is at work now."""
+    if journal.open and journal.of_boot(boot) and journal.reverted_by is None:
+        if going_on:
+            return State.WAITING if journal.waiting else State.GOING_ON
+        return State.CUT_OFF
+    if journal.reverted_by is not None:
+        return State.REVERTED
+    if journal.header.reverts is not None:
+        return State.REVERT
+    if not journal.changed_something:
+        return State.UNCHANGED
+    if not journal.of_boot(boot):
+        return State.REBOOTED
+    if standing(journal, host, journals).changed:
+        return State.CHANGED
+    return State.IN_EFFECT if journal.exit is Exit.DONE else State.INCOMPLETE
+
+
+def find_revert(directory: Path, wanted: str | None, host: Host, model: Model, boot: str | None) -> Revert:
+    """The revert of a journal, or of the newest that left something which is still so in this boot.
+
+    Raises what `plan_revert` and `Journals.find` do, and RefusedError for a journal of an earlier boot.
+    """
+    journals = read_journals(directory)
+    ours = [journal for journal in journals.readable if journal.of_boot(boot)]
+    if wanted is not None:
+        journal = journals.find(wanted)
+    else:
+        candidates = [journal for journal in ours if journal.changed_something]
+        if not candidates:
+            earlier = " What was applied in earlier boots ended with them." if journals.readable else ""
+            raise IommutuiError(f"There is nothing to revert: no apply of this boot is in effect.{earlier}")
+        standing_still = [each for each in candidates if standing(each, host, ours).as_left]
+        journal = (standing_still or candidates)[-1]
+    if not journal.of_boot(boot):
+        raise RefusedError(
+            f"{journal.id} is of an earlier boot, and its bindings ended with that: nothing is left to revert.",
+            _BY_HAND,
+        )
+    plan = plan_revert(journal, host, model, ours)
+    return Revert(journal, plan, standing(journal, host, ours).changed)
 
 
 def _modules(host: Host, goals: Sequence[Goal]) -> list[str]:

@@ -1,15 +1,14 @@
-"""One write after the other, each begun in the record, made, and looked at; and what is known after it."""
+"""One write after the other, each begun in the journal, made, and looked at; and what is known after it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
-from iommutui.apply.clock import Clock
-from iommutui.apply.events import Event, Finished, StepBegun, StepDone, StepWaiting
-from iommutui.apply.kernel import GivenUp, Kernel, Waiting, Written
-from iommutui.apply.lines import BLOCKED, Begin, End, Result
-from iommutui.apply.record import Record
-from iommutui.apply.words import step_words, stuck_words
-from iommutui.apply.writer import DENIED
+from iommutui.apply.child import Stop
+from iommutui.apply.events import Event, Finished, ModuleLoaded, StepBegun, StepDone, StepWaiting
+from iommutui.apply.journal.format import BLOCKED, Begin, End, Module, Result
+from iommutui.apply.journal.writer import JournalWriter
+from iommutui.apply.kernel import DENIED, Clock, GivenUp, Kernel, LoadAnswer, Waiting, Written
+from iommutui.apply.wording import step_words, stuck_words
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.outcome import OK
@@ -23,7 +22,7 @@ class FailedError(Exception):
 
 
 class StuckError(Exception):
-    """A write has not returned: nothing further may be written, not even to take something back."""
+    """A write has not returned: nothing further may be written, not even by a rollback."""
 
 
 class DeniedError(Exception):
@@ -40,13 +39,27 @@ class _Seen(NamedTuple):
 class Steps:
     """Makes writes and keeps what they did. ``expected`` holds the facts of every device that the plan depends on."""
 
-    def __init__(self, kernel: Kernel, record: Record, clock: Clock, expected: Iterable[DeviceFacts]) -> None:
+    def __init__(
+        self, kernel: Kernel, journal: JournalWriter, clock: Clock, stop: Stop, expected: Iterable[DeviceFacts]
+    ) -> None:
         self.kernel = kernel
-        self.record = record
+        self.journal = journal
         self.expected = {facts.device: facts for facts in expected}
         self.touched: set[Address] = set()
+        """Devices that may have been changed."""
+        self.written: dict[Address, None] = {}
+        """Devices that were written to."""
         self.number = 0
         self._clock = clock
+        self._stop = stop
+
+    def load_module(self, name: str) -> Iterator[Event]:
+        """Loads a module. StuckError where that does not return."""
+        self.journal.append(Module(name))
+        # A driver that has just come takes what matches it, so any device may be changed by this.
+        self.touched |= self.expected.keys()
+        yield from self._wait(0, Step("modprobe", Address(""), name, "", OK), self.kernel.load_module(name))
+        yield ModuleLoaded(name)
 
     def write(self, step: Step, goal: Goal, *, back: bool = False) -> Iterator[Event]:
         """The write, what it answered, and what it did. FailedError and StuckError say what went wrong.
@@ -55,28 +68,18 @@ class Steps:
         """
         self.number += 1
         number = self.number
-        self.record.append(Begin(number, step.op, step.device, step.value, back))
+        self.journal.append(Begin(number, step.op, step.device, step.value, back))
         self.touched.add(step.device)
+        self.written[step.device] = None
         yield StepBegun(number, step)
         started = self._clock.monotonic()
-        result = ""
-        for answer in self.kernel.write(step, self.record.late_teller(number)):
-            match answer:
-                case Waiting():
-                    yield StepWaiting(number, step, answer.seconds, answer.holders)
-                case GivenUp():
-                    if step.op == "unbind":
-                        # The link of a device goes before its driver has let go.
-                        self.expected[step.device] = self.expected[step.device]._replace(driver=None)
-                    self.record.muted = True
-                    self.record.append(Result(number, BLOCKED, answer.seconds))
-                    raise StuckError(stuck_words(step, answer.seconds, answer.holders))
-                case Written():
-                    result = answer.result
+        answers = self.kernel.write(step, self.journal.late_teller(number))
+        answer = yield from self._wait(number, step, answers, back=back)
+        result = answer.result if isinstance(answer, Written) else ""
         seconds = max(self._clock.monotonic() - started, 0.0)
         first = number == 1 and self.touched == {step.device}
         seen = self._look(step, goal)
-        self.record.append(Result(number, result, seconds, seen.note))
+        self.journal.append(Result(number, result, seconds, seen.note))
         if first and result in DENIED:
             raise DeniedError(step.path)
         yield StepDone(number, step, result, seconds, seen.note)
@@ -84,6 +87,33 @@ class Steps:
             raise FailedError(f"{step_words(step)} failed with {result}")
         if not seen.right:
             raise FailedError(f"{step_words(step)} did not do what it should: {seen.note}")
+
+    def _wait(
+        self, number: int, step: Step, answers: Iterator[Written | LoadAnswer], *, back: bool = False
+    ) -> Generator[Event, None, Written | LoadAnswer | None]:
+        """The last answer. StuckError where there is none in time, or somebody asks to stop while it is waited for."""
+        answer: Written | LoadAnswer | None = None
+        for answer in answers:
+            if not isinstance(answer, Waiting | GivenUp):
+                break
+            asked = None
+            if isinstance(answer, Waiting):
+                if not answer.notable:
+                    continue  # many writes take a second or two, and an interrupt can wait for those
+                yield StepWaiting(number, step, answer.seconds, answer.holders)
+                asked = None if back else self._stop.why
+            if asked is not None or isinstance(answer, GivenUp):
+                self._give_up(number, step, answer)
+                raise StuckError(stuck_words(step, answer.seconds, answer.holders, asked))
+        return answer
+
+    def _give_up(self, number: int, step: Step, answer: Waiting | GivenUp) -> None:
+        if step.op == "unbind":
+            # The link of a device goes before its driver has let go.
+            self.expected[step.device] = self.expected[step.device]._replace(driver=None)
+        self.journal.muted = True
+        if number:
+            self.journal.append(Result(number, BLOCKED, answer.seconds))
 
     def _look(self, step: Step, goal: Goal) -> _Seen:
         """What a write did; its success says nothing, and neither does its failure."""
@@ -100,13 +130,14 @@ class Steps:
         right = found.driver == (None if step.op == "unbind" else goal.driver)
         return _Seen(right, "" if right else f"{step.device} is on {found.driver or 'no driver'}")
 
-    def end(self, code: Exit, summary: str, left: tuple[Change, ...]) -> Finished:
+    def end(self, code: Exit, summary: str, left: tuple[Change, ...] = ()) -> Finished:
         """The last line and the last event."""
-        self.record.muted = True
-        told = summary + _BROKEN if self.record.broken else summary
-        self.record.append(End(code, told, left))
+        self.journal.muted = True
+        told = summary + _BROKEN if self.journal.broken else summary
+        lasting = code in (Exit.DONE, Exit.NOT_ROLLED_BACK)
+        self.journal.append(End(code, told, left, tuple(self.expected[a] for a in self.written) if lasting else ()))
         # The last line may be the first that cannot be written.
-        return Finished(code, summary + _BROKEN if self.record.broken else summary, left)
+        return Finished(code, summary + _BROKEN if self.journal.broken else summary, left)
 
 
 _BROKEN = " The journal is not complete, because it could not be written."

@@ -43,8 +43,8 @@ def main(argv: list[str] | None = None) -> int:
         run, options = parse(sys.argv[1:] if argv is None else argv)
         return run(options)
     except IommutuiError as error:
+        from iommutui.cli.offline import said_of
         from iommutui.cli.output import complain
-        from iommutui.cli.recorded import said_of
 
         sys.stdout.flush()
         complain(f"iommutui: {error.what}")

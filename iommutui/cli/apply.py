@@ -32,13 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: Options) -> int:
     """Reviews, asks, writes; the exit code says how it ended."""
     from iommutui.cli.carry_out import carry_out
-    from iommutui.cli.recorded import refuse_recorded
+    from iommutui.cli.offline import refuse_recorded
 
     refuse_recorded(options, "apply")
     if options.stdin:
-        from iommutui.cli.serving import serve
+        from iommutui.apply.recovery import RETENTION
+        from iommutui.apply.server import serve
 
-        return serve()
+        return serve(RETENTION)
     path = _plan_file(options)
     if path is not None:
         return _from_file(options, path)
@@ -49,7 +50,7 @@ def run(options: Options) -> int:
     own, model = model_for(host.kernel), chosen_model(options, host)
     plan = plan_intents(host, intents, model)
     if plan.permitted and model is not own:
-        from iommutui.apply.session import refuse_by_kernel
+        from iommutui.apply.request import refuse_by_kernel
 
         refuse_by_kernel(lambda: plan_intents(host, intents, own))
     return carry_out(host, plan, options, intents)
@@ -69,8 +70,7 @@ def _plan_file(options: Options) -> str | None:
 def _from_file(options: Options, path: str) -> int:
     import os
 
-    from iommutui.apply.planfile import read_plan
-    from iommutui.apply.session import plan_request
+    from iommutui.apply.request import plan_request, read_plan
     from iommutui.cli.carry_out import carry_out
 
     if not os.path.lexists(path):

@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from iommutui.apply.admission import refuse_dangers
-from iommutui.apply.elevate import Applying, own_program, root_program
-from iommutui.apply.events import Finished
+from iommutui.apply.elevation import Applying, own_program, root_program
+from iommutui.apply.event_stream import EventStream, tell
+from iommutui.apply.events import Event, Finished
 from iommutui.apply.executor import execute
-from iommutui.apply.real import RealKernel
-from iommutui.apply.session import Request, check_seconds, request_of
-from iommutui.apply.state import journal_dir
+from iommutui.apply.journal.directory import journal_dir
+from iommutui.apply.real_kernel import RealKernel
+from iommutui.apply.request import Request, check_seconds, request_of
+from iommutui.cli.event_printer import EventPrinter
 from iommutui.cli.options import parse_accepted
 from iommutui.cli.output import clean, complain, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.review import plan_lines
-from iommutui.cli.telling import Teller, tell
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, UsageError
 from iommutui.core.hazards import Acceptance, cuts_a_lifeline
 from iommutui.core.host import Host
@@ -60,7 +61,9 @@ def carry_out(
     refuse_dangers(plan.hazards, accepted)
     _warn_of_needless(plan, accepted)
     if not plan.steps and not plan.modules and reverts is None:
-        Teller(as_json=options.json).show(Finished(Exit.DONE, "Nothing to do: every device is where it should be."))
+        EventPrinter(as_json=options.json).show(
+            Finished(Exit.DONE, "Nothing to do: every device is where it should be.")
+        )
         return Exit.DONE
     if cuts_a_lifeline(plan.hazards) and options.keep_within is None:
         complain("You may lose sight of this machine: --keep-within 30 would take everything back unless you keep it.")
@@ -71,7 +74,16 @@ def carry_out(
     request = request_of(plan, intents, accepted=accepted, keep_within=options.keep_within, reverts=reverts)
     if writer == "" and request.keep_within is None:
         events = execute(plan, RealKernel(), journal_dir(), reverts=reverts, accepted=accepted)
-        return tell(events, Teller(as_json=options.json, goes_back=reverts is None))
+        sys.stdout.flush()
+        stream, printer = (
+            EventStream(sys.stdout.fileno()),
+            EventPrinter(as_json=options.json, goes_back=reverts is None),
+        )
+
+        def send(event: Event) -> None:
+            stream.write(printer.text(event).encode(sys.stdout.encoding), event)
+
+        return tell(events, send)
     return _by_another_process(request, writer, as_json=options.json)
 
 
@@ -134,7 +146,7 @@ def _confirmed(writes: int) -> bool:
 
 def _by_another_process(request: Request, writer: str | None, *, as_json: bool) -> int:
     """Hands the request to a process that is root, and in a session of its own where somebody has to keep it."""
-    from iommutui.cli.listening import listen
+    from iommutui.cli.apply_client import listen
 
-    teller = Teller(as_json=as_json, goes_back=request.reverts is None)
-    return listen(Applying(own_program(), writer), request, teller)
+    printer = EventPrinter(as_json=as_json, goes_back=request.reverts is None)
+    return listen(Applying(own_program(), writer), request, printer)

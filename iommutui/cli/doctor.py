@@ -68,7 +68,7 @@ def _machine(options: Options) -> Iterator[Finding]:
     from iommutui.sources.kernel_setup import read_kernel_setup
 
     try:
-        host = read_host(options, judges=False)
+        host = read_host(options)
     except SourceError as error:
         yield Finding("machine", "problem", error.what, "Nothing can be shown of it.", error.remedy)
         return
@@ -151,7 +151,7 @@ def _colours() -> Finding:
 
 
 def _root() -> Finding:
-    from iommutui.apply.elevate import PROGRAMS, root_program
+    from iommutui.apply.elevation import PROGRAMS, root_program
 
     program = root_program()
     if program is None:
@@ -168,9 +168,9 @@ def _root() -> Finding:
 
 
 def _state() -> Finding:
-    from iommutui.apply.state import check_trusted, machine_journal_dir
+    from iommutui.apply.journal.directory import check_trusted, journal_dir
 
-    directory = machine_journal_dir()
+    directory = journal_dir()
     if not directory.exists():
         return Finding("journals", "ok", f"Nothing has been applied yet; journals will be in {directory}.")
     try:
@@ -185,12 +185,10 @@ def _state() -> Finding:
 def _settings() -> Finding:
     from iommutui.settings import read_settings, settings_path
 
-    problems = read_settings().problems
-    if problems:
-        drivers = any(problem.table == "drivers" for problem in problems)
-        cost = "Commands that judge groups stop." if drivers else "The screen uses its defaults instead."
-        what = " ".join(dict.fromkeys(problem.error.what for problem in problems))
-        return Finding("settings", "problem" if drivers else "warning", what, cost, problems[0].error.remedy)
+    wrong = read_settings().wrong
+    if wrong:
+        what = " ".join(error.what for error in wrong)
+        return Finding("settings", "warning", what, "The rest of the settings is used.", wrong[0].remedy)
     path = settings_path()
     words = f"{path} has no mistakes." if os.path.lexists(path) else f"There are none; they would be in {path}."
     return Finding("settings", "ok", words)

@@ -1,16 +1,26 @@
 """``iommutui journal``: what was applied to this machine."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from iommutui.apply.words import write_words
+from iommutui.apply.wording import changes_words, write_words
 from iommutui.cli.documents import SCHEMA
 from iommutui.cli.output import clean, complain, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.core.errors import Exit
 
 if TYPE_CHECKING:
-    from iommutui.apply.entries import Done, Entry
+    from iommutui.apply.journal.reader import Damaged, Journal, JournaledWrite
+    from iommutui.apply.revert import State
+    from iommutui.core.plan.drift import Change
+
+
+class _Shown(NamedTuple):
+    """A journal, what it means now, and what something else has changed since."""
+
+    journal: "Journal"
+    state: "State"
+    changed: "tuple[Change, ...]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,60 +34,90 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Lists journals, the newest last, or shows one."""
-    from iommutui.apply.entries import list_entries, load
-    from iommutui.apply.recovery import at_work
-    from iommutui.apply.state import machine_journal_dir
-    from iommutui.cli.recorded import refuse_recorded
+    from iommutui.apply.journal.directory import at_work, boot_id, journal_dir
+    from iommutui.apply.journal.reader import Damaged, read_journals
+    from iommutui.apply.revert import standing, state_of
+    from iommutui.cli.offline import refuse_recorded
+    from iommutui.sources import HERE, Depth, load
 
     refuse_recorded(options, "journal")
-    directory = machine_journal_dir()
-    entries = [load(directory, options.id)] if options.id else list_entries(directory)
-    if options.json:
-        write_json({"schema": SCHEMA, "journals": [_document(entry) for entry in entries]})
-        return Exit.DONE
-    if not entries:
-        complain(f"Nothing has been applied yet; journals would be in {directory}.")
+    directory, boot = journal_dir(), boot_id(HERE)
+    journals = read_journals(directory)
+    ours = [journal for journal in journals.readable if journal.of_boot(boot)]
+    host = load(depth=Depth.LISTING) if journals.readable else None
     going_on = at_work(directory)
+
+    def look(journal: "Journal | Damaged") -> "_Shown | Damaged":
+        if isinstance(journal, Damaged):
+            return journal
+        assert host is not None
+        state = state_of(journal, ours, host, boot, going_on=going_on)
+        return _Shown(journal, state, standing(journal, host, ours).changed if state == "changed" else ())
+
+    chosen = [journals.find_any(options.id)] if options.id else journals.every
+    shown = [look(journal) for journal in chosen]
+    if options.json:
+        write_json({"schema": SCHEMA, "journals": [_document(each) for each in shown]})
+        return Exit.DONE
+    if not shown:
+        complain(f"Nothing has been applied yet; journals would be in {directory}.")
     lines: list[str] = []
-    for entry in entries:
-        lines += _lines(entry, whole=options.id is not None, going_on=going_on)
+    for each in shown:
+        lines += _lines(each, whole=bool(options.id)) if isinstance(each, _Shown) else _damaged_lines(each)
     write_lines([clean(line) for line in lines])
     return Exit.DONE
 
 
-def _state(entry: "Entry", *, going_on: bool) -> str:
-    if entry.open:
-        if not going_on:
-            from iommutui.apply.recovery import left_open_words
+def _damaged_lines(journal: "Damaged") -> list[str]:
+    lines = [f"{journal.id}  DAMAGED: {journal.why}"]
+    return [*lines, f"  'iommutui keep {journal.id}' closes it."] if journal.open else lines
 
-            return f"CUT OFF: {left_open_words(entry)}"
-        if entry.within is not None and entry.why is None and entry.kept_by is None:
+
+def _state(shown: _Shown) -> str:
+    journal = shown.journal
+    match shown.state:
+        case "going-on":
+            return "going on"
+        case "waiting":
             return "waits to be kept"
-        return "going on"
-    if entry.reverts is not None:
-        return f"took {entry.reverts} back" if entry.exit is Exit.DONE else f"tried to take {entry.reverts} back"
-    if entry.reverted_by is not None:
-        return f"taken back by {entry.reverted_by}"
-    if entry.exit is Exit.DONE:
-        return f"in effect, kept by {entry.kept_by}" if entry.kept_by is not None else "in effect"
-    if entry.kept_by is not None:
-        return "cut off, and left as it was"
-    if entry.exit is Exit.PERMISSION:
+        case "cut-off":
+            from iommutui.apply.recovery import cut_off_words
+
+            return f"CUT OFF: {cut_off_words(journal)}"
+        case "reverted":
+            return f"taken back by {journal.reverted_by}"
+        case "revert":
+            done = journal.exit is Exit.DONE
+            return f"{'took' if done else 'tried to take'} {journal.header.reverts} back"
+        case "undone-by-reboot":
+            return "undone by a reboot" if not journal.open else "cut off, and undone by a reboot"
+        case "changed":
+            return f"changed since by something else: {changes_words(shown.changed)}"
+        case "in-effect":
+            return f"in effect, kept by {journal.kept_by}" if journal.kept_by is not None else "in effect"
+        case "not-rolled-back":
+            cut_off = journal.kept_by is not None
+            return "cut off, and left as it was" if cut_off else "FAILED, and not wholly rolled back"
+    if journal.exit is Exit.PERMISSION:
         return "not permitted, nothing was changed"
-    if entry.exit is Exit.ROLLED_BACK:
-        return "failed, and rolled back" if entry.within is None else "not kept, and taken back"
-    return "FAILED, and not wholly rolled back"
+    return "failed, and rolled back" if journal.within is None else "not kept, and taken back"
 
 
-def _remedy(entry: "Entry", *, going_on: bool) -> str:
+def _remedy(shown: _Shown) -> str:
     """What can be done about it now; empty where that is nothing."""
-    if entry.open and going_on:
-        return f"'iommutui keep {entry.id}' keeps it." if entry.within is not None and entry.why is None else ""
-    if entry.open:
+    if shown.state == "waiting":
+        return f"'iommutui keep {shown.journal.id}' keeps it."
+    if shown.state == "cut-off":
         from iommutui.apply.recovery import way_out
 
-        return "" if entry.reverted_by is not None else way_out(entry)
-    return f"'iommutui revert {entry.id}' takes it back." if entry.in_effect else ""
+        return way_out(shown.journal)
+    if shown.state == "changed":
+        devices = {change.subject for change in shown.changed}
+        if devices == {facts.device for facts in shown.journal.header.before}:
+            return ""
+        return f"'iommutui revert {shown.journal.id}' takes back the rest."
+    in_effect = shown.state in ("in-effect", "not-rolled-back")
+    return f"'iommutui revert {shown.journal.id}' takes it back." if in_effect else ""
 
 
 def when(started: str) -> str:
@@ -90,49 +130,54 @@ def when(started: str) -> str:
         return started
 
 
-def _lines(entry: "Entry", *, whole: bool, going_on: bool) -> list[str]:
+def _lines(shown: _Shown, *, whole: bool) -> list[str]:
     from iommutui.core.wording import goal_words
 
-    before = {facts.device: facts for facts in entry.before}
-    lines = [f"{entry.id}  {when(entry.started)}  {_state(entry, going_on=going_on)}"]
-    for goal in entry.goals:
+    journal = shown.journal
+    before = {facts.device: facts for facts in journal.header.before}
+    lines = [f"{journal.id}  {when(journal.header.started)}  {_state(shown)}"]
+    for goal in journal.header.goals:
         was = before.get(goal.device)
         now = f"{was.driver or 'free'} → " if was is not None else "stays at "
         lines.append(f"  {goal.device}  {now}{goal_words(goal)}")
+    if journal.damage:
+        lines.append(f"  DAMAGED: {journal.damage}; what follows is not known.")
     if whole:
-        lines += _details(entry)
-    elif entry.exit not in (None, Exit.DONE) and entry.kept_by is None:
-        lines.append(f"  {entry.summary}")
-    remedy = _remedy(entry, going_on=going_on)
+        lines += _details(journal)
+    elif journal.end is not None and journal.exit is not Exit.DONE and journal.kept_by is None:
+        lines.append(f"  {journal.end.summary}")
+    remedy = _remedy(shown)
     return [*lines, f"  {remedy}"] if remedy else lines
 
 
-def _details(entry: "Entry") -> list[str]:
+def _details(journal: "Journal") -> list[str]:
     """Everything that is known of it, write by write."""
-    lines = ["", f"  Kernel {entry.kernel or 'not known'}, model {entry.model}"]
-    lines += [
-        f"  Before: {facts.device} on {facts.driver or 'no driver'}, override {facts.override or 'none'}"
-        for facts in entry.before
-    ]
-    lines += [f"  Accepted: {acceptance}" for acceptance in entry.accepted]
-    if entry.modules:
-        lines.append(f"  Modules to load first: {', '.join(entry.modules)}")
-    lines += ["", "  Writes:"] if entry.steps else ["", "  Nothing was written."]
+    header = journal.header
+    lines = ["", f"  Kernel {header.kernel or 'not known'}, model {header.model}, boot {header.boot or 'not known'}"]
+    for title, every in (("Before", header.before), ("Left", journal.end.after if journal.end is not None else ())):
+        lines += [
+            f"  {title}: {facts.device} on {facts.driver or 'no driver'}, override {facts.override or 'none'}"
+            for facts in every
+        ]
+    lines += [f"  Accepted: {acceptance}" for acceptance in header.accepted]
+    if header.modules:
+        lines.append(f"  Modules to load first: {', '.join(header.modules)}")
+    lines += ["", "  Writes:"] if journal.steps else ["", "  Nothing was written."]
     turned = False
-    for step in entry.steps:
+    for step in journal.steps:
         if step.restoring and not turned:
             turned = True
-            lines += ["", f"  Taken back because {entry.why}:" if entry.why else "  Taken back:"]
+            lines += ["", f"  Taken back because {journal.why}:" if journal.why else "  Taken back:"]
         lines.append(f"  {step.number:3}. {_step_words(step)}")
-    if entry.within is not None:
-        kept = f"kept by {entry.kept_by}" if entry.kept_by is not None else "not kept"
-        lines += ["", f"  To be kept within {entry.within:g} s: {kept}"]
-    if entry.summary:
-        lines += ["", f"  {entry.summary}"]
+    if journal.within is not None:
+        kept = f"kept by {journal.kept_by}" if journal.kept_by is not None else "not kept"
+        lines += ["", f"  To be kept within {journal.within:g} s: {kept}"]
+    if journal.end is not None:
+        lines += ["", f"  {journal.end.summary}"]
     return lines
 
 
-def _step_words(step: "Done") -> str:
+def _step_words(step: "JournaledWrite") -> str:
     """``unbinding 0000:01:00.0 from nvidia: ok, 0.21 s``."""
     what = write_words(step.op, step.device, step.value)
     if step.result is None:
@@ -142,9 +187,36 @@ def _step_words(step: "Done") -> str:
     return f"{what}: {step.result}{note}, {step.seconds:.2f} s{late}"
 
 
-def _document(entry: "Entry") -> dict[str, Any]:
-    from iommutui.apply.plain import to_plain
+def _document(shown: "_Shown | Damaged") -> dict[str, Any]:
+    from iommutui.apply.journal.reader import Damaged
+    from iommutui.apply.validation import to_jsonable
 
-    document = to_plain(entry)
-    assert isinstance(document, dict)
-    return {**document, "open": entry.open, "in_effect": entry.in_effect}
+    if isinstance(shown, Damaged):
+        return {"id": shown.id, "state": "damaged", "damage": shown.why, "open": shown.open, "in_effect": False}
+    journal = shown.journal
+    header, end = journal.header, journal.end
+    document = {
+        "id": journal.id,
+        "state": shown.state,
+        "open": journal.open,
+        "in_effect": shown.state in ("in-effect", "not-rolled-back", "changed") and bool(_remedy(shown)),
+        "changed": shown.changed,
+        **{name: getattr(header, name) for name in _HEADER},
+        "planned": header.steps,
+        "steps": journal.steps,
+        "why": journal.why,
+        "exit": journal.exit,
+        "summary": end.summary if end is not None else "",
+        "left": end.left if end is not None else (),
+        "after": end.after if end is not None else (),
+        "within": journal.within,
+        "kept_by": journal.kept_by,
+        "reverted_by": journal.reverted_by,
+        "damage": journal.damage,
+    }
+    plain = to_jsonable(document)
+    assert isinstance(plain, dict)
+    return plain
+
+
+_HEADER = ("started", "boot", "kernel", "model", "goals", "modules", "before", "reverts", "accepted")

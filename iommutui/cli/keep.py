@@ -11,7 +11,7 @@ from iommutui.cli.parser import Options, add_source
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 
 if TYPE_CHECKING:
-    from iommutui.apply.entries import Entry
+    from iommutui.apply.journal.reader import Damaged, Journal
 
 _LOOK = 0.1
 """Seconds between two looks at the journal, while the applying process takes note."""
@@ -27,86 +27,90 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Keeps what a countdown is about to take back, or what an apply that was cut off has left."""
-    from iommutui.apply.recovery import at_work
-    from iommutui.apply.state import machine_journal_dir
-    from iommutui.cli.recorded import refuse_recorded
+    from iommutui.apply.journal.directory import at_work, journal_dir
+    from iommutui.cli.offline import refuse_recorded
 
     refuse_recorded(options, "keep")
-    directory = machine_journal_dir()
-    entry = _wanted(directory, options.id)
+    directory = journal_dir()
+    journal = _wanted(directory, options.id)
     try:
         if at_work(directory):
-            return _keep_in_time(directory, entry)
-        return _leave(directory, entry)
+            return _keep_in_time(directory, journal)
+        return _leave(directory, journal)
     except PermissionError:
-        return _as_root(entry)
+        return _as_root(journal)
 
 
-def _wanted(directory: Path, words: str | None) -> "Entry":
+def _wanted(directory: Path, words: str | None) -> "Journal | Damaged":
     """The journal without an end that is meant."""
-    from iommutui.apply.entries import load
+    from iommutui.apply.journal.directory import boot_id
+    from iommutui.apply.journal.reader import read_journals
     from iommutui.apply.recovery import unfinished
+    from iommutui.sources import HERE
 
+    journals = read_journals(directory)
     if words is not None:
-        entry = load(directory, words)
-        if not entry.open:
+        journal = journals.find_any(words)
+        if not journal.open:
             raise RefusedError(
-                f"The apply {entry.id} has ended: there is nothing to keep.", "'iommutui journal' says how."
+                f"The apply {journal.id} has ended: there is nothing to keep.", "'iommutui journal' says how."
             )
-        return entry
-    found = unfinished(directory)
+        return journal
+    found = unfinished(journals, boot_id(HERE))
     if not found:
         raise IommutuiError("Nothing waits to be kept.", "'iommutui journal' lists what was applied.")
     return found[-1]
 
 
-def _keep_in_time(directory: Path, entry: "Entry") -> int:
+def _keep_in_time(directory: Path, journal: "Journal | Damaged") -> int:
     """Leaves a note for the applying process, and waits until its journal says what came of it."""
-    from iommutui.apply.entries import load
-    from iommutui.apply.recovery import at_work
-    from iommutui.apply.voices import leave_note, take_note_back
+    from iommutui.apply.confirmation import leave_note, take_note_back
+    from iommutui.apply.journal.directory import at_work
+    from iommutui.apply.journal.reader import Damaged, load
 
-    if entry.within is None:
+    if isinstance(journal, Damaged) or journal.within is None:
         raise RefusedError(
-            f"The apply {entry.id} is at work, and has nothing to keep yet.",
+            f"The apply {journal.id} is at work, and has nothing to keep yet.",
             "It waits to be kept only at its end, and only where --keep-within asks for that.",
         )
     try:
-        leave_note(directory, entry.id)
+        leave_note(directory, journal.id)
     except FileExistsError:
         pass  # somebody else has said the same
     except PermissionError:
         raise
     except OSError as error:
         raise IommutuiError(f"The applying process cannot be told: {error.strerror}.") from None
-    while at_work(directory):
-        now = load(directory, entry.id)
-        if not (now.open and now.why is None and now.kept_by is None):
-            break
+    now = load(directory, journal.id)
+    while at_work(directory) and now.waiting:
         time.sleep(_LOOK)
-    now = load(directory, entry.id)
+        now = load(directory, journal.id)
+    now = load(directory, journal.id)
     if now.kept_by is None:
-        take_note_back(directory, entry.id)
-        if now.open and now.why is None:
+        take_note_back(directory, journal.id)
+        if now.waiting:
             return _leave(directory, now)  # it died meanwhile
-        raise RefusedError(f"It is too late: the apply {entry.id} is taken back. {now.summary}".strip())
-    write_lines([f"Kept: {entry.id} stays in effect."])
+        summary = now.end.summary if now.end is not None else ""
+        raise RefusedError(f"It is too late: the apply {journal.id} is taken back. {summary}".strip())
+    write_lines([f"Kept: {journal.id} stays in effect."])
     return Exit.DONE
 
 
-def _leave(directory: Path, entry: "Entry") -> int:
+def _leave(directory: Path, journal: "Journal | Damaged") -> int:
     """Ends the journal of a process that is gone."""
-    from iommutui.apply.journal import leave_as_it_is
+    from iommutui.apply.recovery import leave_as_it_is, what_reverts
 
-    leave_as_it_is(directory, entry.id, by="'iommutui keep', after it had been cut off")
-    write_lines([f"{entry.id} is left as it is; 'iommutui revert {entry.reverts or entry.id}' still takes it back."])
+    leave_as_it_is(directory, journal.id, by="'iommutui keep', after it had been cut off")
+    reverted = what_reverts(journal)
+    still = f"; 'iommutui revert {reverted}' still takes it back" if reverted is not None else ""
+    write_lines([f"{journal.id} is left as it is{still}."])
     return Exit.DONE
 
 
-def _as_root(entry: "Entry") -> int:
-    from iommutui.apply.elevate import as_root, own_program, root_program
+def _as_root(journal: "Journal | Damaged") -> int:
+    from iommutui.apply.elevation import as_root, own_program, root_program
 
-    command = as_root(["keep", entry.id], own_program(), root_program())
+    command = as_root(["keep", journal.id], own_program(), root_program())
     try:
         code = subprocess.run(command, check=False).returncode
     except OSError as error:

@@ -4,7 +4,6 @@ import re
 from typing import TYPE_CHECKING
 
 from iommutui.cli.parser import Options
-from iommutui.core.drivers import KNOWN
 from iommutui.core.errors import IommutuiError, UsageError
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
@@ -17,20 +16,17 @@ if TYPE_CHECKING:
     from iommutui.core.plan.intents import Intent
 
 
-def read_host(options: Options, depth: Depth = Depth.FULL, *, judges: bool = True) -> Host:
+def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
     """The machine that ``--from``, ``--demo`` and ``--kernel`` name, with the drivers of the user's settings.
 
-    A mistake in those ends a command that ``judges``, as verdicts follow from them; others go on, and say so.
+    What is wrong with the settings is told, and keeps nobody from anything.
     """
-    try:
-        table = driver_table(read_settings())
-    except IommutuiError as error:
-        if judges:
-            raise
+    config = read_settings()
+    for error in config.wrong:
         from iommutui.cli.output import complain
 
-        complain(f"Note: {error.what} This goes on without your drivers.")
-        table = KNOWN
+        complain(f"Note: {error.what} {error.remedy} This goes on without it.")
+    table = driver_table(config)
     check_source(options)
     if options.demo:
         from iommutui.demo import demo_host
@@ -48,17 +44,18 @@ def read_host(options: Options, depth: Depth = Depth.FULL, *, judges: bool = Tru
 
 def tell_what_was_cut_off() -> None:
     """A line of talk for each apply to this machine that a crash has left half way; nothing where there is none."""
-    from iommutui.apply.traces import journals_of_machine, may_be_open
+    from iommutui.apply.journal.directory import boot_id, journal_dir, may_be_open
+    from iommutui.sources import HERE
 
-    if not may_be_open(journals_of_machine()):
+    directory, boot = journal_dir(), boot_id(HERE)
+    if not may_be_open(directory, boot):
         return
-    from iommutui.apply.recovery import left_open_words, open_journals, way_out
-    from iommutui.apply.state import machine_journal_dir
+    from iommutui.apply.recovery import cut_off_words, open_journals, way_out
     from iommutui.cli.output import complain
 
     try:
-        for entry in open_journals(machine_journal_dir()):
-            complain(f"Note: {left_open_words(entry)} {way_out(entry)}")
+        for journal in open_journals(directory, boot):
+            complain(f"Note: {cut_off_words(journal)} {way_out(journal)}")
     except IommutuiError as error:
         complain(f"Note: {error.what}")
 

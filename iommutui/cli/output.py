@@ -91,12 +91,17 @@ def write_lines(lines: Iterable[str]) -> None:
 
 
 def write_as_is(lines: Iterable[str]) -> None:
-    """Prints lines that fit and are coloured already; signs that the terminal's encoding lacks become plain ones."""
+    """Prints lines that fit and are coloured already."""
+    sys.stdout.write(text_of(lines))
+
+
+def text_of(lines: Iterable[str]) -> str:
+    """Lines as they are printed; signs that the terminal's encoding lacks become plain ones."""
     text = "".join(line + "\n" for line in lines)
     encoding = sys.stdout.encoding or "ascii"
     if encoding.lower().replace("-", "") != "utf8":
         text = text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
-    sys.stdout.write(text)
+    return text
 
 
 def write_json(document: Any) -> None:

@@ -3,10 +3,10 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from iommutui.cli.offline import same_machine
 from iommutui.cli.options import chosen_model, parse_intents, read_host
 from iommutui.cli.output import clean, complain, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
-from iommutui.cli.recorded import same_machine
 from iommutui.cli.review import plan_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import turn_on_advice
@@ -168,11 +168,11 @@ def count_words(plan: Plan) -> str:
 
 
 def _document(host: Host, intents: list[Intent], plan: Plan, model: Model) -> "Document":
-    from iommutui.apply.planfile import KIND
+    from iommutui.apply.request import PLAN_KIND
     from iommutui.cli.documents import basis_document, plan_document, predicted_document
 
     return {
-        "kind": KIND,
+        "kind": PLAN_KIND,
         **plan_document(host, intents, plan, model),
         "intents": [{"device": intent.device, "target": intent.target} for intent in intents],
         "accept": [str(hazard.acceptance) for hazard in unaccepted(plan.hazards, ())],

@@ -25,7 +25,7 @@ def run(options: Options) -> int:
     from iommutui.core.redact import redact
     from iommutui.sources.snapshot import dump, write
 
-    host = read_host(options, judges=False)
+    host = read_host(options)
     host = host if options.unredacted else redact(host)
     if options.output == "-":
         sys.stdout.write(dump(host))

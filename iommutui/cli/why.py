@@ -15,10 +15,10 @@ from iommutui.cli.documents import (
     reason_documents,
     verdict_document,
 )
+from iommutui.cli.offline import said_of, same_machine
 from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
-from iommutui.cli.recorded import said_of, same_machine
 from iommutui.cli.review import hazard_lines
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.diagnosis import MESSAGES, diagnose

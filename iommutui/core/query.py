@@ -1,9 +1,12 @@
 """Finding devices: the spellings that commands accept, and the filter language of listings."""
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from iommutui.core.address import Address, parse_pci
+from iommutui.core.cache import last_call
 from iommutui.core.errors import IommutuiError, RefusedError, UsageError
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
@@ -57,9 +60,16 @@ class Term(NamedTuple):
     key: str
     value: str
     negated: bool = False
+    others: tuple["Term", ...] = ()
+    """Alternatives: it matches where it or one of them does."""
 
     def __str__(self) -> str:
-        return ("!" if self.negated else "") + (f"{self.key}:" if self.key else "") + self.value
+        first = f"{self.key}:{self.value}" if self.key else self.value
+        return ("!" if self.negated else "") + "|".join((first, *map(str, self.others)))
+
+    def matches(self, device: Device, verdict: Verdict | None, text: str | None = None) -> bool:
+        """Whether the term lets this device through; ``verdict`` is that of its group, ``text`` its searched text."""
+        return any(_term_matches(term, device, verdict, text) for term in (self, *self.others)) != self.negated
 
 
 class Query(NamedTuple):
@@ -70,9 +80,14 @@ class Query(NamedTuple):
     def __str__(self) -> str:
         return " ".join(str(term) for term in self.terms)
 
-    def matches(self, device: Device, verdict: Verdict | None) -> bool:
-        """Whether the filter lets this device through; ``verdict`` is that of its group."""
-        return all(_term_matches(term, device, verdict) != term.negated for term in self.terms)
+    @property
+    def needs_verdicts(self) -> bool:
+        """Whether the answer depends on the verdicts of groups."""
+        return any(each.key == "viable" for term in self.terms for each in (term, *term.others))
+
+    def matches(self, device: Device, verdict: Verdict | None, text: str | None = None) -> bool:
+        """Whether the filter lets this device through; ``verdict`` is that of its group, ``text`` its searched text."""
+        return all(term.matches(device, verdict, text) for term in self.terms)
 
 
 KEYS = ("driver", "group", "viable", "class", "id", "override", "bus")
@@ -89,34 +104,46 @@ KINDS = {"gpu": "03", "display": "03", "nic": "02", "network": "02", "storage": 
 """Words for ``class:``, with the class codes that they begin."""
 
 
+_ALTERNATIVES = re.compile(r"[,|]")
+
+
 def parse_query(text: str) -> Query:
-    """The filter in ``text``: ``nvidia``, ``driver:nvidia``, ``group:14``, ``viable:no``, ``class:gpu``, ``!word``."""
+    """The filter in ``text``: ``nvidia``, ``driver:nvidia``, ``group:14``, ``viable:no``, ``class:gpu``, ``!word``.
+
+    Every word has to match; within a word ``|`` and ``,`` separate alternatives, as in ``driver:nvidia,amdgpu`` and
+    ``class:gpu|class:audio``. An alternative without a key has that of the one before.
+    """
     terms = []
     for word in text.split():
         negated = word.startswith("!") and len(word) > 1
         body = word[1:] if negated else word
-        key, colon, value = body.partition(":")
-        if colon and key.lower() in KEYS:
-            terms.append(Term(key.lower(), value.lower(), negated))
-        else:
-            terms.append(Term("", body.lower(), negated))
+        found: list[Term] = []
+        for part in [each for each in _ALTERNATIVES.split(body) if each] or [body]:
+            key, colon, value = part.partition(":")
+            if colon and key.lower() in KEYS:
+                found.append(Term(key.lower(), value.lower()))
+            else:
+                found.append(Term(found[-1].key if found else "", part.lower()))
+        terms.append(found[0]._replace(negated=negated, others=tuple(found[1:])))
     return Query(tuple(terms))
 
 
 def mistakes(query_text: str) -> list[str]:
     """A sentence for each unknown key, each value that its key cannot have, and terms that exclude each other."""
     terms = parse_query(query_text).terms
-    return [said for term in terms if (said := _mistake(term))] or _contradictions(terms)
+    every = (each for term in terms for each in (term, *term.others))
+    return [said for each in every if (said := _mistake(each))] or _contradictions(terms)
 
 
 def _contradictions(terms: tuple[Term, ...]) -> list[str]:
-    """A device has one group and is on one bus, so that two different values of such a key never match together."""
+    """A device has one group and is on one bus, so that terms with different values of such a key never all match."""
     sentences = []
     for key, where in (("group", "in two groups"), ("bus", "on two buses")):
-        asked = list(dict.fromkeys(term.value for term in terms if term.key == key and not term.negated))
-        if len(asked) > 1:
-            words = " and ".join(f"{key}:{value}" for value in asked)
-            sentences.append(f"All terms must match, and no device is {where}: {words}.")
+        asked = list(dict.fromkeys(t for t in terms if t.key == key and not t.negated))
+        if len(asked) > 1 and not set.intersection(*({e.value for e in (t, *t.others)} for t in asked)):
+            values = ",".join(term.value for term in asked)
+            words = " and ".join(map(str, asked))
+            sentences.append(f"All terms must match, and no device is {where}: {words}. {key}:{values} finds both.")
     return sentences
 
 
@@ -145,7 +172,7 @@ def searched_text(device: Device) -> str:
     return "\n".join(shown).lower()
 
 
-def _term_matches(term: Term, device: Device, verdict: Verdict | None) -> bool:
+def _term_matches(term: Term, device: Device, verdict: Verdict | None, text: str | None) -> bool:
     value = term.value
     match term.key:
         case "driver":
@@ -167,4 +194,45 @@ def _term_matches(term: Term, device: Device, verdict: Verdict | None) -> bool:
         case "bus":
             return value == device.bus
         case _:
-            return value in searched_text(device)
+            return value in (searched_text(device) if text is None else text)
+
+
+_SAID = ("yes", "no", "unknown", "blocked", "refused")
+
+
+@last_call
+def _values(host: Host) -> dict[str, tuple[str, ...]]:
+    drivers = Counter(device.driver or "none" for device in host.devices.values())
+    overrides = {device.driver_override or "none" for device in host.devices.values()}
+    return {
+        "driver": tuple(name for name, _ in drivers.most_common()),
+        "override": tuple(sorted(overrides)),
+        "group": tuple(str(number) for number in host.groups),
+        "viable": _SAID,
+        "class": tuple(KINDS),
+        "bus": tuple(sorted({device.bus for device in host.devices.values()})),
+        "id": tuple(f"{d.vendor_id}:{d.device_id}" for d in host.devices.values() if d.vendor_id),
+    }
+
+
+def completion(host: Host, text: str) -> str | None:
+    """``dr`` becomes ``driver:``, ``viable:n`` becomes ``viable:no``; None where nothing is to be added."""
+    cut = max(text.rfind(sign) for sign in " ,|") + 1
+    head, word = text[:cut], text[cut:]
+    sign = "!" if word.startswith("!") else ""
+    key, colon, value = word.removeprefix("!").partition(":")
+    before = head.rpartition(" ")[2]
+    if not key:
+        return None
+    if not colon and ":" in before:  # an alternative has the key of the one before
+        found = _first(_values(host).get(parse_query(before).terms[0].key, ()), key)
+        return None if found is None else head + found
+    if not colon:
+        found = _first(KEYS, key)
+        return None if found is None else f"{head}{sign}{found}:"
+    found = _first(_values(host).get(key, ()), value) if value else None
+    return None if found is None else f"{head}{sign}{key}:{found}"
+
+
+def _first(names: Iterable[str], begin: str) -> str | None:
+    return next((n for n in names if n.startswith(begin) and n != begin and n.isprintable() and " " not in n), None)

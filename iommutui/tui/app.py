@@ -1,129 +1,148 @@
-"""The application: theme, keys, and the reason why a key does nothing."""
+"""The application: settings, theme, and what is the same on every screen."""
 
-from collections.abc import Mapping, Sequence
+import os
+from concurrent.futures import Future
+from typing import ClassVar, Literal
 
-from textual.actions import ActionParseResult
 from textual.app import App
-from textual.binding import Binding
-from textual.color import Color
-from textual.dom import DOMNode
-from textual.events import Event, Key, Paste
+from textual.binding import Binding, BindingType
+from textual.events import Event, Key
+from textual.message import Message
 from textual.theme import Theme
 
 from iommutui.core.errors import IommutuiError
-from iommutui.tui.contrast import BEHIND, WORDS, readable
-from iommutui.tui.early import EarlyScan
-from iommutui.tui.machine import Machine
-from iommutui.tui.registry import keymap, reason_against
-from iommutui.tui.saying import Saying
+from iommutui.core.host import Host
+from iommutui.settings import Settings, settings_path
+from iommutui.tui.commands.base import Severity
+from iommutui.tui.keys import keymap, use_keys
+from iommutui.tui.machines.base import Machine
 from iommutui.tui.screens.desk import DeskScreen
-from iommutui.tui.state import AppState, logged
+from iommutui.tui.screens.dialogs import DeliberateDialog
+from iommutui.tui.state import AppState
 from iommutui.tui.store import Store
-from iommutui.tui.text import toast
-from iommutui.tui.theme import IOMMUTUI
-from iommutui.tui.typeahead import TypeAhead
+from iommutui.tui.text.spans import visible
+from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
+
+SIGNS = {"information": "", "warning": "! ", "error": "✖ "}
+"""What a message begins with, so that its severity is not told by colour alone."""
 
 
-class IommutuiApp(Saying):
+class IommutuiApp(App[None]):
     """Shows one machine."""
 
     TITLE = "iommutui"
     CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = False
-    BINDINGS = [Binding("ctrl+q", "leave", "Quit", show=False, priority=True)]  # noqa: RUF012
-    wrong: Sequence[IommutuiError] = ()
-    """What the settings say of the screen and cannot be: it is as if they did not say it."""
-    _theme_found: Theme | None = None
+    ENABLE_COMMAND_PALETTE = False  # the desk opens it, and nothing opens it over a review
+    NOTIFICATION_TIMEOUT = 6
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "leave", "Quit", show=False, priority=True)]
 
     def __init__(
         self,
         machine: Machine,
         state: AppState,
-        early: EarlyScan | None = None,
+        first: Future[Host] | None = None,
         *,
         store: Store | None = None,
-        theme: str = IOMMUTUI.name,
-        console: bool = False,
+        config: Settings | None = None,
+        console: bool | None = None,
     ) -> None:
-        """``console``: the terminal is the bare console of the machine."""
-        if console:
-            from iommutui.tui.console import CONSOLE, ConsoleDriver
+        """``first``: a look at the machine that has begun already.
 
-            super().__init__(driver_class=ConsoleDriver)
-            self.register_theme(CONSOLE)
-            theme = CONSOLE.name if theme == IOMMUTUI.name else theme
-        else:
-            super().__init__()
-        self.animation_level = "none"
-        self.register_theme(IOMMUTUI)
-        # Without its watcher, which would parse every style a second time before the first frame.
-        self.set_reactive(App.theme, theme if theme in self.available_themes else IOMMUTUI.name)
-        self.stylesheet.set_variables(self.get_css_variables())
-        self.desk = DeskScreen(machine, state, early, store)
-        self.set_keymap(keymap())
-        self.type_ahead = TypeAhead(self, super().on_event)
-
-    @property
-    def current_theme(self) -> Theme:
-        """The theme; Textual looks for it among copies of all the themes, several times for every line it draws."""
-        if self._theme_found is None or self._theme_found.name != self.theme:
-            self._theme_found = super().current_theme
-        return self._theme_found
-
-    def get_css_variables(self) -> dict[str, str]:
-        """The theme's colours, and two that have to be colours for rows that draw themselves.
-
-        Muted text is ``auto`` in most themes, which comes out white; the colours of words are made to be read on the
-        background, so the row with the cursor is only a little off it.
+        ``console``: the terminal is the bare console of the machine; None: see ``TERM``.
         """
-        found = super().get_css_variables()
-        if found["text-muted"].startswith("auto"):
-            background = Color.parse(found["background"])
-            found["text-muted"] = Color.parse(found["foreground"]).blend(background, 0.2).hex
-            found.setdefault("cursor-row", Color.parse(found["primary"]).blend(background, 0.82).hex)
-            behind = tuple(found[name] for name in BEHIND)
-            found.update({name: readable(found[name], behind) for name in WORDS})
-        found.setdefault("cursor-row", "ansi_bright_black" if self.current_theme.dark else "ansi_white")
-        return found
+        console = os.environ.get("TERM") == "linux" if console is None else console
+        super().__init__(driver_class=ConsoleDriver if console else None)
+        config = config if config is not None else Settings()
+        self.animation_level: Literal["none", "basic", "full"] = "none"
+        self.keys_from = 0.0
+        """Keys that were pressed before this time, by the clock of messages, do nothing."""
+        self._wrong = list(config.wrong)
+        self._store = store
+        self.register_theme(IOMMUTUI)
+        self.register_theme(CONSOLE)
+        self.theme = self._theme_to_use(config.theme, CONSOLE if console else IOMMUTUI)
+        try:
+            use_keys(config.keys)
+        except IommutuiError as error:
+            self._wrong.append(error)
+        self.set_keymap(keymap())
+        self.desk = DeskScreen(machine, state, first, store)
 
-    def on_ready(self) -> None:
-        """Tells what is wrong with the settings."""
-        for error in self.wrong:
-            self.desk.update(logged(self.desk.state, self.desk.now(), f"{error.what} {error.remedy}", "warn"))
-        if self.wrong:
-            toast(self, f"{self.wrong[0].what} The log (L) says how to mend it.", "warning")
+    def _theme_to_use(self, wanted: str, usual: Theme) -> str:
+        """The theme of the settings, or what was chosen on the screen, or the usual one."""
+        if wanted not in (IOMMUTUI.name, *self.available_themes):
+            names = ", ".join(sorted(self.available_themes))
+            remedy = f"Fix screen.theme in {settings_path()}. Themes are: {names}."
+            self._wrong.append(IommutuiError(f"There is no theme {wanted!r}.", remedy))
+        elif wanted != IOMMUTUI.name:
+            return wanted
+        kept = self._store.read().theme if self._store is not None else ""
+        return kept if kept in self.available_themes else usual.name
 
     def get_default_screen(self) -> DeskScreen:
         """The desk."""
         return self.desk
 
-    async def on_event(self, event: Event) -> None:
-        """Lets keys in one at a time."""
-        if isinstance(event, Key | Paste) and not event.is_forwarded:
-            await self.type_ahead.take(event)
-        else:
-            await super().on_event(event)
+    def get_css_variables(self) -> dict[str, str]:
+        """The theme's colours, so that they can be read."""
+        return legible(super().get_css_variables(), dark=self.current_theme.dark)
 
-    async def run_action(
+    def on_mount(self) -> None:
+        """Tells what is wrong with the settings, and remembers a theme that is chosen from now on."""
+        for error in self._wrong:
+            self.desk.log_line(f"{error.what} {error.remedy}", "warn")
+        if self._wrong:
+            self.notify(f"{self._wrong[0].what} The log (L) says how to fix it.", severity="warning")
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
+
+    def _keep_theme(self, theme: Theme) -> None:
+        if self._store is not None:
+            self._store.write(self._store.read()._replace(theme=theme.name))
+
+    def notify(
         self,
-        action: "str | ActionParseResult",
-        default_namespace: DOMNode | None = None,
-        namespaces: Mapping[str, DOMNode] | None = None,
-    ) -> bool:
-        """Does an action; where a command is disabled, says why."""
-        done = await super().run_action(action, default_namespace, namespaces)
-        if not done:
-            _, name, parameters = self._parse_action(action, default_namespace or self, namespaces)
-            if name == "run" and parameters and self.screen is self.desk:
-                why = reason_against(str(parameters[0]), self.desk.state)
-                if why is not None:
-                    toast(self, why, "warning")
-                    return True
-        return done
+        message: str,
+        *,
+        title: str = "",
+        severity: Severity = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Says something in the place of what was said before; it is shown as it is, whatever ``markup`` is."""
+        self.clear_notifications()
+        text = SIGNS[severity] + visible(message)
+        super().notify(text, title=visible(title), severity=severity, timeout=timeout, markup=False)
+
+    async def on_event(self, event: Event) -> None:
+        """Drops keys that were typed before anybody could know what they would do.
+
+        A key passes here twice: on its way to the widget with the focus, and when it has come up from there to the
+        bindings, which are those of the screen that is on top by then.
+        """
+        if isinstance(event, Key):
+            screen = self.screen
+            since = screen.shown_at if isinstance(screen, DeliberateDialog) else 0.0
+            if event.time < max(since, self.keys_from):
+                return
+        await super().on_event(event)
+
+    def action_suspend(self) -> None:
+        """Gives the terminal back to the shell, where it has one; what is typed meanwhile is for the shell."""
+        before = Message().time
+        self.action_suspend_process()
+        now = Message().time
+        stopped = now - before > 0.2
+        self.keys_from = now if stopped else now + 2
+        if not stopped:
+            self.notify("Nothing here can suspend the program. q quits it.", severity="warning")
+
+    def action_help_quit(self) -> None:
+        """``ctrl+c``, by which many programs are ended."""
+        self.notify("q leaves iommutui; Ctrl-Q does so from anywhere.")
 
     async def action_leave(self) -> None:
         """``ctrl+q`` asks as ``q`` does."""
         if self.screen is self.desk:
-            await self.run_action("run('quit')", self.desk)
+            await self.desk.action_run("quit")
         else:
             self.screen.dismiss(None) if self.screen.is_modal else self.exit(None)

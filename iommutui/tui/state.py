@@ -5,12 +5,14 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
+from iommutui.core.drivers import STUB
 from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import Intent, goal_of
+from iommutui.core.plan.intents import DEFAULT, NONE, Intent, goal_of
+from iommutui.core.plan.narrowing import narrow
+from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.wording import sentence
-from iommutui.tui.narrow import narrow
 
 
 class Kind(StrEnum):
@@ -60,12 +62,21 @@ class View(StrEnum):
     LOG = "log"
 
 
+class Pane(StrEnum):
+    """The parts of the screen that can have the focus."""
+
+    LIST = "list"
+    DETAILS = "details"
+    PLAN = "plan"
+    FILTER = "filter"
+
+
 class Tab(StrEnum):
     """What the details pane says of the selection."""
 
     WHY = "why"
     DEVICE = "device"
-    LOSES = "loses"
+    IMPACT = "impact"
     MODELS = "models"
 
 
@@ -92,6 +103,10 @@ class Entry(NamedTuple):
     style: str = "plain"
 
 
+LIST_SHARE = 62
+"""How the room beside the list is divided until the person divides it."""
+
+
 class AppState(NamedTuple):
     """Everything that decides what is on the screen."""
 
@@ -110,6 +125,14 @@ class AppState(NamedTuple):
     """What is looked for in the topology, which hides nothing: a device's neighbours are why it is where it is."""
     view: View = View.GROUPS
     tab: Tab = Tab.WHY
+    pane: Pane = Pane.LIST
+    """The pane with the focus."""
+    zoomed: bool = False
+    """The pane with the focus has the whole screen."""
+    share: int = LIST_SHARE
+    """Percent of the room that the list has; the rest has the details."""
+    bridges: bool = True
+    """Groups that hold nothing but bridges are on the list."""
     sort: Sort = Sort.NUMBER
     marks: frozenset[Address] = frozenset()
     """The person's own devices."""
@@ -117,12 +140,18 @@ class AppState(NamedTuple):
     """The orientation for somebody who is here for the first time."""
     collapsed: frozenset[int | None] = frozenset()
     cursor: Key | None = None
+    selected: frozenset[Key] = frozenset()
+    """Rows that verbs act on together, in the place of the one under the cursor."""
+    planned: Address | None = None
+    """The intent under the plan's own cursor."""
     empty: bool = False
     """No row passes the filter: nothing is selected, and the cursor waits where it was."""
     applies: int = 0
     """Applies of this program that can be taken back; a live system has its journal besides."""
     applied: bool = False
     """Something has been applied, whether it is still in effect or not."""
+    freed: tuple[Address, ...] = ()
+    """What the last apply has put on a VFIO driver, until something else is staged."""
     live_lacks: str = ""
     """Why changes of the machine are not seen as they happen; empty where they are."""
     log: tuple[Entry, ...] = ()
@@ -153,7 +182,31 @@ def staged(state: AppState, targets: Mapping[Address, str | None]) -> AppState:
     intents = tuple(Intent(device, wanted[device]) for device in sorted(wanted, key=sort_key))
     if intents == state.intents:
         return state
-    return state._replace(intents=intents, undo=(*state.undo, state.intents)[-UNDO_LIMIT:], redo=())
+    undo = (*state.undo, state.intents)[-UNDO_LIMIT:]
+    return state._replace(intents=intents, undo=undo, redo=(), selected=frozenset(), freed=())
+
+
+def planned_intent(state: AppState) -> Intent | None:
+    """The intent under the plan's cursor; the first one where it is on none."""
+    found = next((intent for intent in state.intents if intent.device == state.planned), None)
+    return found or (state.intents[0] if state.intents else None)
+
+
+def planned_moved(state: AppState, lines: int) -> AppState:
+    """The state with the plan's cursor so many intents further."""
+    here = planned_intent(state)
+    if here is None:
+        return state
+    place = max(0, min(len(state.intents) - 1, state.intents.index(here) + lines))
+    return state._replace(planned=state.intents[place].device)
+
+
+def unplanned(state: AppState, intent: Intent) -> AppState:
+    """The state without this intent; the plan's cursor is on the one that takes its place."""
+    place = state.intents.index(intent)
+    state = staged(state, {intent.device: None})
+    left = state.intents[min(place, len(state.intents) - 1)].device if state.intents else None
+    return state._replace(planned=left)
 
 
 def undone(state: AppState) -> AppState:
@@ -170,11 +223,9 @@ def redone(state: AppState) -> AppState:
     return state._replace(intents=state.redo[-1], redo=state.redo[:-1], undo=(*state.undo, state.intents))
 
 
-def next_model(state: AppState) -> AppState:
-    """The next model of the list, after the last the first."""
-    names = list(MODELS)
-    name = names[(names.index(state.model.name) + 1) % len(names)]
-    return state._replace(model=MODELS[name], chosen_model=True)
+def judged_by(state: AppState, model: str) -> AppState:
+    """The state under other kernel rules."""
+    return state._replace(model=MODELS[model], chosen_model=True)
 
 
 def own_model(state: AppState) -> bool:
@@ -243,8 +294,6 @@ def _changed(before: Host | None, device: Device | None) -> bool:
 
 def fulfilled(host: Host, intent: Intent, model: Model) -> bool:
     """Whether nothing is left to do for the intent."""
-    from iommutui.core.plan.planner import plan_intents  # a machine is on the screen before anything is staged
-
     plan = plan_intents(narrow(host, (intent.device,)), (intent,), model)
     return plan.permitted and not plan.steps
 
@@ -257,3 +306,26 @@ def failed(state: AppState, problem: Problem) -> AppState:
 def logged(state: AppState, at: str, text: str, style: str = "plain") -> AppState:
     """The state with one more line in the log."""
     return state._replace(log=(*state.log, Entry(at, text, style)))
+
+
+def ended(state: AppState, plan: Plan, *, revert: bool) -> AppState:
+    """The state behind an apply that went well: nothing is staged, and the cursor is on something that was moved."""
+    state = state._replace(phase=Phase.READY, applied=True, cursor=_changed_row(state, plan))
+    if revert:
+        return state._replace(applies=max(0, state.applies - 1), freed=())
+    freed = tuple(intent.device for intent in state.intents if intent.target not in (NONE, DEFAULT, STUB))
+    applies = state.applies + bool(plan.steps)
+    return state._replace(applies=applies, intents=(), undo=(), redo=(), freed=freed)
+
+
+def _changed_row(state: AppState, plan: Plan) -> Key | None:
+    """The first device that was moved, unless the cursor is on one of them or on their group already."""
+    moved = [step.device for step in plan.steps]
+    cursor = state.cursor
+    if not moved or state.host is None:
+        return cursor
+    groups = {device.group for a in moved if (device := state.host.devices.get(a)) is not None}
+    if cursor is not None and (cursor.device in moved or (cursor.device is None and cursor.group in groups)):
+        return cursor
+    first = state.host.devices.get(moved[0])
+    return Key(first.group, first.address) if first is not None else cursor

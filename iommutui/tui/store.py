@@ -1,15 +1,17 @@
-"""What the screen remembers from one time to the next: the person's own devices, and that they know their way around.
+"""What the screen remembers from one time to the next: marks, order, room, theme, and that the orientation is over.
 
 ``$XDG_STATE_HOME/iommutui/screen.json``. Nothing depends on it: a file that cannot be read is as good as none, and one
-that cannot be written costs the marks and nothing else.
+that cannot be written costs what it would hold and nothing else.
 """
 
+import json
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.core.host import Host
+from iommutui.tui.state import LIST_SHARE, AppState, Sort
 
 SIZE_LIMIT = 1 << 20
 
@@ -19,6 +21,12 @@ class Memory(NamedTuple):
 
     oriented: bool = False
     marks: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - never changed in place
+    sort: Sort = Sort.NUMBER
+    share: int = LIST_SHARE
+    zoomed: bool = False
+    bridges: bool = True
+    theme: str = ""
+    """Empty: none was chosen on the screen."""
 
 
 def state_path() -> Path:
@@ -37,40 +45,74 @@ class Store:
         """What is remembered; nothing where the file is missing, or holds something else."""
         try:
             with self.path.open("rb") as file:
-                import json  # most of a millisecond, where there is nothing yet
-
                 value = json.loads(file.read(SIZE_LIMIT))
         except (OSError, ValueError, RecursionError):
             return Memory()
-        if not isinstance(value, dict) or not isinstance(value.get("marks", {}), dict):
-            return Memory()
-        marks = {
-            str(machine): tuple(mark for mark in found if isinstance(mark, str))
-            for machine, found in value.get("marks", {}).items()
-            if isinstance(found, list)
-        }
-        return Memory(value.get("oriented") is True, marks)
+        return _memory(value) if isinstance(value, dict) else Memory()
 
     def write(self, memory: Memory) -> str | None:
         """Replaces the file as a whole; why that cannot be, or None."""
-        import json
-
         fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps({"schema": 1, "oriented": memory.oriented, "marks": memory.marks}) + "\n")
+            fresh.write_text(json.dumps({"schema": 1, **memory._asdict()}) + "\n")
             fresh.replace(self.path)
         except OSError as error:
             return f"{self.path} cannot be written: {error.strerror}."
         return None
 
 
-def marks_to_keep(host: Host, marks: frozenset[Address]) -> tuple[str, ...]:
+def _memory(value: dict[str, Any]) -> Memory:
+    """What can be used of the file; whatever else stands in it is as good as absent."""
+    plain = Memory()
+    marks = value.get("marks")
+    sort, share, theme = value.get("sort"), value.get("share"), value.get("theme")
+    return Memory(
+        oriented=value.get("oriented") is True,
+        marks={
+            str(machine): tuple(mark for mark in found if isinstance(mark, str))
+            for machine, found in (marks.items() if isinstance(marks, dict) else ())
+            if isinstance(found, list)
+        },
+        sort=Sort(sort) if sort in list(Sort) else plain.sort,
+        share=share if isinstance(share, int) and 20 <= share < 85 else plain.share,
+        zoomed=value.get("zoomed") is True,
+        bridges=value.get("bridges") is not False,
+        theme=theme if isinstance(theme, str) else plain.theme,
+    )
+
+
+def recalled(state: AppState, memory: Memory) -> AppState:
+    """The state of the first look with what is remembered."""
+    assert state.host is not None
+    marks = _marks_in(state.host, memory.marks.get(_machine(state), ()))
+    return state._replace(
+        marks=marks, hints=not memory.oriented, sort=memory.sort, share=memory.share, zoomed=memory.zoomed,
+        bridges=memory.bridges,
+    )  # fmt: skip
+
+
+def to_remember(state: AppState, memory: Memory) -> Memory:
+    """The memory with what the state adds to it."""
+    marks = memory.marks
+    if state.host is not None:
+        marks = {**marks, _machine(state): _marks_to_keep(state.host, state.marks)}
+    return memory._replace(
+        marks=marks, oriented=memory.oriented or not state.hints, sort=state.sort, share=state.share,
+        zoomed=state.zoomed, bridges=state.bridges,
+    )  # fmt: skip
+
+
+def _machine(state: AppState) -> str:
+    return f"{state.source.kind.value} {state.source.label}".strip()
+
+
+def _marks_to_keep(host: Host, marks: frozenset[Address]) -> tuple[str, ...]:
     """Marks with the ids of what is there, so that another device at the same address is not taken for it."""
     return tuple(f"{d.address} {d.vendor_id}:{d.device_id}" for d in host.devices.values() if d.address in marks)
 
 
-def marks_in(host: Host, kept: tuple[str, ...]) -> frozenset[Address]:
+def _marks_in(host: Host, kept: tuple[str, ...]) -> frozenset[Address]:
     """The devices that are marked and still the same."""
-    every = frozenset(host.devices)
-    return frozenset(Address(mark.split(" ")[0]) for mark in kept if mark in set(marks_to_keep(host, every)))
+    every = set(_marks_to_keep(host, frozenset(host.devices)))
+    return frozenset(Address(mark.split(" ")[0]) for mark in kept if mark in every)

@@ -1,5 +1,12 @@
-"""The program's own theme: a dark slate with a copper accent, made for long lists of short words."""
+"""How the screen looks: the program's own theme, colours that can be read, and the bare console of a machine.
 
+The console (``TERM=linux``) has sixteen colours, and a font of few signs.
+"""
+
+from functools import lru_cache
+
+from textual.color import Color
+from textual.drivers.linux_driver import LinuxDriver
 from textual.theme import Theme
 
 IOMMUTUI = Theme(
@@ -34,3 +41,105 @@ IOMMUTUI = Theme(
         "scrollbar-background-active": "#171c24",
     },
 )
+
+
+SIGNS = str.maketrans({
+    "✔": "+", "✖": "x", "●": "o", "▸": ">", "▾": "v", "‼": "!", "…": "~", "»": ">", "—": "-", "·": "-", "•": "-",
+    "↳": "└", "╶": "─", "╺": "─", "╴": "─", "┏": "┌", "┓": "┐", "┗": "└", "┛": "┘", "━": "─", "┃": "│", "╭": "┌",
+    "╮": "┐", "╰": "└", "╯": "┘", "▁": "▄", "▂": "▄", "▃": "▄", "▅": "█", "▆": "█", "▇": "█", "▔": "▀", "▎": "▌",
+    "▊": "▌",
+})  # fmt: skip
+"""Signs that fonts of the console lack, each as one that every font has and that is as wide."""
+
+CONSOLE = Theme(
+    name="iommutui-console",
+    primary="#55ffff",
+    secondary="#ff55ff",
+    accent="#ffff55",
+    success="#55ff55",
+    warning="#ffff55",
+    error="#ff5555",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#0000aa",
+    dark=True,
+    variables={
+        "block-cursor-background": "#0000aa",
+        "block-cursor-blurred-background": "#0000aa",
+        "block-cursor-foreground": "#ffffff",
+        "cursor-row": "#0000aa",
+        "border": "#aaaaaa",
+        "border-blurred": "#aaaaaa",
+        "text-muted": "#aaaaaa",
+        "text-primary": "#55ffff",
+        "text-secondary": "#ff55ff",
+        "text-accent": "#ffff55",
+        "text-success": "#55ff55",
+        "text-warning": "#ffff55",
+        "text-error": "#ff5555",
+        "scrollbar": "#aaaaaa",
+        "scrollbar-background": "#000000",
+    },
+)
+"""Colours that the console has, so that none of them is rounded to grey."""
+
+
+class ConsoleDriver(LinuxDriver):
+    """Writes no sign that the console's font lacks."""
+
+    def write(self, data: str) -> None:
+        """What goes to the terminal."""
+        super().write(data.translate(SIGNS))
+
+
+LEAST = 4.5
+STEPS = 20
+
+BEHIND = ("background", "surface", "panel", "cursor-row")
+"""The variables of a theme that words are written on."""
+
+WORDS = (
+    "foreground", "text-primary", "text-secondary", "text-accent", "text-success", "text-warning", "text-error",
+    "text-muted",
+)  # fmt: skip
+"""Those that words are written in."""
+
+
+def legible(variables: dict[str, str], *, dark: bool) -> dict[str, str]:
+    """A theme's variables with colours of words that can be read on everything behind them, and one for the cursor.
+
+    The contrast is WCAG's 4.5. Muted text is ``auto`` in most themes, which is no colour that rows could be drawn in.
+    Themes of the terminal's own colours stay as they are.
+    """
+    found = dict(variables)
+    if found["text-muted"].startswith("auto"):
+        background = Color.parse(found["background"])
+        found["text-muted"] = Color.parse(found["foreground"]).blend(background, 0.2).hex
+        found.setdefault("cursor-row", Color.parse(found["primary"]).blend(background, 0.82).hex)
+        behind = tuple(found[name] for name in BEHIND)
+        found.update({name: _readable(found[name], behind) for name in WORDS})
+    found.setdefault("cursor-row", "ansi_bright_black" if dark else "ansi_white")
+    return found
+
+
+def _light(colour: Color) -> float:
+    """Relative luminance, 0 to 1 (WCAG 2.2)."""
+    red, green, blue = (
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@lru_cache(256)
+def _readable(colour: str, behind: tuple[str, ...]) -> str:
+    """The colour, as much nearer to white or black as it takes to be read on all of these."""
+    grounds = [_light(Color.parse(each)) for each in behind]
+    dark = sum(grounds) / len(grounds) < 0.18
+    end = Color.parse("white" if dark else "black")
+    for step in range(STEPS + 1):
+        found = Color.parse(colour).blend(end, step / STEPS)
+        own = _light(found)
+        if all((max(own, ground) + 0.05) / (min(own, ground) + 0.05) >= LEAST for ground in grounds):
+            break
+    return found.hex

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from iommutui.apply.journal import Journal
-from iommutui.apply.lines import SCHEMA, Header, Planned
+from iommutui.apply.journal.format import SCHEMA, Header, Planned
+from iommutui.apply.journal.writer import JournalWriter
 from iommutui.core.plan.drift import DeviceFacts
 from iommutui.core.plan.intents import Goal
 from tests.apply.machines import GPU
@@ -22,7 +22,7 @@ HEADER = Header(
 
 
 def written(directory: Path, *lines: object, header: Header = HEADER) -> Path:
-    with Journal.open_new(directory, header) as journal:
+    with JournalWriter.open_new(directory, header) as journal:
         for line in lines:
             journal.append(line)  # type: ignore[arg-type]
     return journal.path

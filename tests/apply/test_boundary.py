@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from iommutui.apply.confirmation import REQUEST_LIMIT
 from iommutui.apply.events import (
     LINE_LIMIT,
     Compensating,
@@ -19,8 +20,8 @@ from iommutui.apply.events import (
     from_line,
     to_json,
 )
-from iommutui.apply.plain import to_plain
-from iommutui.apply.session import SIZE_LIMIT, Request, apply_request, plan_request, request_to_json
+from iommutui.apply.request import Request, parse_request, plan_request, request_to_json
+from iommutui.apply.validation import to_jsonable
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Claim
 from iommutui.core.models import MODELS
@@ -116,16 +117,16 @@ REQUEST = Request((Intent(GPU, "vfio-pci"), Intent(SOUND, "vfio-pci")), PLAN.bas
 DOCUMENT: dict[str, Any] = {
     "schema": 1,
     "intents": [[GPU, "vfio-pci"], {"device": SOUND, "target": "vfio-pci"}],
-    "basis": to_plain(PLAN.basis),
+    "basis": to_jsonable(PLAN.basis),
     "model": "dma-owner",
     "kernel": None,
 }
 
 
 def test_a_request() -> None:
-    assert apply_request(json.dumps(DOCUMENT)) == REQUEST
-    assert apply_request(request_to_json(REQUEST)) == REQUEST
-    assert apply_request(request_to_json(REQUEST._replace(model=None))).model is None
+    assert parse_request(json.dumps(DOCUMENT)) == REQUEST
+    assert parse_request(request_to_json(REQUEST)) == REQUEST
+    assert parse_request(request_to_json(REQUEST._replace(model=None))).model is None
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_a_request() -> None:
 )
 def test_what_is_no_request(change: dict[str, object]) -> None:
     with pytest.raises(IommutuiError) as caught:
-        apply_request(json.dumps(DOCUMENT | change))
+        parse_request(json.dumps(DOCUMENT | change))
     assert caught.value.exit_code is Exit.ERROR
 
 
@@ -176,8 +177,8 @@ def test_what_is_no_request(change: dict[str, object]) -> None:
         '{"schema":' * 100_000,
         '{"schema":1}',
         json.dumps(DOCUMENT) + "x",
-        json.dumps(DOCUMENT) + " " * SIZE_LIMIT,
-        json.dumps(DOCUMENT, ensure_ascii=False).replace("6.12.0", "é" * (SIZE_LIMIT // 2)),
+        json.dumps(DOCUMENT) + " " * REQUEST_LIMIT,
+        json.dumps(DOCUMENT, ensure_ascii=False).replace("6.12.0", "é" * (REQUEST_LIMIT // 2)),
         "\ud800",
         "\0",
     ],
@@ -185,7 +186,7 @@ def test_what_is_no_request(change: dict[str, object]) -> None:
 )
 def test_hostile_text(text: str) -> None:
     with pytest.raises(IommutuiError) as caught:
-        apply_request(text)
+        parse_request(text)
     assert caught.value.exit_code is Exit.ERROR
     assert len(caught.value.what) < 250
 

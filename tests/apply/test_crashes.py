@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import Entry, list_entries, load
+from iommutui.apply.journal.reader import Journal, list_journals, load
 from iommutui.apply.revert import plan_revert
 from iommutui.core.errors import Exit
 from iommutui.core.host import Host
@@ -14,7 +14,7 @@ from tests.reacting import FakeKernel, Faults, Killed
 
 
 def _die(
-    case: Case, faults: Faults, directory: Path, host: Host | None = None, entry: Entry | None = None
+    case: Case, faults: Faults, directory: Path, host: Host | None = None, entry: Journal | None = None
 ) -> FakeKernel:
     """Runs until the process dies; from then on nothing may change on disk."""
     kernel = FakeKernel(host or case.host, case.model, faults)
@@ -24,7 +24,7 @@ def _die(
         return {path.name: path.read_bytes() for path in directory.glob("*.jsonl")}
 
     kernel.after_death = lambda: on_disk.append(read())
-    plan = case.plan if entry is None else plan_revert(entry, kernel.host, case.model)
+    plan = case.plan if entry is None else plan_revert(entry, kernel.host, case.model, list_journals(directory))
     try:
         list(execute(plan, kernel, directory, clock=CLOCK, reverts=entry.id if entry else None))
     except Killed:
@@ -42,10 +42,10 @@ def _take_back(case: Case, host: Host, directory: Path) -> Host:
     entry = load(directory)
     assert entry.exit is not Exit.ROLLED_BACK
     kernel = FakeKernel(host, case.model)
-    plan = plan_revert(entry, host, case.model)
+    plan = plan_revert(entry, host, case.model, list_journals(directory))
     assert plan.permitted, plan.refusals
     assert finished(list(execute(plan, kernel, directory, clock=CLOCK, reverts=entry.id))).exit is Exit.DONE
-    (again,) = [e for e in list_entries(directory) if e.id == entry.id]
+    (again,) = [e for e in list_journals(directory) if e.id == entry.id]
     assert again.reverted_by is not None
     return kernel.host
 
@@ -59,7 +59,7 @@ def test_death_at_every_point(case: Case, tmp_path: Path) -> None:
         kernel = _die(case, Faults(kill_at=point), directory)
         if not kernel.dead:
             break
-        entries = list_entries(directory)
+        entries = list_journals(directory)
         if not entries:
             assert facts(kernel.host) == facts(case.host)
             continue
@@ -112,5 +112,5 @@ def test_a_reader_that_goes_away_takes_everything_back(tmp_path: Path) -> None:
                 next(events)
             events.close()
             assert facts(kernel.host) == facts(case.host)
-            (entry,) = list_entries(directory)
+            (entry,) = list_journals(directory)
             assert entry.exit is Exit.ROLLED_BACK

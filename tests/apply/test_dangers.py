@@ -6,7 +6,7 @@ import pytest
 
 from iommutui.apply.events import Compensating
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import list_entries
+from iommutui.apply.journal.reader import list_journals
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.hazards import Acceptance
@@ -34,7 +34,7 @@ def _refused(host: Host, accepted: tuple[Acceptance, ...], tmp_path: Path, now: 
     with pytest.raises(RefusedError) as caught:
         list(execute(plan, kernel, tmp_path / "s/journal", clock=CLOCK, accepted=accepted))
     assert kernel.steps == []
-    assert list_entries(tmp_path / "s/journal") == []
+    assert list_journals(tmp_path / "s/journal") == []
     return caught.value
 
 
@@ -69,7 +69,7 @@ def test_what_is_accepted_is_carried_out(tmp_path: Path) -> None:
     kernel = FakeKernel(host, MODEL)
     events = list(execute(plan, kernel, tmp_path / "s/journal", clock=CLOCK, accepted=[ACCEPTED]))
     assert finished(events).exit is Exit.DONE
-    assert list_entries(tmp_path / "s/journal")[-1].accepted == (ACCEPTED,)
+    assert list_journals(tmp_path / "s/journal")[-1].header.accepted == (ACCEPTED,)
 
 
 def test_a_danger_that_comes_between_two_phases_takes_everything_back(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.elevate import Applying, as_root, own_program, root_program
+from iommutui.apply.elevation import Applying, as_root, own_program, root_program
 from iommutui.apply.events import LINE_LIMIT
-from iommutui.apply.session import Request, request_to_json
+from iommutui.apply.request import Request, request_to_json
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
 from iommutui.core.plan.drift import Basis
 from iommutui.core.plan.intents import Intent

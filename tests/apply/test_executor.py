@@ -10,9 +10,11 @@ import pytest
 
 from iommutui.apply.events import Compensating, Finished, ModuleLoaded, Started, StepBegun, StepDone
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import list_entries, load, lock
+from iommutui.apply.journal.directory import lock
+from iommutui.apply.journal.reader import list_journals, load
+from iommutui.apply.kernel import Loaded
 from iommutui.apply.revert import plan_revert
-from iommutui.apply.simulated import SimulatedKernel
+from iommutui.apply.simulated_kernel import SimulatedKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 from iommutui.core.host import Claim, Gap
@@ -45,7 +47,7 @@ class TestRefusals:
         with pytest.raises(RefusedError, match="e1000e does not know the device"):
             list(execute(plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         assert kernel.steps == []
-        assert list_entries(tmp_path / "s/journal") == []
+        assert list_journals(tmp_path / "s/journal") == []
 
     def test_drift_names_every_fact(self, tmp_path: Path) -> None:
         now = desktop()
@@ -59,7 +61,7 @@ class TestRefusals:
         assert f"{SOUND}: ids was 1af4:0001" in caught.value.what
         assert "plan again" in caught.value.remedy
         assert kernel.steps == []
-        assert list_entries(tmp_path / "s/journal") == []
+        assert list_journals(tmp_path / "s/journal") == []
 
     def test_a_claim_that_came_is_drift(self, tmp_path: Path) -> None:
         now = desktop()
@@ -83,7 +85,7 @@ class TestRefusals:
         with pytest.raises(NotPermittedError):
             list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         assert kernel.steps == []
-        assert list_entries(tmp_path / "s/journal") == []
+        assert list_journals(tmp_path / "s/journal") == []
 
     @pytest.mark.parametrize("errno", ["EACCES", "EPERM", "EROFS"])
     def test_the_first_write_is_denied(self, errno: str, tmp_path: Path) -> None:
@@ -91,9 +93,9 @@ class TestRefusals:
         with pytest.raises(NotPermittedError):
             list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         assert len(kernel.steps) == 1
-        (entry,) = list_entries(tmp_path / "s/journal")
+        (entry,) = list_journals(tmp_path / "s/journal")
         assert entry.exit is Exit.PERMISSION
-        assert not entry.in_effect
+        assert not entry.changed_something
 
     def test_a_later_write_that_is_denied_is_taken_back(self, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model, Faults(fail={2: "EPERM"}))
@@ -113,10 +115,10 @@ class TestOrder:
             kernel = FakeKernel(one.host, one.model)
 
             def look(one: Case = one, kernel: FakeKernel = kernel) -> None:
-                entry = list_entries(directory)[-1]
+                entry = list_journals(directory)[-1]
                 assert entry.open
-                assert {f.device for f in entry.before} == {step.device for step in one.plan.steps}
-                for before in entry.before:
+                assert {f.device for f in entry.header.before} == {step.device for step in one.plan.steps}
+                for before in entry.header.before:
                     device = one.host.devices[before.device]
                     assert (before.driver, before.override) == (device.driver, device.driver_override)
                 # The write itself is announced as well, and has no result yet.
@@ -134,13 +136,14 @@ class TestOrder:
         kernel = FakeKernel(one.host, one.model)
         events = list(execute(one.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         steps = one.plan.steps
-        (entry,) = list_entries(tmp_path / "s/journal")
+        (entry,) = list_journals(tmp_path / "s/journal")
         assert events[:2] == [Started(entry.id, len(steps)), ModuleLoaded("vfio-pci")]
         pairs = [(StepBegun(n, step), StepDone(n, step, "ok", 0.0)) for n, step in enumerate(steps, 1)]
         assert events[2:-1] == [event for pair in pairs for event in pair]
         assert events[-1] == Finished(Exit.DONE, "6 writes done, 2 devices changed.")
-        assert entry.modules == ("vfio-pci",)
-        assert entry.summary == "6 writes done, 2 devices changed."
+        assert entry.header.modules == ("vfio-pci",)
+        assert entry.end is not None
+        assert entry.end.summary == "6 writes done, 2 devices changed."
 
     def test_overrides_then_unbinds_then_probes_then_old_overrides(self, tmp_path: Path) -> None:
         one = next(c for c in CASES if c.name == "many")
@@ -157,7 +160,7 @@ class TestOrder:
         events = list(execute(plan, FakeKernel(host, MODELS["dma-owner"]), tmp_path / "s/journal", clock=CLOCK))
         assert [type(event) for event in events] == [Finished]
         assert finished(events).exit is Exit.DONE
-        assert list_entries(tmp_path / "s/journal") == []
+        assert list_journals(tmp_path / "s/journal") == []
 
     def test_the_kernel_may_choose(self, tmp_path: Path) -> None:
         one = case("usb back", desktop(), (USB, "default"))
@@ -263,10 +266,10 @@ class TestSimulated:
 
     def test_modules(self) -> None:
         kernel = SimulatedKernel(desktop(vfio_loaded=False), MODELS["dma-owner"])
-        kernel.load_module("vfio_pci")
+        assert list(kernel.load_module("vfio_pci")) == [Loaded()]
         assert kernel.host.has_driver("vfio-pci")
         with pytest.raises(IommutuiError, match="missing"):
-            kernel.load_module("no-such-module")
+            list(kernel.load_module("no-such-module"))
 
     def test_a_device_that_is_gone(self) -> None:
         kernel = SimulatedKernel(desktop(), MODELS["dma-owner"])

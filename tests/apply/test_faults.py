@@ -7,7 +7,7 @@ import pytest
 
 from iommutui.apply.events import Compensating, Event, StepDone, StepWaiting
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import list_entries
+from iommutui.apply.journal.reader import list_journals
 from iommutui.core.errors import Exit
 from tests.apply.machines import CASES, CLOCK, UNLOADED, Case, differences, facts, finished
 from tests.reacting import FakeKernel, Faults
@@ -41,7 +41,7 @@ def test_without_a_fault(case: Case, tmp_path: Path) -> None:
     moved = {goal.device for goal in case.plan.goals}
     assert {a: f for a, f in facts(kernel.host).items() if a in moved} == {a: predicted[a] for a in moved}
     assert [step.event for step in kernel.steps] == [step.event for step in case.plan.steps]
-    (entry,) = list_entries(tmp_path / "state/journal")
+    (entry,) = list_journals(tmp_path / "state/journal")
     assert entry.exit is Exit.DONE
     assert [done.result for done in entry.steps] == ["ok"] * len(case.plan.steps)
 

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iommutui.apply import writer
-from iommutui.apply.entries import load
+from iommutui.apply import real_kernel
 from iommutui.apply.events import Finished, StepDone, from_line, to_json
 from iommutui.apply.executor import execute
-from iommutui.apply.planfile import KIND, parse_plan
+from iommutui.apply.journal.directory import may_be_open
+from iommutui.apply.journal.reader import load
 from iommutui.apply.recovery import open_journals
+from iommutui.apply.request import PLAN_KIND as KIND
+from iommutui.apply.request import parse_plan, parse_request, plan_request, request_of, request_to_json, shown_of
 from iommutui.apply.revert import plan_revert
-from iommutui.apply.session import apply_request, plan_request, request_of, request_to_json, shown_of
-from iommutui.apply.traces import may_be_open
 from iommutui.cli.documents import basis_document, plan_document
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.plan.planner import Plan
@@ -100,7 +100,7 @@ def test_a_plan_with_something_else_in_it(place: tuple[Any, ...], value: Any, aw
 @settings(deadline=None)
 @given(st.sampled_from(sorted(_places(REQUEST), key=str)), ODD, st.booleans())
 def test_a_request_with_something_else_in_it(place: tuple[Any, ...], value: Any, away: bool) -> None:
-    request = _outcome(lambda: apply_request(_changed(REQUEST, place, value, away=away)))
+    request = _outcome(lambda: parse_request(_changed(REQUEST, place, value, away=away)))
     if isinstance(request, IommutuiError):
         assert request.exit_code is Exit.ERROR
         return
@@ -116,7 +116,7 @@ def test_a_request_with_something_else_in_it(place: tuple[Any, ...], value: Any,
 @settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_what_is_nothing_at_all(data: bytes) -> None:
-    for read in (lambda: parse_plan(data, "It"), lambda: from_line(data), lambda: apply_request(data.decode("latin1"))):
+    for read in (lambda: parse_plan(data, "It"), lambda: from_line(data), lambda: parse_request(data.decode("latin1"))):
         with pytest.raises(IommutuiError):
             read()
 
@@ -166,16 +166,16 @@ def test_a_journal_with_something_else_in_it(journal: Path, data: st.DataObject)
 
 
 def _reverted(journal: Path) -> Plan:
-    may_be_open(journal.parent)
-    open_journals(journal.parent)
+    may_be_open(journal.parent, None)
+    open_journals(journal.parent, None)
     return plan_revert(load(journal.parent, journal.stem), CASE.plan.predicted, CASE.model)
 
 
 def _writes(plan: Plan) -> bool:
     """Whether everything that would be written goes where an apply writes, or is refused before the first write."""
-    checked = _outcome(lambda: writer.check("/nowhere", plan.steps))
+    checked = _outcome(lambda: real_kernel.check("/nowhere", plan.steps))
     return isinstance(checked, IommutuiError) or all(
-        writer.write_of("/root", step).path.startswith("/root/sys/bus/pci/") for step in plan.steps
+        real_kernel.write_of("/root", step).path.startswith("/root/sys/bus/pci/") for step in plan.steps
     )
 
 
@@ -202,7 +202,7 @@ def test_links_in_the_state_directory_lead_nowhere(name: str, tmp_path: Path) ->
     kernel = FakeKernel(CASE.host, CASE.model)
     ended = _outcome(lambda: list(execute(CASE.plan, kernel, directory, clock=CLOCK)))
     assert not isinstance(ended, IommutuiError) or kernel.steps == []
-    open_journals(directory)
+    open_journals(directory, None)
     assert _state(trap) == before
 
 

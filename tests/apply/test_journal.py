@@ -2,39 +2,34 @@
 
 import errno
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import Journal, list_entries, lock, new_id, state_dir
-from iommutui.apply.lines import End, Turn
+from iommutui.apply.journal.directory import journal_dir, lock, new_id
+from iommutui.apply.journal.format import End, Turn
+from iommutui.apply.journal.reader import list_journals
+from iommutui.apply.journal.writer import JournalWriter
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 from tests.apply.journals import HEADER, written
 from tests.apply.machines import CASES, CLOCK, facts, finished
-from tests.reacting import FakeKernel
+from tests.reacting import BOOT, FakeKernel
 
 
 class TestPlaces:
     def test_the_environment_first(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(tmp_path))
-        assert state_dir() == tmp_path
+        assert journal_dir() == tmp_path / "journal"
 
-    def test_root(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("user", [0, 1000])
+    def test_one_directory_for_everybody(self, user: int, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("IOMMUTUI_STATE_DIR", raising=False)
-        monkeypatch.setattr(os, "geteuid", lambda: 0)
-        assert state_dir() == Path("/var/lib/iommutui")
-
-    @pytest.mark.parametrize("home", ["", "relative/is/ignored"])
-    def test_a_user(self, home: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delenv("IOMMUTUI_STATE_DIR", raising=False)
-        monkeypatch.setattr(os, "geteuid", lambda: 1000)
-        monkeypatch.setenv("HOME", "/home/someone")
-        monkeypatch.setenv("XDG_STATE_HOME", home)
-        assert state_dir() == Path("/home/someone/.local/state/iommutui")
         monkeypatch.setenv("XDG_STATE_HOME", "/elsewhere")
-        assert state_dir() == Path("/elsewhere/iommutui")
+        monkeypatch.setattr(os, "geteuid", lambda: user)
+        assert journal_dir() == Path("/var/lib/iommutui/journal")
 
     @pytest.mark.parametrize("umask", [0, 0o077])
     def test_modes(self, umask: int, directory: Path) -> None:
@@ -61,7 +56,7 @@ class TestPlaces:
         with pytest.raises(NotPermittedError, match="symbolic link"):
             written(tmp_path / "state/journal")
         with pytest.raises(NotPermittedError, match="symbolic link"):
-            list_entries(tmp_path / "state/journal")
+            list_journals(tmp_path / "state/journal")
 
     @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
     @pytest.mark.parametrize("which", ["journal", "."])
@@ -69,7 +64,7 @@ class TestPlaces:
         written(directory)
         (directory.parent / which).chmod(mode)
         with pytest.raises(NotPermittedError, match="others may write to it") as caught:
-            list_entries(directory)
+            list_journals(directory)
         assert "chmod go-w" in caught.value.remedy
         with pytest.raises(NotPermittedError), lock(directory):
             pass
@@ -81,7 +76,7 @@ class TestPlaces:
         else:
             monkeypatch.setattr(os, "geteuid", lambda: 4321)
         with pytest.raises(NotPermittedError, match="belongs to user"):
-            list_entries(directory)
+            list_journals(directory)
 
     def test_a_file_in_the_way(self, tmp_path: Path) -> None:
         (tmp_path / "state").mkdir(mode=0o700)
@@ -93,7 +88,7 @@ class TestPlaces:
         (tmp_path / "file").touch()
         with pytest.raises(NotPermittedError, match="cannot be created") as caught:
             written(tmp_path / "file/state/journal")
-        assert "IOMMUTUI_STATE_DIR" in caught.value.remedy
+        assert "sudo" in caught.value.remedy
 
     def test_the_lock(self, directory: Path) -> None:
         with lock(directory):
@@ -118,15 +113,15 @@ class TestIds:
         earlier = datetime(2020, 1, 1, tzinfo=UTC)
         ids = [HEADER.id]
         for _ in range(3):
-            ids.append(new_id(directory, earlier))
-            written(directory, header=HEADER._replace(id=ids[-1]))
+            ids.append(new_id(directory, earlier, BOOT))
+            written(directory, header=replace(HEADER, id=ids[-1]))
         assert ids == sorted(ids)
         assert ids[1].startswith("20261122T104502-")
-        assert [entry.id for entry in list_entries(directory)] == ids
+        assert [entry.id for entry in list_journals(directory)] == ids
 
     def test_from_the_clock(self, directory: Path) -> None:
         written(directory)
-        assert new_id(directory, datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)).startswith("20270102T030405-")
+        assert new_id(directory, datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC), BOOT).startswith("20270102T030405-")
 
     def test_no_journal_is_written_over(self, directory: Path) -> None:
         written(directory)
@@ -136,7 +131,7 @@ class TestIds:
 
 class TestWriting:
     def test_a_line_that_cannot_be_written(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        journal = Journal.open_new(directory, HEADER)
+        journal = JournalWriter.open_new(directory, HEADER)
         write = os.write
 
         def full(descriptor: int, data: bytes) -> int:
@@ -149,7 +144,7 @@ class TestWriting:
         journal.append(End(Exit.DONE, "Done."))
         journal.close()
         assert journal.broken
-        (entry,) = list_entries(directory)
+        (entry,) = list_journals(directory)
         assert (entry.exit, entry.why) == (Exit.DONE, None)
 
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
@@ -185,7 +180,7 @@ class TestWriting:
             if end.exit is Exit.DONE:
                 # Only the last line is missing: it tells so, and the journal has no end.
                 assert line == 2 + 2 * len(one.plan.steps)
-                assert list_entries(directory)[-1].open
+                assert list_journals(directory)[-1].open
                 assert "The journal is not complete" in end.summary
                 continue
             assert end.exit is Exit.ROLLED_BACK

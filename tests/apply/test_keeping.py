@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.entries import Entry, list_entries
+from iommutui.apply.confirmation import (
+    TICK,
+    ConfirmationListener,
+    Decision,
+    RequestChannel,
+    Timeout,
+    leave_note,
+    note_of,
+)
 from iommutui.apply.events import Compensating, Counting, Event, Finished, Kept
 from iommutui.apply.executor import ReaderGoneError, execute
-from iommutui.apply.keeping import TICK, Keeping, Word
-from iommutui.apply.voices import Asker, Listener, leave_note, note_of
+from iommutui.apply.journal.reader import Journal, list_journals
 from iommutui.core.errors import Exit
 from tests.apply.machines import CASES, facts, finished
 from tests.reacting import FakeKernel, Faults, Killed
@@ -36,7 +43,7 @@ class MovingClock:
 class Script:
     """Voices that say what they are told to at the turn of their choice; nothing else lets time pass."""
 
-    def __init__(self, clock: MovingClock, words: dict[int, Word] | None = None) -> None:
+    def __init__(self, clock: MovingClock, words: dict[int, Decision] | None = None) -> None:
         self.clock = clock
         self.words = words or {}
         self.turns = 0
@@ -46,7 +53,7 @@ class Script:
     def begin(self, journal_id: str) -> None:
         self.began.append(journal_id)
 
-    def wait(self, seconds: float) -> Word | None:
+    def wait(self, seconds: float) -> Decision | None:
         assert 0 <= seconds <= TICK
         self.turns += 1
         self.clock.time += seconds
@@ -57,14 +64,14 @@ class Script:
 
 
 def _run(
-    tmp_path: Path, words: dict[int, Word] | None = None, within: float = 5.0, faults: Faults | None = None
-) -> tuple[FakeKernel, list[Event], Entry, Script]:
+    tmp_path: Path, words: dict[int, Decision] | None = None, within: float = 5.0, faults: Faults | None = None
+) -> tuple[FakeKernel, list[Event], Journal, Script]:
     clock = MovingClock()
     voices = Script(clock, words)
     kernel = FakeKernel(CASE.host, CASE.model, faults)
     directory = tmp_path / "s/journal"
-    events = list(execute(CASE.plan, kernel, directory, clock=clock, keeping=Keeping(within, voices)))
-    return kernel, events, list_entries(directory)[-1], voices
+    events = list(execute(CASE.plan, kernel, directory, clock=clock, timeout=Timeout(within, voices)))
+    return kernel, events, list_journals(directory)[-1], voices
 
 
 def _left(events: Sequence[Event]) -> list[float]:
@@ -85,17 +92,17 @@ def test_nobody_keeps_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("turn", [1, 3, 6])
 def test_somebody_keeps_it(turn: int, tmp_path: Path) -> None:
-    kernel, events, entry, voices = _run(tmp_path, {turn: Word(True, "a friend")})
+    kernel, events, entry, voices = _run(tmp_path, {turn: Decision(True, "a friend")})
     assert events[-2:-1] == [Kept("a friend")]
     assert finished(events).exit is Exit.DONE
     predicted = facts(CASE.plan.predicted)
     assert facts(kernel.host) == predicted
-    assert (entry.kept_by, entry.exit, entry.in_effect) == ("a friend", Exit.DONE, True)
+    assert (entry.kept_by, entry.exit, entry.changed_something) == ("a friend", Exit.DONE, True)
     assert voices.ended == 1
 
 
 def test_somebody_takes_it_back_at_once(tmp_path: Path) -> None:
-    kernel, events, entry, _ = _run(tmp_path, {2: Word(False, "a friend")})
+    kernel, events, entry, _ = _run(tmp_path, {2: Decision(False, "a friend")})
     assert _left(events) == [5.0, 4.0]
     assert finished(events).summary.startswith("It was taken back by a friend.")
     assert facts(kernel.host) == facts(CASE.host)
@@ -119,8 +126,8 @@ def test_a_fault_while_it_is_taken_back_is_named(tmp_path: Path) -> None:
 def test_an_interrupt_takes_it_back(tmp_path: Path) -> None:
     clock = MovingClock()
     kernel = FakeKernel(CASE.host, CASE.model)
-    keeping = Keeping(60.0, Script(clock))
-    events = execute(CASE.plan, kernel, tmp_path / "s/journal", clock=clock, keeping=keeping)
+    keeping = Timeout(60.0, Script(clock))
+    events = execute(CASE.plan, kernel, tmp_path / "s/journal", clock=clock, timeout=keeping)
     seen: list[Event] = []
     for event in events:
         seen.append(event)
@@ -147,14 +154,14 @@ def test_death_during_the_countdown_leaves_an_open_journal_that_was_never_kept(t
     clock = MovingClock()
 
     class Dying(Script):
-        def wait(self, seconds: float) -> Word | None:
+        def wait(self, seconds: float) -> Decision | None:
             raise Killed
 
     kernel = FakeKernel(CASE.host, CASE.model)
     directory = tmp_path / "s/journal"
     with pytest.raises(Killed):
-        list(execute(CASE.plan, kernel, directory, clock=clock, keeping=Keeping(9.0, Dying(clock))))
-    (entry,) = list_entries(directory)
+        list(execute(CASE.plan, kernel, directory, clock=clock, timeout=Timeout(9.0, Dying(clock))))
+    (entry,) = list_journals(directory)
     assert (entry.open, entry.within, entry.kept_by) == (True, 9.0, None)
 
 
@@ -166,10 +173,10 @@ def pipe() -> tuple[int, int]:
     return os.pipe()
 
 
-def _listener(tmp_path: Path, pipe: tuple[int, int]) -> Listener:
+def _listener(tmp_path: Path, pipe: tuple[int, int]) -> ConfirmationListener:
     directory = tmp_path / "s/journal"
     directory.mkdir(parents=True, mode=0o700)
-    return Listener(directory, Asker(pipe[0]))
+    return ConfirmationListener(directory, RequestChannel(pipe[0]))
 
 
 @pytest.mark.parametrize(("line", "keep"), [(b"keep\n", True), (b"undo\n", False), (b"what\nkeep\n", True)])
@@ -212,7 +219,7 @@ def test_a_note_is_seen_and_taken_away(tmp_path: Path, pipe: tuple[int, int]) ->
     listener.begin("j")
     threading.Thread(target=leave_note, args=(directory, "j")).start()
     word = listener.wait(60)
-    assert word == Word(True, "'iommutui keep'")
+    assert word == Decision(True, "'iommutui keep'")
     listener.end()
     assert not note_of(directory, "j").exists()
 
@@ -253,7 +260,7 @@ def test_a_note_is_not_left_through_a_link(tmp_path: Path, pipe: tuple[int, int]
 def test_the_request_is_a_line_or_all_there_is(sent: bytes, request_text: str, pipe: tuple[int, int]) -> None:
     os.write(pipe[1], sent)
     os.close(pipe[1])
-    assert Asker(pipe[0]).request() == request_text
+    assert RequestChannel(pipe[0]).request() == request_text
 
 
 def test_a_request_without_an_end_is_not_read_for_ever(pipe: tuple[int, int]) -> None:
@@ -266,6 +273,6 @@ def test_a_request_without_an_end_is_not_read_for_ever(pipe: tuple[int, int]) ->
 
     thread = threading.Thread(target=flood)
     thread.start()
-    assert len(Asker(pipe[0]).request()) < 2 << 20
+    assert len(RequestChannel(pipe[0]).request()) < 2 << 20
     os.close(pipe[0])
     thread.join()

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply import recovery
-from iommutui.apply.entries import load
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import Journal
-from iommutui.apply.lines import End, Kept
-from iommutui.apply.recovery import at_work, left_open_words, open_journals, unfinished, way_out
+from iommutui.apply.journal import directory as places
+from iommutui.apply.journal.directory import at_work, lock, may_be_open
+from iommutui.apply.journal.format import End, Kept
+from iommutui.apply.journal.reader import Journal, list_journals, load, read_journals
+from iommutui.apply.journal.writer import JournalWriter
+from iommutui.apply.recovery import cut_off_words, open_journals, unfinished, way_out
 from iommutui.apply.revert import plan_revert
-from iommutui.apply.state import lock
-from iommutui.apply.traces import may_be_open
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Claim, Gap, Host
 from iommutui.core.plan.drift import drift
+from iommutui.core.plan.planner import Plan
 from tests.apply.machines import CASES, CLOCK, GPU, SOUND, desktop, finished
-from tests.reacting import FakeKernel, Faults, Killed
+from tests.reacting import BOOT, FakeKernel, Faults, Killed
 
 CASE = CASES[0]
 
@@ -27,15 +27,23 @@ CASE = CASES[0]
 def _cut_off(directory: Path, host: Host, reverts: str | None = None, point: int = 9) -> Host:
     """An apply, or a revert, that dies."""
     kernel = FakeKernel(host, CASE.model, Faults(kill_at=point))
-    plan = CASE.plan if reverts is None else plan_revert(load(directory, reverts), host, CASE.model)
+    plan = (
+        CASE.plan
+        if reverts is None
+        else plan_revert(load(directory, reverts), host, CASE.model, list_journals(directory))
+    )
     with pytest.raises(Killed):
         list(execute(plan, kernel, directory, clock=CLOCK, reverts=reverts))
     return kernel.host
 
 
+def _back(directory: Path, journal: str, host: Host) -> Plan:
+    return plan_revert(load(directory, journal), host, CASE.model, list_journals(directory))
+
+
 def _reverted(directory: Path, host: Host, journal: str) -> Host:
     kernel = FakeKernel(host, CASE.model)
-    plan = plan_revert(load(directory, journal), host, CASE.model)
+    plan = _back(directory, journal, host)
     assert finished(list(execute(plan, kernel, directory, clock=CLOCK, reverts=journal))).exit is Exit.DONE
     return kernel.host
 
@@ -46,25 +54,25 @@ def directory(tmp_path: Path) -> Path:
 
 
 def test_nothing_was_applied(directory: Path) -> None:
-    assert not may_be_open(directory)
-    assert open_journals(directory) == ()
+    assert not may_be_open(directory, BOOT)
+    assert open_journals(directory, BOOT) == ()
     assert not at_work(directory)
 
 
 def test_an_apply_that_ended_is_not_open(directory: Path) -> None:
     list(execute(CASE.plan, FakeKernel(CASE.host, CASE.model), directory, clock=CLOCK))
-    assert not may_be_open(directory)
-    assert open_journals(directory) == ()
+    assert not may_be_open(directory, BOOT)
+    assert open_journals(directory, BOOT) == ()
 
 
 def test_one_that_was_cut_off_is_open_until_it_is_taken_back(directory: Path) -> None:
     host = _cut_off(directory, CASE.host)
-    (entry,) = open_journals(directory)
-    assert left_open_words(entry) == f"the apply {entry.id} was cut off before it had ended."
+    (entry,) = open_journals(directory, BOOT)
+    assert cut_off_words(entry) == f"the apply {entry.id} was cut off before it had ended."
     assert f"iommutui revert {entry.id}" in way_out(entry)
     _reverted(directory, host, entry.id)
-    assert may_be_open(directory)
-    assert open_journals(directory) == ()
+    assert may_be_open(directory, BOOT)
+    assert open_journals(directory, BOOT) == ()
 
 
 def test_a_revert_that_was_cut_off_is_settled_with_what_it_takes_back(directory: Path) -> None:
@@ -72,42 +80,44 @@ def test_a_revert_that_was_cut_off_is_settled_with_what_it_takes_back(directory:
     list(execute(CASE.plan, done, directory, clock=CLOCK))
     first = load(directory).id
     host = _cut_off(directory, done.host, reverts=first)
-    (entry,) = open_journals(directory)
-    assert entry.reverts == first
+    (entry,) = open_journals(directory, BOOT)
+    assert isinstance(entry, Journal)
+    assert entry.header.reverts == first
     assert f"iommutui revert {first}" in way_out(entry)
     with pytest.raises(RefusedError, match="was cut off"):
         list(execute(CASE.plan, FakeKernel(CASE.host, CASE.model), directory, clock=CLOCK))
     _reverted(directory, host, first)
-    assert open_journals(directory) == ()
+    assert open_journals(directory, BOOT) == ()
 
 
 def test_one_that_is_left_as_it_is_blocks_nothing(directory: Path) -> None:
     _cut_off(directory, CASE.host)
-    (entry,) = unfinished(directory)
+    (entry,) = unfinished(read_journals(directory), BOOT)
     with open(directory / f"{entry.id}.jsonl", "ab") as file:
         file.write(b'{"line":"resu')  # what was being written when it died
-    with lock(directory), Journal.reopen(directory, entry.id) as journal:
+    with lock(directory), JournalWriter.reopen(directory, entry.id) as journal:
         journal.append(Kept("somebody"))
         journal.append(End(Exit.NOT_ROLLED_BACK, "Left."))
-    assert not may_be_open(directory)
+    assert not may_be_open(directory, BOOT)
     again = load(directory, entry.id)
-    assert (again.kept_by, again.exit, again.in_effect) == ("somebody", Exit.NOT_ROLLED_BACK, True)
+    assert (again.kept_by, again.exit, again.changed_something) == ("somebody", Exit.NOT_ROLLED_BACK, True)
+    assert isinstance(entry, Journal)
     assert again.steps == entry.steps
 
 
 def test_a_damaged_journal_hides_no_other_and_blocks_nothing(directory: Path) -> None:
     _cut_off(directory, CASE.host)
     (directory / "20200101T000000-0000.jsonl").write_text("nonsense\n")
-    assert len(open_journals(directory)) == 1
+    assert len(open_journals(directory, BOOT)) == 1
 
 
 def test_an_apply_at_work_is_seen_by_everybody(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with lock(directory):
         assert at_work(directory)
-        assert recovery._listed(directory / "lock")
-        assert open_journals(directory) == ()
+        assert places._listed(directory / "lock")
+        assert open_journals(directory, BOOT) == ()
     assert not at_work(directory)
-    assert not recovery._listed(directory / "lock")
+    assert not places._listed(directory / "lock")
 
     def denied(*_: object, **__: object) -> int:
         raise PermissionError(13, "denied")

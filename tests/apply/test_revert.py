@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import Entry, load
-from iommutui.apply.revert import plan_revert, revert_goals
+from iommutui.apply.journal.reader import Journal, load
+from iommutui.apply.revert import plan_revert
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
@@ -16,7 +16,7 @@ from tests.apply.machines import CASES, CLOCK, GPU, NIC, ODD, SOUND, Case, case,
 from tests.reacting import FakeKernel
 
 
-def _applied(one: Case, tmp_path: Path) -> tuple[Host, Entry]:
+def _applied(one: Case, tmp_path: Path) -> tuple[Host, Journal]:
     kernel = FakeKernel(one.host, one.model)
     list(execute(one.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
     return kernel.host, load(tmp_path / "s/journal")
@@ -24,7 +24,7 @@ def _applied(one: Case, tmp_path: Path) -> tuple[Host, Entry]:
 
 def test_the_goals(tmp_path: Path) -> None:
     host, entry = _applied(next(c for c in CASES if c.name == "odd override to vfio"), tmp_path)
-    assert revert_goals(entry, host) == [restoring(ODD, "igb", "some-other-driver")]
+    assert plan_revert(entry, host, CASES[0].model).goals == (restoring(ODD, "igb", "some-other-driver"),)
 
 
 @pytest.mark.parametrize("one", CASES, ids=str)
@@ -79,4 +79,4 @@ def test_only_what_was_to_be_moved_is_kept(tmp_path: Path) -> None:
     plan = plan_intents(host, [Intent(GPU, "vfio-pci"), Intent(NIC, "e1000e")], MODELS["dma-owner"])
     moved = {step.device for step in plan.steps}
     list(execute(plan, FakeKernel(host, MODELS["dma-owner"]), tmp_path / "s/journal", clock=CLOCK))
-    assert {f.device for f in load(tmp_path / "s/journal").before} == moved
+    assert {f.device for f in load(tmp_path / "s/journal").header.before} == moved

@@ -6,8 +6,8 @@ import pytest
 
 from iommutui.apply.events import Compensating
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import Journal
-from iommutui.apply.lines import Line, Result
+from iommutui.apply.journal.format import Line, Result
+from iommutui.apply.journal.writer import JournalWriter
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.host import Claim, Gap, Host
 from tests.apply.changes import GPU_CASE, changed, gone
@@ -201,9 +201,9 @@ class TestSurprises:
         assert facts(kernel.host) == facts(GPU_CASE.host)
 
     def test_a_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        append = Journal.append
+        append = JournalWriter.append
 
-        def full(self: Journal, line: Line) -> None:
+        def full(self: JournalWriter, line: Line) -> None:
             if isinstance(line, Result) and line.number >= 3:
                 self.broken = True
                 if not self.muted:
@@ -211,7 +211,7 @@ class TestSurprises:
                 return
             append(self, line)
 
-        monkeypatch.setattr(Journal, "append", full)
+        monkeypatch.setattr(JournalWriter, "append", full)
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model)
         events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         end = finished(events)

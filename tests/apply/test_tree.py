@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.entries import list_entries, load
 from iommutui.apply.events import Event
 from iommutui.apply.executor import execute
-from iommutui.apply.recovery import open_journals, unfinished
+from iommutui.apply.journal.reader import Journal, list_journals, load
+from iommutui.apply.real_kernel import Write
+from iommutui.apply.recovery import open_journals
 from iommutui.apply.revert import plan_revert
-from iommutui.apply.writer import Write
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Host
 from iommutui.core.models import model_for
@@ -194,7 +194,7 @@ def test_sigkill_before_every_write_of_the_way_back(case: Case, tmp_path: Path) 
 
 
 def _refuse_another(tree: ReactingTree, directory: Path) -> None:
-    (cut_off,) = open_journals(directory)
+    (cut_off,) = open_journals(directory, None)
     with pytest.raises(RefusedError, match="was cut off") as caught:
         list(execute(_plan(OTHER, tree), tree.kernel(), directory, clock=CLOCK))
     assert f"iommutui revert {cut_off.id}" in caught.value.remedy
@@ -204,10 +204,11 @@ def _recover(case: Case, before: Host, tree: ReactingTree, directory: Path) -> N
     """What a person does after a crash: the journal is found, and the revert restores."""
     tree.before_write = tree.after_write = lambda number: None
     tree.instead = lambda number, write: None
-    (cut_off,) = open_journals(directory)
+    (cut_off,) = open_journals(directory, None)
+    assert isinstance(cut_off, Journal)
     plan = plan_revert(cut_off, look(tree.root), case.model)
     assert plan.permitted, plan.refusals
     assert finished(list(execute(plan, tree.kernel(), directory, clock=CLOCK, reverts=cut_off.id))).exit is Exit.DONE
     assert _taken(case, before, tree) == set()
-    assert unfinished(directory) == ()
-    assert [entry.reverted_by is not None for entry in list_entries(directory)] == [True, False]
+    assert open_journals(directory, None) == ()
+    assert [entry.reverted_by is not None for entry in list_journals(directory)] == [True, False]

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply import writer
+from iommutui.apply import real_kernel
 from iommutui.apply.child import Late, Patience, in_child
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import list_entries, lock
+from iommutui.apply.journal.directory import lock
+from iommutui.apply.journal.reader import list_journals
 from iommutui.apply.kernel import GivenUp, ReadBack, Waiting, Written
-from iommutui.apply.real import RealKernel
+from iommutui.apply.real_kernel import RealKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 from iommutui.core.plan.planner import Step
@@ -88,12 +89,12 @@ class TestWrites:
             return len(data)
 
         monkeypatch.setattr(os, "write", note)
-        assert writer.put(writer.write_of(str(tree), _step("override", "vfio-pci"))) == "ok"
+        assert real_kernel.put(real_kernel.write_of(str(tree), _step("override", "vfio-pci"))) == "ok"
         assert calls == [b"vfio-pci\n"]
 
     def test_half_a_write_is_no_write(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "write", lambda _fd, data: len(data) - 1)
-        assert writer.put(writer.write_of(str(tree), _step("override", "vfio-pci"))) == "EIO"
+        assert real_kernel.put(real_kernel.write_of(str(tree), _step("override", "vfio-pci"))) == "EIO"
 
     @pytest.mark.parametrize(
         "step",
@@ -144,7 +145,7 @@ class TestWrites:
         assert victim.read_bytes() == b""
 
     def test_what_is_no_file(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(writer, "write_of", lambda *_: writer.Write(os.devnull, b"x"))
+        monkeypatch.setattr(real_kernel, "write_of", lambda *_: real_kernel.Write(os.devnull, b"x"))
         assert _answers(RealKernel(str(tree)), _step("probe")) == [Written("EINVAL")]
 
 
@@ -157,7 +158,7 @@ class TestPermission:
         monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1000)
         before = _files(tree)
         kernel = RealKernel(str(tree), scan=lambda _: one.host)
-        monkeypatch.setattr("iommutui.apply.state.check_trusted", lambda _: None)
+        monkeypatch.setattr("iommutui.apply.journal.directory.check_trusted", lambda _: None)
         with pytest.raises(NotPermittedError) as caught:
             list(execute(one.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         assert caught.value.exit_code is Exit.PERMISSION
@@ -293,9 +294,9 @@ class TestStuck:
     ) -> None:
         """The whole way with a real child: given up, nothing further written, and the end told by the child."""
         one = CASES[0]
-        put = writer.put
+        put = real_kernel.put
 
-        def slow(write: writer.Write) -> str:
+        def slow(write: real_kernel.Write) -> str:
             if write.path.endswith("unbind"):
                 os.read(gate[0], 1)
                 return "EBUSY"
@@ -304,10 +305,10 @@ class TestStuck:
         def late(answer: bytes) -> None:
             os.write(gate[1], answer)
 
-        monkeypatch.setattr(writer, "put", slow)
+        monkeypatch.setattr(real_kernel, "put", slow)
         for address in (GPU, SOUND):
             (tree / f"sys/devices/pci0000:00/{address}/driver_override").write_bytes(b"")
-        monkeypatch.setattr("iommutui.apply.real.holders", lambda *_: ("qemu (7): /dev/vfio/14",))
+        monkeypatch.setattr("iommutui.apply.real_kernel.holders", lambda *_: ("qemu (7): /dev/vfio/14",))
 
         def scan(_root: str) -> object:
             overrides = [(tree / f"sys/devices/pci0000:00/{a}/driver_override").read_text() for a in (GPU, SOUND)]
@@ -329,13 +330,13 @@ class TestStuck:
         assert "qemu (7): /dev/vfio/14" in end.summary
         assert f"unbinding {GPU} from nvidia" in end.summary.lower()
         assert {(c.subject, c.fact) for c in end.left} == {(GPU, "driver"), (GPU, "override"), (SOUND, "override")}
-        (entry,) = list_entries(directory)
+        (entry,) = list_journals(directory)
         assert entry.steps[-1].result == "blocked"
         with pytest.raises(RefusedError, match="has not returned"), lock(directory):
             pass
         late(b"x")
         os.waitpid(-1, 0)
-        (entry,) = list_entries(directory)
+        (entry,) = list_journals(directory)
         assert (entry.steps[-1].result, entry.steps[-1].late) == ("EBUSY", True)
         assert entry.exit is Exit.NOT_ROLLED_BACK
         with lock(directory):

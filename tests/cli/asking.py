@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from iommutui.apply.session import Request, request_of
+from iommutui.apply.request import Request, request_of
 from iommutui.core.models import model_for
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents

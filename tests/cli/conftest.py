@@ -45,7 +45,7 @@ def demo(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
     """Runs a command line."""
 
     def command(*words: str) -> Answer:
@@ -53,7 +53,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
             code = main(list(words))
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
-        captured = capsys.readouterr()
+        captured = capfd.readouterr()
         return Answer(code, captured.out, captured.err)
 
     return command

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from iommutui import sources
-from iommutui.apply import writer
+from iommutui.apply import real_kernel
 from iommutui.cli import main
 from iommutui.core.host import Host
 from tests.reacting_tree import ReactingTree
@@ -20,7 +20,7 @@ def put_in_place(host: Host, path: Path, monkeypatch: pytest.MonkeyPatch) -> Rea
     """Makes the program take the tree for this machine; journals go beside it."""
     tree = ReactingTree(path, host)
     monkeypatch.setattr(sources, "HERE", tree.root)
-    monkeypatch.setattr(writer, "put", tree.put)
+    monkeypatch.setattr(real_kernel, "put", tree.put)
     monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(path / "state"))
     return tree
 

@@ -5,12 +5,12 @@ import signal
 
 import pytest
 
-from iommutui.apply.entries import list_entries
-from iommutui.apply.journal import Journal
-from iommutui.apply.lines import Line
-from iommutui.apply.recovery import at_work
+from iommutui.apply.journal.directory import at_work
+from iommutui.apply.journal.format import Line
+from iommutui.apply.journal.reader import list_journals
+from iommutui.apply.journal.writer import JournalWriter
+from iommutui.apply.request import request_of, request_to_json
 from iommutui.apply.revert import plan_revert
-from iommutui.apply.session import request_of, request_to_json
 from iommutui.core.models import model_for
 from iommutui.sources import load
 from tests.apply.machines import GPU, NIC, SOUND, facts
@@ -74,9 +74,9 @@ def test_a_keep_that_dies_itself_can_be_said_again_or_taken_back(
     before = facts(load(machine.root))
     _cut_off(machine, None, "step-done")
     now = facts(load(machine.root))
-    append, written = Journal.append, [0]
+    append, written = JournalWriter.append, [0]
 
-    def dying(journal: Journal, line: Line) -> None:
+    def dying(journal: JournalWriter, line: Line) -> None:
         if written[0] == lines:
             os.kill(os.getpid(), signal.SIGKILL)
         append(journal, line)
@@ -85,7 +85,7 @@ def test_a_keep_that_dies_itself_can_be_said_again_or_taken_back(
     pid = os.fork()
     if pid == 0:
         try:
-            monkeypatch.setattr(Journal, "append", dying)
+            monkeypatch.setattr(JournalWriter, "append", dying)
             run("keep")
         finally:
             os._exit(0)
@@ -105,7 +105,7 @@ def test_a_keep_that_dies_itself_can_be_said_again_or_taken_back(
 def test_a_revert_that_is_cut_off_is_told_and_ended(machine: ReactingTree, run: Run, within: float | None) -> None:
     before = facts(load(machine.root))
     assert run("apply", f"{GPU}=vfio-pci", f"{SOUND}=vfio-pci", "--yes").code == 0
-    (entry,) = list_entries(journal_of(machine))
+    (entry,) = list_journals(journal_of(machine))
     host = load(machine.root)
     request = request_of(plan_revert(entry, host, model_for(host.kernel)), (), reverts=entry.id, keep_within=within)
     server = Server("apply", "--stdin")

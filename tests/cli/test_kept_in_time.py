@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from iommutui.apply.entries import list_entries
-from iommutui.apply.session import request_to_json
+from iommutui.apply.journal.reader import list_journals
+from iommutui.apply.request import request_to_json
 from iommutui.core.errors import Exit
 from iommutui.sources import load
 from tests.apply.machines import NIC, facts
@@ -62,8 +62,8 @@ def test_it_outlives_who_asked_and_is_taken_back(machine: ReactingTree, when: st
     server.leave()
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
-    assert eventually(lambda: bool(list_entries(journal_of(machine))[-1].exit))
-    entry = list_entries(journal_of(machine))[-1]
+    assert eventually(lambda: bool(list_journals(journal_of(machine))[-1].exit))
+    entry = list_journals(journal_of(machine))[-1]
     assert (entry.exit, entry.within) == (Exit.ROLLED_BACK, 1.0)
     assert facts(load(machine.root)) == before
 
@@ -76,7 +76,7 @@ def test_it_is_kept_from_elsewhere_although_who_asked_is_gone(machine: ReactingT
     assert "waits to be kept" in run("journal").out
     answer = run("keep")
     assert (answer.code, answer.err) == (0, "")
-    assert eventually(lambda: list_entries(journal_of(machine))[-1].exit is Exit.DONE)
+    assert eventually(lambda: list_journals(journal_of(machine))[-1].exit is Exit.DONE)
     assert driver_of(machine) == "vfio-pci"
     assert not list(journal_of(machine).glob("*.keep"))
     assert run("keep").code == 1
@@ -115,7 +115,7 @@ def test_what_has_ended_or_has_nothing_to_keep(machine: ReactingTree, run: Run) 
     assert (answer.code, answer.out) == (1, "")
     assert "Nothing waits to be kept" in answer.err
     assert run("apply", f"{NIC}=none", "--yes").code == 0
-    (entry,) = list_entries(journal_of(machine))
+    (entry,) = list_journals(journal_of(machine))
     ended = run("keep", entry.id)
     assert ended.code == 3
     assert "has ended" in ended.err
@@ -127,5 +127,5 @@ def test_it_is_too_late_to_keep_what_is_taken_back(machine: ReactingTree, run: R
     server.send("undo\n")
     list(server.events())
     server.wait()
-    (entry,) = list_entries(journal_of(machine))
+    (entry,) = list_journals(journal_of(machine))
     assert run("keep", entry.id).code == 3

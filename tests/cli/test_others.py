@@ -76,4 +76,4 @@ def test_nothing_was_applied_yet(run: Run, tmp_path: Path, monkeypatch: pytest.M
     assert run("journal", "--json").document == {"schema": 1, "journals": []}
     answer = run("revert", "--yes")
     assert answer.code == 1
-    assert "nothing to take back" in answer.err
+    assert "nothing to revert" in answer.err

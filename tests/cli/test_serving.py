@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.entries import list_entries
+from iommutui.apply.journal.reader import list_journals
+from iommutui.apply.request import Request, request_of, request_to_json
 from iommutui.apply.revert import plan_revert
-from iommutui.apply.session import Request, request_of, request_to_json
 from iommutui.core.drivers import Role
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance
@@ -35,7 +35,7 @@ def test_a_request_is_carried_out(machine: ReactingTree) -> None:
 def test_a_revert_names_its_journal(machine: ReactingTree, run: Run) -> None:
     before = facts(load(machine.root))
     assert run("apply", f"{GPU}=vfio-pci", "--yes").code == 0
-    (entry,) = list_entries(journal_of(machine))
+    (entry,) = list_journals(journal_of(machine))
     host = load(machine.root)
 
     plan = plan_revert(entry, host, model_for(host.kernel))
@@ -142,4 +142,4 @@ def test_a_reader_that_goes_away_has_everything_taken_back(machine: ReactingTree
     server.leave()
     assert server.wait() == Exit.ROLLED_BACK
     assert facts(load(machine.root)) == before
-    assert list_entries(journal_of(machine))[-1].exit is Exit.ROLLED_BACK
+    assert list_journals(journal_of(machine))[-1].exit is Exit.ROLLED_BACK

@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from textual.events import Key as KeyPress
 from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.widgets import Static
 
 from iommutui.core.address import Address
 from iommutui.core.host import Host
@@ -12,10 +15,12 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.planner import plan_intents
 from iommutui.sources.holders import claims_now
 from iommutui.tui.app import IommutuiApp
-from iommutui.tui.listing import listing
-from iommutui.tui.machine import Applier, CutOff, Machine, Watch, WayBack
-from iommutui.tui.simulated import SimulatedMachine
+from iommutui.tui.machines.base import Applier, CutOff, Machine, Watch, WayBack
+from iommutui.tui.machines.simulated import SimulatedMachine
+from iommutui.tui.rows import listing
 from iommutui.tui.state import AppState, Key, Kind, Phase, Source, start
+
+R = TypeVar("R")
 
 WIDE = (120, 40)
 USUAL = (80, 24)
@@ -41,7 +46,7 @@ class Ui:
     async def settle(self) -> None:
         """Waits until nothing is going on."""
         await self.pilot.pause()
-        while self.app.workers or self.app.type_ahead.busy or self.state.phase is Phase.SCANNING:
+        while any(not worker.is_finished for worker in self.app.workers) or self.state.phase is Phase.SCANNING:
             await self.app.workers.wait_for_complete()
             await self.pilot.pause()
 
@@ -59,6 +64,20 @@ class Ui:
             self.app.post_message(KeyPress(key, character).set_sender(self.app))
         await self.settle()
         return self
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Lets the program go on until something holds."""
+        for _ in range(400):
+            await self.pilot.pause(0.01)
+            if holds():
+                await self.settle()
+                return
+        raise AssertionError(self.text())
+
+    async def show(self, screen: Screen[R], answered: Callable[[R | None], None] | None = None) -> None:
+        """Lays a dialog over the screen."""
+        await self.app.push_screen(screen, answered)
+        await self.settle()
 
     async def type(self, text: str) -> "Ui":
         """Types text."""
@@ -86,14 +105,18 @@ class Ui:
 
     def lines(self) -> list[str]:
         """The screen, line by line."""
-        return [strip.text.rstrip() for strip in self.app.screen._compositor.render_strips()]
+        strips = self.app.screen._compositor.render_strips()
+        wrong = [strip.text for strip in strips if strip.cell_length != self.app.size.width]
+        assert wrong == [], "lines that are not as wide as the terminal"
+        return [strip.text.rstrip() for strip in strips]
 
     def text(self) -> str:
         """The screen as one text."""
         return "\n".join(self.lines())
 
     def line_with(self, *words: str) -> str:
-        """The first line that holds all of the words."""
+        """The first line that holds all of the words; addresses as rows show them, without the domain."""
+        words = tuple(word.removeprefix("0000:") for word in words)
         for line in self.lines():
             if all(word in line for word in words):
                 return line
@@ -101,7 +124,8 @@ class Ui:
 
     def toasts(self) -> list[str]:
         """What was said in passing."""
-        return [self.app.said.text] if self.app.said is not None else []
+        found = [str(each.render()) for each in self.app.screen.query("Toast").results(Static)]
+        return [text.removeprefix("! ").removeprefix("✖ ") for text in found]
 
     def log(self) -> list[str]:
         """The log."""
@@ -114,7 +138,7 @@ async def screen_of(
 ) -> AsyncIterator[Ui]:
     """The program on a terminal of this size."""
     app = IommutuiApp(machine, start(machine.source, model))
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         ui = Ui(app, pilot)
         if settle:
             await ui.settle()

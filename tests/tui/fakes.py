@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from iommutui.apply.events import Event
 from iommutui.core.errors import IommutuiError
-from iommutui.tui.machine import Job
+from iommutui.tui.machines.base import Job
 
 
 class Refusing:

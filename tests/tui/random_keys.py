@@ -5,10 +5,10 @@ import random
 import sys
 
 from iommutui.demo import demo_host
-from iommutui.tui.registry import COMMANDS, KEEPING, PICK, REVIEW
+from iommutui.tui.commands import COMMANDS
 from tests.tui.driver import USUAL, Ui, screen_of, snapshot_of
 
-KEYS = sorted({key for command in (*COMMANDS, *REVIEW, *PICK, *KEEPING) for key in command.keys} - {"q", "ctrl+q"})
+KEYS = sorted({key for command in COMMANDS for key in command.keys} - {"q", "ctrl+q", "ctrl+z"})
 KEYS += [*"0123456789abxyz:.!-", "backspace", "delete", "enter", "enter", "escape", "escape", "f1"]
 SIZES = ((80, 24), (120, 40), (60, 18), (40, 10), (200, 60))
 

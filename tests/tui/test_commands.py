@@ -7,11 +7,10 @@ import pytest
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Claim, Host
 from iommutui.demo import demo_host
-from iommutui.tui.commands.base import Pane
-from iommutui.tui.machine import Machine
-from iommutui.tui.registry import COMMANDS, reason_against
-from iommutui.tui.simulated import SimulatedMachine
-from iommutui.tui.state import Kind, Phase, Source, staged
+from iommutui.tui.commands import COMMANDS, reason_against
+from iommutui.tui.machines.base import Machine
+from iommutui.tui.machines.simulated import SimulatedMachine
+from iommutui.tui.state import Kind, Pane, Phase, Source, staged
 from tests.tui.driver import SMALLEST, USUAL, LiveLike, Ui, screen_of, snapshot_of
 from tests.tui.fakes import Refusing
 from tests.tui.machines import GPU, NIC, PORT, small, without_iommu
@@ -50,7 +49,7 @@ async def _press_everything(ui: Ui) -> None:
             continue
         ui.app.simulate_key(key)
         await ui.pilot.pause()
-        while ui.app.screen is not ui.app.desk or ui.app.desk.pane is Pane.FILTER:
+        while ui.app.screen is not ui.app.desk or ui.state.pane is Pane.FILTER:
             await ui.pilot.press("escape")
     await ui.settle()
     assert ui.app.is_running

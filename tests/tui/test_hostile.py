@@ -10,7 +10,7 @@ from iommutui.core.models import model_for
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
 from iommutui.core.uses import Network, Opener, Uses
-from iommutui.tui.copies import copies, shell_script
+from iommutui.tui.pages.copies import copies, shell_script
 from iommutui.tui.state import Key, Kind, Problem, Source, start
 from tests.tui.driver import WIDE, LiveLike, Ui, screen_of, snapshot_of
 from tests.tui.fakes import Refusing, Scripted
@@ -75,7 +75,7 @@ async def test_errors_and_toasts_show_a_hostile_name_as_it_is(name: str) -> None
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_scan_that_fails_shows_a_hostile_reason_as_it_is(name: str) -> None:
     from iommutui.core.errors import SourceError
-    from iommutui.tui.simulated import SimulatedMachine
+    from iommutui.tui.machines.simulated import SimulatedMachine
     from iommutui.tui.state import Kind, Phase, Source
 
     def load() -> Host:
@@ -133,7 +133,7 @@ async def test_a_countdown_and_the_log_after_it_show_a_hostile_name_as_it_is(nam
         await ui.pilot.press("y")
         for _ in range(200):
             await ui.pilot.pause(0.02)
-            if "Keep it?" in ui.text():
+            if "Keep these changes?" in ui.text():
                 break
         await ui.pilot.press("y")
         await ui.settle()

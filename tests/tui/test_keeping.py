@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 
+from textual.events import Key as KeyPress
+
 from iommutui.apply.events import Counting, Event, Finished, Kept, Started
 from iommutui.core.errors import Exit
-from iommutui.tui.countdown import countdown_lines, large
-from iommutui.tui.machine import CutOff
+from iommutui.tui.machines.base import CutOff
 from iommutui.tui.state import Phase
 from tests.tui.driver import SMALLEST, LiveLike, Ui, screen_of, snapshot_of
 from tests.tui.fakes import Refusing, Scripted
-from tests.tui.machines import GPU, NIC, changed, small
+from tests.tui.machines import NIC, changed, small
 
 
 async def until(ui: Ui, holds: Callable[[], bool]) -> None:
@@ -31,11 +32,11 @@ async def test_what_takes_the_display_counts_down_and_is_kept_by_y() -> None:
     async with screen_of(LiveLike(host, applier)) as ui:
         await ui.select(NIC)
         await ui.press("v", "a")
-        assert "taken back by itself after 30 seconds" in ui.text()
+        assert "reverts automatically after 30 s unless you confirm" in ui.text()
         await ui.press("2", "tab")
         for key in ("tab", "enter"):
             await ui.pilot.press(key)
-        await until(ui, lambda: "In 13 seconds all of it is taken back by itself." in ui.text())
+        await until(ui, lambda: "Reverts automatically in 13 s unless you confirm." in ui.text())
         assert applier.jobs[0].keep_within == 30
         assert [str(accepted) for accepted in applier.jobs[0].accepted] == [f"boot-display:{NIC}"]
         await ui.pilot.press("enter", "space", "q")
@@ -53,9 +54,8 @@ async def test_the_countdown_needs_no_scrolling_on_the_smallest_terminal() -> No
             await ui.select(NIC)
             await ui.press("v", "a", "t")
             await ui.pilot.press("y")
-            await until(ui, lambda: "Keep it?" in ui.text())
-            for words in ("Everything is carried out", "In 13 seconds all of it", "keeps it.", "Keep it  y",
-                          "Take it back  u"):  # fmt: skip
+            await until(ui, lambda: "Keep these changes?" in ui.text())
+            for words in ("applied and in effect", "in 13 s unless", "keeps it.", "Keep  y", "Revert  u"):
                 assert words in ui.text(), ui.text()
             await ui.pilot.press("y")
             await until(ui, lambda: ui.state.phase is Phase.READY)
@@ -67,13 +67,13 @@ async def test_esc_takes_it_back_at_once() -> None:
         await ui.select(NIC)
         await ui.press("v", "a", "t")
         await ui.pilot.press("y")
-        await until(ui, lambda: "Keep it?" in ui.text())
+        await until(ui, lambda: "Keep these changes?" in ui.text())
         await ui.pilot.press("escape")
         await until(ui, lambda: ui.state.phase is Phase.READY)
         assert applier.words == ["undo"]
         await ui.settle()
         assert ui.app.screen is ui.app.desk
-        assert ui.toasts() == ["Taken back, as you asked. Everything is as it was before."]
+        assert ui.toasts() == ["Reverted, as you asked. Drivers and overrides are restored."]
         assert ui.log().count("Everything is as it was.") == 1
 
 
@@ -122,10 +122,15 @@ async def test_an_apply_that_was_cut_off_is_offered_to_be_taken_back() -> None:
         assert "Review: revert" in ui.text()
 
 
-def test_the_figures_are_large_and_the_bar_runs_out() -> None:
-    assert [len(row) for row in large(30)] == [8] * 5
-    text = "\n".join(line.text for line in countdown_lines(0.2, 30, real=True))
-    assert "In 1 second all" in text
-    assert "iommutui keep" in text
-    assert "█" * 40 in "\n".join(line.text for line in countdown_lines(30, 30, real=True))
-    assert GPU not in text
+async def test_keys_that_were_typed_ahead_of_a_countdown_answer_nothing() -> None:
+    applier = _counting(Kept("the program that asked for it"), Finished(Exit.DONE, "3 writes done."))
+    async with screen_of(LiveLike(small(), applier)) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "a", "t")
+        for key in ("y", "u", "escape", "y"):
+            ui.app.post_message(KeyPress(key, None).set_sender(ui.app))
+        await until(ui, lambda: "Keep these changes?" in ui.text())
+        assert applier.words == []
+        await ui.pilot.press("y")
+        await until(ui, lambda: ui.state.phase is Phase.READY)
+        assert applier.words == ["keep"]

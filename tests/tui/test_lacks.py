@@ -1,7 +1,7 @@
 """A machine of which not everything is known says so, and what to do about it."""
 
 from iommutui.core.host import Host
-from iommutui.tui.lacks import lacks
+from iommutui.tui.pages.why import lacks
 from iommutui.tui.state import Kind, Source
 from tests.tui.driver import screen_of, snapshot_of
 from tests.tui.machines import GPU, changed, small

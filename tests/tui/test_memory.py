@@ -6,15 +6,14 @@ import pytest
 
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
-from iommutui.tui import registry
+from iommutui.settings import Settings
+from iommutui.tui import keys
 from iommutui.tui.app import IommutuiApp
-from iommutui.tui.commands.base import Pane
-from iommutui.tui.helptext import help_lines
-from iommutui.tui.keynames import key_name, spelt
-from iommutui.tui.orientation import hint
-from iommutui.tui.registry import COMMANDS, key_of, use_keys
-from iommutui.tui.state import Key, staged, start
-from iommutui.tui.store import Memory, Store, marks_in, marks_to_keep, state_path
+from iommutui.tui.commands import COMMANDS, topics
+from iommutui.tui.keys import key_name, key_of, spelt, use_keys
+from iommutui.tui.pages.help import help_lines, orientation
+from iommutui.tui.state import Key, Pane, staged, start
+from iommutui.tui.store import Memory, Store, recalled, state_path, to_remember
 from tests.tui.driver import WIDE, Ui, snapshot_of
 from tests.tui.machines import DISK, GPU, NIC, changed, small
 from tests.tui.test_tabs import state_of
@@ -47,15 +46,15 @@ def test_the_place_follows_the_standard(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_another_device_at_the_same_address_is_not_marked() -> None:
-    kept = marks_to_keep(small(), frozenset({GPU, NIC}))
-    assert marks_in(small(), kept) == {GPU, NIC}
-    assert marks_in(changed(small(), GPU, device_id="ffff"), kept) == {NIC}
+    kept = to_remember(state_of(marks=frozenset({GPU, NIC})), Memory())
+    assert recalled(state_of(), kept).marks == {GPU, NIC}
+    assert recalled(state_of(changed(small(), GPU, device_id="ffff")), kept).marks == {NIC}
 
 
 async def _screen(host: Host, store: Store, keys: tuple[str, ...]) -> list[str]:
     machine = snapshot_of(host)
     app = IommutuiApp(machine, start(machine.source), store=store)
-    async with app.run_test(size=WIDE) as pilot:
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
         ui = Ui(app, pilot)
         await ui.settle()
         await ui.press(*keys)
@@ -66,14 +65,14 @@ async def test_marks_come_back_the_next_time(tmp_path: Path) -> None:
     store = Store(tmp_path / "screen.json")
     await _screen(small(), store, ("escape", "G", "b"))
     lines = await _screen(small(), store, ())
-    assert any("*" in line and DISK in line for line in lines)
+    assert any("*" in line and "06:00.0" in line for line in lines)
 
 
 async def test_marks_that_cannot_be_kept_are_told_of_and_nothing_else_happens(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     machine = snapshot_of(small())
     app = IommutuiApp(machine, start(machine.source), store=Store(tmp_path / "file" / "screen.json"))
-    async with app.run_test(size=WIDE) as pilot:
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
         ui = Ui(app, pilot)
         await ui.settle()
         await ui.press("b")
@@ -96,17 +95,17 @@ async def test_the_first_time_a_hint_leads_on_and_esc_ends_it_for_good(tmp_path:
 
 def test_the_hint_follows_what_is_done() -> None:
     state = state_of(hints=True, cursor=Key(1, GPU))
-    assert "c stages all that frees it" in hint(state)[0].text
-    assert "a shows the exact writes" in hint(staged(state, {GPU: "vfio-pci"}))[0].text
-    assert "R takes it back" in hint(state._replace(applies=1))[0].text
-    assert "as a whole" in hint(state._replace(cursor=Key(1)))[0].text
-    assert "c stages" not in hint(state._replace(cursor=Key(3, DISK)))[0].text
-    assert hint(state._replace(hints=False)) == ()
+    assert "c stages all that frees it" in orientation(state)[0].text
+    assert "a shows the exact writes" in orientation(staged(state, {GPU: "vfio-pci"}))[0].text
+    assert "R reverts it" in orientation(state._replace(applies=1))[0].text
+    assert "a whole group" in orientation(state._replace(cursor=Key(1)))[0].text
+    assert "c stages" not in orientation(state._replace(cursor=Key(3, DISK)))[0].text
+    assert orientation(state._replace(hints=False)) == ()
 
 
 @pytest.fixture
 def _own_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_CHOSEN", {})
+    monkeypatch.setattr(keys, "_CHOSEN", {})
 
 
 @pytest.mark.usefixtures("_own_keys")
@@ -115,11 +114,12 @@ async def test_one_s_own_keys_work_and_are_shown(tmp_path: Path) -> None:
     assert key_of("apply") == "f9"
     machine = snapshot_of(small())
     app = IommutuiApp(machine, start(machine.source))
-    async with app.run_test(size=WIDE) as pilot:
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
         ui = Ui(app, pilot)
         await ui.settle()
-        assert "f9 apply" in ui.text()
-        await ui.press("c", "f9")
+        await ui.press("c")
+        assert "f9 apply" in ui.lines()[-1]
+        await ui.press("f9")
         assert "Review: apply" in ui.text()
         await ui.press("escape", "U")
         assert ui.staged() == []
@@ -138,7 +138,7 @@ async def test_one_s_own_keys_work_and_are_shown(tmp_path: Path) -> None:
     ],
 )
 def test_keys_that_do_not_work_out_are_refused_with_the_reason(keys: dict[str, str], said: str) -> None:
-    with pytest.raises(IommutuiError, match="do not work out") as caught:
+    with pytest.raises(IommutuiError, match="cannot be used") as caught:
         use_keys(keys)
     assert said in caught.value.what
     assert "The commands are: free," in caught.value.remedy
@@ -146,15 +146,14 @@ def test_keys_that_do_not_work_out_are_refused_with_the_reason(keys: dict[str, s
 
 async def test_what_is_wrong_with_the_settings_is_told_and_the_screen_opens() -> None:
     machine = snapshot_of(small())
-    app = IommutuiApp(machine, start(machine.source), theme="nordic")
-    app.wrong = [IommutuiError("There is no theme 'nordic'.", "Mend screen.theme.")]
-    async with app.run_test(size=WIDE) as pilot:
+    app = IommutuiApp(machine, start(machine.source), config=Settings(theme="nordic"))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
         ui = Ui(app, pilot)
         await ui.settle()
         assert app.theme == "iommutui"
-        assert ui.toasts() == ["There is no theme 'nordic'. The log (L) says how to mend it."]
+        assert ui.toasts() == ["There is no theme 'nordic'. The log (L) says how to fix it."]
         await ui.press("L")
-        assert "There is no theme 'nordic'. Mend screen.theme." in ui.text()
+        assert "There is no theme 'nordic'. Fix screen.theme in" in ui.text()
 
 
 @pytest.mark.usefixtures("_own_keys")
@@ -162,17 +161,19 @@ async def test_one_s_own_keys_are_not_for_dialogs_and_a_command_without_a_key_ca
     use_keys({"copy": "f8", "theme": "f9"})
     machine = snapshot_of(small())
     app = IommutuiApp(machine, start(machine.source))
-    async with app.run_test(size=WIDE) as pilot:
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
         ui = Ui(app, pilot)
         await ui.settle()
         await ui.press("f9")
-        assert "Themes" in ui.text()
+        assert "Search for themes" in ui.text()
         await ui.press("escape", "question_mark")
-        assert "f9        Choose another theme." in "\n".join(line.text for line in help_lines(Pane.LIST))
+        assert "f9        Choose another theme; it is kept." in "\n".join(
+            line.text for line in help_lines(topics(), Pane.LIST)
+        )
         await ui.press("escape", "c", "a")
         assert "Review: apply" in ui.text()
         await ui.press("Y")
-        assert "Copied" in ui.text()
+        assert "as lines for a root shell" in ui.text()
 
 
 @pytest.mark.parametrize(

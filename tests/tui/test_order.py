@@ -7,7 +7,7 @@ import pytest
 
 from iommutui.core.address import Address
 from iommutui.core.host import Claim, Device, Group, Host, by_address, by_number
-from iommutui.tui.listing import listing
+from iommutui.tui.rows import listing
 from iommutui.tui.state import Kind, Sort, Source, start, with_host
 
 

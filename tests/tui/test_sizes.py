@@ -3,7 +3,7 @@
 import pytest
 
 from iommutui.demo import demo_host
-from iommutui.tui.simulated import SimulatedMachine
+from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.state import Kind, Source
 from tests.tui.driver import SMALLEST, USUAL, WIDE, Ui, screen_of, snapshot_of
 from tests.tui.machines import small, without_iommu

@@ -1,7 +1,6 @@
 """Steps from one state to the next."""
 
 from iommutui.core.address import Address
-from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
 from iommutui.tui.state import (
     AppState,
@@ -12,7 +11,7 @@ from iommutui.tui.state import (
     Source,
     failed,
     folded,
-    next_model,
+    judged_by,
     own_model,
     redone,
     staged,
@@ -56,16 +55,9 @@ def test_staging_after_an_undo_forgets_what_was_undone() -> None:
 def test_the_model_follows_the_kernel_until_the_person_chooses() -> None:
     old = with_host(start(DEMO), small("5.10"))[0]
     assert old.model.name == "vfio-group"
-    chosen = next_model(old)
+    chosen = judged_by(old, "dma-owner")
     assert not own_model(chosen)
     assert with_host(chosen, small("6.12"))[0].model is chosen.model
-
-
-def test_the_models_go_round() -> None:
-    state = ready()
-    for _ in MODELS:
-        state = next_model(state)
-    assert state.model.name == "dma-owner"
 
 
 def test_folding_takes_the_cursor_to_the_group() -> None:

@@ -4,12 +4,11 @@ import pytest
 
 from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.host import Host
+from iommutui.core.isolation import why_shared
 from iommutui.demo import demo_host
-from iommutui.tui.details import details
-from iommutui.tui.spans import Line
+from iommutui.tui.pages import details, impact
 from iommutui.tui.state import AppState, Key, Kind, Source, Tab, staged, start, with_host
-from iommutui.tui.tabs import loses
-from iommutui.tui.together import together
+from iommutui.tui.text.spans import Line
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
 
@@ -38,28 +37,28 @@ def test_the_device_tab_says_that_a_bridge_need_not_go() -> None:
 
 def test_what_is_lost_is_asked_of_the_whole_card() -> None:
     boot = changed(small(), GPU, boot_vga=True)
-    text = shown(Tab.LOSES, Key(1, GPU), boot)
+    text = shown(Tab.IMPACT, Key(1, GPU), boot)
     assert "What this machine would lose with this card" in text
     assert "0000:01:00.1  snd_hda_intel → vfio-pci" in text
     assert "‼ danger display  0000:01:00.0 is the display" in text
 
 
 def test_what_is_lost_is_asked_of_the_plan_where_there_is_one() -> None:
-    text = words(details(staged(state_of(cursor=Key(1, GPU), tab=Tab.LOSES), {GPU: "vfio-pci"})))
-    assert "What this machine loses by the plan" in text
+    text = words(details(staged(state_of(cursor=Key(1, GPU), tab=Tab.IMPACT), {GPU: "vfio-pci"})))
+    assert "What this machine loses with the plan" in text
     assert "0000:01:00.1 (snd_hda_intel) is a function of the same card" in text
     assert "↳ Hand over every function of the card" in text
 
 
 def test_where_nothing_is_lost_the_tab_says_so() -> None:
-    assert "This machine uses none of it" in shown(Tab.LOSES, Key(3, DISK))
-    assert "This machine loses nothing with it" in shown(Tab.LOSES, Key(1, PORT))
+    assert "This machine uses none of it" in shown(Tab.IMPACT, Key(3, DISK))
+    assert "This machine loses nothing with it" in shown(Tab.IMPACT, Key(1, PORT))
 
 
 def test_what_could_not_be_found_out_is_not_taken_for_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = Hazard("gpu-in-use", Topic.USE, Severity.WARN, NIC, unknown="EACCES")
-    monkeypatch.setattr(loses, "hazards_of", lambda *_: [hidden])
-    text = shown(Tab.LOSES, Key(2, NIC), changed(small(), NIC, revision="77"))
+    monkeypatch.setattr(impact, "hazards_of", lambda *_: [hidden])
+    text = shown(Tab.IMPACT, Key(2, NIC), changed(small(), NIC, revision="77"))
     assert "not known use" in text
 
 
@@ -68,8 +67,8 @@ def test_the_models_stand_side_by_side_and_the_kernel_s_own_is_named() -> None:
     assert "▸ dma-owner        ✔ viable  this kernel" in text
     assert "vfio-group       ✔ viable  up to 5.18" in text
     gpu = shown(Tab.MODELS, Key(1, GPU))
-    assert "nvidia has the role kernel." in gpu
-    assert gpu.count("A claim of the group") == 4
+    assert "nvidia is a host driver." in gpu
+    assert gpu.count("Opening it through VFIO") == 4
 
 
 def test_of_a_kernel_that_is_not_known_no_model_is_the_own_one() -> None:
@@ -80,38 +79,38 @@ def test_of_a_kernel_that_is_not_known_no_model_is_the_own_one() -> None:
 
 def test_what_is_handed_over_already_is_not_lost_once_more() -> None:
     host = changed(small(), NIC, driver="vfio-pci", driver_override="vfio-pci")
-    assert "This machine loses nothing with it." in shown(Tab.LOSES, Key(2, NIC), host)
+    assert "This machine loses nothing with it." in shown(Tab.IMPACT, Key(2, NIC), host)
 
 
 def test_without_a_group_nothing_is_lost_because_nobody_can_have_it() -> None:
-    assert "This machine loses nothing with it." in shown(Tab.LOSES, Key(None, GPU), without_iommu())
+    assert "This machine loses nothing with it." in shown(Tab.IMPACT, Key(None, GPU), without_iommu())
 
 
 def test_without_a_group_no_model_has_a_verdict() -> None:
     assert "is in no IOMMU group" in shown(Tab.MODELS, Key(None, GPU), without_iommu())
 
 
-def test_why_devices_are_together() -> None:
+def test_why_devices_are_why_shared() -> None:
     host = demo_host()
-    lumped = together(host, host.groups[12])
+    lumped = why_shared(host, host.groups[12])
     assert any("0000:02:00.2 is a bridge in the group itself, and 4 others are below it" in text for text in lumped)
-    assert any("3 of them are functions of one card, 0000:02:00" in text for text in lumped)
-    assert together(host, host.groups[15]) == []
-    assert together(small(), small().groups[1])[0].startswith("0000:00:01.0 is a bridge in the group itself, and 2")
+    assert any("3 are functions of one card, 0000:02:00" in text for text in lumped)
+    assert why_shared(host, host.groups[15]) == []
+    assert why_shared(small(), small().groups[1])[0].startswith("0000:00:01.0 is a bridge in the group itself, and 2")
 
 
 def test_groups_cut_by_the_override_are_said_to_be() -> None:
     host = small()._replace(cmdline="quiet pcie_acs_override=downstream")
-    assert "pcie_acs_override" in together(host, host.groups[1])[-1]
+    assert "pcie_acs_override" in why_shared(host, host.groups[1])[-1]
 
 
 def test_slots_behind_one_port_that_is_in_another_group() -> None:
     host = changed(changed(small(), NIC, parent=PORT, group=9), DISK, parent=PORT, group=9)
     group = host.groups[2]._replace(id=9, members=(NIC, DISK))
-    assert together(host, group) == [f"2 slots of the group are behind {PORT}, which does not keep them apart."]
+    assert why_shared(host, group) == [f"2 slots of the group are behind {PORT}, which does not keep them apart."]
     assert SOUND not in group.members
 
 
 def test_what_is_lost_stands_before_the_rebinds_that_it_is_lost_by() -> None:
-    text = shown(Tab.LOSES, Key(1, GPU))
-    assert text.index("machine") < text.index("By these rebinds") < text.index("nvidia → vfio-pci")
+    text = shown(Tab.IMPACT, Key(1, GPU))
+    assert text.index("machine") < text.index("With these rebinds") < text.index("nvidia → vfio-pci")

@@ -4,9 +4,9 @@ from iommutui.core.address import Address
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Intent
 from iommutui.demo import demo_host
-from iommutui.tui.listing import listing, settled
+from iommutui.tui.rows import listing, settled
+from iommutui.tui.rows.topology import matches, next_match, topology_row, tree
 from iommutui.tui.state import AppState, Key, Kind, Source, View, staged, start, with_host
-from iommutui.tui.topology import matches, next_match, topology_row, tree
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small
 
 
@@ -16,15 +16,15 @@ def state_of(host: Host, **fields: object) -> AppState:
 
 
 def text(state: AppState, key: Key) -> str:
-    return "".join(span.text for span in topology_row(state, key, 100)).rstrip()
+    return "".join(span.text for span in topology_row(state, key, 100, False)).rstrip()
 
 
 def test_devices_stand_below_their_bridge_and_groups_have_borders() -> None:
     state = state_of(small(), cursor=Key(2, NIC))
-    assert [text(state, key)[:26] for key in listing(state).keys[:3]] == [
-        "  1 ✖┌ 0000:00:01.0   Brid",
-        "     │ ├─0000:01:00.0 VGA ",
-        "     └ └─0000:01:00.1 Audi",
+    assert [text(state, key)[:21] for key in listing(state).keys[:3]] == [
+        "  1 ✖┌ 00:01.0   Brid",
+        "     │ ├─01:00.0 VGA ",
+        "     └ └─01:00.1 Audi",
     ]
 
 

@@ -7,15 +7,14 @@ from iommutui.core.host import Claim, Device, Fit, Gap, Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
-from iommutui.tui.details import details
-from iommutui.tui.kinds import bridges_only, kind_word
-from iommutui.tui.listing import cursor_index, listing, settled
-from iommutui.tui.planview import Review, command, plan_lines, plan_title, review_lines, step_lines
-from iommutui.tui.preview import fix_of, preview
-from iommutui.tui.registry import COMMANDS, footer, reason_against
-from iommutui.tui.row import KIND, row
-from iommutui.tui.spans import Line
-from iommutui.tui.state import AppState, Key, Kind, Source, Tab, staged, start, with_host
+from iommutui.tui.commands import COMMANDS, hints, reason_against
+from iommutui.tui.derived import fix_of, preview
+from iommutui.tui.pages import details, plan_title
+from iommutui.tui.pages.plan import Review, command, plan_lines, review_lines, step_lines
+from iommutui.tui.rows import cursor_index, listing, row, settled
+from iommutui.tui.rows.base import KIND, bridges_only, kind_word
+from iommutui.tui.state import AppState, Key, Kind, Pane, Source, Tab, View, staged, start, with_host
+from iommutui.tui.text.spans import Line
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
 
@@ -37,21 +36,21 @@ def test_groups_stand_above_their_devices() -> None:
 
 
 def test_a_group_row_says_verdict_number_and_what_is_in_it() -> None:
-    assert text(state_of(), Key(1)) == " ▾ ✖ blocked group  1  VGA, Audio, Bridge"
-    assert text(state_of(), Key(3)) == " ▾ ✔ viable  group  3  NVMe"
+    assert text(state_of(), Key(1)) == "  ▾ ✖ blocked group  1  VGA, Audio, Bridge"
+    assert text(state_of(), Key(3)) == "  ▾ ✔ viable  group  3  NVMe"
 
 
 def test_a_device_row_says_driver_role_kind_and_name_and_what_blocks() -> None:
     assert text(state_of(), Key(1, GPU)) == (
-        "   ✖ 0000:01:00.0 nvidia           kernel  VGA       GA104 [GeForce RTX 3070] · NVIDIA Co…"
+        "   ✖ 01:00.0 nvidia           host    VGA       GA104 [GeForce RTX 3070] · NVIDIA Corpora…"
     )
-    assert text(state_of(), Key(1, PORT)).startswith("     0000:00:01.0 pcieport         none    Bridge ")
-    assert text(state_of(), Key(3, DISK)).startswith("     0000:06:00.0 free                     NVMe ")
+    assert text(state_of(), Key(1, PORT)).startswith("     00:01.0 pcieport         neutral Bridge ")
+    assert text(state_of(), Key(3, DISK)).startswith("     06:00.0 free                     NVMe ")
 
 
 def test_a_virtual_function_and_its_physical_one_say_so() -> None:
     host = changed(changed(small(), SOUND, physfn=Address(GPU)), GPU, virtfns=(Address(SOUND),))
-    assert f"VF of {GPU}" in text(state_of(host), Key(1, SOUND), 120)
+    assert "VF of 01:00.0" in text(state_of(host), Key(1, SOUND), 120)
     assert "1 VF " in text(state_of(host), Key(1, GPU), 120)
     assert "VF" not in text(state_of(), Key(1, GPU), 120)
 
@@ -60,7 +59,7 @@ def test_an_intent_stands_beside_what_is() -> None:
     state = staged(state_of(), {GPU: "vfio-pci", SOUND: "vfio-pci"})
     assert "nvidia → vfio-pci" in text(state, Key(1, GPU))
     assert "snd_hda_intel → vfio-pci" in text(state, Key(1, SOUND))
-    assert text(state, Key(1)) == " ▾ ✖ blocked group  1  → ✔ viable planned VGA, Audio, Bridge"
+    assert text(state, Key(1)) == "  ▾ ✖ blocked group  1  → ✔ viable planned VGA, Audio, Bridge"
 
 
 def test_a_group_that_the_plan_does_not_free_says_so() -> None:
@@ -122,7 +121,7 @@ def test_groups_of_bridges_alone_are_folded_at_first() -> None:
 def test_devices_without_a_group_are_listed_all_the_same() -> None:
     state = state_of(without_iommu())
     assert listing(state).keys[0] == Key(None)
-    assert text(state, Key(None)) == " ▾ no group  5 devices that no IOMMU translates"
+    assert text(state, Key(None)) == "  ▾ no group  5 devices that no IOMMU translates"
 
 
 def test_without_an_iommu_the_details_say_what_to_do() -> None:
@@ -132,7 +131,7 @@ def test_without_an_iommu_the_details_say_what_to_do() -> None:
 def test_the_details_of_a_group_say_why_and_the_smallest_fix() -> None:
     shown = words(details(state_of(cursor=Key(1))))
     assert "✖ Group 1 is not viable." in shown
-    assert "2 of its devices are on drivers that do DMA for the kernel" in shown
+    assert "2 of its devices are bound to host drivers" in shown
     assert "✖ 0000:01:00.0 nvidia  GA104" in shown
     assert "Smallest fix  F stages it" in shown
     assert "0000:01:00.1  snd_hda_intel → vfio-pci" in shown
@@ -141,7 +140,7 @@ def test_the_details_of_a_group_say_why_and_the_smallest_fix() -> None:
 def test_the_details_of_a_device_hold_every_fact() -> None:
     shown = words(details(state_of(cursor=Key(1, GPU), tab=Tab.DEVICE)))
     for fact in (
-        "NVIDIA Corporation GA104 [GeForce RTX 3070]", "nvidia (role kernel)", "Override    none", "10de:2484",
+        "NVIDIA Corporation GA104 [GeForce RTX 3070]", "nvidia (a host driver)", "Override    none", "10de:2484",
         "030000", "dmar1 (intel-iommu)", "flr, bus", "D0", "8.0 GT/s x16, of 16.0 GT/s x16", "BAR 0: 16 MiB memory",
         "vfio-pci", "loads vfio-pci", "nouveau", "NUMA node", "bridge 0000:00:01.0",
     ):  # fmt: skip
@@ -173,13 +172,13 @@ def test_a_viable_group_needs_no_fix_and_an_owned_one_names_its_owner() -> None:
 
 def test_the_plan_counts_writes_and_modules_and_shows_before_and_after() -> None:
     state = staged(state_of(), {GPU: "vfio-pci", SOUND: "vfio-pci"})
-    assert plan_title(state) == "Plan · 2 intents, 6 writes, loads vfio-pci"
+    assert "".join(s.text for s in plan_title(state)) == " 3 Plan · 2 changes, 6 writes, loads vfio-pci "
     assert words(plan_lines(state)).startswith("Group 1  ✖ blocked → ✔ viable\n  0000:01:00.0  nvidia → vfio-pci")
 
 
 def test_a_refused_plan_says_so_first() -> None:
     state = staged(state_of(), {PORT: "vfio-pci"})
-    assert plan_title(state).endswith("refused")
+    assert plan_title(state)[0].text.endswith("refused ")
     assert words(plan_lines(state)).startswith("✖ refused: 0000:00:01.0 is a bridge")
 
 
@@ -218,14 +217,26 @@ def test_clearing_an_override_writes_an_empty_line() -> None:
 def test_every_command_has_one_meaning_per_key_and_one_word_in_the_footer() -> None:
     keys = [key for command in COMMANDS for key in command.keys]
     assert len(keys) == len(set(keys))
-    assert len(footer()) <= 7
-    assert all(" " not in command.label for command in footer())
-    assert all(command.help.endswith((".", "!word.")) for command in COMMANDS)
+    assert all(command.help.endswith(".") for command in COMMANDS)
+
+
+def test_the_key_bar_has_the_keys_of_the_pane_and_of_the_mode_first() -> None:
+    def bar(state: AppState) -> list[str]:
+        return [f"{hint.key} {hint.word}" for hint in hints(state)]
+
+    assert bar(state_of())[0] == "c free"
+    assert bar(state_of(pane=Pane.FILTER)) == ["Enter keep", "Tab complete", "Esc clear"]
+    assert bar(staged(state_of(), {NIC: "none"}))[:3] == ["a apply", "z undo", "X clear"]
+    assert "x remove" in bar(staged(state_of(pane=Pane.PLAN), {NIC: "none"}))
+    assert "Enter next tab" in bar(state_of(pane=Pane.DETAILS))
+    assert "n next" in bar(state_of(view=View.TOPOLOGY))
+    for pane in Pane:
+        assert sum(len(text) + 2 for text in bar(state_of(pane=pane, intents=(Intent(NIC, "none"),)))) < 100
 
 
 def test_a_machine_without_groups_is_not_told_to_free_a_card() -> None:
     state = state_of(without_iommu())
-    assert "c frees" not in words(plan_lines(state))
+    assert "free the card" not in words(plan_lines(state))
     assert "no IOMMU groups" in (reason_against("free", state) or "")
 
 

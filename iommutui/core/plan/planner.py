@@ -49,6 +49,18 @@ class Step(NamedTuple):
         return Unbind(self.device) if self.op == "unbind" else Probe(self.device)
 
 
+_PATHS = {
+    "override": "/sys/bus/pci/devices/{device}/driver_override",
+    "unbind": "/sys/bus/pci/drivers/{value}/unbind",
+    "probe": "/sys/bus/pci/drivers_probe",
+}
+
+
+def new_step(op: str, device: Address, value: str | None) -> Step:
+    """The write of an operation: ``override`` (None clears it), ``unbind`` (from the driver ``value``) or ``probe``."""
+    return Step(op, device, value, _PATHS[op].format(device=device, value=value), NOT_REACHED)
+
+
 class GroupChange(NamedTuple):
     """The verdict of a touched group, now and after the plan."""
 
@@ -175,23 +187,13 @@ def _must_probe(host: Host, goal: Goal) -> bool:
 
 
 def _writes(host: Host, goals: Sequence[Goal]) -> list[Step]:
-    def override(goal: Goal, value: str | None) -> Step:
-        return Step("override", goal.device, value, f"/sys/bus/pci/devices/{goal.device}/driver_override", NOT_REACHED)
-
-    def unbind(goal: Goal) -> Step:
-        driver = host.devices[goal.device].driver
-        return Step("unbind", goal.device, driver, f"/sys/bus/pci/drivers/{driver}/unbind", NOT_REACHED)
-
-    def probe(goal: Goal) -> Step:
-        return Step("probe", goal.device, None, "/sys/bus/pci/drivers_probe", NOT_REACHED)
-
     moved = [goal for goal in goals if _must_leave(host, goal) or _must_probe(host, goal)]
     aims = {goal.device: goal.aim if goal in moved else goal.override for goal in goals}
     return [
-        *(override(g, aims[g.device]) for g in goals if host.devices[g.device].driver_override != aims[g.device]),
-        *(unbind(g) for g in goals if _must_leave(host, g)),
-        *(probe(g) for g in goals if _must_probe(host, g)),
-        *(override(g, g.override) for g in goals if aims[g.device] != g.override),
+        *(new_step("override", d, aims[d]) for d in aims if host.devices[d].driver_override != aims[d]),
+        *(new_step("unbind", g.device, host.devices[g.device].driver) for g in goals if _must_leave(host, g)),
+        *(new_step("probe", g.device, None) for g in goals if _must_probe(host, g)),
+        *(new_step("override", g.device, g.override) for g in goals if aims[g.device] != g.override),
     ]
 
 

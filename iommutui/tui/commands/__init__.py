@@ -1,1 +1,97 @@
-"""The commands of the screen, by topic. `iommutui.tui.registry` puts them together."""
+"""Every command there is, and what is made of them: bindings, key bar, help, and the table of keys."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from textual.binding import Binding
+
+from iommutui.tui.commands import moving, plan, viewing
+from iommutui.tui.commands.base import Command
+from iommutui.tui.keys import define, key_names, key_of, keys_of
+from iommutui.tui.state import AppState, Pane, View
+
+COMMANDS: tuple[Command, ...] = (*plan.COMMANDS, *viewing.COMMANDS, *moving.COMMANDS)
+BY_ID = {command.id: command for command in COMMANDS}
+
+for _command in COMMANDS:
+    define(_command.id, _command.keys)
+
+_NO_KEY = "no-key"
+"""What no terminal sends: Textual gives the person's own keys only to a command that has a key."""
+
+WHILE_TYPING = ("back", "next-pane", "previous-pane", "enter", "suspend")
+"""Commands whose keys are not typed into the filter."""
+
+
+def bindings() -> list[Binding]:
+    """Textual's bindings of every command.
+
+    They have priority: each key is carried out in full before the next one is looked at, however fast they come.
+    """
+    return [
+        Binding(
+            ",".join(command.keys) or _NO_KEY,
+            f"run('{command.id}')",
+            command.label,
+            show=False,
+            priority=True,
+            id=command.id,
+        )
+        for command in COMMANDS
+    ]
+
+
+def reason_against(command_id: str, state: AppState) -> str | None:
+    """Why a command cannot be done now."""
+    return BY_ID[command_id].disabled(state)
+
+
+class Hint(NamedTuple):
+    """An entry of the key bar."""
+
+    key: str
+    word: str
+    command: str = ""
+    """What a click on it runs."""
+    enabled: bool = True
+
+
+_STAGED = (("apply", "apply"), ("undo", "undo"), ("clear", "clear"))
+_ALWAYS = (("help", "help"), ("quit", "quit"))
+
+
+def _entries(state: AppState) -> Sequence[tuple[str, str]]:
+    """Commands and words: what the pane with the focus can do."""
+    if state.pane is Pane.DETAILS:
+        return (("enter", "next tab"), ("zoom", "zoom"), ("back", "list"))
+    if state.pane is Pane.PLAN:
+        return (("unstage", "remove"), ("back", "list"))
+    if state.view is View.LOG:
+        return (("back", "groups"), ("copy-more", "copy"))
+    if state.view is View.TOPOLOGY:
+        return (("free", "free"), ("pass", "pass"), ("filter", "search"), ("next-match", "next"), ("back", "groups"))
+    if state.selected:
+        return (("free", "free"), ("pass", "pass"), ("give-back", "give back"), ("back", "unselect"))
+    return (("free", "free"), ("pass", "pass"), ("target", "target"), ("filter", "filter"), ("select", "select"))
+
+
+def hints(state: AppState) -> tuple[Hint, ...]:
+    """The keys that matter now, those of the mode first."""
+    if state.pane is Pane.FILTER:
+        words = (("Enter", "keep"), ("Tab", "complete"), ("Esc", "clear"))
+        return tuple(Hint(key, word) for key, word in words)
+    entries = dict((*(_STAGED if state.intents else ()), *_entries(state), *_ALWAYS))
+    return tuple(
+        Hint(key_of(command), word, command, reason_against(command, state) is None)
+        for command, word in entries.items()
+        if keys_of(command)
+    )
+
+
+def topics() -> dict[str, list[tuple[str, str]]]:
+    """Keys and sentences of the commands under their topics."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for command in COMMANDS:
+        if keys_of(command.id):
+            found.setdefault(command.topic, []).append((key_names(command.id), command.help))
+    return found

@@ -1,33 +1,26 @@
-"""What a command is, and what it can do."""
+"""What a command is, and what it can ask of the desk. Knows no Textual."""
 
-from collections.abc import Callable
-from enum import StrEnum
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, NamedTuple, Protocol
 
-from iommutui.tui.state import AppState, Key, Phase
+from iommutui.tui.pages.targets import Choice
+from iommutui.tui.state import AppState, Key, Pane, Phase
+from iommutui.tui.text.spans import Line
 
-
-class Pane(StrEnum):
-    """The parts of the screen that can have the focus."""
-
-    LIST = "list"
-    DETAILS = "details"
-    PLAN = "plan"
-    FILTER = "filter"
+Severity = Literal["information", "warning", "error"]
+Opened = Awaitable[object] | None
+"""What a command returns: nothing, or what has to be waited for until its dialog takes keys."""
 
 
-class Dialog(StrEnum):
-    """What can be laid over the screen."""
+class Page(NamedTuple):
+    """Text to read, in a dialog of its own."""
 
-    REVIEW = "review"
-    REVERT = "revert"
-    TARGETS = "targets"
-    HELP = "help"
-    GO = "go"
-    COPY = "copy"
-    QUIT = "quit"
-    PALETTE = "palette"
-    THEME = "theme"
+    title: str
+    lines: Sequence[Line]
+    copy: str = ""
+    """What ``y`` copies; empty: the text of the lines."""
+    save_as: str = ""
+    """The name of a file that ``s`` offers to save the text to; empty: it cannot be saved."""
 
 
 class Desk(Protocol):
@@ -38,17 +31,12 @@ class Desk(Protocol):
         """The state on the screen."""
         ...
 
-    @property
-    def pane(self) -> Pane:
-        """The pane that has the focus."""
-        ...
-
     def update(self, state: AppState) -> None:
         """Shows another state."""
         ...
 
     def move(self, lines: int) -> None:
-        """Moves the cursor, or scrolls the pane that has the focus."""
+        """Moves the cursor of the pane that has the focus, or scrolls it."""
         ...
 
     def page(self) -> int:
@@ -63,36 +51,80 @@ class Desk(Protocol):
         """Puts the cursor on a row, opening its group and taking a filter away that hides it."""
         ...
 
-    def end_hints(self) -> None:
-        """The orientation is over, and does not come again."""
-        ...
-
-    def keep_marks(self) -> None:
-        """Writes down which devices are marked."""
-        ...
-
-    def complete(self) -> None:
+    def complete(self) -> Opened:
         """Takes what the filter offers to complete the word with."""
         ...
 
-    def open(self, dialog: Dialog) -> None:
-        """Lays a dialog over the screen."""
+    def remember(self) -> None:
+        """Writes down what is kept between starts: marks, order, room, and that the orientation is over."""
         ...
 
-    def say(self, text: str, severity: str = "information") -> None:
-        """A short message that goes away by itself."""
+    def say(self, text: str, severity: Severity = "information") -> None:
+        """A short message that goes away by itself; ``severity`` is information, warning or error."""
+        ...
+
+    def log_line(self, text: str, style: str = "plain") -> None:
+        """Adds a line to the log."""
+        ...
+
+    def copy(self, text: str, what: str) -> None:
+        """Sends text to the terminal's clipboard, and says so."""
         ...
 
     def rescan(self) -> None:
         """Looks at the machine again."""
         ...
 
-    def copy(self, text: str) -> None:
-        """Puts text on the terminal's clipboard."""
-        ...
-
     def leave(self) -> None:
         """Ends the program."""
+        ...
+
+    def suspend(self) -> Opened:
+        """Gives the terminal back to the shell until it is continued."""
+        ...
+
+    # -- dialogs; each calls ``then`` with what was chosen, and not at all where the dialog was closed
+
+    def show_page(self, page: Page) -> Opened:
+        """Text to read, search, copy and save."""
+        ...
+
+    def choose(
+        self, title: str, choices: Sequence[Choice], then: Callable[[str], object], *, chosen: str = "", verb: str = ""
+    ) -> Opened:
+        """One of a few things, by name."""
+        ...
+
+    def prompt(
+        self,
+        title: str,
+        then: Callable[[str], object],
+        check: Callable[[str], tuple[bool, str]],
+        *,
+        text: str = "",
+        hint: str = "",
+    ) -> Opened:
+        """One line of text. ``check`` says whether it will do, and what is shown below it."""
+        ...
+
+    def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], object]) -> Opened:
+        """A question with two answers; ``then`` is called for yes."""
+        ...
+
+    def review(self, *, revert: bool = False) -> Opened:
+        """The review of what is staged, or of taking back what was applied last."""
+        ...
+
+    def help(self) -> Opened:
+        """Every key, and what signs and words mean."""
+        ...
+
+    def palette(self) -> Opened:
+        """Every command, by name."""
+        ...
+
+    def themes(self) -> Opened:
+        """Every theme, by name."""
         ...
 
 
@@ -114,7 +146,7 @@ def needs_host(state: AppState) -> str | None:
 
 
 class Command(NamedTuple):
-    """One entry: it makes the binding, the footer, the help, the palette and the table of keys."""
+    """One entry: it makes the binding, the key bar, the help, the palette and the table of keys."""
 
     id: str
     keys: tuple[str, ...]
@@ -123,11 +155,9 @@ class Command(NamedTuple):
     help: str
     """A sentence."""
     topic: str
-    run: Callable[[Desk], None] | None = None
-    """None: the dialog that has the command does it itself, in the action of the command's name."""
+    run: Callable[[Desk], Opened]
     disabled: Disabled = always
     """Why it cannot be done now, as a sentence, or None."""
-    footer: bool = False
     palette: bool = True
     also: str = ""
     """Words by which people look for it, and that stand neither in its name nor in its help."""

@@ -1,8 +1,8 @@
 """Commands that move: cursor, folds, panes."""
 
-from iommutui.tui.commands.base import Command, Desk, Pane, needs_host
-from iommutui.tui.listing import listing
-from iommutui.tui.state import AppState, Key, View, folded
+from iommutui.tui.commands.base import Command, Desk, Opened, needs_host
+from iommutui.tui.rows import listing
+from iommutui.tui.state import AppState, Key, Pane, View, folded
 
 TOPIC = "Move"
 FAR = 1 << 30
@@ -44,13 +44,14 @@ def _cannot_fold_all(state: AppState) -> str | None:
     return needs_host(state) or ("Groups do not fold while a filter is on; Esc clears it." if state.filter else None)
 
 
-def _cycle(step: int, desk: Desk) -> None:
-    if desk.pane is Pane.FILTER and step > 0:
-        desk.complete()
-        return
+def _cycle(step: int, desk: Desk) -> Opened:
+    pane = desk.state.pane
+    if pane is Pane.FILTER and step > 0:
+        return desk.complete()
     panes = [Pane.LIST, Pane.DETAILS, Pane.PLAN]
-    place = panes.index(desk.pane) if desk.pane in panes else -1 if step > 0 else 0
+    place = panes.index(pane) if pane in panes else -1 if step > 0 else 0
     desk.focus_pane(panes[(place + step) % len(panes)])
+    return None
 
 
 def _next_group(step: int, desk: Desk) -> None:

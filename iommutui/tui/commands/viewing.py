@@ -1,21 +1,206 @@
-"""Commands that change what is seen, and leave the machine and the plan alone."""
+"""Commands that choose what is looked at, and leave the machine and the plan alone."""
 
-from iommutui.core.models import MODELS
-from iommutui.tui.commands.base import Command, Desk, Dialog, Pane, always, needs_host
-from iommutui.tui.preview import selected_device, selected_group
-from iommutui.tui.state import AppState, Phase, View, next_model, own_model
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
-TOPIC = "View"
+from iommutui.core.errors import IommutuiError
+from iommutui.core.host import Host
+from iommutui.core.labels import device_name
+from iommutui.core.query import find_device
+from iommutui.tui.commands.base import Command, Desk, Opened, needs_host
+from iommutui.tui.derived import selected_device, selected_group
+from iommutui.tui.pages.copies import copies
+from iommutui.tui.pages.models import model_choices
+from iommutui.tui.pages.targets import Choice
+from iommutui.tui.rows.topology import next_match
+from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, judged_by, own_model
+
+LOOK, VIEW = "Look", "View"
+_SORTED = {
+    Sort.NUMBER: "Groups by number.",
+    Sort.KIND: "Groups by what is in them: displays first, bridges last.",
+    Sort.VERDICT: "Groups by verdict: viable first.",
+}
 
 
-def _next_model(desk: Desk) -> None:
-    state = next_model(desk.state)
-    desk.update(state)
-    if own_model(state):
-        desk.say(f"{state.model.name}: the rules of this machine's kernel.")
+Each = TypeVar("Each")
+
+
+def _following(value: Each, values: tuple[Each, ...]) -> Each:
+    return values[(values.index(value) + 1) % len(values)]
+
+
+# -- views, tabs and places
+
+
+def _show(view: View, desk: Desk) -> None:
+    state = desk.state
+    desk.update(state._replace(view=View.GROUPS if state.view is view else view))
+    desk.focus_pane(Pane.LIST)
+
+
+def _tab(tab: Tab, desk: Desk) -> None:
+    desk.update(desk.state._replace(tab=tab))
+
+
+def _enter(desk: Desk) -> None:
+    state = desk.state
+    if state.pane is Pane.FILTER:
+        desk.focus_pane(Pane.LIST)
+        if state.view is View.TOPOLOGY and state.search.strip():
+            _match(1, desk)
+    elif state.pane is Pane.DETAILS:
+        _tab(_following(state.tab, tuple(Tab)), desk)
+    elif state.pane is Pane.LIST and state.cursor is not None and state.cursor.device is None and not state.filter:
+        desk.update(folded(state, state.cursor.group, state.cursor.group not in state.collapsed))
     else:
-        desk.say(f"{state.model.name}, for kernels: {state.model.kernels}. Not the rules of this machine's kernel.",
-                 "warning")  # fmt: skip
+        desk.focus_pane(Pane.DETAILS)
+
+
+def place(host: Host, text: str) -> tuple[Key | None, str]:
+    """The row that the text names, and what it is; or None and why there is none."""
+    text = text.strip()
+    if not text:
+        return None, ""
+    if (text.isascii() and text.isdigit() and len(text) < 4) or (text.isdigit() and int(text) in host.groups):
+        number = int(text)
+        return (Key(number), f"group {number}") if number in host.groups else (None, f"There is no group {number}.")
+    try:
+        device = find_device(host, text)
+    except IommutuiError as error:
+        return None, error.what
+    group = device.group if device.group in host.groups else None
+    return Key(group, device.address), f"{device.address} {device_name(device)}"
+
+
+def _go(desk: Desk) -> Opened:
+    host = desk.state.host
+    assert host is not None
+
+    def check(text: str) -> tuple[bool, str]:
+        key, words = place(host, text)
+        return key is not None, words
+
+    def then(text: str) -> None:
+        key, _ = place(host, text)
+        if key is not None:
+            desk.go_to(key)
+
+    return desk.prompt("Go to", then, check, hint="17  01:00.0  10de:2204  enp5s0")
+
+
+def _match(step: int, desk: Desk) -> None:
+    key = next_match(desk.state, step)
+    if key is not None:
+        desk.update(desk.state._replace(cursor=key))
+
+
+def _cannot_match(state: AppState) -> str | None:
+    why = needs_host(state)
+    if why is not None:
+        return why
+    if state.view is not View.TOPOLOGY:
+        return "n and N go through what a search finds in the topology (T); on the list, / filters."
+    if not state.search.strip():
+        return "Nothing is searched for; / searches."
+    return None if next_match(state, 1) is not None else f"Nothing matches {state.search}."
+
+
+# -- order, marks, room
+
+
+def _sort(desk: Desk) -> None:
+    order = _following(desk.state.sort, tuple(Sort))
+    desk.update(desk.state._replace(sort=order))
+    desk.say(_SORTED[order])
+    desk.remember()
+
+
+def _only_the_list(state: AppState) -> str | None:
+    why = needs_host(state)
+    if why is None and state.view is not View.GROUPS:
+        return "Only the list of groups has this; T or Esc goes back to it."
+    return why
+
+
+def _bridges(desk: Desk) -> None:
+    shown = not desk.state.bridges
+    desk.update(desk.state._replace(bridges=shown))
+    desk.say(f"Groups that hold only bridges are {'shown' if shown else 'hidden'}.")
+    desk.remember()
+
+
+def _mark(desk: Desk) -> None:
+    device = selected_device(desk.state)
+    if device is not None:
+        marks = desk.state.marks ^ {device.address}
+        desk.update(desk.state._replace(marks=marks))
+        what = "Marked" if device.address in marks else "No longer marked:"
+        desk.say(f"{what} {device.address} {device_name(device)}")
+        desk.remember()  # which says so where they cannot be kept
+
+
+def _cannot_mark(state: AppState) -> str | None:
+    return needs_host(state) or (None if selected_device(state) is not None else "Select a device to mark it.")
+
+
+def _next_mark(desk: Desk) -> None:
+    host = desk.state.host
+    assert host is not None
+    marked = [a for a in host.devices if a in desk.state.marks]
+    here = desk.state.cursor.device if desk.state.cursor is not None else None
+    following = marked[marked.index(here) + 1 :] if here in marked else marked
+    desk.go_to(Key(host.devices[(following or marked)[0]].group, (following or marked)[0]))
+
+
+def _cannot_next_mark(state: AppState) -> str | None:
+    why = needs_host(state)
+    if why is not None or state.host is None:
+        return why
+    return None if state.marks & state.host.devices.keys() else "No device is marked; b marks the one under the cursor."
+
+
+def _select(desk: Desk) -> None:
+    state = desk.state
+    if state.selection is not None:
+        desk.update(state._replace(selected=state.selected ^ {state.selection}))
+        if state.pane is Pane.LIST:
+            desk.move(1)
+
+
+def _cannot_select(state: AppState) -> str | None:
+    return needs_host(state) or (None if state.selection is not None else "There is no row to select.")
+
+
+def _zoom(desk: Desk) -> None:
+    desk.update(desk.state._replace(zoomed=not desk.state.zoomed))
+    desk.remember()
+
+
+SHARES = range(20, 85)
+"""Percent of the room that the list can have."""
+_STEP = 4
+
+
+def _divide(step: int, desk: Desk) -> None:
+    share = max(SHARES.start, min(SHARES.stop - 1, desk.state.share + step))
+    desk.update(desk.state._replace(share=share, zoomed=False))
+    desk.remember()
+
+
+# -- the rest
+
+
+def _choose_model(desk: Desk) -> Opened:
+    def then(name: str) -> None:
+        state = judged_by(desk.state, name)
+        desk.update(state)
+        if not own_model(state):
+            desk.say(f"Judged by {name}: not the rules of this machine's kernel.", "warning")
+
+    choices = model_choices(desk.state)
+    return desk.choose("Kernel rules", choices, then, chosen=desk.state.model.name, verb="judge by")
 
 
 def _cannot_rescan(state: AppState) -> str | None:
@@ -26,64 +211,113 @@ def _cannot_rescan(state: AppState) -> str | None:
     return "A scan is going on." if state.phase in (Phase.SCANNING, Phase.APPLYING) else None
 
 
-def _copied(state: AppState) -> str | None:
-    device = selected_device(state)
+def _copied(state: AppState) -> str:
+    device, group = selected_device(state), selected_group(state)
     if device is not None:
         return device.address
-    group = selected_group(state)
-    return " ".join(group.members) if group is not None and group.members else None
-
-
-def _copy(desk: Desk) -> None:
-    text = _copied(desk.state)
-    if text is not None:
-        desk.copy(text)
-        desk.say(f"Copied {text}")
+    return " ".join(group.members) if group is not None else ""
 
 
 def _cannot_copy(state: AppState) -> str | None:
     return needs_host(state) or (None if _copied(state) else "There is no address under the cursor.")
 
 
+def _copy_more(desk: Desk) -> Opened:
+    offered = {copy.name: copy for copy in copies(desk.state)}
+    choices = [Choice(copy.name, copy.line) for copy in offered.values()]
+    then: Callable[[str], None] = lambda name: desk.copy(offered[name].text(), offered[name].said)  # noqa: E731
+    return desk.choose("Copy to the clipboard", choices, then, verb="copy")
+
+
 def _back(desk: Desk) -> None:
     state = desk.state
-    if state.view is View.TOPOLOGY and state.search:
-        desk.update(state._replace(search=""))
+    if state.zoomed and state.pane is not Pane.FILTER:
+        state = state._replace(zoomed=False)
+    elif state.view is View.TOPOLOGY and state.search:
+        state = state._replace(search="")
     elif state.view is not View.GROUPS:
-        desk.update(state._replace(view=View.GROUPS))
-    elif state.filter:
-        desk.update(state._replace(filter=""))
-    elif state.hints and desk.pane is Pane.LIST:
-        desk.end_hints()
+        state = state._replace(view=View.GROUPS)
+    elif state.filter and state.pane in (Pane.LIST, Pane.FILTER):
+        state = state._replace(filter="")
+    elif state.selected:
+        state = state._replace(selected=frozenset())
+    elif state.hints and state.pane is Pane.LIST:
+        desk.update(state._replace(hints=False))
+        desk.remember()
+        return
+    desk.update(state)
     desk.focus_pane(Pane.LIST)
 
 
-def _quit(desk: Desk) -> None:
-    if desk.state.intents or desk.state.phase is Phase.APPLYING:
-        desk.open(Dialog.QUIT)
+def _quit(desk: Desk) -> Opened:
+    state = desk.state
+    if state.phase is Phase.APPLYING:
+        title, text = "Leave while a plan is being applied?", "It goes on to its end, and this program ends with it."
+    elif state.intents:
+        words = "1 change is" if len(state.intents) == 1 else f"{len(state.intents)} changes are"
+        title, text = "Leave?", f"{words} staged and not applied. Nothing of it is kept."
     else:
         desk.leave()
+        return None
+    return desk.confirm(title, text, "Leave", "Stay", desk.leave)
 
 
 COMMANDS = (
-    Command("filter", ("slash",), "Filter", "Filter: words, driver:nvidia, group:14, viable:no, class:gpu, !word. "
-            "In the topology: search.", TOPIC, lambda d: d.focus_pane(Pane.FILTER), needs_host, footer=True,
-            also="find grep only"),
-    Command("rescan", ("r", "f5"), "Rescan", "Look at the machine again.", TOPIC, lambda d: d.rescan(),
+    Command("topology", ("T",), "Topology", "The tree of bridges with the borders of groups; again, or Esc: back.",
+            LOOK, partial(_show, View.TOPOLOGY), needs_host, also="lspci hierarchy ports"),
+    Command("log", ("L",), "Log", "Every write and its result; again, or Esc: back.", LOOK, partial(_show, View.LOG),
+            also="journal history messages errors"),
+    Command("why", ("w",), "Why", "In the details: why it is so, and the smallest fix.", LOOK,
+            partial(_tab, Tab.WHY), needs_host, also="reasons explain blocked"),
+    Command("device", ("i",), "Device", "In the details: every fact of the device, and the drivers that fit.",
+            LOOK, partial(_tab, Tab.DEVICE), needs_host, also="info properties lspci bars"),
+    Command("impact", ("e",), "Impact", "In the details: what this machine loses with it, and the evidence.", LOOK,
+            partial(_tab, Tab.IMPACT), needs_host, also="hazards dangers risks loses effects"),
+    Command("models", ("M",), "Models", "In the details: the verdicts under each set of kernel rules.", LOOK,
+            partial(_tab, Tab.MODELS), needs_host, also="compare kernels"),
+    Command("enter", ("enter",), "Enter", "On a group: fold or open it. On a device: go to its details, and there to "
+            "the next tab.", LOOK, _enter, needs_host, palette=False),
+    Command("go", ("o",), "Go", "Go to a group, an address, ids or a network interface.", LOOK, _go, needs_host,
+            also="jump find"),
+    Command("sort", ("s",), "Sort", "Order groups by number, by kind (displays first), by verdict.", LOOK, _sort,
+            _only_the_list, also="arrange"),
+    Command("bridges", ("full_stop",), "Bridges", "Hide groups that hold only bridges, or show them.", LOOK, _bridges,
+            _only_the_list, also="hide ports"),
+    Command("next-match", ("n",), "Next match", "In the topology: the next device that the search finds.", LOOK,
+            partial(_match, 1), _cannot_match, palette=False),
+    Command("previous-match", ("N",), "Previous match", "In the topology: the one before.", LOOK, partial(_match, -1),
+            _cannot_match, palette=False),
+    Command("select", ("S",), "Select", "Select the row together with others, or unselect it: the next verb acts on "
+            "all of them.", LOOK, _select, _cannot_select, also="multiple several tag"),
+    Command("mark", ("b",), "Mark", "Mark the device as one of your own, or unmark it; marks are kept.", LOOK, _mark,
+            _cannot_mark, also="bookmark favourite favorite star pin"),
+    Command("next-mark", ("B",), "Next mark", "Go to the next device that is marked.", LOOK, _next_mark,
+            _cannot_next_mark, also="bookmark favourite favorite jump"),
+    Command("filter", ("slash",), "Filter", "Filter: words, driver:nvidia, group:14, viable:no, class:gpu, a|b, !word. "
+            "In the topology: search.", VIEW, lambda d: d.focus_pane(Pane.FILTER), needs_host, also="find grep only"),
+    Command("zoom", ("plus",), "Zoom", "Give the pane with the focus the whole screen, or divide it again.", VIEW,
+            _zoom, also="maximize full size"),
+    Command("narrower", ("less_than_sign",), "Narrower", "Less room for the list, more for the details.", VIEW,
+            partial(_divide, -_STEP), also="divider resize split"),
+    Command("wider", ("greater_than_sign",), "Wider", "More room for the list, less for the details.", VIEW,
+            partial(_divide, _STEP), also="divider resize split"),
+    Command("rescan", ("r", "f5"), "Rescan", "Look at the machine again.", VIEW, lambda d: d.rescan(),
             _cannot_rescan, also="reload refresh update"),
-    Command("model", ("m",), "Model", f"Judge by other kernel rules: {', '.join(MODELS)}.", TOPIC, _next_model,
-            always, also="version"),
-    Command("copy", ("y",), "Copy", "Copy the address to the clipboard.", TOPIC, _copy, _cannot_copy, also="yank bdf"),
+    Command("model", ("m",), "Model", "Choose the kernel rules to judge by.", VIEW, _choose_model, needs_host,
+            also="kernel version rules"),
+    Command("copy", ("y",), "Copy", "Copy the address to the clipboard.", VIEW,
+            lambda d: d.copy(_copied(d.state), _copied(d.state)), _cannot_copy, also="yank bdf"),
     Command("copy-more", ("Y",), "Copy more", "Copy something else: ids, lines for a shell, a report for a forum.",
-            TOPIC, lambda d: d.open(Dialog.COPY), needs_host, also="clipboard yank export"),
-    Command("help", ("question_mark",), "Help", "This help.", TOPIC, lambda d: d.open(Dialog.HELP), footer=True,
+            VIEW, _copy_more, needs_host, also="clipboard yank export"),
+    Command("help", ("question_mark",), "Help", "This help; / searches it.", VIEW, lambda d: d.help(),
             also="keys shortcuts bindings manual"),
-    Command("commands", ("ctrl+p", "colon"), "Commands", "Find a command by its name.", TOPIC,
-            lambda d: d.open(Dialog.PALETTE), palette=False),
-    Command("theme", (), "Theme", "Choose another theme.", TOPIC, lambda d: d.open(Dialog.THEME),
+    Command("commands", ("ctrl+p", "colon"), "Commands", "Find a command by its name.", VIEW, lambda d: d.palette(),
+            palette=False),
+    Command("theme", (), "Theme", "Choose another theme; it is kept.", VIEW, lambda d: d.themes(),
             also="dark light colours colors appearance"),
-    Command("back", ("escape",), "Back", "One step back: clear the filter, leave a view, return to the list.", TOPIC,
+    Command("suspend", ("ctrl+z",), "Suspend", "Back to the shell; fg continues here.", VIEW, lambda d: d.suspend(),
+            also="background job"),
+    Command("back", ("escape",), "Back", "One step back: clear the filter, leave a view, return to the list.", VIEW,
             _back, palette=False),
-    Command("quit", ("q",), "Quit", "Leave; asks while something is staged.", TOPIC, _quit, footer=True,
-            also="exit close end"),
+    Command("quit", ("q",), "Quit", "Leave; asks while something is staged.", VIEW, _quit, also="exit close end"),
 )  # fmt: skip

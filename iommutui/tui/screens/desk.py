@@ -1,194 +1,339 @@
-"""The one screen that is always there: list, details, plan, and whatever is laid over them."""
+"""The one screen that is always there: it holds the state, and does what commands ask and jobs tell."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 from textual import on
-from textual.events import Click, Resize
-from textual.widget import Widget
+from textual.app import ComposeResult
+from textual.command import CommandPalette
+from textual.events import DescendantFocus, Resize
+from textual.screen import Screen
+from textual.widgets import Input
 
-from iommutui.tui.commands.base import Dialog, Pane
-from iommutui.tui.early import EarlyScan
-from iommutui.tui.listing import listing
-from iommutui.tui.machine import Machine
-from iommutui.tui.registry import BY_ID, COMMANDS, bindings, reason_against
-from iommutui.tui.saying import go_on_saying, message_of
-from iommutui.tui.screens.dialogs import open_dialog, prepare_dialogs
-from iommutui.tui.screens.remembering import Remembering
-from iommutui.tui.screens.scanning import Scanning
-from iommutui.tui.screens.showing import Showing
-from iommutui.tui.screens.writing import Writing
-from iommutui.tui.state import AppState, Key, Phase, View
-from iommutui.tui.store import Store
-from iommutui.tui.text import toast
+from iommutui.core.host import Host
+from iommutui.tui.commands import BY_ID, WHILE_TYPING, bindings, topics
+from iommutui.tui.commands.base import Opened, Page, Severity
+from iommutui.tui.jobs.applier import Applier
+from iommutui.tui.jobs.scanner import CLAIM_SECONDS, Scanner
+from iommutui.tui.machines.base import Machine
+from iommutui.tui.pages.help import help_lines
+from iommutui.tui.pages.targets import Choice
+from iommutui.tui.palette import CommandsProvider
+from iommutui.tui.rows import listing, settled
+from iommutui.tui.rows.base import bridges_only
+from iommutui.tui.screens.applying import ApplyFlow
+from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen
+from iommutui.tui.state import AppState, Key, Pane, Phase, View, failed, logged, planned_moved, with_host
+from iommutui.tui.store import Store, recalled, to_remember
+from iommutui.tui.widgets.bars import FilterBar, TooSmall
 from iommutui.tui.widgets.lines import Lines
-from iommutui.tui.widgets.message import Message
+from iommutui.tui.widgets.panes import WIDE, Panes
 from iommutui.tui.widgets.rows import Rows
 
 
-class DeskScreen(Showing, Remembering, Scanning, Writing):
-    """Shows a state, and passes keys to the commands of the registry."""
+class DeskScreen(Screen[None]):
+    """Implements `Desk`, which is what commands see of it, and says what its methods do."""
 
-    BINDINGS = [*bindings(COMMANDS)]  # noqa: RUF012 - Textual's own declaration
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - Textual's own declaration
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (18, "-low"), (30, "-tall")]  # noqa: RUF012
+    BINDINGS = [*bindings()]  # noqa: RUF012
+    AUTO_FOCUS = "#list"
 
     def __init__(
-        self, machine: Machine, state: AppState, early: EarlyScan | None = None, store: Store | None = None
+        self, machine: Machine, state: AppState, first: Future[Host] | None = None, store: Store | None = None
     ) -> None:
-        super().__init__("desk")
-        self.store = store
-        self.machine = machine
-        self.early = early
-        self._state = state
+        super().__init__(id="desk")
+        self.state = state
+        """What is on the screen; `update` changes it."""
+        self.scanner = Scanner(machine, self, first)
+        self._flow = ApplyFlow(self, self, machine, self.scanner)
+        self._first = first
+        self._store = store
+        self.clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")
+        """The time as the log has it."""
+
+    def compose(self) -> ComposeResult:
+        """The panes, and what stands in their place where they have no room."""
+        yield Panes(self.state, id="all")
+        yield TooSmall(id="small")
 
     def on_mount(self) -> None:
-        """The first frame; the machine is looked at after it, unless it has been already."""
-        self._size_shown = self.app.size
-        self.show_first(self.first_state(self._state))
-        self.call_after_refresh(self.start_scanning)
+        """The first frame, with the machine where the first look was quick enough for it."""
+        self._panes = self.query_one(Panes)
+        if self._first is not None and self._first.done() and self._first.exception() is None:
+            self.state = settled(self._first_seen(self._first.result()))
+        self._panes.state = self.state
+        self._panes.show_all(top=True)
+        self.call_after_refresh(self.scanner.start, scan=self.state.host is None)
+        if self.state.source.real:
+            self.set_interval(CLAIM_SECONDS, self.look_for_claims)
 
-    # -- what commands can do
-
-    @property
-    def pane(self) -> Pane:
-        """The pane with the focus; the list where none has it."""
-        focused = self.focused
-        while focused is not None and focused.id not in ("list", "details", "plan", "filter"):
-            if focused is self._log:
-                return Pane.LIST
-            focused = focused.parent if isinstance(focused.parent, Widget) else None
-        return Pane(focused.id) if focused is not None and focused.id else Pane.LIST
-
-    def page(self) -> int:
-        """How many lines the pane with the focus shows."""
-        return max(1, self._pane_widget(self.pane).scrollable_content_region.height - 1)
-
-    def _pane_widget(self, pane: Pane) -> Widget:
-        if pane is Pane.LIST and self._state.view is View.LOG:
-            return self._log
-        return self.query_one(f"#{pane.value}")
-
-    def move(self, lines: int) -> None:
-        """Moves the cursor, or scrolls the pane that has the focus."""
-        pane = self.pane
-        widget = self._pane_widget(pane)
-        if isinstance(widget, Lines):
-            widget.page(lines)
-            return
-        keys = self._listing.keys
-        if keys:
-            index = max(0, min(len(keys) - 1, self._list.cursor + lines))
-            self.update(self._state._replace(cursor=keys[index]))
-
-    def focus_pane(self, pane: Pane) -> None:
-        """Gives a pane the focus; the filter comes with its bar."""
-        if pane is Pane.FILTER:
-            if self._state.view is View.LOG:
-                self.update(self._state._replace(view=View.GROUPS))
-            if self._filter.ready:
-                self._filter.edit(self._state)
-            else:
-                self.run_worker(self._filter.prepare_and_edit(self._state), group="prepare")
-            return
-        self._pane_widget(pane).focus()
-        self.call_after_refresh(self._filter.show_state, self._state)
-
-    def go_to(self, key: Key) -> None:
-        """Puts the cursor on a row, opening its group and taking a filter away that hides it."""
-        state = self._state._replace(cursor=key)
-        if key.device is not None:
-            state = state._replace(collapsed=state.collapsed - {key.group})
-        if listing(state).place(key) is None:
-            state = state._replace(filter="")
-        if state.view is View.LOG:
-            state = state._replace(view=View.GROUPS)
-        self.update(state)
-
-    def complete(self) -> None:
-        """Takes what the filter offers to complete the word with."""
-        self._filter.complete()
-
-    def prepare(self) -> None:
-        """Makes what a key will need, before it is pressed."""
-        self.judge_ahead()
-        message_of(self)
-        self.run_worker(self._prepare(), group="prepare")
-
-    async def _prepare(self) -> None:
-        await self._filter.prepare(self._state)
-        await prepare_dialogs(self)
-
-    def open(self, dialog: Dialog) -> None:
-        """Lays a dialog over the screen."""
-        open_dialog(self, dialog)
-
-    def say(self, text: str, severity: str = "information") -> None:
-        """A short message that goes away by itself."""
-        toast(self.app, text, severity)
-
-    def copy(self, text: str) -> None:
-        """Puts text on the terminal's clipboard (OSC 52)."""
-        self.app.copy_to_clipboard(text)
-
-    def leave(self) -> None:
-        """Ends the program."""
-        self.app.exit(None)
-
-    # -- keys and the mouse
-
-    def action_run(self, command_id: str) -> None:
-        """Does a command of the registry."""
-        command = BY_ID[command_id]
-        if command.run is not None:
-            command.run(self)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A command that cannot be done now is grey; pressing it says why."""
-        if action == "run" and parameters and reason_against(str(parameters[0]), self._state) is not None:
-            return None
-        return True
-
-    @on(Rows.Picked)
-    def _picked(self, event: Rows.Picked) -> None:
-        self._list.focus()
-        key = self._listing.keys[event.index]
-        collapsed = self._state.collapsed
-        if event.fold and not self._state.filter:
-            collapsed = collapsed ^ {key.group}
-        self.update(self._state._replace(cursor=key, collapsed=frozenset(collapsed)))
-
-    def on_input_changed(self, event: object) -> None:
-        """The filter follows what is typed; in the topology, the search."""
-        text = str(getattr(event, "value", ""))
-        if self._state.view is View.TOPOLOGY:
-            self.update(self._state._replace(search=text))
-        else:
-            self.update(self._state._replace(filter=text))
-
-    async def on_input_submitted(self) -> None:
-        """Enter goes back to the list and keeps the filter; a search goes to the first that it finds."""
-        self.focus_pane(Pane.LIST)
-        if self._state.view is View.TOPOLOGY and self._state.search.strip():
-            await self.app.run_action("run('next-match')", self)
-
-    async def on_click(self, event: Click) -> None:
-        """A click on a title does what its words say."""
-        command = self.title_command(event.screen_x, event.screen_y)
-        if command:
-            await self.app.run_action(f"run('{command}')", self)
+    def on_unmount(self) -> None:
+        """Nobody is listening any more."""
+        self.scanner.stop()
 
     def on_screen_suspend(self) -> None:
         """What was said in passing does not lie over a dialog."""
         self.app.clear_notifications()
-        self.query(Message).set(display=False)
-
-    def on_screen_resume(self) -> None:
-        """What a dialog said while it closed is still being said."""
-        go_on_saying(self.app)
 
     def on_resize(self, event: Resize) -> None:
-        """Titles have other room."""
-        if event.size != self._size_shown:
-            self._size_shown = event.size
-            self.show_all(self._state, top=False)
+        """Titles and columns have other room."""
+        self.call_after_refresh(self._panes.show_all)
 
-    @property
-    def busy(self) -> bool:
-        """A plan is being applied."""
-        return self._state.phase is Phase.APPLYING
+    def update(self, state: AppState) -> None:
+        before, state = self.state, settled(state, self._panes.list.cursor)
+        if state is before:
+            return
+        self.state = state
+        self.scanner.model = state.model if state.chosen_model else None
+        if state.intents != before.intents:
+            self.app.clear_notifications()  # they speak of the plan that was
+        focus = self.focused is self._panes.widget_of(Pane.LIST)
+        self._panes.show_state(state)
+        if focus and state.view is not before.view:
+            self.set_focus(self._panes.widget_of(Pane.LIST))
+
+    # -- keys and the mouse
+
+    async def action_run(self, command_id: str) -> None:
+        """Does a command of the registry, or says why it cannot be done now. A dialog that it opens is then there."""
+        if isinstance(self.focused, Input):
+            await self._typed_out(self.focused)
+        command = BY_ID[command_id]
+        why = command.disabled(self.state)
+        if why is not None:
+            self.say(why, "warning")
+            return
+        opened = command.run(self)
+        if opened is not None:
+            await opened
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While the filter is typed, letters are letters."""
+        if action != "run" or not isinstance(self.focused, Input):
+            return True
+        return bool(parameters) and parameters[0] in WHILE_TYPING
+
+    @on(DescendantFocus)
+    def _focused(self, event: DescendantFocus) -> None:
+        panes = {"details": Pane.DETAILS, "plan": Pane.PLAN, "expression": Pane.FILTER}
+        self.update(self.state._replace(pane=panes.get(event.widget.id or "", Pane.LIST)))
+
+    @on(Rows.Picked)
+    def _picked(self, event: Rows.Picked) -> None:
+        state, key = self.state, self._panes.listing.keys[event.index]
+        if event.fold and not state.filter:
+            state = state._replace(collapsed=state.collapsed ^ {key.group})
+        self.update(state._replace(cursor=key))
+
+    async def _typed_out(self, field: Input) -> None:
+        """Waits until the filter has taken every letter that came before this key: they go to its own queue."""
+        done = asyncio.Event()
+        field.call_later(done.set)
+        await done.wait()
+        self._filter_by(field.value)
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        if event.value == event.input.value:  # or else more has been typed since
+            self._filter_by(event.value)
+
+    def _filter_by(self, text: str) -> None:
+        """The filter follows what is typed; in the topology, the search."""
+        if self.state.view is View.TOPOLOGY:
+            self.update(self.state._replace(search=text))
+        else:
+            self.update(self.state._replace(filter=text))
+
+    @on(Panes.Divided)
+    def _divided(self, event: Panes.Divided) -> None:
+        self.update(self.state._replace(share=event.share))
+        if event.done:
+            self.remember()
+
+    # -- what commands can do
+
+    def move(self, lines: int) -> None:
+        state = self.state
+        keys, widget = self._panes.listing.keys, self._panes.widget_of(state.pane)
+        if state.pane is Pane.PLAN and state.intents:
+            self.update(planned_moved(state, lines))
+        elif isinstance(widget, Lines):
+            widget.page(lines)
+        elif keys:
+            place = max(0, min(len(keys) - 1, self._panes.list.cursor + lines))
+            self.update(state._replace(cursor=keys[place]))
+
+    def page(self) -> int:
+        return max(1, self._panes.widget_of(self.state.pane).scrollable_content_region.height - 1)
+
+    def focus_pane(self, pane: Pane) -> None:
+        state = self.state
+        if pane is Pane.FILTER and state.view is View.LOG:
+            state = state._replace(view=View.GROUPS)
+        self.update(state._replace(pane=pane))
+        self.set_focus(self._panes.widget_of(pane))
+
+    def go_to(self, key: Key) -> None:
+        state = self.state._replace(cursor=key)
+        if key.device is not None:
+            state = state._replace(collapsed=state.collapsed - {key.group})
+        if state.view is View.LOG:
+            state = state._replace(view=View.GROUPS)
+        if listing(state).place(key) is None:
+            state = state._replace(filter="", bridges=True)
+        self.update(state)
+
+    def complete(self) -> Opened:
+        return self.query_one(FilterBar).complete()
+
+    def remember(self) -> None:
+        why = self._store.write(to_remember(self.state, self._store.read())) if self._store is not None else None
+        if why is not None:
+            self.log_line(why, "warn")
+            self.say(f"{why} It is forgotten at the end.", "warning")
+
+    def say(self, text: str, severity: Severity = "information") -> None:
+        self.notify(text, severity=severity)
+
+    def log_line(self, text: str, style: str = "plain") -> None:
+        self.update(logged(self.state, self.clock(), text, style))
+
+    def copy(self, text: str, what: str) -> None:
+        self.app.copy_to_clipboard(text)
+        self.say(f"Sent to the terminal's clipboard: {what}")
+
+    def leave(self) -> None:
+        self.app.exit(None)
+
+    def suspend(self) -> Opened:
+        return self.app.run_action("suspend")
+
+    # -- dialogs
+
+    def show_page(self, page: Page) -> Opened:
+        return self.app.push_screen(PageScreen(page))
+
+    def choose(
+        self, title: str, choices: Sequence[Choice], then: Callable[[str], object], *, chosen: str = "", verb: str = ""
+    ) -> Opened:
+        return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), _unless_closed(then))
+
+    def prompt(
+        self,
+        title: str,
+        then: Callable[[str], object],
+        check: Callable[[str], tuple[bool, str]],
+        *,
+        text: str = "",
+        hint: str = "",
+    ) -> Opened:
+        return self.app.push_screen(PromptScreen(title, check, text, hint), _unless_closed(then))
+
+    def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], object]) -> Opened:
+
+        def answered(sure: bool | None) -> None:
+            if sure:
+                then()
+
+        return self.app.push_screen(ConfirmScreen(title, text, yes, no), answered)
+
+    def review(self, *, revert: bool = False) -> Opened:
+        return self._flow.review(revert=revert)
+
+    def help(self) -> Opened:
+        return self.show_page(Page("Help", help_lines(topics(), self.state.pane)))
+
+    def palette(self) -> Opened:
+        return self.app.push_screen(CommandPalette([CommandsProvider], placeholder="Type some of a command's name"))
+
+    def themes(self) -> Opened:
+        self.app.search_themes()
+        return None
+
+    # -- what jobs tell
+
+    def rescan(self) -> None:
+        if self.state.host is None:
+            self.update(self.state._replace(phase=Phase.SCANNING, problem=None))
+        self.scanner.rescan()
+
+    def look_for_claims(self) -> None:
+        """Asks who holds groups; a plan that is being applied changes that itself."""
+        if self.state.host is not None and self.state.phase is not Phase.APPLYING:
+            self.scanner.look_for_claims(self.state.host)
+
+    def _first_seen(self, host: Host) -> AppState:
+        """The state of the first look: what is remembered of the machine, and groups of bridges folded."""
+        state = with_host(self.state, host)[0]._replace(collapsed=bridges_only(host))
+        return recalled(state, self._store.read()) if self._store is not None else state
+
+    def show_host(self, host: Host) -> None:
+        """Takes over a fresh look; everything that the person has set up stays."""
+        before = self.state
+        if host == before.host and before.problem is None:
+            return
+        if before.host is None:
+            self.update(self._first_seen(host))
+            return
+        state, notes = with_host(before, host)
+        if before.phase is Phase.APPLYING:
+            state = state._replace(phase=Phase.APPLYING)
+        self.update(state)
+        for note in notes:
+            self.log_line(note, "warn")
+        if notes:
+            more = f" L shows {len(notes) - 1} more." if len(notes) > 1 else ""
+            self.say(notes[0] + more, "warning")
+
+    @on(Scanner.Scanned)
+    def _scanned(self, message: Scanner.Scanned) -> None:
+        self.show_host(message.host)
+        self.scanner.done()
+
+    @on(Scanner.Failed)
+    def _scan_failed(self, message: Scanner.Failed) -> None:
+        self.scanner.done()
+        self.update(failed(self.state, message.problem))
+        self.log_line(message.problem.what, "bad")
+        if self.state.host is not None:
+            self.say(f"{message.problem.what} What is shown is older.", "error")
+
+    @on(Scanner.Changed)
+    def _machine_changed(self) -> None:
+        self.scanner.look_soon()
+
+    @on(Scanner.Claimed)
+    def _claimed(self, message: Scanner.Claimed) -> None:
+        if self.state.host is message.before and self.state.phase is not Phase.APPLYING:
+            self.show_host(message.now)
+
+    @on(Scanner.Watching)
+    def _watching(self, message: Scanner.Watching) -> None:
+        if message.lacks:
+            self.update(self.state._replace(live_lacks=message.lacks))
+            self.log_line(message.lacks, "warn")
+
+    @on(Scanner.LeftOpen)
+    def _left_open(self, message: Scanner.LeftOpen) -> None:
+        self._flow.recover(message.left)
+
+    @on(Applier.Said)
+    def _applier_said(self, message: Applier.Said) -> None:
+        self._flow.said(message.event)
+
+    @on(Applier.Ended)
+    def _applier_ended(self, message: Applier.Ended) -> None:
+        self._flow.ended(message.problem)
+
+
+def _unless_closed(then: Callable[[str], object]) -> Callable[[str | None], None]:
+    """What to do with the answer of a dialog, which may have been closed without one."""
+
+    def answered(answer: str | None) -> None:
+        if answer is not None:
+            then(answer)
+
+    return answered

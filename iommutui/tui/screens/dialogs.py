@@ -1,178 +1,302 @@
-"""Opening dialogs. Each is imported when the first frame is there."""
+"""The dialogs that any command can use: a question, a page to read, a line to type, one of a few things to choose."""
 
-from asyncio import sleep
-from collections.abc import Callable
-from importlib import import_module
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import ClassVar, TypeVar
 
-from iommutui.tui.commands.base import Dialog
-from iommutui.tui.machine import Job
-from iommutui.tui.planview import Review
-from iommutui.tui.preview import selected_device, target_of
-from iommutui.tui.state import Key
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.events import Resize
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, OptionList, Static
+from textual.widgets.option_list import Option
 
-if TYPE_CHECKING:
-    from iommutui.tui.screens.desk import DeskScreen
-    from iommutui.tui.screens.writing import Writing
+from iommutui.core.errors import IommutuiError
+from iommutui.tui.commands import Hint
+from iommutui.tui.commands.base import Page
+from iommutui.tui.pages.targets import Choice
+from iommutui.tui.text.content import content, plain
+from iommutui.tui.text.spans import Span
+from iommutui.tui.widgets.bars import KeyBar
+from iommutui.tui.widgets.lines import Lines
 
+Result = TypeVar("Result")
 
-def open_dialog(desk: "DeskScreen", dialog: Dialog) -> None:
-    """Lays a dialog over the desk."""
-    match dialog:
-        case Dialog.REVIEW:
-            open_review(desk, desk.review)
-        case Dialog.REVERT:
-            open_review(desk, desk.review_of_revert)
-        case Dialog.TARGETS:
-            _open_targets(desk)
-        case Dialog.HELP:
-            from iommutui.tui.screens.reading import HelpScreen
-
-            desk.app.push_screen(HelpScreen(desk.pane))
-        case Dialog.GO:
-            _open_go(desk)
-        case Dialog.COPY:
-            _open_copy(desk)
-        case Dialog.QUIT:
-            _open_quit(desk)
-        case Dialog.PALETTE:
-            _open_palette(desk)
-        case Dialog.THEME:
-            _open_themes(desk)
+SCROLL: list[BindingType] = [
+    Binding("j,down", "scroll(1)", "Down", show=False),
+    Binding("k,up", "scroll(-1)", "Up", show=False),
+    Binding("pagedown,ctrl+d,space", "page(1)", "Page down", show=False),
+    Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
+    Binding("g,home", "edge('first')", "Top", show=False),
+    Binding("G,end", "edge('last')", "Bottom", show=False),
+]
+SCROLLS = Hint("j k", "scroll")
 
 
-async def prepare_dialogs(desk: "DeskScreen") -> None:
-    """Imports dialogs, and has Textual read how what they are made of looks, where nobody waits for it or sees it."""
-    from textual.widgets import Button
+class Box(Vertical):
+    """The frame of a dialog, with a title, and with what it is made of, at most as high as the screen."""
 
-    for name in ("find", "go", "pick", "reading", "review"):
-        import_module(f"iommutui.tui.screens.{name}")
-        await sleep(0)
-    unseen = Button()
-    unseen.display = False
-    await desk.mount(unseen)
-    await unseen.remove()
+    def __init__(self, title: str, hint: str = "", *, classes: str = "") -> None:
+        super().__init__(id="dialog", classes=classes)
+        self.border_title = plain(title)
+        self.border_subtitle = plain(hint)
 
 
-def open_review(desk: "Writing", review_of: Callable[[], tuple[Review, Job] | None]) -> None:
-    """Lays a review over the desk; what it is answered with is carried out.
+class Dialog(ModalScreen[Result]):
+    """A dialog over the desk. ``Esc`` closes it without a result."""
 
-    The review is of the machine as it is: right behind a rebind, of what was seen before it, it would be refused as
-    drift. Who has gone on to something else by then is left alone.
+    OTHER_ROWS: ClassVar[int] = 3
+    """Rows of the screen that are not lines: the frame of the dialog, its buttons, and the key bar."""
+
+    def on_resize(self, event: Resize) -> None:
+        """Lines that scroll have the room that is left."""
+        for lines in self.query(Lines):
+            lines.styles.max_height = max(3, event.size.height - self.OTHER_ROWS)
+
+    def action_cancel(self) -> None:
+        """``Esc``."""
+        self.dismiss(None)
+
+    def action_scroll(self, lines: int) -> None:
+        """Some lines."""
+        self.query_one("#lines", Lines).page(lines)
+
+    def action_page(self, pages: int) -> None:
+        """A page."""
+        lines = self.query_one("#lines", Lines)
+        lines.page(pages * max(1, lines.scrollable_content_region.height - 1))
+
+    def action_edge(self, which: str) -> None:
+        """To the top, or to the bottom."""
+        lines = self.query_one("#lines", Lines)
+        (lines.scroll_home if which == "first" else lines.scroll_end)(animate=False)
+
+
+class DeliberateDialog(Dialog[Result]):
+    """A dialog whose keys do something to the machine: only those count that were pressed once it could be read.
+
+    What was typed ahead of it, or came with it in one burst, is dropped.
     """
 
-    async def when_looked() -> None:
-        await desk.looked()
-        if desk.app.screen is desk:
-            _open_review(desk, review_of())
+    shown_at: float = inf
+    """When it was painted first, by the clock of messages."""
 
-    if desk.looking:
-        desk.run_worker(when_looked(), group="prepare")
-    else:
-        _open_review(desk, review_of())
+    def on_screen_resume(self) -> None:
+        """It is on top; as soon as it is painted it takes keys."""
+        if self.shown_at == inf:
+            self.call_after_refresh(self._painted)
 
-
-def _open_review(desk: "Writing", found: tuple[Review, Job] | None) -> None:
-    if found is None:
-        return
-    from iommutui.tui.screens.review import ReviewScreen, Terms
-
-    review, job = found
-
-    def answered(terms: Terms | None) -> None:
-        if terms is not None:
-            desk.start_job(job._replace(accepted=terms.accepted, keep_within=terms.keep_within))
-
-    desk.app.push_screen(ReviewScreen(review), answered)
+    def _painted(self) -> None:
+        self.shown_at = Message().time
 
 
-def _open_go(desk: "DeskScreen") -> None:
-    from iommutui.tui.screens.go import GoScreen
+class ConfirmScreen(Dialog[bool]):
+    """A question with two answers. Enter takes the one with the focus, which is the harmless one at first."""
 
-    def answered(key: Key | None) -> None:
-        if key is not None:
-            desk.go_to(key)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "yes", "Yes"),
+        Binding("escape,n,q", "cancel", "No"),
+        Binding("left,right,h,l", "app.focus_next", "Other", show=False),
+    ]
+    AUTO_FOCUS = "#no"
 
-    if desk.state.host is not None:
-        desk.app.push_screen(GoScreen(desk.state.host), answered)
+    def __init__(self, title: str, text: str, yes: str, no: str) -> None:
+        super().__init__()
+        self._title, self._text, self._yes, self._no = title, text, yes, no
 
+    def compose(self) -> ComposeResult:
+        """Text and buttons."""
+        with Box(self._title, classes="small"):
+            yield Static(plain(self._text), id="question")
+            with Horizontal(classes="buttons"):
+                yield Button(plain(f"{self._no}  Esc"), id="no", compact=True)
+                yield Button(plain(f"{self._yes}  y"), id="yes", compact=True)
+        yield KeyBar((Hint("y", self._yes.lower()), Hint("Esc", self._no.lower()), Hint("Tab", "other")))
 
-def _open_copy(desk: "DeskScreen") -> None:
-    from iommutui.tui.choices import Choice
-    from iommutui.tui.copies import copies
-    from iommutui.tui.screens.pick import PickScreen
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """A click, or Enter."""
+        self.dismiss(True if event.button.id == "yes" else None)
 
-    offered = copies(desk.state)
-
-    def answered(name: str | None) -> None:
-        for copy in offered:
-            if copy.name == name:
-                desk.copy(copy.text())
-                desk.say(f"Copied {copy.said}.")
-
-    choices = [Choice(copy.name, copy.line) for copy in offered]
-    desk.app.push_screen(PickScreen("Copy to the clipboard", "Enter copies, Esc closes", choices), answered)
-
-
-def _open_targets(desk: "DeskScreen") -> None:
-    from iommutui.tui.choices import target_choices
-    from iommutui.tui.screens.pick import PickScreen
-
-    state = desk.state
-    device = selected_device(state)
-    if device is None or state.host is None:
-        return
-
-    def answered(target: str | None) -> None:
-        if target is not None:
-            from iommutui.tui.commands.staging import stage
-
-            stage(desk, target)
-
-    title = f"Target for {device.address}, now {device.driver or 'free'}"
-    chosen = target_of(state, device.address) or ""
-    choices = target_choices(state, device)
-    desk.app.push_screen(PickScreen(title, "Enter stages it, Esc closes", choices, chosen), answered)
+    def action_yes(self) -> None:
+        """``y``."""
+        self.dismiss(True)
 
 
-def _open_quit(desk: "DeskScreen") -> None:
-    from iommutui.tui.screens.confirm import ConfirmScreen
+class ChooseScreen(Dialog[str]):
+    """Dismissed with the name of one of a few things; what there is to say of the one under the cursor is below."""
 
-    def answered(confirmed: bool | None) -> None:
-        if confirmed:
-            desk.leave()
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "move('cursor_down')", "Down", show=False),
+        Binding("k", "move('cursor_up')", "Up", show=False),
+        Binding("g", "move('first')", "Top", show=False),
+        Binding("G", "move('last')", "Bottom", show=False),
+        Binding("space", "move('select')", "Choose", show=False),
+        Binding("escape,q", "cancel", "Close"),
+    ]
+    AUTO_FOCUS = "OptionList"
 
-    count = len(desk.state.intents)
-    if desk.busy:
-        title, text = "Leave while a plan is being applied?", "It goes on to its end, and this program ends with it."
-    else:
-        words = "1 intent is" if count == 1 else f"{count} intents are"
-        title, text = "Leave?", f"{words} staged and not applied. Nothing of it is kept."
-    desk.app.push_screen(ConfirmScreen(title, text, "Leave", "Stay"), answered)
+    def __init__(self, title: str, choices: Sequence[Choice], chosen: str, verb: str) -> None:
+        super().__init__()
+        self._title, self._choices, self._verb = title, choices, verb
+        names = [choice.name for choice in choices]
+        self._first = names.index(chosen) if chosen in names else 0
+
+    def compose(self) -> ComposeResult:
+        """The list, and what comes of the choice under the cursor."""
+        with Box(self._title, classes="medium"):
+            yield OptionList(*(Option(content(choice.row.spans)) for choice in self._choices), compact=True)
+            if any(choice.about for choice in self._choices):
+                yield Static(id="about")
+        yield KeyBar((Hint("Enter", self._verb or "choose"), Hint("Esc", "close"), Hint("j k", "move")))
+
+    def on_mount(self) -> None:
+        """The cursor is on what is chosen already."""
+        self.query_one(OptionList).highlighted = self._first if self._choices else None
+
+    @on(OptionList.OptionHighlighted)
+    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        for about in self.query("#about").results(Static):
+            lines = self._choices[event.option_index].about
+            about.update(content([span for each in lines for span in (*each.spans, Span("\n"))][:-1]))
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._choices[event.option_index].name)
+
+    def action_move(self, how: str) -> None:
+        """What the list's own keys do."""
+        getattr(self.query_one(OptionList), f"action_{how}")()
 
 
-def _open_palette(desk: "DeskScreen") -> None:
-    from iommutui.tui.palette import command_entries
-    from iommutui.tui.screens.find import FindScreen
+class PromptScreen(Dialog[str]):
+    """Dismissed with a line of text, once ``check`` says that it will do; what it says is shown below the line."""
 
-    async def answered(command: str | None) -> None:
-        if command is not None:
-            await desk.app.run_action(f"run('{command}')", desk)
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Close")]
+    AUTO_FOCUS = "#text"
 
-    desk.app.push_screen(FindScreen("Commands", "run", command_entries(desk.state)), answered)
+    def __init__(self, title: str, check: Callable[[str], tuple[bool, str]], text: str, hint: str) -> None:
+        super().__init__()
+        self._title, self._check, self._text, self._hint = title, check, text, hint
+
+    def compose(self) -> ComposeResult:
+        """The line, and what there is to say of it."""
+        with Box(self._title, classes="small"):
+            yield Input(self._text, placeholder=self._hint, compact=True, id="text")
+            yield Static(plain(""), id="found")
+        yield KeyBar((Hint("Enter", "go on"), Hint("Esc", "close")))
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        good, words = self._check(event.value)
+        shown = [Span("✔ ", "ok"), Span(words)] if good and words else [Span(words, "muted")]
+        self.query_one("#found", Static).update(content(shown))
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        if self._check(event.value)[0]:
+            self.dismiss(event.value)
 
 
-def _open_themes(desk: "DeskScreen") -> None:
-    from iommutui.settings import settings_path
-    from iommutui.tui.palette import theme_entries
-    from iommutui.tui.screens.find import FindScreen
+class PageScreen(Dialog[None]):
+    """Text to read: it scrolls, ``/`` searches it, ``y`` copies it, and ``s`` saves it where that is of use."""
 
-    def answered(theme: str | None) -> None:
-        if theme is not None and theme != desk.app.theme:
-            desk.app.theme = theme
-            desk.say(
-                f'Until the end of this session. To keep it: theme = "{theme}" below [screen] in {settings_path()}.'
-            )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *SCROLL,
+        Binding("slash", "search", "Search"),
+        Binding("n", "match(1)", "Next", show=False),
+        Binding("N", "match(-1)", "Previous", show=False),
+        Binding("y", "copy", "Copy"),
+        Binding("s", "save", "Save"),
+        Binding("escape", "back", "Close"),
+        Binding("q,enter,question_mark", "cancel", "Close"),
+    ]
+    AUTO_FOCUS = "#lines"
+    OTHER_ROWS = 4
 
-    entries = theme_entries(desk.app.available_themes, desk.app.theme)
-    desk.app.push_screen(FindScreen("Themes", "choose", entries), answered)
+    def __init__(self, page: Page) -> None:
+        super().__init__()
+        self._page = page
+        self._row = -1
+
+    def compose(self) -> ComposeResult:
+        """The lines, and a line to type what is searched for."""
+        with Box(self._page.title):
+            yield Lines(self._page.lines, id="lines")
+            field = Input(placeholder="search; Enter: next, Esc: back", compact=True, id="search")
+            field.display = False
+            yield field
+        saves = (Hint("s", "save"),) if self._page.save_as else ()
+        yield KeyBar((Hint("Esc", "close"), SCROLLS, Hint("/", "search"), Hint("y", "copy"), *saves))
+
+    @property
+    def _field(self) -> Input:
+        return self.query_one("#search", Input)
+
+    @property
+    def _text(self) -> str:
+        return self._page.copy or "".join(f"{line.text}\n" for line in self._page.lines)
+
+    def action_search(self) -> None:
+        """``/``."""
+        self._field.display = True
+        self.set_focus(self._field)
+
+    def action_match(self, step: int) -> None:
+        """``n``, ``N``, and Enter while typing: the next row that holds the text, round the end."""
+        lines = self.query_one("#lines", Lines)
+        rows = lines.rows_with(self._field.value) if self._field.value else []
+        if not rows:
+            if self._field.value:
+                self.notify(f"Nothing here has {self._field.value!r}.", severity="warning", markup=False)
+            return
+        further = [row for row in (rows if step > 0 else rows[::-1]) if (row - self._row) * step > 0]
+        self._row = (further or (rows if step > 0 else rows[::-1]))[0]
+        lines.scroll_to(y=self._row, animate=False)
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self._row = -1
+        if event.value and self.query_one("#lines", Lines).rows_with(event.value):
+            self.action_match(1)
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        self.action_match(1)
+
+    def action_back(self) -> None:
+        """``Esc``: out of the search, or out of the dialog."""
+        if self._field.display:
+            self._field.display = False
+            self._field.value = ""
+            self.set_focus(self.query_one("#lines"))
+        else:
+            self.dismiss(None)
+
+    def action_copy(self) -> None:
+        """``y``."""
+        self.app.copy_to_clipboard(self._text)
+        self.notify("Sent to the terminal's clipboard.")
+
+    def action_save(self) -> None:
+        """``s``."""
+        if not self._page.save_as:
+            return
+        from iommutui.sources.snapshot import save  # brings pydantic, which the first frame does without
+
+        def check(path: str) -> tuple[bool, str]:
+            return bool(path.strip()), ""
+
+        def then(path: str | None) -> None:
+            if path is None:
+                return
+            try:
+                save(self._text, path.strip())
+            except IommutuiError as error:
+                self.notify(f"{error.what} {error.remedy}", severity="error", markup=False)
+            else:
+                self.notify(f"Saved as {path.strip()}.", markup=False)
+
+        self.app.push_screen(PromptScreen("Save as", check, self._page.save_as, "a file's name"), then)

@@ -1,23 +1,24 @@
-"""The review: every write, exactly and in order, before any of it is done."""
+"""The two dialogs that decide about writes: the review before them, and the countdown after them."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.events import Key
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Digits, Input, ProgressBar, Static
 
+from iommutui.apply.events import Counting
 from iommutui.core.hazards import Acceptance
-from iommutui.tui.copies import shell_script
-from iommutui.tui.planview import WITHIN, Review, review_lines
-from iommutui.tui.registry import REVIEW, SCROLL, bindings
-from iommutui.tui.screens.scrolling import Scrolling
-from iommutui.tui.spans import Span
-from iommutui.tui.text import content, plain, toast
-from iommutui.tui.widgets.dialog import Dialog
-from iommutui.tui.widgets.dialogkeys import SCROLLS, DialogKeys, Keys, keys_for
+from iommutui.tui.commands import Hint
+from iommutui.tui.pages.copies import shell_script
+from iommutui.tui.pages.plan import WITHIN, Review, review_lines
+from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, DeliberateDialog
+from iommutui.tui.text.content import content, plain
+from iommutui.tui.text.spans import Span
+from iommutui.tui.widgets.bars import KeyBar
 from iommutui.tui.widgets.lines import Lines
 
 
@@ -51,27 +52,33 @@ class Typed(Input):
             event.prevent_default()
 
 
-class ReviewScreen(Scrolling[Terms]):
+class ReviewScreen(DeliberateDialog[Terms]):
     """Dismissed with the terms to apply. Enter alone never does: the focus is on Cancel."""
 
-    BINDINGS = [*bindings(REVIEW), *bindings(SCROLL)]  # noqa: RUF012 - Textual's own declaration
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "confirm", "Apply"),
+        Binding("escape,n,q", "cancel", "Cancel"),
+        Binding("t", "timer", "Timer"),
+        Binding("Y", "copy", "Copy"),
+        *SCROLL,
+    ]
 
     def __init__(self, review: Review) -> None:
         super().__init__()
         self._review = review
         self._asks = review.applicable and bool(review.to_type)
-        self.OTHER_ROWS = 7 if self._asks else 4
+        self.OTHER_ROWS = 8 if self._asks else 5  # type: ignore[misc]  # it is this dialog's own
         self.AUTO_FOCUS = "#typed" if self._asks else "#no"  # type: ignore[misc]  # as Textual lets a screen do
 
     def compose(self) -> ComposeResult:
         """The lines, what has to be typed, and the buttons."""
         review = self._review
-        with Dialog(review.title, "Y copies the writes" if review.plan.permitted and review.plan.steps else ""):
+        with Box(review.title, "" if review.real else "nothing is real"):
             yield Lines(review_lines(review), id="lines")
             if self._asks:
                 spans = [
                     Span("‼ ", "bad"),
-                    Span("This takes something away that this machine is using. To go on, type "),
+                    Span("This machine is using something of it. To go on, type "),
                     Span(" ".join(review.to_type), "strong"),
                     Span(f", {self._what}."),
                 ]
@@ -81,17 +88,16 @@ class ReviewScreen(Scrolling[Terms]):
                 yield Button(plain("Cancel  Esc" if review.applicable else "Close  Esc"), id="no", compact=True)
                 if review.applicable:
                     yield Button(plain(f"{review.verb}  y"), id="yes", compact=True, disabled=self._asks)
-                yield Static(self._hint(), id="hint")
-        yield DialogKeys(self._keys())
+                yield Static(Content(""), id="hint")
+        yield KeyBar(self._hints())
 
-    def _keys(self) -> Keys:
-        confirm, cancel, *others = keys_for(REVIEW)
+    def _hints(self) -> tuple[Hint, ...]:
         if not self._review.applicable:
-            return ((cancel[0], "close"), *SCROLLS)
-        confirm = (confirm[0], "revert") if self._review.revert else confirm
+            return (Hint("Esc", "close"), SCROLLS)
+        first = (Hint("y", "revert" if self._review.revert else "apply"), Hint("Esc", "cancel"))
         if self._letters:
-            return confirm, cancel, ("Tab", "next")  # the other letters are typed as long as the field has the focus
-        return (confirm, cancel, *others, *SCROLLS)
+            return (*first, Hint("Tab", "next"))  # the other letters are typed as long as the field has the focus
+        return (*first, Hint("t", "timer"), Hint("Y", "copy"), SCROLLS)
 
     @property
     def _what(self) -> str:
@@ -110,13 +116,12 @@ class ReviewScreen(Scrolling[Terms]):
 
     @on(Input.Changed)
     def _typed(self) -> None:
+        """What is asked for goes as soon as it has been typed: there is nothing left to ask."""
         self.query_one("#yes", Button).disabled = not self.agreed
-        self.query_one("#hint", Static).update(self._hint(agreed=self.agreed))
-
-    def _hint(self, *, agreed: bool = False) -> Content:
         verb = "reverts" if self._review.revert else "applies"
-        spans = [Span("✔ ", "ok"), Span("y", "key"), Span(f" {verb}  ")] if agreed else []
-        return content(spans if self._review.real else [*spans, Span("nothing is real", "warn")])
+        agreed = [Span("✔ ", "ok"), Span("y", "key"), Span(f" {verb}")] if self.agreed else []
+        self.query_one("#hint", Static).update(content(agreed))
+        self.query_one("#ask").display = not self.agreed
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
@@ -126,7 +131,7 @@ class ReviewScreen(Scrolling[Terms]):
             self._ask_again()
 
     def _ask_again(self) -> None:
-        toast(self.app, f"Type {' '.join(self._review.to_type)}, {self._what}, first.", "warning")
+        self.notify(f"Type {' '.join(self._review.to_type)}, {self._what}, first.", severity="warning")
         self.query_one("#typed").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
@@ -142,7 +147,7 @@ class ReviewScreen(Scrolling[Terms]):
         review = self._review
         if not review.applicable:
             what = "This plan is refused." if not review.plan.permitted else "There is nothing to do."
-            toast(self.app, what, "warning")
+            self.notify(what, severity="warning")
         elif not self.agreed:
             self._ask_again()
         else:
@@ -151,25 +156,85 @@ class ReviewScreen(Scrolling[Terms]):
     def action_timer(self) -> None:
         """``t``."""
         if not self._review.applicable:
-            toast(self.app, "Nothing will be written, so there is nothing to take back.", "warning")
+            self.notify("Nothing will be written, so there is nothing to revert.", severity="warning")
             return
         self._review = self._review._replace(within=WITHIN if self._review.within is None else None)
         self.query_one("#lines", Lines).show_lines(review_lines(self._review), top=False)
         yes = self.query_one("#yes", Button)
         yes.label = plain(f"{self._review.verb}  y")
         yes.refresh(layout=True)
-        self.fit_dialog()
 
     def action_copy(self) -> None:
         """``Y``."""
         if not self._review.plan.permitted:
-            toast(self.app, "This plan is refused, so its writes are not copied.", "warning")
+            self.notify("This plan is refused, so its writes are not copied.", severity="warning")
         elif self._review.plan.steps:
             self.app.copy_to_clipboard(shell_script(self._review.plan))
-            toast(self.app, "Copied the writes, as lines for a root shell.")
+            self.notify("The writes are in the terminal's clipboard, as lines for a root shell.")
         else:
-            toast(self.app, "There are no writes to copy.", "warning")
+            self.notify("There are no writes to copy.", severity="warning")
 
-    def action_cancel(self) -> None:
-        """``Esc``."""
-        self.dismiss(None)
+
+class CountdownScreen(DeliberateDialog[bool]):
+    """Confirm, or everything reverts: dismissed with True to keep it, False to revert now, None where it is over.
+
+    Nothing but a key of its own or a click answers it: whoever presses keys in the dark decides nothing by it.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "Keep"),
+        Binding("u,escape", "answer(False)", "Revert"),
+        Binding("enter", "neither", "Enter", show=False),
+    ]
+    AUTO_FOCUS = None
+
+    def __init__(self, first: Counting, *, real: bool) -> None:
+        super().__init__()
+        self._now = first
+        self._real = real
+
+    def compose(self) -> ComposeResult:
+        """The figures, and two buttons that take no key."""
+        title = "Keep these changes?" + ("" if self._real else " Simulated: nothing is real")
+        note = (
+            "Without an answer everything reverts. From any other terminal 'iommutui keep' keeps it."
+            if self._real
+            else "Nothing is real here: this is what it would look like."
+        )
+        with Box(title, classes="countdown"):
+            yield Static(plain("The plan is applied and in effect. Check display, network and keyboard."))
+            yield Digits(id="left")
+            yield ProgressBar(self._now.within, show_percentage=False, show_eta=False, id="bar")
+            yield Static(id="words")
+            yield Static(plain(note), id="note")
+            with Horizontal(classes="buttons"):
+                for label, name in (("Keep  y", "yes"), ("Revert  u", "no")):
+                    button = Button(plain(label), id=name, compact=True)
+                    button.can_focus = False
+                    yield button
+        yield KeyBar((Hint("y", "keep"), Hint("u Esc", "revert")))
+
+    def on_mount(self) -> None:
+        """The first figures."""
+        self.count(self._now)
+
+    def count(self, now: Counting) -> None:
+        """So much is left."""
+        self._now = now
+        left = int(now.seconds + 0.999)
+        for digits in self.query(Digits):
+            digits.update(str(max(left, 0)))
+            self.query_one(ProgressBar).update(progress=now.seconds)
+            self.query_one("#words", Static).update(plain(f"Reverts automatically in {left} s unless you confirm."))
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """A click."""
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, keep: bool) -> None:
+        """``y``, ``u`` or ``Esc``."""
+        self.dismiss(keep)
+
+    def action_neither(self) -> None:
+        """``Enter``."""
+        self.notify("y keeps it, u reverts it; Enter does neither.", severity="warning")

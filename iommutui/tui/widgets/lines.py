@@ -1,98 +1,90 @@
 """A pane of wrapped lines that scrolls: details, plan, review, log and help are all one of these."""
 
 from collections.abc import Sequence
-from itertools import zip_longest
 
 from rich.style import Style
 from textual.geometry import Size
+from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from iommutui.tui.spans import Line, Span, wrap_all
-from iommutui.tui.widgets.scroll import Scroll
-from iommutui.tui.widgets.strips import strip_of, styles_of
+from iommutui.tui.text.content import strip_of, styles_of
+from iommutui.tui.text.spans import Line, Span, wrap, wrap_all
 
 
-class Lines(Scroll):
-    """Lines, wrapped at the width that there is."""
+class Lines(ScrollView, can_focus=True):
+    """Lines, wrapped at the width that there is, with a cell of air on both sides."""
 
-    def __init__(self, lines: Sequence[Line] = (), *, id: str, grows: bool = False) -> None:
+    DEFAULT_CSS = """
+    Lines { overflow-y: auto; overflow-x: hidden; scrollbar-gutter: stable; }
+    """
+
+    def __init__(self, lines: Sequence[Line] = (), *, id: str) -> None:
         super().__init__(id=id)
-        self._lines: Sequence[Line] = lines
+        self.lines: Sequence[Line] = lines
+        """The lines before they are wrapped; `show_lines` changes them."""
+        self.at_end = False
+        """Keeps its end in view."""
         self._rows: list[tuple[Span, ...]] = []
         self._width = 0
-        self._grows = grows
         self._styles: dict[str, Style] = {}
-        self._strips: dict[int, Strip] = {}
-        self.at_end = False
-        """Shows the end when it is laid out first."""
 
     def show_lines(self, lines: Sequence[Line], *, top: bool = True) -> None:
         """New lines; ``top`` shows their beginning, otherwise the scroll position stays."""
-        if lines == self._lines and self._rows:
-            if top:
-                self.scroll_to(y=0, animate=False)
-            return
-        self._lines = lines
-        before, offset = self._rows, self.scroll_offset.y
-        self._layout_lines()
+        if lines != self.lines or not self._rows:
+            self.lines = lines
+            self._wrap()
+            self.refresh(layout=self.styles.height is not None and self.styles.height.is_auto)
         if top:
             self.scroll_to(y=0, animate=False, immediate=True)
-        if self.scroll_offset.y == offset:
-            self._refresh_changed(before)
-        else:
-            self.refresh()
 
-    def _refresh_changed(self, before: list[tuple[Span, ...]]) -> None:
-        """Draws again only the rows in view that are different now."""
-        first = self.scroll_offset.y
-        view = slice(first, first + self.size.height)
-        pairs = zip_longest(before[view], self._rows[view], fillvalue=())
-        self.refresh_rows(line for line, (was, now) in enumerate(pairs, first) if was != now)
+    def show_line(self, index: int) -> None:
+        """Scrolls so far that a line is in view."""
+        row = len(wrap_all(self.lines[:index], self._width - 2)) if self._width else index
+        self.scroll_to_row(row)
 
-    @property
-    def lines(self) -> Sequence[Line]:
-        """The lines before they are wrapped."""
-        return self._lines
+    def scroll_to_row(self, row: int) -> None:
+        """Scrolls so far that a row is in view."""
+        height = self.scrollable_content_region.height
+        if row < self.scroll_offset.y or row >= self.scroll_offset.y + height:
+            self.scroll_to(y=max(0, row - height // 2), animate=False, immediate=True)
 
-    def _layout_lines(self) -> None:
+    def rows_with(self, text: str) -> list[int]:
+        """The rows that hold a text, whatever its case."""
+        text = text.lower()
+        return [n for n, row in enumerate(self._rows) if text in "".join(span.text for span in row).lower()]
+
+    def page(self, lines: int) -> None:
+        """Scrolls by lines."""
+        self.scroll_relative(y=lines, animate=False)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many rows as the lines take at a width."""
+        return sum(len(wrap(source, width - 2)) for source in self.lines)
+
+    def _wrap(self) -> None:
         self._width = self.scrollable_content_region.width
-        self._strips.clear()
         if self._width > 0:
-            self._rows = wrap_all(self._lines, self._width - 2)
-            if self._grows:
-                self.virtual_size = Size(0, len(self._rows))
-            else:
-                self.set_rows(len(self._rows))
+            self._rows = wrap_all(self.lines, self._width - 2)
+            self.virtual_size = Size(self._width, len(self._rows))
             if self.at_end:
                 self.scroll_end(animate=False, immediate=True)
 
     def on_resize(self) -> None:
         """Wraps again where the width is another one."""
         if self.scrollable_content_region.width != self._width:
-            self._layout_lines()
+            self._wrap()
             self.refresh()
-        elif self.at_end:
-            self.scroll_end(animate=False, immediate=True)
+        if self.at_end:
+            self.call_after_refresh(self.scroll_end, animate=False)
 
     def notify_style_update(self) -> None:
         """A theme has changed."""
         super().notify_style_update()
         self._styles.clear()
-        self._strips.clear()
 
     def render_line(self, y: int) -> Strip:
         """A line of the widget."""
-        width = self.size.width
-        if self.scrollable_content_region.width != self._width:
-            self._layout_lines()  # this may scroll
         line = y + self.scroll_offset.y
-        strip = self._strips.get(line)
-        if strip is None:
-            self._styles = self._styles or styles_of(self)
-            spans = (Span(" "), *self._rows[line]) if line < len(self._rows) else ()
-            strip = self._strips[line] = strip_of(spans, self._styles, width)
-        return strip
-
-    def page(self, lines: int) -> None:
-        """Scrolls by lines."""
-        self.scroll_relative(y=lines, animate=False)
+        self._styles = self._styles or styles_of(self)
+        spans = (Span(" "), *self._rows[line]) if line < len(self._rows) else ()
+        return strip_of(spans, self._styles, self.size.width)

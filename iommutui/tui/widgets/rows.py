@@ -5,27 +5,31 @@ from typing import Generic, TypeVar
 
 from rich.style import Style
 from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.geometry import Region, Size
 from textual.message import Message
+from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from iommutui.tui.spans import Line, Span, wrap_all
-from iommutui.tui.widgets.scroll import Scroll
-from iommutui.tui.widgets.strips import BASE, strip_of, styles_of
+from iommutui.tui.text.content import BASE, strip_of, styles_of
+from iommutui.tui.text.spans import Line, Span, clip, wrap_all
 
 MARGIN = 3
 """Rows that stay in view above and below the cursor."""
 
 MANY = 1024
-"""Rows that are kept as they were drawn, with what they hold: enough for some pages up and down."""
+"""Rows that are kept as they were drawn: enough for some pages up and down."""
 
 K = TypeVar("K", bound=Hashable)
-Painted = tuple[Span, ...]
+Painter = Callable[[K, int, bool], tuple[Span, ...]]
 
 
-class Rows(Scroll, Generic[K]):
-    """Rows that are known by a key of their own. The cursor is always in view."""
+class Rows(ScrollView, Generic[K], can_focus=True):
+    """Rows that are known by a key of their own, below the heads of their columns. The cursor is always in view."""
 
-    COMPONENT_CLASSES = {"rows--cursor", "rows--group"}  # noqa: RUF012 - Textual's own declaration
+    DEFAULT_CSS = """
+    Rows { overflow-y: auto; overflow-x: hidden; scrollbar-gutter: stable; }
+    """
+    COMPONENT_CLASSES = {"rows--cursor", "rows--group", "rows--head"}  # noqa: RUF012 - Textual's own declaration
 
     class Picked(Message):
         """A row was clicked; ``fold`` tells that it was its fold mark."""
@@ -35,13 +39,7 @@ class Rows(Scroll, Generic[K]):
             self.index = index
             self.fold = fold
 
-    def __init__(
-        self,
-        painter: Callable[[K, int, bool], Painted],
-        *,
-        id: str,
-        heads: Callable[[K], bool] = lambda key: False,
-    ) -> None:
+    def __init__(self, painter: Painter[K], heads: Callable[[K], bool], *, id: str) -> None:
         """``painter``: what stands in the row of a key at a width, with or without the cursor; ``heads``: whether it
         is the row of a group, which can be folded."""
         super().__init__(id=id)
@@ -49,41 +47,35 @@ class Rows(Scroll, Generic[K]):
         self._heads = heads
         self._keys: Sequence[K] = ()
         self._empty: tuple[Line, ...] = ()
+        self._head = ""
         self.cursor = 0
         self._strips: dict[tuple[int, bool], Strip] = {}
         self._styles: dict[str, dict[str, Style]] = {}
-        self._painted: dict[int, Painted] = {}
-        self._width = 0
-        self._wrapped: tuple[tuple[tuple[Line, ...], int], list[Painted]] | None = None
 
-    def show_rows(self, keys: Sequence[K], cursor: int, empty: tuple[Line, ...] = ()) -> None:
-        """New rows. Where the rows are the same, only what is in view is drawn again."""
-        offset, painted, strips = self.scroll_offset.y, self._painted, self._strips
-        before = self._keys
-        self._painted, self._strips = {}, {}
-        self._keys, self._empty, self.cursor = keys, empty, cursor
-        self.set_rows(len(keys))
+    def show_rows(self, keys: Sequence[K], cursor: int, *, head: str = "", empty: tuple[Line, ...] = ()) -> None:
+        """New rows; ``empty`` stands in their place where there are none."""
+        self._keys, self._empty, self._head, self.cursor = keys, empty, head, cursor
+        self._strips.clear()
+        self.virtual_size = Size(self.scrollable_content_region.width, len(keys) + self._top)
         self._follow()
-        if not keys or not painted or self.scroll_offset.y != offset:
-            self.refresh()
-            return
-        changed = []
-        for line in range(offset, offset + self.size.height):
-            drawn = strips.get((line, line == cursor))
-            if line >= len(keys) or self._spans(line) != painted.get(line):
-                changed.append(line)
-            elif drawn is not None and line < len(before) and before[line] == keys[line]:
-                self._strips[line, line == cursor] = drawn
-        self.refresh_rows(changed)
+        self.refresh()
 
     def show_cursor(self, cursor: int) -> None:
         """The cursor moves, and nothing else changes: two lines are drawn."""
-        self.refresh_rows((self.cursor, cursor))
-        self.cursor = cursor
+        before, self.cursor = self.cursor, cursor
+        offset = self.scroll_offset.y
         self._follow()
+        if self.scroll_offset.y == offset:
+            rows = (before - offset + self._top, cursor - offset + self._top)
+            self.refresh(*(Region(0, row, self.size.width, 1) for row in rows))
+
+    @property
+    def _top(self) -> int:
+        """Lines above the first row."""
+        return 1 if self._head and self._keys else 0
 
     def _follow(self) -> None:
-        height = self.scrollable_content_region.height
+        height = self.scrollable_content_region.height - self._top
         if height <= 0 or not self._keys:
             return
         top = self.scroll_offset.y
@@ -101,25 +93,9 @@ class Rows(Scroll, Generic[K]):
         self._styles.clear()
 
     def on_resize(self) -> None:
-        """Columns follow the width; another height draws no row anew."""
-        if self.size.width != self._width:
-            self._width = self.size.width
-            self._strips.clear()
-            self._painted.clear()
-        self._follow()
-
-    def _spans(self, line: int) -> Painted:
-        """What stands in a row; the cursor is part of it."""
-        here = line == self.cursor
-        key = self._keys[line]
-        spans = self._painter(key, self.scrollable_content_region.width, here)
-        self._painted[line] = spans
-        return spans
-
-    def _empty_rows(self, width: int) -> list[Painted]:
-        if self._wrapped is None or self._wrapped[0] != (self._empty, width):
-            self._wrapped = (self._empty, width), wrap_all(self._empty, width)
-        return self._wrapped[1]
+        """Columns follow the width."""
+        self._strips.clear()
+        self.call_after_refresh(self._follow)
 
     def _meanings(self, component: str = "") -> dict[str, Style]:
         if component not in self._styles:
@@ -128,33 +104,38 @@ class Rows(Scroll, Generic[K]):
 
     def render_line(self, y: int) -> Strip:
         """A line of the widget."""
-        line = y + self.scroll_offset.y
         width = self.size.width
         if not self._keys:
-            rows = self._empty_rows(width - 4)
+            rows = wrap_all(self._empty, width - 4)
             spans = (Span("  "), *rows[y - 1]) if 0 < y <= len(rows) else ()
             return strip_of(spans, self._meanings(), width)
-        if line >= len(self._keys):
+        if y < self._top:
+            return strip_of([Span(clip(self._head, width), "muted")], self._meanings("rows--head"), width)
+        index = y - self._top + self.scroll_offset.y
+        if index >= len(self._keys):
             return Strip.blank(width, self._meanings()[BASE])
-        here = line == self.cursor
-        strip = self._strips.get((line, here))
+        return self._row(index, width)
+
+    def _row(self, index: int, width: int) -> Strip:
+        here = index == self.cursor
+        strip = self._strips.get((index, here))
         if strip is None:
-            component = "rows--cursor" if here else "rows--group" if self._heads(self._keys[line]) else ""
-            strip = strip_of(self._spans(line), self._meanings(component), width)
+            key = self._keys[index]
+            component = "rows--cursor" if here else "rows--group" if self._heads(key) else ""
+            strip = strip_of(self._painter(key, width, here), self._meanings(component), width)
             if len(self._strips) >= MANY:
                 self._strips.clear()
-                self._painted.clear()
-            self._strips[line, here] = strip
+            self._strips[index, here] = strip
         return strip
 
     def on_click(self, event: Click) -> None:
         """The row under the pointer."""
         place = event.get_content_offset(self)
-        if place is None:
+        if place is None or place.y < self._top:
             return
-        line = place.y + self.scroll_offset.y
-        if line < len(self._keys):
-            self.post_message(self.Picked(line, fold=self._heads(self._keys[line]) and place.x < 3))
+        index = place.y - self._top + self.scroll_offset.y
+        if index < len(self._keys):
+            self.post_message(self.Picked(index, fold=self._heads(self._keys[index]) and place.x < 4))
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         """The wheel moves the view; the cursor stays where it is until a key is pressed."""

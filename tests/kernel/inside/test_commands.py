@@ -128,7 +128,7 @@ def test_without_root_nothing_is_written(iommutui: Run) -> None:
 
 
 def test_what_has_changed_since_is_named(iommutui: Run, restored: pci.State) -> None:
-    from iommutui.apply.session import Request, request_to_json
+    from iommutui.apply.request import Request, request_to_json
     from iommutui.core.address import Address
     from iommutui.core.plan.drift import basis_of
     from iommutui.core.plan.intents import Intent

@@ -1,0 +1,134 @@
+"""The applying process as the program that asks for it sees it: started as root, handed a request, listened to.
+
+The interpreter is the one that runs now, isolated (``-I``): neither the environment nor the directory that it is
+started in decides which code runs as root.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO
+
+from iommutui.apply.confirmation import KEEP, UNDO
+from iommutui.apply.events import LINE_LIMIT, Event, Finished, Refused, from_line
+from iommutui.apply.request import Request, request_to_json
+from iommutui.core.errors import IommutuiError, NotPermittedError
+
+PROGRAMS = ("sudo", "pkexec", "run0")
+"""What makes a process root, in the order of preference. Each asks for the password on the terminal by itself."""
+
+
+def root_program() -> str | None:
+    """The program that makes the applying process root: empty if this is root already, None if there is none."""
+    if os.geteuid() == 0:
+        return ""
+    from shutil import which
+
+    return next((found for name in PROGRAMS if (found := which(name))), None)
+
+
+def own_program() -> list[str]:
+    """This program, in a way that nothing but its own files decides what it does."""
+    return [sys.executable, "-I", "-m", "iommutui"]
+
+
+def as_root(words: Sequence[str], program: Sequence[str], writer: str | None) -> list[str]:
+    """The command line that runs the program with these words as root; NotPermittedError where nothing can."""
+    if writer is None:
+        raise NotPermittedError(
+            f"Writing needs root, and none of {', '.join(PROGRAMS[:-1])} and {PROGRAMS[-1]} is installed.",
+            "Log in as root, and run the same there.",
+        )
+    return [*([writer] if writer else []), *program, *words]
+
+
+class Applying:
+    """One applying process. No device and no driver is on its command line: they are in the request."""
+
+    def __init__(self, program: Sequence[str], writer: str | None) -> None:
+        self.command = as_root(["apply", "--stdin"], program, writer)
+        self._may_ask = bool(writer)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._first = b""
+
+    def begin(self, request: Request, talk: IO[bytes] | None = None) -> None:
+        """Starts it and hands over the request. Where a password may be asked for, waits for the first word after it.
+
+        What it has to say beside its events goes to ``talk``, or to this program's standard error.
+        """
+        try:
+            self._process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk)
+        except OSError as error:
+            raise IommutuiError(f"The applying process does not start: {error.strerror}.") from None
+        self._say(request_to_json(request).encode())
+        if request.keep_within is None:
+            self._hang_up()
+        if self._may_ask:
+            with _interrupts_for_others():
+                self._first = self._line()
+
+    def keep(self) -> None:
+        """What was applied may stay."""
+        self._say(KEEP)
+
+    def undo(self) -> None:
+        """Take it back at once."""
+        self._say(UNDO)
+
+    def events(self) -> Iterator[Event]:
+        """What it says, until it ends.
+
+        NotPermittedError where it never became root, IommutuiError where it broke off.
+        """
+        assert self._process is not None
+        last: Event | None = None
+        line = self._first or self._line()
+        while line:
+            if line.strip():
+                last = from_line(line)
+                yield last
+            line = self._line()
+        self._hang_up()
+        code = self._process.wait()
+        if last is None:
+            raise NotPermittedError(
+                f"The applying process ended with code {code} and has said nothing: it did not become root, or did "
+                "not start.",
+                "Nothing was written.",
+            )
+        if not isinstance(last, Finished | Refused):
+            raise IommutuiError(
+                f"The applying process ended with code {code}, before it had finished.",
+                "'iommutui journal' tells what was written.",
+            )
+
+    def _line(self) -> bytes:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return self._process.stdout.readline(LINE_LIMIT + 1)
+
+    def _say(self, line: bytes) -> None:
+        assert self._process is not None
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with suppress(BrokenPipeError):
+                self._process.stdin.write(line + b"\n")
+                self._process.stdin.flush()
+
+    def _hang_up(self) -> None:
+        assert self._process is not None
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+
+
+@contextmanager
+def _interrupts_for_others() -> Iterator[None]:
+    """Ctrl+C at the password is for the program that asks, which ends; this one goes on and says so."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

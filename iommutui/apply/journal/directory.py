@@ -1,0 +1,233 @@
+"""The one directory of journals: where it is, whether it can be trusted, and who holds it now.
+
+What stands in a journal is written to the system by a revert, so nobody else may be able to change it. Every live
+listing asks `may_be_open`, so that this module imports little.
+"""
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from iommutui.core.errors import IommutuiError, NotPermittedError, RefusedError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    Place = str | os.PathLike[str]
+
+STATE = "/var/lib/iommutui"
+LOCK = "lock"
+"""The file in the directory that the apply at work holds."""
+SUFFIX = ".jsonl"
+ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}")
+"""When a journal was begun, in UTC, and the beginning of the `boot_id` of the kernel that was running."""
+
+_TAIL = 1 << 17
+"""The last lines of a journal are no longer, in bytes."""
+_FLOCK = "hhqqi4x"
+"""``struct flock`` of fcntl(2): type, whence, start, length, process."""
+
+
+def journal_dir() -> "Path":
+    """Where everybody who applies to this machine writes journals, and everybody who looks reads them.
+
+    ``/var/lib/iommutui/journal``, or below ``$IOMMUTUI_STATE_DIR``.
+    """
+    from pathlib import Path
+
+    return Path(os.path.abspath(os.environ.get("IOMMUTUI_STATE_DIR") or STATE), "journal")
+
+
+def boot_id(root: str = "/") -> str | None:
+    """What the kernel calls this boot; None where that cannot be read."""
+    try:
+        with open(os.path.join(root, "proc/sys/kernel/random/boot_id"), encoding="ascii", errors="replace") as file:
+            return file.read().strip() or None
+    except OSError:
+        return None
+
+
+def new_id(directory: "Place", now: "datetime", boot: str | None) -> str:
+    """An id that sorts after every earlier one, also where the clock went back or two begin in one second."""
+    from datetime import UTC, datetime, timedelta
+
+    form = "%Y%m%dT%H%M%S"
+    last = max((name.partition("-")[0] for name in names(directory)), default="")
+    started = now.astimezone(UTC).strftime(form)
+    if started <= last:
+        started = (datetime.strptime(last, form) + timedelta(seconds=1)).strftime(form)
+    return f"{started}-{_mark(boot) or secrets.token_hex(2)}"
+
+
+def names(directory: "Place") -> list[str]:
+    """The ids of the journals in a directory, the oldest first; OSError where it cannot be read."""
+    found = (name.removesuffix(SUFFIX) for name in os.listdir(directory) if name.endswith(SUFFIX))
+    return sorted(name for name in found if ID.fullmatch(name))
+
+
+def of_boot(journal_id: str, boot: str | None) -> bool:
+    """Whether a journal of this id may be of this boot: what its file holds need not be readable for that."""
+    return _mark(boot) in ("", journal_id.rpartition("-")[2])
+
+
+def _mark(boot: str | None) -> str:
+    mark = (boot or "")[:4]
+    return mark if re.fullmatch(r"[0-9a-f]{4}", mark) else ""
+
+
+def is_ended(content: bytes) -> bool:
+    """Whether the content of a journal, or the end of it, holds a whole `End` line, newline included.
+
+    A `Late` line may follow it.
+    """
+    start = content.rfind(b'\n{"line":"end",')
+    return start >= 0 and b"\n" in content[start + 1 :]
+
+
+def may_be_open(directory: "Place", boot: str | None) -> bool:
+    """Whether a journal of this boot has no end: its apply is at work, or was cut off.
+
+    Only the ends of files that may be of this boot are looked at, and nothing is parsed.
+    """
+    try:
+        found = names(directory)
+    except OSError:
+        return False
+    return any(not _has_end(os.path.join(directory, name + SUFFIX)) for name in found if of_boot(name, boot))
+
+
+def _has_end(path: str) -> bool:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return is_ended(os.pread(file, _TAIL, max(os.fstat(file).st_size - _TAIL, 0)))
+        finally:
+            os.close(file)
+    except OSError:
+        return True
+
+
+def prepare(directory: "Path") -> None:
+    """Creates the journal directory and the state directory above it where they are missing, and checks both.
+
+    NotPermittedError where it cannot be created, or where somebody else could change what is in it.
+    """
+    mode = 0o755 if os.geteuid() == 0 else 0o700
+    try:
+        directory.parent.parent.mkdir(parents=True, exist_ok=True)
+        for path in (directory.parent, directory):
+            try:
+                path.mkdir(mode=mode)
+            except FileExistsError:
+                continue
+            path.chmod(mode)  # the umask may have taken more away
+            sync_directory(path.parent)
+    except OSError as error:
+        raise NotPermittedError(
+            f"The journal directory {directory} cannot be created: {error.strerror}.",
+            "Nothing is applied without a journal: apply as root, for example with sudo.",
+        ) from None
+    check_trusted(directory)
+
+
+def check_trusted(directory: "Path") -> None:
+    """NotPermittedError where somebody else could change what is in the directory, or put another one in its place."""
+    for path in (directory.parent, directory):
+        facts = os.lstat(path)
+        shared = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if stat.S_ISLNK(facts.st_mode):
+            raise _distrusted(path, "it is a symbolic link", "Put a directory in its place.")
+        if not stat.S_ISDIR(facts.st_mode):
+            raise _distrusted(path, "it is not a directory", "Move it out of the way.")
+        if facts.st_uid not in (0, os.geteuid()):
+            raise _distrusted(path, f"it belongs to user {facts.st_uid}", "Only root and you may own it.")
+        # In a sticky directory of root's, such as /tmp, nobody else can replace what is ours.
+        if shared and not (path == directory.parent and facts.st_mode & stat.S_ISVTX):
+            raise _distrusted(path, "others may write to it", f"Run: chmod go-w {path}")
+
+
+def _distrusted(path: "Path", why: str, remedy: str) -> NotPermittedError:
+    return NotPermittedError(f"The directory {path} is not used for the journal: {why}.", remedy)
+
+
+def check_writable(directory: "Path") -> None:
+    """PermissionError where this user may not add to the directory."""
+    if not os.access(directory, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
+
+
+@contextmanager
+def lock(directory: "Path") -> Iterator[None]:
+    """Holds the journals for one apply; RefusedError where another has them."""
+    prepare(directory)
+    path = directory / LOCK
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode=0o600)
+    except OSError as error:
+        raise IommutuiError(f"The lock {path} cannot be opened: {error.strerror}.") from None
+    with holding(descriptor):
+        yield
+
+
+@contextmanager
+def holding(descriptor: int) -> Iterator[None]:
+    """Holds a file that is open for writing, and closes it; RefusedError where another apply holds it.
+
+    The lock is one of the open file (``F_OFD_SETLK``): a child whose write is stuck in the kernel keeps it for as long
+    as it lives, and others can ask for it without taking it.
+    """
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    except (BlockingIOError, PermissionError):
+        os.close(descriptor)
+        raise RefusedError(
+            "Another apply is at work on this machine, or a write of it has not returned yet.",
+            "Wait until it has ended; 'iommutui journal' shows how far it is.",
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def at_work(directory: "Path") -> bool:
+    """Whether an apply holds the journals now. Nothing is created or taken, so that looking gets in no apply's way."""
+    path = directory / LOCK
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind: int = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked))[0]
+            return kind != fcntl.F_UNLCK
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return _listed(path)
+
+
+def _listed(path: "Path") -> bool:
+    """Whether the kernel lists a lock on the file: for a user who may not open it."""
+    try:
+        inode = str(os.lstat(path).st_ino)
+        with open("/proc/locks", encoding="ascii", errors="replace") as file:
+            rows = [row.split() for row in file]
+    except OSError:
+        return False
+    # 1: OFDLCK ADVISORY  WRITE -1 08:01:131 0 EOF; the device is not compared, because btrfs lists another one.
+    return any(row[1:2] == ["OFDLCK"] and any(part.rpartition(":")[2] == inode for part in row[4:6]) for row in rows)
+
+
+def sync_directory(directory: "Path") -> None:
+    """Makes a new name in the directory survive a crash."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

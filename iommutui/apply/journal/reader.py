@@ -1,0 +1,252 @@
+"""Reading journals: what was done to this machine, how it ended, and what of it has been reverted."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from iommutui.apply.journal.directory import SUFFIX, check_trusted, is_ended, names, of_boot
+from iommutui.apply.journal.format import (
+    KINDS,
+    SCHEMA,
+    Awaiting,
+    Begin,
+    End,
+    Header,
+    Kept,
+    Late,
+    Line,
+    Result,
+    Turn,
+)
+from iommutui.apply.validation import parse_tagged
+from iommutui.core.address import Address
+from iommutui.core.errors import Exit, IommutuiError, RefusedError, SourceError
+
+SIZE_LIMIT = 16 << 20
+"""No journal is longer, in bytes."""
+
+
+class JournaledWrite(NamedTuple):
+    """A write that was begun."""
+
+    number: int
+    op: str
+    device: Address
+    value: str | None
+    restoring: bool
+    result: str | None = None
+    """None: not known, because the process ended before the write had returned."""
+    seconds: float = 0.0
+    note: str = ""
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What one journal says."""
+
+    header: Header
+    steps: tuple[JournaledWrite, ...] = ()
+    why: str | None = None
+    """Why everything was rolled back; None where that was not begun."""
+    end: End | None = None
+    """None: the apply is going on, or was cut off."""
+    within: float | None = None
+    """The seconds in which somebody had to confirm it; None where nobody had to."""
+    kept_by: str | None = None
+    """Who confirmed it; None where nobody had to, or did."""
+    damage: str = ""
+    """What is wrong with a line of it; what stands before that line is known all the same."""
+    reverted_by: str | None = None
+    """The journal that reverted this one."""
+
+    @property
+    def id(self) -> str:
+        """The name of the journal."""
+        return self.header.id
+
+    @property
+    def exit(self) -> Exit | None:
+        """How it ended."""
+        return self.end.exit if self.end is not None else None
+
+    @property
+    def open(self) -> bool:
+        """It has no end: the apply is going on, or was cut off."""
+        return self.end is None
+
+    @property
+    def waiting(self) -> bool:
+        """Everything was carried out, and nobody has confirmed it or let it be rolled back so far."""
+        return self.open and self.within is not None and self.why is None and self.kept_by is None
+
+    @property
+    def changed_something(self) -> bool:
+        """The apply may have left something that a revert restores."""
+        unchanged = self.end is not None and self.end.exit not in (Exit.DONE, Exit.NOT_ROLLED_BACK)
+        return self.header.reverts is None and self.reverted_by is None and not unchanged
+
+    def of_boot(self, boot: str | None) -> bool:
+        """Whether it was written in this boot, as far as that can be known."""
+        if self.header.boot is None or boot is None:
+            return of_boot(self.id, boot)
+        return self.header.boot == boot
+
+
+class Damaged(NamedTuple):
+    """A file that does not even begin with a header: what was applied cannot be known."""
+
+    id: str
+    why: str
+    open: bool
+    """It has no last line: its apply may be going on, or was cut off."""
+
+    def of_boot(self, boot: str | None) -> bool:
+        """Whether it may have been written in this boot."""
+        return of_boot(self.id, boot)
+
+
+class Journals(NamedTuple):
+    """Every journal of a directory, the oldest first."""
+
+    readable: tuple[Journal, ...] = ()
+    damaged: tuple[Damaged, ...] = ()
+
+    @property
+    def every(self) -> "list[Journal | Damaged]":
+        """Both, the oldest first."""
+        both: list[Journal | Damaged] = [*self.readable, *self.damaged]
+        return sorted(both, key=lambda journal: journal.id)
+
+    def find_any(self, wanted: str) -> Journal | Damaged:
+        """The journal of this id, or of the only one that begins so.
+
+        RefusedError where several fit, IommutuiError where none does.
+        """
+        fitting = [journal for journal in self.every if journal.id.startswith(wanted)] if wanted else []
+        if not fitting:
+            raise IommutuiError(f"There is no journal {wanted!r}.", "'iommutui journal' lists them.")
+        if len(fitting) > 1:
+            raise RefusedError(
+                f"More than one journal begins with {wanted!r}: {', '.join(each.id for each in fitting)}.",
+                "Write more of the id.",
+            )
+        return fitting[0]
+
+    def find(self, wanted: str) -> Journal:
+        """The same; SourceError where it is damaged."""
+        found = self.find_any(wanted)
+        if isinstance(found, Damaged):
+            closing = f"'iommutui keep {found.id}' closes it." if found.open else "Nothing can be done with it."
+            raise SourceError(f"The journal {found.id} is damaged: {found.why}.", closing)
+        return found
+
+
+def read_journals(directory: Path, boot: str | None = None) -> Journals:
+    """Every journal, or only those that may be of a boot; none where there is no directory.
+
+    NotPermittedError where somebody else could have changed them. What is damaged hides no other.
+    """
+    if not os.path.lexists(directory):
+        return Journals()
+    check_trusted(directory)
+    try:
+        found = names(directory)
+    except OSError as error:
+        raise SourceError(f"The journal directory {directory} cannot be read: {error.strerror}.") from None
+    read = [_read(directory, name) for name in found if of_boot(name, boot)]
+    journals = [journal for journal in read if isinstance(journal, Journal)]
+    return Journals(_with_reverts(journals), tuple(journal for journal in read if isinstance(journal, Damaged)))
+
+
+def list_journals(directory: Path) -> list[Journal]:
+    """Every journal that can be read, the oldest first."""
+    return list(read_journals(directory).readable)
+
+
+def load(directory: Path, wanted: str | None = None) -> Journal:
+    """The journal of this id or beginning, or the newest that may have left something; errors as of `Journals.find`."""
+    journals = read_journals(directory)
+    if wanted is not None:
+        return journals.find(wanted)
+    candidates = [journal for journal in journals.readable if journal.changed_something]
+    if not candidates:
+        raise IommutuiError("There is nothing to revert: no journal is still in effect.")
+    return candidates[-1]
+
+
+def _with_reverts(journals: Iterable[Journal]) -> tuple[Journal, ...]:
+    every = list(journals)
+    by = {j.header.reverts: j.id for j in every if j.header.reverts is not None and j.exit is Exit.DONE}
+    return tuple(replace(journal, reverted_by=by.get(journal.id)) for journal in every)
+
+
+def _read(directory: Path, name: str) -> Journal | Damaged | None:
+    """None for a journal whose header is not whole: nothing had been written to the system then."""
+    path = directory / f"{name}{SUFFIX}"
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            content = file.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        return Damaged(name, f"it cannot be read ({error.strerror})", open=False)
+    if len(content) > SIZE_LIMIT:
+        return Damaged(name, "it is longer than any that this program writes", open=False)
+    # Whatever follows the last newline was being written when the machine or the process died.
+    whole = content.split(b"\n")[:-1]
+    if not whole:
+        return None
+    lines, damage = _parse(whole)
+    header = lines[0] if lines else None
+    if not damage and not isinstance(header, Header):
+        damage = "line 1 is not its header"
+    elif isinstance(header, Header) and header.schema != SCHEMA:
+        damage = f"its schema is {header.schema}, and this program knows {SCHEMA}"
+        header = None
+    elif isinstance(header, Header) and header.id != name:
+        damage = "it holds the id of another one"
+        header = None
+    if not isinstance(header, Header):
+        return Damaged(name, damage, open=not is_ended(content))
+    return _told(header, lines[1:], damage, ended=is_ended(content))
+
+
+def _parse(whole: Sequence[bytes]) -> tuple[list[Line], str]:
+    """The lines up to the first that is none, and what is wrong with that one."""
+    found: list[Line] = []
+    for number, line in enumerate(whole, 1):
+        try:
+            found.append(parse_tagged("line", KINDS, line, f"line {number}"))
+        except IommutuiError as error:
+            return found, error.what.rstrip(".")
+    return found, ""
+
+
+def _told(header: Header, lines: Sequence[Line], damage: str, *, ended: bool) -> Journal:
+    journal = Journal(header, damage=damage)
+    steps: dict[int, JournaledWrite] = {}
+    for number, line in enumerate(lines, 2):
+        match line:
+            case Begin():
+                steps[line.number] = JournaledWrite(line.number, line.op, line.device, line.value, line.restoring)
+            case Result(number=step, result=result, seconds=seconds, note=note) if step in steps:
+                steps[step] = steps[step]._replace(result=result, seconds=seconds, note=note)
+            case Late(number=step, result=result, seconds=seconds) if step in steps:
+                steps[step] = steps[step]._replace(result=result, seconds=seconds, late=True)
+            case Awaiting():
+                journal = replace(journal, within=line.seconds)
+            case Kept():
+                journal = replace(journal, kept_by=line.by)
+            case Turn():
+                journal = replace(journal, why=line.why)
+            case End():
+                journal = replace(journal, end=line)
+            case Result() | Late():
+                damage = damage or f"line {number} is the result of a write that was not begun"
+            case Header():
+                damage = damage or f"line {number} is another header"
+    if ended and journal.end is None:
+        journal = replace(journal, end=End(Exit.NOT_ROLLED_BACK, "How it ended cannot be read."))
+    return replace(journal, steps=tuple(steps.values()), damage=damage)

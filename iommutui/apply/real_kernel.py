@@ -1,0 +1,251 @@
+"""The kernel of this machine, and the one place that writes to sysfs.
+
+Where and what is written is computed from a step's operation, address and driver. Nothing is created and no link is
+followed to another file; each write is one system call with all of the data, made by a child.
+"""
+
+import errno
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
+
+from iommutui import sources
+from iommutui.apply import modules
+from iommutui.apply.child import PATIENCE, Late, Patience, in_child
+from iommutui.apply.holders import holders
+from iommutui.apply.journal.directory import boot_id, holding
+from iommutui.apply.kernel import Answer, GivenUp, LoadAnswer, Loaded, ReadBack, Waiting, Written
+from iommutui.apply.kernel import Late as TellLate
+from iommutui.core.address import Address, is_pci
+from iommutui.core.errors import IommutuiError, NotPermittedError
+from iommutui.core.host import Host
+from iommutui.core.outcome import OK
+from iommutui.core.plan.planner import Step, new_step
+
+DIED = "ECHILD"
+"""The result of a write whose child died before it could tell one."""
+
+NO_OVERRIDE = "(null)"
+"""What ``driver_override`` reads where there is none."""
+
+
+MODULE_PATIENCE = Patience(give_up=60.0)
+"""For ``modprobe``, which may have firmware to load."""
+
+_PROBE = "sys/bus/pci/drivers_probe"
+
+Call = Callable[[Callable[[], bytes], Callable[[bytes, float], None], Patience], Iterator[Late | bytes]]
+"""What `in_child` is: it makes a system call that may block."""
+
+
+class RealKernel:
+    """The machine whose ``/`` is ``root``: this one, where none is named.
+
+    It needs one thread only, because writes are made by forked children.
+    """
+
+    lasting = True
+
+    def __init__(
+        self,
+        root: str | None = None,
+        scan: Callable[[str], Host] | None = None,
+        patience: Patience = PATIENCE,
+        load: Callable[[str, str], None] = modules.load,
+        call: Call = in_child,
+        put: "Callable[[Write], str] | None" = None,
+    ) -> None:
+        self._scan = scan or _listing
+        self._survey = scan or _whole
+        self._root = sources.HERE if root is None else root
+        self._patience = patience
+        self._load = load
+        self._call = call
+        self._write = put or _put_now
+
+    def hold(self) -> AbstractContextManager[None]:
+        """A lock on ``drivers_probe``, which only those who may write to it can take, wherever their journals are."""
+        try:
+            descriptor = os.open(os.path.join(self._root, _PROBE), os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return nullcontext()  # nobody binds anything here
+        return holding(descriptor)
+
+    def boot(self) -> str | None:
+        """``boot_id``."""
+        return boot_id(self._root)
+
+    def check(self, steps: Sequence[Step]) -> None:
+        """NotPermittedError where one of the files may not be written."""
+        check(self._root, steps)
+
+    def observe(self) -> Host:
+        """A fresh scan."""
+        return self._scan(self._root)
+
+    def survey(self) -> Host:
+        """A fresh scan of everything."""
+        return self._survey(self._root)
+
+    def read_back(self, address: Address) -> ReadBack:
+        """``driver`` and ``driver_override``; up to 6.1 reading the latter hangs while an unbind waits."""
+        directory = os.path.join(self._root, "sys/bus/pci/devices", address_of(address))
+
+        def work() -> bytes:
+            return json.dumps(_read_back(directory)).encode()
+
+        for answer in self._call(work, lambda *_: None, self._patience):
+            if isinstance(answer, Late):
+                continue
+            if not answer:
+                break
+            found = json.loads(answer)
+            if found is None:
+                raise IommutuiError(f"There is no device {address} any more.")
+            return ReadBack(*found)
+        raise IommutuiError(f"{address} does not answer: something in the kernel still holds it.")
+
+    def write(self, step: Step, late: TellLate) -> Iterator[Answer]:
+        """One write of one child. Closing the iterator leaves the child to itself, and it tells ``late``."""
+        write = write_of(self._root, step)
+
+        def work() -> bytes:
+            return self._write(write).encode()
+
+        def tell(answer: bytes, seconds: float) -> None:
+            late(answer.decode(), seconds)
+
+        for answer in self._call(work, tell, self._patience):
+            if isinstance(answer, bytes):
+                yield Written(answer.decode() or DIED)
+            else:
+                yield self._late(answer, self._patience, step.device)
+
+    def load_module(self, name: str) -> Iterator[LoadAnswer]:
+        """``modprobe`` in a child, with the reason where it is refused."""
+
+        def work() -> bytes:
+            try:
+                self._load(name, self._root)
+            except IommutuiError as error:
+                return json.dumps([error.what, error.remedy]).encode()
+            return b"[]"
+
+        for answer in self._call(work, lambda *_: None, MODULE_PATIENCE):
+            if not isinstance(answer, bytes):
+                yield self._late(answer, MODULE_PATIENCE, None)
+                continue
+            why = json.loads(answer or b'["modprobe died."]')
+            if why:
+                raise IommutuiError(*why)
+            yield Loaded()
+
+    def _late(self, late: Late, patience: Patience, device: Address | None) -> Waiting | GivenUp:
+        notable = late.seconds >= patience.first
+        found = holders(self._root, device) if device is not None and (notable or late.given_up) else ()
+        return GivenUp(late.seconds, found) if late.given_up else Waiting(late.seconds, found, notable)
+
+
+def _listing(root: str) -> Host:
+    return sources.load(root, depth=sources.Depth.LISTING)
+
+
+def _whole(root: str) -> Host:
+    return sources.load(root)
+
+
+def _read_back(directory: str) -> tuple[str | None, str | None] | None:
+    """None where the device is gone."""
+    if not os.path.isdir(directory):
+        return None
+    try:
+        driver = os.path.basename(os.readlink(os.path.join(directory, "driver")))
+    except OSError:
+        driver = None
+    try:
+        with open(os.path.join(directory, "driver_override"), encoding="utf-8", errors="backslashreplace") as file:
+            override = file.read().removesuffix("\n")
+    except OSError:
+        return driver, None
+    return driver, None if override in (NO_OVERRIDE, "") else override
+
+
+# -- writes
+
+_DRIVER = re.compile(r"[^/\x00-\x1f\x7f]{1,255}")
+
+
+class Write(NamedTuple):
+    """One write, below the directory that is ``/`` of the machine."""
+
+    path: str
+    data: bytes
+
+
+def write_of(root: str, step: Step) -> Write:
+    """The write of a step. IommutuiError for an address or a driver's name that cannot be one."""
+    address = address_of(step.device)
+    if step.op not in ("override", "unbind", "probe"):
+        raise IommutuiError(f"There is no write for the operation {step.op!r}.")
+    if step.op == "unbind" or step.value is not None:
+        _check_driver(step.value or "")
+    own = new_step(step.op, address, step.value)
+    return Write(os.path.join(root, own.path[1:]), own.data.encode())
+
+
+def address_of(name: str) -> Address:
+    """The address, to be part of a path; IommutuiError for anything else."""
+    if not is_pci(name):
+        raise IommutuiError(f"{name!r} is not the address of a PCI device, so nothing is written to it.")
+    return Address(name)
+
+
+def _check_driver(name: str) -> None:
+    if _DRIVER.fullmatch(name) is None or name in (".", ".."):
+        raise IommutuiError(f"{name!r} is not a driver's name, so it is not written.")
+
+
+def put(write: Write) -> str:
+    """Does the write, and blocks as long as the kernel does: ``ok`` or the name of an errno."""
+    try:
+        descriptor = os.open(write.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        return _name(error)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return "EINVAL"
+        return OK if os.write(descriptor, write.data) == len(write.data) else "EIO"
+    except OSError as error:
+        return _name(error)
+    finally:
+        os.close(descriptor)
+
+
+def _put_now(write: Write) -> str:
+    return put(write)  # looked up when it is called, so that tests can play the kernel
+
+
+def _name(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, "EIO")
+
+
+def check(root: str, steps: Iterable[Step]) -> None:
+    """NotPermittedError where one of the writes would be denied; IommutuiError where one cannot be."""
+    for path in dict.fromkeys(write_of(root, step).path for step in steps):
+        # A file that is not there is the kernel's answer to give, at its turn.
+        if os.path.lexists(path) and not os.access(path, os.W_OK):
+            raise denied(path)
+
+
+def denied(what: str) -> NotPermittedError:
+    """The error for a write that this user must not do."""
+    if os.geteuid() == 0:
+        return NotPermittedError(
+            f"Writing to {what} is not permitted, not even to root.",
+            "In a container /sys is often read-only: apply on the host itself.",
+        )
+    return NotPermittedError(f"Writing to {what} is not permitted.", "Apply as root, for example with sudo.")

@@ -1,0 +1,258 @@
+"""Requests: what an unprivileged program, or a plan file, may ask for is a list of intents, and nothing else.
+
+There is no path, command or file name in a request. Every write is computed from a fresh look at the machine, and what
+the asking program had seen and shown is compared with it: facts and writes, but no verdicts. The settings of who asks
+(roles of drivers) are not in force here, because they could hide a danger; so verdicts may well differ.
+"""
+
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from iommutui.apply.admission import refuse_drift
+from iommutui.apply.confirmation import REQUEST_LIMIT
+from iommutui.apply.journal.directory import ID
+from iommutui.apply.journal.format import Planned
+from iommutui.apply.revert import find_revert
+from iommutui.apply.validation import Json, object_in, parse, parse_plain, to_jsonable
+from iommutui.core.address import parse_pci
+from iommutui.core.errors import IommutuiError, RefusedError, SourceError
+from iommutui.core.hazards import Acceptance
+from iommutui.core.host import Host
+from iommutui.core.models import MODELS, model_for
+from iommutui.core.models.base import Model
+from iommutui.core.plan.drift import Basis
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import Plan, plan_intents
+from iommutui.core.wording import sentence
+
+SCHEMA = 1
+PLAN_KIND = "iommutui-plan"
+PLAN_SCHEMA = 1
+PLAN_LIMIT = 16 * REQUEST_LIMIT
+"""No plan file is longer, in bytes: beside a request it holds reasons and the predicted machine."""
+
+_PLAN_REMEDY = "'iommutui plan ... -o FILE' makes a plan."
+
+SHORTEST, LONGEST = 1.0, 86_400.0
+"""The bounds of ``keep_within``, in seconds."""
+
+_TARGET = re.compile(r"[A-Za-z0-9_.+-]{1,128}")
+_CODE = re.compile(r"[a-z0-9-]{1,64}")
+
+
+def request_of(
+    plan: Plan,
+    intents: Iterable[Intent],
+    *,
+    accepted: Iterable[Acceptance] = (),
+    keep_within: float | None = None,
+    reverts: str | None = None,
+) -> "Request":
+    """The request to carry out a plan that somebody has reviewed; ``reverts`` is the journal that it takes back."""
+    wanted = () if reverts is not None else tuple(intents)
+    return Request(wanted, plan.basis, plan.model, tuple(accepted), keep_within, reverts, shown_of(plan))
+
+
+class Shown(NamedTuple):
+    """The writes that somebody has read and agreed to; what is computed by the applying process has to be the same."""
+
+    modules: tuple[str, ...]
+    steps: tuple[Planned, ...]
+
+
+class Request(NamedTuple):
+    """What is asked for, and the facts that it was decided on."""
+
+    intents: tuple[Intent, ...]
+    """Empty where a journal is taken back."""
+    basis: Basis
+    model: str | None = None
+    """None: that of the running kernel."""
+    accepted: tuple[Acceptance, ...] = ()
+    """The dangers that were accepted, one by one."""
+    keep_within: float | None = None
+    """Everything is taken back unless somebody keeps it within these seconds; None: it stays."""
+    reverts: str | None = None
+    """The journal to take back."""
+    shown: Shown | None = None
+    """None: nobody has read any writes."""
+
+
+class _Form(NamedTuple):
+    """A request as it is sent."""
+
+    schema: int
+    intents: tuple[Intent, ...]
+    basis: Basis
+    model: str | None = None
+    accepted: tuple[Acceptance, ...] = ()
+    keep_within: float | None = None
+    reverts: str | None = None
+    shown: Shown | None = None
+    kernel: None = None
+    """Nobody tells a privileged program which kernel is running."""
+
+
+def request_to_json(request: Request) -> str:
+    """The text that `parse_request` reads: one line."""
+    return json.dumps(to_jsonable(_Form(SCHEMA, *request)))
+
+
+def shown_of(plan: Plan) -> Shown:
+    """What a review of the plan shows."""
+    return Shown(plan.modules, tuple(Planned(step.op, step.device, step.value) for step in plan.steps))
+
+
+def check_seconds(seconds: float) -> float:
+    """The seconds of ``keep_within``; IommutuiError for what is no such time."""
+    if not math.isfinite(seconds) or not SHORTEST <= seconds <= LONGEST:
+        raise IommutuiError(
+            f"A plan can be kept within {SHORTEST:.0f} to {LONGEST:.0f} seconds, not within {seconds:g}."
+        )
+    return seconds
+
+
+def parse_request(text: str) -> Request:
+    """The request in the text; IommutuiError for anything that is none."""
+    what = "The request to apply"
+    if len(text) > REQUEST_LIMIT or len(text.encode(errors="replace")) > REQUEST_LIMIT:
+        raise IommutuiError(f"{what} is longer than {REQUEST_LIMIT} bytes.")
+    form = parse(_Form, text.encode(errors="replace"), what)
+    if form.schema != SCHEMA:
+        raise IommutuiError(f"{what} has schema {form.schema}, and this program knows {SCHEMA}.")
+    if form.model is not None and form.model not in MODELS:
+        raise IommutuiError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
+    if form.reverts is not None:
+        if ID.fullmatch(form.reverts) is None:
+            raise IommutuiError(f"{what} names a journal by something that is no journal's id.")
+        if form.intents:
+            raise IommutuiError(f"{what} holds intents beside the journal that it takes back.")
+    elif not form.intents:
+        raise IommutuiError(f"{what} holds no intent.")
+    check_intents(form.intents, what)
+    for accepted in form.accepted:
+        if parse_pci(accepted.device) != accepted.device or _CODE.fullmatch(accepted.code) is None:
+            raise IommutuiError(f"{what} accepts something that is no danger of a device.")
+    if form.keep_within is not None:
+        check_seconds(form.keep_within)
+    return Request(*form[1:-1])
+
+
+def check_intents(intents: tuple[Intent, ...], what: str) -> None:
+    """IommutuiError where one of them is none, or two are for one device."""
+    seen: set[str] = set()
+    for intent in intents:
+        if parse_pci(intent.device) != intent.device:
+            raise IommutuiError(f"{what} names a device that is no PCI address.")
+        if _TARGET.fullmatch(intent.target) is None:
+            raise IommutuiError(f"{what} holds a target for {intent.device} that is no driver's name.")
+        if intent.device in seen:
+            raise IommutuiError(f"{what} holds two intents for {intent.device}.")
+        seen.add(intent.device)
+
+
+def plan_request(request: Request, host: Host, journal_dir: Path | None = None, boot: str | None = None) -> Plan:
+    """The plan for a fresh Host. RefusedError lists every fact that is not as the asking program saw it.
+
+    Whatever model is asked for, what the running kernel's own model does not permit is refused as well. ``journal_dir``
+    is needed where a journal is taken back.
+    """
+
+    def compute(model: Model) -> Plan:
+        if request.reverts is None:
+            return plan_intents(host, request.intents, model)
+        if journal_dir is None:
+            raise IommutuiError("There is no directory of journals to take one back from.")
+        return find_revert(journal_dir, request.reverts, host, model, boot).plan
+
+    own = model_for(host.kernel)
+    model = MODELS[request.model] if request.model is not None else own
+    plan = compute(model)
+    refuse_drift(request.basis, host, [goal.device for goal in plan.goals])
+    refuse_unshown(request.shown, plan)
+    if model is not own:
+        refuse_by_kernel(lambda: compute(own))
+    return plan
+
+
+def refuse_by_kernel(by_own_model: Callable[[], Plan]) -> None:
+    """RefusedError where the running kernel's own model does not permit it, whatever another says."""
+    real = by_own_model()
+    if not real.permitted:
+        raise RefusedError(
+            "The rules of the running kernel do not permit this: "
+            + " ".join(sentence(reason) for reason in real.refusals)
+        )
+
+
+def refuse_unshown(shown: Shown | None, plan: Plan) -> None:
+    """RefusedError where the plan is not what was read and agreed to."""
+    if shown is not None and plan.permitted and shown != shown_of(plan):
+        raise RefusedError(
+            "What would be written now is not what was shown: a driver or a module has come or gone since, or it was "
+            "shown by your settings' [drivers], which root does not go by.",
+            "Look at it as it is now, and plan again; or name a driver as the target instead of 'default'.",
+        )
+
+
+# -- plan files
+
+
+class _PlanForm(NamedTuple):
+    """What is taken of a plan file. Whatever else stands in it is for people."""
+
+    kind: str
+    schema: int
+    intents: tuple[Intent, ...]
+    model: str
+    basis: Basis
+    modules: tuple[str, ...]
+    steps: tuple[Planned, ...]
+
+
+def read_plan(path: str) -> Request:
+    """What the file asks for, and the steps that were shown. IommutuiError for what is no plan or cannot be read."""
+    try:
+        text = _content(path)
+    except OSError as error:
+        raise SourceError(f"The plan {path} cannot be read: {error.strerror}.", _PLAN_REMEDY) from None
+    if len(text) > PLAN_LIMIT:
+        raise SourceError(f"{path} is longer than any plan.", _PLAN_REMEDY)
+    return parse_plan(text, f"The plan {path}")
+
+
+def parse_plan(text: bytes, what: str) -> Request:
+    """The request in the text of a plan file; IommutuiError, which begins with ``what``, for anything else."""
+    content = object_in(text, what, _PLAN_REMEDY)
+    if content.get("kind") != PLAN_KIND:
+        raise SourceError(f"{what} is not valid: it is JSON, but not a plan of iommutui.", _PLAN_REMEDY)
+    if content.get("schema") != PLAN_SCHEMA:
+        raise SourceError(
+            f"{what} has another schema than {PLAN_SCHEMA}, the one that this program knows.",
+            "It is from another version of iommutui: make it anew with this one. " + _PLAN_REMEDY,
+        )
+    steps = content.get("steps")
+    if isinstance(steps, list):
+        content["steps"] = [_only(step, Planned.__match_args__) for step in steps]
+    form = parse_plain(_PlanForm, _only(content, _PlanForm._fields), what, _PLAN_REMEDY)
+    if form.model not in MODELS:
+        raise SourceError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
+    check_intents(form.intents, what)
+    return Request(form.intents, form.basis, form.model, shown=Shown(form.modules, form.steps))
+
+
+def _only(value: Json, names: tuple[str, ...]) -> Json:
+    return {name: value[name] for name in names if name in value} if isinstance(value, dict) else value
+
+
+def _content(path: str) -> bytes:
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise SourceError(f"{path} is not a file.", _PLAN_REMEDY)
+        return file.read(PLAN_LIMIT + 1)

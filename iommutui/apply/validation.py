@@ -1,0 +1,127 @@
+"""Values to JSON and back. Text from files and from other processes becomes values here, or an error, and nothing else.
+
+pydantic validates the same named tuples and dataclasses that the rest of the program uses. It is imported where it is
+needed, because importing it costs more than a listing.
+"""
+
+import json
+from collections.abc import Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+
+from iommutui.core.errors import IommutuiError
+from iommutui.core.printable import printable
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+T = TypeVar("T")
+
+_SHOWN = 60
+"""Names from the text are hostile: no more than this many characters of one are repeated."""
+
+_ADAPTERS: dict[object, "TypeAdapter[Any]"] = {}
+"""Making one takes longer than using it."""
+
+
+class Message:
+    """The base of dataclasses that cross a boundary as JSON objects: a field that they do not have is refused."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
+def to_jsonable(value: object) -> Json:
+    """The value as JSON has it: enumerations become their values, messages and named tuples objects, tuples arrays.
+
+    TypeError for what has no such form.
+    """
+    if isinstance(value, Enum):
+        return to_jsonable(value.value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Message):
+        names: tuple[str, ...] = getattr(value, "__match_args__", ())
+        return {name: to_jsonable(getattr(value, name)) for name in names}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: to_jsonable(part) for name, part in zip(value._fields, value, strict=True)}
+    if isinstance(value, dict):
+        return {str(name): to_jsonable(part) for name, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_jsonable(part) for part in value]
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def tagged(key: str, tag: str, message: Message) -> dict[str, Json]:
+    """The JSON object of a message, with its kind under ``key``."""
+    fields = to_jsonable(message)
+    assert isinstance(fields, dict)
+    return {key: tag, **fields}
+
+
+def to_line(value: object) -> bytes:
+    """The value as one line of JSON, which ends in a newline and holds no other."""
+    return json.dumps(to_jsonable(value), separators=(",", ":")).encode() + b"\n"
+
+
+def _adapter(kind: type[T]) -> "TypeAdapter[T]":
+    from pydantic import TypeAdapter
+
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def parse(kind: type[T], text: str | bytes, what: str, remedy: str = "") -> T:
+    """The value that the JSON text holds. IommutuiError, which begins with ``what``, for text that holds none."""
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(kind).validate_json(text, strict=True)
+    except ValidationError as error:
+        raise IommutuiError(f"{what} is not valid: {_complaint(error)}.", remedy) from None
+
+
+def parse_tagged(key: str, kinds: Mapping[str, type[T]], text: str | bytes, what: str, remedy: str = "") -> T:
+    """The value of the kind that ``key`` names in the JSON object. IommutuiError for text that holds none."""
+    content = object_in(text, what, remedy)
+    tag = content.pop(key, None)
+    kind = kinds.get(tag) if isinstance(tag, str) else None
+    if kind is None:
+        raise IommutuiError(f"{what} is not valid: its {key!r} is none of {', '.join(kinds)}.", remedy)
+    return parse_plain(kind, content, what, remedy)
+
+
+def object_in(text: str | bytes, what: str, remedy: str = "") -> dict[str, Json]:
+    """The JSON object in the text. IommutuiError for anything else."""
+    from pydantic_core import from_json
+
+    try:
+        # A str with lone surrogates cannot be encoded, which is a UnicodeError and so a ValueError too.
+        content: Json = from_json(text.encode() if isinstance(text, str) else text, allow_inf_nan=False)
+    except ValueError:
+        raise IommutuiError(f"{what} is not valid: it is not JSON.", remedy) from None
+    if not isinstance(content, dict):
+        raise IommutuiError(f"{what} is not valid: it is not a JSON object.", remedy)
+    return content
+
+
+def parse_plain(kind: type[T], value: Json, what: str, remedy: str = "") -> T:
+    """The value of this kind in a value that was JSON. IommutuiError where there is none."""
+    from pydantic_core import to_json
+
+    return parse(kind, to_json(value), what, remedy)
+
+
+def _complaint(error: "ValidationError") -> str:
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = ".".join(_clean(part) for part in first["loc"])
+    return f"{where + ': ' if where else ''}{_clean(first['msg'])}"
+
+
+def _clean(text: Any) -> str:
+    """One line of printable characters, cut short."""
+    shown = printable(str(text))
+    return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"

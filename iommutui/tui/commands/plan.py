@@ -1,0 +1,329 @@
+"""Commands of the plan: free, stage, take off, undo, and what leads to writes through a review. Nothing here writes."""
+
+from collections.abc import Callable
+
+from iommutui.core.address import Address
+from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.hazards import Severity
+from iommutui.core.host import Device
+from iommutui.core.outcome import State
+from iommutui.core.plan.intents import DEFAULT, NONE, Intent, goal_of
+from iommutui.core.plan.narrowing import narrow
+from iommutui.core.reasons import Reason
+from iommutui.core.wording import sentence
+from iommutui.tui.commands.base import Command, Desk, Disabled, Opened, needs_host
+from iommutui.tui.derived import (
+    fix_of,
+    freeing,
+    giving_back,
+    preview,
+    selected_device,
+    selected_devices,
+    selected_group,
+    selected_rows,
+    selection_words,
+    target_of,
+    verdicts,
+    why_not_freed,
+)
+from iommutui.tui.keys import key_of
+from iommutui.tui.pages.targets import target_choices
+from iommutui.tui.state import (
+    AppState,
+    Pane,
+    Phase,
+    fulfilled,
+    planned_intent,
+    redone,
+    staged,
+    undone,
+    unplanned,
+)
+
+STAGE, APPLY = "Stage", "Apply"
+
+NO_WRITER = "Writing needs root, and none of sudo, pkexec and run0 is installed. Start iommutui as root to apply."
+
+
+def _busy(state: AppState) -> str | None:
+    """Why nothing can be staged at the moment."""
+    if state.phase is Phase.APPLYING:
+        return "A plan is being applied; staging goes on when it is done."
+    return needs_host(state)
+
+
+# -- one target
+
+
+def _refusal(state: AppState, device: Device, target: str) -> Reason | None:
+    assert state.host is not None
+    return goal_of(state.host, Intent(device.address, target))[2]
+
+
+def cannot_stage(state: AppState, target: str) -> str | None:
+    """Why the target does not fit what is selected."""
+    why = _busy(state)
+    if why is not None:
+        return why
+    devices = selected_devices(state)
+    if not devices:
+        group = selected_group(state)
+        if group is None:
+            return "Select a device first."
+        if not group.members:
+            return f"Group {group.id} has no devices."
+        return f"Group {group.id} holds only bridges, which stay with the host."
+    refusals = [_refusal(state, device, target) for device in devices]
+    first = refusals[0]
+    return sentence(first) if first is not None and None not in refusals else None
+
+
+def stage(desk: Desk, target: str) -> None:
+    """Stages a target for everything that is selected and that it fits."""
+    state = desk.state
+    host = state.host
+    assert host is not None
+    wanted: dict[Address, str | None] = {}
+    already = []
+    for device in selected_devices(state):
+        if _refusal(state, device, target) is not None:
+            continue
+        reached = fulfilled(narrow(host, (device.address,)), Intent(device.address, target), state.model)
+        wanted[device.address] = None if reached else target
+        already += [device.address] if reached else []
+    after = staged(state, wanted)
+    if after is state and already:
+        which = already[0] if len(already) == 1 else f"All {len(already)} devices"
+        is_now = {NONE: "kept free", DEFAULT: "on the kernel's choice"}.get(target, f"on {target}")
+        desk.say(f"{which} {'is' if len(already) == 1 else 'are'} {is_now} already.")
+    desk.update(after)
+
+
+def _toggle(desk: Desk) -> None:
+    state = desk.state
+    devices = [d for d in selected_devices(state) if _refusal(state, d, VFIO_PCI) is None]
+    if any(target_of(state, d.address) is not None for d in devices) and all(
+        target_of(state, d.address) == VFIO_PCI or d.driver == VFIO_PCI for d in devices
+    ):
+        desk.update(staged(state, dict.fromkeys((d.address for d in devices), None)))
+    else:
+        stage(desk, VFIO_PCI)
+
+
+def _target(command_id: str, keys: tuple[str, ...], label: str, words: str, target: str, also: str) -> Command:
+    run: Callable[[Desk], Opened] = lambda desk: stage(desk, target)  # noqa: E731
+    disabled: Disabled = lambda state: cannot_stage(state, target)  # noqa: E731
+    return Command(command_id, keys, label, words, STAGE, run, disabled, also=also)
+
+
+def _choose(desk: Desk) -> Opened:
+    state = desk.state
+    device = selected_device(state)
+    assert device is not None
+    title = f"Target for {device.address}, now {device.driver or 'free'}"
+    chosen = target_of(state, device.address) or ""
+    return desk.choose(title, target_choices(state, device), lambda name: stage(desk, name), chosen=chosen,
+                       verb="stage")  # fmt: skip
+
+
+def _cannot_choose(state: AppState) -> str | None:
+    why = _busy(state)
+    if why is not None:
+        return why
+    if len(selected_rows(state)) > 1 or selected_device(state) is None:
+        return "Select one device; a list of targets is made for one at a time."
+    return cannot_stage(state, NONE)
+
+
+# -- a card or a group
+
+
+def _cannot_free(state: AppState) -> str | None:
+    why = _busy(state)
+    if why is not None:
+        return why
+    rows = selected_rows(state)
+    why = _not_a_card(state) if len(rows) == 1 else None if rows else "Select a device or a group first."
+    if why is not None:
+        return why
+    found, words = freeing(state), selection_words(state)
+    if found is None:
+        return why_not_freed(state) or f"No rebind frees {words} under these kernel rules; the details say why."
+    if not found:
+        return f"Nothing is needed: {words} is free for a virtual machine already."
+    if all(intent in state.intents for intent in found):
+        return f"All that frees {words} is staged already; {key_of('apply')} shows the writes."
+    return None
+
+
+def _not_a_card(state: AppState) -> str | None:
+    """Why what is under the cursor is nothing that could be freed."""
+    device, group = selected_device(state), selected_group(state)
+    if state.host is not None and not state.host.groups:
+        return "This machine shows no IOMMU groups, so no virtual machine can have a device; 2 says what to do."
+    if device is not None and device.is_bridge:
+        return f"{device.address} is a bridge and stays with the host. Select the card behind it."
+    if device is not None and device.bus != "pci":
+        return f"{device.address} is on the {device.bus} bus; only PCI devices can be rebound here."
+    if device is not None and group is None:
+        return f"{device.address} is in no IOMMU group, so no virtual machine can have it."
+    if group is None or state.host is None:
+        return "Select a device or a group first." if device is None else None
+    verdict = verdicts(state.host, state.model).of(group.id)
+    if verdict.state is State.USER:
+        owner = group.claim.owner if group.claim is not None else ""
+        return f"Nothing is needed: group {group.id} is handed over already, and in use by {owner or 'a program'}."
+    if device is None and verdict.viable and not verdict.refused and freeing(state) is None:
+        return f"Nothing is needed: group {group.id} is viable, and no driver has to leave it."
+    return None
+
+
+def _free(desk: Desk) -> None:
+    state = staged(desk.state, {intent.device: intent.target for intent in freeing(desk.state) or ()})
+    desk.update(state)
+    found = preview(state)
+    if found is not None and any(hazard.severity is Severity.DANGER for hazard in found.plan.hazards):
+        desk.say(f"This machine is using something of it; {key_of('impact')} shows the impact.", "warning")
+
+
+def _cannot_give_back(state: AppState) -> str | None:
+    why = _busy(state)
+    if why is not None:
+        return why
+    if not selected_rows(state):
+        return "Select a device or a group first."
+    if giving_back(state):
+        return None
+    here = {device.address for device in selected_devices(state)}
+    off = f" {key_of('unstage')} takes it off the plan." if any(i.device in here for i in state.intents) else ""
+    return f"Nothing of {selection_words(state)} is set aside: the host has it.{off}"
+
+
+def _give_back(desk: Desk) -> None:
+    desk.update(staged(desk.state, {intent.device: intent.target for intent in giving_back(desk.state)}))
+
+
+def _cannot_fix(state: AppState) -> str | None:
+    why = _busy(state)
+    if why is not None:
+        return why
+    fix = fix_of(state)
+    if fix is None:
+        return "The selection is in no IOMMU group, so there is nothing to fix."
+    if fix.intents is None:
+        return why_not_freed(state) or "No rebind makes this group viable under these kernel rules; see the details."
+    if not fix.intents:
+        return "Nothing is needed: the group is viable" + (" once the plan is applied." if fix.further else ".")
+    return None
+
+
+def _fix(desk: Desk) -> None:
+    fix = fix_of(desk.state)
+    if fix is not None and fix.intents:
+        desk.update(staged(desk.state, {intent.device: intent.target for intent in fix.intents}))
+
+
+# -- off the plan
+
+
+def _staged_here(state: AppState) -> list[Address]:
+    """Intents of the selected devices, and of a selected group all its members, bridges too."""
+    here: set[Address] = set()
+    for key in selected_rows(state):
+        group = state.host.groups.get(key.group) if state.host is not None and key.group is not None else None
+        here |= {key.device} if key.device is not None else set(group.members) if group is not None else set()
+    return [intent.device for intent in state.intents if intent.device in here]
+
+
+def _unstage(desk: Desk) -> None:
+    intent = planned_intent(desk.state) if desk.state.pane is Pane.PLAN else None
+    if intent is not None:
+        desk.update(unplanned(desk.state, intent))
+    else:
+        desk.update(staged(desk.state, dict.fromkeys(_staged_here(desk.state), None)))
+
+
+def _cannot_unstage(state: AppState) -> str | None:
+    if state.pane is Pane.PLAN:
+        return _cannot_clear(state)
+    return _busy(state) or (None if _staged_here(state) else "Nothing is staged for the selection.")
+
+
+def _cannot_clear(state: AppState) -> str | None:
+    return _busy(state) or (None if state.intents else "Nothing is staged.")
+
+
+def _cannot_undo(state: AppState) -> str | None:
+    return _busy(state) or (None if state.undo else "There is nothing to undo. R reverts what was applied.")
+
+
+def _cannot_redo(state: AppState) -> str | None:
+    return _busy(state) or (None if state.redo else "There is nothing to redo.")
+
+
+# -- writes
+
+
+def _cannot_write(state: AppState) -> str | None:
+    why = needs_host(state)
+    if why is not None:
+        return why
+    if state.phase is Phase.APPLYING:
+        return "A plan is being applied already."
+    return NO_WRITER if state.source.writer is None else None
+
+
+def _cannot_apply(state: AppState) -> str | None:
+    why = _cannot_write(state)
+    if why is not None:
+        return why
+    return None if state.intents else "Nothing is staged; space, v, p, f, d or t stage a target for the selection."
+
+
+def nothing_to_revert(state: AppState) -> str:
+    """Why there is no way back."""
+    if state.applied:
+        return "Everything that was applied here has been reverted."
+    return "Nothing has been applied yet, so there is nothing to revert."
+
+
+def _cannot_revert(state: AppState) -> str | None:
+    why = _cannot_write(state)
+    if why is not None or state.source.real:
+        return why
+    return None if state.applies else nothing_to_revert(state)
+
+
+COMMANDS = (
+    Command("free", ("c",), "Free", "Free this card for a virtual machine: stage all that it takes, and no "
+            "more; on a group's row for the group.", STAGE, _free, _cannot_free,
+            also="passthrough vm detach isolate release"),
+    Command("give-back", ("C",), "Give back", "Give the card and its group back to the host: stage the reverse.",
+            STAGE, _give_back, _cannot_give_back, also="return restore reattach kernel"),
+    Command("pass", ("space",), "Pass", "Stage vfio-pci, or take it off the plan; on a group's row for every device "
+            "of it but bridges.", STAGE, _toggle, lambda s: cannot_stage(s, VFIO_PCI), also="toggle vm bind"),
+    _target("vfio", ("v",), "VFIO", "Stage vfio-pci: hand it to a virtual machine.", VFIO_PCI,
+            "passthrough vm bind"),
+    _target("park", ("p",), "Park", "Stage pci-stub: park it on a driver that does nothing.", STUB,
+            "blacklist disable bind"),
+    _target("none", ("f",), "None", "Stage none: keep it free of any driver.", NONE, "unbind detach release"),
+    _target("default", ("d",), "Default", "Stage default: clear the override and let the kernel choose.", DEFAULT,
+            "bind reset restore original automatic"),
+    Command("target", ("t",), "Target", "Choose among all targets that fit the device, with what each does.", STAGE,
+            _choose, _cannot_choose, also="rebind bind driver change"),
+    Command("fix", ("F",), "Fix", "Stage the smallest fix that makes the group viable.", STAGE, _fix, _cannot_fix,
+            also="solve repair"),
+    Command("unstage", ("x",), "Unstage", "Take the selection off the plan; in the plan, the line under its cursor.",
+            STAGE, _unstage, _cannot_unstage, also="remove drop cancel"),
+    Command("clear", ("X",), "Clear", "Take everything off the plan.", STAGE,
+            lambda d: d.update(staged(d.state, dict.fromkeys((i.device for i in d.state.intents), None))),
+            _cannot_clear, also="reset remove discard cancel"),
+    Command("undo", ("z",), "Undo", "Undo the last change of the plan.", STAGE, lambda d: d.update(undone(d.state)),
+            _cannot_undo),
+    Command("redo", ("Z",), "Redo", "Redo it.", STAGE, lambda d: d.update(redone(d.state)), _cannot_redo,
+            also="repeat again"),
+    Command("apply", ("a",), "Apply", "Review the exact writes, then apply them.", APPLY, lambda d: d.review(),
+            _cannot_apply, also="commit execute save preview"),
+    Command("revert", ("R",), "Revert", "Revert what was applied last.", APPLY, lambda d: d.review(revert=True),
+            _cannot_revert, also="rollback undo restore"),
+)  # fmt: skip

@@ -1,0 +1,258 @@
+"""What follows from a state: verdicts, the selection, what the plan changes, the smallest fix, what frees a card."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import NamedTuple
+
+from iommutui.core.address import Address, card_of
+from iommutui.core.cache import last_call
+from iommutui.core.hazards import hazards_of
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.labels import verdict_word
+from iommutui.core.models import MODELS
+from iommutui.core.models.base import Model
+from iommutui.core.outcome import Verdict
+from iommutui.core.plan.fix import smallest_fix
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.narrowing import narrow
+from iommutui.core.plan.planner import GroupChange, Plan, plan_intents
+from iommutui.core.plan.presets import asked_of, fix_for, free_card, free_group, give_back, why_not_free
+from iommutui.core.reasons import Code
+from iommutui.tui.state import AppState, Key
+
+
+class Verdicts:
+    """The verdicts of a machine's groups under one model, each computed when it is first asked for.
+
+    What is kept of every group is the verdict's word; a whole verdict is kept where somebody has looked at it.
+    """
+
+    def __init__(self, host: Host, model: Model) -> None:
+        self._host = host
+        self._model = model
+        self._known: dict[int, Verdict] = {}
+        self._words: dict[int, str] = {}
+
+    def of(self, group: int) -> Verdict:
+        """The verdict on a group."""
+        verdict = self._known.get(group)
+        if verdict is None:
+            verdict = self._known[group] = self._model.verdict(self._host, self._host.groups[group])
+        return verdict
+
+    def word(self, group: int) -> str:
+        """The verdict in a word or two."""
+        word = self._words.get(group)
+        if word is None:
+            verdict = self._known.get(group) or self._model.verdict(self._host, self._host.groups[group])
+            word = self._words[group] = verdict_word(verdict)
+        return word
+
+    @cached_property
+    def viable(self) -> int:
+        """How many groups can be handed over."""
+        return sum(self.word(group) == "viable" for group in self._host.groups)
+
+    def blockers(self, group: int) -> set[Address]:
+        """The devices whose driver stands in the way."""
+        return {r.device for r in self.of(group).reasons if r.code is Code.KERNEL_DRIVER and r.device is not None}
+
+
+@last_call
+def _by_model(host: Host) -> dict[str, Verdicts]:
+    return {name: Verdicts(host, model) for name, model in MODELS.items()}
+
+
+def verdicts(host: Host, model: Model) -> Verdicts:
+    """The verdicts of this machine under this model."""
+    return _by_model(host)[model.name]
+
+
+class Preview(NamedTuple):
+    """The staged intents, computed."""
+
+    plan: Plan
+    changes: dict[int, GroupChange]
+    targets: dict[Address, str]
+
+
+@last_call
+def _preview(host: Host, model: Model, intents: tuple[Intent, ...]) -> Preview:
+    plan = plan_intents(narrow(host, (i.device for i in intents)), intents, model)
+    # What the machine loses depends on what remains to it, so that is asked of the whole.
+    goals = [goal for goal in plan.goals if goal.device in host.devices]
+    plan = plan._replace(hazards=tuple(hazards_of(host, goals)))
+    return Preview(plan, {change.group: change for change in plan.groups}, {i.device: i.target for i in intents})
+
+
+def preview(state: AppState) -> Preview | None:
+    """What the staged intents would do; None without a machine or without intents."""
+    if state.host is None or not state.intents:
+        return None
+    return _preview(state.host, state.model, state.intents)
+
+
+def change_of(state: AppState, group: int | None) -> GroupChange | None:
+    """What the staged intents do to a group."""
+    found = preview(state)
+    return found.changes.get(group) if found is not None and group is not None else None
+
+
+def target_of(state: AppState, device: Address) -> str | None:
+    """The target that is staged for a device."""
+    found = preview(state)
+    return found.targets.get(device) if found is not None else None
+
+
+def selected_device(state: AppState) -> Device | None:
+    """The device under the cursor."""
+    selection = state.selection
+    if state.host is None or selection is None or selection.device is None:
+        return None
+    return state.host.devices.get(selection.device)
+
+
+def selected_group(state: AppState) -> Group | None:
+    """The group under the cursor, or that of the device under it."""
+    selection = state.selection
+    if state.host is None or selection is None or selection.group is None:
+        return None
+    return state.host.groups.get(selection.group)
+
+
+def selected_rows(state: AppState) -> tuple[Key, ...]:
+    """The rows that verbs act on: those that are selected together, or else the one under the cursor."""
+    if state.selected and state.host is not None:
+        return tuple(sorted(state.selected, key=lambda key: (key.group is None, key.group or 0, key.device or "")))
+    return (state.selection,) if state.selection is not None else ()
+
+
+def selected_devices(state: AppState) -> list[Device]:
+    """What a verb acts on: devices, and of a group's row every device of it that is not a bridge."""
+    host = state.host
+    if host is None:
+        return []
+    found: dict[Address, Device] = {}
+    for key in selected_rows(state):
+        if key.device is not None:
+            found |= {key.device: host.devices[key.device]} if key.device in host.devices else {}
+        elif key.group is not None and key.group in host.groups:
+            members = host.members(host.groups[key.group])
+            found |= {d.address: d for d in members if d.bus == "pci" and not d.is_bridge}
+    return list(found.values())
+
+
+class Fix(NamedTuple):
+    """The smallest fix of a group: None if there is none, empty if nothing is needed."""
+
+    intents: tuple[Intent, ...] | None
+    further: bool
+    """It completes what is staged in the group, rather than starting from the group as it is."""
+
+
+@last_call
+def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix | None:
+    if key.group is None or key.group not in host.groups:
+        return None
+    group = host.groups[key.group]
+    part = narrow(host, (*group.members, *(i.device for i in intents)))
+    mine = [i for i in intents if i.device in group.members]
+    if mine:
+        return Fix(smallest_fix(part, intents, [group], model), further=True)
+    verdict = model.verdict(part, group)
+    if verdict.viable and not verdict.refused:
+        return Fix((), further=False)
+    device = host.devices.get(key.device) if key.device is not None else None
+    wanted = device.address if device is not None and device.bus == "pci" and not device.is_bridge else None
+    return Fix(fix_for(part, group, wanted, model), further=False)
+
+
+def fix_of(state: AppState) -> Fix | None:
+    """The smallest fix for the group of the selection; None where the selection has no group."""
+    if state.host is None or state.selection is None:
+        return None
+    return _fix(state.host, state.model, state.intents, state.selection)
+
+
+def _around(host: Host, key: Key) -> Host:
+    """What a wish for this row can touch: its group, its card, and the groups of the card's functions."""
+    addresses: set[Address] = set()
+    if key.device is not None and key.device in host.devices:
+        addresses |= {key.device, *(other.address for other in host.same_card(key.device))}
+    group = host.groups.get(key.group) if key.group is not None else None
+    if group is not None:
+        addresses |= {a for a in group.members if a in host.devices}
+    return narrow(host, addresses)
+
+
+@last_call
+def _free(host: Host, model: Model, key: Key) -> tuple[Intent, ...] | None:
+    part = _around(host, key)
+    if key.device is not None:
+        device = part.devices.get(key.device)
+        if device is None or device.bus != "pci" or device.is_bridge:
+            return None
+        return free_card(part, key.device, model)
+    group = part.groups.get(key.group) if key.group is not None else None
+    return free_group(part, group, model) if group is not None else None
+
+
+def freeing(state: AppState) -> tuple[Intent, ...] | None:
+    """What frees the selected cards and groups; empty if they are free already, None if nothing frees one of them."""
+    if state.host is None:
+        return None
+    found = [_free(state.host, state.model, key) for key in selected_rows(state)]
+    return None if not found or None in found else _united(found)
+
+
+def _united(parts: Iterable[tuple[Intent, ...] | None]) -> tuple[Intent, ...]:
+    return tuple({intent.device: intent for part in parts for intent in part or ()}.values())
+
+
+@last_call
+def _back(host: Host, key: Key) -> tuple[Intent, ...]:
+    part = _around(host, key)
+    if key.device is not None:
+        return give_back(part, [key.device]) if key.device in part.devices else ()
+    group = part.groups.get(key.group) if key.group is not None else None
+    return give_back(part, [a for a in group.members if a in part.devices]) if group is not None else ()
+
+
+def giving_back(state: AppState) -> tuple[Intent, ...]:
+    """What gives the selected cards and groups back to the kernel; empty where nothing of them was set aside."""
+    if state.host is None:
+        return ()
+    return _united(_back(state.host, key) for key in selected_rows(state))
+
+
+@last_call
+def _why_not(host: Host, model: Model, key: Key) -> str | None:
+    part = _around(host, key)
+    if key.device is not None:
+        asked = [key.device, *(other.address for other in part.same_card(key.device))]
+    else:
+        group = part.groups.get(key.group) if key.group is not None else None
+        asked = asked_of(part, group) if group is not None else []
+    return why_not_free(part, asked, model)
+
+
+def why_not_freed(state: AppState) -> str | None:
+    """Why nothing frees what is selected, as a sentence; None where something does."""
+    if state.host is None:
+        return None
+    found = (_why_not(state.host, state.model, key) for key in selected_rows(state))
+    return next((why for why in found if why is not None), None)
+
+
+def selection_words(state: AppState) -> str:
+    """``the card 0000:09:00``, ``group 17`` or ``the 3 selected rows``."""
+    if len(state.selected) > 1:
+        return f"the {len(state.selected)} selected rows"
+    key = next(iter(selected_rows(state)), None)
+    if key is None:
+        return "the selection"
+    if key.device is not None:
+        device = state.host.devices.get(key.device) if state.host is not None else None
+        virtual = device is not None and device.physfn is not None
+        return key.device if virtual else f"the card {card_of(key.device)}"
+    return f"group {key.group}"

@@ -1,0 +1,197 @@
+"""Looking at the machine: at first, whenever something happens to it, and for claims that no event tells of."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+
+from textual.dom import DOMNode
+from textual.message import Message
+from textual.worker import get_current_worker
+
+from iommutui.core.errors import IommutuiError
+from iommutui.core.host import Host
+from iommutui.core.models import model_for
+from iommutui.core.models.base import Model
+from iommutui.core.roles import is_vfio
+from iommutui.tui.derived import verdicts
+from iommutui.tui.machines.base import CutOff, Machine, Watch
+from iommutui.tui.rows.base import prepare
+from iommutui.tui.state import Problem
+
+SETTLE_SECONDS = 0.2
+"""A rebind makes a burst of events; one look after it is enough."""
+
+CLAIM_SECONDS = 5.0
+"""How often it is asked who holds groups: no event tells of a virtual machine that starts or ends."""
+
+NOTICE_SECONDS = 0.5
+"""A wait that is longer is told of."""
+
+LOOK_PATIENCE = 20.0
+"""Somebody who waits for a machine that never comes to rest is shown what there is after these seconds."""
+
+
+class Scanner:
+    """Looks at one machine for one widget, which it posts its messages to, and whose workers it runs."""
+
+    class Scanned(Message):
+        """The machine as it is now."""
+
+        def __init__(self, host: Host) -> None:
+            super().__init__()
+            self.host = host
+
+    class Failed(Message):
+        """The machine could not be read."""
+
+        def __init__(self, problem: Problem) -> None:
+            super().__init__()
+            self.problem = problem
+
+    class Changed(Message):
+        """Something has happened to a device. A flood of these is handled as one."""
+
+        def can_replace(self, message: Message) -> bool:
+            """The newest stands for all."""
+            return isinstance(message, Scanner.Changed)
+
+    class Claimed(Message):
+        """Somebody has taken or released groups since ``before`` was looked at."""
+
+        def __init__(self, before: Host, now: Host) -> None:
+            super().__init__()
+            self.before = before
+            self.now = now
+
+    class Watching(Message):
+        """Changes are being told of; ``lacks`` says why they are not, or only slowly."""
+
+        def __init__(self, lacks: str) -> None:
+            super().__init__()
+            self.lacks = lacks
+
+    class LeftOpen(Message):
+        """An apply of an earlier time was cut off."""
+
+        def __init__(self, left: CutOff) -> None:
+            super().__init__()
+            self.left = left
+
+    def __init__(self, machine: Machine, node: DOMNode, first: "Future[Host] | None" = None) -> None:
+        """``first``: a look that began earlier, and stands for the first one."""
+        self._machine = machine
+        self._node = node
+        self.model: Model | None = None
+        """The rules that groups are judged by, where they are not those of the machine's own kernel."""
+        self._first = first
+        self._watch: Watch | None = None
+        self._scanning = self._again = self._pending = self._asking = False
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
+
+    def start(self, *, scan: bool) -> None:
+        """Begins to watch the machine, and to look at it where the first look is not known yet."""
+        if scan:
+            self.rescan()
+        self._node.run_worker(self._start_watching, thread=True, group="watch", exit_on_error=False)
+
+    def stop(self) -> None:
+        """Nobody is listening any more."""
+        if self._watch is not None:
+            self._watch.stop()
+
+    # -- looks, one at a time
+
+    @property
+    def looking(self) -> bool:
+        """Whether the machine is being looked at, or is about to be: what is shown may be older than what is so."""
+        return not self._at_rest.is_set()
+
+    async def looked(self, notice: Callable[[], None]) -> None:
+        """Waits until what is shown is what is so; calls ``notice`` where that takes a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(NOTICE_SECONDS):
+                await self._at_rest.wait()
+        if self.looking:
+            notice()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_PATIENCE):
+                await self._at_rest.wait()
+
+    def rescan(self) -> None:
+        """Looks at the machine in a thread; a look that is asked for meanwhile follows it."""
+        if self._scanning:
+            self._again = True
+            return
+        self._scanning = True
+        self._at_rest.clear()
+        self._node.run_worker(self._scan, thread=True, group="scan", exit_on_error=False)
+
+    def _scan(self) -> None:
+        try:
+            first, self._first = self._first, None
+            host = first.result() if first is not None else self._machine.scan()
+            prepare(host)
+            _ = verdicts(host, self.model or model_for(host.kernel)).viable
+        except IommutuiError as error:
+            self._node.post_message(self.Failed(Problem(error.what, error.remedy)))
+        except Exception as error:  # whatever it is, it is shown; a thread that dies silently would not be
+            what = f"The scan failed: {type(error).__name__}: {error}"
+            remedy = "This is a bug in iommutui; 'iommutui list' may say more."
+            self._node.post_message(self.Failed(Problem(what, remedy)))
+        else:
+            self._node.post_message(self.Scanned(host))
+
+    def done(self) -> None:
+        """A look has been taken over by the widget; one that was asked for meanwhile begins."""
+        self._scanning = False
+        if self._again:
+            self._again = False
+            self.rescan()
+        elif not self._pending:
+            self._at_rest.set()
+
+    def look_soon(self) -> None:
+        """Looks once what is going on has settled."""
+        if not self._pending:
+            self._pending = True
+            self._at_rest.clear()
+            self._node.set_timer(SETTLE_SECONDS, self._settled)
+
+    def _settled(self) -> None:
+        self._pending = False
+        self.rescan()
+
+    # -- what happens to the machine
+
+    def _start_watching(self) -> None:
+        def changed() -> None:
+            self._node.post_message(self.Changed())
+
+        watch = self._machine.watch(changed)
+        if get_current_worker().is_cancelled:
+            watch.stop()
+            return
+        self._watch = watch
+        self._node.post_message(self.Watching(watch.lacks))
+        with suppress(IommutuiError, OSError):  # a journal that cannot be read is told of where one wants to apply
+            left = self._machine.cut_off()
+            if left is not None:
+                self._node.post_message(self.LeftOpen(left))
+
+    def look_for_claims(self, host: Host) -> None:
+        """Asks in a thread who holds groups, unless a scan tells it anyway or nothing could be held."""
+        if self._scanning or self._asking or not any(is_vfio(host, d, d.driver) for d in host.devices.values()):
+            return
+        self._asking = True
+        self._node.run_worker(partial(self._ask_for_claims, host), thread=True, group="claims", exit_on_error=False)
+
+    def _ask_for_claims(self, host: Host) -> None:
+        try:
+            now = self._machine.claims(host)
+        finally:
+            self._asking = False
+        if now is not host:
+            self._node.post_message(self.Claimed(host, now))

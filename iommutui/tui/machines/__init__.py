@@ -1,0 +1,34 @@
+"""The machines that the screen can be of: this one, one from a file, and the built-in one."""
+
+import os
+
+from iommutui.core.drivers import KNOWN, DriverTable
+from iommutui.core.host import Host
+from iommutui.tui.machines.base import Machine
+from iommutui.tui.state import Kind, Source
+
+
+def machine_of(path: str | None, *, demo: bool, kernel: str | None, table: DriverTable = KNOWN) -> Machine:
+    """The machine that the command line asks for."""
+    if demo:
+        from iommutui.demo import demo_host
+        from iommutui.tui.machines.simulated import SimulatedMachine
+
+        def built_in() -> Host:
+            host = demo_host()
+            return host._replace(kernel=kernel or host.kernel, driver_table=table)
+
+        return SimulatedMachine(Source(Kind.DEMO, "demo"), built_in)
+    if path is not None:
+        from iommutui.tui.machines.simulated import SimulatedMachine
+
+        def from_file() -> Host:
+            from iommutui.sources import load
+
+            return load(path, kernel=kernel, driver_table=table)
+
+        name = "standard input" if path == "-" else os.path.basename(os.path.normpath(path)) or path
+        return SimulatedMachine(Source(Kind.SNAPSHOT, name), from_file)
+    from iommutui.tui.machines.live import LiveMachine
+
+    return LiveMachine(kernel, table)

@@ -1,0 +1,168 @@
+"""This machine. It is read here, and written to only by a process of its own that is root."""
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
+
+from iommutui.apply.elevation import Applying, own_program, root_program
+from iommutui.apply.events import Event, Refused
+from iommutui.apply.journal.directory import boot_id, journal_dir
+from iommutui.apply.recovery import cut_off_words, open_journals, way_out, what_reverts
+from iommutui.apply.request import Request, request_of
+from iommutui.apply.revert import find_revert
+from iommutui.apply.wording import left_alone_words
+from iommutui.core.drivers import KNOWN, DriverTable
+from iommutui.core.errors import IommutuiError, NotPermittedError
+from iommutui.core.host import Host
+from iommutui.core.models.base import Model
+from iommutui.sources import load
+from iommutui.sources.holders import claims_now
+from iommutui.sources.live import Unavailable, watch
+from iommutui.sources.ssh_session import session_address
+from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack
+from iommutui.tui.state import Kind, Source
+
+POLL_SECONDS = 5.0
+"""How often the links of drivers are compared where no events can be had. One look costs a directory listing per
+driver."""
+
+
+class LiveMachine:
+    """Reads sysfs; hands plans to the applying process."""
+
+    def __init__(self, kernel: str | None, table: DriverTable = KNOWN) -> None:
+        self._kernel = kernel
+        self._table = table
+        writer = root_program()
+        self.source = Source(Kind.LIVE, kernel or "", writer)
+        self.applier = ProcessApplier(own_program(), writer)
+
+    def scan(self) -> Host:
+        """A fresh look at everything."""
+        return load(None, kernel=self._kernel, session=session_address(), driver_table=self._table)
+
+    def claims(self, host: Host) -> Host:
+        """From the processes that have nodes of VFIO open."""
+        return claims_now(host)
+
+    def watch(self, changed: Callable[[], None]) -> Watch:
+        """The kernel's own events through udev; where they cannot be had, a slow comparison."""
+        found = watch(lambda _event: changed())
+        if not isinstance(found, Unavailable):
+            return Watch(found.stop)
+        lacks = (
+            f"{found.why} {found.remedy} Until then changes are looked for every {POLL_SECONDS:.0f} s; r looks at once."
+        )
+        return Watch(poll(changed), lacks)
+
+    def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
+        """From the newest journal that is still in effect."""
+        found = find_revert(journal_dir(), journal, host, model, boot_id())
+        return WayBack(found.plan, found.journal.id, left_alone_words(found.left_alone))
+
+    def cut_off(self) -> CutOff | None:
+        """From the journals."""
+        directory = journal_dir()
+        if not directory.is_dir():
+            return None
+        for journal in open_journals(directory, boot_id()):
+            words = cut_off_words(journal)
+            return CutOff(what_reverts(journal), words[0].upper() + words[1:], way_out(journal))
+        return None
+
+
+def poll(changed: Callable[[], None], root: str = "/sys/bus/pci", seconds: float = POLL_SECONDS) -> Callable[[], None]:
+    """Calls ``changed`` when the signature differs; returns what stops it."""
+    stop = threading.Event()
+
+    def run() -> None:
+        before = signature(root)
+        while not stop.wait(seconds):
+            now = signature(root)
+            if now != before:
+                before = now
+                changed()
+
+    threading.Thread(target=run, name="iommutui-poll", daemon=True).start()
+    return stop.set
+
+
+def signature(root: str) -> frozenset[str]:
+    """Which devices there are and which driver each is on, from names of directory entries alone: nothing is opened,
+    so a device that does not answer cannot hold it up."""
+    found = {f"device {name}" for name in _names(f"{root}/devices")}
+    for driver in _names(f"{root}/drivers"):
+        found |= {f"{driver} {name}" for name in _names(f"{root}/drivers/{driver}") if ":" in name}
+    return frozenset(found)
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+class ProcessApplier:
+    """Starts ``iommutui apply --stdin`` as root, sends it a request, reads what it says."""
+
+    def __init__(self, program: Sequence[str], writer: str | None) -> None:
+        self._program = list(program)
+        self._writer = writer
+        self._applying: Applying | None = None
+        self._talk: IO[bytes] | None = None
+
+    @property
+    def needs_terminal(self) -> bool:
+        """sudo, pkexec and run0 may ask for a password."""
+        return bool(self._writer)
+
+    def command(self) -> list[str]:
+        """What is started. No device and no driver is named in it: they are in the request, or in the journal."""
+        return Applying(self._program, self._writer).command
+
+    def begin(self, job: Job) -> None:
+        """Starts the process; where a password may be asked for, waits for its first word, which comes after it."""
+        self._applying = Applying(self._program, self._writer)
+        # A file, because a pipe that nobody empties would hold the process up, and the screen is no place for it.
+        self._talk = tempfile.TemporaryFile()  # noqa: SIM115 - open until the process has ended
+        self._applying.begin(request(job), self._talk)
+
+    def keep(self) -> None:
+        """While a countdown goes on: what was applied may stay."""
+        if self._applying is not None:
+            self._applying.keep()
+
+    def undo(self) -> None:
+        """While a countdown goes on: take it back at once."""
+        if self._applying is not None:
+            self._applying.undo()
+
+    def events(self, job: Job) -> Iterator[Event]:
+        """Its events, until it ends. IommutuiError with its own words where it has refused, or said nothing at all."""
+        assert self._applying is not None
+        try:
+            for event in self._applying.events():
+                if isinstance(event, Refused):
+                    raise IommutuiError(event.what, event.remedy)
+                yield event
+        except NotPermittedError as error:
+            said = self._said().removeprefix("iommutui: ")
+            raise IommutuiError(said or error.what, error.remedy) from None
+        finally:
+            self._applying = None
+
+    def _said(self) -> str:
+        if self._talk is None:
+            return ""
+        with self._talk as talk:
+            talk.seek(0)
+            return talk.read(4000).decode(errors="replace").strip()
+
+
+def request(job: Job) -> Request:
+    """The request to carry out a job; what a revert takes back stands in its journal."""
+    reverts = job.journal if job.revert else None
+    return request_of(job.plan, job.intents, accepted=job.accepted, keep_within=job.keep_within, reverts=reverts)

@@ -1,0 +1,123 @@
+"""A machine that is not real, on a kernel that the engine plays: a snapshot or the built-in one.
+
+There is no way from here to a real writer.
+"""
+
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
+
+from iommutui.apply.confirmation import Decision, Timeout
+from iommutui.apply.events import Event, Finished
+from iommutui.apply.executor import execute
+from iommutui.apply.simulated_kernel import SimulatedKernel
+from iommutui.core.address import Address
+from iommutui.core.errors import Exit
+from iommutui.core.host import Host
+from iommutui.core.models.base import Model
+from iommutui.core.plan.intents import Goal
+from iommutui.core.plan.planner import plan_goals
+from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack, restoring_goals
+from iommutui.tui.state import Source
+
+
+class SimulatedMachine:
+    """Loaded once; from then on it is what was applied to it. The ways back are kept in memory."""
+
+    needs_terminal = False
+
+    def __init__(self, source: Source, load: Callable[[], Host]) -> None:
+        self.source = source
+        self.applier = self
+        self._load = load
+        self._host: Host | None = None
+        self._first: Host | None = None
+        self._words: SimpleQueue[bool] = SimpleQueue()
+        self._ways_back: list[tuple[Goal, ...]] = []
+
+    def scan(self) -> Host:
+        """The machine as it is now."""
+        if self._host is None:
+            self._host = self._first = self._load()
+        return self._host
+
+    def claims(self, host: Host) -> Host:
+        """Nobody claims anything here."""
+        return host
+
+    def watch(self, changed: Callable[[], None]) -> Watch:
+        """It changes only when something is applied to it, so there is nothing to watch."""
+        return Watch(lambda: None)
+
+    def cut_off(self) -> CutOff | None:
+        """Nothing that is played survives the program."""
+        return None
+
+    def keep(self) -> None:
+        """What was applied may stay."""
+        self._words.put(True)
+
+    def undo(self) -> None:
+        """Take it back at once."""
+        self._words.put(False)
+
+    def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
+        """The plan that takes back what was applied last."""
+        if not self._ways_back:
+            return None
+        goals = [goal for goal in self._ways_back[-1] if goal.device in host.devices]
+        return WayBack(plan_goals(host, goals, model))
+
+    def begin(self, job: Job) -> None:
+        """Nobody has to be asked."""
+
+    def events(self, job: Job) -> Iterator[Event]:
+        """Plays the plan on the simulated kernel."""
+        before = self.scan()
+        kernel = SimulatedKernel(before, job.model)
+        accepted = [hazard.acceptance for hazard in job.plan.hazards]  # nothing is real, so nothing can be lost
+        timeout = Timeout(job.keep_within, _Words(self._words)) if job.keep_within is not None else None
+        for event in execute(job.plan, kernel, None, accepted=accepted, timeout=timeout):
+            self._host = _used_still(self._first, kernel.host)
+            if isinstance(event, Finished) and event.exit is Exit.DONE:
+                self._remember(job, before)
+            yield event
+
+    def _remember(self, job: Job, before: Host) -> None:
+        if job.revert:
+            self._ways_back.pop()
+        elif job.plan.steps:
+            self._ways_back.append(restoring_goals(job.plan, before))
+
+
+def _used_still(first: Host | None, now: Host) -> Host:
+    """What a machine did with a device ends when its driver leaves, and goes on when it comes back."""
+    if first is None or first.uses is None:
+        return now
+
+    def keep(address: Address) -> bool:
+        before, after = first.devices.get(address), now.devices.get(address)
+        return before is not None and after is not None and before.driver == after.driver
+
+    return now._replace(uses=first.uses.on(keep))
+
+
+class _Words:
+    """The person at the screen, as a countdown hears them. Implements `iommutui.apply.confirmation.Confirmer`."""
+
+    def __init__(self, words: SimpleQueue[bool]) -> None:
+        self._words = words
+
+    def begin(self, journal_id: str) -> None:
+        """What was said before was about something else."""
+        while not self._words.empty():
+            self._words.get()
+
+    def wait(self, seconds: float) -> Decision | None:
+        """Waits at most so long for a word."""
+        try:
+            return Decision(keep=self._words.get(timeout=seconds), by="the screen")
+        except Empty:
+            return None
+
+    def end(self) -> None:
+        """Nobody is asked any more."""

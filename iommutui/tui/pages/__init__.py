@@ -1,0 +1,89 @@
+"""The pages of the details pane, and the titles of panes: what is shown, and the keys of what could be. Pure."""
+
+from iommutui.core.query import mistakes
+from iommutui.tui.derived import preview, selected_device, selected_group, verdicts
+from iommutui.tui.keys import key_of
+from iommutui.tui.pages.device import device_page
+from iommutui.tui.pages.impact import impact_page
+from iommutui.tui.pages.models import models_page
+from iommutui.tui.pages.plan import count
+from iommutui.tui.pages.why import no_group, scanning, why_page
+from iommutui.tui.state import AppState, Sort, Tab, View
+from iommutui.tui.text.spans import Line, Span, line
+
+_TABS = {Tab.WHY: "Why", Tab.DEVICE: "Device", Tab.IMPACT: "Impact", Tab.MODELS: "Models"}
+_VIEWS = {View.GROUPS: "Groups", View.TOPOLOGY: "Topology", View.LOG: "Log"}
+_SORTED = {Sort.NUMBER: "", Sort.KIND: " by kind", Sort.VERDICT: " by verdict"}
+
+
+def details(state: AppState) -> tuple[Line, ...]:
+    """What the details pane says of the selection."""
+    host = state.host
+    if host is None:
+        return ()
+    device, group = selected_device(state), selected_group(state)
+    if device is None and group is None:
+        return tuple(no_group(state, host))
+    match state.tab:
+        case Tab.WHY:
+            return tuple(why_page(state, host, device, group))
+        case Tab.DEVICE:
+            return tuple(device_page(state, host, device, group))
+        case Tab.IMPACT:
+            return tuple(impact_page(state))
+        case Tab.MODELS:
+            return tuple(models_page(state, device, group))
+
+
+def nothing_listed(state: AppState) -> tuple[Line, ...]:
+    """What stands in the list's place where it has no rows."""
+    if state.host is None:
+        return scanning(state)
+    if state.filter:
+        return (
+            line(Span("Nothing matches ", "muted"), Span(state.filter, "strong")),
+            *(line(Span("! ", "warn"), said, hang=2) for said in mistakes(state.filter)),
+            line(Span(key_of("back"), "key"), Span(" clears the filter", "muted")),
+        )
+    return (line(Span("This machine has no PCI devices.", "muted")),)
+
+
+def details_title(state: AppState) -> list[Span]:
+    """``2  Why  i Device  e Impact  M Models``: the page that is shown, and the keys of the others."""
+    spans = [Span(f" {key_of('details')} ", command="details")]
+    for tab, word in _TABS.items():
+        if tab is state.tab:
+            spans.append(Span(f" {word} ", "chosen", tab.value))
+        else:
+            spans += [Span(f" {key_of(tab.value)} ", "key", tab.value), Span(f"{word} ", "muted", tab.value)]
+    return spans
+
+
+def list_title(state: AppState) -> list[Span]:
+    """``1 Groups · 14 of 24 viable  T Topology  L Log``."""
+    host = state.host
+    spans = [Span(f" {key_of('groups')} {_VIEWS[state.view]}", command="groups")]
+    if state.view is View.GROUPS:
+        spans.append(Span(_SORTED[state.sort]))
+    if host is not None and host.groups:
+        spans.append(Span(f" · {verdicts(host, state.model).viable} of {len(host.groups)} viable", "muted"))
+    if state.selected:
+        spans.append(Span(f" · {len(state.selected)} selected", "planned"))
+    for view, word in _VIEWS.items():
+        command = "back" if view is View.GROUPS else view.value
+        if view is not state.view:
+            spans += [Span(f"  {key_of(command)}", "key", command), Span(f" {word}", "muted", command)]
+    return [*spans, Span(" ")]
+
+
+def plan_title(state: AppState) -> list[Span]:
+    """``3 Plan · 2 changes, 6 writes, loads vfio-pci``."""
+    found = preview(state)
+    words = "Plan"
+    if found is not None:
+        plan = found.plan
+        parts = [count(len(state.intents), "change"), count(len(plan.steps), "write")]
+        parts += [f"loads {', '.join(plan.modules)}"] if plan.modules else []
+        parts += [] if plan.permitted else ["refused"]
+        words = f"Plan · {', '.join(parts)}"
+    return [Span(f" {key_of('plan')} {words} ", command="plan")]

@@ -1,0 +1,114 @@
+"""What can be copied: addresses, ids, the plan as lines for a shell, a report for a forum. Pure."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from iommutui.core.address import nodedev_name
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.labels import class_words, device_name, verdict_glyph, verdict_word
+from iommutui.core.plan.planner import Plan
+from iommutui.core.printable import printable
+from iommutui.core.wording import sentence
+from iommutui.tui.derived import preview, selected_device, selected_group, verdicts
+from iommutui.tui.pages.plan import command, count, quoted
+from iommutui.tui.state import AppState
+from iommutui.tui.text.spans import Line, Span, line
+
+
+class Copy(NamedTuple):
+    """One thing that can be copied; the text is made when it is asked for."""
+
+    name: str
+    words: str
+    said: str
+    text: Callable[[], str]
+
+    @property
+    def line(self) -> Line:
+        """Its entry in the list."""
+        return line(Span(f"{self.name:<12} ", "strong"), Span(self.words, "muted"))
+
+
+def copies(state: AppState) -> list[Copy]:
+    """Everything that can be copied now."""
+    host = state.host
+    if host is None:
+        return []
+    device, group = selected_device(state), selected_group(state)
+    devices = [device] if device is not None else host.members(group) if group is not None else []
+    found = []
+    if devices:
+        found += [
+            Copy("address", " ".join(d.address for d in devices), "the address",
+                 lambda: " ".join(d.address for d in devices)),
+            Copy("ids", ",".join(ids(d) for d in devices), "the ids", lambda: ",".join(ids(d) for d in devices)),
+            Copy("libvirt", " ".join(nodedev_name(d.address) for d in devices), "libvirt's names",
+                 lambda: " ".join(nodedev_name(d.address) for d in devices)),
+        ]  # fmt: skip
+    if group is not None:
+        found.append(Copy("group", f"group {group.id} as forums list it", "the group",
+                          lambda: "\n".join(forum_lines(host, [group]))))  # fmt: skip
+    staged = preview(state)
+    if staged is not None and staged.plan.steps and staged.plan.permitted:
+        words = f"the {count(len(staged.plan.steps), 'write')} of the plan, for a root shell"
+        found.append(Copy("shell", words, "the writes", lambda: shell_script(staged.plan)))
+    found.append(Copy("report", "kernel, IOMMU, every group with its verdict: for a forum", "the report",
+                      lambda: report(state)))  # fmt: skip
+    return found
+
+
+def ids(device: Device) -> str:
+    """``10de:2204``; the bus of a device that has none."""
+    return f"{device.vendor_id or '????'}:{device.device_id or '????'}" if device.bus == "pci" else device.bus
+
+
+def forum_lines(host: Host, groups: Iterable[Group]) -> list[str]:
+    """``IOMMU Group 15 01:00.0 VGA compatible controller [0300]: NVIDIA GA102 [10de:2204] (rev a1)``."""
+    lines = []
+    for group in groups:
+        for device in host.members(group):
+            short = device.address.removeprefix("0000:")
+            revision = f" (rev {device.revision})" if device.revision and device.revision != "00" else ""
+            code = (device.class_code or "????")[:4]
+            name = device_name(device).removesuffix(f" [{ids(device)}]")
+            lines.append(
+                printable(
+                    f"IOMMU Group {group.id} {short} {class_words(device)} [{code}]: {name} [{ids(device)}]{revision}"
+                    f" -- {device.driver or 'no driver'}"
+                )
+            )
+    return lines
+
+
+def shell_script(plan: Plan) -> str:
+    """The writes of a plan as lines for a root shell, in their order, the modules first.
+
+    What is copied travels: the first line says which devices the addresses are.
+    """
+    devices = [d for a in dict.fromkeys(step.device for step in plan.steps) if (d := plan.predicted.devices.get(a))]
+    named = ", ".join(f"{device.address} is {ids(device)}" for device in devices)
+    lines = [f"# Only where {named}: on another machine these addresses are other devices."]
+    lines += [f"modprobe {quoted(module)}" for module in plan.modules]
+    return "".join(f"{printable(text)}\n" for text in (*lines, *map(command, plan.steps)))
+
+
+def report(state: AppState) -> str:
+    """Everything that somebody who is to help has to know; no serial numbers, no names of the machine or its user."""
+    host = state.host
+    assert host is not None
+    units = ", ".join(f"{unit.name}{f' ({unit.kind})' if unit.kind else ''}" for unit in host.iommus or ())
+    lines = [
+        printable(f"kernel {host.kernel or 'not known'}, judged by the rules {state.model.name}"),
+        printable(f"IOMMU: {units or 'none is active'}"),
+    ]
+    every = verdicts(host, state.model)
+    for group in host.groups.values():
+        verdict = every.of(group.id)
+        lines += ["", f"{verdict_glyph(verdict)} group {group.id}: {verdict_word(verdict)}"]
+        lines += [f"  {text}" for text in forum_lines(host, [group])]
+        lines += [f"  - {printable(sentence(reason))}" for reason in verdict.reasons]
+    alone = [d for d in host.devices.values() if d.group is None or d.group not in host.groups]
+    if alone:
+        lines += ["", "in no group:"]
+        lines += [f"  {d.address} {printable(f'{device_name(d)} [{ids(d)}]')}" for d in alone]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,92 @@
+"""The help: every key, and what signs and words mean; and the orientation of a first start. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from iommutui.core.labels import device_name, verdict_word
+from iommutui.core.models import MODELS
+from iommutui.core.query import KEYS
+from iommutui.tui.derived import selected_device, selected_group, verdicts
+from iommutui.tui.keys import key_of
+from iommutui.tui.state import AppState, Pane, Phase
+from iommutui.tui.text.blocks import heading, key_hint
+from iommutui.tui.text.spans import BLANK, Line, Span, line
+
+_FIRST = {Pane.LIST: "Stage", Pane.DETAILS: "Look", Pane.PLAN: "Apply", Pane.FILTER: "View"}
+
+_REVIEW = (
+    ("y", "Apply what the review shows. Enter alone never does: the focus is on Cancel."),
+    ("Esc n q", "Close the review; nothing is written."),
+    ("t", "Set the timer, or turn it off: everything reverts after it unless you confirm."),
+    ("Y", "Copy the writes, as lines for a root shell."),
+)
+_SIGNS = (
+    ("ok", "✔ viable", "a virtual machine can have the group"),
+    ("bad", "✖ blocked", "a device of the group is bound to a host driver; ✖ also marks that device"),
+    ("info", "● in use", "a program holds the group through VFIO already"),
+    ("warn", "! refused", "viable, but the kernel refuses to hand it over"),
+    ("warn", "? unknown", "not everything that decides it could be read"),
+    ("planned", "→ driver", "staged: what the device would be bound to"),
+    ("planned", "+", "selected, together with others"),
+    ("accent", "*", "marked as one of your own devices"),
+    ("warn", "[swap]", "what this machine uses the device for"),
+    ("warn", "!  ‼", "a warning, a danger: something is lost"),
+)
+_WORDS = (
+    ("group", "what the IOMMU cannot keep apart: a virtual machine gets all of it, or nothing"),
+    ("role", "host: the driver does DMA for this machine · vfio: for a virtual machine · neutral: none"),
+    ("viable", "no device of the group is bound to a host driver, bridges excepted"),
+    ("staged", "on the plan; nothing is written before you apply it"),
+    ("impact", "what this machine loses once the devices are unbound"),
+    ("override", "the driver that alone may bind a device (driver_override), until the next boot"),
+)
+
+
+def help_lines(topics: Mapping[str, Sequence[tuple[str, str]]], pane: Pane) -> list[Line]:
+    """Keys of the pane with the focus first, then the others, then signs and words; ``topics``: keys and sentences."""
+    lines = [
+        line("Stage what each device should be bound to, look at what that changes, review the writes, apply. "
+             f"Nothing is written before you confirm the review, and {key_of('revert')} reverts it."),
+        BLANK,
+    ]  # fmt: skip
+    for topic in sorted(topics, key=lambda name: name != _FIRST[pane]):
+        lines += [heading(topic), *_keys(topics[topic]), BLANK]
+    lines += [heading("In a review"), *_keys(_REVIEW), BLANK, heading("Signs")]
+    lines += [line(Span(f"  {sign:<10} ", style), words, hang=13) for style, sign, words in _SIGNS]
+    lines += [BLANK, heading("Words")]
+    lines += [line(Span(f"  {word:<10} ", "strong"), words, hang=13) for word, words in _WORDS]
+    lines += [BLANK, heading("Filter")]
+    lines.append(line(f"  All terms must match: words, or {':…, '.join(KEYS)}:…; | or , between alternatives, as in "
+                      "driver:nvidia,amdgpu; ! before a term excludes.", hang=2))  # fmt: skip
+    lines += [BLANK, heading("Kernel rules")]
+    for model in MODELS.values():
+        lines.append(line(Span(f"  {model.name:<17} ", "strong"), f"{model.title}. Kernels: {model.kernels}.", hang=20))
+    return lines
+
+
+def _keys(entries: Sequence[tuple[str, str]]) -> list[Line]:
+    return [line(Span(f"  {keys:<9} ", "key"), words, hang=12) for keys, words in entries]
+
+
+def orientation(state: AppState) -> tuple[Line, ...]:
+    """For somebody who is here for the first time: what to look at, and what to press next; nothing once it is over."""
+    if not state.hints or state.host is None or state.phase is not Phase.READY or not state.host.groups:
+        return ()
+    skip = (Span("  "), *key_hint(key_of("back"), "skips this"))
+    if state.applies:
+        hints = (*key_hint(key_of("revert"), "reverts it, "), *key_hint(key_of("help"), "lists every key.  "))
+        return (line(Span("Done. ", "strong"), *hints, *key_hint(key_of("back"), "closes this"), hang=2),)
+    if state.applied and not state.intents:
+        return ()
+    if state.intents:
+        words = f"An arrow shows what would change; {key_of('plan')} has the plan. "
+        staged = (*key_hint(key_of("apply"), "shows the exact writes, "), *key_hint(key_of("undo"), "undoes this."))
+        return (line(Span("Staged, not written. ", "strong"), words, *staged, *skip, hang=2),)
+    device, group = selected_device(state), selected_group(state)
+    if device is None or group is None:
+        words = "A virtual machine gets a whole group, or nothing of it. Move to a card with the arrow keys."
+        return (line(Span("Welcome. ", "strong"), words, *skip, hang=2),)
+    word = verdict_word(verdicts(state.host, state.model).of(group.id))
+    words = f"{device.device_name or device_name(device)} is in group {group.id}, which is {word}. "
+    reason = key_hint(key_of("details"), "for the reason. ")
+    free = key_hint(key_of("free"), "stages all that frees it; nothing is written yet.") if word != "viable" else ()
+    return (line(Span("Welcome. ", "strong"), words, *reason, *free, *skip, hang=2),)

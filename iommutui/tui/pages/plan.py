@@ -1,0 +1,236 @@
+"""The plan pane, the review and the words of writes. Pure."""
+
+from typing import NamedTuple
+
+from iommutui.core.hazards import Acceptance, Severity
+from iommutui.core.host import Host
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import GroupChange, Plan, Step, counts_of
+from iommutui.core.wording import goal_words, sentence
+from iommutui.tui.derived import preview
+from iommutui.tui.keys import key_of
+from iommutui.tui.state import AppState, Pane, planned_intent
+from iommutui.tui.text.blocks import bullet, hazard_line, hazard_lines, heading, key_hint, verdict_span
+from iommutui.tui.text.spans import BLANK, Line, Span, line
+
+
+def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
+    """``0000:01:00.0  nvidia → vfio-pci  GA104``."""
+    device = state.host.devices.get(intent.device) if state.host else None
+    actual = (device.driver or "free") if device else "gone"
+    name = device.device_name if device and device.device_name else ""
+    return line(
+        indent,
+        Span(intent.device, "strong"),
+        f"  {actual}",
+        Span(f" → {intent.target}", "planned"),
+        Span(f"  {name}" if name else "", "muted"),
+        cut=True,
+    )
+
+
+def count(number: int, thing: str) -> str:
+    """``1 write``, ``3 writes``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def plan_lines(state: AppState) -> tuple[Line, ...]:
+    """What is staged, and what it would change; the plan's cursor is on an intent while its pane has the focus."""
+    found = preview(state)
+    if found is None:
+        return (_nothing_staged(state),)
+    plan = found.plan
+    here = planned_intent(state) if state.pane is Pane.PLAN else None
+    lines = [bullet("refused: " + sentence(refusal), "bad", "✖") for refusal in plan.refusals]
+    for change in plan.groups:
+        lines.append(change_line(change))
+        mine = [intent for intent in state.intents if _group_of(state.host, intent) == change.group]
+        lines += [intent_line(state, intent, "▌ " if intent == here else "  ") for intent in mine]
+    shown = {change.group for change in plan.groups}
+    others = [intent for intent in state.intents if _group_of(state.host, intent) not in shown]
+    lines += [intent_line(state, intent, "▌ " if intent == here else "") for intent in others]
+    return (*lines, *(hazard_line(h) for h in plan.hazards if h.severity is not Severity.INFO))
+
+
+def _nothing_staged(state: AppState) -> Line:
+    if state.host is not None and not state.host.groups:
+        return line(Span("Nothing is staged: without IOMMU groups no virtual machine can have a device.", "muted"))
+    if state.freed:
+        return line(
+            Span("Applied. ", "ok"), f"Give {', '.join(state.freed)} to a virtual machine: ",
+            *key_hint(key_of("copy-more"), "copies their names. "),
+            Span("Until the next boot; ", "muted"), *key_hint(key_of("revert"), "reverts it."), hang=2,
+        )  # fmt: skip
+    if state.host is None:
+        return line(Span("Nothing is staged.", "muted"))
+    return line(
+        Span("Nothing is staged. ", "muted"), *key_hint(key_of("free"), "free the card · "),
+        *key_hint(key_of("pass"), "vfio-pci for this device · "), *key_hint(key_of("target"), "choose a driver"),
+    )  # fmt: skip
+
+
+def _group_of(host: Host | None, intent: Intent) -> int | None:
+    device = host.devices.get(intent.device) if host is not None else None
+    return device.group if device is not None else None
+
+
+def change_line(change: GroupChange) -> Line:
+    """``Group 14  ✖ blocked → ✔ viable``."""
+    return line(
+        Span(f"Group {change.group}  ", "strong"),
+        verdict_span(change.before),
+        Span(" → ", "planned"),
+        verdict_span(change.after),
+        hang=2,
+    )
+
+
+def command(step: Step) -> str:
+    """The write as a line for a shell."""
+    value = (step.value or "") if step.op == "override" else step.device
+    return f"echo {quoted(value)} > {quoted(step.path)}"
+
+
+def quoted(word: str) -> str:
+    """The word as a shell takes it for one, and for nothing else."""
+    plain = word.replace("-", "").replace("_", "").replace("/", "").replace(":", "").replace(".", "").replace(",", "")
+    if plain.isascii() and plain.isalnum():
+        return word
+    return '""' if not word else "'" + word.replace("'", "'\\''") + "'"
+
+
+_OUTCOMES = {"ok": ("ok", "✔ ok"), "not-reached": ("muted", "… not reached"), "blocks": ("bad", "✖ would hang")}
+
+
+def outcome_span(outcome: str) -> Span:
+    """The predicted or actual outcome of a write."""
+    style, words = _OUTCOMES.get(outcome, ("bad", f"✖ {outcome}"))
+    return Span(words, style)
+
+
+_UNBOUND = Span("✖ not bound", "bad")
+
+WITHIN = 30.0
+"""Seconds of the timer, which is on where a plan takes a display, a network or an input."""
+
+
+class Review(NamedTuple):
+    """What the review shows and asks for."""
+
+    title: str
+    plan: Plan
+    revert: bool = False
+    real: bool = True
+    changes: tuple[str, ...] = ()
+    """What has changed since the plan was made, for a revert."""
+
+    within: float | None = None
+    """Seconds after which everything is taken back unless it is kept; None: it stays."""
+
+    @property
+    def accepted(self) -> tuple[Acceptance, ...]:
+        """What applying this accepts: every danger that the review names."""
+        return tuple(h.acceptance for h in self.plan.hazards if h.severity is Severity.DANGER)
+
+    @property
+    def to_type(self) -> tuple[str, ...]:
+        """What has to be typed before this can be applied: the numbers of the groups that a danger is in.
+
+        The address of a device that is in no group. Nothing where there is no danger.
+        """
+        if not self.plan.permitted:
+            return ()
+        found: dict[str, None] = {}
+        for danger in self.accepted:
+            device = self.plan.predicted.devices.get(danger.device)
+            found[danger.device if device is None or device.group is None else str(device.group)] = None
+        return tuple(found)
+
+    @property
+    def verb(self) -> str:
+        """What ``y`` does: ``Apply 12 writes, 30 s timer``."""
+        timer = f", {self.within:.0f} s timer" if self.within is not None else ""
+        return f"{'Revert' if self.revert else 'Apply'} {count(len(self.plan.steps), 'write')}{timer}"
+
+    @property
+    def applicable(self) -> bool:
+        """Whether there is anything to apply, and nothing against it."""
+        return self.plan.permitted and bool(self.plan.steps)
+
+
+def review_lines(review: Review) -> tuple[Line, ...]:
+    """Every write, exactly and in order, and everything that follows from it."""
+    plan = review.plan
+    lines: list[Line] = []
+    if review.applicable:
+        lines += [line(Span(counted(plan), "strong"), hang=2), *_keeping(review), BLANK]
+    if plan.refusals:
+        lines.append(line(Span("✖ This plan is refused; nothing will be written.", "bad"), hang=2))
+        lines += [bullet(sentence(refusal), "bad", "✖") for refusal in plan.refusals]
+        lines.append(BLANK)
+    elif not plan.steps:
+        lines.append(line(Span("✔ Nothing to do: every device is where it should be.", "ok"), hang=2))
+        lines.append(BLANK)
+    if plan.hazards:
+        lines.append(heading("What this machine loses"))
+        lines += hazard_lines(plan.hazards)
+        lines.append(BLANK)
+    if plan.groups:
+        lines.append(heading("Groups"))
+        for change in plan.groups:
+            lines.append(change_line(change))
+            if not change.after.viable:
+                lines += [bullet(sentence(reason), "muted") for reason in change.after.reasons]
+        lines.append(BLANK)
+    if plan.modules:
+        lines.append(heading("Modules to be loaded first"))
+        lines += [line(f"  modprobe {module}") for module in plan.modules]
+        lines.append(BLANK)
+    if plan.steps:
+        lines.append(heading(f"Writes ({len(plan.steps)}), in this order"))
+        lines += step_lines(plan)
+    if plan.no_ops:
+        lines += [BLANK, heading("Nothing to do for")]
+        lines += [line(f"  {goal.device}: {goal_words(goal)} already", hang=4) for goal in plan.no_ops]
+    return tuple(lines)
+
+
+def counted(plan: Plan) -> str:
+    """``4 devices, 12 writes, loads vfio-pci; 1 group becomes viable.``"""
+    counts = counts_of(plan)
+    words = f"{count(counts.devices, 'device')}, {count(counts.writes, 'write')}"
+    if plan.modules:
+        words += f", loads {', '.join(plan.modules)}"
+    freed = sum(1 for change in plan.groups if change.after.viable and not change.before.viable)
+    lost = sum(1 for change in plan.groups if change.before.viable and not change.after.viable)
+    ends = []
+    if freed:
+        ends.append(f"{count(freed, 'group')} become{'s' if freed == 1 else ''} viable")
+    if lost:
+        ends.append(f"{count(lost, 'group')} {'is' if lost == 1 else 'are'} no longer viable")
+    return f"{words}; {' and '.join(ends) or 'no verdict changes'}. Nothing lasts beyond the next boot."
+
+
+def _keeping(review: Review) -> list[Line]:
+    if review.within is None:
+        stays = "It stays.  " if review.revert else "It stays until it is reverted (R) or the machine boots.  "
+        return [line(Span(stays, "muted"), *key_hint("t", "sets a timer"), hang=2)]
+    words = f"reverts automatically after {review.within:.0f} s unless you confirm.  "
+    return [line(Span("Timer: ", "planned"), words, *key_hint("t", "turns it off"), hang=2)]
+
+
+def step_lines(plan: Plan, outcomes: dict[int, Span] | None = None) -> list[Line]:
+    """The writes with their predicted outcomes, or with those that they had."""
+    lines = []
+    # drivers_probe takes the write whether a driver takes the device or not.
+    unbound = {refusal.device for refusal in plan.refusals}
+    predicted = [_UNBOUND if step.op == "probe" and step.outcome == "ok" and step.device in unbound
+                 else outcome_span(step.outcome) for step in plan.steps]  # fmt: skip
+    shown = predicted if outcomes is None else [outcomes.get(n, Span("·", "muted")) for n in range(len(plan.steps))]
+    width = max((len(span.text) for span in shown), default=0)
+    for number, step in enumerate(plan.steps):
+        outcome = shown[number]._replace(text=f"{shown[number].text:<{width}}  ")
+        lines.append(line(Span(f"{number + 1:>3}  ", "muted"), outcome, command(step), hang=7 + width))
+        if step.outcome not in ("ok", "not-reached"):
+            lines += [bullet(sentence(reason), "bad") for reason in step.reasons]
+    return lines

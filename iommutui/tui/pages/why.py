@@ -1,0 +1,225 @@
+"""The details pane: why the selection is as it is, and in its other tabs everything else that is known of it. Pure.
+
+The tabs beside Why are imported when they are first shown: the first frame does not wait for them.
+"""
+
+from iommutui.core.advice import no_iommu_advice
+from iommutui.core.cache import last_call
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.isolation import why_shared
+from iommutui.core.labels import class_words, device_name, verdict_word
+from iommutui.core.reasons import Code, Reason
+from iommutui.core.wording import gap_words, sentence, state_words, verdict_sentence
+from iommutui.tui.derived import change_of, fix_of, target_of, verdicts
+from iommutui.tui.keys import key_of
+from iommutui.tui.pages.plan import intent_line
+from iommutui.tui.state import AppState, Kind, Phase, Source
+from iommutui.tui.text.blocks import (
+    ROLE_NAMES,
+    VERDICT_STYLES,
+    bullet,
+    claim_words,
+    fact,
+    heading,
+    key_hint,
+    reason_line,
+    verdict_span,
+)
+from iommutui.tui.text.spans import BLANK, Line, Span, line
+
+
+def why_page(state: AppState, host: Host, device: Device | None, group: Group | None) -> list[Line]:
+    """Why the selection is as it is, the smallest fix, and what is not known of the machine."""
+    lines = _why_device(state, host, device, group) if device is not None else _why_group(state, host, group)
+    return [*lines, *_lacking(host, state.source)]
+
+
+@last_call
+def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
+    found = lacks(host, source)
+    return (
+        (BLANK, heading("Not known of this machine"), *(bullet(text, "warn", "?") for text in found)) if found else ()
+    )
+
+
+def no_group(state: AppState, host: Host) -> list[Line]:
+    if not host.groups:
+        return no_iommu(host)
+    if state.selection is None:
+        return [line(Span("Nothing is selected.", "muted"))]
+    return [
+        line(Span("These devices are in no IOMMU group", "strong")),
+        BLANK,
+        line("No IOMMU translates for them, so VFIO cannot take them. Their drivers can be changed all the same."),
+    ]
+
+
+def no_iommu(host: Host) -> list[Line]:
+    """Why there is no group at all, and what to do about it."""
+    lines = [line(Span("✖ This machine shows no IOMMU groups", "bad"), hang=2), BLANK]
+    return [*lines, *(bullet(advice) for advice in no_iommu_advice(host))]
+
+
+def verdict_lines(state: AppState, group: Group) -> list[Line]:
+    """The verdict as a sentence, and what the plan makes of it."""
+    assert state.host is not None
+    verdict = verdicts(state.host, state.model).of(group.id)
+    style = VERDICT_STYLES[verdict_word(verdict)]
+    glyph = verdict_span(verdict).text[0]
+    lines = [line(Span(f"{glyph} {verdict_sentence(group, verdict)}", style), hang=2)]
+    change = change_of(state, group.id)
+    if change is not None:
+        lines.append(line(Span("→ planned: ", "planned"), verdict_span(change.after), hang=2))
+    return lines
+
+
+def _reasons(state: AppState, group: Group, device: Device | None) -> list[Line]:
+    assert state.host is not None
+    reasons = list(verdicts(state.host, state.model).of(group.id).reasons)
+    if device is not None:
+        reasons.sort(key=lambda r: r.device != device.address)
+    drivers = [r for r in reasons if r.code is Code.KERNEL_DRIVER]
+    lines = _holders(state.host, drivers) if len(drivers) > 1 else []
+    lines += [reason_line(reason) for reason in reasons if not lines or reason not in drivers]
+    change = change_of(state, group.id)
+    if change is not None and change.after.reasons:
+        left = [r for r in change.after.reasons if r not in reasons]
+        if left:
+            lines += [BLANK, heading("Why, once the plan is applied"), *(reason_line(reason) for reason in left)]
+    return lines
+
+
+def _holders(host: Host, reasons: list[Reason]) -> list[Line]:
+    """What several drivers have in common is said once."""
+    words = f"  {len(reasons)} of its devices are bound to host drivers; no VM can have it until all are unbound:"
+    lines = [line(words, hang=2)]
+    for reason in reasons:
+        device = host.devices.get(reason.device) if reason.device is not None else None
+        name = device.device_name or "" if device is not None else ""
+        lines.append(line(Span("✖ ", "bad"), Span(reason.device or "", "strong"), f" {reason.driver}  ",
+                          Span(name, "muted"), cut=True))  # fmt: skip
+    return lines
+
+
+def _fix(state: AppState) -> list[Line]:
+    fix = fix_of(state)
+    if fix is None or fix.intents == ():
+        return []
+    lines = [BLANK]
+    if fix.intents is None:
+        lines.append(heading("Smallest fix"))
+        lines.append(bullet("None: no rebind in this group makes it viable under this model.", "warn", "!"))
+        return lines
+    title = "Still needed" if fix.further else "Smallest fix"
+    lines.append(line(Span(title, "accent"), "  ", *key_hint(key_of("fix"), "stages it")))
+    return lines + [intent_line(state, intent) for intent in fix.intents]
+
+
+def _why_group(state: AppState, host: Host, group: Group | None) -> list[Line]:
+    assert group is not None
+    verdict = verdicts(host, state.model).of(group.id)
+    lines = verdict_lines(state, group)
+    lines += _reasons(state, group, None)
+    lines += _fix(state)
+    lines += [BLANK, heading("Devices")]
+    for device in host.members(group):
+        lines.append(line(Span(device.address, "strong"), f"  {device.driver or 'free'}", hang=14))
+        lines.append(line("  ", Span(device_name(device), "muted"), hang=2))
+    missing = [address for address in group.members if address not in host.devices]
+    lines += [line(Span(address, "strong"), Span("  nothing known", "warn")) for address in missing]
+    lines += _shared(host, group)
+    lines += [BLANK, heading("Group")]
+    lines.append(fact("DMA", state_words(verdict.state)))
+    if group.claim is not None:
+        lines.append(fact("Owner", group.claim.owner or "another process"))
+    if group.name:
+        lines.append(fact("Name", group.name))
+    gap = group.gap("type")
+    absent = f"not known: {gap_words(gap.why)}" if gap else "not shown by the kernel"
+    lines.append(fact("Type", group.type or absent))
+    lines.append(fact("Open", claim_words(verdict.claim)))
+    lines += [fact("Reserved", f"{r.start:#x}-{r.end:#x} {r.type}") for r in group.regions or ()]
+    return lines
+
+
+def _why_device(state: AppState, host: Host, device: Device, group: Group | None) -> list[Line]:
+    lines = [line(Span(device.address, "strong"), f"  {class_words(device)}", hang=2), line(device_name(device))]
+    if group is not None:
+        lines += verdict_lines(state, group)
+        lines += _reasons(state, group, device)
+        lines += _fix(state)
+    else:
+        lines.append(bullet(sentence(Reason(Code.NO_GROUP, device=device.address)), "warn", "?"))
+    lines += [BLANK, heading("Driver"), *driver_lines(state, host, device)]
+    return lines + (_shared(host, group) if group is not None else [])
+
+
+def _shared(host: Host, group: Group) -> list[Line]:
+    found = why_shared(host, group)
+    return [BLANK, heading("Why these share a group"), *(bullet(text) for text in found)] if found else []
+
+
+def driver_lines(state: AppState, host: Host, device: Device) -> list[Line]:
+    """The driver and its role, the override, and what is staged."""
+    lines = []
+    role = state.model.role(host, device, device.driver) if device.driver else None
+    gap = device.gap("driver")
+    if device.driver and role is not None:
+        guess = ", assumed" if role.assumed else ""
+        lines.append(fact("Driver", f"{device.driver} ({ROLE_NAMES[role.role]}{guess})"))
+    elif gap is not None:
+        lines.append(fact("Driver", f"not known: {gap_words(gap.why)}", "warn"))
+    else:
+        lines.append(fact("Driver", "none: the device is free"))
+    gap = device.gap("driver_override")
+    lines.append(fact("Override", device.driver_override or (f"not known: {gap_words(gap.why)}" if gap else "none")))
+    target = target_of(state, device.address)
+    if target is not None:
+        lines.append(fact("Intent", f"→ {target}", "planned"))
+    return lines
+
+
+def scanning(state: AppState) -> tuple[Line, ...]:
+    """The list's place while there is nothing to list."""
+    if state.phase is Phase.FAILED and state.problem is not None:
+        return (
+            line(Span("✖ ", "bad"), Span(state.problem.what, "strong"), hang=2),
+            BLANK,
+            *((line(state.problem.remedy), BLANK) if state.problem.remedy else ()),
+            line(*key_hint(key_of("rescan"), "tries again   "), *key_hint(key_of("quit"), "quits")),
+        )
+    where = "this machine" if state.source.real else state.source.label or "the machine"
+    return (line(Span(f"scanning {where}…", "muted")),)
+
+
+_WHOLE = "'iommutui snapshot -o FILE' on that machine makes a whole one."
+
+
+def lacks(host: Host, source: Source) -> tuple[str, ...]:
+    """Sentences, none for a machine of which everything that matters here is known."""
+    found = []
+    if _nameless(host):
+        again = "then r looks again" if source.kind is Kind.LIVE else "then open it again"
+        found.append(
+            "Names are missing: neither udev's hardware database nor pci.ids was found. The package pci.ids (Debian, "
+            f"Ubuntu) or hwdata (Fedora, Arch, openSUSE) brings them; {again}."
+        )
+    if source.kind is Kind.SNAPSHOT and host.devices:
+        missing = [words for words, gone in _recorded(host) if gone]
+        if missing:
+            found.append(f"Not recorded here: {', '.join(missing)}. {_WHOLE}")
+    return tuple(found)
+
+
+def _nameless(host: Host) -> bool:
+    numbered = [d for d in host.devices.values() if d.bus == "pci" and d.vendor_id is not None]
+    return bool(numbered) and all(d.vendor_name is None and d.device_name is None for d in numbered)
+
+
+def _recorded(host: Host) -> list[tuple[str, bool]]:
+    return [
+        ("the kernel's version", host.kernel is None),
+        ("which drivers there are", host.drivers is None),
+        ("which drivers fit a device", all(device.fits is None for device in host.devices.values())),
+        ("what the machine uses its devices for", host.uses is None),
+    ]

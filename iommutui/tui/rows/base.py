@@ -1,0 +1,178 @@
+"""What every view of the rows shares: which there are, what a device is in a word, what it is used for. Pure."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from iommutui.core.address import Address, sort_key
+from iommutui.core.cache import last_call
+from iommutui.core.host import Device, Host
+from iommutui.core.labels import class_words
+from iommutui.core.outcome import Verdict
+from iommutui.core.query import parse_query, searched_text
+from iommutui.core.use_labels import use_labels
+from iommutui.tui.derived import Verdicts
+from iommutui.tui.state import Key
+from iommutui.tui.text.spans import Span
+
+DRIVER = 16
+ROLE = 7
+KIND = 9
+"""Widths of columns. An intent takes those of driver and role: ``snd_hda_intel → vfio-pci``."""
+
+_KINDS = {
+    "0100": "SCSI", "0101": "IDE", "0104": "RAID", "0106": "SATA", "0107": "SAS", "0108": "NVMe", "0200": "Ethernet",
+    "0280": "Network", "0207": "InfiniBand", "0300": "VGA", "0302": "3D", "0380": "Display", "0400": "Video",
+    "0401": "Audio", "0403": "Audio", "0500": "RAM", "0600": "Host", "0601": "ISA", "0604": "Bridge",
+    "0607": "CardBus", "0700": "Serial", "0805": "SD card", "0806": "IOMMU", "0c03": "USB", "0c05": "SMBus",
+    "0c80": "Serial", "1300": "Other", "0d11": "Bluetooth", "1080": "Crypto", "1000": "Crypto", "1200": "Accel",
+    "0780": "Comms", "0880": "System", "0b40": "Coproc", "1101": "Counters", "1180": "Signal",
+}  # fmt: skip
+_KINDS_OF_BASE = {"00": "Other", "01": "Storage", "02": "Network", "03": "Display", "04": "Media", "05": "Memory",
+                  "06": "Bridge", "07": "Comms", "08": "System", "09": "Input", "0d": "Wireless",
+                  "ff": "Other"}  # fmt: skip
+
+
+def kind_word(device: Device) -> str:
+    """One word for what the device is."""
+    if device.bus != "pci":
+        return device.bus
+    code = (device.class_code or "")[:4]
+    return _KINDS.get(code) or _KINDS_OF_BASE.get(code[:2]) or class_words(device)
+
+
+def rank(device: Device) -> int:
+    """Displays first, then what else is handed over often; what only holds the machine together last."""
+    code = device.class_code or ""
+    return 8 if structural(device) else {"03": 0, "12": 1, "02": 2, "01": 3, "0c": 4, "04": 5}.get(code[:2], 6)
+
+
+def structural(device: Device) -> bool:
+    """Whether it holds the machine together, and is never handed over."""
+    return device.is_bridge or (device.class_code or "")[:4] == "0600"
+
+
+@last_call
+def bridges_only(host: Host) -> frozenset[int | None]:
+    """Groups that hold nothing to hand over: they are folded at first."""
+    return frozenset(
+        group.id
+        for group in host.groups.values()
+        if all((d := host.devices.get(a)) is not None and structural(d) for a in group.members)
+    )
+
+
+class Listing(NamedTuple):
+    """The rows that are on the list, in order."""
+
+    keys: tuple[Key, ...]
+    begins: Mapping[Key, int]
+    """Where the rows of groups are; in the topology, which has none, where every row is."""
+    shown: int
+    total: int
+    """Devices that pass the filter, and all of them."""
+
+    def place(self, key: Key | None) -> int | None:
+        """Where a row is, or None where it is not on the list."""
+        if key is None or key in self.begins:
+            return None if key is None else self.begins[key]
+        first = self.begins.get(Key(key.group))
+        if first is not None:
+            for index in range(first + 1, len(self.keys)):
+                if self.keys[index] == key:
+                    return index
+                if self.keys[index].device is None:
+                    break
+        return None
+
+
+EMPTY = Listing((), {}, 0, 0)
+
+
+class Every(NamedTuple):
+    """Every row of a machine, folded or not, and the widths of its columns."""
+
+    blocks: dict[int | None, tuple[Key, ...]]
+    """Of each group its own row, and those of its members."""
+    address: int
+    number: int
+    domain: str
+    """What every address begins with where the machine has one PCI domain; rows leave it out."""
+
+
+@last_call
+def every(host: Host) -> Every:
+    """The rows of a machine."""
+    blocks: dict[int | None, tuple[Key, ...]] = {}
+    for number, group in host.groups.items():
+        members = group.members
+        if len(members) > 1:
+            members = tuple(sorted(members, key=sort_key))
+        blocks[number] = (Key(number), *[Key(number, a) for a in members if a in host.devices])
+    alone = [Key(None, d.address) for d in host.devices.values() if d.group is None or d.group not in host.groups]
+    if alone:
+        blocks[None] = (Key(None), *alone)
+    domains = {d.address.partition(":")[0] if d.bus == "pci" else "" for d in host.devices.values()}
+    domain = f"{next(iter(domains))}:" if len(domains) == 1 and "" not in domains else ""
+    return Every(
+        blocks,
+        max([7, *(len(address) - len(domain) for address in host.devices)]),
+        max([2, *(len(str(number)) for number in host.groups)]),
+        domain,
+    )
+
+
+@last_call
+def texts(host: Host) -> dict[Address, str]:
+    """What a filter's words are looked for in."""
+    return {device.address: searched_text(device) for device in host.devices.values()}
+
+
+@last_call
+def used_for(host: Host) -> dict[Address, tuple[str, ...]]:
+    """What the machine does with each device, in a few words."""
+    return use_labels(host)
+
+
+def short(host: Host, address: Address) -> str:
+    """``01:00.0`` on a machine of one PCI domain."""
+    return address.removeprefix(every(host).domain)
+
+
+def matching(host: Host, text: str, found: Verdicts | None = None) -> frozenset[Address]:
+    """The devices that a filter lets through; ``found`` where it asks for verdicts."""
+    query, every_text = parse_query(text), texts(host)
+    left = list(host.devices.values())
+    for term in query.terms:
+        if not term.key and not term.others:
+            left = [d for d in left if (term.value in every_text[d.address]) != term.negated]
+            continue
+        left = [d for d in left if term.matches(d, _verdict(host, d, found), every_text[d.address])]
+    return frozenset(device.address for device in left)
+
+
+def _verdict(host: Host, device: Device, found: Verdicts | None) -> Verdict | None:
+    return found.of(device.group) if found is not None and device.group in host.groups else None
+
+
+def prepare(host: Host) -> None:
+    """Computes what every row and every filter of this machine needs, in a thread that nobody waits for."""
+    every(host)
+    texts(host)
+    used_for(host)
+
+
+def tags(host: Host, device: Device) -> list[Span]:
+    """What the machine does with a device, and whether it is virtual: ``[root disk]  VF of 0000:01:00.0``."""
+    found = [Span(f"[{use}]  ", "warn") for use in used_for(host).get(device.address, ())]
+    if device.physfn is not None:
+        found.append(Span(f"VF of {short(host, device.physfn)}  ", "info"))
+    elif device.virtfns:
+        found.append(Span(f"{len(device.virtfns)} VF{'s' if len(device.virtfns) != 1 else ''}  ", "info"))
+    return found
+
+
+def driver_span(device: Device) -> Span:
+    """The driver, or that there is none, or that it could not be read."""
+    if device.driver is not None:
+        return Span(device.driver)
+    return Span("unknown", "warn") if device.gap("driver") is not None else Span("free", "muted")

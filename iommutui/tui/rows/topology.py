@@ -1,0 +1,155 @@
+"""The PCI tree with the borders of groups, so that one sees why devices share a group. Pure."""
+
+from typing import NamedTuple
+
+from iommutui.core.address import Address, sort_key
+from iommutui.core.cache import last_call
+from iommutui.core.host import Device, Host
+from iommutui.core.labels import device_name, verdict_glyph, verdict_word
+from iommutui.tui.derived import change_of, target_of, verdicts
+from iommutui.tui.rows.base import KIND, Listing, driver_span, kind_word, matching, short, tags
+from iommutui.tui.state import AppState, Key
+from iommutui.tui.text.blocks import VERDICT_STYLES, verdict_span
+from iommutui.tui.text.spans import Span, fit, pad
+
+
+class Tree(NamedTuple):
+    """The rows in order: each device with its branches, and its place in the run of rows of its group."""
+
+    keys: tuple[Key, ...]
+    branches: dict[Key, str]
+    borders: dict[Key, str]
+    """``╶`` alone, ``┌`` first, ``│`` within, ``└`` last of neighbouring rows of one group."""
+    number: int
+    """Width of group numbers."""
+    place: int
+    """Width of branches and addresses."""
+
+
+@last_call
+def tree(host: Host) -> Tree:
+    """Every device below the bridge that it is behind, a virtual function below its physical one.
+
+    Devices of other buses stand at the end.
+    """
+    below: dict[Address | None, list[Device]] = {}
+    for device in host.devices.values():
+        above = device.physfn if device.physfn in host.devices else device.parent
+        parent = above if above in host.devices and above != device.address else None
+        below.setdefault(parent, []).append(device)
+    keys: list[Key] = []
+    branches: dict[Key, str] = {}
+    waiting = [(device, "", "") for device in reversed(_ordered(below.get(None, [])))]
+    while waiting:
+        device, sign, stem = waiting.pop()
+        key = Key(device.group, device.address)
+        if key in branches:
+            continue
+        keys.append(key)
+        branches[key] = sign
+        children = _ordered(below.get(device.address, []))
+        for index in range(len(children) - 1, -1, -1):
+            last = index == len(children) - 1
+            waiting.append((children[index], stem + ("└─" if last else "├─"), stem + ("  " if last else "│ ")))
+    keys += [k for d in host.devices.values() if (k := Key(d.group, d.address)) not in branches]  # a loop of parents
+    width = max([2, *(len(str(number)) for number in host.groups)])
+    place = max((len(branches.get(key, "")) + len(short(host, key.device)) for key in keys if key.device), default=0)
+    return Tree(tuple(keys), branches, _borders(keys), width, min(place, 28))
+
+
+def _ordered(devices: list[Device]) -> list[Device]:
+    return sorted(devices, key=lambda device: sort_key(device.address))
+
+
+def _borders(keys: list[Key]) -> dict[Key, str]:
+    found = {}
+    for index, key in enumerate(keys):
+        before = index > 0 and keys[index - 1].group == key.group
+        after = index + 1 < len(keys) and keys[index + 1].group == key.group
+        found[key] = {(False, False): "╶", (False, True): "┌", (True, True): "│", (True, False): "└"}[before, after]
+    return found
+
+
+@last_call
+def topology_listing(host: Host) -> Listing:
+    """The rows of the tree; nothing is left out of it."""
+    keys = tree(host).keys
+    return Listing(keys, {key: index for index, key in enumerate(keys)}, len(keys), len(keys))
+
+
+@last_call
+def matches(host: Host, text: str) -> frozenset[Address]:
+    """The devices that the search finds."""
+    return matching(host, text) if text.strip() else frozenset()
+
+
+def next_match(state: AppState, step: int) -> Key | None:
+    """The next row that the search finds, round the end."""
+    if state.host is None:
+        return None
+    found = matches(state.host, state.search)
+    keys = tree(state.host).keys
+    place = topology_listing(state.host).place(state.cursor)
+    here = place if place is not None else -1 if step > 0 or state.cursor is None else 0
+    for distance in range(1, len(keys) + 1):
+        key = keys[(here + step * distance) % len(keys)]
+        if key.device in found:
+            return key
+    return None
+
+
+def topology_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Span, ...]:
+    """``17 ✖┌ ├─0000:09:00.0 VGA nouveau → vfio-pci  TU106``."""
+    host = state.host
+    assert host is not None
+    assert key.device is not None
+    device = host.devices[key.device]
+    found = tree(host)
+    spans = [Span("▌" if here else "»" if key.device in matches(host, state.search) else " ", "accent")]
+    spans += _border(state, key, found)
+    branch = found.branches.get(key, "")
+    spans.append(Span(f" {branch}", "muted"))
+    spans.append(Span(pad(short(host, device.address), max(found.place - len(branch), 7)) + " ", "strong"))
+    spans.append(Span(pad(kind_word(device), KIND) + " ", "muted" if device.is_bridge else "info"))
+    spans.append(driver_span(device))
+    target = target_of(state, device.address)
+    if target is not None:
+        spans.append(Span(f" → {target}", "planned"))
+    spans += _planned(state, key, found)
+    spans.append(Span(" *  " if key.device in state.marks else "  ", "accent"))
+    spans += tags(host, device)
+    spans.append(Span(device.device_name or device_name(device), "muted"))
+    return fit(spans, width)
+
+
+def topology_head(host: Host) -> str:
+    """The heads of the columns."""
+    found = tree(host)
+    return (
+        f" {pad('Group', found.number + 3)} {pad('Address', found.place)} {pad('Kind', KIND)} Driver  [used for] name"
+    )
+
+
+def _planned(state: AppState, key: Key, found: Tree) -> list[Span]:
+    """On the first row of a group, what the plan makes of it."""
+    change = change_of(state, key.group) if found.borders[key] in "╶┌" else None
+    if change is None or verdict_word(change.after) == verdict_word(change.before):
+        return []
+    return [Span("  group ", "planned"), verdict_span(change.after), Span(" planned", "planned")]
+
+
+def _border(state: AppState, key: Key, found: Tree) -> list[Span]:
+    assert state.host is not None
+    sign = found.borders[key]
+    if key.group is None or key.group not in state.host.groups:
+        return [Span(f"{'':>{found.number}}   ", "muted")]
+    verdict = verdicts(state.host, state.model).of(key.group)
+    style = VERDICT_STYLES[verdict_word(verdict)]
+    begins = sign in "╶┌"
+    number = str(key.group) if begins else ""
+    mine = state.cursor is not None and state.cursor.group == key.group
+    return [
+        Span(f"{number:>{found.number}} ", "strong" if mine else "muted"),
+        Span(verdict_glyph(verdict) if begins else " ", style),
+        Span({"╶": "╺", "┌": "┏", "│": "┃", "└": "┗"}[sign] if mine else sign, style),
+    ]

@@ -1,0 +1,286 @@
+"""From a review to the applying room and back: what goes on, each write and what came of it."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from iommutui.apply.events import (
+    Compensating,
+    Counting,
+    Event,
+    Finished,
+    ModuleLoaded,
+    StepBegun,
+    StepDone,
+    StepWaiting,
+)
+from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.hazards import cuts_a_lifeline
+from iommutui.core.plan.planner import Plan, plan_intents
+from iommutui.tui.commands import Hint
+from iommutui.tui.commands.base import Desk, Opened
+from iommutui.tui.commands.plan import nothing_to_revert
+from iommutui.tui.jobs.applier import Applier
+from iommutui.tui.jobs.scanner import Scanner
+from iommutui.tui.machines.base import CutOff, Job, Machine
+from iommutui.tui.pages.log import log_words
+from iommutui.tui.pages.plan import WITHIN, Review, command, outcome_span, step_lines
+from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, Dialog
+from iommutui.tui.screens.review import CountdownScreen, ReviewScreen, Terms
+from iommutui.tui.state import Phase, Problem, ended
+from iommutui.tui.text.blocks import bullet
+from iommutui.tui.text.content import plain
+from iommutui.tui.text.spans import BLANK, Line, Span, line
+from iommutui.tui.widgets.bars import KeyBar
+from iommutui.tui.widgets.lines import Lines
+
+
+class ProgressScreen(Dialog[None]):
+    """Closed by itself when everything went well, by the person otherwise. Hiding it stops nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL, Binding("escape,q,enter", "cancel", "Hide")]
+    AUTO_FOCUS = "#lines"
+
+    def __init__(self, verb: str, plan: Plan, *, real: bool) -> None:
+        super().__init__()
+        self._title = verb + ("" if real else ", simulated: nothing is real")
+        self._plan = plan
+        self._outcomes: dict[int, Span] = {}
+        self._head: list[Line] = []
+        self._tail: list[Line] = []
+        self._waiting: Line | None = None
+        self._reverting = self._good = False
+
+    def compose(self) -> ComposeResult:
+        """The writes."""
+        with Box(self._title, "Esc hides this; it goes on"):
+            yield Lines(self._text(), id="lines")
+        yield KeyBar((Hint("Esc", "hide"), SCROLLS))
+
+    def _text(self) -> list[Line]:
+        tail = [*self._tail, *([self._waiting] if self._waiting is not None else [])]
+        return [*self._head, *step_lines(self._plan, self._outcomes), *([BLANK] if tail else []), *tail]
+
+    def show_event(self, event: Event) -> None:
+        """Takes over what the applying room says."""
+        planned = not self._reverting and getattr(event, "number", 0) <= len(self._plan.steps)
+        if not isinstance(event, StepWaiting):
+            self._waiting = None
+        match event:
+            case ModuleLoaded(module=module):
+                self._head.append(line(Span("✔ ", "ok"), f"modprobe {module}"))
+            case StepBegun(number=number) if planned:
+                self._outcomes[number - 1] = Span("…", "planned")
+            case StepDone(number=number, result=result, note=note) if planned:
+                shown = outcome_span(result)
+                self._outcomes[number - 1] = shown._replace(text=shown.text + (f" ({note})" if note else ""))
+            case StepDone(step=step, result=result):
+                self._tail.append(line("  ", command(step), "  ", outcome_span(result), hang=4))
+            case StepWaiting(step=step, seconds=seconds, holders=holders):
+                held = f" {', '.join(holders)} may have it open." if holders else ""
+                self._waiting = bullet(f"{step.device} has not answered for {seconds:.0f} s.{held}", "warn", "!")
+            case Compensating(why=why):
+                self._reverting = True
+                self._tail.append(bullet(f"Reverting everything: {why}", "warn", "!"))
+            case Finished(exit=code, summary=summary, left=left):
+                good = code is Exit.DONE
+                self._tail.append(bullet(summary, "ok" if good else "bad", "✔" if good else "✖"))
+                for change in left:
+                    words = f"{change.subject}: {change.fact} was {change.before}, is {change.now}"
+                    self._tail.append(bullet(words, "bad", "✖"))
+        self._show()
+
+    def on_mount(self) -> None:
+        """Shows what was said before there was a screen to show it on."""
+        self._show()
+
+    def show_problem(self, problem: Problem) -> None:
+        """It ended badly; this stays until it has been read."""
+        if not any(problem.what in source.text for source in self._tail):
+            self._tail.append(bullet(problem.what, "bad", "✖"))
+        if problem.remedy:
+            self._tail.append(line("  ", problem.remedy, hang=2))
+        self._show()
+        for box in self.query(Box):
+            box.border_subtitle = plain("Esc closes")
+
+    def finish(self) -> None:
+        """It went well: nothing is left to read here."""
+        self._good = True
+        self._close()
+
+    def on_screen_resume(self) -> None:
+        """Nothing lies over it any more."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._good and self.is_active:
+            self.dismiss(None)
+
+    def _show(self) -> None:
+        for lines in self.query(Lines):
+            lines.at_end = bool(self._tail or self._waiting)
+            lines.show_lines(self._text(), top=False)
+
+
+class ApplyFlow:
+    """What leads from a plan to the machine: review, job, countdown, end. The desk passes on what its jobs post."""
+
+    def __init__(self, desk: Desk, screen: Screen[None], machine: Machine, scanner: Scanner) -> None:
+        """``desk`` and ``screen`` are the same: what changes the state, and what workers and dialogs belong to."""
+        self._desk = desk
+        self._screen = screen
+        self._machine = machine
+        self._scanner = scanner
+        self._applier: Applier | None = None
+        self._progress: ProgressScreen | None = None
+        self._countdown: CountdownScreen | None = None
+        self._finished: Finished | None = None
+        self._asked_back = False
+        """The person has asked to revert it, so that this is what they want, and no failure."""
+
+    # -- reviews
+
+    def review(self, *, revert: bool = False, journal: str | None = None) -> Opened:
+        """The review of what is staged, or of taking back what was applied last, or this journal.
+
+        It is of the machine as it is: right behind a rebind, of what was seen before it, it would be refused as drift.
+        Who has gone on to something else by then is left alone.
+        """
+        if not self._scanner.looking:
+            return self._open(self._reverting(journal) if revert else self._planned())
+
+        async def when_looked() -> None:
+            await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been looked at."))
+            if self._screen.is_active:
+                opened = self._open(self._reverting(journal) if revert else self._planned())
+                if opened is not None:
+                    await opened
+
+        self._screen.run_worker(when_looked(), group="review")
+        return None
+
+    def _planned(self) -> tuple[Review, Job] | None:
+        """Computed over the whole machine."""
+        state = self._desk.state
+        if state.host is None:
+            return None
+        plan = plan_intents(state.host, state.intents, state.model)
+        return self._review_of("Review: apply", Job(plan, state.intents, state.model))
+
+    def _reverting(self, journal: str | None) -> tuple[Review, Job] | None:
+        state = self._desk.state
+        if state.host is None:
+            return None
+        try:
+            back = self._machine.way_back(state.host, state.model, journal)
+        except IommutuiError as error:
+            self._desk.say(f"{error.what} {error.remedy}".strip(), "warning")
+            return None
+        if back is None:
+            self._desk.say(nothing_to_revert(state), "warning")
+            return None
+        if back.left_alone:
+            self._desk.say(back.left_alone, "warning")
+        job = Job(back.plan, (), state.model, revert=True, journal=back.journal)
+        return self._review_of("Review: revert the last apply", job)
+
+    def _review_of(self, title: str, job: Job) -> tuple[Review, Job]:
+        within = WITHIN if cuts_a_lifeline(job.plan.hazards) else None
+        real = self._machine.source.real
+        return Review(title, job.plan, revert=job.revert, real=real, within=within), job
+
+    def _open(self, found: tuple[Review, Job] | None) -> Opened:
+        if found is None:
+            return None
+        review, job = found
+
+        def answered(terms: Terms | None) -> None:
+            if terms is not None:
+                self._start(job._replace(accepted=terms.accepted, keep_within=terms.keep_within))
+
+        return self._screen.app.push_screen(ReviewScreen(review), answered)
+
+    def recover(self, left: CutOff) -> None:
+        """Says that an apply was cut off, and offers the way back."""
+        self._desk.log_line(left.words, "warn")
+        text = f"{left.words} {left.way_out} Until then nothing else is applied."
+        if left.journal is None:
+            self._desk.say(text, "warning")
+            return
+        title, yes = "An apply was cut off", "Review the way back"
+        self._desk.confirm(title, text, yes, "Later", lambda: self.review(revert=True, journal=left.journal))
+
+    # -- the job
+
+    def _start(self, job: Job) -> None:
+        applier = Applier(self._machine.applier, self._screen, job)
+        try:
+            applier.begin()
+        except IommutuiError as error:
+            self._desk.log_line(error.what, "bad")
+            self._desk.say(f"{error.what} {error.remedy}".strip(), "error")
+            return
+        self._applier, self._finished, self._asked_back = applier, None, False
+        verb = "Reverting" if job.revert else "Applying"
+        self._desk.update(self._desk.state._replace(phase=Phase.APPLYING))
+        self._desk.log_line(f"{verb}: {len(job.plan.steps)} writes, rules {job.model.name}", "strong")
+        self._progress = ProgressScreen(verb, job.plan, real=self._machine.source.real)
+        self._screen.app.push_screen(self._progress)
+
+    def said(self, event: Event) -> None:
+        """The applying room says something."""
+        if isinstance(event, Finished):
+            self._finished = event
+        if self._progress is not None:
+            self._progress.show_event(event)
+        if not isinstance(event, Counting):
+            self._end_countdown()
+        elif self._countdown is not None:
+            self._countdown.count(event)
+        else:
+            self._countdown = CountdownScreen(event, real=self._machine.source.real)
+            self._screen.app.push_screen(self._countdown, self._answered)
+        words = log_words(event)
+        if words is not None:
+            self._desk.log_line(*words)
+
+    def _answered(self, keep: bool | None) -> None:
+        if keep is not None and self._applier is not None:
+            self._asked_back = not keep
+            self._applier.answer(keep=keep)
+
+    def _end_countdown(self) -> None:
+        """It is over with any event that is not one of its own."""
+        countdown, self._countdown = self._countdown, None
+        if countdown is not None and countdown.is_attached and countdown.is_active:
+            countdown.dismiss(None)
+
+    def ended(self, problem: Problem | None) -> None:
+        """Nothing more will come."""
+        self._end_countdown()
+        applier, finished, progress = self._applier, self._finished, self._progress
+        self._applier = self._progress = None
+        state = self._desk.state._replace(phase=Phase.READY)
+        exit = finished.exit if finished is not None and problem is None else None
+        if exit is Exit.DONE and applier is not None and finished is not None:
+            revert = applier.job.revert
+            self._desk.update(ended(state, applier.job.plan, revert=revert))
+            self._desk.say(finished.summary + ("" if revert else " R reverts it."))
+        elif exit is Exit.ROLLED_BACK and self._asked_back:
+            self._desk.update(state._replace(applied=True))
+            self._desk.say("Reverted, as you asked. Drivers and overrides are restored.")
+        else:
+            found = problem or Problem(finished.summary if finished is not None else "Applying broke off.")
+            self._desk.update(state)
+            if finished is None or found.what != finished.summary:  # which is in the log already
+                self._desk.log_line(found.what, "bad")
+            self._desk.say(found.what, "error")
+            if progress is not None:
+                progress.show_problem(found)
+                progress = None
+        if progress is not None:
+            progress.finish()
+        self._desk.rescan()

@@ -1,1 +1,0 @@
-"""The tabs of the details pane beside Why, each imported when it is first shown."""

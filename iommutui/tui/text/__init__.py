@@ -1,0 +1,1 @@
+"""Text as every view makes it, and the one way of it into Textual."""

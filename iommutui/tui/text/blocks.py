@@ -1,0 +1,84 @@
+"""The pieces that pages are made of: headings, sentences with a sign, facts, hazards. Pure."""
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from iommutui.core.drivers import Role
+from iommutui.core.hazards import Hazard, Severity
+from iommutui.core.labels import verdict_glyph, verdict_word
+from iommutui.core.outcome import Verdict
+from iommutui.core.reasons import Code, Reason
+from iommutui.core.wording import hazard_advice, hazard_loss, sentence
+from iommutui.tui.text.spans import Line, Span, line
+
+VERDICT_STYLES = {"viable": "ok", "blocked": "bad", "in use": "info", "refused": "warn", "unknown": "warn"}
+"""What a verdict's word means to the eye; the word and its glyph stand beside it always."""
+
+
+ROLE_WORDS = {Role.KERNEL: "host", Role.USER: "vfio", Role.NONE: "neutral"}
+"""A driver's role in a row."""
+
+ROLE_NAMES = {Role.KERNEL: "a host driver", Role.USER: "a VFIO driver", Role.NONE: "neutral"}
+"""A driver's role in a sentence."""
+
+ROLE_STYLES = {"host": "warn", "vfio": "ok"}
+
+
+def verdict_span(verdict: Verdict, width: int = 0) -> Span:
+    """Glyph and word."""
+    word = verdict_word(verdict)
+    return Span(f"{verdict_glyph(verdict)} {word}".ljust(width), VERDICT_STYLES[word])
+
+
+def heading(text: str) -> Line:
+    """A heading within a pane."""
+    return line(Span(text, "accent"))
+
+
+def bullet(text: str, style: str = "muted", sign: str = "•") -> Line:
+    """A sentence with a sign before it."""
+    return line(Span(f"{sign} ", style), text, hang=2)
+
+
+def fact(name: str, value: str, style: str = "plain") -> Line:
+    """A name and its value."""
+    return line(Span(f"{name:<11} ", "muted"), Span(value, style), hang=12)
+
+
+def claim_words(claim: str) -> str:
+    """What opening a group through VFIO would come to; ``claim`` is ``ok`` or the name of an errno."""
+    return "would succeed" if claim == "ok" else f"would fail ({claim})"
+
+
+def reason_line(reason: Reason) -> Line:
+    """A reason as a sentence; its sign tells what stands in the way from what is only to be known."""
+    if reason.code in (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION):
+        return bullet(sentence(reason), "bad", "✖")
+    return bullet(sentence(reason), *(("info", "●") if reason.code is Code.OWNED else ("warn", "?")))
+
+
+def key_hint(key: str, words: str) -> tuple[Span, Span]:
+    """A key, and what it does."""
+    return Span(key, "key"), Span(f" {words}", "muted")
+
+
+STYLE_OF = {Severity.INFO: ("info", "i"), Severity.WARN: ("warn", "!"), Severity.DANGER: ("bad", "‼")}
+"""The style and the sign of a hazard's severity."""
+
+WORDS = {Severity.DANGER: "danger", Severity.WARN: "warning", Severity.INFO: "note"}
+
+
+def hazard_line(hazard: Hazard) -> Line:
+    """Sign, word, topic, and the sentence."""
+    style, sign = ("warn", "?") if hazard.unknown else STYLE_OF[hazard.severity]
+    word = "not known" if hazard.unknown else WORDS[hazard.severity]
+    return line(Span(f"{sign} {word} ", style), Span(f"{hazard.topic.value}  ", "muted"), hazard_loss(hazard), hang=2)
+
+
+def hazard_lines(hazards: Iterable[Hazard]) -> list[Line]:
+    """Every hazard; the same advice stands once below all that it is for."""
+    lines: list[Line] = []
+    for (_, advice), found in groupby(hazards, lambda hazard: (hazard.code, hazard_advice(hazard))):
+        lines += [hazard_line(hazard) for hazard in found]
+        lines.append(line(Span("  ↳ ", "muted"), Span(advice, "muted"), hang=4))
+    return lines

@@ -1,0 +1,82 @@
+"""The one way of text into Textual: never as a string, because a string is parsed as markup.
+
+A name such as ``[LSI]`` would vanish, ``[/]`` ends the program, and ``[@click=...]`` is a live link.
+"""
+
+from collections.abc import Iterable
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import style as visual
+from textual.color import Color
+from textual.content import Content
+from textual.strip import Strip
+from textual.widget import Widget
+
+from iommutui.tui.text.spans import Span, visible
+
+COLOURS = {
+    "plain": "",
+    "strong": "bold",
+    "chosen": "bold underline",
+    "muted": "$text-muted",
+    "ok": "$text-success",
+    "bad": "bold $text-error",
+    "warn": "$text-warning",
+    "info": "$text-primary",
+    "accent": "bold $text-accent",
+    "planned": "italic $text-secondary",
+    "key": "bold $text-accent",
+}
+"""What the meanings of spans look like."""
+
+
+def plain(text: str) -> Content:
+    """Text that is shown as it is."""
+    return Content(visible(text))
+
+
+def content(spans: Iterable[Span]) -> Content:
+    """Spans as content; a click on one that names a command of the desk runs it."""
+    return Content.assemble(*((visible(span.text), _look(span)) for span in spans))
+
+
+def _look(span: Span) -> str:
+    return COLOURS[span.style] + (f" @click=screen.run('{span.command}')" if span.command else "")
+
+
+BASE = ""
+"""The key of what is behind the text, among the styles of a line."""
+
+
+def styles_of(widget: Widget, component: str = "") -> dict[str, Style]:
+    """What every meaning looks like now on a line of this component class; it takes long enough to be kept.
+
+    Component classes would say it too, but Textual works out each of them for each widget whenever it looks at styles.
+    """
+    _, background = widget.background_colors
+    base = widget.rich_style
+    if component:
+        base += widget.get_component_rich_style(component, partial=True)
+    found = {
+        name: base + _style(visual.Style.parse(text or "$foreground"), background) for name, text in COLOURS.items()
+    }
+    return found | {BASE: base}
+
+
+def _style(style: visual.Style, background: Color) -> Style:
+    """Without a background of its own, because a cursor may be behind it."""
+    colour = None if style.foreground is None else (background + style.foreground).rich_color
+    return Style(color=colour, bold=style.bold, italic=style.italic)
+
+
+def strip_of(spans: Iterable[Span], styles: dict[str, Style], width: int) -> Strip:
+    """One line of exactly ``width`` cells."""
+    segments = [Segment(span.text, styles[span.style]) for span in spans]
+    used = sum(cell_len(text) for text, _, _ in segments)
+    if used > width:
+        return Strip(segments, used).adjust_cell_length(width)
+    if used < width:
+        segments.append(Segment(" " * (width - used), styles[BASE]))
+    return Strip(segments, width)

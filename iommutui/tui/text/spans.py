@@ -1,0 +1,146 @@
+"""Text as every view makes it: spans with a meaning instead of a colour, wrapped and fitted by cells. Knows no Textual.
+
+Names come from hardware, files and errors, so whatever is not printable is replaced here, on the way to any widget.
+"""
+
+from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+from iommutui.core.printable import printable
+
+
+class Span(NamedTuple):
+    """A piece of text and what it means, in a word of ``content.COLOURS``."""
+
+    text: str
+    style: str = "plain"
+    command: str = ""
+    """The command of the desk that a click on it runs; in titles and bars."""
+
+
+class Line(NamedTuple):
+    """A line before it is wrapped; what is carried over is indented by ``hang`` cells. With ``cut`` nothing is."""
+
+    spans: tuple[Span, ...]
+    hang: int = 0
+    cut: bool = False
+
+    @property
+    def text(self) -> str:
+        """The line without its styles."""
+        return "".join(span.text for span in self.spans)
+
+
+BLANK = Line(())
+_STYLE = attrgetter("style")
+
+
+def visible(text: str) -> str:
+    """The text with what a terminal would act on, or not show, made visible: an escape character becomes ``\\x1b``."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "\ufffd" for c in printable(text))
+
+
+def line(*parts: str | Span, hang: int = 0, cut: bool = False) -> Line:
+    """A line of spans; a plain string is a span without a meaning."""
+    return Line(tuple([part if isinstance(part, Span) else Span(part) for part in parts]), hang, cut)
+
+
+def clip(text: str, width: int) -> str:
+    """The text in at most ``width`` cells, with an ellipsis where some of it is left out."""
+    text = visible(text)
+    if len(text) <= width and text.isascii():
+        return text
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip() + "…" if width > 1 else "…"[:width]
+
+
+def pad(text: str, width: int) -> str:
+    """The text in exactly ``width`` cells."""
+    text = clip(text, width)
+    return text + " " * (width - (len(text) if text.isascii() else cell_len(text)))
+
+
+def fit(spans: Iterable[Span], width: int) -> tuple[Span, ...]:
+    """Spans cut at ``width`` cells."""
+    kept: list[Span] = []
+    room = width
+    for span in spans:
+        shown = clip(span.text, room)
+        kept.append(span._replace(text=shown))
+        room -= cell_len(shown)
+        if room <= 0 or (shown.endswith("…") and shown != span.text):
+            break
+    return tuple(kept)
+
+
+def wrap(source: Line, width: int) -> list[tuple[Span, ...]]:
+    """A line as the rows it takes at this width; words that are too long for a row are cut."""
+    width = max(width, 8)
+    if source.cut:
+        return [fit(source.spans, width)]
+    if sum(len(span.text) for span in source.spans) <= width:
+        spans = [Span(visible(span.text), span.style) for span in source.spans if span.text]
+        if all(span.text.isascii() for span in spans) and sum(len(span.text) for span in spans) <= width:
+            return [_joined(spans)]
+    hang = min(source.hang, width // 2)
+    rows: list[list[Span]] = [[]]
+    used = 0
+    for text, style, _ in source.spans:
+        for word in _words(visible(text)):
+            size = cell_len(word)
+            if used + len(word.rstrip()) > width or used + cell_len(word.rstrip()) > width:
+                if len(rows[-1]) > (1 if len(rows) > 1 and hang else 0):
+                    rows.append([Span(" " * hang)] if hang else [])
+                    used = hang
+                    word = word.lstrip()
+                    size = cell_len(word)
+                while used + cell_len(word.rstrip()) > width:
+                    head, word = _cut(word, width - used)
+                    rows[-1].append(Span(head, style))
+                    rows.append([Span(" " * hang)] if hang else [])
+                    used = hang
+                    size = cell_len(word)
+            if word:
+                rows[-1].append(Span(word, style))
+                used += size
+    return [_joined(row) for row in rows]
+
+
+def _joined(row: list[Span]) -> tuple[Span, ...]:
+    """Neighbours of one style as one span: every span costs time when it is drawn."""
+    return tuple(Span("".join(span.text for span in run), style) for style, run in groupby(row, _STYLE))
+
+
+def _words(text: str) -> Iterable[str]:
+    """Words, each with the blanks behind it; leading blanks are a word of their own."""
+    start = 0
+    for index in range(1, len(text)):
+        if text[index] != " " and text[index - 1] == " ":
+            yield text[start:index]
+            start = index
+    if text:
+        yield text[start:]
+
+
+def _cut(word: str, room: int) -> tuple[str, str]:
+    """A word that is too long for a row: a path behind one of its slashes, where that fills half the row."""
+    taken = 0
+    for index, char in enumerate(word):
+        taken += cell_len(char)
+        if taken > room and index:
+            slash = word.rfind("/", 0, index) + 1
+            end = slash if slash * 2 > index else index
+            return word[:end], word[end:]
+    return word, ""
+
+
+def wrap_all(lines: Iterable[Line], width: int) -> list[tuple[Span, ...]]:
+    """All the lines as rows."""
+    return [row for source in lines for row in wrap(source, width)]

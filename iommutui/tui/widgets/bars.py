@@ -1,0 +1,185 @@
+"""The lines above and below the panes: whose machine this is, the filter, and the keys that matter now."""
+
+from collections.abc import Iterable
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.suggester import Suggester
+from textual.widget import Widget
+from textual.widgets import Input
+
+from iommutui.core.printable import printable
+from iommutui.core.query import completion
+from iommutui.tui.commands import Hint
+from iommutui.tui.pages.models import rules_words
+from iommutui.tui.rows import listing
+from iommutui.tui.rows.topology import matches
+from iommutui.tui.state import AppState, Kind, Pane, View, own_model
+from iommutui.tui.text.content import content
+from iommutui.tui.text.spans import Span, clip, fit
+
+
+class Bar(Widget):
+    """One line of spans."""
+
+    auto_links = False
+    spans: tuple[Span, ...] = ()
+
+    def show_spans(self, spans: Iterable[Span]) -> None:
+        """Draws again where something has changed."""
+        found = tuple(spans)
+        if found != self.spans:
+            self.spans = found
+            self.refresh()
+
+    def render(self) -> Content:
+        """One line."""
+        return content(fit(self.spans, max(1, self.size.width)))
+
+
+# -- the machine
+
+
+def banner(state: AppState, width: int) -> tuple[Span, ...]:
+    """The header in at most ``width`` cells; what says that nothing is real is never cut."""
+    kernel = state.host.kernel if state.host is not None and state.host.kernel else ""
+    source, own = state.source, own_model(state)
+    rules = rules_words(state.model) if own else f"{rules_words(state.model)} (not this kernel)"
+    right = [Span("rules ", "muted"), Span(rules, "info" if own else "warn"), Span(" ")]
+    if source.kind is Kind.LIVE:
+        left = [Span(" LIVE ", "ok"), Span(f" {'as if ' if source.label else ''}kernel {kernel}" if kernel else "")]
+        if source.writer != "":
+            left.append(Span("  READ-ONLY", "warn"))
+    else:
+        left = [Span(f" {source.kind.value.upper()}", "planned")]
+        if source.kind is Kind.SNAPSHOT:
+            room = width - _cells(right) - 31
+            left.append(Span(f' "{clip(printable(source.label), max(room, 6))}"'))
+        left.append(Span(" — nothing is real", "warn"))
+        if kernel and _cells(left) + _cells(right) + len(kernel) + 12 <= width:
+            left.append(Span(f"  kernel {kernel}", "muted"))
+    if state.live_lacks and _cells(left) + _cells(right) + 14 <= width:
+        left.append(Span("  polling", "muted"))
+    if _cells(left) + _cells(right) + 2 > width:
+        right = right[1:]
+    gap = width - _cells(left) - _cells(right)
+    return (*left, Span(" " * max(1, gap)), *right)
+
+
+def _cells(spans: Iterable[Span]) -> int:
+    return sum(cell_len(span.text) for span in spans)
+
+
+class Banner(Bar):
+    """The header of a state."""
+
+    def show_state(self, state: AppState) -> None:
+        """Draws again where something has changed."""
+        self.show_spans(banner(state, self.app.size.width))
+
+
+# -- the keys
+
+
+class KeyBar(Bar):
+    """Keys and words; a click does what the key does, which is to say why where it is grey."""
+
+    def __init__(self, hints: Iterable[Hint] = (), *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.show_hints(hints)
+
+    def show_hints(self, hints: Iterable[Hint]) -> None:
+        """Other keys."""
+        spans = [Span(" ")]
+        for key, word, command, enabled in hints:
+            spans.append(Span(key, "key" if enabled else "muted", command))
+            spans.append(Span(f" {word}", "plain" if enabled else "muted", command))
+            spans.append(Span("  "))
+        self.show_spans(spans)
+
+
+# -- the filter
+
+
+def expression(state: AppState) -> str:
+    """What is in the bar: the filter of the list, or what is searched for in the topology."""
+    return state.search if state.view is View.TOPOLOGY else state.filter
+
+
+def counted(state: AppState) -> str:
+    """How much the filter leaves, or how much the search finds."""
+    found = listing(state)
+    if state.view is not View.TOPOLOGY or state.host is None:
+        return f"{found.shown} of {found.total}"
+    return f"{len(matches(state.host, state.search))} of {found.total}" if state.search.strip() else ""
+
+
+class Completions(Suggester):
+    """Completes the last word of a filter; remembers nothing, because what completes it changes with the machine."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self.state: AppState | None = None
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """The whole text with its last word completed."""
+        host = self.state.host if self.state is not None else None
+        return completion(host, value) if host is not None else None
+
+
+class FilterBar(Horizontal):
+    """The expression and what it leaves; on the screen while a filter is being typed or is on."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._completions = Completions()
+        self._shown = ""
+
+    def compose(self) -> ComposeResult:
+        """The sign, the expression, and how much it leaves."""
+        slash = Bar(id="slash")
+        slash.show_spans([Span(" / ", "accent")])
+        yield slash
+        yield Input(
+            placeholder="all terms must match: words  driver:nvidia|amdgpu  group:14  viable:no  class:gpu  !word",
+            compact=True, select_on_focus=False, suggester=self._completions, id="expression",
+        )  # fmt: skip
+        yield Bar(id="count")
+
+    @property
+    def input(self) -> Input:
+        """Where the expression is typed."""
+        return self.query_one("#expression", Input)
+
+    def show_state(self, state: AppState) -> None:
+        """The expression and its count. What is being typed is never written over by what was typed before."""
+        self._completions.state = state
+        text = expression(state)
+        self.display = state.view is not View.LOG and (bool(text) or state.pane is Pane.FILTER)
+        if self.display:
+            self.query_one("#count", Bar).show_spans([Span(f"{counted(state)} ", "muted")])
+        if text not in (self._shown, self.input.value):
+            with self.prevent(Input.Changed):
+                self.input.value = text
+        self._shown = text
+
+    async def complete(self) -> None:
+        """Takes over what is offered behind the cursor."""
+        offered = await self._completions.get_suggestion(self.input.value)
+        if offered is not None:
+            self.input.value = offered
+            self.input.cursor_position = len(offered)
+
+
+SMALLEST = (60, 18)
+
+
+class TooSmall(Widget):
+    """On a terminal that is too small for the panes: nothing is lost, and they come back with the room."""
+
+    def render(self) -> Content:
+        """A few short lines."""
+        now, least = (f"{width} by {height}" for width, height in (self.size, SMALLEST))
+        return Content(f"A little more room, please.\n\n{now} is here,\n{least} is needed.")

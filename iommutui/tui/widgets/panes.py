@@ -1,0 +1,160 @@
+"""The panes of the desk: a state is drawn, and of the next one only what it changes."""
+
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.events import MouseDown, MouseMove, MouseUp
+from textual.message import Message
+from textual.widget import Widget
+
+from iommutui.tui import pages
+from iommutui.tui.commands import hints
+from iommutui.tui.commands.viewing import SHARES
+from iommutui.tui.pages.help import orientation
+from iommutui.tui.pages.log import log_lines
+from iommutui.tui.pages.plan import plan_lines
+from iommutui.tui.rows import head, listing, row
+from iommutui.tui.rows.base import EMPTY, Listing
+from iommutui.tui.state import AppState, Key, Pane, View
+from iommutui.tui.text.content import content
+from iommutui.tui.text.spans import Span
+from iommutui.tui.widgets.bars import Banner, FilterBar, KeyBar
+from iommutui.tui.widgets.lines import Lines
+from iommutui.tui.widgets.rows import Rows
+
+WIDE = 120
+"""Columns from which on the details stand beside the list: below, they would cut off what a rebind goes to."""
+
+
+class Panes(Vertical):
+    """Banner, filter, list or log, details, plan, orientation and key bar of one state."""
+
+    class Divided(Message):
+        """The edge between list and details was dragged: the list has so many percent. ``done``: and let go."""
+
+        def __init__(self, share: int, *, done: bool) -> None:
+            super().__init__()
+            self.share = share
+            self.done = done
+
+    def __init__(self, state: AppState, *, id: str) -> None:
+        super().__init__(id=id)
+        self.state = state
+        """What is shown."""
+        self.listing: Listing = EMPTY
+        """Its rows."""
+
+    def compose(self) -> ComposeResult:
+        """The panes."""
+        yield Banner(id="banner")
+        yield FilterBar(id="filter")
+        with Container(id="body"):
+            yield Rows[Key](self._paint, lambda key: key.device is None, id="list")
+            yield Lines(id="log")
+            yield Lines(id="details")
+        yield Lines(id="plan")
+        yield Lines(id="orientation")
+        yield KeyBar(id="keys")
+
+    def on_mount(self) -> None:
+        """The parts, which are always there."""
+        self.list = self.query_one("#list", Rows)
+        self._log_pane, self._details, self._plan, self._orientation = (
+            self.query_one(f"#{name}", Lines) for name in ("log", "details", "plan", "orientation")
+        )
+        self._log_pane.at_end = True
+        self._orientation.can_focus = False
+
+    def show_state(self, state: AppState) -> None:
+        """Shows another state."""
+        before, self.state = self.state, state
+        place = self.listing.place(state.cursor)
+        moved = place is not None and state == before._replace(cursor=state.cursor)
+        if moved and (state.view is not View.TOPOLOGY or _group(before) == _group(state)):
+            self.list.show_cursor(place or 0)
+            self._details.show_lines(pages.details(state))
+            self._orientation.show_lines(orientation(state))
+            self.query_one(KeyBar).show_hints(hints(state))
+        else:
+            self.show_all(top=before.cursor != state.cursor or before.tab is not state.tab)
+
+    def show_all(self, *, top: bool = False) -> None:
+        """Shows every part of the state; ``top`` shows the details from their beginning."""
+        state = self.state
+        found = self.listing = listing(state)
+        self._divide()
+        place = found.place(state.cursor) or 0
+        self.list.show_rows(found.keys, place, head=head(state), empty=pages.nothing_listed(state))
+        self._log_pane.show_lines(log_lines(state), top=False)
+        self._details.show_lines(pages.details(state), top=top)
+        lines = plan_lines(state)
+        self._plan.show_lines(lines, top=False)
+        self._plan.show_line(next((n for n, line in enumerate(lines) if line.text.startswith("▌")), 0))
+        hint = orientation(state)
+        self._orientation.display = bool(hint) and not state.zoomed
+        self._orientation.show_lines(hint)
+        for pane in (self.list, self._log_pane):
+            pane.border_title = content(pages.list_title(state))
+        self._details.border_title = content(pages.details_title(state))
+        self._plan.border_title = content(pages.plan_title(state))
+        self.query_one(Banner).show_state(state)
+        self.query_one(FilterBar).show_state(state)
+        self.query_one(KeyBar).show_hints(hints(state))
+
+    def _paint(self, key: Key, width: int, here: bool) -> tuple[Span, ...]:
+        return row(self.state, key, width, here)
+
+    def widget_of(self, pane: Pane) -> Widget:
+        """What has the focus where a pane has it."""
+        if pane is Pane.FILTER:
+            return self.query_one(FilterBar).input
+        if pane is Pane.LIST:
+            return self._log_pane if self.state.view is View.LOG else self.list
+        return self._details if pane is Pane.DETAILS else self._plan
+
+    # -- room
+
+    @property
+    def _wide(self) -> bool:
+        return self.app.size.width >= WIDE
+
+    def _divide(self) -> None:
+        """Gives every pane its room: its share, or all of it where it is zoomed."""
+        state = self.state
+        shown = Pane.LIST if state.pane is Pane.FILTER else state.pane
+        log = state.view is View.LOG
+        self.list.display = not log and (not state.zoomed or shown is Pane.LIST)
+        self._log_pane.display = log and (not state.zoomed or shown is Pane.LIST)
+        self._details.display = not state.zoomed or shown is Pane.DETAILS
+        self._plan.display = not state.zoomed or shown is Pane.PLAN
+        self.query_one("#body").display = not state.zoomed or shown is not Pane.PLAN
+        self._plan.set_class(state.zoomed, "-zoomed")
+        for widget, share in (
+            (self.list, state.share), (self._log_pane, state.share), (self._details, 100 - state.share)
+        ):  # fmt: skip
+            widget.styles.width = f"{share}fr" if self._wide else "1fr"
+            widget.styles.height = "1fr" if self._wide else f"{share}fr"
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """The edge between list and details can be dragged."""
+        edge = self._details.region
+        here = event.screen_x in (edge.x - 1, edge.x) if self._wide else event.screen_y == edge.y
+        if here and edge.y <= event.screen_y < edge.bottom and not self.state.zoomed:
+            self._details.capture_mouse()
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        """While it is dragged."""
+        if self.app.mouse_captured is self._details:
+            body = self.query_one("#body").region
+            x, y = (event.screen_x - body.x) / body.width, (event.screen_y - body.y) / body.height
+            share = max(SHARES.start, min(SHARES.stop - 1, round(100 * (x if self._wide else y))))
+            self.post_message(self.Divided(share, done=False))
+
+    def on_mouse_up(self, event: MouseUp) -> None:
+        """It stays where it was let go."""
+        if self.app.mouse_captured is self._details:
+            self._details.release_mouse()
+            self.post_message(self.Divided(self.state.share, done=True))
+
+
+def _group(state: AppState) -> int | None:
+    return state.cursor.group if state.cursor is not None else None
