@@ -98,7 +98,7 @@ def _group_line(group: Group, verdict: Verdict) -> str:
     elif owner_of(group) is not None:
         line += f" by {clean(owner_of(group) or '')}"
     elif word == "refused":
-        line += f": a claim fails with {verdict.claim}"
+        line += f": claiming it fails with {verdict.claim}"
     return line
 
 

@@ -43,7 +43,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "why",
         "why",
-        "say why a group can be handed to a virtual machine, or what stands in the way",
+        "explain why a group can be handed to a virtual machine, or why not",
         ("17", "09:00.0 --all-models"),
     ),
     Command(
@@ -55,13 +55,13 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "simulate",
         "simulate",
-        "run the kernel's own events through the engine, JSON lines in and out",
+        "simulate kernel events, JSON lines in and out",
         ("events.jsonl",),
     ),
     Command(
         "plan",
         "plan",
-        "find the rebinds that free a card, a group or devices, and write them down for apply",
+        "find the rebinds that free a card, a group or devices; save them for apply",
         ("--card 09:00.0 -o gpu.json", "--group 17"),
     ),
     Command(
@@ -70,17 +70,17 @@ COMMANDS: tuple[Command, ...] = (
         "rebind devices on this machine, after a review",
         ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json --keep-within 30"),
     ),
-    Command("keep", "keep", "keep what an apply is about to take back", ("",)),
-    Command("revert", "revert", "take an apply back", ("", "20261122T104501-1a2b")),
+    Command("keep", "keep", "confirm an apply that would revert automatically", ("",)),
+    Command("revert", "revert", "revert an apply", ("", "20261122T104501-1a2b")),
     Command("journal", "journal", "list what was applied", ("", "20261122T104501-1a2b")),
-    Command("snapshot", "snapshot", "write this machine to a file that opens anywhere", ("-o machine.json",)),
+    Command("snapshot", "snapshot", "save this machine to a file that opens anywhere", ("-o machine.json",)),
     Command("doctor", "doctor", "check what the program and passthrough need of this system", ("", "--json")),
-    Command("models", "models", "the models of the kernel's rules", ("--json",)),
+    Command("models", "models", "describe the models of the kernel's rules", ("--json",)),
 )
 
 
 class Parser(argparse.ArgumentParser):
-    """Help as wide as the terminal; an error is one sentence, and where to read on."""
+    """Help as wide as the terminal; an error is one sentence and a pointer to the help."""
 
     def __init__(self, prog: str, *, description: str, epilog: str, usage: str | None = None) -> None:
         super().__init__(
@@ -163,9 +163,9 @@ def screen_parser() -> Parser:
     parser = Parser(
         "iommutui",
         usage="iommutui [--from PATH | --demo] [--kernel RELEASE] [--model NAME] [COMMAND ...]",
-        description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, the "
-        "screen opens (or, with no terminal, the listing is printed).",
-        epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' says more.\n\n"
+        description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, "
+        "opens the screen (or prints the listing if there is no terminal).",
+        epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' describes a command.\n\n"
         + _wrapped(f"exit codes: {', '.join(f'{int(code)} {text}' for code, text in EXIT_MEANINGS.items())}"),
     )
     parser.add_argument(
@@ -181,11 +181,11 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="source",
         metavar="PATH",
-        help="a snapshot, '-' for one on standard input, or a directory with a recorded sysfs (default: this machine)",
+        help="read a snapshot ('-': from standard input) or a directory with a recorded sysfs (default: this machine)",
     )
-    parser.add_argument("--demo", action="store_true", help="a built-in machine, on which nothing is real")
+    parser.add_argument("--demo", action="store_true", help="use a built-in example machine")
     parser.add_argument("--kernel", metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)")
-    parser.add_argument("--model", metavar="NAME", help="the rules to use ('iommutui models' lists them)")
+    parser.add_argument("--model", metavar="NAME", help="use these rules ('iommutui models' lists them)")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -194,7 +194,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def _meant(name: str) -> str:
-    """What somebody who writes this may have in mind."""
+    """A suggestion for a command that does not exist."""
     if os.path.exists(name):
         return f"; '--from {name}' opens a recorded machine"
     import difflib
@@ -204,7 +204,7 @@ def _meant(name: str) -> str:
 
 
 def _wrapped(text: str, hang: int = 0) -> str:
-    """The formatter leaves what stands around the options as it is, because most of it is lists."""
+    """The formatter does not wrap the text around the options, because most of it is lists."""
     from textwrap import fill
 
     return fill(text, _width(), subsequent_indent=" " * hang)

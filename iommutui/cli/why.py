@@ -1,4 +1,4 @@
-"""``iommutui why``: the verdict on a group, its reasons, and the smallest way out."""
+"""``iommutui why``: the verdict on a group, its reasons, and the smallest fix."""
 
 import argparse
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import device_name, verdict_glyph, verdict_word
+from iommutui.core.labels import device_name, role_words, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
@@ -41,8 +41,10 @@ from iommutui.core.wording import sentence, state_words, verdict_sentence
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``why GROUP|DEVICE [--all-models] [--json]``, or ``why [GROUP|DEVICE] --error TEXT``."""
     parser.add_argument("subject", nargs="?", metavar="GROUP|DEVICE", help="a group's number, or a device")
-    parser.add_argument("--error", metavar="TEXT", help="an error message: which causes of it fit this machine")
-    parser.add_argument("--all-models", action="store_true", help="the verdicts of every model side by side")
+    parser.add_argument(
+        "--error", metavar="TEXT", help="an error message: print the causes of it that fit this machine"
+    )
+    parser.add_argument("--all-models", action="store_true", help="compare the verdicts of all models")
     add_json(parser)
     add_source(parser)
 
@@ -55,7 +57,7 @@ def run(options: Options) -> int:
         device, group = _subject(host, options.subject) if options.subject is not None else (None, None)
         return explain_error(options, host, model, device=device, group=group)
     if options.subject is None:
-        raise UsageError("Say which group or device.", "For example: iommutui why 14, or iommutui why 01:00.0")
+        raise UsageError("Name a group or a device.", "For example: iommutui why 14, or iommutui why 01:00.0")
     device, group = _subject(host, options.subject)
     if group is None:
         return _without_group(host, device, model, options.json)
@@ -100,7 +102,7 @@ def _fix(host: Host, device: Device | None, group: Group, model: Model) -> tuple
 
 
 def _hazards(host: Host, device: Device | None, group: Group, fix: tuple[Intent, ...] | None) -> list[Hazard]:
-    """What the host loses by the way out; or, where there is none to go, by handing over the device or its group."""
+    """The impact of the fix; or, where there is none, of handing over the device or its group."""
     members = [device] if device is not None else host.members(group)
     alone = [Intent(m.address, VFIO_PCI) for m in members if m.driver is not None and not m.is_bridge]
     return hazards_of(host, [goal for i in fix or alone if (goal := goal_of(host, i)[0]) is not None])
@@ -144,12 +146,13 @@ def _lines(
     lines.append("")
     for member in host.members(group):
         mark = ">" if device is not None and member.address == device.address else " "
-        bound = f"{member.driver} ({model.role(host, member, member.driver).role})" if member.driver else "free"
+        role = role_words(model.role(host, member, member.driver).role) if member.driver else ""
+        bound = f"{member.driver} ({role})" if member.driver else "no driver"
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
     lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)
     hazards = _hazards(host, device, group, fix)
     if hazards:
-        lines += ["", f"What the host loses if {device.address if device else f'group {group.id}'} leaves it:"]
+        lines += ["", f"Impact on the host of handing over {device.address if device else f'group {group.id}'}:"]
         lines += [f"  {line}" if line else "" for line in hazard_lines(hazards)]
     if models:
         width = max(len(m.name) for m in models)
@@ -164,18 +167,18 @@ def _lines(
 
 
 def _no_fix_lines(host: Host, group: Group, verdict: Verdict, model: Model) -> list[str]:
-    """Why nothing helps, as far as the verdict has not said it."""
+    """The reasons that no rebind removes, as far as the verdict does not name them already."""
     if verdict.refused:
         return []
     why = [reason for reason in permanent_blockers(host, group, model) if reason not in verdict.reasons]
-    return ["", "No set of rebinds lets a virtual machine have this group.", *(f"  {sentence(r)}" for r in why)]
+    return ["", "No rebind makes this group viable.", *(f"  {sentence(r)}" for r in why)]
 
 
 def _fix_lines(fix: tuple[Intent, ...], there: str) -> list[str]:
     if not fix:
         return []
     words = " ".join(str(intent) for intent in fix)
-    return ["", "The smallest way out:", f"  iommutui preview {words}{there}"]
+    return ["", "Smallest fix:", f"  iommutui preview {words}{there}"]
 
 
 def _without_group(host: Host, device: Device | None, model: Model, as_json: bool) -> int:
@@ -211,7 +214,7 @@ def explain_error(
     diagnosis = diagnose(host, options.error, model, group=None if group is None else group.id, device=device)
     if diagnosis is None:
         known = "; ".join(message.name for message in MESSAGES)
-        raise IommutuiError("This is not an error message that is known here.", f"Known are: {known}.")
+        raise IommutuiError("Unknown error message.", f"Known messages: {known}.")
     if options.json:
         causes = [dict(zip(cause._fields, cause, strict=True)) for cause in diagnosis.causes]
         write_json(
@@ -221,8 +224,8 @@ def explain_error(
     lines = [f"Recognised: {diagnosis.message}."]
     if not diagnosis.causes:
         lines += [
-            "Nothing on this machine explains it as it is now.",
-            "Ask again while it fails, as root: only root sees which programs hold a group.",
+            "Nothing on this machine explains it now.",
+            "Run this again as root while it fails: only root sees which programs hold a group.",
         ]
     for remedy, found in groupby(enumerate(diagnosis.causes, 1), lambda numbered: numbered[1].remedy):
         lines += [*(f"{number}. {cause.text}" for number, cause in found), f"   {said_of(options, remedy)}"]

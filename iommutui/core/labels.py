@@ -1,5 +1,6 @@
 """Short words and signs for rows and columns; whole sentences are in ``wording``."""
 
+from iommutui.core.drivers import Role
 from iommutui.core.host import Device, Group
 from iommutui.core.outcome import State, Verdict
 
@@ -18,6 +19,11 @@ def verdict_word(verdict: Verdict) -> str:
 def verdict_glyph(verdict: Verdict) -> str:
     """The word's sign, so that colour is never alone."""
     return {"viable": "✔", "blocked": "✖", "in use": "●", "refused": "!", "unknown": "?"}[verdict_word(verdict)]
+
+
+def role_words(role: Role) -> str:
+    """A driver's role as people call it: ``host driver``, ``VFIO``, ``neutral``."""
+    return {Role.KERNEL: "host driver", Role.USER: "VFIO", Role.NONE: "neutral"}[role]
 
 
 def device_name(device: Device) -> str:
