@@ -103,10 +103,20 @@ class FakeTree:
         return self
 
     def other(
-        self, name: str, *, bus: str = "platform", group: int, driver: str | None = None, entry: str | None = None
+        self,
+        name: str,
+        *,
+        bus: str = "platform",
+        group: int,
+        driver: str | None = None,
+        entry: str | None = None,
+        below: str | None = None,
     ) -> "FakeTree":
-        """A member of a group on another bus; ``entry`` is its name in the group where that is not its own."""
-        place = self.sys / "devices" / bus / name
+        """A member of a group on another bus, ``below`` a function or of its own.
+
+        ``entry`` is its name in the group where that is not its own.
+        """
+        place = (self.sys / "devices" / bus if below is None else self.place(below)) / name
         place.mkdir(parents=True)
         _link(place / "subsystem", self.sys / "bus" / bus)
         if driver is not None:

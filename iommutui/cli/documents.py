@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
+from iommutui.core.board import passable
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.hazards.base import on_kernel_driver
@@ -54,11 +55,12 @@ def verdict_document(verdict: Verdict) -> Document:
     }
 
 
-def group_document(group: Group, verdict: Verdict) -> Document:
+def group_document(host: Host, group: Group, verdict: Verdict) -> Document:
     """A group with its verdict."""
     return {
         "id": group.id,
         "viable": verdict.viable,
+        "passable": passable(host, group),
         "state": verdict.state,
         "claim": verdict.claim,
         "owner": owner_of(group),
@@ -99,6 +101,7 @@ def device_document(host: Host, device: Device, model: Model) -> Document:
         "modalias": device.modalias,
         "parent": device.parent,
         "boot_vga": device.boot_vga,
+        "boot_display": device.boot_display,
         "physfn": device.physfn,
         "virtfns": list(device.virtfns),
         "vfio_dev": None if device.vfio_dev is None else list(device.vfio_dev),
@@ -137,6 +140,8 @@ def host_document(host: Host, model: Model) -> Document:
         "kernel": host.kernel,
         "cmdline": host.cmdline,
         "cpu_vendor": host.cpu_vendor,
+        "hypervisor": host.hypervisor,
+        "lacks": list(host.lacks),
         "model": model.name,
         "iommus": None if host.iommus is None else [_plain(iommu) for iommu in host.iommus],
         "drivers": None if host.drivers is None else [_plain(driver) for driver in host.drivers],
@@ -153,7 +158,7 @@ def list_document(host: Host, model: Model, devices: Sequence[Device]) -> Docume
         "schema": SCHEMA,
         "host": host_document(host, model),
         "groups": [
-            group_document(group, model.verdict(host, group))
+            group_document(host, group, model.verdict(host, group))
             for group in host.groups.values()
             if any(address in shown for address in group.members) or not group.members
         ],
@@ -188,6 +193,7 @@ def hazard_document(hazard: Hazard) -> Document:
         "device": hazard.device,
         **({"facts": dict(hazard.facts)} if hazard.facts else {}),
         "unknown": hazard.unknown or None,
+        "refused": hazard.refused,
         "text": hazard_loss(hazard),
         "advice": hazard_advice(hazard),
     }

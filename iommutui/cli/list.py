@@ -1,15 +1,16 @@
 """``iommutui list``: groups and their devices."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.output import Paint, clean, columns, complain, cut, folded, write_as_is, write_json
 from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
+from iommutui.core.board import passable
 from iommutui.core.errors import Exit
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import class_words, device_name, owner_of, verdict_glyph, verdict_word
+from iommutui.core.labels import GLYPHS, NO_ISOLATION, NOTHING_TO_PASS, class_words, device_name, group_word, owner_of
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code
@@ -19,8 +20,11 @@ from iommutui.sources import Depth
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
+Value = TypeVar("Value")
+
 _KEYS = "driver:, group:, viable:, class:, id:, override:, bus:"
-_STYLE = {"viable": "good", "blocked": "bad", "in use": "warn", "refused": "warn", "unknown": "dim"}
+_STYLE = {"viable": "good", "blocked": "bad", "in use": "warn", "refused": "warn", "unknown": "dim",
+          NOTHING_TO_PASS: "dim", NO_ISOLATION: "warn"}  # fmt: skip
 
 
 def add_arguments(parser: "ArgumentParser") -> None:
@@ -64,7 +68,12 @@ def _filtered(host: Host, words: list[str], verdicts: dict[int, Verdict]) -> lis
     from iommutui.core.query import parse_query
 
     query = parse_query(" ".join(words))
-    return [d for d in devices if query.matches(d, verdicts.get(d.group) if d.group is not None else None)]
+    holds = {number: passable(host, group) for number, group in host.groups.items()}
+    return [d for d in devices if query.matches(d, _at(verdicts, d.group), None, _at(holds, d.group) is not False)]
+
+
+def _at(values: dict[int, Value], number: int | None) -> Value | None:
+    return values.get(number) if number is not None else None
 
 
 def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> list[str]:
@@ -78,9 +87,8 @@ def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], mode
     for number, group in host.groups.items():
         members = by_group.get(number, [])
         if members or not filtered:
-            verdict = verdicts[number]
-            style = _STYLE[verdict_word(verdict)]
-            lines += [paint(style, part) for part in folded(_group_line(group, verdict), room)]
+            word = group_word(host, group, verdicts[number])
+            lines += [paint(_STYLE[word], part) for part in folded(_group_line(group, verdicts[number], word), room)]
             lines += [_device_line(device, width, marks, paint, room) for device in members]
     alone = by_group.get(None, [])
     if alone:
@@ -89,10 +97,9 @@ def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], mode
     return lines + folded(_summary(host, devices, verdicts, model, filtered), room)
 
 
-def _group_line(group: Group, verdict: Verdict) -> str:
-    word = verdict_word(verdict)
-    line = f"Group {group.id:<3} {verdict_glyph(verdict)} {word}"
-    blockers = [r for r in verdict.reasons if r.code is Code.KERNEL_DRIVER]
+def _group_line(group: Group, verdict: Verdict, word: str) -> str:
+    line = f"Group {group.id:<3} {GLYPHS[word]} {word}"
+    blockers = [r for r in verdict.reasons if r.code is Code.KERNEL_DRIVER and word == "blocked"]
     if blockers:
         line += ": " + ", ".join(f"{clean(r.driver or '')} on {_short(r.device or '')}" for r in blockers)
     elif owner_of(group) is not None:
@@ -146,7 +153,7 @@ def _no_driver(device: Device) -> str:
 
 
 def _summary(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> str:
-    viable = sum(1 for verdict in verdicts.values() if verdict_word(verdict) == "viable")
+    viable = sum(group_word(host, host.groups[n], verdict) == "viable" for n, verdict in verdicts.items())
     shown = f"{len(devices)} of {len(host.devices)}" if filtered else f"{len(devices)}"
     return (
         f"{shown} devices, {len(host.groups)} groups, {viable} viable; "

@@ -10,16 +10,17 @@ from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.review import plan_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import turn_on_advice
+from iommutui.core.board import is_of_use
 from iommutui.core.errors import Exit, RefusedError, UsageError
 from iommutui.core.hazards import unaccepted
 from iommutui.core.host import Device, Host
+from iommutui.core.labels import also_takes
 from iommutui.core.models.base import Model
-from iommutui.core.plan.fix import of_the_board, smallest_fix
+from iommutui.core.plan.fix import smallest_fix
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, counts_of, plan_intents
-from iommutui.core.plan.presets import asked_of, free_card, free_devices, free_group, is_of_use, why_not_free
+from iommutui.core.plan.presets import asked_of, beyond, free_card, free_devices, free_group, not_of_use, why_not_free
 from iommutui.core.query import find_device
-from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import sentence
 
 if TYPE_CHECKING:
@@ -64,11 +65,14 @@ def run(options: Options) -> int:
     intents = wanted_intents(host, options, model)
     plan = plan_intents(host, intents, model)
     if options.json or options.output:
-        document = _document(host, intents, plan, model)
+        further = beyond(host, selected_devices(host, options), intents)
+        document = {**_document(host, intents, plan, model), "beyond": [device.address for device in further]}
     if options.json:
         write_json(document)
     else:
-        write_lines([clean(line) for line in _lines(host, intents, plan, model)])
+        more = also_takes(beyond(host, selected_devices(host, options), intents))
+        top = [f"{more[0].upper()}{more[1:]}", ""] if more else []
+        write_lines([clean(line) for line in (*top, *_lines(host, intents, plan, model))])
     if not plan.permitted:
         if options.output:
             complain(f"The plan is not permitted, so {options.output} was not written.")
@@ -86,19 +90,27 @@ def wanted_intents(host: Host, options: Options, model: Model) -> list[Intent]:
     free = [word for word in options.free if "=" not in word]
     preset: list[Intent] = []
     for text in options.card:
-        device = _of_use(find_device(host, text))
+        device = _of_use(host, find_device(host, text))
         functions = [device, *(other.address for other in host.same_card(device))]
-        preset += _found(host, free_card(host, device, model, reached=True), functions, model)
+        preset += _found(host, free_card(host, device, model, reached=True, said=said), functions, model, said)
     for number in options.group:
         group = host.groups.get(number)
         if group is None:
             raise UsageError(f"There is no IOMMU group {number}.", "'iommutui list' shows the groups.")
-        preset += _found(host, free_group(host, group, model, reached=True), asked_of(host, group), model)
+        found = free_group(host, group, model, reached=True, said=said)
+        preset += _found(host, found, asked_of(host, group), model, said)
     if free:
-        devices = [_of_use(find_device(host, text)) for text in free]
-        preset += _found(host, free_devices(host, devices, model, reached=True), devices, model)
+        devices = [_of_use(host, find_device(host, text)) for text in free]
+        preset += _found(host, free_devices(host, devices, model, reached=True, said=said), devices, model, said)
     _tell_of_conflicts(preset, said)
     return list({intent.device: intent for intent in (*preset, *said)}.values())
+
+
+def selected_devices(host: Host, options: Options) -> list[Address]:
+    """What was asked for by name: the rest of a plan is what it takes beyond that."""
+    words = [*options.card, *(word.partition("=")[0] for word in (*options.intents, *options.free))]
+    members = [a for number in options.group if number in host.groups for a in host.groups[number].members]
+    return [*(find_device(host, word).address for word in words), *members]
 
 
 def _tell_of_conflicts(preset: list[Intent], said: list[Intent]) -> None:
@@ -106,32 +118,30 @@ def _tell_of_conflicts(preset: list[Intent], said: list[Intent]) -> None:
     for intent in said:
         other = chosen.get(intent.device, intent.target)
         if other != intent.target:
-            complain(
-                f"{intent.device} is planned for {intent.target}, as you named it; the rest of the request needs {other}."
-            )
+            complain(f"{intent.device} will go to {intent.target}, as named; the rest of the request needs {other}.")
 
 
-def _of_use(device: Device) -> Address:
-    """The device's address; RefusedError for what no virtual machine has a use for."""
-    if device.is_bridge:
-        raise RefusedError(sentence(Reason(Code.BRIDGE, device.group, device.address)), _INSTEAD)
-    what = of_the_board(device)
-    if what:
-        raise RefusedError(f"{device.address} is {what} of this machine, and no virtual machine can use it.", _INSTEAD)
+def _of_use(host: Host, device: Device) -> Address:
+    """The device's address; RefusedError for what no virtual machine can have, whatever is rebound."""
+    why = not_of_use(host, device)
+    if why is not None:
+        raise RefusedError(sentence(why), _INSTEAD)
     return device.address
 
 
 _INSTEAD = "Name the device to hand to the virtual machine; 'iommutui list' shows them."
 
 
-def _found(host: Host, intents: tuple[Intent, ...] | None, devices: list[Address], model: Model) -> tuple[Intent, ...]:
+def _found(
+    host: Host, intents: tuple[Intent, ...] | None, devices: list[Address], model: Model, said: list[Intent]
+) -> tuple[Intent, ...]:
     """The intents of a preset for these devices; RefusedError with the reasons where nothing brings it about."""
     if intents is not None:
         return intents
-    why = why_not_free(host, devices, model)
+    why = why_not_free(host, devices, model, said)
     if why is None:
         raise RefusedError(f"No driver is bound to {', '.join(devices)}, so there is nothing to free.", _BY_NAME)
-    if not any(is_of_use(host.devices[address]) for address in devices):
+    if not any(is_of_use(host, host.devices[address]) for address in devices):
         raise RefusedError(why, _INSTEAD)
     raise RefusedError(why, turn_on_advice(host) or "'iommutui why DEVICE' says more.")
 
@@ -177,7 +187,7 @@ def _document(host: Host, intents: list[Intent], plan: Plan, model: Model) -> "D
         "kind": PLAN_KIND,
         **plan_document(host, intents, plan, model),
         "intents": [{"device": intent.device, "target": intent.target} for intent in intents],
-        "accept": [str(hazard.acceptance) for hazard in unaccepted(plan.hazards, ())],
+        "accept": [str(hazard.acceptance) for hazard in unaccepted(plan.hazards, ()) if not hazard.refused],
         "counts": counts_of(plan)._asdict(),
         "predicted": predicted_document(plan, model),
         "basis": basis_document(plan.basis),

@@ -5,10 +5,11 @@ from itertools import groupby
 
 from iommutui.core.hazards import Hazard, Severity
 from iommutui.core.hazards.base import taken
-from iommutui.core.host import Host
-from iommutui.core.labels import device_name, verdict_glyph, verdict_word
+from iommutui.core.host import Group, Host
+from iommutui.core.labels import GLYPHS, device_name, group_word
+from iommutui.core.models import MODELS
 from iommutui.core.outcome import OK
-from iommutui.core.plan.fix import fix_hazards
+from iommutui.core.plan.fix import fix_hazards, withheld
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, Step
 from iommutui.core.plan.targets import targets_of
@@ -28,9 +29,13 @@ def hazard_lines(hazards: Iterable[Hazard]) -> list[str]:
     lines: list[str] = []
     for (_, advice), found in groupby(hazards, lambda hazard: (hazard.code, hazard_advice(hazard))):
         lines.append("")
-        lines += [f"{_SEVERITY[hazard.severity]} [{hazard.code}]: {hazard_loss(hazard)}" for hazard in found]
+        lines += [f"{_severity(hazard)} [{hazard.code}]: {hazard_loss(hazard)}" for hazard in found]
         lines.append(f"  {advice}")
     return lines
+
+
+def _severity(hazard: Hazard) -> str:
+    return "REFUSED" if hazard.refused else _SEVERITY[hazard.severity]
 
 
 def plan_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> list[str]:
@@ -54,8 +59,9 @@ def plan_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> list[s
     if plan.groups:
         lines.append("")
     for change in plan.groups:
-        before = f"{verdict_glyph(change.before)} {verdict_word(change.before)}"
-        after = f"{verdict_glyph(change.after)} {verdict_word(change.after)}"
+        group, left = host.groups[change.group], plan.predicted.groups.get(change.group, Group(change.group))
+        was, then = group_word(host, group, change.before), group_word(plan.predicted, left, change.after)
+        before, after = f"{GLYPHS[was]} {was}", f"{GLYPHS[then]} {then}"
         lines.append(f"Group {change.group}: {before} → {after}")
         lines += [f"  {sentence(reason)}" for reason in change.after.reasons]
     lines += hazard_lines(plan.hazards)
@@ -72,4 +78,8 @@ def plan_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> list[s
         lines += [f"  That would be a DANGER [{h.code}]: {hazard_loss(h)}" for h in dangers]
     elif fix is None and any(taken(host, plan.goals)):
         lines += ["", "No further rebinds let a virtual machine have every group here."]
+        stuck = [host.groups[change.group] for change in plan.groups if not change.after.viable]
+        moved = {goal.device for goal in plan.goals}
+        why = (r for each in stuck for r in withheld(host, each, MODELS[plan.model]) if r.device not in moved)
+        lines += [f"  {sentence(reason)}" for reason in why]
     return lines if lines[:1] != [""] else lines[1:]

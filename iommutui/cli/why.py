@@ -21,16 +21,17 @@ from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.review import hazard_lines
 from iommutui.core.advice import no_iommu_advice
+from iommutui.core.board import passable
 from iommutui.core.diagnosis import MESSAGES, diagnose
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import device_name, role_words, verdict_glyph, verdict_word
+from iommutui.core.labels import GLYPHS, device_name, group_word, role_words, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
-from iommutui.core.plan.fix import permanent_blockers
+from iommutui.core.plan.fix import permanent_blockers, withheld
 from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.plan.presets import fix_for
 from iommutui.core.query import find_device
@@ -116,10 +117,10 @@ def _document(
         "host": host_document(host, model),
         "model": model.name,
         "device": device.address if device else None,
-        "group": group_document(group, model.verdict(host, group)),
+        "group": group_document(host, group, model.verdict(host, group)),
         "devices": [device_document(host, member, model) for member in host.members(group)],
         "fix": intent_documents(fix),
-        **({"no_fix": reason_documents(permanent_blockers(host, group, model))} if fix is None else {}),
+        **({"no_fix": reason_documents(_no_fix(host, group, model))} if fix is None else {}),
         "hazards": hazard_documents(_hazards(host, device, group, fix)),
         **(
             {"models": {m.name: {**verdict_document(m.verdict(host, group)), "change": m.change} for m in models}}
@@ -139,9 +140,10 @@ def _lines(
     there: str,
 ) -> list[str]:
     verdict = model.verdict(host, group)
-    lines = [f"{verdict_glyph(verdict)} {verdict_sentence(group, verdict)}"]
-    lines += [f"  {sentence(reason)}" for reason in verdict.reasons]
-    if not verdict.reasons:
+    held = passable(host, group)
+    lines = [f"{GLYPHS[group_word(host, group, verdict)]} {verdict_sentence(host, group, verdict)}"]
+    lines += [f"  {sentence(reason)}" for reason in verdict.reasons if held]
+    if held and not verdict.reasons:
         lines.append(f"  It is {state_words(verdict.state)}.")
     lines.append("")
     for member in host.members(group):
@@ -149,7 +151,8 @@ def _lines(
         role = role_words(model.role(host, member, member.driver).role) if member.driver else ""
         bound = f"{member.driver} ({role})" if member.driver else "no driver"
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
-    lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)
+    if held:
+        lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)
     hazards = _hazards(host, device, group, fix)
     if hazards:
         lines += ["", f"Impact on the host of handing over {device.address if device else f'group {group.id}'}:"]
@@ -166,11 +169,15 @@ def _lines(
     return lines
 
 
+def _no_fix(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
+    return (*withheld(host, group, model), *permanent_blockers(host, group, model))
+
+
 def _no_fix_lines(host: Host, group: Group, verdict: Verdict, model: Model) -> list[str]:
     """The reasons that no rebind removes, as far as the verdict does not name them already."""
     if verdict.refused:
         return []
-    why = [reason for reason in permanent_blockers(host, group, model) if reason not in verdict.reasons]
+    why = [reason for reason in _no_fix(host, group, model) if reason not in verdict.reasons]
     return ["", "No rebind makes this group viable.", *(f"  {sentence(r)}" for r in why)]
 
 

@@ -9,36 +9,62 @@ _FIRMWARE = {
 }
 
 
+XEN_DOM0 = "xen-dom0"
+
+_XEN = (
+    "This is dom0 of Xen: the hypervisor has the IOMMU, so this kernel sees none and has no groups. VFIO is not used "
+    "here.",
+    "Whether the IOMMU is on, Xen says: 'xl dmesg | grep -i -e vt-d -e iommu', and 'xl info' (hvm_directio).",
+    "Devices are handed over through pciback: 'xl pci-assignable-add 01:00.0', then a pci= line in the guest's "
+    "configuration.",
+)
+_GUEST = (
+    "This machine seems to be a virtual machine itself ({name}): its hypervisor has to give it a virtual IOMMU "
+    "(QEMU: -device intel-iommu or virtio-iommu; VMware: 'Expose IOMMU to the guest OS'). Without one only "
+    "no-IOMMU mode is left (vfio.enable_unsafe_noiommu_mode=1), for programs such as DPDK."
+)
+_NOT_COVERED = (
+    "This machine has IOMMU groups, but no PCI device is in one: its IOMMU does not cover PCI Express, as on many "
+    "systems on a chip. No setting and no parameter changes that, so VFIO cannot take a PCI device here."
+)
+
+
 def no_iommu_advice(host: Host) -> list[str]:
     """Sentences: whether an IOMMU is there, what turns it on for this processor, and how to check. Empty with groups.
 
     What counts is ``/sys/class/iommu`` and the groups; the command line only says what somebody asked for.
     """
-    if host.groups:
+    if any(device.group is not None and device.bus == "pci" for device in host.devices.values()):
         return []
+    if host.hypervisor == XEN_DOM0:
+        return list(_XEN)
+    guest = [_GUEST.format(name=host.hypervisor)] if host.hypervisor is not None else []
+    if host.groups:
+        return [*guest, _NOT_COVERED] if guest else [_NOT_COVERED]
     if host.iommus:
         names = ", ".join(iommu.name for iommu in host.iommus)
         return [
             f"An IOMMU is active ({names}), but no device has a group.",
             "It translates none of the devices here; a device it covers would show an iommu_group link in sysfs.",
         ]
-    lines = [_found(host)]
+    lines = [*guest, _found(host)]
     parameters = (host.cmdline or "").split()
     off = [word for word in parameters if word in ("iommu=off", "intel_iommu=off", "amd_iommu=off")]
     if off:
         lines.append(f"The kernel command line turns it off: remove {' and '.join(off)}.")
-    lines += _turn_on(host.cpu_vendor, parameters)
+    lines += _turn_on(host.cpu_vendor, parameters) if not guest else []
     lines.append(
         "Afterwards check with 'ls /sys/class/iommu' (an entry such as dmar0 or ivhd0 means that it is on), "
         "'dmesg | grep -e DMAR -e AMD-Vi', and 'iommutui list'."
     )
-    lines.append("In a virtual machine the hypervisor has to offer a virtual IOMMU; few do by default.")
+    if not guest:
+        lines.append("In a virtual machine the hypervisor has to offer a virtual IOMMU; few do by default.")
     return lines
 
 
 def turn_on_advice(host: Host) -> str:
     """What turns the IOMMU on, for a line of its own; empty where one is on."""
-    on = host.groups or host.iommus
+    on = host.groups or host.iommus or host.hypervisor == XEN_DOM0
     return "" if on else " ".join(_turn_on(host.cpu_vendor, (host.cmdline or "").split()))
 
 

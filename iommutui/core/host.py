@@ -11,7 +11,8 @@ a whole machine, and the plain listing has to be as quick as that.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from iommutui.core.address import Address, card_of, sort_key
+from iommutui.core.address import Address, sort_key
+from iommutui.core.card import others_of_card, slot_of
 from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.gap import Gap as Gap
 
@@ -86,8 +87,11 @@ class Device(NamedTuple):
     driver_override: str | None = None
     group: int | None = None
     parent: Address | None = None
-    """The bridge above; None on a root bus."""
+    """The bridge above; None on a root bus. Of a mediated device the function that it is a part of."""
     boot_vga: bool | None = None
+    """The VGA card that the kernel's arbiter has as the default one."""
+    boot_display: bool | None = None
+    """The display that firmware left its framebuffer on (from 6.17); whatever class it has."""
     physfn: Address | None = None
     virtfns: tuple[Address, ...] = ()
     vfio_dev: tuple[str, ...] | None = None
@@ -115,6 +119,11 @@ class Device(NamedTuple):
         return None
 
     @property
+    def boots_display(self) -> bool:
+        """Whether it is the display that the machine booted on."""
+        return bool(self.boot_display or self.boot_vga)
+
+    @property
     def is_bridge(self) -> bool:
         """Header type 1 or 2; where that is not known, the class of a bridge (0604, 0607, 0609)."""
         if self.header_type is not None:
@@ -139,6 +148,10 @@ class Claim(NamedTuple):
     """``group`` (container), ``device`` (a device of the group, iommufd) or ``cdev``."""
     opened: tuple[Address, ...] = ()
     """Devices whose file is open, so that their unbind blocks, and devices whose unbind is blocked already."""
+
+
+NO_IOMMU = "vfio-noiommu"
+"""The name of a group that VFIO made up for a device that no IOMMU translates (``vfio_noiommu_group_alloc``)."""
 
 
 class Group(NamedTuple):
@@ -196,6 +209,11 @@ class Host(NamedTuple):
     uses: Uses | None = None
     """What the machine does with its devices; None: not collected, and nothing may be taken to be unused."""
     gaps: tuple[Gap, ...] = ()
+    hypervisor: str | None = None
+    """What this machine runs in: ``xen-dom0``, or the name of a hypervisor of which it is a guest (``KVM``); None where
+    nothing tells of any."""
+    lacks: tuple[str, ...] = ()
+    """Drivers of VFIO and ``pci-stub`` that the kernel has neither built in nor as a module."""
     driver_table: DriverTable = KNOWN
     """What is known of drivers, with the rows of the user's settings; it is no fact of the machine."""
 
@@ -222,17 +240,12 @@ class Host(NamedTuple):
         return [device for address in addresses if (device := self.devices.get(address)) is not None]
 
     def same_card(self, address: Address) -> list[Device]:
-        """The other functions of the device's card. A virtual function is a card by itself, and a part of no other."""
-        device = self.devices.get(address)
-        if device is not None and device.physfn is not None:
-            return []
-        return [other for other in self.same_slot(address) if other.physfn is None]
+        """The other functions of the device's card, which may lie in other groups."""
+        return others_of_card(self.devices, address)
 
     def same_slot(self, address: Address) -> list[Device]:
         """The other functions whose addresses have the same slot, virtual ones among them."""
-        card = card_of(address)
-        found = (self.devices.get(Address(f"{card}.{number}")) for number in range(8))
-        return [device for device in found if device is not None and device.address != address]
+        return [device for device in slot_of(self.devices, address) if device.address != address]
 
     def has_driver(self, name: str) -> bool:
         """Whether the driver is registered, as far as is known."""

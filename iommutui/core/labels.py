@@ -1,7 +1,10 @@
 """Short words and signs for rows and columns; whole sentences are in ``wording``."""
 
+from collections.abc import Sequence
+
+from iommutui.core.board import passable
 from iommutui.core.drivers import Role
-from iommutui.core.host import Device, Group
+from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.outcome import State, Verdict
 
 
@@ -16,9 +19,40 @@ def verdict_word(verdict: Verdict) -> str:
     return "refused" if verdict.refused else "viable"
 
 
+NOTHING_TO_PASS, NO_ISOLATION = "nothing to pass", "no isolation"
+
+
+def group_word(host: Host, group: Group, verdict: Verdict) -> str:
+    """What the verdict means to a person: a group without anything to pass through is neither viable nor blocked."""
+    if group.name == NO_IOMMU:
+        return NO_ISOLATION
+    word = verdict_word(verdict)
+    return word if word == "in use" or passable(host, group) else NOTHING_TO_PASS
+
+
+GLYPHS = {"viable": "✔", "blocked": "✖", "in use": "●", "refused": "!", "unknown": "?", NOTHING_TO_PASS: "·",
+          NO_ISOLATION: "!"}  # fmt: skip
+"""The sign of each word, so that colour is never alone."""
+
+
 def verdict_glyph(verdict: Verdict) -> str:
-    """The word's sign, so that colour is never alone."""
-    return {"viable": "✔", "blocked": "✖", "in use": "●", "refused": "!", "unknown": "?"}[verdict_word(verdict)]
+    """The word's sign."""
+    return GLYPHS[verdict_word(verdict)]
+
+
+_KINDS = {"0280": "Wi-Fi", "02": "network", "03": "display", "04": "sound", "0c03": "USB", "01": "disks",
+          "06": "bridge", "0c": "serial bus"}  # fmt: skip
+
+
+def also_takes(devices: Sequence[Device]) -> str:
+    """``also takes 00:14.3 Wi-Fi``: what a plan moves beyond the selection; empty where there is nothing."""
+    named = [f"{d.address.removeprefix('0000:')} {_kind(d)}" for d in devices]
+    return f"also takes {', '.join(named)}" if named else ""
+
+
+def _kind(device: Device) -> str:
+    code = device.class_code or ""
+    return next((word for prefix, word in _KINDS.items() if code.startswith(prefix)), class_words(device))
 
 
 def role_words(role: Role) -> str:

@@ -67,9 +67,11 @@ class Term(NamedTuple):
         first = f"{self.key}:{self.value}" if self.key else self.value
         return ("!" if self.negated else "") + "|".join((first, *map(str, self.others)))
 
-    def matches(self, device: Device, verdict: Verdict | None, text: str | None = None) -> bool:
+    def matches(self, device: Device, verdict: Verdict | None, text: str | None = None, passable: bool = True) -> bool:
         """Whether the term lets this device through; ``verdict`` is that of its group, ``text`` its searched text."""
-        return any(_term_matches(term, device, verdict, text) for term in (self, *self.others)) != self.negated
+        return (
+            any(_term_matches(term, device, verdict, text, passable) for term in (self, *self.others)) != self.negated
+        )
 
 
 class Query(NamedTuple):
@@ -85,9 +87,12 @@ class Query(NamedTuple):
         """Whether the answer depends on the verdicts of groups."""
         return any(each.key == "viable" for term in self.terms for each in (term, *term.others))
 
-    def matches(self, device: Device, verdict: Verdict | None, text: str | None = None) -> bool:
-        """Whether the filter lets this device through; ``verdict`` is that of its group, ``text`` its searched text."""
-        return all(term.matches(device, verdict, text) for term in self.terms)
+    def matches(self, device: Device, verdict: Verdict | None, text: str | None = None, passable: bool = True) -> bool:
+        """Whether the filter lets this device through.
+
+        ``verdict`` is that of its group, ``passable`` as `board.passable` says of it, ``text`` its searched text.
+        """
+        return all(term.matches(device, verdict, text, passable) for term in self.terms)
 
 
 KEYS = ("driver", "group", "viable", "class", "id", "override", "bus")
@@ -172,7 +177,7 @@ def searched_text(device: Device) -> str:
     return "\n".join(shown).lower()
 
 
-def _term_matches(term: Term, device: Device, verdict: Verdict | None, text: str | None) -> bool:
+def _term_matches(term: Term, device: Device, verdict: Verdict | None, text: str | None, passable: bool) -> bool:
     value = term.value
     match term.key:
         case "driver":
@@ -184,7 +189,9 @@ def _term_matches(term: Term, device: Device, verdict: Verdict | None, text: str
         case "viable":
             if verdict is None:
                 return value in ("no", "unknown")
-            answer = {True: "yes", False: "no", None: "unknown"}[verdict.viable]
+            if not passable:
+                return False  # Neither viable nor blocked: there is nothing in it.
+            answer = {True: "no" if verdict.refused else "yes", False: "no", None: "unknown"}[verdict.viable]
             return value in (answer, verdict_word(verdict))
         case "class":
             code = device.class_code or ""

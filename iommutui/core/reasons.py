@@ -46,6 +46,11 @@ class Code(StrEnum):
     DRAFT_SLIP_S08 = "draft-slip-s08"
     UNANSWERED = "not-answering"
     LEFT_ELSEWHERE = "other-driver"
+    HOST_NEEDS = "host-needs-it"
+    OF_THE_BOARD = "of-the-board"
+    BEHIND_VMD = "behind-vmd"
+    NO_MODULE = "no-module"
+    NO_ISOLATION = "no-isolation"
 
 
 class Reason(NamedTuple):

@@ -14,7 +14,7 @@ def use_labels(host: Host) -> dict[Address, tuple[str, ...]]:
     """Words such as ``root disk``, ``default route``, ``boot display`` or ``in use by qemu (pid 123)``, by device."""
     found: dict[Address, dict[str, None]] = {}
     for address, device in host.devices.items():
-        if device.boot_vga and serves_host(host, device, device.driver):
+        if device.boots_display and serves_host(host, device, device.driver):
             found.setdefault(address, {})["boot display"] = None
     for group in host.groups.values():
         for address in group.claim.opened if group.claim is not None else ():

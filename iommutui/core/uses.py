@@ -25,6 +25,8 @@ class Screen(NamedTuple):
     """The text console is drawn on one of the framebuffers."""
     firmware: str | None = None
     """What the kernel calls the firmware's framebuffer where one still lies on a BAR (``BOOTFB``, ``efifb``)."""
+    held_by: tuple[str, ...] = ()
+    """Parts of the kernel that hold it as a process would: ``nvidia_drm``, which shows in no list of open files."""
 
 
 class Held(StrEnum):
@@ -34,6 +36,8 @@ class Held(StrEnum):
     SWAP = "swap"
     POOL = "pool"
     """A member of a ZFS pool that is imported."""
+    PERHAPS_POOL = "perhaps-pool"
+    """Perhaps a member of a pool that is imported and whose members do not show."""
     FSTAB = "fstab"
     """``/etc/fstab`` names it, but it is not mounted."""
     STACK = "stack"

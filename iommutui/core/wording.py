@@ -10,8 +10,9 @@ from iommutui.core.gap import gap_words as gap_words
 from iommutui.core.hazards.sentences import hazard_advice as hazard_advice
 from iommutui.core.hazards.sentences import hazard_loss as hazard_loss
 from iommutui.core.hazards.sentences import hazard_sentence as hazard_sentence
-from iommutui.core.host import Group
-from iommutui.core.labels import verdict_word
+from iommutui.core.hazards.sentences import refusal_sentence
+from iommutui.core.host import Group, Host
+from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, group_word
 from iommutui.core.outcome import State, Verdict
 from iommutui.core.plan.intents import DEFAULT, NONE, Goal
 from iommutui.core.reasons import Code, Reason
@@ -136,6 +137,23 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"{r.device} would end {'on ' + r.driver if r.driver else 'without a driver'}"
         + (f" instead of on {r.fact('wanted')}." if r.fact("wanted") else ", although it should be free.")
     ),
+    Code.HOST_NEEDS: refusal_sentence,
+    Code.OF_THE_BOARD: lambda r: (
+        f"{r.device} is {r.fact('what') or 'a part'} of this machine, and no virtual machine can use it. "
+        f"If it has to let go of its driver, name it yourself: {r.device}=none."
+    ),
+    Code.BEHIND_VMD: lambda r: (
+        f"{r.device} is behind a VMD controller ({r.fact('controller') or 'not known'}) and cannot go without it: "
+        f"hand over the controller with all that is behind it, or turn VMD off in the firmware setup."
+    ),
+    Code.NO_MODULE: lambda r: (
+        f"This kernel has no {r.driver} for {r.device}: it is neither built in nor among the kernel's modules. "
+        "Install the package of the kernel's extra modules, or a kernel that is built with it."
+    ),
+    Code.NO_ISOLATION: lambda r: (
+        f"Group {r.group} is in no-IOMMU mode: nothing isolates {r.fact('devices')}. "
+        "No virtual machine can have it, only programs such as DPDK."
+    ),
 }
 
 
@@ -162,9 +180,18 @@ def state_words(state: State) -> str:
     return _STATES[state]
 
 
-def verdict_sentence(group: Group, verdict: Verdict) -> str:
+def verdict_sentence(host: Host, group: Group, verdict: Verdict) -> str:
     """The verdict on a group as a sentence."""
-    word = verdict_word(verdict)
+    word = group_word(host, group, verdict)
+    if word == NO_ISOLATION:
+        return sentence(Reason(Code.NO_ISOLATION, group.id, facts=(("devices", ", ".join(group.members)),)))
+    if word == NOTHING_TO_PASS:
+        return f"Group {group.id} holds nothing to pass through: what is in it serves this machine itself."
+    silent = [d.address for d in host.members(group) if d.details is not None and d.details.config_answers is False]
+    if word == "viable" and silent:
+        what = "they sleep (D3cold) or have" if len(silent) > 1 else "it sleeps (D3cold) or has"
+        verb = "do" if len(silent) > 1 else "does"
+        return f"Group {group.id} is viable, but {', '.join(silent)} {verb} not answer: {what} fallen off the bus."
     if word == "viable":
         return f"Group {group.id} is viable: a virtual machine can use it."
     if word == "in use":

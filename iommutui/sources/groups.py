@@ -38,18 +38,20 @@ def read_groups(reading: Reading, devices: dict[Address, Device], numbers: list[
     A function's own ``iommu_group`` link decides where it is, so that a group and its members never disagree.
     ``devices`` gains the members that are on other buses, and functions that came after the bus was listed.
     """
+    mode = read_file(f"{reading.tree.sys}/module/vfio/parameters/enable_unsafe_noiommu_mode", PAGE)
     members: dict[int, list[Address]] = {number: [] for number in numbers}
     for device in devices.values():
         if device.group is not None:
             members.setdefault(device.group, []).append(device.address)
-    return {number: _group(reading, devices, number, members[number]) for number in sorted(members)}
+    named = reading.details or mode in (b"Y\n", b"1\n")
+    return {number: _group(reading, devices, number, members[number], named) for number in sorted(members)}
 
 
-def _group(reading: Reading, devices: dict[Address, Device], number: int, known: list[Address]) -> Group:
+def _group(reading: Reading, devices: dict[Address, Device], number: int, known: list[Address], named: bool) -> Group:
     gaps: list[Gap] = []
     others = _others(reading, devices, number, known, gaps)
     kind = name = regions = None
-    if reading.details:
+    if named:
         directory = open_directory(f"{reading.tree.sys}/{GROUPS}/{number}")
         if isinstance(directory, int):
             try:
@@ -123,6 +125,7 @@ def _read_other(reading: Reading, devices: dict[Address, Device], number: int, p
             driver=node.link("driver"),
             driver_override=read_override(reading, path, node),
             group=number,
+            parent=next((Address(part) for part in reversed(target.split("/")) if is_pci(part)), None),
             vfio_dev=node.names("vfio-dev"),
             iommu=node.link("iommu"),
             gaps=tuple(node.gaps),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, STUB, TABLE, underscored
+from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, STUB, TABLE, VFIO_PCI, underscored
 from iommutui.core.host import Device, Driver, Fit, Gap, Host
 from iommutui.core.modalias import Alias, Index, parse_alias, specificity
 from iommutui.core.roles import is_vfio
@@ -15,6 +15,7 @@ PLACES = ("lib/modules", "usr/lib/modules", "run/booted-system/kernel-modules/li
 """Where the modules of a release are; the last is NixOS's."""
 
 _ALIAS = re.compile(rb"^alias ((?:vfio_)?pci:\S+) (\S+)", re.MULTILINE)
+_FILE = re.compile(rb"^\S*?([^/\s]+)\.ko[.\w]*(?::|$)", re.MULTILINE)
 _BUILT_IN = re.compile(rb"(?:^|\0)([^.\0]+)\.alias=((?:vfio_)?pci:[^\0]+)")
 
 
@@ -43,7 +44,28 @@ def with_fits(tree: Tree, host: Host) -> Host:
                 known[device.modalias] = list(_fits(index.matches(device.modalias), registered))
             fits = _with_bound(host, device, known.get(device.modalias or "", []), modules, registered)
         devices[address] = device._replace(fits=fits)
-    return host._replace(devices=devices, gaps=host.gaps if gap is None else (*host.gaps, gap))
+    gaps = host.gaps if gap is None else (*host.gaps, gap)
+    return host._replace(devices=devices, gaps=gaps, lacks=_lacks(tree, host))
+
+
+def _lacks(tree: Tree, host: Host) -> tuple[str, ...]:
+    """Those of ``vfio-pci`` and ``pci-stub`` that are neither registered, nor built in, nor among the modules.
+
+    ``modules.dep`` lists every module of the release by its file, ``modules.builtin`` what is built in.
+    """
+    if host.kernel is None or "/" in host.kernel or host.kernel.startswith("."):
+        return ()
+    for place in PLACES:
+        listed = tree.bytes(f"{place}/{host.kernel}/modules.dep")
+        built_in = tree.bytes(f"{place}/{host.kernel}/modules.builtin")
+        if isinstance(listed, bytes) and isinstance(built_in, bytes):
+            found = {underscored(_text(name)) for name in _FILE.findall(listed + built_in)}
+            return tuple(n for n in (VFIO_PCI, STUB) if underscored(n) not in found and n not in _names(host))
+    return ()
+
+
+def _names(host: Host) -> set[str]:
+    return {driver.name for driver in host.drivers or ()}
 
 
 def _index(tree: Tree, kernel: str | None) -> tuple[Index, Gap | None]:

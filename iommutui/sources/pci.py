@@ -98,6 +98,7 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
         group=node.group(),
         parent=_parent(path, reading.parents),
         boot_vga=node.flag("boot_vga"),
+        boot_display=node.flag("boot_display"),
         physfn=node.function("physfn") if is_vf else None,
         virtfns=virtfns,
         vfio_dev=node.names("vfio-dev"),

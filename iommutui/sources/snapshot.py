@@ -41,6 +41,8 @@ class Machine(NamedTuple):
     removed: tuple[Device, ...] = ()
     uses: Uses | None = None
     gaps: tuple[Gap, ...] = ()
+    hypervisor: str | None = None
+    lacks: tuple[str, ...] = ()
 
 
 class Snapshot(NamedTuple):

@@ -95,6 +95,10 @@ def _scan(
         gaps=tuple(gaps),
         driver_table=driver_table,
     )
+    if depth is Depth.FULL or all(device.group is None for device in devices.values()):
+        from iommutui.sources.hypervisor import hypervisor_of  # a listing asks only where there is no IOMMU
+
+        host = host._replace(hypervisor=hypervisor_of(tree, devices))
     if depth is Depth.FULL:
         from iommutui.sources.modules import with_fits  # the plain listing does without
 

@@ -15,7 +15,7 @@ from iommutui.core.outcome import Verdict
 from iommutui.core.plan.fix import smallest_fix
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.narrowing import narrow
-from iommutui.core.plan.planner import GroupChange, Plan, plan_intents
+from iommutui.core.plan.planner import GroupChange, Plan, judged, plan_intents
 from iommutui.core.plan.presets import asked_of, fix_for, free_card, free_group, give_back, why_not_free
 from iommutui.core.reasons import Code
 from iommutui.tui.state import AppState, Key
@@ -81,7 +81,7 @@ def _preview(host: Host, model: Model, intents: tuple[Intent, ...]) -> Preview:
     plan = plan_intents(narrow(host, (i.device for i in intents)), intents, model)
     # What the machine loses depends on what remains to it, so that is asked of the whole.
     goals = [goal for goal in plan.goals if goal.device in host.devices]
-    plan = plan._replace(hazards=tuple(hazards_of(host, goals)))
+    plan = judged(plan, hazards_of(host, goals))
     return Preview(plan, {change.group: change for change in plan.groups}, {i.device: i.target for i in intents})
 
 

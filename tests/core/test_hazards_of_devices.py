@@ -31,14 +31,15 @@ def test_a_part_of_a_card_that_stays_behind(other: Device, intents: tuple[str, .
 
 def test_the_card_of_a_virtual_function_is_not_split_when_it_goes_alone() -> None:
     virtual = function(B, "nvme", physfn=A)
-    host = machine(group_of(1, NIC._replace(virtfns=(B,))), group_of(2, virtual), group_of(3, function(C, "nvme")))
+    port = function(C, "nvme", class_code="020000")
+    host = machine(group_of(1, NIC._replace(virtfns=(B,)), port), group_of(2, virtual))
     assert "card-split" not in [code for code, _ in hazards(host, "B=vfio-pci")]
     assert ("card-split", C) in hazards(host, "A=vfio-pci")
 
 
 @pytest.mark.parametrize("group", [1, 2])
 def test_a_part_that_stays_behind_in_another_group_is_told_with_its_group(group: int) -> None:
-    audio = function(B, "snd_hda_intel")
+    audio = function(B, "snd_hda_intel", class_code="040300")
     groups = [group_of(1, GPU, audio)] if group == 1 else [group_of(1, GPU), group_of(2, audio)]
     (hazard,) = (h for h in found(machine(*groups)._replace(uses=Uses()), "A=vfio-pci") if h.code == "card-split")
     assert hazard.fact("group") == ("" if group == 1 else "2")

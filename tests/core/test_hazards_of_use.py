@@ -52,7 +52,8 @@ def test_it_is_told_that_the_display_of_the_boot_is_not_known(
         ((Screen(A, (), ("fb0",), True),), False, ["A=vfio-pci"], {"text-console:00.0": "warn"}),
         ((Screen(A, (), ("fb0",), False),), False, ["A=vfio-pci"], {}),
         ((Screen(A, ("DP-1",), ("fb0",), True),), True, ["A=vfio-pci"], {"boot-display:00.0": "danger"}),
-        ((Screen(A, firmware="BOOTFB"),), False, ["A=vfio-pci"], {"firmware-framebuffer:00.0": "warn"}),
+        ((Screen(A, firmware="BOOTFB"),), False, ["A=vfio-pci"], {"framebuffer-removed:00.0": "warn"}),
+        ((Screen(A, firmware="BOOTFB"),), False, ["A=none"], {"firmware-framebuffer:00.0": "warn"}),
         ((Screen(A, ("DP-1",)),), False, ["A=default"], {}),
     ],
 )
@@ -85,7 +86,7 @@ DISK, DISK2 = (function(address, "nvme", class_code="010802") for address in (A,
 @pytest.mark.parametrize(
     ("held", "expected"),
     [(Held.MOUNT, {"disk-mounted:00.0": "danger"}), (Held.SWAP, {"swap-active:00.0": "danger"}),
-     (Held.POOL, {"zfs-member:00.0": "danger"}), (Held.STACK, {"disk-assembled:00.0": "warn"}),
+     (Held.POOL, {"zfs-member:00.0": "danger"}), (Held.STACK, {"disk-assembled:00.0": "danger"}),
      (Held.FSTAB, {"fstab-entry:00.0": "warn"}), (Held.DISK, {"disk-leaves:00.0": "info"})],
 )  # fmt: skip
 @pytest.mark.parametrize(("target", "leaves"), [("vfio-pci", True), ("none", True), ("default", False)])

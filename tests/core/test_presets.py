@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iommutui.core.address import Address
+from iommutui.core.board import of_the_board
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.core.plan.fix import fix_hazards, of_the_board, smallest_fix
+from iommutui.core.plan.fix import fix_hazards, smallest_fix, withheld
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.planner import plan_intents
 from iommutui.core.plan.presets import fix_for, free_card, free_devices, free_group, give_back, why_not_free
@@ -23,7 +24,7 @@ def words(intents: tuple[Intent, ...] | None) -> list[str] | None:
     return None if intents is None else [str(intent) for intent in intents]
 
 
-GPU, AUDIO = function(A, "amdgpu", fits=()), function(B, "snd_hda_intel", fits=())
+GPU, AUDIO = function(A, "amdgpu", fits=()), function(B, "snd_hda_intel", fits=(), class_code="040300")
 
 
 def test_a_card_is_freed_with_all_its_functions() -> None:
@@ -65,9 +66,12 @@ def test_what_is_on_a_vfio_driver_is_no_part_of_the_way_out() -> None:
     assert words(fix_for(host, host.groups[1], A, OWNER)) == [f"{B}=vfio-pci"]
 
 
-def test_a_group_of_the_board_alone_has_a_way_out_though_nobody_wishes_for_it() -> None:
+def test_a_group_of_the_board_alone_has_no_way_out_and_says_why() -> None:
     host = machine(group_of(1, function(A, "i801_smbus", fits=(), class_code="0c0500")))
-    assert words(fix_for(host, host.groups[1], A, OWNER)) == [f"{A}=none"]
+    assert fix_for(host, host.groups[1], A, OWNER) is None
+    assert smallest_fix(host, [], [host.groups[1]], OWNER) is None
+    assert [reason.code for reason in withheld(host, host.groups[1], OWNER)] == ["of-the-board"]
+    assert smallest_fix(host, [Intent(A, "none")], [host.groups[1]], OWNER) == ()
 
 
 @given(machines(claimed=False), models)
@@ -112,14 +116,19 @@ BOARD = ("060000", "060100", "0c0500", "080600")
 
 @pytest.mark.parametrize("class_code", BOARD)
 @pytest.mark.parametrize("driver", [None, "i801_smbus"])
-def test_what_is_of_the_board_is_only_taken_out_of_the_way(class_code: str, driver: str | None) -> None:
+def test_what_is_of_the_board_is_only_taken_out_of_the_way_by_name(class_code: str, driver: str | None) -> None:
     """As in the slot 1f of many chipsets: a sound function beside the ISA bridge and the SMBus."""
     board = function(B, driver, fits=(), class_code=class_code)
     host = machine(group_of(1, function(A, "snd_hda_intel", fits=()), board))
-    expected = [f"{A}=vfio-pci", *([f"{B}=none"] if driver else [])]
+    expected = None if driver else [f"{A}=vfio-pci"]
     assert words(free_card(host, A, OWNER)) == expected
     assert words(free_group(host, host.groups[1], OWNER)) == expected
     assert words(fix_for(host, host.groups[1], None, OWNER)) == expected
+    named = [Intent(B, "none")]
+    assert words(free_card(host, A, OWNER, said=named)) == [f"{A}=vfio-pci"]
+    assert words(smallest_fix(host, [Intent(A, "vfio-pci")], [host.groups[1]], OWNER)) == (None if driver else [])
+    why = why_not_free(host, [A], OWNER)
+    assert f"{B}=none" in why if driver and why is not None else why is None
     alone = machine(group_of(1, board))
     assert free_card(alone, B, OWNER) is None
     assert free_group(alone, alone.groups[1], OWNER) is None
@@ -138,7 +147,8 @@ def test_no_wish_and_no_fix_gives_the_board_or_a_bridge_away(
         wishes += [free_card(host, address, model) for address in group.members]
         for intent in (intent for wish in wishes for intent in wish or ()):
             device = host.devices[intent.device]
-            if device.is_bridge or of_the_board(device):
+            assert not of_the_board(device)
+            if device.is_bridge:
                 assert intent.target == "none"
                 assert device.driver is not None
 
@@ -173,6 +183,7 @@ def test_what_was_set_aside_is_given_back(driver: str | None, override: str | No
 
 def test_giving_back_reaches_the_card_and_its_groups() -> None:
     there = [function(each, "vfio-pci") for each in (A, B, LONE, OTHER)]
+    there[1] = there[1]._replace(class_code="040300")
     host = machine(group_of(1, there[0]), group_of(2, there[1], there[2]), group_of(3, there[3]))
     assert words(give_back(host, [A])) == [f"{A}=default", f"{B}=default", f"{LONE}=default"]
 
@@ -206,7 +217,7 @@ def test_what_a_fix_costs_is_told_with_it() -> None:
 # -- virtual functions
 
 PORT = function(A, "nvme", fits=(), class_code="020000", virtfns=(B, C))
-BESIDE = function(D, "snd_hda_intel", fits=())
+BESIDE = function(D, "nvme", fits=(), class_code="020000")
 VIRTUAL = [function(address, "nvme", fits=(), class_code="020000", physfn=A) for address in (B, C)]
 
 
@@ -217,7 +228,8 @@ def test_a_virtual_function_is_a_card_by_itself_and_a_part_of_no_other(together:
     rest = [f"{A}=none", f"{C}=none", f"{D}=none"] if together else []
     assert words(free_card(host, B, OWNER)) == sorted([f"{B}=vfio-pci", *rest])
     wish = words(free_card(host, A, OWNER)) or []
-    assert [word for word in wish if word.endswith("=vfio-pci")] == [f"{A}=vfio-pci", f"{D}=vfio-pci"]
+    beside = [f"{D}=vfio-pci"] if together else []
+    assert [word for word in wish if word.endswith("=vfio-pci")] == [f"{A}=vfio-pci", *beside]
     group = host.group_of(B)
     assert group is not None
     assert words(fix_for(host, group, B, OWNER)) == words(free_card(host, B, OWNER))
@@ -225,7 +237,7 @@ def test_a_virtual_function_is_a_card_by_itself_and_a_part_of_no_other(together:
 
 def test_a_virtual_function_is_given_back_alone_and_its_card_without_it() -> None:
     rows = [device._replace(driver="vfio-pci") for device in (PORT, *VIRTUAL, BESIDE)]
-    host = machine(*(group_of(number, row) for number, row in enumerate(rows)))
+    host = machine(group_of(0, rows[0], rows[3]), group_of(1, rows[1]), group_of(2, rows[2]))
     assert words(give_back(host, [B])) == [f"{B}=default"]
     assert words(give_back(host, [A])) == words(give_back(host, [D])) == [f"{A}=default", f"{D}=default"]
 
@@ -281,9 +293,12 @@ ISA = function(B, fits=(), class_code="060100")
         (machine(group_of(1, GPU)), [A], "dma-owner", None),
         (machine(group_of(1, GPU)), [A], "dma-hint", None),
         (machine(group_of(1, ISA)), [B], "dma-owner",
-         f"Nothing here is of use to a virtual machine: {B} serves this machine itself."),
+         f"Nothing here is of use to a virtual machine. {B} is an ISA bridge of this machine, and no virtual machine "
+         f"can use it. If it has to let go of its driver, name it yourself: {B}=none."),
         (machine(group_of(1, bridge(A), ISA)), [A, B], "dma-owner",
-         f"Nothing here is of use to a virtual machine: {A}, {B} serve this machine itself."),
+         f"Nothing here is of use to a virtual machine. {A} is a bridge, and vfio-pci refuses bridges. It need "
+         f"not be handed over: a bridge on pcieport is in nobody's way. {B} is an ISA bridge of this machine, and no "
+         f"virtual machine can use it. If it has to let go of its driver, name it yourself: {B}=none."),
         (machine(group_of(1)), [], "dma-owner", "Nothing here is of use to a virtual machine."),
         (machine(lone=[GPU]), [A], "dma-owner", f"{A} is in no IOMMU group, so no virtual machine can have it."),
         (machine(lone=[GPU, AUDIO]), [A, B], "dma-owner",

@@ -10,6 +10,7 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import OK, Outcome, in_use, missing, refused
 from iommutui.core.reasons import Code, Reason
+from iommutui.core.vmd import VMD, controller_of
 
 
 def remove(host: Host, event: Remove, model: Model) -> Outcome:
@@ -26,9 +27,9 @@ def remove(host: Host, event: Remove, model: Model) -> Outcome:
     gone = below(host, event.device)
     touched = tuple(sorted({n for a in gone if (n := host.devices[a].group) is not None and n in host.groups}))
     marked = host._replace(removed={**host.removed, **{a: _parted(host, host.devices[a]) for a in gone}})
-    after, waiting = _stop(marked, gone, model)
+    after, waiting = stop(marked, gone, model)
     if waiting is None:
-        return Outcome(OK, _take_away(after, gone, model), groups=touched)
+        return Outcome(OK, take_away(after, gone, model), groups=touched)
     group, held_device = waiting
     return Outcome(OK, after, in_use(group, held_device), blocks=True, groups=touched)
 
@@ -60,7 +61,7 @@ def _scan_order(host: Host) -> list[Device]:
 
     Bridges that were there come before those that the scan has found, which stand at the end of the bus's list.
     """
-    gone = [device for address, device in host.removed.items() if address not in host.devices]
+    gone = [d for address, d in host.removed.items() if address not in host.devices and not _unreachable(host, d)]
     known = {*host.devices, *(device.address for device in gone)}
     buses: dict[str, list[Device]] = {}
     roots: dict[str, None] = {}
@@ -80,6 +81,12 @@ def _scan_order(host: Host) -> list[Device]:
     return found
 
 
+def _unreachable(host: Host, device: Device) -> bool:
+    """A device behind a VMD is found by the driver of that one."""
+    controller = controller_of(host, device)
+    return controller is not None and controller.driver != VMD
+
+
 def below(host: Host, address: Address) -> list[Address]:
     """The device and everything behind it, each bridge before what is on its bus, a bus in the order of addresses."""
     children: dict[Address, list[Address]] = {}
@@ -96,7 +103,7 @@ def below(host: Host, address: Address) -> list[Address]:
     return list(found)
 
 
-def _stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tuple[Group, Device] | None]:
+def stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tuple[Group, Device] | None]:
     """Unbinds what is ``below``, up to the first that is in use: what comes after it keeps its driver meanwhile.
 
     ``pci_stop_bus_device`` goes from the last device of a bus to the first, and to the bridge at the end.
@@ -116,11 +123,11 @@ def go_on(host: Host, model: Model) -> Host:
     if not leaving:
         return host
     tops = [address for address in leaving if host.devices[address].parent not in leaving]
-    after, waiting = _stop(host, [a for top in reversed(tops) for a in below(host, top)], model)
-    return after if waiting is not None else _take_away(after, leaving, model)
+    after, waiting = stop(host, [a for top in reversed(tops) for a in below(host, top)], model)
+    return after if waiting is not None else take_away(after, leaving, model)
 
 
-def _take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
+def take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
     """The Host without these devices, in ``removed`` only what a scan finds: not virtual functions."""
     touched = {n for a in gone if (n := host.devices[a].group) is not None and n in host.groups}
     for number in touched:
@@ -130,7 +137,7 @@ def _take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
         host = driver_left(host, group, model) if group.members else host.without_group(number)
     return host._replace(
         devices={a: d for a, d in host.devices.items() if a not in gone},
-        removed={a: d for a, d in host.removed.items() if d.physfn is None},
+        removed={a: d for a, d in host.removed.items() if d.physfn is None and d.bus == "pci"},
     )
 
 

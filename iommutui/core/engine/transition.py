@@ -5,8 +5,9 @@ The mechanics are in ``core.engine``, with the versions in which they changed; w
 
 from collections.abc import Callable
 
-from iommutui.core.engine.binding import bind, override, probe, unbind
+from iommutui.core.engine.binding import override
 from iommutui.core.engine.claims import claim_device, claim_group, release_device, release_group
+from iommutui.core.engine.domains import bind, probe, unbind
 from iommutui.core.engine.hotplug import remove, rescan
 from iommutui.core.events import (
     Bind,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from iommutui.core.address import sort_key
-from iommutui.core.hazards import audio, card, condition, display, input, isolation, network, storage, use
+from iommutui.core.hazards import audio, card, condition, display, input, isolation, network, remains, storage, use
 from iommutui.core.hazards.base import (
     Acceptance,
     Check,
@@ -29,7 +29,7 @@ CHECKS: tuple[Check, ...] = (
     *isolation.CHECKS,
 )
 
-KINDS: dict[str, Kind] = {kind.code: kind for check in CHECKS for kind in check.kinds}
+KINDS: dict[str, Kind] = {kind.code: kind for kind in (*(k for c in CHECKS for k in c.kinds), remains.NOTHING)}
 
 _ORDER = (Severity.DANGER, Severity.WARN, Severity.INFO)
 
@@ -40,7 +40,8 @@ def hazards_of(host: Host, goals: Sequence[Goal]) -> list[Hazard]:
     The order of the goals makes no difference.
     """
     goals = sorted(goals, key=lambda goal: sort_key(goal.device))
-    found = dict.fromkeys(hazard for check in CHECKS for hazard in check.find(host, goals))
+    each = dict.fromkeys(hazard for check in CHECKS for hazard in check.find(host, goals))
+    found = remains.as_a_whole(host, list(each))
     return sorted(found, key=lambda hazard: (_ORDER.index(hazard.severity), sort_key(hazard.device)))
 
 

@@ -7,11 +7,12 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Goal
+from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio, serves_host
 
 
 class Severity(StrEnum):
-    """How much is lost. A danger has to be accepted by name before anything is written."""
+    """How much is lost. A danger has to be accepted by name before anything is written, unless it is ``refused``."""
 
     INFO = "info"
     WARN = "warn"
@@ -42,6 +43,8 @@ class Hazard(NamedTuple):
     """The evidence."""
     unknown: str = ""
     """Why it could not be found out (an errno name, ``not-recorded``); empty where it is known."""
+    refused: bool = False
+    """Nobody can accept it: the running system would not survive, or the unbind would never return."""
 
     def fact(self, name: str) -> str:
         """One of the facts, or an empty string."""
@@ -64,13 +67,18 @@ class Kind(NamedTuple):
     """Those that it may have, the worst first; a check says which one it is."""
     advice: str
     """What to do instead, or first."""
+    alone: str = ""
+    """The advice where the same plan takes what ``advice`` relies on; empty where it relies on nothing."""
+    never: bool = False
+    """A danger of this kind is refused, whatever is accepted."""
 
     def of(
         self, device: Device, severity: Severity, facts: Iterable[tuple[str, str]] = (), unknown: str = ""
     ) -> Hazard:
         """The hazard of this kind for a device; facts that are empty are left out."""
         told = tuple((name, value) for name, value in facts if value)
-        return Hazard(self.code, self.topic, severity, device.address, told, unknown)
+        refused = self.never and severity is Severity.DANGER
+        return Hazard(self.code, self.topic, severity, device.address, told, unknown, refused)
 
 
 class Check(NamedTuple):
@@ -91,9 +99,18 @@ class Acceptance(NamedTuple):
 
 
 def unaccepted(hazards: Iterable[Hazard], accepted: Iterable[Acceptance]) -> tuple[Hazard, ...]:
-    """The dangers that nobody has accepted yet."""
+    """The dangers that nobody has accepted yet, and those that nobody can accept."""
     done = frozenset(accepted)
-    return tuple(h for h in hazards if h.severity is Severity.DANGER and h.acceptance not in done)
+    return tuple(h for h in hazards if h.severity is Severity.DANGER and (h.refused or h.acceptance not in done))
+
+
+def refusals_of(hazards: Iterable[Hazard]) -> list[Reason]:
+    """The dangers that nobody can accept, as reasons not to permit a plan."""
+    return [
+        Reason(Code.HOST_NEEDS, None, h.device, facts=(("hazard", h.code), ("unknown", h.unknown), *h.facts))
+        for h in hazards
+        if h.refused
+    ]
 
 
 DANGER, WARN, INFO = Severity.DANGER, Severity.WARN, Severity.INFO

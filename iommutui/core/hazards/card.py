@@ -35,6 +35,25 @@ BY_ID = Kind(
 )  # fmt: skip
 
 
+TAKEN_BACK = Kind(
+    "ids-take-back", Topic.CARD, "a device that a setting by id takes again as soon as the kernel may choose", (WARN,),
+    "Take the ids out of the setting, or name the host driver as the target instead of 'default'.",
+)  # fmt: skip
+
+
+def ids_take_back(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """``default`` for a device whose ids the command line, or perhaps ``modprobe.d``, gives to VFIO or ``pci-stub``."""
+    settings = [*_on_command_line(host), *(host.uses.by_id if host.uses is not None else ())]
+    for goal in goals if settings else ():
+        device = host.devices[goal.device]
+        ids = f"{device.vendor_id}:{device.device_id}"
+        setting = next((s for s in settings if any(_same(each, ids) for each in s.ids)), None)
+        if goal.any_driver and setting is not None and not on_kernel_driver(host, device):
+            own = next((fit.driver for fit in device.fits or () if not fit.vfio and fit.driver != STUB), "")
+            facts = (("ids", ids), ("driver", setting.driver), ("where", setting.where), ("own", own))
+            yield TAKEN_BACK.of(device, WARN, facts)
+
+
 def card_split(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """Functions of a card that stay behind on a kernel driver while another goes to a VFIO driver."""
     moved = {goal.device for goal in goals}
@@ -104,4 +123,9 @@ def _on_command_line(host: Host) -> list[ById]:
     return found
 
 
-CHECKS = (Check(card_split, (SPLIT,)), Check(virtual_functions, (VIRTUAL,)), Check(matched_by_id, (BY_ID,)))
+CHECKS = (
+    Check(card_split, (SPLIT,)),
+    Check(virtual_functions, (VIRTUAL,)),
+    Check(matched_by_id, (BY_ID,)),
+    Check(ids_take_back, (TAKEN_BACK,)),
+)

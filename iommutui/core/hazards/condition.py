@@ -1,15 +1,21 @@
 """The state that the device itself is in, and what a reset of it reaches."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 
 from iommutui.core.address import Address
 from iommutui.core.hazards.base import INFO, WARN, Check, Hazard, Kind, Topic, given_away, listed, on_kernel_driver
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Goal
+from iommutui.core.roles import is_vfio
 
 NO_RESET = Kind(
     "no-reset", Topic.DEVICE, "a device that the kernel knows no way to reset", (INFO,),
     "Expect to power-cycle the machine before the device works again, in the host or in another virtual machine.",
+)  # fmt: skip
+BROKEN = Kind(
+    "reset-broken", Topic.DEVICE, "a chip that is known not to come back from a reset", (WARN,),
+    "Load vendor-reset on the host (then reset_method has device_specific), or expect to power-cycle the machine.",
 )  # fmt: skip
 REACHES = Kind(
     "reset-reaches-others", Topic.DEVICE, "a reset that reaches devices of other groups", (WARN,),
@@ -24,15 +30,43 @@ SILENT = Kind(
     "Shut the machine down and take it off the mains for a moment, then look again before you hand the device over.",
 )  # fmt: skip
 
+_BROKEN = {
+    "Polaris": r"67[cd].|6fdf|67e.|67ff|698.|699.",
+    "Vega": r"686.|687f|66a.",
+    "Navi 1x": r"731.|734.|736.",
+}
+"""Radeon chips that neither FLR nor a bus reset brings back, by device id: those of the module ``vendor-reset``
+(github.com/gnif/vendor-reset, src/device-db.h), without the later ones that reset well."""
+
 _OWN = frozenset({"device_specific", "acpi", "flr", "af_flr", "pm"})
 """Methods that reset the function alone; ``bus`` and ``cxl_bus`` reset everything below the bridge above it."""
 
 
 def no_reset(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """A device for a virtual machine that the kernel knows no way to reset (``reset_method``, from 5.15)."""
+    """A device for a virtual machine that the kernel knows no way to reset (``reset_method``, from 5.15).
+
+    ``reset_method`` has what resets one function. The bus or slot of a card is reset as well, when all of its functions
+    are in one hand (``vfio_pci_dev_set_hot_reset()``).
+    """
+    given = {device.address for device in given_away(host, goals)}
     for device in given_away(host, goals):
-        if device.details is not None and device.details.reset_methods == ():
+        if device.details is None or device.details.reset_methods != ():
+            continue
+        if device.parent is None or any(not _in_hand(host, other, given) for other in _same_bus(host, device)):
             yield NO_RESET.of(device, INFO)
+
+
+def _in_hand(host: Host, device: Device, given: Collection[Address]) -> bool:
+    return device.address in given or is_vfio(host, device, device.driver)
+
+
+def reset_broken(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """A chip whose reset is known not to work, unless ``reset_method`` has a way of its own."""
+    for device in given_away(host, goals):
+        methods = (device.details.reset_methods if device.details is not None else None) or ()
+        family = next((f for f, ids in _BROKEN.items() if re.fullmatch(ids, device.device_id or "")), "")
+        if family and device.vendor_id == "1002" and "device_specific" not in methods:
+            yield BROKEN.of(device, WARN, (("family", family),))
 
 
 def reset_reaches_others(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -84,6 +118,7 @@ def not_responding(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 CHECKS = (
     Check(no_reset, (NO_RESET,)),
+    Check(reset_broken, (BROKEN,)),
     Check(reset_reaches_others, (REACHES,)),
     Check(sleeps, (ASLEEP,)),
     Check(not_responding, (SILENT,)),

@@ -1,7 +1,9 @@
 """What a person sees this machine by."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
+from iommutui.core.address import Address
+from iommutui.core.card import is_display
 from iommutui.core.hazards.base import (
     DANGER,
     INFO,
@@ -10,6 +12,7 @@ from iommutui.core.hazards.base import (
     Hazard,
     Kind,
     Topic,
+    given_away,
     listed,
     on_kernel_driver,
     taken,
@@ -17,13 +20,17 @@ from iommutui.core.hazards.base import (
     unknown,
 )
 from iommutui.core.host import Device, Host
+from iommutui.core.models.base import since
 from iommutui.core.plan.intents import Goal
 from iommutui.core.uses import Screen
 
-_OTHER_WAY = "Have another way in (SSH) before you apply, or plug the monitor into a display that stays with the host."
+_WAYS = (
+    ("Have another way in (SSH) before you apply, or plug the monitor into a display that stays with the host."),
+    "Plug the monitor into a display that stays with the host.",
+)
 
-BOOT = Kind("boot-display", Topic.DISPLAY, "the display that the machine booted on", (DANGER, WARN, INFO), _OTHER_WAY)
-MONITOR = Kind("monitor", Topic.DISPLAY, "a monitor that is plugged in", (DANGER, WARN, INFO), _OTHER_WAY)
+BOOT = Kind("boot-display", Topic.DISPLAY, "the display that the machine booted on", (DANGER, WARN, INFO), *_WAYS)
+MONITOR = Kind("monitor", Topic.DISPLAY, "a monitor that is plugged in", (DANGER, WARN, INFO), *_WAYS)
 CONSOLE = Kind(
     "text-console", Topic.DISPLAY, "the text console (fbcon)", (WARN,),
     "Detach the console first: echo 0 > /sys/class/vtconsole/vtcon1/bind (the one named 'frame buffer device').",
@@ -32,6 +39,9 @@ FIRMWARE = Kind(
     "firmware-framebuffer", Topic.DISPLAY, "a BAR on which the firmware's framebuffer lies", (WARN,),
     "If the virtual machine then fails to start with 'BAR: can't reserve', let the host boot on another display.",
 )  # fmt: skip
+REMOVED = Kind(
+    "framebuffer-removed", Topic.DISPLAY, "the firmware's framebuffer, which vfio-pci removes", (DANGER, WARN), *_WAYS
+)
 IN_USE = Kind(
     "gpu-in-use", Topic.DISPLAY, "a GPU that processes have open", (DANGER, INFO),
     "End these processes first (log out of the desktop, stop the display manager); they crash or hang otherwise.",
@@ -42,28 +52,33 @@ def displays(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """Displays that go dark: less bad while a monitor stays with the host."""
     gone = {device.address for device, _ in taken(host, goals)}
     screens = host.uses.screens if host.uses is not None else ()
-    kept = listed(f"{name} of {s.device}" for s in screens if s.device not in gone for name in s.monitors)
+    kept = _kept(host, goals, gone)
     for device, _ in taken(host, goals):
-        if not on_kernel_driver(host, device):
-            continue
         screen = next((s for s in screens if s.device == device.address), None)
+        shows = screen is not None and screen.firmware is not None and bool(screen.monitors or screen.console)
+        if not on_kernel_driver(host, device) and not shows:
+            continue  # Without a driver only the firmware's framebuffer shows a picture.
         facts = _facts(screen, kept)
         worst = WARN if kept else DANGER
-        if device.boot_vga is None and _is_vga(device):
+        if device.boot_vga is None and not device.boot_display and _is_vga(device):
             gap = device.gap("boot_vga")
             yield BOOT.of(device, INFO, unknown=gap.why if gap is not None else "not-recorded")
-        if device.boot_vga:
+        if device.boots_display:
             yield BOOT.of(device, worst, facts)
         elif screen is not None and screen.monitors:
             yield MONITOR.of(device, worst, facts)
         elif screen is not None and screen.console and screen.framebuffers:
             yield CONSOLE.of(device, WARN, facts)
-        elif _is_display(device) and (why := unknown(host, "screens")):
+        elif is_display(device) and (why := unknown(host, "screens")):
             yield MONITOR.of(device, INFO, unknown=why)
 
 
-def _is_display(device: Device) -> bool:
-    return (device.class_code or "").startswith("03")
+def _kept(host: Host, goals: Sequence[Goal], gone: Collection[Address]) -> str:
+    """The monitors that stay with the host, on displays that go on showing something."""
+    dark = {screen.device for screen in _removed(host, goals)}
+    screens = host.uses.screens if host.uses is not None else ()
+    left = (s for s in screens if s.device not in gone and s.device not in dark)
+    return listed(f"{name} of {s.device}" for s in left for name in s.monitors)
 
 
 def _is_vga(device: Device) -> bool:
@@ -78,24 +93,42 @@ def _facts(screen: Screen | None, kept: str) -> tuple[tuple[str, str], ...]:
 
 
 def firmware_framebuffer(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """The firmware's framebuffer lies on a BAR: a virtual machine cannot map it (BOOTFB, efifb, simpledrm).
+    """The firmware's framebuffer lies on a BAR: a virtual machine cannot map it (BOOTFB, efifb, simpledrm)...
 
-    From 6.1 vfio-pci removes it from devices of class 0300 when it is bound
-    (``aperture_remove_conflicting_pci_devices()``), not from those of class 0302 or 0380.
+    unless vfio-pci removes it when it takes a device of class 0300, not of 0302 or 0380: from 6.0
+    (``aperture_remove_conflicting_pci_devices()``, commit d17378062079), and up to 6.4 whichever VGA card it takes
+    (mended by commit 5ae3716cfdcd).
     """
-    if host.uses is None:
-        return
+    gone = {device.address for device, _ in taken(host, goals)}
+    removed = _removed(host, goals)
     for device, _ in taken(host, goals):
-        name = next((s.firmware for s in host.uses.screens_of(device.address) if s.firmware), None)
-        if name is not None:
-            yield FIRMWARE.of(device, WARN, (("name", name),))
+        for screen in host.uses.screens_of(device.address) if host.uses is not None else ():
+            if screen.firmware is not None and screen not in removed:
+                yield FIRMWARE.of(device, WARN, (("name", screen.firmware),))
+    for screen in removed:
+        takers = [d for d in given_away(host, goals) if _is_vga(d)]
+        device = next((d for d in takers if d.address == screen.device), takers[0])
+        kept = _kept(host, goals, gone)
+        alone = screen.device not in gone and not kept and bool(screen.monitors or screen.console)
+        facts = (("name", screen.firmware or ""), ("owner", screen.device), ("remains", kept))
+        yield REMOVED.of(device, DANGER if alone else WARN, facts)
+
+
+def _removed(host: Host, goals: Sequence[Goal]) -> list[Screen]:
+    """The displays whose firmware's framebuffer vfio-pci removes."""
+    if host.uses is None or not since(host, (6, 0)):
+        return []
+    given = {device.address for device in given_away(host, goals) if _is_vga(device)}
+    any_card = bool(given) and not since(host, (6, 5))
+    shown = (s for s in host.uses.screens if s.firmware is not None)
+    return [s for s in shown if s.device in given or (any_card and s.device in host.devices)]
 
 
 def gpu_in_use(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """Processes that have a node of a display controller open: ``/dev/dri/*``, ``/dev/nvidia*``, ``/dev/kfd``."""
     why = unknown(host, "openers")
     for device in unbound(host, goals):
-        if not _is_display(device):
+        if not is_display(device):
             continue
         openers = host.uses.openers_of(device.address) if host.uses is not None else ()
         if openers:
@@ -108,6 +141,6 @@ def gpu_in_use(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 CHECKS = (
     Check(displays, (BOOT, MONITOR, CONSOLE)),
-    Check(firmware_framebuffer, (FIRMWARE,)),
+    Check(firmware_framebuffer, (FIRMWARE, REMOVED)),
     Check(gpu_in_use, (IN_USE,)),
 )

@@ -18,11 +18,14 @@ from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
 from iommutui.core.uses import Input
 
-_PLUG = "Plug it into a port of a controller that stays with the host, or have another way in (SSH)."
+_WAYS = (
+    "Plug it into a port of a controller that stays with the host, or have another way in (SSH).",
+    "Plug it into a port of a controller that stays with the host.",
+)
 
-KEYBOARD = Kind("last-keyboard", Topic.INPUT, "the last keyboard", (DANGER,), _PLUG)
-POINTER = Kind("last-pointer", Topic.INPUT, "the last mouse or touchpad", (WARN,), _PLUG)
-INPUT = Kind("input-leaves", Topic.INPUT, "a keyboard or pointer, while others remain", (INFO,), _PLUG)
+KEYBOARD = Kind("last-keyboard", Topic.INPUT, "the last keyboard", (DANGER,), *_WAYS)
+POINTER = Kind("last-pointer", Topic.INPUT, "the last mouse or touchpad", (WARN,), *_WAYS)
+INPUT = Kind("input-leaves", Topic.INPUT, "a keyboard or pointer, while others remain", (INFO,), *_WAYS)
 
 
 def inputs(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from iommutui.core.hazards.base import WARN, Check, Hazard, Kind, Topic, given_away
-from iommutui.core.host import Host
+from iommutui.core.host import NO_IOMMU, Host
 from iommutui.core.plan.intents import Goal
 
 DIRECT = Kind(
@@ -14,6 +14,20 @@ OVERRIDE = Kind(
     "acs-override", Topic.DEVICE, "isolation that pcie_acs_override only claims", (WARN,),
     "Boot without pcie_acs_override to see the groups that the hardware can keep apart.",
 )  # fmt: skip
+
+
+NO_IOMMU_MODE = Kind(
+    "no-isolation", Topic.DEVICE, "a device that nothing isolates (no-IOMMU mode)", (WARN,),
+    "Only programs such as DPDK can use it, as root, and they can reach all memory; a virtual machine cannot have it.",
+)  # fmt: skip
+
+
+def no_isolation(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """A device in a group that VFIO made up (``enable_unsafe_noiommu_mode``)."""
+    for device in given_away(host, goals):
+        group = host.group_of(device.address)
+        if group is not None and group.name == NO_IOMMU:
+            yield NO_IOMMU_MODE.of(device, WARN)
 
 
 def direct_region(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -34,4 +48,8 @@ def acs_override(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
             yield OVERRIDE.of(device, WARN, (("parameter", value),))
 
 
-CHECKS = (Check(direct_region, (DIRECT,)), Check(acs_override, (OVERRIDE,)))
+CHECKS = (
+    Check(no_isolation, (NO_IOMMU_MODE,)),
+    Check(direct_region, (DIRECT,)),
+    Check(acs_override, (OVERRIDE,)),
+)

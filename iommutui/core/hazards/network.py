@@ -18,11 +18,14 @@ from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
 from iommutui.core.uses import Network
 
-_CONSOLE = "Work from the machine's own keyboard and screen, or move the address to an interface that stays."
+_WAYS = (
+    "Work from the machine's own keyboard and screen, or move the address to an interface that stays.",
+    "Move the address to an interface that stays.",
+)
 
-SESSION = Kind("ssh-session", Topic.NETWORK, "the SSH session that you are in", (DANGER, WARN), _CONSOLE)
-DEFAULT = Kind("default-route", Topic.NETWORK, "the default route", (DANGER, WARN, INFO), _CONSOLE)
-ADDRESS = Kind("network-address", Topic.NETWORK, "an interface with an address", (DANGER, WARN), _CONSOLE)
+SESSION = Kind("ssh-session", Topic.NETWORK, "the SSH session that you are in", (DANGER, WARN), *_WAYS)
+DEFAULT = Kind("default-route", Topic.NETWORK, "the default route", (DANGER, WARN, INFO), *_WAYS)
+ADDRESS = Kind("network-address", Topic.NETWORK, "an interface with an address", (DANGER, WARN), *_WAYS)
 MEMBER = Kind(
     "network-member", Topic.NETWORK, "an interface that a bond, bridge or VLAN stands on", (WARN,),
     "Take it out of the bond, bridge or VLAN first; virtual machines and containers may talk through it.",

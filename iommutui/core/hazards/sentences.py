@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+from iommutui.core.address import Address
 from iommutui.core.gap import gap_words
 from iommutui.core.hazards import KINDS
-from iommutui.core.hazards.base import Hazard
+from iommutui.core.hazards.base import Hazard, Severity
+from iommutui.core.reasons import Reason
 
 
 def _remains(hazard: Hazard, what: str = "") -> str:
@@ -33,6 +35,11 @@ def _boot_display(h: Hazard) -> str:
     )
 
 
+def _listed_ways(h: Hazard) -> str:
+    names = (("the display", "display"), ("the keyboard", "input"), ("the network of", "network"))
+    return " and ".join(f"{words} {h.fact(name)}" for words, name in names if h.fact(name))
+
+
 def _network(h: Hazard, what: str) -> str:
     chain = f" ({h.fact('chain')})" if "←" in h.fact("chain") else ""
     return f"{what} goes through {h.fact('interface')}{chain}, which {h.device} has{_remains(h)}"
@@ -47,6 +54,15 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
     "firmware-framebuffer": lambda h: (
         f"The framebuffer of the firmware ({h.fact('name')}) still lies in the memory of {h.device}, "
         "and a virtual machine cannot have memory that the kernel has reserved."
+    ),
+    "framebuffer-removed": lambda h: (
+        f"When {h.device} goes to vfio-pci, this kernel removes the framebuffer of the firmware ({h.fact('name')}"
+        + (f" of {h.fact('owner')}" if h.fact("owner") != h.device else "")
+        + f"): what it shows goes dark{_remains(h, 'the monitor on ')}"
+    ),
+    "nothing-remains": lambda h: (
+        f"This plan takes {_listed_ways(h)} at once: no way into this machine remains to see or to say "
+        "that something went wrong."
     ),
     "gpu-in-use": lambda h: f"{h.device} is in use by {h.fact('who')} ({h.fact('nodes')}).",
     "disk-mounted": lambda h: (
@@ -96,6 +112,24 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
         f"{h.fact('twins')} has the same id as {h.device} ({h.fact('ids')}), and {h.fact('where')} "
         f"gives every device of that id to {h.fact('driver')}."
     ),
+    "ids-take-back": lambda h: (
+        f"{h.fact('where')[:1].upper()}{h.fact('where')[1:]} gives every device with the ids {h.fact('ids')} to "
+        f"{h.fact('driver')}, so that {h.device} goes back there when the kernel chooses"
+        + (f"; its host driver is {h.fact('own')}." if h.fact("own") else ".")
+    ),
+    "mediated-devices": lambda h: (
+        f"{h.device} has {h.fact('count')} mediated device{'' if h.fact('count') == '1' else 's'}"
+        + (f" (group {h.fact('groups')})" if h.fact("groups") else "")
+        + (f", in use by {h.fact('owner')}" if h.fact("owner") else "")
+        + ", gone as soon as its driver leaves."
+    ),
+    "no-isolation": lambda h: (
+        f"No IOMMU translates {h.device} (no-IOMMU mode): nothing keeps its DMA from any memory of this machine."
+    ),
+    "reset-broken": lambda h: (
+        f"{h.device} is a {h.fact('family')} chip of AMD, which is known not to come back from a reset: "
+        "a virtual machine can have it once, and then only after the machine was power-cycled."
+    ),
     "no-reset": lambda h: (
         f"The kernel knows no way to reset {h.device}; it may not work again until the machine is power-cycled."
     ),
@@ -123,6 +157,7 @@ _UNKNOWN = {
     "monitor": "whether a monitor is plugged into {device}",
     "gpu-in-use": "who has {device} open",
     "disk-mounted": "what is mounted from the disks of {device}",
+    "zfs-member": "whether a disk of {device} is a part of a ZFS pool that is imported",
     "fstab-entry": "whether /etc/fstab names a disk of {device}",
     "default-route": "what this machine talks through {device}",
     "input-leaves": "which keyboards and mice are on {device}",
@@ -143,7 +178,23 @@ def hazard_advice(hazard: Hazard) -> str:
     """What to do instead, or first."""
     if hazard.unknown in ("EACCES", "EPERM"):
         return "Look as root to be sure: sudo iommutui preview shows it."
-    return "Look for yourself before you apply." if hazard.unknown else KINDS[hazard.code].advice
+    if hazard.unknown and not hazard.refused:
+        return "Look for yourself before you apply."
+    kind = KINDS[hazard.code]
+    if hazard.fact("way"):
+        return hazard.fact("way")
+    return (hazard.fact("without") and kind.alone) or kind.advice
+
+
+def refusal_sentence(reason: Reason) -> str:
+    """The hazard that nobody can accept, of a reason that `refusals_of` made."""
+    kind = KINDS.get(reason.fact("hazard"))
+    if kind is None:
+        return f"The running system needs {reason.device or 'the device'}."
+    device = Address(reason.device or "")
+    return hazard_sentence(
+        Hazard(kind.code, kind.topic, Severity.DANGER, device, reason.facts, reason.fact("unknown"), True)
+    )
 
 
 def hazard_sentence(hazard: Hazard) -> str:

@@ -22,19 +22,19 @@ from iommutui.core.uses import Held, Storage
 
 MOUNTED = Kind(
     "disk-mounted", Topic.STORAGE, "file systems that are mounted from its disks", (DANGER, WARN, INFO),
-    "Unmount them first, or leave this device to the host: programs that write to them lose data.",
+    "Unmount them first, or leave this device to the host: programs that write to them lose data.", never=True,
 )  # fmt: skip
 SWAP = Kind(
     "swap-active", Topic.STORAGE, "swap that is in use", (DANGER, WARN),
-    "Turn it off first with swapoff; what has been swapped out is lost otherwise, and programs die.",
+    "Turn it off first with swapoff; what has been swapped out is lost otherwise, and programs die.", never=True,
 )  # fmt: skip
 POOL = Kind(
     "zfs-member", Topic.STORAGE, "a member of an imported ZFS pool", (DANGER,),
-    "Export the pool first with zpool export; a pool that loses members stops.",
+    "Export the pool first with zpool export; a pool that loses members stops.", never=True,
 )  # fmt: skip
 STACK = Kind(
-    "disk-assembled", Topic.STORAGE, "a member of an assembled array, volume or cache", (WARN,),
-    "Stop it first (mdadm --stop, vgchange -an, cryptsetup close), so that it ends in a clean state.",
+    "disk-assembled", Topic.STORAGE, "a member of an assembled array, volume or cache", (DANGER, WARN),
+    "Stop it first (mdadm --stop, vgchange -an, cryptsetup close), so that it ends in a clean state.", never=True,
 )  # fmt: skip
 FSTAB = Kind(
     "fstab-entry", Topic.STORAGE, "a file system that /etc/fstab names", (WARN, INFO),
@@ -61,7 +61,8 @@ def disks(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
             found = [use for use in own if use.held is held]
             if found:
                 severity = max((_severity(kind, use, lost) for use in found), key=_ORDER.index)
-                yield kind.of(device, severity, _facts(found))
+                perhaps = "not-recorded" if held is Held.PERHAPS_POOL else ""
+                yield kind.of(device, severity, _facts(found, kind, severity), perhaps)
         if own and all(use.held is Held.DISK for use in own):
             facts = (
                 ("disks", listed(word for use in own for word in use.what)),
@@ -72,7 +73,14 @@ def disks(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 _ORDER = (INFO, WARN, DANGER)
-_KIND_OF = {Held.MOUNT: MOUNTED, Held.SWAP: SWAP, Held.POOL: POOL, Held.STACK: STACK, Held.FSTAB: FSTAB}
+_KIND_OF = {
+    Held.MOUNT: MOUNTED,
+    Held.SWAP: SWAP,
+    Held.POOL: POOL,
+    Held.PERHAPS_POOL: POOL,
+    Held.STACK: STACK,
+    Held.FSTAB: FSTAB,
+}
 
 
 def _unknown(host: Host, device: Device, own: Sequence[Storage]) -> Iterator[Hazard]:
@@ -103,12 +111,27 @@ def _severity(kind: Kind, use: Storage, lost: dict[tuple[Held, str], int]) -> Se
     return worst
 
 
-def _facts(uses: Sequence[Storage]) -> tuple[tuple[str, str], ...]:
+def _way(kind: Kind, uses: Sequence[Storage], severity: Severity) -> str:
+    """What lets go of them, where it can be said by name."""
+    names = list(dict.fromkeys(word for use in uses for word in use.what))
+    arrays = list(dict.fromkeys(f"/dev/{use.array}" for use in uses if use.array.startswith("md")))
+    if severity is not DANGER and arrays:
+        return f"Take its member out of {listed(arrays)} first, with mdadm --fail and --remove."
+    if kind is MOUNTED and "/" in names:
+        return "The system runs from it: it can leave only on a machine that has booted from another disk."
+    if not all(name and not name.startswith("(") for name in names):
+        return ""
+    if kind is MOUNTED:
+        return f"Unmount them first: umount {' '.join(names)}."
+    return f"Export the pool first: zpool export {' '.join(names)}." if kind is POOL else ""
+
+
+def _facts(uses: Sequence[Storage], kind: Kind, severity: Severity) -> tuple[tuple[str, str], ...]:
     uses = sorted(uses, key=lambda use: (len(use.what[0]) if use.what else 0, use.what, use.chain))
     what = listed(word for use in uses for word in use.what)
     chains = "; ".join(" ← ".join((*use.what[:1], *use.chain)) for use in uses[:4])
     array = listed(use.array for use in uses if use.array)
-    return ("what", what), ("chain", chains), ("array", array)
+    return ("what", what), ("chain", chains), ("array", array), ("way", _way(kind, uses, severity))
 
 
 CHECKS = (Check(disks, (MOUNTED, SWAP, POOL, STACK, FSTAB, IDLE)),)

@@ -8,11 +8,17 @@ from iommutui.core.plan.intents import Goal
 
 VM = Kind(
     "used-by-vm", Topic.USE, "a device that a virtual machine uses", (DANGER,),
-    "Shut the virtual machine down first: the unbind waits until it lets go of the device.",
+    "Shut the virtual machine down first: the unbind waits until it lets go of the device.", never=True,
 )  # fmt: skip
 HANGS = Kind(
     "unbind-hangs", Topic.USE, "a driver that waits for ever while somebody has the device open", (DANGER, WARN),
     "End every program that uses it, stop nvidia-persistenced, and unload nvidia_drm and nvidia_uvm before you apply.",
+    never=True,
+)  # fmt: skip
+MEDIATED = Kind(
+    "mediated-devices", Topic.USE, "mediated devices, which go with their parent", (DANGER, WARN),
+    "Shut down the virtual machines that have them, and remove them: echo 1 > /sys/bus/mdev/devices/UUID/remove.",
+    never=True,
 )  # fmt: skip
 PLUGGED = Kind(
     "thunderbolt-devices", Topic.USE, "Thunderbolt or USB4 devices that are plugged in", (WARN,),
@@ -42,12 +48,27 @@ def unbind_hangs(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         if device.driver not in HANGING_DRIVERS:
             continue
         openers = host.uses.openers_of(device.address) if host.uses is not None else ()
+        screens = host.uses.screens_of(device.address) if host.uses is not None else ()
+        held = [name for screen in screens for name in screen.held_by]
         driver = ("driver", device.driver)
-        if openers:
-            who = listed(opener.name or "a process" for opener in openers)
+        if openers or held:
+            who = listed([*(opener.name or "a process" for opener in openers), *held])
             yield HANGS.of(device, DANGER, (driver, ("who", who)))
         elif why:
             yield HANGS.of(device, WARN, (driver,), unknown=why)
+
+
+def mediated(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
+    """Mediated devices (GVT-g, vGPU): the driver of the parent takes them away, and waits while one is open."""
+    leaving = {device.address: device for device in unbound(host, goals)}
+    for parent, device in leaving.items():
+        parts = [d for d in host.devices.values() if d.bus == "mdev" and d.parent == parent]
+        groups = [group for d in parts if (group := host.group_of(d.address)) is not None]
+        owners = listed(group.claim.owner for group in groups if group.claim is not None)
+        if parts:
+            where = listed(str(group.id) for group in groups)
+            facts = (("count", str(len(parts))), ("groups", where), ("owner", owners))
+            yield MEDIATED.of(device, DANGER if owners else WARN, facts)
 
 
 def plugged(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -59,4 +80,9 @@ def plugged(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
             yield PLUGGED.of(device, WARN, (("names", names),))
 
 
-CHECKS = (Check(used_by_vm, (VM,)), Check(unbind_hangs, (HANGS,)), Check(plugged, (PLUGGED,)))
+CHECKS = (
+    Check(used_by_vm, (VM,)),
+    Check(unbind_hangs, (HANGS,)),
+    Check(mediated, (MEDIATED,)),
+    Check(plugged, (PLUGGED,)),
+)

@@ -10,20 +10,16 @@ expect the whole card. A bridge is part of it only where the model counts its dr
 from collections.abc import Callable, Iterable, Sequence
 
 from iommutui.core.address import sort_key
+from iommutui.core.board import of_the_board
 from iommutui.core.hazards import Hazard, hazards_of
+from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.targets import NONE, vfio_target
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio
-
-_OF_THE_BOARD = {"0600": "the host bridge", "0601": "an ISA bridge", "0806": "an IOMMU", "0c05": "an SMBus controller"}
-
-
-def of_the_board(device: Device) -> str:
-    """What the device is where it serves the machine itself and is of no use to another; an empty string otherwise."""
-    return _OF_THE_BOARD.get((device.class_code or "")[:4], "")
+from iommutui.core.vmd import behind, controller_of, without
 
 
 def wished_host(host: Host, goals: Iterable[Goal]) -> Host:
@@ -34,6 +30,10 @@ def wished_host(host: Host, goals: Iterable[Goal]) -> Host:
     after, left = host, set()
     for goal in goals:
         device = host.devices[goal.device]
+        if goal.driver != device.driver and (gone := behind(host, device)):
+            after = without(after, gone)
+        if device.address not in after.devices:
+            continue
         after = after.with_device(device._replace(driver=goal.driver, driver_override=goal.override))
         if device.driver not in (None, goal.driver):
             left.add(device.address)
@@ -49,7 +49,8 @@ def smallest_fix(
 ) -> tuple[Intent, ...] | None:
     """Further intents after which every one of the groups is viable; empty if nothing is needed, None if none exist.
 
-    None as well where the kernel would refuse a claim of one of them all the same (``lasting`` says why).
+    None as well where the kernel would refuse a claim of one of them all the same (``lasting`` says why), and where
+    something stands in the way that nobody may be asked to give up (``withheld``).
     """
     groups = tuple(groups)
     found = _fix(host, intents, groups, model, _target)
@@ -69,7 +70,9 @@ def _fix(
         blocking = [r.device for r in verdict.reasons if r.code is Code.KERNEL_DRIVER and r.device is not None]
         for address in sorted(set(blocking), key=sort_key):
             device = host.devices[address]
-            if address in decided or device.bus != "pci":
+            if controller_of(host, device) is not None:
+                continue  # It goes with the controller, which is in the way as well.
+            if address in decided or device.bus != "pci" or of_the_board(device):
                 return None
             fix.append(Intent(address, target(wished, device)))
     after = wished_host(host, [*goals, *(goal for i in fix if (goal := goal_of(host, i)[0]) is not None)])
@@ -77,13 +80,29 @@ def _fix(
         verdict = model.verdict(after, after.groups[group.id])
         if verdict.viable is not True or verdict.refused:
             return None
+    if any(goal_of(host, intent)[0] is None for intent in fix) or refusals_of(fix_hazards(host, goals, fix)):
+        return None
     return tuple(sorted(fix, key=lambda intent: sort_key(intent.device)))
+
+
+def withheld(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
+    """What stands in the way of a group and is in no fix: the firmware's own, and what the running system stands on."""
+    blocking = {r.device for r in model.verdict(host, group).reasons if r.code is Code.KERNEL_DRIVER}
+    found: list[Reason] = []
+    for device in (d for d in host.members(group) if d.address in blocking):
+        what = of_the_board(device)
+        goal = goal_of(host, Intent(device.address, NONE))[0]
+        if what:
+            found.append(Reason(Code.OF_THE_BOARD, group.id, device.address, facts=(("what", what),)))
+        elif goal is not None:
+            found += refusals_of(hazards_of(host, [goal]))
+    return tuple(found)
 
 
 def _target(wished: Host, device: Device) -> str:
     """A function of a card that goes to a virtual machine goes with it; anything else is only taken out of the way."""
-    if device.is_bridge or device.virtfns or of_the_board(device):
-        return NONE  # VFIO refuses them, or nobody else has a use for them.
+    if device.is_bridge or device.virtfns:
+        return NONE  # VFIO refuses them.
     others = wished.same_card(device.address)
     together = any(is_vfio(wished, other, other.driver) for other in others)
     return vfio_target(wished, device) if together else NONE

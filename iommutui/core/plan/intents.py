@@ -3,10 +3,14 @@
 from typing import NamedTuple
 
 from iommutui.core.address import Address
+from iommutui.core.board import of_the_board
+from iommutui.core.drivers import STUB
+from iommutui.core.engine.matching import candidates
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.targets import DEFAULT, NONE, Kind, Target, exists_somewhere, find_target
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import serves_host
+from iommutui.core.vmd import controller_of
 
 
 class Intent(NamedTuple):
@@ -53,8 +57,15 @@ def goal_of(host: Host, intent: Intent) -> tuple[Goal | None, Target | None, Rea
 
 
 def _why_no_target(host: Host, device: Device, name: str) -> Reason:
+    plain = name.replace("_", "-")
     if device.is_bridge and "vfio" in name:
         return Reason(Code.BRIDGE, device.group, device.address, name)
+    if (what := of_the_board(device)) and ("vfio" in name or plain == STUB):
+        return Reason(Code.OF_THE_BOARD, device.group, device.address, name, (("what", what),))
+    if "vfio" in name and (controller := controller_of(host, device)) is not None:
+        return Reason(Code.BEHIND_VMD, device.group, device.address, name, (("controller", controller.address),))
+    if plain in host.lacks:
+        return Reason(Code.NO_MODULE, device.group, device.address, plain)
     code = Code.UNFIT_DRIVER if exists_somewhere(host, name) else Code.NO_DRIVER
     return Reason(code, device.group, device.address, name)
 
@@ -63,8 +74,9 @@ def default_driver(host: Host, device: Device) -> str | None:
     """The driver that the kernel is expected to choose without an override."""
     if serves_host(host, device, device.driver):
         return device.driver
-    fits = [fit.driver for fit in device.fits or () if fit.loaded and not fit.vfio]
-    return fits[0] if fits else None
+    refused = {fit.driver for fit in device.fits or () if fit.refused}
+    found = candidates(host, device._replace(driver_override=None))
+    return next((name for name in found if name not in refused), None)
 
 
 def restoring(device: Address, driver: str | None, override: str | None) -> Goal:

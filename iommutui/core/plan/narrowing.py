@@ -7,9 +7,9 @@ from iommutui.core.host import Host
 
 
 def narrow(host: Host, addresses: Iterable[Address]) -> Host:
-    """The Host with only these devices, their groups' members and the other functions of their cards.
+    """The Host with only these devices, their groups' members, the other functions of their cards, and what is above.
 
-    It does not know what the machine does with them: what is lost depends on what remains, which is not in it.
+    It knows what the machine does with all of its devices, since what is lost depends on what remains.
     """
     kept: set[Address] = set()
     groups = {}
@@ -35,5 +35,10 @@ def narrow(host: Host, addresses: Iterable[Address]) -> Host:
             groups[group.id] = group
     members = {member for group in groups.values() for member in group.members}
     kept |= members & host.devices.keys()
+    for address in tuple(kept):
+        above = host.devices[address].parent
+        while above is not None and above in host.devices and above not in kept:
+            kept.add(above)
+            above = host.devices[above].parent
     devices = {address: host.devices[address] for address in kept}
-    return host._replace(devices=devices, groups=groups, uses=None)
+    return host._replace(devices=devices, groups=groups)

@@ -13,6 +13,7 @@ from iommutui.core.drivers import STUB
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of
+from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import Device, Driver, Fit, Group, Host
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Outcome, Verdict
@@ -118,8 +119,9 @@ def plan_goals(
         goals = [goal for goal in goals if goal.device in host.devices]
     ready = _with_drivers(host, goals)
     moving = [goal for goal in goals if not _reached(host, goal)]
+    hazards = hazards_of(host, moving)
     steps, after, found = _run(ready, _writes(ready, moving), model)
-    found = [*refusals, *found]
+    found = [*refusals, *refusals_of(hazards), *found]
     if not found:
         found = [reason for goal in moving if (reason := _missed(after, goal, steps)) is not None]
     return Plan(
@@ -131,12 +133,20 @@ def plan_goals(
         basis=basis_of(host, [goal.device for goal in goals]),
         predicted=after,
         groups=tuple(
-            GroupChange(group.id, model.verdict(host, group), model.verdict(after, after.groups[group.id]))
+            GroupChange(
+                group.id, model.verdict(host, group), model.verdict(after, after.groups.get(group.id, Group(group.id)))
+            )
             for group in _touched(host, goals)
         ),
         refusals=tuple(dict.fromkeys(found)),
-        hazards=tuple(hazards_of(host, moving)),
+        hazards=tuple(hazards),
     )
+
+
+def judged(plan: Plan, hazards: Sequence[Hazard]) -> Plan:
+    """The plan with these hazards, and refused where nobody can accept one of them."""
+    refusals = tuple(dict.fromkeys((*refusals_of(hazards), *plan.refusals)))
+    return plan._replace(hazards=tuple(hazards), refusals=refusals)
 
 
 def still_to_leave(host: Host, goals: Iterable[Goal]) -> list[Goal]:
@@ -217,7 +227,9 @@ def _word(outcome: Outcome) -> str:
 
 def _missed(host: Host, goal: Goal, steps: list[Step]) -> Reason | None:
     """Success of every write is not success: the ``driver`` link decides."""
-    device = host.devices[goal.device]
+    device = host.devices.get(goal.device)
+    if device is None:
+        return Reason(Code.NO_DEVICE, device=goal.device)
     if goal.any_driver or device.driver == goal.driver:
         return None
     for step in steps:

@@ -3,87 +3,115 @@
 from collections.abc import Iterable, Sequence
 
 from iommutui.core.address import Address, sort_key
+from iommutui.core.board import is_of_use, passable
 from iommutui.core.drivers import STUB, Role
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.hazards.base import refusals_of
+from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.models.base import Model
-from iommutui.core.plan.fix import of_the_board, permanent_blockers, smallest_fix
-from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.targets import DEFAULT, NONE, find_target, vfio_target
-from iommutui.core.roles import is_vfio
+from iommutui.core.plan.fix import fix_hazards, permanent_blockers, smallest_fix, withheld
+from iommutui.core.plan.intents import Intent, default_driver, goal_of
+from iommutui.core.plan.targets import DEFAULT, NONE, Kind, find_target, targets_of, vfio_target
+from iommutui.core.reasons import Reason
+from iommutui.core.roles import is_vfio, serves_host
 from iommutui.core.wording import sentence
 
 
-def free_card(host: Host, device: Address, model: Model, *, reached: bool = False) -> tuple[Intent, ...] | None:
-    """The functions of the device's card for a virtual machine, and whatever else their groups need; nothing more.
+def free_card(
+    host: Host, device: Address, model: Model, *, reached: bool = False, said: Sequence[Intent] = ()
+) -> tuple[Intent, ...] | None:
+    """The device's card for a virtual machine, and whatever else its groups need; nothing more.
 
     The functions may lie in several groups. What is of the board in the same slot stays with the host. None where no
     plan makes all of these groups viable. With ``reached``, what is right already is among the intents, to be named as
-    such.
+    such. ``said`` is what has been decided of other devices; nothing else takes a device of the board out of the way.
     """
-    return _free(host, [host.devices[device], *host.same_card(device)], model, reached)
+    return _free(host, [host.devices[device], *host.same_card(device)], model, reached, said)
 
 
-def free_group(host: Host, group: Group, model: Model, *, reached: bool = False) -> tuple[Intent, ...] | None:
+def free_group(
+    host: Host, group: Group, model: Model, *, reached: bool = False, said: Sequence[Intent] = ()
+) -> tuple[Intent, ...] | None:
     """Every device of the group that has a driver and is of use to a virtual machine; None where that cannot be."""
-    return _free(host, [d for d in host.members(group) if d.driver is not None], model, reached)
+    return _free(host, [d for d in host.members(group) if d.driver is not None], model, reached, said)
 
 
 def free_devices(
-    host: Host, addresses: Iterable[Address], model: Model, *, reached: bool = False
+    host: Host, addresses: Iterable[Address], model: Model, *, reached: bool = False, said: Sequence[Intent] = ()
 ) -> tuple[Intent, ...] | None:
     """These devices for a virtual machine, and whatever else their groups need; None where no plan does it."""
-    return _free(host, [host.devices[address] for address in addresses], model, reached)
+    return _free(host, [host.devices[address] for address in addresses], model, reached, said)
+
+
+def beyond(host: Host, selected: Iterable[Address], intents: Iterable[Intent]) -> list[Device]:
+    """What a wish moves beyond what was selected, for ``labels.also_takes``: said at once, and on top of the plan."""
+    chosen = frozenset(selected)
+    return [host.devices[i.device] for i in intents if i.device not in chosen and i.device in host.devices]
 
 
 def fix_for(host: Host, group: Group, device: Address | None, model: Model) -> tuple[Intent, ...] | None:
     """The smallest fix of a group as it is, for somebody who wants the device's card (or, without one, all of it).
 
-    What is on a VFIO driver already is none of it, whatever its override.
+    What is on a VFIO driver already is none of it, whatever its override; nor is what a plan would refuse.
     """
     card = {device, *(other.address for other in host.same_card(device))} if device is not None else set()
     asked = [d for d in host.members(group) if (d.address in card if card else d.driver is not None)]
-    wanted = [d for d in asked if is_of_use(d) and not is_vfio(host, d, d.driver)]
-    found = _with_the_rest(host, wanted, [group], model)
-    return found if found is not None else smallest_fix(host, (), [group], model)
+    wanted = [d for d in asked if is_of_use(host, d) and not is_vfio(host, d, d.driver)]
+    found = _with_the_rest(host, wanted, [group], model) if group.name != NO_IOMMU else None
+    if found is not None:
+        return None if refusals_of(fix_hazards(host, (), found)) else found
+    return smallest_fix(host, (), [group], model) if passable(host, group) else None
 
 
 def asked_of(host: Host, group: Group) -> list[Address]:
     """What somebody asks for who wants a group: its devices of use that have a driver; without any, all of them."""
     members = host.members(group)
-    return [d.address for d in members if d.driver is not None and is_of_use(d)] or [d.address for d in members]
+    return [d.address for d in members if d.driver is not None and is_of_use(host, d)] or [d.address for d in members]
 
 
-def why_not_free(host: Host, addresses: Iterable[Address], model: Model) -> str | None:
+def not_of_use(host: Host, device: Device) -> Reason | None:
+    """Why no virtual machine can have the device, whatever is rebound; None where one can."""
+    return goal_of(host, Intent(device.address, vfio_target(host, device)))[2]
+
+
+def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: Sequence[Intent] = ()) -> str | None:
     """Why no rebind frees these devices for a virtual machine, as a sentence; None where ``free_devices`` does."""
     asked = [host.devices[address] for address in addresses]
-    devices = [device for device in asked if is_of_use(device)]
+    devices = [device for device in asked if is_of_use(host, device)]
     if not devices:
-        served = f": {_names(asked)} {'serves' if len(asked) == 1 else 'serve'} this machine itself" if asked else ""
-        return f"Nothing here is of use to a virtual machine{served}."
+        why = [sentence(reason) for device in asked if (reason := not_of_use(host, device)) is not None]
+        return " ".join(["Nothing here is of use to a virtual machine.", *dict.fromkeys(why[:3])])
     groups = _groups(host, devices)
     if not groups:
         verb, them = ("is", "it") if len(devices) == 1 else ("are", "them")
         return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can have {them}."
-    if _free(host, devices, model, reached=True) is not None:
+    if _free(host, devices, model, True, said) is not None:
         return None
-    kernel = [name for d in devices if model.role(host, d, name := vfio_target(host, d)).role is Role.KERNEL]
-    said = [
-        f"Under the model {model.name} {name} does not leave its group to user space; the target none does."
-        for name in kernel
-    ]
-    said += [sentence(reason) for group in groups for reason in permanent_blockers(host, group, model)]
-    said = said or [sentence(reason) for group in groups for reason in model.verdict(host, group).reasons]
-    return f"Nothing frees {_names(devices)} for a virtual machine: {' '.join(dict.fromkeys(said))}"
+    reasons = [reason for device in devices if (reason := not_of_use(host, device)) is not None]
+    reasons += [reason for group in groups for reason in withheld(host, group, model)]
+    told = [sentence(reason) for reason in reasons]
+    if not told:
+        told = [
+            f"Under the model {model.name} {name} does not leave its group to user space; the target none does."
+            for d in devices
+            if model.role(host, d, name := vfio_target(host, d)).role is Role.KERNEL
+        ]
+        told += [sentence(reason) for group in groups for reason in permanent_blockers(host, group, model)]
+    told = told or [sentence(reason) for group in groups for reason in model.verdict(host, group).reasons]
+    return f"Nothing frees {_names(devices)} for a virtual machine: {' '.join(dict.fromkeys(told))}"
 
 
 def _names(devices: Iterable[Device]) -> str:
     return ", ".join(device.address for device in devices)
 
 
-def _free(host: Host, devices: Iterable[Device], model: Model, reached: bool) -> tuple[Intent, ...] | None:
-    members = [device for device in devices if is_of_use(device)]
+def _free(
+    host: Host, devices: Iterable[Device], model: Model, reached: bool, said: Sequence[Intent]
+) -> tuple[Intent, ...] | None:
+    members = [device for device in devices if is_of_use(host, device)]
     groups = _groups(host, members)
-    found = _with_the_rest(host, members, groups, model) if groups else None
+    if not groups or any(group.name == NO_IOMMU for group in groups):
+        return None
+    found = _with_the_rest(host, members, groups, model, said)
     if found is None:
         return None
     return tuple(i for i in found if reached or not _is_there(host.devices[i.device], i.target))
@@ -95,19 +123,17 @@ def _groups(host: Host, devices: Iterable[Device]) -> list[Group]:
 
 
 def _with_the_rest(
-    host: Host, devices: Iterable[Device], groups: Sequence[Group], model: Model
+    host: Host, devices: Iterable[Device], groups: Sequence[Group], model: Model, said: Sequence[Intent] = ()
 ) -> tuple[Intent, ...] | None:
     """The devices on the VFIO drivers that fit them best, and the smallest fix that the groups need besides."""
-    wanted = [Intent(d.address, name) for d in devices if find_target(host, d, name := vfio_target(host, d))]
-    further = smallest_fix(host, wanted, groups, model)
+    decided = {intent.device for intent in said}
+    wanted = [Intent(d.address, vfio_target(host, d)) for d in devices if d.address not in decided]
+    if any(find_target(host, host.devices[intent.device], intent.target) is None for intent in wanted):
+        return None
+    further = smallest_fix(host, [*wanted, *said], groups, model)
     if further is None:
         return None
     return tuple(sorted((*wanted, *further), key=lambda intent: sort_key(intent.device)))
-
-
-def is_of_use(device: Device) -> bool:
-    """Whether a virtual machine can have any use for the device."""
-    return device.bus == "pci" and not device.is_bridge and not of_the_board(device)
 
 
 def _is_there(device: Device, target: str) -> bool:
@@ -115,12 +141,22 @@ def _is_there(device: Device, target: str) -> bool:
 
 
 def give_back(host: Host, addresses: Iterable[Address]) -> tuple[Intent, ...]:
-    """The devices of these cards and of their groups that were set aside, back to what the kernel chooses."""
+    """The devices of these cards and of their groups that were set aside, back to what the kernel chooses.
+
+    Where a setting by ids would take a device again, its own driver is named instead.
+    """
     return tuple(
-        Intent(device.address, DEFAULT)
+        Intent(device.address, _own_driver(host, device))
         for device in _concerned(host, addresses)
         if device.driver_override is not None or device.driver == STUB or is_vfio(host, device, device.driver)
     )
+
+
+def _own_driver(host: Host, device: Device) -> str:
+    chosen = default_driver(host, device)
+    if chosen is None or serves_host(host, device, chosen):
+        return DEFAULT
+    return next((t.name for t in targets_of(host, device) if t.kind is Kind.KERNEL), DEFAULT)
 
 
 def _concerned(host: Host, addresses: Iterable[Address]) -> Sequence[Device]:

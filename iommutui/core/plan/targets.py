@@ -7,6 +7,7 @@ driver that fits, ``pci-stub``, ``none``, ``default``, or a kernel driver whose 
 from enum import StrEnum
 from typing import NamedTuple
 
+from iommutui.core.board import is_of_use, of_the_board
 from iommutui.core.drivers import STUB, VFIO_PCI, underscored
 from iommutui.core.host import Device, Host
 from iommutui.core.roles import is_vfio, serves_host
@@ -42,11 +43,13 @@ def targets_of(host: Host, device: Device) -> list[Target]:
     found: list[Target] = []
     if device.bus != "pci":
         return found
-    if not device.is_bridge:
+    if is_of_use(host, device):
         variants = [f for f in device.fits or () if f.vfio and f.driver != VFIO_PCI]
         found += [Target(f.driver, Kind.VFIO, f.module, f.loaded) for f in variants]
         found.append(Target(VFIO_PCI, Kind.VFIO, "vfio-pci", host.has_driver(VFIO_PCI)))
-    found.append(Target(STUB, Kind.STUB, "pci-stub", host.has_driver(STUB)))
+    if not of_the_board(device):
+        found.append(Target(STUB, Kind.STUB, "pci-stub", host.has_driver(STUB)))
+    found = [target for target in found if target.loaded or target.name not in host.lacks]
     found.append(Target(NONE, Kind.NONE))
     found.append(Target(DEFAULT, Kind.DEFAULT))
     kernel = {f.driver: Target(f.driver, Kind.KERNEL, f.module, f.loaded) for f in device.fits or () if not f.vfio}

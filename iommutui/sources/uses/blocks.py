@@ -30,6 +30,8 @@ class Blocks:
     def __init__(self, tree: Tree, found: list[Entry]) -> None:
         self._tree = tree
         self.paths = {entry.name: entry.path for entry in found}
+        self.spares: dict[str, tuple[str, int]] = {}
+        """Of a device of a file system that has several: its name, and how many more it can lose."""
         self._lower: dict[str, tuple[str, ...]] = {}
         self._caches = _caches(tree) if any(name.startswith("bcache") for name in self.paths) else {}
         self._mapped: dict[str, str] | None = None
@@ -97,7 +99,7 @@ class Blocks:
         """Every way down, each block device once; ``reached`` gains the names of all that was passed."""
         found: list[Leg] = []
         seen = {name}
-        waiting: deque[tuple[str, tuple[str, ...], str, int]] = deque([(name, (), "", 0)])
+        waiting: deque[tuple[str, tuple[str, ...], str, int]] = deque([(name, (), *self.spares.get(name, ("", 0)))])
         while waiting:
             here, above, array, spare = waiting.popleft()
             chain = (*above, self.label(here))
@@ -116,7 +118,9 @@ class Blocks:
         return found
 
     def _spare(self, name: str) -> int:
-        """How many members an md array can lose now; of a raid10 one, which any layout survives."""
+        """How many members an array can lose now; of a raid10 one, which any layout survives; all paths but one."""
+        if name.startswith("dm-") and read_attr(self._tree, f"{self.paths[name]}/dm/uuid").startswith("mpath-"):
+            return len(self.lower(name)) - 1
         if not name.startswith("md") or name not in self.paths:
             return 0
         place = f"{self.paths[name]}/md"

@@ -6,10 +6,16 @@ from iommutui.core.address import Address, is_pci
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Screen
 from iommutui.sources.tree import Tree
-from iommutui.sources.uses.sysfs_links import SHORT, Entry, entries, functions_above, gap_reason, read_attr
+from iommutui.sources.uses.sysfs_links import SHORT, Entry, entries, functions_above, gap_reason, read_attr, resolve
 
 _CONNECTOR = re.compile(r"card\d+-(.+)")
-_FIRMWARE = frozenset({"BOOTFB", "efifb", "vesafb", "simplefb", "simpledrm", "simple-framebuffer", "efi-framebuffer"})
+_FIRMWARE = frozenset(
+    {
+        *("BOOTFB", "efifb", "vesafb", "simplefb", "simpledrm", "efidrm", "vesadrm", "ofdrm", "offb"),
+        *("simple-framebuffer", "efi-framebuffer", "vesa-framebuffer"),
+    }
+)
+"""Who owns the firmware's framebuffer in ``/proc/iomem``, and its platform devices."""
 _RANGE = re.compile(r"( *)[0-9a-f]+-[0-9a-f]+ : (.*)")
 
 
@@ -32,8 +38,18 @@ def read_display(tree: Tree, console: bool) -> tuple[tuple[Screen, ...], list[Ga
     firmware, why = _firmware(tree)
     for owner, name in firmware.items():
         found[owner] = found.get(owner, Screen(owner))._replace(firmware=name)
+    for owner, screen in found.items():
+        if resolve(tree, f"bus/pci/devices/{owner}/driver").rpartition("/")[2] == "nvidia":
+            found[owner] = screen._replace(held_by=_held_by_nvidia(tree, screen))
     gaps += [Gap("firmware", why)] if why else []
     return tuple(found[owner] for owner in sorted(found)), gaps
+
+
+def _held_by_nvidia(tree: Tree, screen: Screen) -> tuple[str, ...]:
+    """``nvidia_drm`` holds every card that it shows (``modeset=Y``), and its console one more (``fbdev=Y``)."""
+    modeset = read_attr(tree, "module/nvidia_drm/parameters/modeset") == "Y"
+    console = screen.console or read_attr(tree, "module/nvidia_drm/parameters/fbdev") == "Y"
+    return ("nvidia_drm with modeset=Y", *(("its text console",) if console else ())) if modeset else ()
 
 
 def _firmware(tree: Tree) -> tuple[dict[Address, str], str]:

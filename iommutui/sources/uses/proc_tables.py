@@ -15,6 +15,8 @@ class Mount(NamedTuple):
     point: str
     kind: str
     source: str
+    options: tuple[str, ...] = ()
+    """Of the file system: ``("rw", "lowerdir=/run/live/rootfs")``."""
 
 
 class Swap(NamedTuple):
@@ -43,7 +45,8 @@ def mounts(data: bytes) -> Iterator[Mount]:
         fields = line.split(b" ")
         try:
             end = fields.index(b"-", 6)
-            yield Mount(_plain(fields[2]), _plain(fields[4]), _plain(fields[end + 1]), _plain(fields[end + 2]))
+            number, point, kind, source = (_plain(fields[n]) for n in (2, 4, end + 1, end + 2))
+            yield Mount(number, point, kind, source, tuple(_plain(b" ".join(fields[end + 3 :])).split(",")))
         except (ValueError, IndexError):
             continue
 

@@ -1,7 +1,7 @@
 """What the disks are used for: mounts, swap, pools, ``fstab``, and what is assembled from them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Held, Storage
@@ -25,17 +25,19 @@ def read_storage(tree: Tree, everything: bool) -> tuple[tuple[Storage, ...], lis
     blocks, why = read_blocks(tree)
     gaps = [why]
     reached: set[str] = set()
-    mounted, sources, why = _mounted(tree, blocks)
+    table, why = _mounts(tree)
     gaps.append(why)
+    mounted = _mounted(tree, blocks, table)
     swapped, why = _swapped(tree, blocks, mounted)
     gaps.append(why)
     found = [*_legs(blocks, Held.MOUNT, mounted, reached), *_legs(blocks, Held.SWAP, swapped, reached)]
     unfollowed = "" if everything else "not-collected"
     if everything:
-        pools, why = _pools(tree, blocks, reached)
+        pools, perhaps, why = _pools(tree, blocks, reached)
         gaps.append(why)
         found += _legs(blocks, Held.POOL, pools, reached)
-        awaited, unfollowed = _fstab(tree, blocks, sources)
+        found += _legs(blocks, Held.PERHAPS_POOL, perhaps, None)
+        awaited, unfollowed = _fstab(tree, blocks, {word for mount in table for word in (mount.source, mount.point)})
         found += _legs(blocks, Held.FSTAB, awaited, None)
         found += _legs(blocks, Held.STACK, _stacks(blocks, reached), None)
         found += _disks(tree, blocks)
@@ -51,38 +53,93 @@ def _legs(blocks: Blocks, held: Held, tops: Tops, reached: set[str] | None) -> l
     ]
 
 
-def _mounted(tree: Tree, blocks: Blocks) -> tuple[Tops, set[str], str]:
-    """Mount points by block device, and everything that is mounted or mounted on, as `proc_tables.Mount` names it."""
+def _mounts(tree: Tree) -> tuple[list[proc_tables.Mount], str]:
+    """The list of mounts, and why it is not known."""
     data = tree.bytes("proc/self/mountinfo", MOUNTS_LIMIT)
+    if data is None:
+        data = tree.bytes("proc/1/mountinfo", MOUNTS_LIMIT)
     if not isinstance(data, bytes):
-        data_self = tree.bytes("proc/1/mountinfo", MOUNTS_LIMIT) if data is None else data
-        if not isinstance(data_self, bytes):
-            return {}, set(), gap_reason(tree, data) or "not-recorded"
-        data = data_self
+        return [], gap_reason(tree, data) or "not-recorded"
+    return list(proc_tables.mounts(data)), ""
+
+
+def _mounted(tree: Tree, blocks: Blocks, table: Sequence[proc_tables.Mount]) -> Tops:
+    """Mount points by block device: also of file systems that have several devices, or stand on files of others."""
     points: dict[str, set[str]] = {}
-    named: set[str] = set()
-    by_member = _btrfs(tree)
-    for mount in proc_tables.mounts(data):
-        named |= {mount.source, mount.point}
-        top = (None if mount.number.startswith("0:") else blocks.numbered(mount.number)) or blocks.named(mount.source)
-        for name in by_member.get(top, (top,)) if top is not None else ():
+    btrfs, zfs = _btrfs(tree, blocks), _zfs_members(tree, blocks, table)
+    for mount in table:
+        for name in _devices_of(blocks, mount, btrfs, zfs):
             points.setdefault(name, set()).add(mount.point)
-    return {name: _shortest(found) for name, found in points.items()}, named, ""
+    on_files = [m for m in table if m.kind == "overlay" or m.source.startswith("/dev/loop")]
+    for mount in on_files * 2:  # an overlay on a squashfs in a file of the medium: two steps down
+        for path in _files_below(tree, blocks, mount):
+            holder = _holding({name: sorted(found) for name, found in points.items()}, path)
+            if holder is not None:
+                points[holder].add(mount.point)
+    return {name: _shortest(found) for name, found in points.items()}
+
+
+def _devices_of(
+    blocks: Blocks, mount: proc_tables.Mount, btrfs: dict[str, tuple[str, ...]], zfs: dict[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    if mount.kind == "zfs":
+        return zfs.get(mount.source.partition("/")[0], ())
+    top = None if mount.number.startswith("0:") else blocks.numbered(mount.number)
+    if top is None and ":/dev/" in mount.source:  # bcachefs names every device
+        return tuple(name for part in mount.source.split(":") if (name := blocks.named(part)) is not None)
+    top = top or blocks.named(mount.source)
+    return btrfs.get(top, (top,)) if top is not None else ()
+
+
+def _files_below(tree: Tree, blocks: Blocks, mount: proc_tables.Mount) -> list[str]:
+    """The directories that an overlay is made of, or the file behind a loop device."""
+    if mount.kind == "overlay":
+        dirs = [option.partition("=")[2] for option in mount.options if option.startswith(("lowerdir", "upperdir"))]
+        return [f"{part}/" for each in dirs for part in each.split(":") if part.startswith("/")]
+    name = blocks.named(mount.source)
+    path = read_attr(tree, f"{blocks.paths[name]}/loop/backing_file") if name is not None else ""
+    return [path] if path else []
 
 
 def _shortest(points: set[str]) -> list[str]:
     return sorted(points, key=lambda point: (len(point), point))[:MOST]
 
 
-def _btrfs(tree: Tree) -> dict[str, tuple[str, ...]]:
-    """Every device of a mounted btrfs by each of them: the list of mounts names one only."""
+_PROFILES = {"raid1": 1, "raid10": 1, "raid5": 1, "raid6": 2, "raid1c3": 2, "raid1c4": 3}
+
+
+def _btrfs(tree: Tree, blocks: Blocks) -> dict[str, tuple[str, ...]]:
+    """Every device of a mounted btrfs by each of them: the list of mounts names one only.
+
+    What it can lose is what the weakest of its profiles can (``allocation/data/raid1``), less what is missing already.
+    """
     found: dict[str, tuple[str, ...]] = {}
     for uuid in links_in(tree, "fs/btrfs"):
-        members = tuple(
-            resolve(tree, f"fs/btrfs/{uuid}/devices/{name}").rpartition("/")[2]
-            for name in links_in(tree, f"fs/btrfs/{uuid}/devices")
-        )
+        place = f"fs/btrfs/{uuid}"
+        links = (resolve(tree, f"{place}/devices/{name}") for name in links_in(tree, f"{place}/devices"))
+        members = tuple(link.rpartition("/")[2] for link in links)
         found.update((name, members) for name in members)
+        profiles = [
+            _PROFILES.get(name, 0)
+            for kind in ("data", "metadata", "system")
+            for name in links_in(tree, f"{place}/allocation/{kind}")
+            if os.path.isdir(f"{tree.sys}/{place}/allocation/{kind}/{name}")
+        ]
+        missing = sum(
+            read_attr(tree, f"{place}/devinfo/{n}/missing") == "1" for n in links_in(tree, f"{place}/devinfo")
+        )
+        for name in members if len(profiles) >= 3 else ():
+            blocks.spares[name] = (f"btrfs-{uuid[:8]}", max(min(profiles) - missing, 0))
+    return found
+
+
+def _zfs_members(tree: Tree, blocks: Blocks, table: Sequence[proc_tables.Mount]) -> dict[str, tuple[str, ...]]:
+    """The members of the pools that something is mounted from, as `_pools` finds them."""
+    if all(mount.kind != "zfs" for mount in table):
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    for name, labels in _pools(tree, blocks, set())[0].items():
+        found[labels[0]] = (*found.get(labels[0], ()), name)
     return found
 
 
@@ -109,22 +166,26 @@ def _holding(mounted: Tops, path: str) -> str | None:
     return max(above)[1] if above else None
 
 
-def _pools(tree: Tree, blocks: Blocks, reached: set[str]) -> tuple[Tops, str]:
-    """Members of imported ZFS pools, by udev's word: ZFS tells the kernel nothing of what it holds."""
+def _pools(tree: Tree, blocks: Blocks, reached: set[str]) -> tuple[Tops, Tops, str]:
+    """Members of imported ZFS pools, by udev's word: ZFS tells the kernel nothing of what it holds.
+
+    Where no member of a pool is known, any disk that nothing else is known to use may be one: the second answer.
+    """
     names = names_in(f"{tree.root}/proc/spl/kstat/zfs")
     if isinstance(names, Unreadable):
-        return {}, names.why
+        return {}, {}, names.why
     imported = [name for name in names or () if os.path.isdir(f"{tree.root}/proc/spl/kstat/zfs/{name}")]
     if not imported:
-        return {}, ""
+        return {}, {}, ""
     found: Tops = {}
     for name in blocks.paths:
         facts = udev_facts(tree, blocks, name)
         if facts.get("ID_FS_TYPE") == "zfs_member" and facts.get("ID_FS_LABEL") in imported:
             found[name] = [facts["ID_FS_LABEL"]]
-    missing = set(imported) - {label for labels in found.values() for label in labels}
-    unused = any(name not in reached and blocks.owners(name)[0] for name in blocks.paths)
-    return found, "not-recorded" if missing and unused else ""
+    missing = sorted(set(imported) - {label for labels in found.values() for label in labels})
+    unused = [name for name in blocks.paths if name not in reached | {*found} and blocks.owners(name)[0]]
+    perhaps = {name: missing for name in unused if missing and not blocks.is_partition(name)}
+    return found, perhaps, "not-recorded" if missing and unused else ""
 
 
 def udev_facts(tree: Tree, blocks: Blocks, name: str) -> dict[str, str]:

@@ -66,7 +66,7 @@ def verdict_lines(state: AppState, group: Group) -> list[Line]:
     verdict = verdicts(state.host, state.model).of(group.id)
     style = VERDICT_STYLES[verdict_word(verdict)]
     glyph = verdict_span(verdict).text[0]
-    lines = [line(Span(f"{glyph} {verdict_sentence(group, verdict)}", style), hang=2)]
+    lines = [line(Span(f"{glyph} {verdict_sentence(state.host, group, verdict)}", style), hang=2)]
     change = change_of(state, group.id)
     if change is not None:
         lines.append(line(Span("→ planned: ", "planned"), verdict_span(change.after), hang=2))

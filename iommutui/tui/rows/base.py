@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
+from iommutui.core.board import passable
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import class_words
@@ -146,12 +147,21 @@ def matching(host: Host, text: str, found: Verdicts | None = None) -> frozenset[
         if not term.key and not term.others:
             left = [d for d in left if (term.value in every_text[d.address]) != term.negated]
             continue
-        left = [d for d in left if term.matches(d, _verdict(host, d, found), every_text[d.address])]
+        left = [
+            d
+            for d in left
+            if term.matches(d, _verdict(host, d, found), every_text[d.address], _holds_something(host, d))
+        ]
     return frozenset(device.address for device in left)
 
 
 def _verdict(host: Host, device: Device, found: Verdicts | None) -> Verdict | None:
     return found.of(device.group) if found is not None and device.group in host.groups else None
+
+
+def _holds_something(host: Host, device: Device) -> bool:
+    group = host.group_of(device.address)
+    return group is None or passable(host, group)
 
 
 def prepare(host: Host) -> None:
