@@ -1,7 +1,7 @@
 """``iommutui why``: the verdict on a group, its reasons, and the smallest fix."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -142,7 +142,7 @@ def _lines(
     verdict = model.verdict(host, group)
     held = passable(host, group)
     lines = [f"{GLYPHS[group_word(host, group, verdict)]} {verdict_sentence(host, group, verdict)}"]
-    lines += [f"  {sentence(reason)}" for reason in verdict.reasons if held]
+    lines += _reason_lines(verdict.reasons if held else ())
     if held and not verdict.reasons:
         lines.append(f"  It is {state_words(verdict.state)}.")
     lines.append("")
@@ -166,6 +166,19 @@ def _lines(
             lines.append(f"  {each.name:{width}}  {word:<11}  claim: {answer.claim}")
             lines.append(f"  {'':{width}}  {each.change}")
     lines += ["", f"Model {model.name}: {model.title} (kernels: {model.kernels})."]
+    return lines
+
+
+def _reason_lines(reasons: Iterable[Reason]) -> list[str]:
+    """A sentence for each; a rule that several of them end in stands once below them."""
+    parts = [sentence(reason).partition(". ") for reason in reasons]
+    lines = []
+    for rule, found in groupby(parts, lambda part: part[2]):
+        facts = [fact for fact, _, _ in found]
+        if rule and len(facts) > 1:
+            lines += [*(f"  {fact}." for fact in facts), f"  {rule}"]
+        else:
+            lines += [f"  {fact}. {rule}" if rule else f"  {fact}" for fact in facts]
     return lines
 
 
