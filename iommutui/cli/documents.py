@@ -142,6 +142,8 @@ def host_document(host: Host, model: Model) -> Document:
         "cpu_vendor": host.cpu_vendor,
         "hypervisor": host.hypervisor,
         "lacks": list(host.lacks),
+        "interrupt_remapping": host.interrupt_remapping,
+        "vfio_parameters": _plain(host.vfio),
         "model": model.name,
         "iommus": None if host.iommus is None else [_plain(iommu) for iommu in host.iommus],
         "drivers": None if host.drivers is None else [_plain(driver) for driver in host.drivers],

@@ -9,6 +9,7 @@ from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
 from iommutui.core.errors import Exit
+from iommutui.core.gap import UNBINDING
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import GLYPHS, NO_ISOLATION, NOTHING_TO_PASS, class_words, device_name, group_word, owner_of
 from iommutui.core.models.base import Model
@@ -147,6 +148,8 @@ def _shorter_name(device: Device, interfaces: str, room: int) -> str:
 
 def _no_driver(device: Device) -> str:
     gap = device.gap("driver") or device.gap("driver_override")
+    if gap is not None and gap.why == UNBINDING:
+        return "(being unbound)"
     if gap is not None and gap.why == "timeout":
         return "(no answer)"
     return "(unknown)" if gap is not None and gap.attribute == "driver" else "-"

@@ -6,7 +6,7 @@ from itertools import groupby
 from iommutui.core.hazards import Hazard, Severity
 from iommutui.core.hazards.base import taken
 from iommutui.core.host import Group, Host
-from iommutui.core.labels import GLYPHS, device_name, group_word
+from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word
 from iommutui.core.models import MODELS
 from iommutui.core.outcome import OK
 from iommutui.core.plan.fix import fix_hazards, withheld
@@ -43,7 +43,7 @@ def plan_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> list[s
     lines: list[str] = []
     for goal in plan.goals:
         device = host.devices[goal.device]
-        now = device.driver or "free"
+        now = driver_words(host, device)
         done = " (already so)" if goal in plan.no_ops else ""
         lines.append(f"{goal.device}  {now} → {goal_words(goal)}{done}  {device_name(device)}")
     if plan.modules:

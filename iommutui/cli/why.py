@@ -27,7 +27,7 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import GLYPHS, device_name, group_word, role_words, verdict_glyph, verdict_word
+from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word, role_words, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
@@ -149,7 +149,7 @@ def _lines(
     for member in host.members(group):
         mark = ">" if device is not None and member.address == device.address else " "
         role = role_words(model.role(host, member, member.driver).role) if member.driver else ""
-        bound = f"{member.driver} ({role})" if member.driver else "no driver"
+        bound = driver_words(host, member) + (f" ({role})" if role else "")
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
     if held:
         lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)

@@ -2,7 +2,9 @@
 
 The table is data. ``hint`` is what the design mail of September 2021 marks (clauses S-01 and S-17): a driver that says
 nothing is KERNEL. ``managed`` is the first kernel whose driver sets ``driver_managed_dma``. ``vfio`` tells that it
-registers a VFIO device. Sources: the mail, and the flag's users in Linux 6.1, 6.12 and 7.x.
+registers a VFIO device. ``any_device`` tells that its probe takes whatever an override brings (``uio_pci_generic.c``,
+``pci-pf-stub.c``, ``xen-pciback/pci_stub.c``; no other driver of Linux 6.12 does without knowing the device). Sources:
+the mail, and the flag's users in Linux 6.1, 6.12 and 7.x.
 """
 
 from enum import StrEnum
@@ -27,6 +29,7 @@ class DriverFacts(NamedTuple):
     managed: Version | None = None
     vfio: bool = False
     buses: tuple[str, ...] = ("pci",)
+    any_device: bool = False
 
 
 TABLE: tuple[DriverFacts, ...] = (
@@ -46,6 +49,9 @@ TABLE: tuple[DriverFacts, ...] = (
     DriverFacts("vfio-fsl-mc", managed=Version(5, 19), vfio=True, buses=("fsl-mc",)),
     DriverFacts("vfio-cdx", managed=Version(6, 4), vfio=True, buses=("cdx",)),
     DriverFacts("ifcvf", Role.USER),
+    DriverFacts("uio_pci_generic", any_device=True),
+    DriverFacts("pci-pf-stub", any_device=True),
+    DriverFacts("pciback", any_device=True),
 )
 
 DriverTable = dict[str, DriverFacts]

@@ -71,4 +71,7 @@ class Rescan(NamedTuple):
     """A write to ``/sys/bus/pci/rescan``."""
 
 
+DelayedWrite = Override | Bind
+"""Writes that need the lock of the device, which an unbind that waits has."""
+
 Event = Override | Unbind | Bind | Probe | ClaimGroup | ClaimDevice | ReleaseGroup | ReleaseDevice | Remove | Rescan

@@ -9,7 +9,11 @@ class Gap(NamedTuple):
     attribute: str
     why: str
     """An errno name (``EACCES``), ``timeout`` (the kernel did not answer), ``not-recorded``, ``malformed`` (no kernel
-    writes this), ``asleep`` (reading would wake the device) or ``not-collected`` (nobody looked)."""
+    writes this), ``asleep`` (reading would wake the device), ``not-collected`` (nobody looked) or ``unbinding`` (the
+    ``driver`` link is gone, and the driver has not let go of the device yet)."""
+
+
+UNBINDING = "unbinding"
 
 
 _WORDS = {
@@ -19,6 +23,7 @@ _WORDS = {
     "not-recorded": "it was not recorded",
     "not-collected": "it was not looked at",
     "malformed": "it does not hold what a kernel writes there",
+    UNBINDING: "an unbind of it has not returned yet",
     "asleep": "the device is powered down, and reading it would wake it",
 }
 

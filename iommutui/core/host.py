@@ -17,9 +17,11 @@ from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.gap import Gap as Gap
 
 if TYPE_CHECKING:
-    from iommutui.core.uses import Uses  # a dozen classes that a listing of a bare sysfs does without
+    from iommutui.core.events import DelayedWrite
+    from iommutui.core.uses import Uses  # with the events, two dozen classes that a listing does without
 else:
-    Uses = object  # a field's type as a string would be compiled, and the first ``compile`` of a process takes 1 ms
+    # A field's type as a string would be compiled, and the first ``compile`` of a process takes 1 ms.
+    DelayedWrite = Uses = object
 
 
 class Bar(NamedTuple):
@@ -189,6 +191,19 @@ class Iommu(NamedTuple):
     name: str
     kind: str | None = None
     """``intel-iommu`` or ``amd-iommu``, where the kernel shows such a directory."""
+    function: Address | None = None
+    """The PCI function that it is: AMD's are functions, those of others are no PCI devices."""
+
+
+class VfioParameters(NamedTuple):
+    """Parameters of VFIO's modules; None: not known, and taken to be off, as the kernel has them."""
+
+    unsafe_interrupts_container: bool | None = None
+    """``allow_unsafe_interrupts`` of ``vfio_iommu_type1``: for groups in a container."""
+    unsafe_interrupts_iommufd: bool | None = None
+    """``allow_unsafe_interrupts`` of ``iommufd``: for device files, and for groups with an iommufd."""
+    noiommu: bool | None = None
+    """``enable_unsafe_noiommu_mode`` of ``vfio``."""
 
 
 class Host(NamedTuple):
@@ -206,6 +221,11 @@ class Host(NamedTuple):
     """PCI drivers that are registered; None: not known, and none is taken to be missing."""
     removed: dict[Address, Device] = {}  # noqa: RUF012 - never changed in place, and frozen mappings cost a copy
     """Devices that ``remove`` took away and ``rescan`` will find again."""
+    waiting: tuple[DelayedWrite, ...] = ()
+    """Writes that wait for an unbind of their device to end, in their order."""
+    interrupt_remapping: bool | None = None
+    """Whether the IOMMU remaps interrupts; None: not known, and taken to be so, as on any machine of its kind."""
+    vfio: VfioParameters = VfioParameters()
     uses: Uses | None = None
     """What the machine does with its devices; None: not collected, and nothing may be taken to be unused."""
     gaps: tuple[Gap, ...] = ()

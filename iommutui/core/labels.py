@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from iommutui.core.board import passable
 from iommutui.core.drivers import Role
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
+from iommutui.core.models.base import unbind_pending
 from iommutui.core.outcome import State, Verdict
 
 
@@ -67,6 +68,15 @@ def device_name(device: Device) -> str:
         return named
     ids = f"[{device.vendor_id or '????'}:{device.device_id or '????'}]" if device.bus == "pci" else device.bus
     return f"{named or 'Device'} {ids}"
+
+
+def driver_words(host: Host, device: Device) -> str:
+    """What stands where a driver does: its name, ``being unbound``, ``unknown`` or ``free``."""
+    if device.driver is not None:
+        return device.driver
+    if unbind_pending(host.group_of(device.address), device):
+        return "being unbound"
+    return "unknown" if device.gap("driver") is not None else "free"
 
 
 def class_words(device: Device) -> str:

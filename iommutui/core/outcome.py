@@ -68,6 +68,8 @@ def missing(host: Host, address: Address, errno: str = "ENODEV") -> Outcome:
 
 
 def in_use(group: Group | None, device: Device) -> tuple[Reason, ...]:
+    """Why a call waits: for the owner of the group, or for an unbind of which nothing else is known."""
     claim = group.claim if group is not None else None
-    facts = (("owner", claim.owner),) if claim is not None else ()
-    return (Reason(Code.IN_USE, device.group, device.address, device.driver, facts),)
+    if claim is None:
+        return (Reason(Code.BEING_UNBOUND, device.group, device.address),)
+    return (Reason(Code.IN_USE, device.group, device.address, device.driver, (("owner", claim.owner),)),)

@@ -38,6 +38,10 @@ class Code(StrEnum):
     VFS_ENABLED = "vfs-enabled"
     VIRTUAL_FUNCTION = "virtual-function"
     IN_USE = "in-use"
+    BEING_UNBOUND = "being-unbound"
+    IOMMU_FUNCTION = "iommu-function"
+    NO_INTERRUPT_REMAPPING = "no-interrupt-remapping"
+    NO_IOMMU = "no-iommu-mode"
     NOT_PCI = "not-pci"
     KERNEL_BESIDE_USER = "kernel-beside-user"
     USER_BESIDE_KERNEL = "user-beside-kernel"
@@ -50,7 +54,6 @@ class Code(StrEnum):
     OF_THE_BOARD = "of-the-board"
     BEHIND_VMD = "behind-vmd"
     NO_MODULE = "no-module"
-    NO_ISOLATION = "no-isolation"
 
 
 class Reason(NamedTuple):

@@ -108,6 +108,19 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"{r.device} is in use by {r.fact('owner') or 'a process that has it open'}; "
         "unbinding it would hang until it is released."
     ),
+    Code.BEING_UNBOUND: lambda r: (
+        f"{r.device} is being unbound: its driver has not released it yet, and a write to it now waits or does nothing."
+    ),
+    Code.IOMMU_FUNCTION: lambda r: f"{r.device} is an IOMMU itself; the kernel lets no driver bind to it.",
+    Code.NO_INTERRUPT_REMAPPING: lambda r: (
+        f"The IOMMU does not remap interrupts, so the kernel refuses to hand over group {r.group} "
+        f"(unless {r.fact('module')} is given allow_unsafe_interrupts=1, which lets a virtual machine raise any "
+        "interrupt of the host); intremap=off on the kernel command line turns remapping off."
+    ),
+    Code.NO_IOMMU: lambda r: (
+        f"Group {r.group} is in VFIO's no-IOMMU mode: nothing isolates its device. No virtual machine can use it; "
+        f"only programs such as DPDK open /dev/vfio/noiommu-{r.group}."
+    ),
     Code.NOT_PCI: lambda r: f"{r.device} is on the {r.fact('bus') or 'wrong'} bus; iommutui rebinds only PCI devices.",
     Code.KERNEL_BESIDE_USER: lambda r: (
         f"{r.fact('probing')} would do DMA for the kernel on {r.fact('target')}, while {r.device} in the same group "
@@ -150,10 +163,6 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"This kernel has no {r.driver} for {r.device}: it is neither built in nor among the kernel's modules. "
         "Install the package of the kernel's extra modules, or a kernel that is built with it."
     ),
-    Code.NO_ISOLATION: lambda r: (
-        f"Group {r.group} is in no-IOMMU mode: nothing isolates {r.fact('devices')}. "
-        "No virtual machine can have it, only programs such as DPDK."
-    ),
 }
 
 
@@ -184,7 +193,7 @@ def verdict_sentence(host: Host, group: Group, verdict: Verdict) -> str:
     """The verdict on a group as a sentence."""
     word = group_word(host, group, verdict)
     if word == NO_ISOLATION:
-        return sentence(Reason(Code.NO_ISOLATION, group.id, facts=(("devices", ", ".join(group.members)),)))
+        return sentence(Reason(Code.NO_IOMMU, group.id))
     if word == NOTHING_TO_PASS:
         return f"Group {group.id} holds nothing to pass through: what is in it serves this machine itself."
     silent = [d.address for d in host.members(group) if d.details is not None and d.details.config_answers is False]

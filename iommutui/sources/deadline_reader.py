@@ -31,8 +31,8 @@ Answer = str | Unreadable | None
 _READER = os.path.join(os.path.dirname(__file__), "deadline_child.py")
 
 _left_behind: dict[str, int] = {}
-"""Children that are stuck, by what they read. No other is sent after them, so that a program which refreshes every few
-seconds neither waits again nor leaves more of them behind."""
+"""Children that are stuck, by the directory of what they read. No other is sent after them, so that a program which
+refreshes every few seconds neither waits again nor leaves more of them behind."""
 
 
 class DeadlineReader:
@@ -43,7 +43,7 @@ class DeadlineReader:
         self._deadline = deadline
         self._answers: dict[str, Answer] = {}
         asked = list(paths)
-        self._answers.update((path, TIMEOUT) for path in asked if path in _left_behind)
+        self._answers.update((path, TIMEOUT) for path in asked if os.path.dirname(path) in _left_behind)
         self._waiting = [path for path in reversed(asked) if path not in self._answers]
         """What is not answered yet, the next one last."""
         self._reader: _Reader | None = None
@@ -59,7 +59,7 @@ class DeadlineReader:
         """Ends the child; whatever is not answered by now never is."""
         if self._reader is not None:
             if self._reader.end(stuck=bool(self._waiting)):
-                _left_behind[self._waiting[-1]] = self._reader.pid
+                _left_behind[os.path.dirname(self._waiting[-1])] = self._reader.pid
             self._reader = None
         self._waiting.clear()
 
@@ -89,10 +89,12 @@ class DeadlineReader:
             reader.end(stuck=True)
             self._reader = None
             return self._give_up(TIMEOUT)
-        path = self._waiting.pop()
-        self._answers[path] = TIMEOUT
+        # Whatever else is asked of this device waits for the same lock.
+        stuck = os.path.dirname(self._waiting[-1])
+        self._answers.update((path, TIMEOUT) for path in self._waiting if os.path.dirname(path) == stuck)
+        self._waiting = [path for path in self._waiting if path not in self._answers]
         if reader.end(stuck=True):
-            _left_behind[path] = reader.pid
+            _left_behind[stuck] = reader.pid
         self._reader = None
         return self._send()
 

@@ -4,7 +4,7 @@ import os
 import re
 
 from iommutui.core.address import Address, is_pci, sort_key
-from iommutui.core.host import Device, Gap, Group, Region
+from iommutui.core.host import NO_IOMMU, Device, Gap, Group, Region
 from iommutui.sources.node import MALFORMED, Node
 from iommutui.sources.pci import Reading, read_function, read_override
 from iommutui.sources.tree import (
@@ -70,6 +70,10 @@ def _group(reading: Reading, devices: dict[Address, Device], number: int, known:
             gaps += [] if whole else [Gap("reserved_regions", MALFORMED)]
         elif data is not None:
             gaps.append(Gap("reserved_regions", data.why))
+        if known and devices[known[0]].iommu is None:
+            # No IOMMU translates it: VFIO's no-IOMMU mode has made the group, and its name says so.
+            found = read_file(f"{reading.tree.sys}/{GROUPS}/{number}/name", PAGE)
+            name = NO_IOMMU if isinstance(found, bytes) and to_text(found) == NO_IOMMU else None
     return Group(number, (*known, *others), kind, name, regions, gaps=tuple(gaps))
 
 

@@ -4,13 +4,14 @@ import re
 from typing import NamedTuple
 
 from iommutui.core.address import Address
+from iommutui.core.gap import UNBINDING
 from iommutui.core.host import Claim, Device, Gap, Group, Host
 from iommutui.core.roles import is_vfio
-from iommutui.sources.processes import command, processes
-from iommutui.sources.tree import Tree, Unreadable, names_in
+from iommutui.sources.open_files import DELETED, VFIO_DEVICE, program, read_open_files, virtual_machine
+from iommutui.sources.tree import Tree, names_in
 
-_NODE = re.compile(r"/dev/vfio/(?:(?:noiommu-)?(\d{1,9})|devices/(vfio\d{1,9}))(?: \(deleted\))?")
-_DEVICE_FD = "anon_inode:[vfio-device]"
+_GROUP = re.compile(r"/dev/vfio/(?:noiommu-)?(\d{1,9})(?: \(deleted\))?")
+_CDEV = re.compile(r"/dev/vfio/devices/(vfio\d{1,9})((?: \(deleted\))?)")
 
 
 def claims_now(host: Host, root: str = "/") -> Host:
@@ -28,9 +29,12 @@ class Holder(NamedTuple):
     """A process and what of VFIO it has open."""
 
     name: str
+    """``VM win11 (pid 226)``, or the program's ``qemu-system-x86 (pid 226)``."""
     groups: tuple[int, ...]
     cdevs: tuple[str, ...]
     """Names such as ``vfio0``."""
+    gone: tuple[str, ...]
+    """Those of nodes that are no longer there; another device may have got such a name meanwhile."""
     has_device: bool
     """Whether it has got a device from a group; from which one does not show."""
 
@@ -60,17 +64,45 @@ def with_claims(tree: Tree, host: Host) -> Host:
             device = by_cdev.get(name)
             if device is not None and device.group in groups:
                 groups[device.group] = _with_cdev(groups[device.group], holder.name, device)
+    _add_leaving(host, groups, [holder for holder in holders if holder.gone], by_cdev)
     gaps = (*host.gaps, Gap("claims", hidden)) if hidden is not None else host.gaps
     return host._replace(groups=groups, gaps=gaps)
 
 
+def _add_leaving(host: Host, groups: dict[int, Group], holders: list[Holder], by_cdev: dict[str, Device]) -> None:
+    """Claims for devices whose own node is gone because their unbind waits for its holder.
+
+    Nothing in sysfs says which node was whose, so that every device that is being unbound and is nobody else's may be
+    what any of these holders has. A Host that was read before the unbind began still has the names.
+    """
+    if not holders:
+        return
+    leaving = [device for device in host.devices.values() if device.driver is None and _is_leaving(device)]
+    if not leaving:
+        named = {name: holder for holder in holders for name in holder.gone if name in by_cdev}
+        pairs = [(by_cdev[name], holder.name) for name, holder in named.items()]
+    else:
+        owners = " or ".join(dict.fromkeys(holder.name for holder in holders))
+        pairs = [(device, owners) for device in leaving]
+    for device, owner in pairs:
+        group = groups.get(device.group) if device.group is not None else None
+        if group is not None and (group.claim is None or device.address not in group.claim.opened):
+            claim = group.claim or Claim(owner, 0, "cdev")
+            if claim.via == "cdev":
+                opened = (*claim.opened, device.address)
+                groups[group.id] = group._replace(claim=claim._replace(uses=claim.uses + 1, opened=opened))
+
+
+def _is_leaving(device: Device) -> bool:
+    return device.gap("driver") == Gap("driver", UNBINDING)
+
+
 def _held(host: Host, group: Group) -> tuple[Address, ...]:
-    """Members on a VFIO driver, and those that do not answer because their unbind waits already."""
+    """Members on a VFIO driver, and those whose unbind waits already."""
     return tuple(
         device.address
         for device in host.members(group)
-        if is_vfio(host, device, device.driver)
-        or (device.driver is None and device.gap("driver_override") == Gap("driver_override", "timeout"))
+        if is_vfio(host, device, device.driver) or (device.driver is None and _is_leaving(device))
     )
 
 
@@ -83,23 +115,22 @@ def _with_cdev(group: Group, owner: str, device: Device) -> Group:
 
 def find_holders(tree: Tree) -> tuple[list[Holder], str | None]:
     """Processes that have a node of VFIO open, by process id; and why there may be others that do not show."""
-    running = processes(tree.root)
-    if isinstance(running, Unreadable):
-        return [], running.why
     found = []
-    hidden: str | None = "not-recorded"
-    for number, process in enumerate(running):
-        if number == 0:
-            # Mounted with hidepid, /proc leaves out other users' processes, and the first of all with them.
-            hidden = "EPERM" if tree.live and process.pid != 1 else None
-        if isinstance(process.files, Unreadable):
-            hidden = process.files.why
+    seen = read_open_files(tree)
+    for process in seen.processes:
+        groups = sorted({int(match[1]) for file in process.files if (match := _GROUP.fullmatch(file))})
+        cdevs = [match for file in process.files if (match := _CDEV.fullmatch(file))]
+        if not groups and not cdevs:
             continue
-        nodes = [match for target in process.files if (match := _NODE.fullmatch(target)) is not None]
-        if nodes:
-            comm = command(tree.root, process.pid)
-            groups = sorted({int(match[1]) for match in nodes if match[1]})
-            cdevs = sorted({match[2] for match in nodes if match[2]})
-            name = f"{comm} (pid {process.pid})" if comm is not None else f"pid {process.pid}"
-            found.append(Holder(name, tuple(groups), tuple(cdevs), _DEVICE_FD in process.files))
-    return found, hidden
+        machine = virtual_machine(tree, process.pid)
+        name = f"VM {machine}" if machine is not None else program(tree, process.pid)
+        found.append(
+            Holder(
+                f"{name} (pid {process.pid})" if name is not None else f"pid {process.pid}",
+                tuple(groups),
+                tuple(match[1] for match in cdevs if match[2] != DELETED),
+                tuple(match[1] for match in cdevs if match[2] == DELETED),
+                VFIO_DEVICE in process.files,
+            )
+        )
+    return found, seen.hidden

@@ -1,6 +1,8 @@
 """An open device directory of sysfs and its attributes, read as values; what cannot be read becomes a `Gap`."""
 
+import errno
 import os
+import stat
 
 from iommutui.core.address import Address, is_pci
 from iommutui.core.host import Gap
@@ -73,6 +75,17 @@ class Node:
             return base_name(os.readlink(name, dir_fd=self.at))
         except OSError as error:
             self._failed(name, error)
+            return None
+
+    def link_or_directory(self, name: str) -> str | None:
+        """The base name of a link's target; None for a directory, which ``iommu`` of an IOMMU's own function is."""
+        if name not in self.present:
+            return None
+        try:
+            return base_name(os.readlink(name, dir_fd=self.at))
+        except OSError as error:
+            if error.errno != errno.EINVAL or not stat.S_ISDIR(os.stat(name, dir_fd=self.at).st_mode):
+                self._failed(name, error)
             return None
 
     def names(self, name: str) -> tuple[str, ...] | None:

@@ -5,6 +5,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, is_pci
+from iommutui.core.gap import UNBINDING
 from iommutui.core.host import Details, Device, Gap
 from iommutui.core.kernel import Version
 from iommutui.sources import pci_config
@@ -79,6 +80,8 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
     is_vf = "physfn" in present
     alive = len(header) >= 16 and pci_config.answers(header, is_vf)
     driver = node.link("driver")
+    if driver is None and _is_leaving(reading, path):
+        node.miss("driver", UNBINDING)
     virtfns = _virtfns(node) if "virtfn0" in present else ()
     vendor_name, device_name, class_name = reading.names.of(ids.modalias, ids.vendor, ids.device, ids.class_code)
     return Device(
@@ -102,7 +105,7 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
         physfn=node.function("physfn") if is_vf else None,
         virtfns=virtfns,
         vfio_dev=node.names("vfio-dev"),
-        iommu=node.link("iommu"),
+        iommu=node.link_or_directory("iommu"),
         interfaces=_interfaces(node, driver),
         vendor_name=vendor_name,
         device_name=device_name,
@@ -110,6 +113,17 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
         details=_details(reading, node, header, is_vf, virtfns) if reading.details else None,
         gaps=tuple(node.gaps),
     )
+
+
+def _is_leaving(reading: Reading, path: str) -> bool:
+    """Whether a function without a ``driver`` link has a driver all the same, because its unbind waits.
+
+    ``uevent`` still names it, or reading that waits as well (up to 6.11, ``uevent_show`` takes the device's lock).
+    """
+    answer = reading.deadline.get(f"{path}/uevent") if reading.deadline is not None else None
+    if isinstance(answer, Unreadable):
+        return answer.why == "timeout"
+    return answer is not None and re.search("^DRIVER=", answer, re.MULTILINE) is not None
 
 
 def _ids(node: Node, live: bool) -> Ids:

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from iommutui import __version__
 from iommutui.core.address import is_pci
 from iommutui.core.errors import NotPermittedError, SourceError
-from iommutui.core.host import Device, Driver, Gap, Group, Host, Iommu, by_address, by_number
+from iommutui.core.host import Device, Driver, Gap, Group, Host, Iommu, VfioParameters, by_address, by_number
 from iommutui.core.uses import Uses
 
 SCHEMA = 1
@@ -39,6 +39,8 @@ class Machine(NamedTuple):
     iommus: tuple[Iommu, ...] | None = None
     drivers: tuple[Driver, ...] | None = None
     removed: tuple[Device, ...] = ()
+    interrupt_remapping: bool | None = None
+    vfio: VfioParameters = VfioParameters()
     uses: Uses | None = None
     gaps: tuple[Gap, ...] = ()
     hypervisor: str | None = None
@@ -60,7 +62,7 @@ def dump(host: Host) -> str:
     """The snapshot of a host."""
     fields = host._asdict()
     fields.update({name: tuple(fields[name].values()) for name in ("devices", "groups", "removed")})
-    del fields["driver_table"]
+    del fields["driver_table"], fields["waiting"]
     return _render(_plain(Snapshot(SCHEMA, f"iommutui {__version__}", Machine(**fields))), "") + "\n"
 
 

@@ -15,6 +15,7 @@ from iommutui.sources.names import Names
 from iommutui.sources.pci import Reading, read_function
 from iommutui.sources.tree import PAGE, Depth, Tree, Unreadable, base_name, names_in, read_file, to_text
 from iommutui.sources.uses import with_uses
+from iommutui.sources.vfio_parameters import with_vfio_parameters
 
 _VENDOR = rb"^(?:vendor_id|vendor)\s*:\s*(\S+)"
 _IOMMU_KINDS = ("intel-iommu", "amd-iommu")
@@ -60,7 +61,7 @@ def _scan(
         from iommutui.sources.deadline_reader import DeadlineReader  # only where reads may block
 
         paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, numbers or [])
-        pending = DeadlineReader([*(f"{path}/driver_override" for path in paths), *switches])
+        pending = DeadlineReader([*(file for path in paths for file in _blocking(path)), *switches])
     reading = Reading(
         tree=tree,
         names=names,
@@ -103,11 +104,18 @@ def _scan(
         from iommutui.sources.modules import with_fits  # the plain listing does without
 
         host = with_fits(tree, host)
+    host = with_vfio_parameters(tree, host)
     if groups and _may_be_claimed(tree, host):
         from iommutui.sources.holders import with_claims
 
         host = with_claims(tree, host)
     return with_uses(tree, host, depth, session, console)
+
+
+def _blocking(path: str) -> list[str]:
+    """The attributes of a device that are left to the child; its ``uevent`` only where that tells of a driver."""
+    override, uevent = f"{path}/driver_override", f"{path}/uevent"
+    return [override] if os.path.lexists(f"{path}/driver") else [override, uevent]
 
 
 def _may_be_claimed(tree: Tree, host: Host) -> bool:
@@ -183,11 +191,18 @@ def _listed(place: str, field: str, gaps: list[Gap]) -> list[str] | None:
 def _iommus(tree: Tree, gaps: list[Gap]) -> tuple[Iommu, ...] | None:
     place = f"{tree.sys}/class/iommu"
     names = _listed(place, "iommus", gaps)
-    return None if names is None else tuple(Iommu(name, _iommu_kind(f"{place}/{name}")) for name in names)
+    return None if names is None else tuple(_iommu(f"{place}/{name}") for name in names)
 
 
-def _iommu_kind(path: str) -> str | None:
-    return next((kind for kind in _IOMMU_KINDS if os.path.isdir(f"{path}/{kind}")), None)
+def _iommu(path: str) -> Iommu:
+    """``ivhd0`` -> ``../../devices/pci0000:00/0000:00:00.2/iommu/ivhd0``: AMD's are PCI functions."""
+    try:
+        parts = os.readlink(path).split("/")
+    except OSError:
+        parts = []
+    kind = next((kind for kind in _IOMMU_KINDS if os.path.isdir(f"{path}/{kind}")), None)
+    function = next((Address(part) for part in reversed(parts) if is_pci(part)), None)
+    return Iommu(os.path.basename(path), kind, function)
 
 
 def _drivers(tree: Tree, gaps: list[Gap]) -> tuple[Driver, ...] | None:

@@ -14,6 +14,7 @@ class TestHolders:
     def test_the_processes_that_have_a_file_open(self, tmp_path: Path) -> None:
         device = tmp_path / "sys/bus/pci/devices" / GPU
         device.mkdir(parents=True)
+        (device / "class").write_text("0x030000\n")
         (device / "iommu_group").symlink_to("../../../kernel/iommu_groups/14")
         for pid, name, files in (
             ("10", "qemu\x1b[2J", ["/dev/vfio/14", "/dev/vfio/vfio", "/dev/null"]),
@@ -28,6 +29,15 @@ class TestHolders:
                 (fds / str(number)).symlink_to(file)
         (tmp_path / "proc/self").mkdir()
         assert holders(str(tmp_path), GPU) == ("qemu\\x1b[2J (10): /dev/vfio/14", "Xorg (11): /dev/dri/card0")
+
+    def test_nobody_is_named_for_a_driver_that_waits_for_its_device_alone(self, tmp_path: Path) -> None:
+        device = tmp_path / "sys/bus/pci/devices" / GPU
+        device.mkdir(parents=True)
+        (tmp_path / "proc/11/fd").mkdir(parents=True)
+        (tmp_path / "proc/11/fd/0").symlink_to("/dev/dri/card0")
+        for kind, count in (("0x010802", 0), ("0x030000", 1), ("0x040300", 0)):
+            (device / "class").write_text(f"{kind}\n")
+            assert len(holders(str(tmp_path), GPU)) == count
 
     def test_nothing_to_see(self, tmp_path: Path) -> None:
         assert holders(str(tmp_path), GPU) == ()

@@ -19,7 +19,7 @@ OWN_KERNEL = {"vfio-group": LAST_OLD, "dma-owner": NEW, "dma-hint": "5.15.0", "k
 """A kernel that each model would have been part of."""
 
 REGISTERED = ("vfio-pci", "pci-stub", "pcieport", "shpchp", "amdgpu", "snd_hda_intel", "nvme", "ifcvf", "pciback",
-              "mlx5_vfio_pci", "uio_pci_generic")  # fmt: skip
+              "mlx5_vfio_pci", "i40e", "uio_pci_generic", "pci-pf-stub")  # fmt: skip
 VFIO = ("vfio-pci", "mlx5_vfio_pci")
 KERNEL_DRIVERS = ("amdgpu", "snd_hda_intel", "nvme", "ifcvf", "pciback")
 

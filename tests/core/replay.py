@@ -5,52 +5,37 @@ read in between, what changed, and the status of every VFIO group. Each step sta
 in, and everything that the kernel reported is compared with what the engine says.
 """
 
-import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.drivers import PCIEPORT, STUB, VFIO_PCI
+from iommutui.core.drivers import STUB
 from iommutui.core.engine.transition import transition
-from iommutui.core.events import (
-    Bind,
-    ClaimDevice,
-    ClaimGroup,
-    Event,
-    Override,
-    Probe,
-    ReleaseGroup,
-    Remove,
-    Rescan,
-    Unbind,
-)
-from iommutui.core.host import Device, Driver, Fit, Group, Host, by_address, by_number
+from iommutui.core.events import Bind, ClaimDevice, ClaimGroup, Event, Override, Probe, ReleaseGroup, Rescan, Unbind
+from iommutui.core.host import Device, Driver, Group, by_address, by_number
 from iommutui.core.models import model_for
-from iommutui.core.models.base import Model, has_node, since
-
-Line = dict[str, Any]
-State = tuple[str | None, str | None, int | None]
-"""Driver, override and group of a device."""
+from iommutui.core.models.base import Model, has_node
+from tests.core.aside import (
+    DIED,
+    EMPTY,
+    FOREIGN_FILE,
+    NO_VECTORS,
+    PORT,
+    SRIOV,
+    UNFIT,
+    UNRECORDED,
+    WRONG_FILE,
+    is_refused_port,
+    is_unfit,
+    rule_for,
+)
+from tests.core.traces import Line, State, event_of, host_of, now, read_lines, state_of, with_functions, writes_of
 
 OWNER = "oracle"
 BLOCKED = "blocked"
 KILLED = "killed"
-
-UNFIT = "own probe of an unfit driver: an override made a driver try a device that it does not know"
-PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
-NO_VECTORS = "own probe of nvme: the machine had no interrupt vector left for it (error -28)"
-RESCAN = "group after rescan: on 5.10 a function that comes back by itself loses its group again"
-UNRECORDED = "moved between two steps by the recorder, without a record"
-SRIOV = "virtual functions come and go by sriov_numvfs, which is no event of the engine"
-EMPTY = "malformed on purpose: an empty write does not reach the kernel"
-WRONG_FILE = "malformed on purpose: unbind through a driver that the device is not on"
-DIED = "the kernel died of something that no rule of ownership is about"
-FOREIGN_FILE = "a write to a file that is no event of the engine (reset, sriov_*, a module's parameter)"
-RULES = (UNFIT, PORT, NO_VECTORS, RESCAN, UNRECORDED, SRIOV, EMPTY, WRONG_FILE, FOREIGN_FILE, DIED)
-"""Why a fact is set aside. Everything else has to agree."""
 
 
 class Difference(NamedTuple):
@@ -74,84 +59,6 @@ class Result(NamedTuple):
     """Steps in which a fact was set aside, by rule."""
 
 
-def host_of(header: Line) -> Host:
-    """The Host that a trace's header describes."""
-    registered = set(header.get("pci_drivers", ())) | {driver for row in header["devices"] for driver in row["drivers"]}
-    registered |= {row["driver"] for row in header["devices"] if row["driver"]}
-    registered |= {VFIO_PCI, STUB, PCIEPORT}
-    devices = by_address(_device(row) for row in header["devices"])
-    groups = [Group(int(n), tuple(Address(m) for m in members)) for n, members in header["groups"].items()]
-    return Host(
-        _with_functions(devices),
-        by_number(groups),
-        kernel=header["kernel"],
-        drivers=tuple(Driver(name) for name in sorted(registered)),
-    )
-
-
-def _with_functions(devices: dict[Address, Device]) -> dict[Address, Device]:
-    """The devices, each physical function with its virtual ones."""
-    found: dict[Address, list[Address]] = {}
-    for device in devices.values():
-        if device.physfn is not None:
-            found.setdefault(device.physfn, []).append(device.address)
-    return {a: d._replace(virtfns=tuple(found.get(a, ()))) for a, d in devices.items()}
-
-
-def _device(row: Line) -> Device:
-    class_code = row["class"].removeprefix("0x")
-    own = [d for d in row["drivers"] if d not in (VFIO_PCI, STUB)]
-    return Device(
-        Address(row["bdf"]),
-        vendor_id=row["vendor"].removeprefix("0x"),
-        device_id=row["device"].removeprefix("0x"),
-        class_code=class_code,
-        header_type=row["header_type"],
-        multifunction=row.get("multifunction"),
-        driver=row["driver"],
-        driver_override=_override(row["driver_override"]),
-        group=None if row["group"] is None else int(row["group"]),
-        parent=None if row["parent"] is None else Address(row["parent"]),
-        physfn=None if row["physfn"] is None else Address(row["physfn"]),
-        fits=tuple(Fit(driver, None, True, proven=driver == row["driver"]) for driver in own),
-    )
-
-
-def _override(text: str | None) -> str | None:
-    return None if text in (None, "(null)", "") else text
-
-
-def _state(value: list[str | None]) -> State:
-    driver, override, group = value
-    return driver, _override(override), None if group is None else int(group)
-
-
-def _data(write: Line) -> str:
-    """What was written; the recorder shortens long text to its beginning and its length."""
-    text = str(write["data"]).encode("latin-1").decode("utf-8", "replace")
-    match = re.fullmatch(r"(.)\1*\.\.\.\((\d+) bytes\)", text)
-    return match.group(1) * (int(match.group(2)) - 1) + "\n" if match else text
-
-
-def event_of(write: Line) -> Event | None:
-    """The engine's event for a write, or None where it has none."""
-    path, data = str(write["path"]), _data(write)
-    parts = path.split("/")
-    device = Address(data.removesuffix("\n"))
-    if path.endswith("/driver_override"):
-        value = data.removesuffix("\n").split("\0", 1)[0]
-        return Override(Address(parts[-2]), value or None)
-    if path.endswith("/unbind"):
-        return Unbind(device)
-    if path.endswith("/drivers_probe"):
-        return Probe(device)
-    if path.endswith("/bind"):
-        return Bind(device, parts[-2])
-    if path.endswith("/remove"):
-        return Remove(Address(parts[-2]))
-    return Rescan() if path.endswith("/rescan") else None
-
-
 class Replay:
     """One trace against one model; each step starts from what the kernel was seen to be in."""
 
@@ -159,7 +66,7 @@ class Replay:
         self.host = host_of(header)
         self.model = model or model_for(header["kernel"])
         self.walk = header["kind"] == "walk"
-        self.kernel = {a: _now(d) for a, d in self.host.devices.items()}
+        self.kernel = {a: now(d) for a, d in self.host.devices.items()}
         """What the kernel shows, by device."""
         self.start = dict(self.kernel)
         self.resets_recorded = False
@@ -235,11 +142,11 @@ class Replay:
         """
         held = {int(group) for group in step.get("claims_before", ()) if group.isdecimal()}
         self._release({group.id for group in self.host.groups.values()} - held)
-        moved = {Address(a): None if was is None else _state(was) for a, (was, _) in step["changes"].items()}
+        moved = {Address(a): None if was is None else state_of(was) for a, (was, _) in step["changes"].items()}
         moved = {a: state for a, state in moved.items() if self.kernel.get(a) != state}
         if not self.walk and "modprobe" not in str((step["args"] or {}).get("what", "")):
-            named = " ".join(f"{write['path']} {write['data']}" for write in _writes(step["result"]))
-            both = {Address(a): _state(now) for a, (was, now) in step["changes"].items() if was and now}
+            named = " ".join(f"{write['path']} {write['data']}" for write in writes_of(step["result"]))
+            both = {Address(a): state_of(now) for a, (was, now) in step["changes"].items() if was and now}
             moved |= {a: state for a, state in both.items() if a not in named}
         if moved:
             self.rules.add(UNRECORDED)
@@ -256,7 +163,7 @@ class Replay:
             if after is None:
                 self.kernel.pop(Address(text), None)
             else:
-                self.kernel[Address(text)] = _state(after)
+                self.kernel[Address(text)] = state_of(after)
         for address in sorted({*self.kernel, *self.host.devices}, key=sort_key):
             self._compare_device(address)
         claimed = {str(group.id) for group in self.host.groups.values() if group.claim is not None}
@@ -270,7 +177,7 @@ class Replay:
 
     def _compare_device(self, address: Address) -> None:
         device = self.host.devices.get(address)
-        seen, here = self.kernel.get(address), None if device is None else _now(device)
+        seen, here = self.kernel.get(address), None if device is None else now(device)
         if seen != here:
             rule = self._rule_for(address, seen, here)
             if rule is not None:
@@ -288,15 +195,7 @@ class Replay:
             return self.excused[address]
         if SRIOV in self.rules and (seen is None or here is None):
             return SRIOV
-        old = not since(self.host, (5, 19))
-        if old and address in self.returned and seen is not None and here is not None and seen[:2] == here[:2]:
-            return RESCAN
-        if (seen, here) == (
-            (None, PCIEPORT, here[2] if here else None),
-            (PCIEPORT, PCIEPORT, here[2] if here else None),
-        ):
-            return PORT
-        return None
+        return rule_for(self.host, address, seen, here, self.returned)
 
     # -- what a step did and read
 
@@ -337,12 +236,16 @@ class Replay:
             if isinstance(event, Unbind) and device.driver is not None and f"/{device.driver}/" not in write["path"]:
                 self.rules.add(WRONG_FILE)
                 return
-            if _is_unfit(device, event):
+            if is_unfit(device, event):
                 self.rules.add(UNFIT)
                 self.excused[device.address] = UNFIT
                 self._apply(event)
                 return
-        self.compare(str(event), seen, self._apply(event))
+        answer = self._apply(event)
+        if is_refused_port(self.host, event, seen, answer):
+            self.rules.add(PORT)
+        else:
+            self.compare(str(event), seen, answer)
         if isinstance(event, Rescan):
             self.returned = set(self.host.devices) - before
 
@@ -409,7 +312,7 @@ class Replay:
     def put_back(self, reset: Line) -> None:
         """What the recorder did after a probe."""
         self._release({group.id for group in self.host.groups.values()})
-        self._force({Address(a): None if now is None else _state(now) for a, (_, now) in reset["changes"].items()})
+        self._force({Address(a): None if now is None else state_of(now) for a, (_, now) in reset["changes"].items()})
 
     # -- bringing the Host to what the kernel shows
 
@@ -448,44 +351,15 @@ class Replay:
                 group = groups.get(number, Group(number))
                 groups[number] = group._replace(members=tuple(sorted({*group.members, address}, key=sort_key)))
         self.host = self.host._replace(
-            devices=_with_functions(by_address(devices.values())), groups=by_number(groups.values()), removed=removed
+            devices=with_functions(by_address(devices.values())), groups=by_number(groups.values()), removed=removed
         )
 
     physfn: Address | None = None
 
 
-def _now(device: Device) -> State:
-    return device.driver, device.driver_override, device.group
-
-
-def _writes(result: Any) -> Iterator[Line]:
-    if isinstance(result, dict) and "path" in result:
-        yield result
-    elif isinstance(result, dict | list):
-        for part in result.values() if isinstance(result, dict) else result:
-            yield from _writes(part)
-
-
-def _is_unfit(device: Device, event: Event) -> bool:
-    """Whether the event has a driver at work that the device is not made for."""
-    if isinstance(event, Bind | Probe) and device.driver is None and device.driver_override is not None:
-        driver = device.driver_override
-    elif isinstance(event, Unbind) and device.driver is not None:
-        driver = device.driver
-    else:
-        return False
-    ours = (VFIO_PCI, STUB, PCIEPORT, "nosuchdriver")
-    return driver not in ours and all(fit.driver != driver for fit in device.fits or ())
-
-
 def replay(path: Path) -> Result:
     """Replays one file."""
-    lines: list[Line] = []
-    for text in path.read_text().splitlines():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break  # The kernel died while it was written.
+    lines = read_lines(path)
     machine = Replay(lines[0])
     machine.resets_recorded = any(line["type"] == "reset" for line in lines)
     for line in lines[1:]:

@@ -16,7 +16,7 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Device, Fit, Gap, Host
-from iommutui.core.models import MODELS
+from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.vfio_group import BUG
 from tests.core.machines import (
     LAST_OLD,
@@ -35,6 +35,7 @@ from tests.core.machines import (
     one,
     pair,
     told,
+    verdict_of,
 )
 
 # -- driver_override
@@ -117,7 +118,7 @@ def test_probe_tries_drivers_in_order_and_not_what_is_not_loaded() -> None:
         (one("amdgpu", driver_override="vfio-pci"), "already-bound"),
         (one(fits=()), "no-driver"),
         (one(driver_override="nosuchdriver"), "no-driver"),
-        (one(driver_override="uio_pci_generic"), "unfit-driver"),
+        (one(driver_override="i40e"), "unfit-driver"),
         (machine(group_of(1, bridge(A, None, driver_override="vfio-pci"))), "bridge"),
         (machine(lone=[function(A, driver_override="vfio-pci")]), "no-group"),
         (one(driver_override="vfio-pci", virtfns=(B,)), "vfs-enabled"),
@@ -144,15 +145,15 @@ def test_probe_of_nothing() -> None:
 
 BIND = {
     "no-device": ((Bind(NOWHERE, "amdgpu"),), "ENODEV", "ENODEV"),
-    "no-match": ((Bind(A, "uio_pci_generic"),), "ENODEV", "ENODEV"),
+    "no-match": ((Bind(A, "i40e"),), "ENODEV", "ENODEV"),
     "override-differs": ((Override(A, "vfio-pci"), Bind(A, "amdgpu")), "ENODEV", "ENODEV"),
     "vfio-without-override": ((Bind(A, "vfio-pci"),), "ENODEV", "ENODEV"),
     "stub-without-override": ((Bind(A, "pci-stub"),), "ENODEV", "ENODEV"),
     "no-such-driver": ((Bind(A, "nosuchdriver"),), "ENOENT", "ENOENT"),
     "bound": ((Bind(A, "amdgpu"), Bind(A, "amdgpu")), "ENODEV", "EBUSY"),
     "bound-elsewhere": ((Bind(A, "amdgpu"), Override(A, "vfio-pci"), Bind(A, "vfio-pci")), "ENODEV", "EBUSY"),
-    "bound-no-match": ((Bind(A, "amdgpu"), Bind(A, "uio_pci_generic")), "ENODEV", "ENODEV"),
-    "unfit": ((Override(A, "uio_pci_generic"), Bind(A, "uio_pci_generic")), "ENODEV", "ENODEV"),
+    "bound-no-match": ((Bind(A, "amdgpu"), Bind(A, "i40e")), "ENODEV", "ENODEV"),
+    "unfit": ((Override(A, "i40e"), Bind(A, "i40e")), "ENODEV", "ENODEV"),
     "ok": ((Bind(A, "amdgpu"),), "ok", "ok"),
     "ok-override": ((Override(A, "vfio-pci"), Bind(A, "vfio-pci")), "ok", "ok"),
 }
@@ -200,8 +201,8 @@ def test_a_driver_that_may_fit_is_not_refused_where_the_aliases_are_not_known(ke
         one(kernel=kernel, fits=None),
         one(kernel=kernel, fits=())._replace(gaps=(Gap("modules.alias", "ENOENT"),)),
     ):
-        assert told(host, Bind(A, "uio_pci_generic")) == ("ok", "uio_pci_generic")
-        assert told(host, Override(A, "uio_pci_generic"), Probe(A)) == ("ok", "uio_pci_generic")
+        assert told(host, Bind(A, "i40e")) == ("ok", "i40e")
+        assert told(host, Override(A, "i40e"), Probe(A)) == ("ok", "i40e")
         # Which is no reason to take VFIO drivers and stubs for drivers that have ids.
         assert told(host, Bind(A, "vfio-pci")) == ("ENODEV", None)
         assert told(host, Bind(A, "pci-stub")) == ("ENODEV", None)
@@ -243,9 +244,22 @@ def test_a_device_finds_back_to_the_driver_that_it_was_on(driver: str) -> None:
     assert told(host, Unbind(A), Probe(A)) == ("ok", driver)
 
 
+@pytest.mark.parametrize("kernel", [OLD, NEW])
+@pytest.mark.parametrize("driver", ["uio_pci_generic", "pci-pf-stub"])
+def test_some_drivers_take_whatever_an_override_brings_and_count_as_the_kernels(driver: str, kernel: str) -> None:
+    host = pair(None, "vfio-pci", kernel=kernel)
+    assert told(host, Override(A, driver), Probe(A)) == ("ok", driver)
+    assert told(host, Override(A, driver), Bind(A, driver)) == ("ok", driver)
+    assert told(host, Bind(A, driver)) == ("ENODEV", None)
+    bound = on(model_for(kernel).name, host, Override(A, driver), Probe(A)).host
+    assert verdict_of(model_for(kernel).name, bound)[0] is False
+    if kernel == NEW:
+        assert told(host, ClaimGroup(1, "vm1"), Override(A, driver), Probe(A)) == ("EINVAL", None)
+
+
 def test_what_only_an_override_made_a_driver_take_it_does_not_take_without() -> None:
-    host = one("uio_pci_generic", driver_override="uio_pci_generic", fits=())
-    assert told(host, Override(A, None), Unbind(A), Probe(A)) == ("ok", "uio_pci_generic")
+    host = one("i40e", driver_override="i40e", fits=())
+    assert told(host, Override(A, None), Unbind(A), Probe(A)) == ("ok", "i40e")
     assert told(host, Unbind(A), Override(A, None), Probe(A)) == ("ok", None)
 
 
@@ -296,7 +310,7 @@ REASONS: dict[str, tuple[Host, tuple[Event, ...], list[str]]] = {
     "bound": (one("amdgpu"), (Bind(A, "amdgpu"),), ["already-bound"]),
     "too long": (one(), (Override(A, "x" * 5000),), ["override-too-long"]),
     "other override": (one(driver_override="vfio-pci"), (Bind(A, "amdgpu"),), ["override-differs"]),
-    "no id": (one(), (Bind(A, "uio_pci_generic"),), ["no-match"]),
+    "no id": (one(), (Bind(A, "i40e"),), ["no-match"]),
     "no driver": (one(), (Bind(A, "nosuchdriver"),), ["no-driver"]),
     "open": (CLAIMED, (Unbind(A),), ["in-use"]),
     "waiting": (CLAIMED, (Unbind(A), Bind(A, "amdgpu")), ["in-use"]),

@@ -13,10 +13,11 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Claim, Host
-from iommutui.core.models import MODELS
+from iommutui.core.models import MODELS, model_for
 from tests.core.machines import (
     LAST_OLD,
     LONE,
+    NOWHERE,
     OLD,
     A,
     B,
@@ -40,16 +41,16 @@ DEVICE, SECOND, OTHER_DEVICE = ClaimDevice(A, "vm1"), ClaimDevice(B, "vm1"), Cla
 CDEV, SECOND_CDEV, OTHER_CDEV = (ClaimDevice(d, o, cdev=True) for d, o in ((A, "vm1"), (B, "vm1"), (B, "vm2")))
 
 INTERPLAY: dict[str, tuple[Event, Event, str]] = {
-    "group-group": (GROUP, AGAIN, "EPERM"),
-    "group-group-other": (GROUP, OTHERS, "EPERM"),
+    "group-group": (GROUP, AGAIN, "EBUSY"),
+    "group-group-other": (GROUP, OTHERS, "EBUSY"),
     "group-device": (GROUP, SECOND, "ok"),
-    "group-device-other": (GROUP, OTHER_DEVICE, "EPERM"),
+    "group-device-other": (GROUP, OTHER_DEVICE, "EBUSY"),
     "group-cdev": (GROUP, SECOND_CDEV, "EBUSY"),
     "group-cdev-other": (GROUP, OTHER_CDEV, "EBUSY"),
     "device-device": (DEVICE, SECOND, "ok"),
     "device-device-again": (DEVICE, DEVICE, "ok"),
-    "device-device-other": (DEVICE, OTHER_DEVICE, "EPERM"),
-    "device-group": (DEVICE, OTHERS, "EPERM"),
+    "device-device-other": (DEVICE, OTHER_DEVICE, "EBUSY"),
+    "device-group": (DEVICE, OTHERS, "EBUSY"),
     "device-cdev": (DEVICE, SECOND_CDEV, "EBUSY"),
     "device-cdev-other": (DEVICE, OTHER_CDEV, "EBUSY"),
     "cdev-cdev": (CDEV, SECOND_CDEV, "ok"),
@@ -86,7 +87,7 @@ def test_each_way_of_claiming_has_its_version(kernel: str, event: Event, result:
 
 def test_devices_open_in_a_container_before_6_2() -> None:
     assert on("dma-owner", both("6.1.0"), ClaimGroup(1, "vm1", devices=False), DEVICE).ok
-    assert on("dma-owner", both("6.1.0"), ClaimGroup(1, "vm1", devices=False), OTHER_DEVICE).result == "EINVAL"
+    assert on("dma-owner", both("6.1.0"), ClaimGroup(1, "vm1", devices=False), OTHER_DEVICE).result == "EBUSY"
 
 
 @pytest.mark.parametrize("devices", [True, False])
@@ -112,10 +113,45 @@ def test_only_a_vfio_device_has_something_to_open(model: str) -> None:
     assert (outcome.result, codes(outcome)) == ("ENODEV", ["not-on-vfio"])
 
 
+@pytest.mark.parametrize("kernel", [OLD, "5.19.0", "6.1.0", "7.1.0"])
+@pytest.mark.parametrize("second", [AGAIN, OTHERS, OTHER_DEVICE], ids=str)
+def test_the_file_of_a_group_has_one_opener(second: Event, kernel: str) -> None:
+    outcome = on(model_for(kernel).name, both(kernel), GROUP, second)
+    assert (outcome.result, codes(outcome)) == ("EBUSY", ["owned"])
+
+
+@pytest.mark.parametrize("driver", [None, "nvme", "pci-stub"])
+def test_a_device_that_is_not_on_vfio_has_no_file(driver: str | None) -> None:
+    for host in (pair(driver, "vfio-pci"), pair(driver, None), on("dma-owner", pair(driver, "vfio-pci"), GROUP).host):
+        assert on("dma-owner", host, CDEV).result == "ENOENT"
+    assert on("dma-owner", both(), ClaimDevice(NOWHERE, "vm1", cdev=True)).result == "ENOENT"
+    assert on("dma-owner", both(), ClaimDevice(NOWHERE, "vm1")).result == "ENODEV"
+
+
+def test_through_its_group_such_a_device_is_asked_for_only_once_the_file_is_open() -> None:
+    assert on("dma-owner", pair(None, "nvme"), DEVICE).result == "ENOENT"
+    assert on("dma-owner", pair(None, "vfio-pci"), DEVICE).result == "ENODEV"
+    assert on("dma-owner", pair(None, "vfio-pci", owner="vm1"), DEVICE).result == "ENODEV"
+    assert on("dma-owner", pair(None, "vfio-pci", owner="vm2"), DEVICE).result == "EBUSY"
+
+
+def test_a_device_whose_unbind_waits_has_no_file_any_more() -> None:
+    held = on("dma-owner", both(), CDEV, Unbind(A)).host
+    assert on("dma-owner", held, CDEV).result == "ENOENT"
+    assert on("dma-owner", held, DEVICE).result == "EBUSY"
+
+
+def test_an_iommufd_reads_as_viable_and_is_refused_when_a_device_is_asked_for() -> None:
+    """``vfio_group_ioctl_get_status``: with an iommufd set, VIABLE says nothing of the drivers."""
+    blocked = pair("vfio-pci", "nvme")
+    assert (on("dma-owner", blocked, DEVICE).result, verdict_of("dma-owner", blocked)) == ("EPERM", (False, "EPERM"))
+    assert verdict_of("dma-owner", on("dma-owner", both(), DEVICE).host) == (True, "EBUSY")
+
+
 def test_a_group_that_is_claimed_by_a_device_file_reads_as_not_viable_through_its_own() -> None:
     host = on("dma-owner", both(), CDEV).host
-    assert verdict_of("dma-owner", host) == (False, "EPERM")
-    assert verdict_of("dma-owner", on("dma-owner", both(), DEVICE).host) == (True, "EPERM")
+    assert verdict_of("dma-owner", host) == (False, "EBUSY")
+    assert verdict_of("dma-owner", on("dma-owner", both(), DEVICE).host) == (True, "EBUSY")
 
 
 def test_releasing_a_device_of_a_container_keeps_the_group() -> None:

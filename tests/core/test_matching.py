@@ -200,7 +200,7 @@ def test_a_driver_that_any_device_shows_is_there(user: Device) -> None:
         ("pcieport", bridge(A, None, pcie_type=7)),
         ("pcieport", function(A, class_code="060400", pcie_type=4, driver_override="pcieport")),
         ("pcieport", bridge(A, None, pcie_type=7, gaps=(Gap("pcie_type", "EACCES"),))),
-        ("uio_pci_generic", function(A, driver_override="uio_pci_generic")),
+        ("i40e", function(A, driver_override="i40e")),
         ("amdgpu", function(A, fits=(Fit("amdgpu", None, True, refused=True),))),
     ],
 )

@@ -99,7 +99,7 @@ def test_of_two_intents_for_a_device_the_last_one_counts() -> None:
         (pair("amdgpu", None), "LONE=vfio-pci", "no-device"),
         (machine(group_of(1, bridge(A))), "A=vfio-pci", "bridge"),
         (machine(group_of(1, bridge(A, None))), "A=mlx5_vfio_pci", "bridge"),
-        (pair("amdgpu", None), "A=uio_pci_generic", "unfit-driver"),
+        (pair("amdgpu", None), "A=i40e", "unfit-driver"),
         (pair("amdgpu", None), "A=nosuchdriver", "no-driver"),
         (machine(group_of(1, function(A, bus="usb"))), "A=vfio-pci", "not-pci"),
         (machine(lone=[function(LONE)]), "LONE=vfio-pci", "no-group"),
@@ -156,8 +156,8 @@ def test_success_is_the_link_and_not_the_write() -> None:
 # -- the way back
 
 
-@pytest.mark.parametrize("driver", ["amdgpu", "pci-stub", "mlx5_vfio_pci", "uio_pci_generic", "shpchp", None])
-@pytest.mark.parametrize("override", [None, "uio_pci_generic", "none", "vfio-pci"])
+@pytest.mark.parametrize("driver", ["amdgpu", "pci-stub", "mlx5_vfio_pci", "i40e", "shpchp", None])
+@pytest.mark.parametrize("override", [None, "i40e", "none", "vfio-pci"])
 def test_restoring_reaches_exactly_what_was(driver: str | None, override: str | None) -> None:
     before = machine(group_of(1, function(A, driver, driver_override=override)))
     there = plan(before, "A=vfio-pci")

@@ -78,7 +78,7 @@ VFIO_GROUP = {
     "11-kernel": Row(old("amdgpu", "snd_hda_intel"), [ClaimGroup(1, "vm1")], "ENOENT"),
     "12": Row(held(None), [ClaimGroup(1, "vm2")], "EBUSY", {}, "vm1", 1),
     "12-device": Row(held(None), [ClaimDevice(A, "vm2")], "EBUSY", {}, "vm1", 1),
-    "14": Row(held(None), [ClaimGroup(1, "vm1")], "EINVAL", {}, "vm1", 1),
+    "14": Row(held(None), [ClaimGroup(1, "vm1")], "EBUSY", {}, "vm1", 1),
     "15": Row(old("vfio-pci", None), [ClaimGroup(1, "vm1")], "ok", {}, "vm1", 1),
     "15-not-viable": Row(old("vfio-pci", "snd_hda_intel"), [ClaimGroup(1, "vm1")], "ok", {}, "vm1", 1),
     "16": Row(held(None), [ClaimDevice(A, "vm1")], "ok", {}, "vm1", 1),

@@ -25,6 +25,7 @@ from tests.core.machines import (
     A,
     B,
     bridge,
+    codes,
     function,
     group_of,
     machine,
@@ -67,7 +68,7 @@ def test_while_an_unbind_waits_the_link_is_gone_and_the_device_held(kernel: str)
         (NEW, Override(A, "amdgpu"), "ok"),
         (OLD, Bind(A, "amdgpu"), "ENODEV"),
         (NEW, Bind(A, "amdgpu"), "blocks"),
-        (NEW, ClaimGroup(1, "vm2"), "EPERM"),
+        (NEW, ClaimGroup(1, "vm2"), "EBUSY"),
         (OLD, ClaimGroup(1, "vm2"), "EBUSY"),
         (NEW, ReleaseDevice(A, "vm1"), "ok"),
         (NEW, ReleaseGroup(1, "vm1"), "ok"),
@@ -78,6 +79,53 @@ def test_what_a_device_in_that_state_answers(kernel: str, event: Event, result: 
     outcome = on(model_for(kernel).name, in_use(kernel), Unbind(A), event)
     assert shown(outcome) == result
     assert outcome.host.devices[A].driver is None
+
+
+def test_what_waits_behind_an_unbind_is_carried_out_when_it_ends() -> None:
+    """Seen on 6.1 and 6.12; 5.10 refuses the bind at once."""
+    behind = on("dma-owner", in_use("6.1.0"), Unbind(A), Override(A, "nvme")).host
+    assert behind.devices[A].driver_override is None
+    assert on("dma-owner", behind, ReleaseGroup(1, "vm1")).host.devices[A].driver_override == "nvme"
+    for kernel in ("6.1.0", NEW):
+        bound = on("dma-owner", in_use(kernel), Unbind(A), Bind(A, "amdgpu"), ReleaseGroup(1, "vm1")).host
+        assert bound.devices[A].driver == "amdgpu"
+        assert bound.waiting == ()
+    old = on("vfio-group", in_use(OLD), Unbind(A), Bind(A, "amdgpu"), ReleaseGroup(1, "vm1")).host
+    assert old.devices[A].driver is None
+
+
+def test_what_waits_is_judged_when_it_is_carried_out() -> None:
+    """The override of a moment ago decides, and whoever owns the group then."""
+    other = on("dma-owner", in_use(), Unbind(A), Bind(A, "amdgpu"), Override(A, "nvme"), ReleaseGroup(1, "vm1")).host
+    assert other.devices[A].driver is None
+    both = pair("vfio-pci", "vfio-pci", owner="vm1", opened=[A, B], via="cdev", uses=2)
+    host = on("dma-owner", both, Unbind(A), Bind(A, "amdgpu"), ReleaseDevice(A, "vm1")).host
+    assert (host.devices[A].driver, host.waiting) == (None, ())
+
+
+def test_what_waits_for_another_device_goes_on_waiting() -> None:
+    both = pair("vfio-pci", "vfio-pci", owner="vm1", opened=[A, B])
+    host = on("dma-owner", both, Unbind(A), Unbind(B), Bind(A, "amdgpu"), ReleaseDevice(B, "vm1")).host
+    assert host.waiting == (Bind(A, "amdgpu"),)
+
+
+def test_what_waits_for_a_device_that_is_removed_is_forgotten() -> None:
+    events = Unbind(A), Bind(A, "amdgpu"), Remove(A), ReleaseGroup(1, "vm1")
+    host = on("dma-owner", in_use(), *events).host
+    assert (A in host.devices, host.waiting) == (False, ())
+
+
+@pytest.mark.parametrize(
+    ("kernel", "event", "result"),
+    [(NEW, Unbind(A), "blocks"), (NEW, Bind(A, "nvme"), "blocks"), (NEW, Probe(A), "ok"), (NEW, Override(A, "x"), "ok"),
+     ("6.1.0", Override(A, "x"), "blocks"), (OLD, Bind(A, "nvme"), "ENODEV")],
+)  # fmt: skip
+def test_a_driver_that_does_not_let_go_needs_no_user_to_wait(kernel: str, event: Event, result: str) -> None:
+    """As nvme does whose controller no longer answers; what was seen is a link that is gone, and a driver."""
+    outcome = on(model_for(kernel).name, one(kernel=kernel, gaps=(Gap("driver", "unbinding"),)), event)
+    assert shown(outcome) == result
+    if result != "ok" or isinstance(event, Probe):
+        assert codes(outcome) == ["being-unbound"]
 
 
 def test_the_last_vfio_device_of_a_container_on_old_kernels_waits_for_the_container() -> None:

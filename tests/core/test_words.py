@@ -21,7 +21,7 @@ from tests.core.machines import LAST_OLD, LONE, NO_DEVICES, OTHER, A, B, functio
 
 # -- sentences
 
-FACTS = ("why", "role", "owner", "region", "asked", "override", "ids", "bus", "probing", "target", "wanted")
+FACTS = ("why", "role", "owner", "region", "asked", "override", "ids", "bus", "probing", "target", "wanted", "module")
 FULL = Reason(Code.OWNED, 14, A, "acme", tuple(sorted((name, f"<{name}>") for name in FACTS)))
 
 
@@ -44,7 +44,8 @@ def test_a_sentence_can_be_made_of_little(code: Code) -> None:
 
 
 ABOUT_A_GROUP = {Code.OWNED, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION, Code.NO_NODE,
-                 Code.GROUP_FILE_OPEN, Code.DRAFT_SLIP_S08, Code.NO_ISOLATION}  # fmt: skip
+                 Code.GROUP_FILE_OPEN, Code.DRAFT_SLIP_S08, Code.NO_INTERRUPT_REMAPPING,
+                 Code.NO_IOMMU}  # fmt: skip
 
 
 @pytest.mark.parametrize("code", sorted(set(Code) - {Code.NO_INTERFACE}))

@@ -8,8 +8,11 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import guest, kernels, suite, topology
+from . import build, guest, kernels, qemu, suite, topology
 from .errors import HarnessError
+
+EVERY = (*kernels.NAMES, *build.BUILT)
+"""The names of all kernels."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -19,14 +22,17 @@ def _parser() -> argparse.ArgumentParser:
     fetch = actions.add_parser("fetch", help="download kernels")
     fetch.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(kernels.NAMES)} (default: all)")
 
+    make = actions.add_parser("build", help="build a kernel that Debian does not offer (20 minutes of two processors)")
+    make.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(build.BUILT)} (default: all)")
+
     actions.add_parser("list", help="show kernels and topologies")
 
     run = actions.add_parser("run", help="run a command as root in a guest")
-    run.add_argument("-k", "--kernel", default="bookworm", choices=kernels.NAMES)
+    run.add_argument("-k", "--kernel", default="bookworm", choices=EVERY)
     run.add_argument("-t", "--topology", default="simple", choices=topology.TOPOLOGIES)
     run.add_argument("--timeout", type=float, default=600, metavar="S", help="seconds, 0 for none (default: 600)")
     run.add_argument("--job", type=Path, metavar="DIR", help="directory the guest can write to, at the same path")
-    run.add_argument("--iommu", default="intel", choices=["intel", "none"])
+    run.add_argument("--iommu", default="intel", choices=qemu.IOMMUS)
     run.add_argument("--tty", action="store_true", help="give this terminal to the command")
     run.add_argument("--no-udev", action="store_true", help="no device gets its native driver by itself")
     run.add_argument("--preload", default=" ".join(guest.DEFAULT_PRELOAD), metavar="MODULES", help="'' for none")
@@ -41,7 +47,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="All else goes to pytest; what comes after -- does so even if it looks like one of these.",
         allow_abbrev=False,
     )
-    test.add_argument("-k", "--kernel", action="append", choices=kernels.NAMES, help="default: all")
+    test.add_argument("-k", "--kernel", action="append", choices=EVERY, help="default: all that are there")
+    test.add_argument("--iommu", choices=["intel", "amd"], help=f"default: intel, and amd on {suite.SECOND_KERNEL} too")
     test.add_argument("-t", "--topology", default="gpu", choices=topology.TOPOLOGIES)
     test.add_argument("--timeout", type=float, default=2700, metavar="S", help="seconds for each kernel")
     test.add_argument(
@@ -58,10 +65,22 @@ def _fetch(names: list[str]) -> int:
     return 0
 
 
+def _build(names: list[str]) -> int:
+    for name in names or build.BUILT:
+        kernel = build.build(name)
+        print(f"{name:10} {kernel.release:26} {kernel.directory}")
+    return 0
+
+
+def _kernel(name: str) -> kernels.Kernel:
+    return build.build(name) if name in build.BUILT else kernels.fetch(name)
+
+
 def _list() -> int:
-    for name in kernels.NAMES:
+    for name in EVERY:
         kernel = kernels.cached(name)
-        print(f"kernel   {name:10} {kernel.release if kernel else 'not fetched'}")
+        missing = "not built" if name in build.BUILT else "not fetched"
+        print(f"kernel   {name:10} {kernel.release if kernel else missing}")
     for name in topology.TOPOLOGIES:
         print(f"topology {name:10} {topology.describe(name)}")
     return 0
@@ -74,12 +93,12 @@ def _run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         job = arguments.job or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iommutui-job-")))
         options = guest.Options(
-            kernel=kernels.fetch(arguments.kernel),
+            kernel=_kernel(arguments.kernel),
             topology=arguments.topology,
             command=tuple(command),
             job=job.resolve(),
             timeout=arguments.timeout or None,
-            iommu=arguments.iommu == "intel",
+            iommu=arguments.iommu,
             terminal=arguments.tty,
             udev=not arguments.no_udev,
             preload=tuple(arguments.preload.replace(",", " ").split()),
@@ -97,11 +116,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _test(arguments: argparse.Namespace, pytest_arguments: list[str]) -> int:
-    names = tuple(dict.fromkeys(arguments.kernel or kernels.NAMES))
+    guests = suite.guests(arguments.kernel, arguments.iommu)
     with ExitStack() as stack:
         jobs = arguments.job or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iommutui-job-")))
         timeout = arguments.timeout or None
-        return suite.run(names, arguments.topology, jobs.resolve(), timeout, pytest_arguments, arguments.at_once)
+        return suite.run(guests, arguments.topology, jobs.resolve(), timeout, pytest_arguments, arguments.at_once)
 
 
 def main(words: list[str]) -> int:
@@ -119,6 +138,8 @@ def main(words: list[str]) -> int:
     try:
         if arguments.action == "fetch":
             return _fetch(arguments.names)
+        if arguments.action == "build":
+            return _build(arguments.names)
         if arguments.action == "list":
             return _list()
         if arguments.action == "run":

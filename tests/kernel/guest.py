@@ -36,7 +36,7 @@ class Options:
     command: tuple[str, ...]
     job: Path
     timeout: float | None = 600
-    iommu: bool = True
+    iommu: str = "intel"
     terminal: bool = False
     udev: bool = True
     preload: tuple[str, ...] = DEFAULT_PRELOAD

@@ -18,7 +18,8 @@ class Machine:
     initramfs: Path
     job: Path
     topology: str
-    iommu: bool
+    iommu: str
+    """``intel``, ``amd`` or ``none``."""
     processors: int
     memory: int
     terminal: bool
@@ -26,11 +27,19 @@ class Machine:
     err: int = -1
 
 
-def kernel_command_line(iommu: bool) -> str:
+IOMMUS = {
+    "intel": ("-device", "intel-iommu,intremap=on,device-iotlb=off"),
+    "amd": ("-device", "amd-iommu,intremap=on"),
+    "none": (),
+}
+"""What QEMU is told, by the name of an IOMMU. AMD's is a PCI function, and takes the first free slot."""
+
+
+def kernel_command_line(iommu: str) -> str:
     """Return what the kernel is told. An oops ends the guest, since nothing after it can be trusted."""
     # The kernel ignores the first word; it is how a program knows that it is in one of these guests.
     words = ["iommutui.guest=1", "console=ttyS0", "oops=panic", "panic=-1", "loglevel=5"]
-    return " ".join([*words, f"intel_iommu={'on' if iommu else 'off'}"])
+    return " ".join([*words, f"intel_iommu={'on' if iommu == 'intel' else 'off'}"])
 
 
 def _shared_directory(tag: str, path: Path, slot: str, options: str = "") -> list[str]:
@@ -62,10 +71,11 @@ def command(machine: Machine) -> list[str]:
         *("-display", "none", "-vga", "none", "-rtc", "base=utc", "-serial", f"file:{machine.job / 'console'}"),
         *("-kernel", str(machine.image), "-initrd", str(machine.initramfs)),
         *("-append", kernel_command_line(machine.iommu)),
-        *(("-device", "intel-iommu,intremap=on,device-iotlb=off") if machine.iommu else ()),
+        *(IOMMUS["intel"] if machine.iommu == "intel" else ()),
         *("-device", "virtio-serial-pci,id=serial,bus=pcie.0,addr=1b"),
         *_output(machine),
         *_shared_directory("job", machine.job, "1c"),
         *_shared_directory("host", Path("/"), "1d", ",readonly=on"),
-        *topology.arguments(machine.topology),
+        *topology.arguments(machine.topology, machine.iommu),
+        *(IOMMUS["amd"] if machine.iommu == "amd" else ()),
     ]

@@ -7,9 +7,17 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from . import guest, kernels
+from . import build, guest, kernels
 from .errors import KernelMissingError
+
+SECOND_KERNEL = "sid"
+"""The kernel that is booted with an AMD IOMMU as well."""
+SECOND_TESTS = ("tests/kernel/inside/test_commands.py", "tests/kernel/inside/test_walk.py")
+"""What is run there; the rest does not depend on the IOMMU."""
+WALKS = {"intel": "150", "amd": "200"}
+"""Steps of a walk."""
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INSIDE = "tests/kernel/inside"
@@ -25,6 +33,31 @@ class Tally:
     failed: int = 0
     skipped: int = 0
     note: str = ""
+
+
+class Guest(NamedTuple):
+    """A kernel, and the IOMMU that it is booted with."""
+
+    kernel: str
+    iommu: str = "intel"
+
+    @property
+    def name(self) -> str:
+        """``sid``, or ``sid-amd``."""
+        return self.kernel if self.iommu == "intel" else f"{self.kernel}-{self.iommu}"
+
+
+def guests(names: Sequence[str] | None, iommu: str | None) -> list[Guest]:
+    """The guests for these kernels and this IOMMU, by default all; a kernel that has to be built only where it was."""
+    found = [Guest(name, iommu or "intel") for name in dict.fromkeys(names or kernels.NAMES)]
+    if names is not None:
+        return found
+    for name in build.BUILT:
+        if kernels.cached(name) is not None:
+            found.append(Guest(name, iommu or "intel"))
+        else:
+            print(f"guest: kernel {name} is left out: it is not built (python -m tests.kernel build)", file=sys.stderr)
+    return [*found, Guest(SECOND_KERNEL, "amd")] if iommu is None else found
 
 
 def parse_junit(text: str) -> Tally:
@@ -54,10 +87,10 @@ def judge(tally: Tally | None, result: guest.Result) -> Tally:
     return Tally(seen.passed, seen.failed + 1, seen.skipped, note)
 
 
-def pytest_command(report: Path, arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return the command for the guest; the whole directory is run unless ``arguments`` name some of it."""
+def pytest_command(report: Path, arguments: Sequence[str], default: Sequence[str] = (INSIDE,)) -> tuple[str, ...]:
+    """Return the command for the guest; ``default`` is run unless ``arguments`` name something."""
     named = any((CHECKOUT / word.split("::")[0]).exists() for word in arguments if not word.startswith("-"))
-    selection = [] if named else [INSIDE]
+    selection = [] if named else default
     # A line for each test, while it runs: a guest takes minutes for some.
     options = ["-vv", "-p", "no:cacheprovider", f"--junitxml={report}"]
     return (sys.executable, "-m", "pytest", *options, *selection, *arguments)
@@ -92,53 +125,62 @@ class Labelled:
 
 
 def run(
-    names: Sequence[str], topology: str, jobs: Path, timeout: float | None, arguments: Sequence[str], at_once: int = 1
+    guests: Sequence[Guest],
+    topology: str,
+    jobs: Path,
+    timeout: float | None,
+    arguments: Sequence[str],
+    at_once: int = 1,
 ) -> int:
-    """Boot each kernel once, run the tests in it, print a summary, and return the exit status.
+    """Boot each guest once, run the tests in it, print a summary, and return the exit status.
 
     Each guest keeps one processor busy; ``at_once`` of them run side by side.
     """
-    tallies: dict[str, Tally] = {}
-    lines: dict[str, str] = {}
-    found: dict[str, kernels.Kernel] = {}
-    for name in names:
+    tallies: dict[Guest, Tally] = {}
+    lines: dict[Guest, str] = {}
+    found: dict[Guest, kernels.Kernel] = {}
+    for each in guests:
         try:
-            found[name] = kernels.fetch(name)
+            found[each] = build.build(each.kernel) if each.kernel in build.BUILT else kernels.fetch(each.kernel)
         except KernelMissingError as problem:
             print(f"guest: {problem}", file=sys.stderr)
-            lines[name] = f"{name:10} missing"
+            lines[each] = f"{each.name:10} missing"
     stop, lock = threading.Event(), threading.Lock()
 
-    def one(kernel: kernels.Kernel) -> Tally:
-        out, err = (Labelled(kernel.name, stream.buffer, lock) for stream in (sys.stdout, sys.stderr))
+    def one(each: Guest) -> Tally:
+        out, err = (Labelled(each.name, stream.buffer, lock) for stream in (sys.stdout, sys.stderr))
         try:
-            return _run_one(kernel, topology, jobs / kernel.name, timeout, arguments, out, err, stop)
+            return _run_one(each.iommu, found[each], topology, jobs / each.name, timeout, arguments, out, err, stop)
         finally:
             out.close()
             err.close()
 
-    print(f"===== kernels {', '.join(found)}; topology {topology}; {at_once} at once =====", flush=True)
+    print(
+        f"===== kernels {', '.join(each.name for each in found)}; topology {topology}; {at_once} at once =====",
+        flush=True,
+    )
     with ThreadPoolExecutor(at_once) as pool:
         try:
-            tallies = dict(zip(found, pool.map(one, found.values()), strict=True))
+            tallies = dict(zip(found, pool.map(one, found), strict=True))
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-    for name, tally in tallies.items():
+    for each, tally in tallies.items():
         counts = f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped"
-        lines[name] = f"{name:10} {found[name].release:26} {counts}{'; ' + tally.note if tally.note else ''}"
+        lines[each] = f"{each.name:10} {found[each].release:26} {counts}{'; ' + tally.note if tally.note else ''}"
     passed = sum(tally.passed for tally in tallies.values())
     failed = sum(tally.failed for tally in tallies.values())
-    print("\n".join(["===== kernels =====", *(lines[name] for name in names)]))
-    enough = len(tallies) >= min(ENOUGH_KERNELS, len(names))
+    print("\n".join(["===== kernels =====", *(lines[each] for each in guests)]))
+    enough = len(tallies) >= min(ENOUGH_KERNELS, len(guests))
     if not enough:
-        print(f"only {len(tallies)} of {len(names)} kernels could be had")
+        print(f"only {len(tallies)} of {len(guests)} kernels could be had")
     print(f"{passed} passed, {failed} failed", flush=True)
     return 0 if enough and passed and not failed else 1
 
 
 def _run_one(
+    iommu: str,
     kernel: kernels.Kernel,
     topology: str,
     job: Path,
@@ -153,10 +195,13 @@ def _run_one(
     options = guest.Options(
         kernel=kernel,
         topology=topology,
-        command=pytest_command(report, arguments),
+        command=pytest_command(report, arguments, (INSIDE,) if iommu == "intel" else SECOND_TESTS),
         job=job,
         timeout=timeout,
         directory=CHECKOUT,
+        iommu=iommu,
+        preload=(*guest.DEFAULT_PRELOAD, "iommufd") if kernel.name in build.BUILT else guest.DEFAULT_PRELOAD,
+        environment={"IOMMUTUI_WALK_STEPS": WALKS[iommu]},
     )
     result = guest.run(options, out, err, stop)
     if not result.started and not result.timed_out:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from . import guest, initramfs, kernels, qemu, record, suite, topology, vfio
+from . import build, guest, initramfs, kernels, qemu, record, suite, topology, vfio
 from .cpio import Cpio
 from .errors import KernelMissingError
 
@@ -134,19 +134,21 @@ class TestGuest:
     def test_exit_status(self, status: int | None, timed_out: bool, expected: int) -> None:
         assert guest.Result(status, timed_out, 1.0, {}, "").exit_status == expected
 
-    @pytest.mark.parametrize("iommu", [True, False])
-    def test_command_line(self, iommu: bool) -> None:
+    @pytest.mark.parametrize("iommu", ["intel", "amd", "none"])
+    def test_command_line(self, iommu: str) -> None:
         machine = qemu.Machine(Path("/k"), Path("/i"), Path("/j,k"), "simple", iommu, 1, 512, False, 7, 8)
         words = qemu.command(machine)
-        assert ("intel-iommu,intremap=on,device-iotlb=off" in words) is iommu
+        assert ("intel-iommu,intremap=on,device-iotlb=off" in words) is (iommu == "intel")
+        # It takes the first free slot, so that the others have to be there before.
+        assert ("amd-iommu,intremap=on" in words) is (words[-1] == "amd-iommu,intremap=on") is (iommu == "amd")
         assert "tcg,thread=multi,tb-size=512" in words
         assert any("path=/j,,k," in word for word in words)
         assert {"socket,id=out,fd=7", "socket,id=err,fd=8"} <= set(words)
 
     def test_kernel_command_line(self) -> None:
-        assert "oops=panic panic=-1" in qemu.kernel_command_line(True)
-        assert "intel_iommu=on" in qemu.kernel_command_line(True)
-        assert "intel_iommu=on" not in qemu.kernel_command_line(False)
+        assert "oops=panic panic=-1" in qemu.kernel_command_line("intel")
+        assert "intel_iommu=on" in qemu.kernel_command_line("intel")
+        assert "intel_iommu=on" not in qemu.kernel_command_line("amd")
 
 
 def test_lines_of_several_guests_stay_whole_and_have_their_names() -> None:
@@ -200,7 +202,7 @@ class TestSuite:
         monkeypatch.setattr(kernels, "fetch", lambda name: kernels.Kernel(name, tmp_path / name))
         monkeypatch.setattr(guest, "run", run)
         (tmp_path / "sid/root/usr/lib/modules/6.1").mkdir(parents=True)
-        assert suite.run(["sid"], "gpu", tmp_path / "jobs", None, []) == failed
+        assert suite.run([suite.Guest("sid")], "gpu", tmp_path / "jobs", None, []) == failed
         assert len(boots) == min(deaths + 1, 2)
 
     @pytest.mark.parametrize(("missing", "status"), [(["sid"], 0), (["sid", "trixie"], 1)])
@@ -225,7 +227,7 @@ class TestSuite:
 
         monkeypatch.setattr(kernels, "fetch", fetch)
         monkeypatch.setattr(guest, "run", run)
-        assert suite.run(kernels.NAMES, "gpu", tmp_path / "jobs", None, [], 2) == status
+        assert suite.run([suite.Guest(name) for name in kernels.NAMES], "gpu", tmp_path / "jobs", None, [], 2) == status
         lines = capsys.readouterr().out.splitlines()
         assert lines[-1] == f"{5 * (4 - len(missing))} passed, 0 failed"
         assert "sid        missing" in lines
@@ -312,3 +314,27 @@ def test_a_group_without_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     with vfio.Claim(7) as claim:
         assert claim.steps == {"group": 7, "open": "ENOENT"}
         assert not claim.complete
+
+
+def test_guests_are_every_kernel_and_one_with_another_iommu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IOMMUTUI_GUEST_CACHE", str(tmp_path))
+    second = f"{suite.SECOND_KERNEL}-amd"
+    assert [each.name for each in suite.guests(None, None)] == [*kernels.NAMES, second]
+    assert "kernel iommufd is left out: it is not built" in capsys.readouterr().err
+    (tmp_path / "kernels/iommufd").mkdir(parents=True)
+    assert [each.name for each in suite.guests(None, None)] == [*kernels.NAMES, "iommufd", second]
+    assert [each.name for each in suite.guests(None, "intel")] == [*kernels.NAMES, "iommufd"]
+    assert [each.name for each in suite.guests(["sid", "sid"], "amd")] == ["sid-amd"]
+
+
+def test_an_option_that_a_configuration_lost_is_named() -> None:
+    final = "CONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\n"
+    assert build.lost_options("# words\nCONFIG_A=y\nCONFIG_B=m\nCONFIG_C=n\nCONFIG_D=n\n", final) == []
+    assert build.lost_options("CONFIG_A=n\nCONFIG_B=y\nCONFIG_E=y\n", final) == ["CONFIG_A", "CONFIG_B", "CONFIG_E"]
+
+
+def test_the_iommu_of_amd_gets_no_nvme() -> None:
+    assert any(word.startswith("nvme") for word in topology.arguments("gpu"))
+    assert not any(word.startswith("nvme") for word in topology.arguments("gpu", "amd"))

@@ -21,27 +21,28 @@ GUEST_PACKAGES = ("busybox-static", "kmod", "libkmod2", "udev", "libudev1", "lib
 def need(*programs: str) -> None:
     """Install the packages of those ``programs`` the host does not have."""
     packages = [HOST_PACKAGES[name] for name in programs if not shutil.which(name)]
-    if not packages:
-        return
+    if packages:
+        install(packages)
+
+
+def install(packages: Iterable[str]) -> None:
+    """Install Debian packages on the host; those that are there stay as they are."""
+    names = " ".join(packages)
     if os.geteuid() != 0:
-        raise HarnessError(f"this needs the Debian packages {' '.join(packages)}; install them, or run this as root")
-    print(f"guest: installing {' '.join(packages)}", file=sys.stderr)
+        raise HarnessError(f"this needs the Debian packages {names}; install them, or run this as root")
+    print(f"guest: installing {names}", file=sys.stderr)
     command = ["apt-get", "-o", "DPkg::Lock::Timeout=600", "-qq"]
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
 
-    def install() -> None:
+    def run() -> None:
         subprocess.run([*command, "update"], stdout=sys.stderr, env=environment, check=True)
-        subprocess.run(
-            [*command, "install", "-y", "--no-install-recommends", *packages],
-            stdout=sys.stderr,
-            env=environment,
-            check=True,
-        )
+        words = ["install", "-y", "--no-install-recommends", "--no-upgrade", *names.split()]
+        subprocess.run([*command, *words], stdout=sys.stderr, env=environment, check=True)
 
     try:
-        persist(install)
+        persist(run)
     except subprocess.CalledProcessError as problem:
-        raise HarnessError(f"apt-get could not install {' '.join(packages)}") from problem
+        raise HarnessError(f"apt-get could not install {names}") from problem
 
 
 @contextmanager

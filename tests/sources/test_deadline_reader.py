@@ -48,7 +48,7 @@ def test_a_child_that_is_left_behind_is_not_followed_by_another(
     tree: FakeTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tree.place(ADDRESSES[1]) / "driver_override")
-    monkeypatch.setitem(deadline_reader._left_behind, path, 1)
+    monkeypatch.setitem(deadline_reader._left_behind, os.path.dirname(path), 1)
     monkeypatch.setattr(deadline_reader, "_gone", lambda *_: False)
     started = time.monotonic()
     pending = DeadlineReader([path], deadline=60)

@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.core.address import Address
 from iommutui.core.host import Claim, Gap, Host
-from iommutui.sources import holders, load, processes
+from iommutui.core.labels import driver_words
+from iommutui.core.models import model_for
+from iommutui.core.models.base import unbind_pending
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
+from iommutui.sources import Depth, holders, load, open_files
+from iommutui.sources.names import Names
+from iommutui.sources.sysfs import scan
 from iommutui.sources.tree import Tree, Unreadable
 from tests.fake_tree import FakeTree
 
@@ -60,15 +68,100 @@ def test_devices_of_their_own(tree: FakeTree) -> None:
 def test_a_device_whose_unbind_waits_is_held(tree: FakeTree) -> None:
     host = read(tree)
     group = host.groups[14]
-    waiting = host.devices[group.members[1]]._replace(gaps=(Gap("driver_override", "timeout"),))
+    waiting = host.devices[group.members[1]]._replace(gaps=(Gap("driver", "unbinding"),))
     assert holders._held(host.with_device(waiting), group) == (A, B)
     assert holders._held(host, group) == (A,)
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("qemu", "-name", "guest=win11,debug-threads=on"), "VM win11 (pid 123)"),
+        (("qemu", "-name", "win11,process=w", "-S"), "VM win11 (pid 123)"),
+        (("kvm", "-id", "100", "-name", "guest=win11", "-daemonize"), "VM 100 win11 (pid 123)"),
+        (("kvm", "-id", "100"), "VM 100 (pid 123)"),
+        (("qemu", "-name", "process=w,guest=a,,b"), "VM a,b (pid 123)"),
+        (("qemu", "-name", "process=w"), "qemu-system-x86 (pid 123)"),
+        (("qemu", "-name"), "qemu-system-x86 (pid 123)"),
+        (("qemu", "-m", "1G"), "qemu-system-x86 (pid 123)"),
+        ((), "qemu-system-x86 (pid 123)"),
+    ],
+)
+def test_a_virtual_machine_is_called_by_its_name(tree: FakeTree, words: tuple[str, ...], name: str) -> None:
+    tree.process(1, "init").process(123, "qemu-system-x86", "/dev/vfio/14")
+    tree.file("proc/123/cmdline", "".join(word + "\0" for word in words))
+    claim = read(tree).groups[14].claim
+    assert claim is not None
+    assert claim.owner == name
+
+
+def leaving(tree: FakeTree) -> Host:
+    """What is read while reads have a deadline, as on a running machine."""
+    return scan(Tree(os.fspath(tree)), Depth.LISTING, Names(), deadline=True)
+
+
+def being_unbound(tree: FakeTree, address: str) -> FakeTree:
+    """The ``driver`` link is gone, and ``uevent`` still names the driver."""
+    (tree.place(address) / "driver").unlink()
+    return tree
+
+
+def test_a_holder_whose_node_is_gone_has_what_is_being_unbound(tree: FakeTree) -> None:
+    tree.process(1, "init").process(7, "vmm", "/dev/iommu", "/dev/vfio/devices/vfio3 (deleted)")
+    host = leaving(being_unbound(tree, A))
+    device, group = host.devices[Address(A)], host.groups[14]
+    assert device.gap("driver") == Gap("driver", "unbinding")
+    assert group.claim == Claim("vmm (pid 7)", 1, "cdev", (Address(A),))
+    assert unbind_pending(group, device)
+    assert model_for(host.kernel).verdict(host, group).state == "user"
+    plan = plan_intents(host, [Intent(Address(A), "default")], model_for("6.12.0"))
+    assert [reason.code for reason in plan.refusals] == ["in-use"]
+
+
+def test_a_name_that_another_device_has_got_meanwhile_is_not_taken_for_it(tree: FakeTree) -> None:
+    (tree.place(C) / "vfio-dev/vfio3").mkdir(parents=True)
+    tree.process(1, "init").process(7, "vmm", "/dev/vfio/devices/vfio3 (deleted)")
+    host = leaving(being_unbound(tree, A))
+    assert host.groups[15].claim is None
+    assert host.groups[14].claim is not None
+
+
+def test_of_several_holders_whose_nodes_are_gone_each_may_have_it(tree: FakeTree) -> None:
+    tree.process(1, "init").process(7, "vmm", "/dev/vfio/devices/vfio3 (deleted)")
+    tree.process(8, "other", "/dev/vfio/devices/vfio4 (deleted)")
+    host = leaving(being_unbound(being_unbound(tree, A), C))
+    owners = {group.claim.owner if group.claim else None for group in host.groups.values()}
+    assert owners == {"vmm (pid 7) or other (pid 8)"}
+
+
+def test_a_host_that_was_read_before_the_unbind_began_knows_the_name(tree: FakeTree) -> None:
+    (tree.place(A) / "vfio-dev/vfio3").mkdir(parents=True)
+    host = leaving(tree.process(1, "init"))
+    assert host.groups[14].claim is None
+    now = holders.claims_now(host, os.fspath(tree.process(7, "vmm", "/dev/vfio/devices/vfio3 (deleted)")))
+    assert now.groups[14].claim == Claim("vmm (pid 7)", 1, "cdev", (Address(A),))
+
+
+def test_a_driver_that_does_not_let_go_is_nobodys(tree: FakeTree) -> None:
+    """As nvme of a controller that no longer answers."""
+    tree.process(1, "init").device("0000:03:00.0", driver="nvme", group=16)
+    host = leaving(being_unbound(tree, "0000:03:00.0"))
+    verdict = model_for("6.12.0").verdict(host, host.groups[16])
+    assert (verdict.viable, verdict.reasons[0].fact("why")) == (None, "unbinding")
+    assert driver_words(host, host.devices[Address("0000:03:00.0")]) == "being unbound"
+    assert leaving(tree).groups[14].claim is None
+
+
+def test_what_has_no_driver_is_free(tree: FakeTree) -> None:
+    host = leaving(tree.process(1, "init"))
+    assert host.devices[Address(B)].gap("driver") is None
+    assert driver_words(host, host.devices[Address(B)]) == "free"
+
+
 def test_processes_of_others(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.process(1, "init").process(2, "qemu", "/dev/vfio/14")
-    files = processes._files
-    monkeypatch.setattr(processes, "_files", lambda place: Unreadable("EACCES") if "/1/" in place else files(place))
+    files = open_files._files
+    monkeypatch.setattr(open_files, "_files", lambda place: Unreadable("EACCES") if "/1/" in place else files(place))
     host = read(tree)
     assert host.gaps == (Gap("claims", "EACCES"),)
     assert host.groups[14].claim is not None

@@ -194,6 +194,19 @@ def test_iommu(tree: FakeTree) -> None:
     assert host.iommus == (Iommu("dmar0", "intel-iommu"), Iommu("dmar1", None))
 
 
+def test_an_iommu_that_is_a_function_is_no_gap_of_it(tree: FakeTree) -> None:
+    tree.device(A).device(B, files={"iommu/ivhd0/uevent": ""})
+    place = tree.place(B) / "iommu/ivhd0"
+    (tree.sys / "class/iommu").mkdir(parents=True)
+    os.symlink(os.path.relpath(place, tree.sys / "class/iommu"), tree.sys / "class/iommu/ivhd0")
+    (place / "amd-iommu").mkdir()
+    host = full(tree)
+    assert host.iommus == (Iommu("ivhd0", "amd-iommu", Address(B)),)
+    assert [(d.iommu, d.gap("iommu")) for d in host.devices.values()] == [(None, None), (None, None)]
+    (tree.place(A) / "iommu").write_text("")
+    assert full(tree).devices[Address(A)].gap("iommu") == Gap("iommu", "EINVAL")
+
+
 def test_no_iommu(tree: FakeTree) -> None:
     assert full(tree.device(A)).iommus is None
     (tree.sys / "class/iommu").mkdir(parents=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from iommutui.core.diagnosis.base import Cause, Found, firmware_regions, groups_asked, missing_group
-from iommutui.core.labels import device_name
+from iommutui.core.labels import device_name, driver_words
 from iommutui.core.models.base import since
 from iommutui.core.reasons import Code
 from iommutui.core.roles import is_vfio
@@ -70,7 +70,7 @@ def depends_on(found: Found) -> Iterator[Cause]:
         if device.is_bridge:
             continue  # A bridge is reset from above it, and is never handed over.
         vfio = is_vfio(found.host, device, device.driver)
-        state = f"bound to {device.driver}" if device.driver else "free"
+        state = f"bound to {device.driver}" if device.driver else driver_words(found.host, device)
         yield Cause(
             "reset-reaches-group",
             f"Resetting the card resets {device.address} as well, which is {state}, and the virtual machine does not "

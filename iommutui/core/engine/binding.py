@@ -2,10 +2,12 @@
 
 from iommutui.core.engine.detach import driver_left, driverless, holding
 from iommutui.core.engine.driver_probe import own_probe
+from iommutui.core.engine.iommu_function import is_iommu, probe_refused
 from iommutui.core.engine.matching import candidates, matches_by_id
+from iommutui.core.engine.noiommu import with_group
 from iommutui.core.events import Bind, Override, Probe, Unbind
 from iommutui.core.host import Device, Host
-from iommutui.core.models.base import Model, since, unbind_pending
+from iommutui.core.models.base import Check, Model, since, unbind_pending
 from iommutui.core.outcome import OK, Outcome, in_use, missing, refused
 from iommutui.core.reasons import Code, Reason
 
@@ -24,12 +26,11 @@ def override(host: Host, event: Override, model: Model) -> Outcome:
     if text == "":
         return Outcome(OK, host)  # A zero-length write does not reach the kernel.
     value = None if text is None else text.partition("\n")[0].partition("\0")[0] or None
-    after = host.with_device(device._replace(driver_override=value))
     group = host.group_of(device.address)
     if unbind_pending(group, device) and not since(host, (6, 12)):
         # The write waits for the lock of the device, which the blocked unbind has.
-        return Outcome(OK, after, in_use(group, device), blocks=True)
-    return Outcome(OK, after)
+        return _behind(host, event, in_use(group, device))
+    return Outcome(OK, host.with_device(device._replace(driver_override=value)))
 
 
 def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
@@ -66,6 +67,8 @@ def bind(host: Host, event: Bind, model: Model) -> Outcome:
         return refused(host, "ENODEV", Reason(Code.OVERRIDE_DIFFERS, device.group, device.address, driver, facts))
     if device.driver_override is None and not matches_by_id(host, device, driver):
         return refused(host, "ENODEV", Reason(Code.NO_MATCH, device.group, device.address, driver))
+    if is_iommu(host, device) and not since(host, (6, 16)):
+        return refused(host, "ENODEV", Reason(Code.IOMMU_FUNCTION, device.group, device.address, driver))
     modern = since(host, (5, 15))
     if device.driver is not None:
         reason = Reason(Code.ALREADY_BOUND, device.group, device.address, device.driver)
@@ -73,8 +76,9 @@ def bind(host: Host, event: Bind, model: Model) -> Outcome:
     group = host.group_of(device.address)
     if unbind_pending(group, device):
         # Inside the kernel the driver is still set: that is seen at once, or once the lock of the device is free.
-        return Outcome(OK if modern else "ENODEV", host, in_use(group, device), blocks=modern)
-    check = model.check_probe(host, device, driver)
+        why = in_use(group, device)
+        return _behind(host, event, why) if modern else refused(host, "ENODEV", *why)
+    check = _core_check(host, device, driver, model)
     if check.errno != OK:
         deferred = check.errno == "EPROBE_DEFER"
         return refused(host, ("EAGAIN" if modern else "ENODEV") if deferred else check.errno, *check.reasons)
@@ -97,7 +101,7 @@ def probe(host: Host, event: Probe, model: Model) -> Outcome:
         return Outcome(OK, host, in_use(group, device))
     reasons: tuple[Reason, ...] = ()
     for driver in candidates(host, device):
-        check = model.check_probe(host, device, driver)
+        check = _core_check(host, device, driver, model)
         if check.errno != OK:
             # A negative error from the driver core ends the walk over drivers, and drivers_probe says EINVAL for any.
             return refused(host, "EINVAL", *reasons, *check.reasons)
@@ -112,9 +116,19 @@ def probe(host: Host, event: Probe, model: Model) -> Outcome:
     return Outcome(OK, host, reasons)
 
 
+def _behind(host: Host, event: Bind | Override, why: tuple[Reason, ...]) -> Outcome:
+    """The write waits behind an unbind, and is carried out when that has ended (`core.engine.waiting`)."""
+    return Outcome(OK, host._replace(waiting=(*host.waiting, event)), why, blocks=True)
+
+
+def _core_check(host: Host, device: Device, driver: str, model: Model) -> Check:
+    """``really_probe`` up to the driver's own probe."""
+    return probe_refused(host, device, driver) or model.check_probe(host, device, driver)
+
+
 def _attach(host: Host, device: Device, driver: str, model: Model) -> Outcome:
     bound = device._replace(driver=driver)
-    after = host.with_device(bound)
+    after = with_group(host.with_device(bound), bound)
     crash = model.crash_of(after, bound, driver)
     if crash is not None:
         return Outcome(OK, after, crash[1], crash=crash[0])

@@ -2,10 +2,10 @@
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.engine.detach import driver_left
-from iommutui.core.engine.hotplug import go_on
+from iommutui.core.engine.waiting import go_on
 from iommutui.core.events import ClaimDevice, ClaimGroup, ReleaseDevice, ReleaseGroup
-from iommutui.core.host import Claim, Group, Host
-from iommutui.core.models.base import Model, has_node, unbind_pending, vfio_devices
+from iommutui.core.host import NO_IOMMU, Claim, Device, Group, Host
+from iommutui.core.models.base import Check, Model, has_node, not_vfio, owned, unbind_pending, vfio_devices
 from iommutui.core.outcome import OK, Outcome, missing, refused
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio
@@ -13,8 +13,11 @@ from iommutui.core.roles import is_vfio
 
 def claim_group(host: Host, event: ClaimGroup, model: Model) -> Outcome:
     group = host.groups.get(event.group)
-    if group is None or (model.through_vfio and not has_node(host, group)):
+    if group is None:
         return refused(host, "ENOENT", Reason(Code.NO_NODE, event.group))
+    check = _open_group(host, group, model)
+    if check.errno != OK:
+        return refused(host, check.errno, *check.reasons)
     check = model.check_claim(host, group, event.owner)
     if check.errno != OK:
         return refused(host, check.errno, *check.reasons)
@@ -31,11 +34,14 @@ def claim_group(host: Host, event: ClaimGroup, model: Model) -> Outcome:
 def claim_device(host: Host, event: ClaimDevice, model: Model) -> Outcome:
     device = host.devices.get(event.device)
     if device is None:
-        return missing(host, event.device)
+        return missing(host, event.device, "ENOENT" if event.cdev and model.through_vfio else "ENODEV")
     group = host.group_of(device.address)
     if group is None:
-        return refused(host, "ENODEV", Reason(Code.NO_GROUP, device=device.address))
-    check = model.check_device_claim(host, group, device, event.owner, event.cdev)
+        no_file = event.cdev and model.through_vfio
+        return refused(host, "ENOENT" if no_file else "ENODEV", Reason(Code.NO_GROUP, device=device.address))
+    check = _open_for_device(host, group, device, event, model)
+    if check.errno == OK:
+        check = model.check_device_claim(host, group, device, event.owner, event.cdev)
     if check.errno != OK:
         return refused(host, check.errno, *check.reasons)
     claim = group.claim
@@ -48,14 +54,44 @@ def claim_device(host: Host, event: ClaimDevice, model: Model) -> Outcome:
     return Outcome(OK, host.with_group(group._replace(claim=claim)), check.reasons)
 
 
+def _open_group(host: Host, group: Group, model: Model) -> Check:
+    """``open`` of ``/dev/vfio/N`` (``vfio_group_fops_open``): it has one opener, whoever asks next (all versions).
+
+    While a device's own file is bound to an iommufd there is none (``vfio_device_block_group``, 6.6).
+    """
+    if not model.through_vfio:
+        return Check()
+    if not has_node(host, group):
+        return Check("ENOENT", (Reason(Code.NO_NODE, group.id),))
+    return Check("EBUSY", (owned(group),)) if group.claim is not None else Check()
+
+
+def _open_for_device(host: Host, group: Group, device: Device, event: ClaimDevice, model: Model) -> Check:
+    """``open`` of the file that the claim goes through: the device's own, or the group's, unless the owner has that.
+
+    The device's own is there while a VFIO driver is bound and no unbind waits (``vfio_device_add``, 6.6), and never in
+    no-IOMMU mode.
+    """
+    if not model.through_vfio:
+        return Check()
+    if event.cdev:
+        if group.name == NO_IOMMU:
+            return Check("ENOENT", (Reason(Code.NO_IOMMU, group.id),))
+        return not_vfio(host, group, device, "ENOENT") or Check()
+    claim = group.claim
+    if claim is not None and claim.owner == event.owner and claim.via != "cdev":
+        return Check()
+    return _open_group(host, group, model)
+
+
 def release_group(host: Host, event: ReleaseGroup, model: Model) -> Outcome:
     """The owner's files are closed; without VFIO's files, one ``exit_user_dma`` for one ``init_user_dma`` (S-14)."""
     group = host.groups.get(event.group)
     if group is None or group.claim is None or group.claim.owner != event.owner:
         return _not_owner(host, group, event.group, event.owner)
     left = 0 if model.through_vfio else group.claim.uses - 1
-    after = host.with_group(group._replace(claim=group.claim._replace(uses=left) if left else None))
-    return Outcome(OK, go_on(after, model))
+    group = group._replace(claim=group.claim._replace(uses=left) if left else None)
+    return Outcome(OK, go_on(driver_left(host.with_group(group), group, model), model))
 
 
 def release_device(host: Host, event: ReleaseDevice, model: Model) -> Outcome:

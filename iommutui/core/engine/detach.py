@@ -2,6 +2,7 @@
 
 from iommutui.core.address import sort_key
 from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.engine.noiommu import without_group
 from iommutui.core.host import Device, Fit, Gap, Group, Host
 from iommutui.core.models.base import Model, vfio_devices
 from iommutui.core.roles import is_vfio
@@ -33,7 +34,7 @@ def driver_left(host: Host, group: Group, model: Model) -> Host:
         group = group._replace(foreign=False)
     if model.through_vfio and not model.container_waits and group.claim is not None and not vfio_devices(host, group):
         group = group._replace(claim=None)
-    return host if group is host.groups.get(group.id) else host.with_group(group)
+    return without_group(host if group is host.groups.get(group.id) else host.with_group(group), group)
 
 
 def holding(host: Host, group: Group, device: Device) -> Host:

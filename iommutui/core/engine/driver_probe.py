@@ -1,7 +1,8 @@
 """What a driver's own probe function says to a device that matches."""
 
 from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
-from iommutui.core.engine.matching import fit_of, fits_known, matches_class
+from iommutui.core.engine.matching import fit_of, fits_known, matches_class, takes_any
+from iommutui.core.engine.noiommu import may_have_group
 from iommutui.core.host import Device, Host
 from iommutui.core.models.base import Check, since
 from iommutui.core.reasons import Code, Reason
@@ -34,7 +35,7 @@ def own_probe(host: Host, device: Device, driver: str) -> Check:
         return Check("ENODEV", (Reason(Code.NO_HOTPLUG_CONTROLLER, device.group, device.address, driver),))
     if fit is not None and fit.refused and device.driver_override is None:
         return Check("ENODEV", (Reason(Code.REFUSED_BEFORE, device.group, device.address, driver),))
-    if fit is not None or not fits_known(host, device):
+    if fit is not None or takes_any(host, driver) or not fits_known(host, device):
         return Check()
     return Check("ENODEV", (Reason(Code.UNFIT_DRIVER, device.group, device.address, driver),))
 
@@ -52,6 +53,6 @@ def _vfio_probe(host: Host, device: Device, driver: str) -> Check:
         return refuse("EINVAL", Code.BRIDGE)
     if device.virtfns:
         return refuse("EBUSY", Code.VFS_ENABLED)
-    if device.group is None:
+    if device.group is None and not may_have_group(host):
         return refuse("EINVAL", Code.NO_GROUP)
     return Check()

@@ -117,7 +117,7 @@ def stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tupl
     return host, None
 
 
-def go_on(host: Host, model: Model) -> Host:
+def finish_removal(host: Host, model: Model) -> Host:
     """The Host after a release: a ``remove`` that waited goes on, to its end or to the next device that is in use."""
     leaving = [address for address in host.removed if address in host.devices]
     if not leaving:

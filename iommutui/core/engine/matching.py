@@ -1,13 +1,17 @@
 """Which drivers match a device (``pci_match_device``, ``driver_match_device``)."""
 
 from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, SHPCHP, STUB
+from iommutui.core.engine.iommu_function import is_iommu
 from iommutui.core.engine.parameters import taken_by_ids
 from iommutui.core.host import Device, Fit, Host
+from iommutui.core.models.base import since
 from iommutui.core.roles import is_vfio
 
 
 def candidates(host: Host, device: Device) -> list[str]:
     """The drivers that ``drivers_probe`` tries, in order (``driver_match_device``)."""
+    if is_iommu(host, device) and not since(host, (6, 16)):
+        return []
     override = device.driver_override
     if override is not None:
         known = host.has_driver(override) if host.drivers is not None else _named(host, override)
@@ -27,6 +31,8 @@ def matches_by_id(host: Host, device: Device, driver: str) -> bool:
         return driver in taken_by_ids(host, device)
     if driver in (PCIEPORT, SHPCHP):
         return matches_class(device, driver)
+    if takes_any(host, driver):
+        return fit_of(device, driver) is not None
     return fit_of(device, driver) is not None or not fits_known(host, device)
 
 
@@ -34,6 +40,12 @@ def matches_class(device: Device, driver: str) -> bool:
     """Whether the table of ``pcieport`` or ``shpchp`` has the device's class."""
     classes = PORT_CLASSES if driver == PCIEPORT else PORT_CLASSES[:1]
     return device.bus == "pci" and device.is_bridge and (device.class_code or PORT_CLASSES[0]) in classes
+
+
+def takes_any(host: Host, driver: str) -> bool:
+    """Whether the driver's probe accepts every device that an override brings."""
+    row = host.driver_table.get(driver)
+    return row is not None and row.any_device
 
 
 def fit_of(device: Device, driver: str) -> Fit | None:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.gap import UNBINDING, Gap
+from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.kernel import parse_release
-from iommutui.core.outcome import OK, Verdict
+from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import KnownRole, is_vfio
 
@@ -84,8 +85,18 @@ def bound(host: Host, group: Group) -> list[tuple[Device, str]]:
 
 
 def unbind_pending(group: Group | None, device: Device) -> bool:
-    """Whether an unbind of the device is still waiting: its ``driver`` link is gone, and its user has it open."""
-    return device.driver is None and group is not None and device.address in opened(group)
+    """Whether an unbind of the device is still waiting: its ``driver`` link is gone, and the driver still has it.
+
+    Its user has it open, or the kernel was seen to be in the middle of the unbind.
+    """
+    return device.driver is None and (_opened_by_user(group, device) or device.gap("driver") == _UNBINDING)
+
+
+_UNBINDING = Gap("driver", UNBINDING)
+
+
+def _opened_by_user(group: Group | None, device: Device) -> bool:
+    return group is not None and device.address in opened(group)
 
 
 def opened(group: Group) -> tuple[Address, ...]:
@@ -120,7 +131,7 @@ def owned(group: Group) -> Reason:
 
 def vfio_devices(host: Host, group: Group) -> list[Device]:
     """The members that VFIO knows: those on a VFIO driver, and those whose unbind is still waiting."""
-    return [d for d in host.members(group) if unbind_pending(group, d) or is_vfio(host, d, d.driver)]
+    return [d for d in host.members(group) if _opened_by_user(group, d) or is_vfio(host, d, d.driver)]
 
 
 def has_node(host: Host, group: Group) -> bool:
@@ -128,11 +139,14 @@ def has_node(host: Host, group: Group) -> bool:
     return group.claim is not None or bool(vfio_devices(host, group))
 
 
-def not_vfio(host: Host, group: Group, device: Device) -> Check | None:
-    """ENODEV where the device is on no VFIO driver, so that VFIO does not know a device of its name."""
+def not_vfio(host: Host, group: Group, device: Device, errno: str = "ENODEV") -> Check | None:
+    """ENODEV where the device is on no VFIO driver, so that VFIO does not know a device of its name.
+
+    ENOENT where its own file is asked for, which does not exist then.
+    """
     if is_vfio(host, device, device.driver):
         return None
-    return Check("ENODEV", (Reason(Code.NOT_VFIO, group.id, device.address, device.driver),))
+    return Check(errno, (Reason(Code.NOT_VFIO, group.id, device.address, device.driver),))
 
 
 def direct_regions(group: Group) -> tuple[Reason, ...]:
@@ -142,6 +156,27 @@ def direct_regions(group: Group) -> tuple[Reason, ...]:
         for region in group.regions or ()
         if region.type == "direct"
     )
+
+
+def check_interrupts(host: Host, group: Group, iommufd: bool = False) -> Check:
+    """EPERM where interrupts are not remapped, unless the module that is asked allows it.
+
+    ``vfio_iommu_type1_attach_group`` (all versions) for containers, ``iommufd_device_bind`` (6.2) for iommufd; each has
+    its own ``allow_unsafe_interrupts``.
+    """
+    allowed = host.vfio.unsafe_interrupts_iommufd if iommufd else host.vfio.unsafe_interrupts_container
+    if host.interrupt_remapping is not False or allowed:
+        return Check()
+    module = "iommufd" if iommufd else "vfio_iommu_type1"
+    return Check("EPERM", (Reason(Code.NO_INTERRUPT_REMAPPING, group.id, facts=(("module", module),)),))
+
+
+def no_iommu(group: Group) -> Verdict | None:
+    """The verdict on an idle group of the no-IOMMU mode: it reads as viable, and ``VFIO_SET_IOMMU`` of any type that
+    virtual machines ask for says ENODEV (``vfio_ioctl_set_iommu``, all versions)."""
+    if group.name != NO_IOMMU or group.claim is not None:
+        return None
+    return Verdict(True, State.IDLE, "ENODEV", (Reason(Code.NO_IOMMU, group.id),))
 
 
 def check_rmrr(host: Host, group: Group) -> Check:

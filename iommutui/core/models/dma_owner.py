@@ -8,8 +8,10 @@ from iommutui.core.models.base import (
     Check,
     assumed_role,
     bound,
+    check_interrupts,
     check_rmrr,
     direct_regions,
+    no_iommu,
     not_vfio,
     opened,
     owned,
@@ -67,12 +69,28 @@ class DmaOwner:
             "The same owner may claim further devices of its group; another owner gets EPERM.",
         ),
         (
+            "vfio_group_fops_open, 5.19",
+            "The file of a group has one opener at a time: EBUSY for the next, and for it too.",
+        ),
+        (
             "vfio_device_block_group, 6.6",
             "The file of a group and the files of its devices exclude each other: EBUSY for the second.",
         ),
         (
             "__iommu_device_set_domain, 6.6",
             "A direct reserved region refuses the claim with EINVAL, although the group is viable.",
+        ),
+        (
+            "vfio_iommu_type1_attach_group, 5.19; iommufd_device_bind, 6.2",
+            "Without interrupt remapping a claim fails with EPERM, unless allow_unsafe_interrupts is set.",
+        ),
+        (
+            "vfio_group_ioctl_get_status, 6.2",
+            "With an iommufd a group reads as viable whatever is bound; opening a device says EPERM.",
+        ),
+        (
+            "vfio_noiommu_group_alloc, 5.19",
+            "In no-IOMMU mode a VFIO driver makes a group of its own; no virtual machine can use it (ENODEV).",
         ),
     )
 
@@ -87,7 +105,10 @@ class DmaOwner:
         """``vfio_group_ioctl_get_status`` and ``iommu_group_claim_dma_owner`` (6.12)."""
         if group.claim is not None:
             # The group file of a group that is claimed by a device file reads flags of 0.
-            return Verdict(group.claim.via != "cdev", State.USER, "EPERM", (owned(group),))
+            return Verdict(group.claim.via != "cdev", State.USER, "EBUSY", (owned(group),))
+        unprotected = no_iommu(group)
+        if unprotected is not None:
+            return unprotected
         guesses: tuple[Reason, ...] = ()
         blockers: tuple[Reason, ...] = ()
         for device, driver in bound(host, group):
@@ -103,15 +124,20 @@ class DmaOwner:
             return Verdict(False, State.KERNEL, "EPERM", (*blockers, *unknown, *guesses))
         if unknown:
             return Verdict(None, State.UNKNOWN, OK, (*unknown, *guesses))
-        direct = self._check_direct(host, group)
-        return Verdict(True, State.IDLE, direct.errno, (*direct.reasons, *guesses))
+        attach = self._check_attach(host, group)
+        return Verdict(True, State.IDLE, attach.errno, (*attach.reasons, *guesses))
 
-    def _check_direct(self, host: Host, group: Group) -> Check:
-        """``__iommu_device_set_domain`` (6.6): no blocking domain where firmware asks for a direct mapping."""
+    def _check_attach(self, host: Host, group: Group) -> Check:
+        """``__iommu_device_set_domain`` (6.6): no blocking domain where firmware asks for a direct mapping.
+
+        Then interrupts, which are asked for last.
+        """
         if not _since(host, (6, 6)):
-            return check_rmrr(host, group)
-        reasons = direct_regions(group)
-        return Check("EINVAL", reasons) if reasons else Check()
+            direct = check_rmrr(host, group)
+        else:
+            reasons = direct_regions(group)
+            direct = Check("EINVAL", reasons) if reasons else Check()
+        return direct if direct.errno != OK else check_interrupts(host, group)
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """``iommu_device_use_default_domain``: EBUSY where the group is user space's or on a foreign domain."""
@@ -130,12 +156,7 @@ class DmaOwner:
         """Nothing crashes: the notifier and its BUG_ON are gone."""
 
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:
-        """``iommu_group_claim_dma_owner``: EPERM even for the same owner.
-
-        EBUSY where a device of the group is claimed by its own file: the group's cannot be opened then.
-        """
-        if group.claim is not None and group.claim.via == "cdev":
-            return Check("EBUSY", (owned(group),))
+        """``iommu_group_claim_dma_owner``, for what ``vfio_group_fops_open`` has let through."""
         verdict = self.verdict(host, group)
         return Check(verdict.claim, verdict.reasons)
 
@@ -149,14 +170,17 @@ class DmaOwner:
             return Check()
         if not _since(host, (6, 6) if cdev else (6, 2)):
             return Check("ENOENT" if cdev else "EINVAL", (Reason(Code.NO_INTERFACE, group.id, device.address),))
-        if claim is None:
-            return self.check_claim(host, group, owner)
-        if cdev and claim.via != "cdev":
+        if cdev and claim is not None and claim.via != "cdev":
             return Check("EBUSY", (Reason(Code.GROUP_FILE_OPEN, group.id, facts=(("owner", claim.owner),)),))
         if cdev and device.address in opened(group):
             return Check("EINVAL", (owned(group),))
-        if not cdev and claim.via == "cdev":
-            return Check("EBUSY", (owned(group),))
+        if claim is None and no_iommu(group) is not None:
+            return Check()
+        unsafe = check_interrupts(host, group, iommufd=True)
+        if unsafe.errno != OK:
+            return unsafe
+        if claim is None:
+            return self.check_claim(host._replace(interrupt_remapping=True), group, owner)
         return Check() if claim.owner == owner else Check("EPERM", (owned(group),))
 
     def opens_devices(self, host: Host, group: Group) -> bool:

@@ -10,7 +10,9 @@ from iommutui.core.models.base import (
     Check,
     assumed_role,
     bound,
+    check_interrupts,
     check_rmrr,
+    no_iommu,
     not_vfio,
     opened,
     owned,
@@ -50,7 +52,15 @@ class VfioGroup:
             "vfio_unregister_group_dev",
             "Unbinding a device in use waits for its user, and so does unbinding the last VFIO device of a container.",
         ),
-        ("vfio_group_fops_open", "One process has a group open at a time: EBUSY for the next."),
+        ("vfio_group_fops_open", "The file of a group has one opener at a time: EBUSY for the next, and for it too."),
+        (
+            "vfio_iommu_type1_attach_group",
+            "Without interrupt remapping a claim fails with EPERM, unless allow_unsafe_interrupts is set.",
+        ),
+        (
+            "vfio_iommu_group_get",
+            "In no-IOMMU mode a VFIO driver makes a group of its own; no virtual machine can use it (ENODEV).",
+        ),
     )
 
     def role(self, host: Host, device: Device, driver: str) -> KnownRole:
@@ -74,6 +84,9 @@ class VfioGroup:
         unknown = tuple(unknown_drivers(host, group, lambda device: not _exempt(device)))
         if group.claim is not None:
             return Verdict(not blockers, State.USER, "EBUSY", (owned(group), *blockers))
+        unprotected = no_iommu(group)
+        if unprotected is not None:
+            return unprotected
         if blockers:
             return Verdict(False, State.KERNEL, "EINVAL", (*blockers, *unknown, *guesses))
         if unknown:
@@ -83,10 +96,14 @@ class VfioGroup:
         return Verdict(True, state, attach.errno, (*attach.reasons, *guesses))
 
     def _check_attach(self, host: Host, group: Group) -> Check:
-        """``iommu_attach_group``: EBUSY on a foreign domain; then what Intel says of ``direct`` regions."""
+        """``iommu_attach_group``: EBUSY on a foreign domain; then what Intel says of ``direct`` regions; interrupts."""
+        unprotected = no_iommu(group)
+        if unprotected is not None:
+            return Check(unprotected.claim, unprotected.reasons)
         if group.foreign:
             return Check("EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id),))
-        return check_rmrr(host, group)
+        direct = check_rmrr(host, group)
+        return direct if direct.errno != OK else check_interrupts(host, group)
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """The driver core asks nobody."""
@@ -100,9 +117,7 @@ class VfioGroup:
         return BUG, (owned(group), Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
 
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:
-        """``vfio_group_set_container``: EINVAL in a container already, EBUSY for a second opener."""
-        if group.claim is not None:
-            return Check("EINVAL" if group.claim.owner == owner else "EBUSY", (owned(group),))
+        """``vfio_group_set_container``, for what ``vfio_group_fops_open`` has let through."""
         return self._check_attach(host, group)
 
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
@@ -111,8 +126,6 @@ class VfioGroup:
             return Check("ENOENT", (Reason(Code.NO_INTERFACE, group.id, device.address),))
         if group.claim is None:
             return Check("EINVAL", (Reason(Code.NOT_OWNER, group.id, facts=(("asked", owner),)),))
-        if group.claim.owner != owner:
-            return Check("EBUSY", (owned(group),))
         verdict = self.verdict(host, group)
         if not verdict.viable:
             return Check("EINVAL", verdict.reasons)

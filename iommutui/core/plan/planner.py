@@ -15,8 +15,8 @@ from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import Device, Driver, Fit, Group, Host
-from iommutui.core.models.base import Model
-from iommutui.core.outcome import Outcome, Verdict
+from iommutui.core.models.base import Model, unbind_pending
+from iommutui.core.outcome import Outcome, Verdict, in_use
 from iommutui.core.plan.drift import Basis, basis_of
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.targets import Target
@@ -177,6 +177,8 @@ def _proven(host: Host, device: Device, driver: str) -> Device:
 
 def _reached(host: Host, goal: Goal) -> bool:
     device = host.devices[goal.device]
+    if unbind_pending(host.group_of(device.address), device):
+        return False
     return device.driver_override == goal.override and not _must_leave(host, goal) and not _must_probe(host, goal)
 
 
@@ -230,6 +232,9 @@ def _missed(host: Host, goal: Goal, steps: list[Step]) -> Reason | None:
     device = host.devices.get(goal.device)
     if device is None:
         return Reason(Code.NO_DEVICE, device=goal.device)
+    group = host.group_of(device.address)
+    if unbind_pending(group, device):
+        return in_use(group, device)[0]
     if goal.any_driver or device.driver == goal.driver:
         return None
     for step in steps:

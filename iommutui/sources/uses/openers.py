@@ -6,8 +6,8 @@ from iommutui.core.address import Address
 from iommutui.core.gap import Gap
 from iommutui.core.host import Device
 from iommutui.core.uses import Opener
-from iommutui.sources.processes import command, processes
-from iommutui.sources.tree import Tree, Unreadable
+from iommutui.sources.open_files import program, read_open_files
+from iommutui.sources.tree import Tree
 from iommutui.sources.uses.sysfs_links import entries, functions_above, gap_reason
 
 _SOUND = re.compile(r"(?:controlC|pcmC|hwC|midiC)(\d{1,6}).*")
@@ -23,25 +23,14 @@ def read_openers(tree: Tree, devices: dict[Address, Device]) -> tuple[tuple[Open
     if not nodes:
         why = gap_reason(tree, entries(tree, "class/drm"))
         return (), [Gap("openers", why)] if why else []
-    running = processes(tree.root)
-    if isinstance(running, Unreadable):
-        return (), [Gap("openers", running.why)]
-    why, first = "", 0
+    seen = read_open_files(tree)
     found: dict[Opener, None] = {}
-    for process in running:
-        first = first or process.pid
-        if isinstance(process.files, Unreadable):
-            why = why or process.files.why
-            continue
-        held = sorted({node for node in process.files if node in nodes})
+    for process in seen.processes:
+        held = [node for node in process.files if node in nodes]
         if held:
-            name = command(tree.root, process.pid) or ""
+            name = program(tree, process.pid) or ""
             found.update((Opener(owner, name, process.pid, node), None) for node in held for owner in nodes[node])
-    if not first:
-        why = "not-recorded"
-    elif not tree.root and first != 1:
-        why = "EACCES"  # where /proc is mounted with hidepid, the processes of others are not even listed
-    return tuple(found), [Gap("openers", why)] if why else []
+    return tuple(found), [Gap("openers", seen.hidden)] if seen.hidden is not None else []
 
 
 def _nodes(tree: Tree, devices: dict[Address, Device]) -> Nodes:

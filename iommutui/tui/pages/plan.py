@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
+from iommutui.core.labels import driver_words
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import GroupChange, Plan, Step, counts_of
 from iommutui.core.wording import goal_words, sentence
@@ -17,7 +18,7 @@ from iommutui.tui.text.spans import BLANK, Line, Span, line
 def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
     """``0000:01:00.0  nvidia → vfio-pci  GA104``."""
     device = state.host.devices.get(intent.device) if state.host else None
-    actual = (device.driver or "free") if device else "gone"
+    actual = driver_words(state.host, device) if state.host and device else "gone"
     name = device.device_name if device and device.device_name else ""
     return line(
         indent,

@@ -7,7 +7,7 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.board import passable
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
-from iommutui.core.labels import class_words
+from iommutui.core.labels import class_words, driver_words
 from iommutui.core.outcome import Verdict
 from iommutui.core.query import parse_query, searched_text
 from iommutui.core.use_labels import use_labels
@@ -181,8 +181,7 @@ def tags(host: Host, device: Device) -> list[Span]:
     return found
 
 
-def driver_span(device: Device) -> Span:
-    """The driver, or that there is none, or that it could not be read."""
-    if device.driver is not None:
-        return Span(device.driver)
-    return Span("unknown", "warn") if device.gap("driver") is not None else Span("free", "muted")
+def driver_span(host: Host, device: Device) -> Span:
+    """The driver, or that there is none, or that it has not let go yet or could not be read."""
+    words = driver_words(host, device)
+    return Span(words, "plain" if device.driver is not None else "muted" if words == "free" else "warn")

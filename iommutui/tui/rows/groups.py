@@ -141,7 +141,7 @@ def _device_row(state: AppState, key: Key) -> Iterable[Span]:
     yield Span("✖ " if blocks else "  ", "bad")
     yield Span(pad(short(host, device.address), base.address) + " ", "strong")
     target = target_of(state, device.address)
-    actual = driver_span(device)
+    actual = driver_span(host, device)
     if target is None:
         role = ROLE_WORDS[state.model.role(host, device, device.driver).role] if device.driver else ""
         yield actual._replace(text=pad(actual.text, DRIVER) + " ")

@@ -111,7 +111,7 @@ def topology_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Spa
     spans.append(Span(f" {branch}", "muted"))
     spans.append(Span(pad(short(host, device.address), max(found.place - len(branch), 7)) + " ", "strong"))
     spans.append(Span(pad(kind_word(device), KIND) + " ", "muted" if device.is_bridge else "info"))
-    spans.append(driver_span(device))
+    spans.append(driver_span(host, device))
     target = target_of(state, device.address)
     if target is not None:
         spans.append(Span(f" → {target}", "planned"))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.engine.hotplug import below
+from iommutui.core.engine.iommu_function import is_iommu
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import (
     Bind,
@@ -179,6 +180,8 @@ class Walk:
         if device.address.startswith(("0000:00:00", "0000:00:1f")):
             return False
         for address in below(self.host, device.address):
+            if is_iommu(self.host, self.host.devices[address]):
+                return False  # Its driver does not know that it can be taken away.
             several = self.host.same_slot(address) or not address.endswith(".0")
             if address in self.infrastructure or (self.old and several):
                 return False  # A function of several comes back without a group on old kernels, and oopses later.

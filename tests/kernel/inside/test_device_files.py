@@ -1,0 +1,140 @@
+"""Device files of VFIO and an iommufd on a kernel that has them, beside the engine's answers."""
+
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from iommutui.core.address import Address
+from iommutui.core.engine.transition import transition
+from iommutui.core.events import Bind, ClaimDevice, ClaimGroup, Event, Override, Probe, ReleaseDevice, Unbind
+from iommutui.core.models import MODELS
+from iommutui.sources import load
+
+from .. import vfio
+from . import pci
+from .owner import Files
+from .program import Run
+from .writes import Write, write_of
+
+pytestmark = [
+    pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu"),
+    pytest.mark.skipif(not Path("/dev/iommu").exists(), reason="this kernel is built without iommufd"),
+]
+
+DISPLAY, SOUND, USB, NET = (Address(f"0000:01:00.{number}") for number in range(4))
+BIND_IOMMUFD = ord(";") << 8 | 118
+SOON, LATE = 1.5, 60.0
+
+
+class DeviceFiles:
+    """What each owner has open: an iommufd, and devices bound to it."""
+
+    def __init__(self) -> None:
+        self._iommufds: dict[str, int] = {}
+        self._open: dict[Address, int] = {}
+
+    def claim(self, event: ClaimDevice) -> str:
+        """Opens the device's file and binds it to the owner's iommufd."""
+        if event.owner not in self._iommufds:
+            self._iommufds[event.owner] = os.open("/dev/iommu", os.O_RDWR | os.O_CLOEXEC)
+        place = pci.DEVICES / event.device / "vfio-dev"
+        name = next((path.name for path in place.iterdir()), "") if place.exists() else "none"
+        try:
+            file = os.open(vfio.NODES / "devices" / name, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as problem:
+            return vfio.errno_name(problem)
+        try:
+            fcntl.ioctl(file, BIND_IOMMUFD, bytearray(struct.pack("IIiI", 16, 0, self._iommufds[event.owner], 0)))
+        except OSError as problem:
+            os.close(file)
+            return vfio.errno_name(problem)
+        self._open[event.device] = file
+        return "ok"
+
+    def release(self, device: Address) -> str:
+        """Closes a device."""
+        os.close(self._open.pop(device))
+        return "ok"
+
+    def close(self) -> None:
+        """Everything."""
+        for file in (*self._open.values(), *self._iommufds.values()):
+            os.close(file)
+
+
+@pytest.fixture
+def files(restored: pci.State) -> Iterator[DeviceFiles]:
+    """Closed before drivers are put back: an unbind would wait for them."""
+    opened = DeviceFiles()
+    yield opened
+    opened.close()
+
+
+def to_vfio(device: Address) -> tuple[Event, ...]:
+    return Override(device, "vfio-pci"), Unbind(device), Probe(device)
+
+
+def cdev(device: Address, owner: str) -> ClaimDevice:
+    return ClaimDevice(device, owner, cdev=True)
+
+
+FREE = Unbind(DISPLAY), Unbind(SOUND)
+TWO = *FREE, *to_vfio(USB), *to_vfio(NET)
+SCENES: dict[str, tuple[Event, ...]] = {
+    "beside a kernel driver": (*to_vfio(NET), cdev(NET, "a"), ClaimGroup(11, "b"), cdev(DISPLAY, "a")),
+    "one iommufd": (*TWO, cdev(USB, "a"), cdev(NET, "a"), cdev(NET, "a"), cdev(NET, "b"), Probe(SOUND)),
+    "two iommufds": (*TWO, cdev(USB, "a"), cdev(NET, "b"), ClaimGroup(11, "a"), ReleaseDevice(USB, "a"),
+                     cdev(NET, "b")),
+    "any device": (*FREE, Unbind(USB), *to_vfio(NET), Override(SOUND, "uio_pci_generic"), Probe(SOUND), cdev(NET, "a")),
+    "what waits": (*TWO, cdev(NET, "a"), Unbind(NET), cdev(NET, "a"), Override(NET, None), Probe(NET),
+                   Bind(NET, "e1000e"), ReleaseDevice(NET, "a"), cdev(USB, "b")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_kernel_and_engine_agree(files: DeviceFiles, scene: str) -> None:
+    host, waiting = load(), []
+    assert host.devices[NET].group == 11
+    for event in SCENES[scene]:
+        before = host
+        outcome = transition(host, event, MODELS["dma-owner"])
+        host = outcome.host
+        if isinstance(event, ClaimDevice):
+            answer = files.claim(event)
+        elif isinstance(event, ReleaseDevice):
+            answer = files.release(event.device)
+        elif isinstance(event, ClaimGroup):
+            answer = Files().claim(event.group, ())
+        else:
+            assert isinstance(event, Override | Unbind | Bind | Probe)
+            write = write_of(event, before.devices[event.device].driver)
+            answer = write.wait(SOON if outcome.blocks else LATE)
+            waiting += [write] if answer == "blocks" else []
+        assert answer == ("blocks" if outcome.blocks else outcome.result), event
+        if isinstance(event, ReleaseDevice):
+            assert [write.wait(LATE) for write in waiting] == ["ok"] * len(waiting)
+        pci.wait_for(lambda: pci.driver(NET) == host.devices[NET].driver)  # noqa: B023 - called at once
+        assert {a: pci.driver(a) for a in (DISPLAY, SOUND, USB, NET)} == {
+            a: host.devices[a].driver for a in (DISPLAY, SOUND, USB, NET)
+        }, event
+
+
+def test_a_device_whose_file_is_gone_is_still_its_owners(iommutui: Run, files: DeviceFiles) -> None:
+    for event in TWO:
+        write_of(event, pci.driver(event.device)).wait(LATE)  # type: ignore[union-attr]
+    assert files.claim(cdev(NET, "a")) == "ok"
+    write = Write(pci.DRIVERS / "vfio-pci/unbind", NET)
+    try:
+        assert pci.wait_for(lambda: pci.driver(NET) is None)
+        group = iommutui("list", "--json").group(11)
+        assert group["state"] == "user"
+        assert f"pid {os.getpid()}" in group["owner"]
+        assert f"{NET}  being unbound" in iommutui("why", NET).out
+        assert iommutui("preview", f"{NET}=default").code == 3
+    finally:
+        files.release(NET)
+    assert write.wait(LATE) == "ok"
