@@ -10,6 +10,7 @@ from iommutui.cli.options import read_host
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source, version_line
 from iommutui.core.advice import no_iommu_advice
+from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, SourceError
 from iommutui.core.host import Host
 from iommutui.core.models import model_for
@@ -65,7 +66,7 @@ def _program() -> Iterator[Finding]:
 
 def _machine(options: Options) -> Iterator[Finding]:
     """What passthrough needs of the kernel, on this machine or as far as another was recorded."""
-    from iommutui.sources.kernel_setup import read_kernel_setup
+    from iommutui.sources.lockdown import read_lockdown
 
     try:
         host = read_host(options)
@@ -73,13 +74,12 @@ def _machine(options: Options) -> Iterator[Finding]:
         yield Finding("machine", "problem", error.what, "Nothing can be shown of it.", error.remedy)
         return
     root = None if options.demo else options.source or HERE
-    setup = read_kernel_setup(host, root if root is not None and os.path.isdir(root) else None)
     yield _rules(host)
     yield _iommu(host)
-    yield _vfio_pci(setup.vfio_pci)
+    yield _vfio_pci(host)
     if host.groups:
-        yield _interrupts(setup.interrupt_remapping)
-    yield _lockdown(setup.lockdown)
+        yield _interrupts(host.interrupt_remapping)
+    yield _lockdown(read_lockdown(root) if root is not None and os.path.isdir(root) else None)
 
 
 def _events() -> Finding:
@@ -112,9 +112,7 @@ def _names() -> Finding:
 
 def _terminal() -> Iterator[Finding]:
     if not sys.stdout.isatty():
-        yield Finding(
-            "terminal", "unknown", "Standard output is not a terminal, so its colours and size are not known."
-        )
+        yield Finding("terminal", "unknown", "Standard output is not a terminal, so its colours and size are unknown.")
         return
     columns, lines = os.get_terminal_size(sys.stdout.fileno())
     size = f"{columns} columns and {lines} lines"
@@ -198,7 +196,7 @@ def _rules(host: Host) -> Finding:
     model = model_for(host.kernel)
     if host.kernel is None:
         cost = f"The rules of the newest kernels are taken ({model.name})."
-        return Finding("kernel", "unknown", "The release of the kernel is not known.", cost, "Name it with --kernel.")
+        return Finding("kernel", "unknown", "The kernel's release is unknown.", cost, "Name it with --kernel.")
     return Finding("kernel", "ok", f"Linux {host.kernel}; its rules are those of the model {model.name}.")
 
 
@@ -209,20 +207,17 @@ def _iommu(host: Host) -> Finding:
     return Finding("IOMMU", "problem", what, "No device can be handed to a virtual machine.", " ".join(advice))
 
 
-def _vfio_pci(there: bool | None) -> Finding:
-    if there:
-        return Finding("vfio-pci", "ok", "The driver vfio-pci is there.")
-    if there is None:
-        return Finding(
-            "vfio-pci", "unknown", "Whether this kernel has vfio-pci is not known: its modules were not found."
+def _vfio_pci(host: Host) -> Finding:
+    if VFIO_PCI in host.lacks:
+        cost, remedy = (
+            "No device can be handed to a virtual machine.",
+            "Install the package of the kernel's extra modules.",
         )
-    return Finding(
-        "vfio-pci",
-        "problem",
-        "This kernel has no module vfio-pci.",
-        "No device can be handed to a virtual machine.",
-        "Install the kernel's extra modules, or build it with CONFIG_VFIO_PCI=m.",
-    )
+        return Finding("vfio-pci", "problem", "This kernel has no module vfio-pci.", cost, remedy)
+    modules_known = not any(gap.attribute == "modules.alias" for gap in host.gaps)
+    if modules_known or (host.drivers is not None and host.has_driver(VFIO_PCI)):
+        return Finding("vfio-pci", "ok", "This kernel has vfio-pci.")
+    return Finding("vfio-pci", "unknown", "Whether this kernel has vfio-pci is unknown: its modules were not found.")
 
 
 def _interrupts(on: bool | None) -> Finding:
@@ -231,7 +226,7 @@ def _interrupts(on: bool | None) -> Finding:
         return Finding(check, "ok", "Interrupts are remapped.")
     if on is None:
         return Finding(
-            check, "unknown", "Whether interrupts are remapped is not known: /proc/interrupts does not show it."
+            check, "unknown", "Whether interrupts are remapped is unknown: /proc/interrupts does not show it."
         )
     return Finding(
         check,
@@ -246,7 +241,7 @@ def _interrupts(on: bool | None) -> Finding:
 def _lockdown(mode: str | None) -> Finding:
     if mode is None:
         return Finding(
-            "lockdown", "unknown", "Whether the kernel is locked down is not known: securityfs does not show it."
+            "lockdown", "unknown", "Whether the kernel is locked down is unknown: securityfs does not show it."
         )
     if mode == "none":
         return Finding("lockdown", "ok", "The kernel is not locked down.")

@@ -23,6 +23,8 @@ def tree(tmp_path: Path) -> Path:
     put(tmp_path, "proc/interrupts", REMAPPED)
     put(tmp_path, "sys/kernel/security/lockdown", "[none] integrity confidentiality\n")
     put(tmp_path, f"lib/modules/{RELEASE}/modules.dep", "kernel/drivers/vfio/pci/vfio-pci.ko.xz: kernel/x.ko.xz\n")
+    put(tmp_path, f"lib/modules/{RELEASE}/modules.builtin", "kernel/drivers/pci/pci-stub.ko\n")
+    put(tmp_path, f"lib/modules/{RELEASE}/modules.alias", "alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n")
     return tmp_path
 
 
