@@ -102,7 +102,6 @@ def wanted_intents(host: Host, options: Options, model: Model) -> list[Intent]:
     if free:
         devices = [_of_use(host, find_device(host, text)) for text in free]
         preset += _found(host, free_devices(host, devices, model, reached=True, said=said), devices, model, said)
-    _tell_of_conflicts(preset, said)
     return list({intent.device: intent for intent in (*preset, *said)}.values())
 
 
@@ -111,14 +110,6 @@ def selected_devices(host: Host, options: Options) -> list[Address]:
     words = [*options.card, *(word.partition("=")[0] for word in (*options.intents, *options.free))]
     members = [a for number in options.group if number in host.groups for a in host.groups[number].members]
     return [*(find_device(host, word).address for word in words), *members]
-
-
-def _tell_of_conflicts(preset: list[Intent], said: list[Intent]) -> None:
-    chosen = {intent.device: intent.target for intent in preset}
-    for intent in said:
-        other = chosen.get(intent.device, intent.target)
-        if other != intent.target:
-            complain(f"{intent.device} will go to {intent.target}, as named; the rest of the request needs {other}.")
 
 
 def _of_use(host: Host, device: Device) -> Address:
