@@ -10,6 +10,10 @@ apply = "f9 a"              # keys of the screen's commands
 [screen]
 theme = "nord"
 
+[journal]                   # root's settings, because root writes journals
+number = 100                # of earlier boots, how many are kept
+days = 365                  # and for how long
+
 Checked by hand: pydantic would cost the screen a third of its start.
 """
 
@@ -29,6 +33,8 @@ class Settings(NamedTuple):
     keys: dict[str, str] = {}  # noqa: RUF012 - never changed in place
     """Keys by command of the screen, as they are written; which commands and keys there are, the screen knows."""
     theme: str = "iommutui"
+    journal: dict[str, int] = {}  # noqa: RUF012 - never changed in place
+    """How many journals of earlier boots are kept, and for how many days."""
     wrong: tuple[IommutuiError, ...] = ()
     """Each mistake in the file, with file, line and remedy. What has one is as good as absent."""
 
@@ -124,6 +130,8 @@ def _checked(document: dict[str, object], lines: _Lines) -> Settings:
             settings = settings._replace(drivers={name: Role(role) for name, role in found.items()})
         elif table == "keys":
             settings = settings._replace(keys=found)
+        elif table == "journal":
+            settings = settings._replace(journal=found)
         else:
             settings = settings._replace(theme=found.get("theme", settings.theme))
     return settings._replace(wrong=tuple(wrong))
@@ -139,6 +147,11 @@ def _key(name: str, value: object) -> str:
     return "" if isinstance(value, str) else f"keys.{name} must be text"
 
 
+def _journal(name: str, value: object) -> str:
+    good = name in ("number", "days") and type(value) is int and 0 <= value <= 100_000
+    return "" if good else f"unknown setting journal.{name} = {value!r}"
+
+
 def _screen(name: str, value: object) -> str:
     if name != "theme":
         return f"unknown setting screen.{name}; the only one is theme"
@@ -148,6 +161,7 @@ def _screen(name: str, value: object) -> str:
 _CHECKS = {
     "drivers": (_driver, 'my_vfio_driver = "user"'),
     "keys": (_key, 'apply = "f9 a"'),
+    "journal": (_journal, "number = 100"),
     "screen": (_screen, 'theme = "nord"'),
 }
 """The tables: what is wrong with a setting (nothing: empty), and an example of one."""

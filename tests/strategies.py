@@ -74,6 +74,7 @@ def details() -> st.SearchStrategy[Details]:
         bars=st.none() | _tuples(st.builds(Bar, st.integers(0, 20), _WIDE, _WIDE, _WIDE)),
         sriov_totalvfs=st.none() | _SMALL,
         link_speed=st.none() | _TEXT,
+        irq=st.none() | st.integers(0, 255),
         config_answers=st.none() | st.booleans(),
     )
 

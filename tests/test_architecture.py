@@ -108,8 +108,8 @@ def test_the_screen_opens_without_what_only_a_listing_or_an_apply_needs() -> Non
 
 
 def test_only_apply_opens_a_file_of_the_system_for_writing() -> None:
-    """The words that open files for writing stand in apply, in the snapshot writer, and for the marks of the screen."""
-    writers = ("O_WRONLY", "O_RDWR", ', "w"', ", 'w'", '"wb"', "write_text", "write_bytes")
+    """The words that open files for writing stand in apply, for snapshots, marks of the screen and the trace."""
+    writers = ("O_WRONLY", "O_RDWR", ', "w"', ", 'w'", '"wb"', '"ab"', "write_text", "write_bytes")
     found = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "iommutui").rglob("*.py")
@@ -117,6 +117,7 @@ def test_only_apply_opens_a_file_of_the_system_for_writing() -> None:
         if any(word in line for word in writers) and "/dev/null" not in line and "devnull" not in line
     }
     assert {name for name in found if not name.startswith("iommutui/apply/")} == {
+        "iommutui/debug.py",
         "iommutui/sources/snapshot.py",
         "iommutui/tui/store.py",
     }

@@ -16,12 +16,15 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NamedTuple
 
+from iommutui import debug
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM)
 
 ANSWER_LIMIT = 1 << 20
 """No answer of a child is longer, in bytes."""
 _TAKEN = b"k"
+_SYSTEMD = "org.freedesktop.systemd1"
 
 
 class Patience(NamedTuple):
@@ -133,6 +136,7 @@ def in_child(
         return 0
 
     pid = fork(child)
+    debug.log("child %s: %s", pid, work.__qualname__)
     its.close()
     with mine:
         answer = b""
@@ -174,7 +178,7 @@ def _taken(connection: socket.socket, answer: bytes) -> bool:
 
 
 def in_own_session(work: Callable[[], int]) -> int:
-    """Runs ``work`` in a child that outlives the terminal and the connection; returns its exit code.
+    """Runs ``work`` in a child that outlives the terminal, the connection and the session; returns its exit code.
 
     The child has no terminal that could hang up, and ignores SIGHUP, which sudo and others pass on. This process waits;
     what interrupts it is passed on, and what kills it does not reach the child.
@@ -184,6 +188,7 @@ def in_own_session(work: Callable[[], int]) -> int:
     def child() -> int:
         os.setsid()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        _leave_login_session()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
             return work()
@@ -194,3 +199,28 @@ def in_own_session(work: Callable[[], int]) -> int:
     pid = fork(child)
     with _handled([*_PASSED_ON], lambda number, _frame: os.kill(pid, number)):
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _leave_login_session() -> None:
+    """Moves this process into a scope of its own where systemd runs.
+
+    logind may end all processes of a session that is over (``KillUserProcesses=``), and run0 those of its unit.
+    """
+    if not os.path.isdir("/run/systemd/system") or os.geteuid() != 0:
+        return
+    import subprocess
+
+    unit = (f"iommutui-{os.getpid()}.scope", "fail", "1", "PIDs", "au", "1", str(os.getpid()), "0")
+    call = ("busctl", "call", _SYSTEMD, "/org/freedesktop/systemd1", f"{_SYSTEMD}.Manager", "StartTransientUnit")
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    try:
+        done = subprocess.run(
+            [*call, "ssa(sv)a(sa(sv))", *unit],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=5,
+        )
+        debug.log("scope: %s %s", unit[0], done)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        debug.log("scope: %s", error)

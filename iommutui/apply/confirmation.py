@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from iommutui import debug
 from iommutui.apply.child import Stop
 from iommutui.apply.events import Counting, Event, Kept
 from iommutui.apply.journal.format import Awaiting
@@ -48,15 +49,12 @@ class Confirmer(Protocol):
 
     def begin(self, journal_id: str) -> None:
         """The countdown begins: what was said before it was about something else."""
-        ...
 
     def wait(self, seconds: float) -> Decision | None:
         """Waits at most so long for a decision; None where none came."""
-        ...
 
     def end(self) -> None:
         """The countdown is over, whichever way."""
-        ...
 
 
 class Timeout(NamedTuple):
@@ -95,6 +93,7 @@ def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Sto
         journal.append(KeptLine(decision.by))
     finally:
         confirmer.end()
+    debug.log("apply: confirmed by %s", decision.by)
     yield Kept(decision.by)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO
 
+from iommutui import debug
 from iommutui.apply.confirmation import KEEP, UNDO
 from iommutui.apply.events import LINE_LIMIT, Event, Finished, Refused, from_line
 from iommutui.apply.request import Request, request_to_json
@@ -42,6 +43,11 @@ def as_root(words: Sequence[str], program: Sequence[str], writer: str | None) ->
             f"Writing needs root, and none of {', '.join(PROGRAMS[:-1])} and {PROGRAMS[-1]} is installed.",
             "Log in as root, and run the same there.",
         )
+    if writer and os.environ.get("IOMMUTUI_STATE_DIR"):
+        raise NotPermittedError(
+            "IOMMUTUI_STATE_DIR is set here, and a process that is started as root would not see it.",
+            "Unset it, or run the same as root, with the variable set there.",
+        )
     return [*([writer] if writer else []), *program, *words]
 
 
@@ -49,7 +55,8 @@ class Applying:
     """One applying process. No device and no driver is on its command line: they are in the request."""
 
     def __init__(self, program: Sequence[str], writer: str | None) -> None:
-        self.command = as_root(["apply", "--stdin"], program, writer)
+        words = ["apply", "--stdin", *(["--debug"] if debug.is_on() else [])]
+        self.command = as_root(words, program, writer)
         self._may_ask = bool(writer)
         self._process: subprocess.Popen[bytes] | None = None
         self._first = b""
@@ -59,6 +66,8 @@ class Applying:
 
         What it has to say beside its events goes to ``talk``, or to this program's standard error.
         """
+        debug.log("request: to %s", self.command)
+        talk = debug.file() or talk
         try:
             self._process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk)
         except OSError as error:
@@ -88,6 +97,7 @@ class Applying:
         line = self._first or self._line()
         while line:
             if line.strip():
+                debug.log("event: %s", line)
                 last = from_line(line)
                 yield last
             line = self._line()

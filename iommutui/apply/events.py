@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from typing import get_args
 
 from iommutui.apply.validation import Json, Message, parse_tagged, tagged
 from iommutui.core.errors import Exit, IommutuiError
@@ -10,7 +10,6 @@ from iommutui.core.plan.drift import Change
 from iommutui.core.plan.planner import Step
 
 
-@dataclass(frozen=True, slots=True)
 class Started(Message):
     """The journal is on disk; nothing has been written to the system yet."""
 
@@ -19,29 +18,25 @@ class Started(Message):
     steps: int
 
 
-@dataclass(frozen=True, slots=True)
 class Notice(Message):
     """Something that has to be told once, such as what became of an earlier apply."""
 
     what: str
 
 
-@dataclass(frozen=True, slots=True)
 class ModuleLoaded(Message):
     """A module that a target needs is there."""
 
     module: str
 
 
-@dataclass(frozen=True, slots=True)
 class StepBegun(Message):
-    """The write comes next. Numbers count from 1, and go on where a way back begins."""
+    """The write comes next. Numbers count from 1, and go on during a rollback."""
 
     number: int
     step: Step
 
 
-@dataclass(frozen=True, slots=True)
 class StepDone(Message):
     """The write has returned; ``result`` is ``ok`` or the name of an errno."""
 
@@ -53,9 +48,8 @@ class StepDone(Message):
     """What read back differently, or which driver the kernel chose."""
 
 
-@dataclass(frozen=True, slots=True)
 class StepWaiting(Message):
-    """The write has not returned after this many seconds."""
+    """The write has not returned after this many seconds; the operation ``modprobe``, number 0, loads a module."""
 
     number: int
     step: Step
@@ -64,14 +58,12 @@ class StepWaiting(Message):
     """Processes that may be why, as far as that can be seen."""
 
 
-@dataclass(frozen=True, slots=True)
 class Compensating(Message):
     """Something failed, and everything that was changed is taken back now."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
 class Counting(Message):
     """Everything is carried out and in effect, and is taken back unless somebody keeps it. Told about once a second.
 
@@ -84,7 +76,6 @@ class Counting(Message):
     within: float
 
 
-@dataclass(frozen=True, slots=True)
 class Kept(Message):
     """It was kept in time: nothing is taken back."""
 
@@ -92,7 +83,6 @@ class Kept(Message):
     """Who said so, in words."""
 
 
-@dataclass(frozen=True, slots=True)
 class Refused(Message):
     """The last event where nothing was written at all: what an error says, for who reads events and not talk."""
 
@@ -101,7 +91,6 @@ class Refused(Message):
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
 class Finished(Message):
     """The last event."""
 
@@ -125,28 +114,13 @@ Event = (
     | Finished
 )
 
-_KINDS: dict[str, type[Event]] = {
-    "started": Started,
-    "notice": Notice,
-    "module-loaded": ModuleLoaded,
-    "step-begun": StepBegun,
-    "step-done": StepDone,
-    "step-waiting": StepWaiting,
-    "counting": Counting,
-    "kept": Kept,
-    "compensating": Compensating,
-    "refused": Refused,
-    "finished": Finished,
-}
-_NAMES = {kind: name for name, kind in _KINDS.items()}
-
 LINE_LIMIT = 1 << 20
 """No event is longer, in bytes."""
 
 
 def to_json(event: Event) -> dict[str, Json]:
     """``{"event": "step-done", ...fields}``."""
-    return tagged("event", _NAMES[type(event)], event)
+    return tagged("event", event)
 
 
 def from_json(value: object) -> Event:
@@ -161,8 +135,9 @@ def from_line(line: str | bytes) -> Event:
     """The event in a line of JSON; IommutuiError for anything else."""
     if len(line) > LINE_LIMIT:
         raise IommutuiError("What the applying process said is too long for an event.")
-    event = parse_tagged("event", _KINDS, line, "What the applying process said")
+    event: Event = parse_tagged("event", get_args(Event), line, "What the applying process said")
     times = (getattr(event, "seconds", 0.0), getattr(event, "within", 0.0))
-    if any(not math.isfinite(time) or time < 0 for time in times) or getattr(event, "number", 1) < 1:
+    first = 0 if isinstance(event, StepWaiting) else 1
+    if any(not math.isfinite(time) or time < 0 for time in times) or getattr(event, "number", 1) < first:
         raise IommutuiError("What the applying process said holds a number that cannot be.")
     return event

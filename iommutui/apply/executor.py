@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Generator, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
+from iommutui import debug
 from iommutui.apply.admission import admit, dangers, moved
 from iommutui.apply.child import Stop, held_signals
 from iommutui.apply.confirmation import NotConfirmedError, Timeout, count_down
@@ -32,15 +33,6 @@ _GONE = "the program that asked for it has gone"
 
 class ReaderGoneError(Exception):
     """Thrown into the events by who cannot pass them on any more: everything is to be rolled back."""
-
-
-class _Terms(NamedTuple):
-    """On what terms a plan is carried out."""
-
-    accepted: tuple[Acceptance, ...]
-    timeout: Timeout | None
-    reverts: str | None
-    retention: Retention
 
 
 def execute(
@@ -77,7 +69,7 @@ def execute(
     if journal_dir is None and kernel.lasting:
         raise ValueError("writes that last need a journal")
     with held_signals() as stop:
-        events = _phases(plan, kernel, journal_dir, _Terms(tuple(accepted), timeout, reverts, retention), clock, stop)
+        events = _Apply(plan, kernel, journal_dir, clock, reverts, tuple(accepted), timeout, retention, stop).run()
         for event in events:
             try:
                 yield event
@@ -93,76 +85,77 @@ def execute(
                 raise
 
 
-def _phases(
-    plan: Plan, kernel: Kernel, journal_dir: Path | None, terms: _Terms, clock: Clock, stop: Stop
-) -> Iterator[Event]:
-    with ExitStack() as stack:
-        if journal_dir is not None:
-            stack.enter_context(lock(journal_dir))
-            stack.enter_context(kernel.hold())
-            refuse_unfinished(journal_dir, kernel.boot(), terms.reverts)
-        before = admit(plan, kernel, terms.accepted)
-        if not plan.steps and terms.reverts is None:
-            yield Finished(Exit.DONE, "Nothing to do: every device is where it should be.")
-            return
-        kernel.check(plan.steps)
-        journal = JournalWriter.nowhere()
-        notices: tuple[str, ...] = ()
-        if journal_dir is not None:
-            header = _header(plan, before, journal_dir, terms, clock, kernel.boot())
-            journal = stack.enter_context(JournalWriter.open_new(journal_dir, header))
-            notices = tuple(close_earlier(journal_dir, header.boot))
-            prune(journal_dir, header.boot, clock.now(), terms.retention)
-        yield Started(journal.id, len(plan.steps))
-        yield from map(Notice, notices)
-        yield from _Attempt(plan, kernel, journal, before, terms, clock, stop).run()
+@dataclass
+class _Apply:
+    """One call of `execute`."""
 
-
-def _header(plan: Plan, before: Host, journal_dir: Path, terms: _Terms, clock: Clock, boot: str | None) -> Header:
-    with_steps = {step.device for step in plan.steps}
-    now = clock.now()
-    return Header(
-        schema=SCHEMA,
-        id=new_id(journal_dir, now, boot),
-        started=now.isoformat(timespec="seconds"),
-        kernel=before.kernel,
-        model=plan.model,
-        goals=plan.goals,
-        modules=plan.modules,
-        steps=tuple(Planned(step.op, step.device, step.value) for step in plan.steps),
-        before=tuple(device_facts(before.devices[a]) for a in moved(plan) if a in with_steps),
-        reverts=terms.reverts,
-        accepted=terms.accepted,
-        boot=boot,
-    )
-
-
-class _Attempt:
-    """Phases 5 to 11 of a plan that has been admitted. ``before`` is the Host that the admission saw."""
-
-    def __init__(
-        self, plan: Plan, kernel: Kernel, journal: JournalWriter, before: Host, terms: _Terms, clock: Clock, stop: Stop
-    ) -> None:
-        self._plan = plan
-        self._kernel = kernel
-        self._terms = terms
-        self._clock = clock
-        self._stop = stop
-        self._goals = {goal.device: goal for goal in plan.goals}
-        devices = dict.fromkeys(step.device for step in plan.steps)
-        concerned = {a: device_facts(before.devices[a]) for a in (*devices, *_bystanders(plan, before))}
-        self._steps = Steps(kernel, journal, clock, stop, (*plan.basis.devices, *concerned.values()))
-        self._rollback = Rollback(self._steps, concerned, MODELS[plan.model])
+    plan: Plan
+    kernel: Kernel
+    directory: Path | None
+    clock: Clock
+    reverts: str | None
+    accepted: tuple[Acceptance, ...]
+    timeout: Timeout | None
+    retention: Retention
+    stop: Stop
 
     def run(self) -> Iterator[Event]:
-        """The events up to `Finished`. NotPermittedError where the very first write is denied."""
-        steps = self._steps
+        """The events up to `Finished`."""
+        plan, kernel, directory = self.plan, self.kernel, self.directory
+        with ExitStack() as stack:
+            if directory is not None:
+                stack.enter_context(lock(directory))
+                stack.enter_context(kernel.hold())
+                debug.log("apply: %s and the machine are locked; boot %s", directory, kernel.boot())
+                refuse_unfinished(directory, kernel.boot(), self.reverts)
+            before = admit(plan, kernel, self.accepted)
+            debug.log("apply: admitted, %s steps, modules %s, model %s", len(plan.steps), plan.modules, plan.model)
+            if not plan.steps and self.reverts is None:
+                yield Finished(Exit.DONE, "Nothing to do: every device is where it should be.")
+                return
+            kernel.check(plan.steps)
+            journal, notices = JournalWriter.nowhere(), list[str]()
+            if directory is not None:
+                notices += close_earlier(directory, kernel.boot())
+                prune(directory, kernel.boot(), self.clock.now(), self.retention)
+                journal = stack.enter_context(JournalWriter.open_new(directory, self._header(directory, before)))
+            debug.log("apply: journal %s", journal.path)
+            yield Started(journal.id, len(plan.steps))
+            yield from map(Notice, notices)
+            yield from self._attempt(journal, before)
+
+    def _header(self, directory: Path, before: Host) -> Header:
+        plan, now, boot = self.plan, self.clock.now(), self.kernel.boot()
+        with_steps = {step.device for step in plan.steps}
+        return Header(
+            schema=SCHEMA,
+            id=new_id(directory, now, boot),
+            started=now.isoformat(timespec="seconds"),
+            kernel=before.kernel,
+            model=plan.model,
+            goals=plan.goals,
+            modules=plan.modules,
+            steps=tuple(Planned(step.op, step.device, step.value) for step in plan.steps),
+            before=tuple(device_facts(before.devices[a]) for a in moved(plan) if a in with_steps),
+            reverts=self.reverts,
+            accepted=self.accepted,
+            boot=boot,
+        )
+
+    def _attempt(self, journal: JournalWriter, before: Host) -> Iterator[Event]:
+        """Phases 5 to 11. NotPermittedError where the very first write is denied."""
+        devices = dict.fromkeys(step.device for step in self.plan.steps)
+        concerned = {a: device_facts(before.devices[a]) for a in (*devices, *_bystanders(self.plan, before))}
+        expected = (*self.plan.basis.devices, *concerned.values())
+        self._goals = {goal.device: goal for goal in self.plan.goals}
+        self._steps = steps = Steps(self.kernel, journal, self.clock, self.stop, expected)
+        rollback = Rollback(steps, concerned, MODELS[self.plan.model])
         try:
             yield from self._forward()
-            if self._terms.timeout is not None:
-                yield from count_down(self._terms.timeout, steps.journal, self._clock, self._stop)
+            if self.timeout is not None:
+                yield from count_down(self.timeout, journal, self.clock, self.stop)
         except StuckError as stuck:
-            left = self._rollback.left_unread()
+            left = rollback.left_unread()
             yield steps.end(Exit.NOT_ROLLED_BACK, f"{stuck}{left_words(left)}", left)
             return
         except DeniedError as error:
@@ -179,18 +172,18 @@ class _Attempt:
             # Whatever it is, a machine that is half rebound is worse.
             why = f"something unexpected happened ({type(error).__name__}: {error})"
         else:
-            devices = {step.device for step in self._plan.steps}
             yield steps.end(Exit.DONE, done_words(steps.number, len(devices)))
             return
-        yield from self._rollback.run(why)
+        debug.log("apply: rollback: %s", why)
+        yield from rollback.run(why)
 
     def _forward(self) -> Iterator[Event]:
-        for module in self._plan.modules:
+        for module in self.plan.modules:
             self._obey()
             yield from self._steps.load_module(module)
         self._accept_taken()
-        phase = "" if self._plan.modules else "override"
-        for step in self._plan.steps:
+        phase = "" if self.plan.modules else "override"
+        for step in self.plan.steps:
             self._obey()
             if step.op != phase:
                 phase = step.op
@@ -201,30 +194,31 @@ class _Attempt:
         self._verify()
 
     def _obey(self) -> None:
-        if self._stop.why is not None:
-            raise FailedError(self._stop.why)
+        if self.stop.why is not None:
+            raise FailedError(self.stop.why)
 
     def _check_again(self) -> None:
         """Everything that the plan depends on is still as it has to be, and nothing more is lost by going on."""
-        host = self._kernel.survey()
+        host = self.kernel.survey()
+        debug.log("apply: another look at drift and dangers")
         self._check_drift(host)
-        left = unaccepted(dangers(self._plan, host), self._terms.accepted)
+        left = unaccepted(dangers(self.plan, host), self.accepted)
         if left:
             raise FailedError(f"{dangers_words(left)} What accepts that: {accept_words(left)}")
 
     def _check_drift(self, host: Host) -> None:
-        expected = tuple(self._steps.expected[facts.device] for facts in self._plan.basis.devices)
-        basis = self._plan.basis._replace(devices=expected)
-        changes = drift(basis, host, moved(self._plan))
+        expected = tuple(self._steps.expected[facts.device] for facts in self.plan.basis.devices)
+        basis = self.plan.basis._replace(devices=expected)
+        changes = drift(basis, host, moved(self.plan))
         surprises = [change for change in changes if not self._arrived(change)]
         if surprises:
             raise FailedError(f"the machine changed meanwhile ({changes_words(surprises)})")
 
     def _accept_taken(self) -> None:
         """Other devices that were free, and that a module which came for this plan has taken, may stay as they are."""
-        if not self._plan.modules:
+        if not self.plan.modules:
             return
-        host = self._kernel.observe()
+        host = self.kernel.observe()
         for address, facts in self._steps.expected.items():
             device = host.devices.get(address)
             if address not in self._goals and facts.driver is None and device is not None:
@@ -244,7 +238,7 @@ class _Attempt:
         """The last look at a device, right before its binding is changed."""
         if step.op == "override":
             return
-        found = self._kernel.read_back(step.device)
+        found = self.kernel.read_back(step.device)
         expected = self._steps.expected[step.device]
         goal = self._goals[step.device]
         if step.op == "unbind":
@@ -257,8 +251,8 @@ class _Attempt:
 
     def _verify(self) -> None:
         """Every device is where its goal says, as a fresh look at the whole machine shows."""
-        host = self._kernel.observe()
-        for goal in self._plan.goals:
+        host = self.kernel.observe()
+        for goal in self.plan.goals:
             device = host.devices.get(goal.device)
             if device is None:
                 raise FailedError(f"{goal.device} is gone")

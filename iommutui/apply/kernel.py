@@ -62,38 +62,30 @@ class Kernel(Protocol):
 
     def hold(self) -> AbstractContextManager[None]:
         """Holds the machine for one apply, whoever else may write to it; RefusedError where another has it."""
-        ...
 
     def boot(self) -> str | None:
         """What the kernel calls this boot; None where that is not known."""
-        ...
 
     def check(self, steps: Sequence[Step]) -> None:
         """NotPermittedError where one of the writes would be denied."""
-        ...
 
     def observe(self) -> Host:
         """The machine as it is now, as far as bindings go."""
-        ...
 
     def survey(self) -> Host:
         """The machine as it is now, with everything that a hazard is seen by."""
-        ...
 
     def read_back(self, address: Address) -> ReadBack:
         """Driver and override of one device now; IommutuiError where it is gone or does not answer."""
-        ...
 
     def write(self, step: Step, late: Late) -> Iterator[Answer]:
         """Does the write: any number of `Waiting`, then `Written` or `GivenUp`. Closing the iterator gives up."""
-        ...
 
     def load_module(self, name: str) -> Iterator[LoadAnswer]:
         """Loads a module: any number of `Waiting`, then `Loaded` or `GivenUp`.
 
         IommutuiError says whether it is missing, blocked by an administrator, or failed.
         """
-        ...
 
 
 class Clock(Protocol):
@@ -101,11 +93,9 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The date and time, with its zone."""
-        ...
 
     def monotonic(self) -> float:
         """Seconds from some fixed point."""
-        ...
 
 
 class SystemClock:

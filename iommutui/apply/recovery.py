@@ -4,6 +4,7 @@ One of this boot keeps everything else from being applied until it is reverted o
 that was itself half way is none. Bindings end with their boot: one of an earlier boot is closed, and blocks nothing.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from iommutui.apply.journal.directory import SUFFIX, at_work, check_writable, lock, may_be_open, names, of_boot
+from iommutui.apply.journal.directory import SUFFIX, at_work, lock, may_be_open, may_write, names, of_boot
 from iommutui.apply.journal.format import End, Kept
 from iommutui.apply.journal.reader import Damaged, Journal, Journals, read_journals
 from iommutui.apply.journal.writer import JournalWriter
@@ -88,7 +89,8 @@ def leave_as_it_is(directory: Path, journal_id: str, by: str) -> None:
 
     PermissionError where this user may not; RefusedError where it has an end by now.
     """
-    check_writable(directory)
+    if not may_write(directory):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
     with lock(directory):
         journal = read_journals(directory).find_any(journal_id)
         if not journal.open:

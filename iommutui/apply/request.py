@@ -19,7 +19,7 @@ from iommutui.apply.confirmation import REQUEST_LIMIT
 from iommutui.apply.journal.directory import ID
 from iommutui.apply.journal.format import Planned
 from iommutui.apply.revert import find_revert
-from iommutui.apply.validation import Json, object_in, parse, parse_plain, to_jsonable
+from iommutui.apply.validation import Json, object_in, parse_plain, to_object
 from iommutui.core.address import parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError, SourceError
 from iommutui.core.hazards import Acceptance
@@ -84,24 +84,9 @@ class Request(NamedTuple):
     """None: nobody has read any writes."""
 
 
-class _Form(NamedTuple):
-    """A request as it is sent."""
-
-    schema: int
-    intents: tuple[Intent, ...]
-    basis: Basis
-    model: str | None = None
-    accepted: tuple[Acceptance, ...] = ()
-    keep_within: float | None = None
-    reverts: str | None = None
-    shown: Shown | None = None
-    kernel: None = None
-    """Nobody tells a privileged program which kernel is running."""
-
-
 def request_to_json(request: Request) -> str:
     """The text that `parse_request` reads: one line."""
-    return json.dumps(to_jsonable(_Form(SCHEMA, *request)))
+    return json.dumps({"schema": SCHEMA, **to_object(request)})
 
 
 def shown_of(plan: Plan) -> Shown:
@@ -123,9 +108,13 @@ def parse_request(text: str) -> Request:
     what = "The request to apply"
     if len(text) > REQUEST_LIMIT or len(text.encode(errors="replace")) > REQUEST_LIMIT:
         raise IommutuiError(f"{what} is longer than {REQUEST_LIMIT} bytes.")
-    form = parse(_Form, text.encode(errors="replace"), what)
-    if form.schema != SCHEMA:
-        raise IommutuiError(f"{what} has schema {form.schema}, and this program knows {SCHEMA}.")
+    content = object_in(text, what)
+    schema = content.pop("schema", None)
+    if type(schema) is not int or schema != SCHEMA:
+        raise IommutuiError(f"{what} is not valid: its schema is {schema!r:.20}, and this program knows {SCHEMA}.")
+    if content.pop("kernel", None) is not None:
+        raise IommutuiError(f"{what} is not valid: it names a kernel, and the one that is running counts.")
+    form = parse_plain(Request, content, what)
     if form.model is not None and form.model not in MODELS:
         raise IommutuiError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
     if form.reverts is not None:
@@ -141,7 +130,7 @@ def parse_request(text: str) -> Request:
             raise IommutuiError(f"{what} accepts something that is no danger of a device.")
     if form.keep_within is not None:
         check_seconds(form.keep_within)
-    return Request(*form[1:-1])
+    return form
 
 
 def check_intents(intents: tuple[Intent, ...], what: str) -> None:

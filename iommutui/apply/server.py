@@ -2,6 +2,7 @@
 
 import sys
 
+from iommutui import debug
 from iommutui.apply.child import in_own_session
 from iommutui.apply.confirmation import ConfirmationListener, RequestChannel, Timeout
 from iommutui.apply.event_stream import EventStream, tell
@@ -25,7 +26,9 @@ def serve(retention: Retention) -> int:
     channel = RequestChannel(sys.stdin.fileno())
     stream = EventStream(sys.stdout.fileno())
     try:
-        request = parse_request(channel.request())
+        text = channel.request()
+        debug.log("request: %s", text)
+        request = parse_request(text)
     except IommutuiError as error:
         return _refuse(stream, error)
     if request.keep_within is None:
@@ -38,6 +41,7 @@ def _carry_out(request: Request, stream: EventStream, timeout: Timeout | None, r
     kernel, directory = RealKernel(), journal_dir()
     try:
         plan = plan_request(request, load(session=session_address()), directory, kernel.boot())
+        debug.log("request: planned, %s steps, refusals %s", len(plan.steps), plan.refusals)
         events = execute(
             plan,
             kernel,

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
+from iommutui import debug
 from iommutui.apply.child import Stop
 from iommutui.apply.events import Event, Finished, ModuleLoaded, StepBegun, StepDone, StepWaiting
 from iommutui.apply.journal.format import BLOCKED, Begin, End, Module, Result
@@ -79,6 +80,7 @@ class Steps:
         seconds = max(self._clock.monotonic() - started, 0.0)
         first = number == 1 and self.touched == {step.device}
         seen = self._look(step, goal)
+        debug.log("apply: %s. %s %s %s: %s, %.3f s %s", number, step.op, step.device, step.value, result, seconds, seen)
         self.journal.append(Result(number, result, seconds, seen.note))
         if first and result in DENIED:
             raise DeniedError(step.path)
@@ -96,6 +98,7 @@ class Steps:
         for answer in answers:
             if not isinstance(answer, Waiting | GivenUp):
                 break
+            debug.log("apply: waiting for %s %s: %s", step.op, step.device or step.value, answer)
             asked = None
             if isinstance(answer, Waiting):
                 if not answer.notable:

@@ -5,9 +5,11 @@ needed, because importing it costs more than a listing.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
 from iommutui.core.errors import IommutuiError
 from iommutui.core.printable import printable
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 T = TypeVar("T")
+M = TypeVar("M", bound="Message")
 
 _SHOWN = 60
 """Names from the text are hostile: no more than this many characters of one are repeated."""
@@ -26,11 +29,22 @@ _ADAPTERS: dict[object, "TypeAdapter[Any]"] = {}
 """Making one takes longer than using it."""
 
 
+@dataclass_transform(frozen_default=True)
 class Message:
-    """The base of dataclasses that cross a boundary as JSON objects: a field that they do not have is refused."""
+    """The base of values that cross a boundary as JSON objects, whose ``tag`` tells their kinds apart.
 
-    __slots__ = ()
+    Each subclass is a frozen dataclass, so that two of different kinds are never equal; an unknown field is refused.
+    """
+
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
+
+    @classmethod
+    def tag(cls) -> str:
+        """``step-begun`` for ``StepBegun``."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
 
 
 def to_jsonable(value: object) -> Json:
@@ -54,11 +68,16 @@ def to_jsonable(value: object) -> Json:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
-def tagged(key: str, tag: str, message: Message) -> dict[str, Json]:
-    """The JSON object of a message, with its kind under ``key``."""
-    fields = to_jsonable(message)
+def to_object(value: object) -> dict[str, Json]:
+    """The JSON object of a message, a named tuple or a dictionary."""
+    fields = to_jsonable(value)
     assert isinstance(fields, dict)
-    return {key: tag, **fields}
+    return fields
+
+
+def tagged(key: str, message: Message) -> dict[str, Json]:
+    """The JSON object of a message, with its tag under ``key``."""
+    return {key: message.tag(), **to_object(message)}
 
 
 def to_line(value: object) -> bytes:
@@ -84,13 +103,14 @@ def parse(kind: type[T], text: str | bytes, what: str, remedy: str = "") -> T:
         raise IommutuiError(f"{what} is not valid: {_complaint(error)}.", remedy) from None
 
 
-def parse_tagged(key: str, kinds: Mapping[str, type[T]], text: str | bytes, what: str, remedy: str = "") -> T:
-    """The value of the kind that ``key`` names in the JSON object. IommutuiError for text that holds none."""
+def parse_tagged(key: str, kinds: Iterable[type[M]], text: str | bytes, what: str, remedy: str = "") -> M:
+    """The message of the kind that ``key`` names in the JSON object. IommutuiError for text that holds none."""
     content = object_in(text, what, remedy)
     tag = content.pop(key, None)
-    kind = kinds.get(tag) if isinstance(tag, str) else None
+    by_tag = {kind.tag(): kind for kind in kinds}
+    kind = by_tag.get(tag) if isinstance(tag, str) else None
     if kind is None:
-        raise IommutuiError(f"{what} is not valid: its {key!r} is none of {', '.join(kinds)}.", remedy)
+        raise IommutuiError(f"{what} is not valid: its {key!r} is none of {', '.join(by_tag)}.", remedy)
     return parse_plain(kind, content, what, remedy)
 
 

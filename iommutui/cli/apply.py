@@ -26,20 +26,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read intents and the facts they were decided on as JSON (what the screen does); implies --yes --json",
     )
+    parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
     add_source(parser)
 
 
 def run(options: Options) -> int:
     """Reviews, asks, writes; the exit code says how it ended."""
-    from iommutui.cli.carry_out import carry_out
+    from iommutui.cli.carry_out import carry_out, retention
     from iommutui.cli.offline import refuse_recorded
 
     refuse_recorded(options, "apply")
+    if options.debug:
+        from iommutui import debug
+
+        debug.turn_on()
     if options.stdin:
-        from iommutui.apply.recovery import RETENTION
         from iommutui.apply.server import serve
 
-        return serve(RETENTION)
+        return serve(retention())
     path = _plan_file(options)
     if path is not None:
         return _from_file(options, path)

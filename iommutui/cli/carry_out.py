@@ -11,8 +11,9 @@ from iommutui.apply.elevation import Applying, own_program, root_program
 from iommutui.apply.event_stream import EventStream, tell
 from iommutui.apply.events import Event, Finished
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.directory import journal_dir
+from iommutui.apply.journal.directory import journal_dir, may_write
 from iommutui.apply.real_kernel import RealKernel
+from iommutui.apply.recovery import RETENTION, Retention
 from iommutui.apply.request import Request, check_seconds, request_of
 from iommutui.cli.event_printer import EventPrinter
 from iommutui.cli.options import parse_accepted
@@ -24,6 +25,7 @@ from iommutui.core.hazards import Acceptance, cuts_a_lifeline
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan
+from iommutui.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -73,7 +75,7 @@ def carry_out(
         return Exit.REFUSED
     request = request_of(plan, intents, accepted=accepted, keep_within=options.keep_within, reverts=reverts)
     if writer == "" and request.keep_within is None:
-        events = execute(plan, RealKernel(), journal_dir(), reverts=reverts, accepted=accepted)
+        events = execute(plan, RealKernel(), journal_dir(), reverts=reverts, accepted=accepted, retention=retention())
         sys.stdout.flush()
         stream, printer = (
             EventStream(sys.stdout.fileno()),
@@ -85,6 +87,11 @@ def carry_out(
 
         return tell(events, send)
     return _by_another_process(request, writer, as_json=options.json)
+
+
+def retention() -> Retention:
+    """How long journals are kept, by the settings of who writes them."""
+    return RETENTION._replace(**read_settings().journal)
 
 
 def _seconds(text: str) -> float:
@@ -126,7 +133,7 @@ def _writer(plan: Plan) -> str | None:
         if os.geteuid() == 0:
             raise
     else:
-        if plan.steps or os.geteuid() == 0:
+        if os.geteuid() == 0 or (plan.steps and may_write(journal_dir())):
             return ""
     found = root_program()
     if found is None:

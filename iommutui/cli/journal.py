@@ -38,6 +38,7 @@ def run(options: Options) -> int:
     from iommutui.apply.journal.reader import Damaged, read_journals
     from iommutui.apply.revert import standing, state_of
     from iommutui.cli.offline import refuse_recorded
+    from iommutui.cli.persist import persisted, persisted_documents, persisted_lines
     from iommutui.sources import HERE, Depth, load
 
     refuse_recorded(options, "journal")
@@ -56,15 +57,17 @@ def run(options: Options) -> int:
 
     chosen = [journals.find_any(options.id)] if options.id else journals.every
     shown = [look(journal) for journal in chosen]
+    lasting = [] if options.id else persisted(options)
     if options.json:
-        write_json({"schema": SCHEMA, "journals": [_document(each) for each in shown]})
+        document = {"journals": [_document(each) for each in shown], "persisted": persisted_documents(lasting)}
+        write_json({"schema": SCHEMA, **document})
         return Exit.DONE
     if not shown:
         complain(f"Nothing has been applied yet; journals would be in {directory}.")
     lines: list[str] = []
     for each in shown:
         lines += _lines(each, whole=bool(options.id)) if isinstance(each, _Shown) else _damaged_lines(each)
-    write_lines([clean(line) for line in lines])
+    write_lines([clean(line) for line in (*lines, *persisted_lines(lasting))])
     return Exit.DONE
 
 
@@ -189,7 +192,7 @@ def _step_words(step: "JournaledWrite") -> str:
 
 def _document(shown: "_Shown | Damaged") -> dict[str, Any]:
     from iommutui.apply.journal.reader import Damaged
-    from iommutui.apply.validation import to_jsonable
+    from iommutui.apply.validation import to_object
 
     if isinstance(shown, Damaged):
         return {"id": shown.id, "state": "damaged", "damage": shown.why, "open": shown.open, "in_effect": False}
@@ -214,9 +217,7 @@ def _document(shown: "_Shown | Damaged") -> dict[str, Any]:
         "reverted_by": journal.reverted_by,
         "damage": journal.damage,
     }
-    plain = to_jsonable(document)
-    assert isinstance(plain, dict)
-    return plain
+    return to_object(document)
 
 
 _HEADER = ("started", "boot", "kernel", "model", "goals", "modules", "before", "reverts", "accepted")

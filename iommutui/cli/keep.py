@@ -66,7 +66,7 @@ def _keep_in_time(directory: Path, journal: "Journal | Damaged") -> int:
     """Leaves a note for the applying process, and waits until its journal says what came of it."""
     from iommutui.apply.confirmation import leave_note, take_note_back
     from iommutui.apply.journal.directory import at_work
-    from iommutui.apply.journal.reader import Damaged, load
+    from iommutui.apply.journal.reader import Damaged, read_journals
 
     if isinstance(journal, Damaged) or journal.within is None:
         raise RefusedError(
@@ -81,11 +81,11 @@ def _keep_in_time(directory: Path, journal: "Journal | Damaged") -> int:
         raise
     except OSError as error:
         raise IommutuiError(f"The applying process cannot be told: {error.strerror}.") from None
-    now = load(directory, journal.id)
+    now = read_journals(directory).find(journal.id)
     while at_work(directory) and now.waiting:
         time.sleep(_LOOK)
-        now = load(directory, journal.id)
-    now = load(directory, journal.id)
+        now = read_journals(directory).find(journal.id)
+    now = read_journals(directory).find(journal.id)
     if now.kept_by is None:
         take_note_back(directory, journal.id)
         if now.waiting:

@@ -1,6 +1,6 @@
 """``iommutui list``: groups and their devices."""
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.output import Paint, clean, columns, complain, cut, folded, write_as_is, write_json
@@ -21,7 +21,7 @@ from iommutui.sources import Depth
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-Value = TypeVar("Value")
+    from iommutui.core.query import Query
 
 _KEYS = "driver:, group:, viable:, class:, id:, override:, bus:"
 _STYLE = {"viable": "good", "blocked": "bad", "in use": "warn", "refused": "warn", "unknown": "dim",
@@ -69,12 +69,14 @@ def _filtered(host: Host, words: list[str], verdicts: dict[int, Verdict]) -> lis
     from iommutui.core.query import parse_query
 
     query = parse_query(" ".join(words))
-    holds = {number: passable(host, group) for number, group in host.groups.items()}
-    return [d for d in devices if query.matches(d, _at(verdicts, d.group), None, _at(holds, d.group) is not False)]
+    return [device for device in devices if _matches(host, device, query, verdicts)]
 
 
-def _at(values: dict[int, Value], number: int | None) -> Value | None:
-    return values.get(number) if number is not None else None
+def _matches(host: Host, device: Device, query: "Query", verdicts: dict[int, Verdict]) -> bool:
+    group = host.group_of(device.address)
+    if group is None:
+        return query.matches(device, None)
+    return query.matches(device, verdicts[group.id], None, passable(host, group))
 
 
 def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> list[str]:

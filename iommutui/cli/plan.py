@@ -10,7 +10,7 @@ from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.review import plan_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import turn_on_advice
-from iommutui.core.board import is_of_use
+from iommutui.core.board import is_of_use, of_the_board
 from iommutui.core.errors import Exit, RefusedError, UsageError
 from iommutui.core.hazards import unaccepted
 from iommutui.core.host import Device, Host
@@ -38,15 +38,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DEVICE",
         help="free these devices for a virtual machine, with whatever else their groups need",
     )
+    add_wishes(parser)
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the plan to a file that 'iommutui apply' takes")
+    add_json(parser)
+    add_source(parser)
+
+
+def add_wishes(parser: argparse.ArgumentParser) -> None:
+    """``--card`` and ``--group``, of which ``wanted_intents`` makes intents."""
     parser.add_argument(
         "--card", action="append", default=[], metavar="DEVICE", help="free every function of this device's card"
     )
     parser.add_argument(
         "--group", type=_group, action="append", default=[], metavar="N", help="free every device of this IOMMU group"
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="write the plan to a file that 'iommutui apply' takes")
-    add_json(parser)
-    add_source(parser)
 
 
 def _group(text: str) -> int:
@@ -88,20 +93,22 @@ def wanted_intents(host: Host, options: Options, model: Model) -> list[Intent]:
     # A list of devices takes every word after it.
     said = parse_intents(host, [*options.intents, *(word for word in options.free if "=" in word)])
     free = [word for word in options.free if "=" not in word]
+    named = [intent for intent in said if of_the_board(host.devices[intent.device])]
     preset: list[Intent] = []
     for text in options.card:
         device = _of_use(host, find_device(host, text))
         functions = [device, *(other.address for other in host.same_card(device))]
-        preset += _found(host, free_card(host, device, model, reached=True, said=said), functions, model, said)
+        preset += _found(host, free_card(host, device, model, reached=True, said=named), functions, model, named)
     for number in options.group:
         group = host.groups.get(number)
         if group is None:
             raise UsageError(f"There is no IOMMU group {number}.", "'iommutui list' shows the groups.")
-        found = free_group(host, group, model, reached=True, said=said)
-        preset += _found(host, found, asked_of(host, group), model, said)
+        found = free_group(host, group, model, reached=True, said=named)
+        preset += _found(host, found, asked_of(host, group), model, named)
     if free:
         devices = [_of_use(host, find_device(host, text)) for text in free]
-        preset += _found(host, free_devices(host, devices, model, reached=True, said=said), devices, model, said)
+        preset += _found(host, free_devices(host, devices, model, reached=True, said=named), devices, model, named)
+    _tell_of_conflicts(preset, said)
     return list({intent.device: intent for intent in (*preset, *said)}.values())
 
 
@@ -110,6 +117,14 @@ def selected_devices(host: Host, options: Options) -> list[Address]:
     words = [*options.card, *(word.partition("=")[0] for word in (*options.intents, *options.free))]
     members = [a for number in options.group if number in host.groups for a in host.groups[number].members]
     return [*(find_device(host, word).address for word in words), *members]
+
+
+def _tell_of_conflicts(preset: list[Intent], said: list[Intent]) -> None:
+    chosen = {intent.device: intent.target for intent in preset}
+    for intent in said:
+        other = chosen.get(intent.device, intent.target)
+        if other != intent.target:
+            complain(f"{intent.device} will go to {intent.target}, as named; the rest of the request needs {other}.")
 
 
 def _of_use(host: Host, device: Device) -> Address:

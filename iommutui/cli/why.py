@@ -22,7 +22,7 @@ from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.review import hazard_lines
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
-from iommutui.core.diagnosis import MESSAGES, diagnose
+from iommutui.core.command_line import Notice, notices_of
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import Hazard, hazards_of
@@ -68,7 +68,8 @@ def run(options: Options) -> int:
         write_json(_document(host, device, group, model, fix, models))
     else:
         there = same_machine(options)
-        write_lines([clean(line) for line in _lines(host, device, group, model, fix, models, there)])
+        lines = _lines(host, device, group, model, fix, models, there)
+        write_lines([clean(said_of(options, line)) for line in lines])
     return Exit.DONE
 
 
@@ -109,6 +110,12 @@ def _hazards(host: Host, device: Device | None, group: Group, fix: tuple[Intent,
     return hazards_of(host, [goal for i in fix or alone if (goal := goal_of(host, i)[0]) is not None])
 
 
+def _notices(host: Host, device: Device | None, group: Group) -> list[Notice]:
+    """Settings that were meant to put the device, or those of its group, on a VFIO driver and have not."""
+    devices = host.members(group) if device is None else [device]
+    return list(dict.fromkeys(notice for each in devices for notice in notices_of(host, each)))
+
+
 def _document(
     host: Host, device: Device | None, group: Group, model: Model, fix: tuple[Intent, ...] | None, models: list[Model]
 ) -> dict[str, Any]:
@@ -122,6 +129,7 @@ def _document(
         "fix": intent_documents(fix),
         **({"no_fix": reason_documents(_no_fix(host, group, model))} if fix is None else {}),
         "hazards": hazard_documents(_hazards(host, device, group, fix)),
+        "notices": [notice._asdict() for notice in _notices(host, device, group)],
         **(
             {"models": {m.name: {**verdict_document(m.verdict(host, group)), "change": m.change} for m in models}}
             if models
@@ -153,6 +161,8 @@ def _lines(
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
     if held:
         lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)
+    for notice in _notices(host, device, group):
+        lines += ["", f"Note: {notice.text}", f"  {notice.remedy}"]
     hazards = _hazards(host, device, group, fix)
     if hazards:
         lines += ["", f"Impact on the host of handing over {device.address if device else f'group {group.id}'}:"]
@@ -227,27 +237,23 @@ def _without_group(host: Host, device: Device | None, model: Model, as_json: boo
 def explain_error(
     options: Options, host: Host, model: Model, *, device: Device | None = None, group: Group | None = None
 ) -> int:
-    """Prints the causes of ``--error`` that fit, most likely first; IommutuiError for a message that is not known.
+    """Prints the causes of ``--error`` that fit, most likely first, or what is known of the devices that it names.
 
-    ``device`` or ``group`` is what the message is about, where it does not say so itself.
+    ``device`` or ``group`` is what the message is about, where it does not say so itself. IommutuiError where neither
+    the message is known nor anything that it names.
     """
-    diagnosis = diagnose(host, options.error, model, group=None if group is None else group.id, device=device)
-    if diagnosis is None:
+    from iommutui.core.diagnosis import MESSAGES, explain  # its tables are of no use to the rest of this command
+
+    diagnosis = explain(host, options.error, model, group=None if group is None else group.id, device=device)
+    if not diagnosis.messages and not diagnosis.about:
         known = "; ".join(message.name for message in MESSAGES)
         raise IommutuiError("Unknown error message.", f"Known messages: {known}.")
     if options.json:
         causes = [dict(zip(cause._fields, cause, strict=True)) for cause in diagnosis.causes]
-        write_json(
-            {"schema": SCHEMA, "host": host_document(host, model), "message": diagnosis.message, "causes": causes}
-        )
-        return Exit.DONE
-    lines = [f"Recognised: {diagnosis.message}."]
-    if not diagnosis.causes:
-        lines += [
-            "Nothing on this machine explains it now.",
-            "Run this again as root while it fails: only root sees which programs hold a group.",
-        ]
-    for remedy, found in groupby(enumerate(diagnosis.causes, 1), lambda numbered: numbered[1].remedy):
-        lines += [*(f"{number}. {cause.text}" for number, cause in found), f"   {said_of(options, remedy)}"]
-    write_lines([clean(line) for line in lines])
+        document = {"schema": SCHEMA, "host": host_document(host, model), "message": None, "causes": causes}
+        if diagnosis.messages:
+            document |= {"message": diagnosis.messages[0], "messages": diagnosis.messages}
+        write_json(document | ({"about": diagnosis.about} if diagnosis.about else {}))
+    else:
+        write_lines([clean(said_of(options, line)) for line in diagnosis.sentences])
     return Exit.DONE

@@ -47,12 +47,15 @@ def no_iommu_advice(host: Host) -> list[str]:
             f"An IOMMU is active ({names}), but no device has a group.",
             "It translates none of the devices here; a device it covers would show an iommu_group link in sysfs.",
         ]
+    from iommutui.core.command_line import idle_iommu  # of no use to a listing of a machine with groups
+
     lines = [*guest, _found(host)]
     parameters = (host.cmdline or "").split()
     off = [word for word in parameters if word in ("iommu=off", "intel_iommu=off", "amd_iommu=off")]
     if off:
         lines.append(f"The kernel command line turns it off: remove {' and '.join(off)}.")
     lines += _turn_on(host.cpu_vendor, parameters) if not guest else []
+    lines += [notice.text for notice in idle_iommu(host)]
     lines.append(
         "Afterwards check with 'ls /sys/class/iommu' (an entry such as dmar0 or ivhd0 means that it is on), "
         "'dmesg | grep -e DMAR -e AMD-Vi', and 'iommutui list'."
@@ -80,8 +83,7 @@ def _turn_on(vendor: str | None, parameters: list[str]) -> list[str]:
         lines = [f"This processor is made by {maker}: turn on {setting} in the firmware setup (BIOS, UEFI)."]
         if parameter is None:
             lines.append(
-                "The kernel needs no parameter for it: its AMD IOMMU driver is on as soon as the firmware offers one "
-                "(amd_iommu=on is not a value that it knows)."
+                "The kernel needs no parameter for it: its AMD IOMMU driver is on as soon as the firmware offers one."
             )
         elif parameter in parameters:
             lines.append(f"{parameter} is on the kernel command line already, so the firmware setting is what is left.")

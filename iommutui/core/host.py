@@ -64,6 +64,8 @@ class Details(NamedTuple):
     max_link_width: str | None = None
     config_answers: bool | None = None
     """False where configuration space reads as all ones, as that of a device that has fallen off the bus."""
+    irq: int | None = None
+    """The interrupt line (INTx), or a vector of MSI while a driver uses that; 0: none."""
 
 
 class Device(NamedTuple):
@@ -193,6 +195,8 @@ class Iommu(NamedTuple):
     """``intel-iommu`` or ``amd-iommu``, where the kernel shows such a directory."""
     function: Address | None = None
     """The PCI function that it is: AMD's are functions, those of others are no PCI devices."""
+    width: int | None = None
+    """Bits of an I/O virtual address (MGAW), where the kernel shows them."""
 
 
 class VfioParameters(NamedTuple):

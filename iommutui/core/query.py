@@ -69,9 +69,8 @@ class Term(NamedTuple):
 
     def matches(self, device: Device, verdict: Verdict | None, text: str | None = None, passable: bool = True) -> bool:
         """Whether the term lets this device through; ``verdict`` is that of its group, ``text`` its searched text."""
-        return (
-            any(_term_matches(term, device, verdict, text, passable) for term in (self, *self.others)) != self.negated
-        )
+        found = (_term_matches(term, device, verdict, text, passable) for term in (self, *self.others))
+        return any(found) != self.negated
 
 
 class Query(NamedTuple):

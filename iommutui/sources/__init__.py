@@ -2,6 +2,7 @@
 
 import os
 
+from iommutui import debug
 from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.host import Host
 from iommutui.sources.tree import Depth
@@ -44,11 +45,14 @@ def _scan(root: str, depth: Depth, session: str | None, driver_table: DriverTabl
     from iommutui.sources.tree import Tree
 
     tree = Tree(root)
+    debug.log("scan: %s, %s", root, depth)
     names = names_for(tree, depth)
     try:
-        return scan(tree, depth, names, session=session, driver_table=driver_table)
+        host = scan(tree, depth, names, session=session, driver_table=driver_table)
     finally:
         names.close()
+    debug.log("scan: %s devices, %s groups, gaps %s", len(host.devices), len(host.groups), host.gaps)
+    return host
 
 
 def _snapshot(path: str) -> Host:

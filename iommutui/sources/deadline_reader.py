@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
+from iommutui import debug
 from iommutui.sources.tree import Unreadable, failure, to_text
 
 DEADLINE = 1.0
@@ -93,6 +94,7 @@ class DeadlineReader:
         stuck = os.path.dirname(self._waiting[-1])
         self._answers.update((path, TIMEOUT) for path in self._waiting if os.path.dirname(path) == stuck)
         self._waiting = [path for path in self._waiting if path not in self._answers]
+        debug.log("scan: %s does not answer", stuck)
         if reader.end(stuck=True):
             _left_behind[stuck] = reader.pid
         self._reader = None

@@ -23,6 +23,7 @@ def read_details(node: Node, kernel: Version | None, config_answers: bool | None
         max_link_speed=node.text("max_link_speed"),
         max_link_width=node.text("max_link_width"),
         config_answers=config_answers,
+        irq=node.number("irq"),
     )
 
 

@@ -38,20 +38,18 @@ def read_groups(reading: Reading, devices: dict[Address, Device], numbers: list[
     A function's own ``iommu_group`` link decides where it is, so that a group and its members never disagree.
     ``devices`` gains the members that are on other buses, and functions that came after the bus was listed.
     """
-    mode = read_file(f"{reading.tree.sys}/module/vfio/parameters/enable_unsafe_noiommu_mode", PAGE)
     members: dict[int, list[Address]] = {number: [] for number in numbers}
     for device in devices.values():
         if device.group is not None:
             members.setdefault(device.group, []).append(device.address)
-    named = reading.details or mode in (b"Y\n", b"1\n")
-    return {number: _group(reading, devices, number, members[number], named) for number in sorted(members)}
+    return {number: _group(reading, devices, number, members[number]) for number in sorted(members)}
 
 
-def _group(reading: Reading, devices: dict[Address, Device], number: int, known: list[Address], named: bool) -> Group:
+def _group(reading: Reading, devices: dict[Address, Device], number: int, known: list[Address]) -> Group:
     gaps: list[Gap] = []
     others = _others(reading, devices, number, known, gaps)
     kind = name = regions = None
-    if named:
+    if reading.details:
         directory = open_directory(f"{reading.tree.sys}/{GROUPS}/{number}")
         if isinstance(directory, int):
             try:

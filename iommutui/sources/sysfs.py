@@ -202,7 +202,16 @@ def _iommu(path: str) -> Iommu:
         parts = []
     kind = next((kind for kind in _IOMMU_KINDS if os.path.isdir(f"{path}/{kind}")), None)
     function = next((Address(part) for part in reversed(parts) if is_pci(part)), None)
-    return Iommu(os.path.basename(path), kind, function)
+    width = _width(_line(f"{path}/{kind}/cap")) if kind == "intel-iommu" else None
+    return Iommu(os.path.basename(path), kind, function, width)
+
+
+def _width(cap: str | Unreadable | None) -> int | None:
+    """MGAW, bits 16 to 21 of the capability register, plus one (``cap_mgaw`` in drivers/iommu/intel/iommu.h)."""
+    try:
+        return (int(cap, 16) >> 16 & 0x3F) + 1 if isinstance(cap, str) else None
+    except ValueError:
+        return None
 
 
 def _drivers(tree: Tree, gaps: list[Gap]) -> tuple[Driver, ...] | None:

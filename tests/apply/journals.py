@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from iommutui.apply.journal.format import SCHEMA, Header, Planned
+from iommutui.apply.journal.reader import Journal, read_journals
 from iommutui.apply.journal.writer import JournalWriter
 from iommutui.core.plan.drift import DeviceFacts
 from iommutui.core.plan.intents import Goal
@@ -26,3 +27,16 @@ def written(directory: Path, *lines: object, header: Header = HEADER) -> Path:
         for line in lines:
             journal.append(line)  # type: ignore[arg-type]
     return journal.path
+
+
+def list_journals(directory: Path) -> list[Journal]:
+    """Every journal that can be read, the oldest first."""
+    return list(read_journals(directory).readable)
+
+
+def load(directory: Path, wanted: str | None = None) -> Journal:
+    """The journal of this id or beginning, or the newest that may have left something."""
+    journals = read_journals(directory)
+    if wanted is not None:
+        return journals.find(wanted)
+    return [journal for journal in journals.readable if journal.changed_something][-1]

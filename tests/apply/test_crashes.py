@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.reader import Journal, list_journals, load
+from iommutui.apply.journal.reader import Journal
 from iommutui.apply.revert import plan_revert
 from iommutui.core.errors import Exit
 from iommutui.core.host import Host
+from tests.apply.journals import list_journals, load
 from tests.apply.machines import CASES, CLOCK, Case, Facts, facts, finished
 from tests.reacting import FakeKernel, Faults, Killed
 

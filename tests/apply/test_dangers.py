@@ -6,7 +6,6 @@ import pytest
 
 from iommutui.apply.events import Compensating
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.reader import list_journals
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.hazards import Acceptance
@@ -14,6 +13,7 @@ from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
+from tests.apply.journals import list_journals
 from tests.apply.machines import CLOCK, GPU, NIC, SOUND, desktop, facts, finished
 from tests.reacting import FakeKernel, Faults
 

@@ -11,7 +11,6 @@ import pytest
 from iommutui.apply.events import Compensating, Finished, ModuleLoaded, Started, StepBegun, StepDone
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import lock
-from iommutui.apply.journal.reader import list_journals, load
 from iommutui.apply.kernel import Loaded
 from iommutui.apply.revert import plan_revert
 from iommutui.apply.simulated_kernel import SimulatedKernel
@@ -22,6 +21,7 @@ from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
 from tests.apply.changes import GPU_CASE, changed
+from tests.apply.journals import list_journals, load
 from tests.apply.machines import (
     BY_ID,
     CASES,

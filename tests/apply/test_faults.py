@@ -1,14 +1,15 @@
 """A fault at every write of many plans: everything is as before, or each difference is named."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from iommutui.apply.events import Compensating, Event, StepDone, StepWaiting
+from iommutui.apply.events import Compensating, Event, StepDone, StepWaiting, from_line, to_json
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.reader import list_journals
 from iommutui.core.errors import Exit
+from tests.apply.journals import list_journals
 from tests.apply.machines import CASES, CLOCK, UNLOADED, Case, differences, facts, finished
 from tests.reacting import FakeKernel, Faults
 
@@ -107,3 +108,17 @@ def test_a_device_that_cannot_return_does_not_keep_the_others(tmp_path: Path) ->
     results = [event.result for event in events if isinstance(event, StepDone)]
     assert results.count("EIO") == 2
     assert results[-1] == "ok"
+
+
+def test_a_module_that_never_comes(tmp_path: Path) -> None:
+    """It is told as a step that waits, and nothing is chained after it."""
+    case = next(c for c in CASES if c.name == "gpu, vfio not loaded")
+    kernel = FakeKernel(case.host, case.model, Faults(stuck_module=True))
+    events = list(execute(case.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
+    (waiting,) = [event for event in events if isinstance(event, StepWaiting)]
+    assert (waiting.step.op, waiting.step.value) == ("modprobe", "vfio-pci")
+    assert from_line(json.dumps(to_json(waiting))) == waiting
+    assert kernel.steps == []
+    assert finished(events).exit is Exit.NOT_ROLLED_BACK
+    assert "Loading the module vfio-pci has not returned after 60 s" in finished(events).summary
+    assert facts(kernel.host) == facts(case.host)

@@ -14,7 +14,6 @@ from iommutui.apply import real_kernel
 from iommutui.apply.events import Finished, StepDone, from_line, to_json
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import may_be_open
-from iommutui.apply.journal.reader import load
 from iommutui.apply.recovery import open_journals
 from iommutui.apply.request import PLAN_KIND as KIND
 from iommutui.apply.request import parse_plan, parse_request, plan_request, request_of, request_to_json, shown_of
@@ -22,6 +21,7 @@ from iommutui.apply.revert import plan_revert
 from iommutui.cli.documents import basis_document, plan_document
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.plan.planner import Plan
+from tests.apply.journals import load
 from tests.apply.machines import CASES, CLOCK
 from tests.reacting import FakeKernel
 

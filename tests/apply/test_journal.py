@@ -11,10 +11,9 @@ import pytest
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import journal_dir, lock, new_id
 from iommutui.apply.journal.format import End, Turn
-from iommutui.apply.journal.reader import list_journals
 from iommutui.apply.journal.writer import JournalWriter
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
-from tests.apply.journals import HEADER, written
+from tests.apply.journals import HEADER, list_journals, written
 from tests.apply.machines import CASES, CLOCK, facts, finished
 from tests.reacting import BOOT, FakeKernel
 

@@ -19,8 +19,9 @@ from iommutui.apply.confirmation import (
 )
 from iommutui.apply.events import Compensating, Counting, Event, Finished, Kept
 from iommutui.apply.executor import ReaderGoneError, execute
-from iommutui.apply.journal.reader import Journal, list_journals
+from iommutui.apply.journal.reader import Journal
 from iommutui.core.errors import Exit
+from tests.apply.journals import list_journals
 from tests.apply.machines import CASES, facts, finished
 from tests.reacting import FakeKernel, Faults, Killed
 

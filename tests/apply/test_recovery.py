@@ -10,7 +10,7 @@ from iommutui.apply.executor import execute
 from iommutui.apply.journal import directory as places
 from iommutui.apply.journal.directory import at_work, lock, may_be_open
 from iommutui.apply.journal.format import End, Kept
-from iommutui.apply.journal.reader import Journal, list_journals, load, read_journals
+from iommutui.apply.journal.reader import Journal, read_journals
 from iommutui.apply.journal.writer import JournalWriter
 from iommutui.apply.recovery import cut_off_words, open_journals, unfinished, way_out
 from iommutui.apply.revert import plan_revert
@@ -18,6 +18,7 @@ from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Claim, Gap, Host
 from iommutui.core.plan.drift import drift
 from iommutui.core.plan.planner import Plan
+from tests.apply.journals import list_journals, load
 from tests.apply.machines import CASES, CLOCK, GPU, SOUND, desktop, finished
 from tests.reacting import BOOT, FakeKernel, Faults, Killed
 
@@ -132,8 +133,24 @@ def test_who_looks_takes_nothing(directory: Path) -> None:
     before = sorted(path.name for path in directory.iterdir())
     assert not at_work(directory)
     assert sorted(path.name for path in directory.iterdir()) == before
-    with open(directory / "lock") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_looking_gets_in_no_applys_way(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks at the very moment that an apply begins does not have the lock."""
+    with lock(directory):
+        pass
+    real, seen = fcntl.fcntl, []
+
+    def between(file: int, command: int, argument: bytes) -> bytes:
+        answer: bytes = real(file, command, argument)
+        if command == fcntl.F_OFD_GETLK:
+            with lock(directory):
+                seen.append(command)
+        return answer
+
+    monkeypatch.setattr(fcntl, "fcntl", between)
+    assert not at_work(directory)
+    assert seen == [fcntl.F_OFD_GETLK]
 
 
 # -- what was not known is no drift

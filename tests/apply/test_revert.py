@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.reader import Journal, load
+from iommutui.apply.journal.reader import Journal
 from iommutui.apply.revert import plan_revert
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent, restoring
 from iommutui.core.plan.planner import plan_intents
+from tests.apply.journals import load
 from tests.apply.machines import CASES, CLOCK, GPU, NIC, ODD, SOUND, Case, case, desktop, facts, finished
 from tests.reacting import FakeKernel
 

@@ -9,7 +9,7 @@ import pytest
 
 from iommutui.apply.events import Event
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.reader import Journal, list_journals, load
+from iommutui.apply.journal.reader import Journal
 from iommutui.apply.real_kernel import Write
 from iommutui.apply.recovery import open_journals
 from iommutui.apply.revert import plan_revert
@@ -19,6 +19,7 @@ from iommutui.core.models import model_for
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.sources import Depth
 from iommutui.sources import load as look
+from tests.apply.journals import list_journals, load
 from tests.apply.machines import CASES, CLOCK, NIC, UNLOADED, Case, case, differences, facts, finished
 from tests.reacting_tree import NEVER, ReactingTree
 

@@ -1,23 +1,27 @@
 """The real kernel's files, on a directory of plain files."""
 
+import io
 import os
 import signal
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from iommutui.apply import real_kernel
-from iommutui.apply.child import Late, Patience, in_child
+from iommutui.apply.child import ANSWER_LIMIT, Late, Patience, fork, in_child, in_own_session
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import lock
-from iommutui.apply.journal.reader import list_journals
-from iommutui.apply.kernel import GivenUp, ReadBack, Waiting, Written
+from iommutui.apply.kernel import Answer, GivenUp, ReadBack, SystemClock, Waiting, Written
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 from iommutui.core.plan.planner import Step
+from tests.apply.journals import list_journals
 from tests.apply.machines import CASES, CLOCK, GPU, SOUND, finished
+from tests.reacting import FakeKernel
 
 AT_ONCE = Patience(first=0.0, each=0.0, give_up=0.0)
 FOR_EVER = Patience(first=0.0, each=1e6, give_up=1e6)
@@ -280,6 +284,18 @@ class TestChild:
 
         assert list(in_child(work, lambda *_: None)) == [b"done"]
 
+    def test_it_has_a_session_of_its_own(self) -> None:
+        """A terminal that hangs up, or Ctrl+C at it, does not reach a write."""
+        work = lambda: f"{os.getsid(0) == os.getpid()} {os.getppid()}".encode()  # noqa: E731
+        assert list(in_child(work, lambda *_: None)) == [f"True {os.getpid()}".encode()]
+
+    @pytest.mark.parametrize("size", [1, 8192, 8193, 300_000, ANSWER_LIMIT])
+    def test_an_answer_is_read_whole(self, size: int) -> None:
+        assert list(in_child(lambda: b"x" * size, lambda *_: None)) == [b"x" * size]
+
+    def test_an_answer_without_end_is_refused(self) -> None:
+        assert list(in_child(lambda: b"x" * (ANSWER_LIMIT + 1), lambda *_: None)) == [b""]
+
     def test_the_output_of_the_parent_is_not_kept_open(self, tmp_path: Path) -> None:
         assert list(in_child(lambda: os.readlink("/proc/self/fd/1").encode(), lambda *_: None)) == [b"/dev/null"]
 
@@ -341,3 +357,83 @@ class TestStuck:
         assert entry.exit is Exit.NOT_ROLLED_BACK
         with lock(directory):
             pass
+
+    def test_a_module_that_does_not_return(
+        self, tree: Path, gate: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is waited for like a write, and given up; the child goes on."""
+        monkeypatch.setattr("iommutui.apply.real_kernel.MODULE_PATIENCE", AT_ONCE)
+        kernel = RealKernel(str(tree), load=lambda *_: (os.read(gate[0], 1), None)[1])
+        assert [type(answer) for answer in kernel.load_module("vfio_pci")] == [GivenUp]
+        os.write(gate[1], b"x")
+        os.waitpid(-1, 0)
+
+    def test_what_loading_says_comes_from_the_child(self, tree: Path) -> None:
+        def refuse(name: str, _root: str) -> None:
+            raise IommutuiError(f"{name} is missing.", "Install it.")
+
+        with pytest.raises(IommutuiError, match="vfio_pci is missing") as caught:
+            list(RealKernel(str(tree), load=refuse).load_module("vfio_pci"))
+        assert caught.value.remedy == "Install it."
+
+    def test_a_signal_is_answered_while_a_write_does_not_return(self, tmp_path: Path) -> None:
+        one = CASES[0]
+
+        class Waits(FakeKernel):
+            def write(self, step: Step, late: object) -> Iterator[Answer]:
+                while True:
+                    os.kill(os.getpid(), signal.SIGINT)
+                    yield Waiting(4.0, ("qemu (7): /dev/vfio/14",))
+
+        events = list(execute(one.plan, Waits(one.host, one.model), tmp_path / "s/journal"))
+        end = finished(events)
+        assert end.exit is Exit.NOT_ROLLED_BACK
+        assert "interrupted by SIGINT" in end.summary
+        assert "qemu (7)" in end.summary
+
+
+class TestForks:
+    @pytest.mark.parametrize(
+        "error",
+        [ValueError("x"), KeyboardInterrupt(), SystemExit(0), GeneratorExit(), MemoryError(), BrokenPipeError()],
+    )
+    def test_a_child_ends_in_its_own_function(self, error: BaseException) -> None:
+        def work() -> int:
+            sys.stderr = None  # not even what is told of it gets out
+            raise error
+
+        pid = fork(work)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+
+    def test_output_that_fails_at_the_end(self) -> None:
+        class Closed(io.StringIO):
+            def flush(self) -> None:
+                raise BrokenPipeError
+
+        def work() -> int:
+            sys.stderr = Closed()
+            return 5
+
+        assert in_own_session(work) == 5
+
+
+class TestTheMachine:
+    def test_two_users_cannot_hold_it_with_two_directories(self, tree: Path) -> None:
+        (tree / "sys/bus/pci/drivers_probe").touch()
+        first, second = RealKernel(str(tree)), RealKernel(str(tree))
+        with first.hold(), pytest.raises(RefusedError, match="Another apply"), second.hold():
+            pass
+        with RealKernel(str(tree)).hold():
+            pass
+
+    def test_its_boot(self, tree: Path) -> None:
+        assert RealKernel(str(tree)).boot() is None
+        place = tree / "proc/sys/kernel/random"
+        place.mkdir(parents=True)
+        (place / "boot_id").write_text("1a2b\n")
+        assert RealKernel(str(tree)).boot() == "1a2b"
+
+    def test_the_clock_goes_on_while_it_sleeps(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clocks = {time.CLOCK_BOOTTIME: 500.0, time.CLOCK_MONOTONIC: 100.0}
+        monkeypatch.setattr(time, "clock_gettime", clocks.__getitem__)
+        assert SystemClock().monotonic() == 500.0

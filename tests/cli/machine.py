@@ -1,5 +1,6 @@
 """This machine, played by a tree of files that reacts: for commands that write."""
 
+import fcntl
 import json
 import os
 import time
@@ -28,9 +29,12 @@ def put_in_place(host: Host, path: Path, monkeypatch: pytest.MonkeyPatch) -> Rea
 class Server:
     """The applying process with pipes in place of its standard files."""
 
-    def __init__(self, *words: str, before: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, *words: str, before: Callable[[], None] = lambda: None, room: int | None = None) -> None:
+        """``room``: how many bytes the pipe of its events holds."""
         stdin, self.stdin = os.pipe()
         self.stdout, stdout = os.pipe()
+        if room is not None:
+            fcntl.fcntl(stdout, fcntl.F_SETPIPE_SZ, room)
         self.stderr, stderr = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:

@@ -7,12 +7,12 @@ import pytest
 
 from iommutui.apply.journal.directory import at_work
 from iommutui.apply.journal.format import Line
-from iommutui.apply.journal.reader import list_journals
 from iommutui.apply.journal.writer import JournalWriter
 from iommutui.apply.request import request_of, request_to_json
 from iommutui.apply.revert import plan_revert
 from iommutui.core.models import model_for
 from iommutui.sources import load
+from tests.apply.journals import list_journals
 from tests.apply.machines import GPU, NIC, SOUND, facts
 from tests.cli.asking import LONG, journal_of, processes_of, request_for
 from tests.cli.conftest import Run

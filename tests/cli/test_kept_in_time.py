@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
-from iommutui.apply.journal.reader import list_journals
 from iommutui.apply.request import request_to_json
 from iommutui.core.errors import Exit
 from iommutui.sources import load
+from tests.apply.journals import list_journals
 from tests.apply.machines import NIC, facts
 from tests.cli.asking import LONG, driver_of, journal_of, processes_of, request_for
 from tests.cli.conftest import Run
@@ -129,3 +129,45 @@ def test_it_is_too_late_to_keep_what_is_taken_back(machine: ReactingTree, run: R
     server.wait()
     (entry,) = list_journals(journal_of(machine))
     assert run("keep", entry.id).code == 3
+
+
+@pytest.mark.parametrize("read", [0, 1])
+def test_a_reader_that_stopped_does_not_stop_the_countdown(machine: ReactingTree, read: int) -> None:
+    """The pipe is full long before the time is up."""
+    before = facts(load(machine.root))
+    server = Server("apply", "--stdin", room=4096)
+    server.send(request_to_json(request_for(machine, keep_within=2.0)) + "\n")
+    os.read(server.stdout, read)
+    assert eventually(lambda: any(journal.exit for journal in list_journals(journal_of(machine))))
+    (journal,) = list_journals(journal_of(machine))
+    assert (journal.exit, journal.why) == (Exit.ROLLED_BACK, "nobody kept it within 2 seconds")
+    assert facts(load(machine.root)) == before
+    assert server.wait() == Exit.ROLLED_BACK
+    server.leave()
+
+
+def test_an_asker_that_goes_on_talking_does_not_stop_it(machine: ReactingTree) -> None:
+    server = Server("apply", "--stdin")
+    server.send(request_to_json(request_for(machine, keep_within=2.0)) + "\n")
+    talking = os.fork()
+    if talking == 0:
+        try:
+            while True:
+                os.write(server.stdin, b"what " * 1000)
+        finally:
+            os._exit(0)
+    try:
+        assert list(server.events())[-1]["exit"] == Exit.ROLLED_BACK
+    finally:
+        os.kill(talking, signal.SIGKILL)
+        os.waitpid(talking, 0)
+
+
+def test_a_session_that_ends_takes_it_back_at_once(machine: ReactingTree) -> None:
+    """SIGTERM to every process of it, as logind sends it, is an interrupt and no death."""
+    before = facts(load(machine.root))
+    server = _counting(machine, LONG)
+    for pid in reversed(processes_of(server.pid)):
+        os.kill(pid, signal.SIGTERM)
+    assert server.wait() == Exit.ROLLED_BACK
+    assert facts(load(machine.root)) == before

@@ -44,10 +44,11 @@ def test_names_of_mount_points_do_not_reach_the_terminal_as_they_are(on_demo: Ru
 
 def test_a_preview_says_what_is_lost_and_what_to_do_the_dangers_first(on_demo: Run) -> None:
     out = on_demo("preview", "01:00.0=none", "0c:00.4=none").out
-    assert "DANGER [disk-mounted]: 0000:01:00.0 holds file systems that are mounted at /, /home, /boot/efi" in out
+    assert "REFUSED [disk-mounted]: 0000:01:00.0 holds file systems that are mounted at /, /home, /boot/efi" in out
     assert "(/ ← dm-0 (vg-root) ← nvme0n1p3; /boot/efi ← nvme0n1p1)" in out
-    assert KINDS["disk-mounted"].advice in out
-    assert out.index("DANGER") < out.index("WARNING [audio-playing]")
+    assert "The system runs from it" in out
+    assert KINDS["swap-active"].advice in out
+    assert out.index("REFUSED") < out.index("WARNING [audio-playing]") < out.index("Not permitted:")
 
 
 def test_a_preview_as_json_has_the_evidence(on_demo: Run) -> None:
@@ -60,6 +61,7 @@ def test_a_preview_as_json_has_the_evidence(on_demo: Run) -> None:
         "device": "0000:05:00.0",
         "facts": {"interface": "enp5s0", "chain": "br0 ← enp5s0"},
         "unknown": None,
+        "refused": False,
         "text": "The default route goes through enp5s0 (br0 ← enp5s0), which 0000:05:00.0 has.",
         "advice": KINDS["default-route"].advice,
     }
@@ -68,16 +70,22 @@ def test_a_preview_as_json_has_the_evidence(on_demo: Run) -> None:
 def test_what_a_fix_costs_stands_beside_it(on_demo: Run) -> None:
     command = ["preview", "04:00.0=vfio-pci"]
     out = on_demo(*command).out
-    assert "That would be a DANGER [last-keyboard]" in out
+    assert "That would be a DANGER [nothing-remains]" in out
     codes = {hazard["code"] for hazard in on_demo(*command, "--json").document["fix_hazards"]}
-    assert {"last-keyboard", "default-route"} <= codes
+    assert "nothing-remains" in codes
+    assert not {"last-keyboard", "default-route"} & codes
 
 
 @pytest.mark.parametrize(
-    ("subject", "code"), [("01:00.0", "disk-mounted"), ("11", "swap-active"), ("05:00.0", "default-route")]
+    ("subject", "word", "code"),
+    [
+        ("01:00.0", "REFUSED", "disk-mounted"),
+        ("11", "REFUSED", "swap-active"),
+        ("05:00.0", "DANGER", "nothing-remains"),
+    ],
 )
-def test_why_says_what_is_lost_by_the_way_out(on_demo: Run, subject: str, code: str) -> None:
-    assert f"DANGER [{code}]" in on_demo("why", subject).out
+def test_why_says_what_is_lost_by_the_way_out(on_demo: Run, subject: str, word: str, code: str) -> None:
+    assert f"{word} [{code}]" in on_demo("why", subject).out
     assert code in {hazard["code"] for hazard in on_demo("why", subject, "--json").document["hazards"]}
 
 

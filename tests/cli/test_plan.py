@@ -35,6 +35,7 @@ def test_other_presets(on_demo: Run, preset: list[str]) -> None:
 def test_a_target_given_by_name_wins_over_a_preset(on_demo: Run, words: list[str]) -> None:
     answer = on_demo("plan", *words, "--json")
     assert {i["target"] for i in answer.document["intents"] if i["device"] == "0000:09:00.3"} == {"none"}
+    assert "0000:09:00.3 will go to none, as named; the rest of the request needs vfio-pci." in answer.err
 
 
 def test_what_is_right_already_is_named(on_demo: Run) -> None:
@@ -66,9 +67,9 @@ def test_a_danger_comes_with_the_words_that_accept_it(on_demo: Run) -> None:
         (["--card", "00:00.0"], 3, "is a host bridge of this machine"),
         (["--card", "00:14.3"], 3, "is an ISA bridge"),
         (["--free", "00:14.0"], 3, "is an SMBus controller"),
-        (["--group", "10"], 3, "Nothing here is of use to a virtual machine"),
+        (["--group", "10"], 3, "0000:00:14.0 is an SMBus controller of this machine"),
         (["--group", "20"], 3, "No driver is bound to 0000:0c:00.0"),
-        (["--group", "1"], 3, "Nothing here is of use to a virtual machine"),
+        (["--group", "1"], 3, "is a bridge, and vfio-pci refuses bridges"),
         (["09:00.0=nosuchdriver"], 3, ""),
     ],
 )

@@ -44,7 +44,8 @@ def test_what_is_right_already_is_a_no_op(on_demo: Run) -> None:
         ("00:03.2=vfio-pci", "bridge"),
         ("09:00.0=nosuchdriver", "no-driver"),
         ("09:00.0=xhci_hcd", "unfit-driver"),
-        ("00:00.0=vfio-pci", "no-group"),
+        ("00:00.0=vfio-pci", "of-the-board"),
+        ("01:00.0=none", "host-needs-it"),
         ("0b:00.0=none", "in-use"),
     ],
 )

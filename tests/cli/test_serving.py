@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.journal.reader import list_journals
 from iommutui.apply.request import Request, request_of, request_to_json
 from iommutui.apply.revert import plan_revert
 from iommutui.core.drivers import Role
@@ -16,6 +15,7 @@ from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.settings import Settings, driver_table
 from iommutui.sources import load
+from tests.apply.journals import list_journals
 from tests.apply.machines import GPU, ODD, facts
 from tests.cli.asking import INTENTS, driver_of, journal_of, request_for
 from tests.cli.conftest import Run

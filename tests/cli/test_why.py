@@ -102,5 +102,39 @@ def test_an_error_that_nothing_explains_now_says_when_to_ask_again(on_demo: Run)
 
 def test_what_to_do_next_is_about_the_same_machine(run: Run) -> None:
     found = run("why", "--demo", "--error", "group 17 is not viable")
-    assert "'iommutui why 17 --demo' shows the smallest way out." in found.out
+    assert "'iommutui why 17 --demo' shows the smallest fix." in found.out
     assert "'iommutui list --demo' shows the devices" in run("why", "--demo", "77:00.0").err
+
+
+def test_a_message_that_is_not_known_says_what_is_known_of_what_it_names(on_demo: Run) -> None:
+    said = on_demo("why", "--error", "something odd about 09:00.0")
+    assert said.code == 0
+    assert said.out.startswith("This message is not known here.")
+    assert "0000:09:00.0 is on nouveau" in said.out
+    document = on_demo("why", "--error", "something odd about 09:00.0", "--json").document
+    assert (document["message"], document["causes"]) == (None, [])
+    assert any("Group 17" in sentence for sentence in document["about"])
+
+
+def test_a_message_that_names_nothing_and_is_not_known_is_an_error(on_demo: Run) -> None:
+    answer = on_demo("why", "--error", "everything is fine")
+    assert answer.code == 1
+    assert "not an error message that is known here" in answer.err
+
+
+def test_an_error_names_every_message_that_was_recognised(on_demo: Run) -> None:
+    text = "vfio 0000:09:00.0: group 17 is not viable\n[    1.000000] DMAR: DRHD: handling fault status reg 3"
+    document = on_demo("why", "--error", text, "--json").document
+    assert document["message"] == "the IOMMU reports faults"
+    assert document["messages"] == ["the IOMMU reports faults", "group is not viable"]
+
+
+def test_a_setting_that_came_too_late_is_told(run: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / "late.json")
+    write(demo_host()._replace(cmdline="quiet vfio-pci.ids=10de:1f08"), path)
+    said = run("why", "09:00.0", "--from", path).out
+    assert "Note: The kernel command line gives 0000:09:00.0 to vfio-pci" in said
+    assert f"preview 0000:09:00.0=vfio-pci --from {path}" in said
+    (notice,) = run("why", "17", "--from", path, "--json").document["notices"]
+    assert (notice["code"], notice["device"]) == ("ids-too-late", "0000:09:00.0")
+    assert run("why", "09:00.1", "--from", path, "--json").document["notices"] == []

@@ -6,7 +6,6 @@ in, and everything that the kernel reported is compared with what the engine say
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +13,6 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import STUB
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Bind, ClaimDevice, ClaimGroup, Event, Override, Probe, ReleaseGroup, Rescan, Unbind
-from iommutui.core.host import Device, Driver, Group, by_address, by_number
-from iommutui.core.models import model_for
 from iommutui.core.models.base import Model, has_node
 from tests.core.aside import (
     DIED,
@@ -31,20 +28,8 @@ from tests.core.aside import (
     is_unfit,
     rule_for,
 )
-from tests.core.traces import Line, State, event_of, host_of, now, read_lines, state_of, with_functions, writes_of
-
-OWNER = "oracle"
-BLOCKED = "blocked"
-KILLED = "killed"
-
-
-class Difference(NamedTuple):
-    """One fact on which engine and kernel differ."""
-
-    step: int
-    what: str
-    kernel: object
-    engine: object
+from tests.core.side_by_side import BLOCKED, KILLED, OWNER, Difference, SideBySide
+from tests.core.traces import Line, State, event_of, now, read_lines, state_of, writes_of
 
 
 class Result(NamedTuple):
@@ -59,34 +44,21 @@ class Result(NamedTuple):
     """Steps in which a fact was set aside, by rule."""
 
 
-class Replay:
+class Replay(SideBySide):
     """One trace against one model; each step starts from what the kernel was seen to be in."""
 
     def __init__(self, header: Line, model: Model | None = None) -> None:
-        self.host = host_of(header)
-        self.model = model or model_for(header["kernel"])
+        super().__init__(header, model)
         self.walk = header["kind"] == "walk"
-        self.kernel = {a: now(d) for a, d in self.host.devices.items()}
-        """What the kernel shows, by device."""
         self.start = dict(self.kernel)
         self.resets_recorded = False
-        self.steps = self.agreed = self.facts = self.crashes = 0
-        self.differences: list[Difference] = []
+        self.steps = self.agreed = 0
         self.aside: Counter[str] = Counter()
-        self.number = 0
         self.rules: set[str] = set()
         """Rules by which facts of this step are set aside."""
         self.excused: dict[Address, str] = {}
         """Devices of this step that may end up elsewhere, each with its rule."""
         self.returned: set[Address] = set()
-        self.detached: set[str] = set()
-        """Groups whose last VFIO device is gone while the recorder still has the (dead) file open."""
-
-    def compare(self, what: str, kernel: object, engine: object) -> None:
-        """Counts a comparison, and keeps it where the two are not the same."""
-        self.facts += 1
-        if kernel != engine:
-            self.differences.append(Difference(self.number, what, kernel, engine))
 
     # -- one step
 
@@ -102,12 +74,12 @@ class Replay:
             left = tuple(d for d in self.host.drivers or () if d.name != STUB)
             self.host = self.host._replace(drivers=left)
         if what == "modprobe pci-stub":
-            self._load(STUB)
+            self.load(STUB)
         if any("error -28" in line or "failure status: -28" in line for line in step.get("kmsg", ())):
             self.excused[Address(step["args"]["bdf"])] = NO_VECTORS
         self._result(step["result"], step["args"] or {})
         if "after_release" in step:
-            self._release({group.id for group in self.host.groups.values()})
+            self.release({group.id for group in self.host.groups.values()})
         self._end(step)
         self.aside.update(self.rules)
         if len(self.differences) == before and not self.rules:
@@ -141,7 +113,7 @@ class Replay:
         What the step has not written to, and yet is elsewhere after it, has been moved before it.
         """
         held = {int(group) for group in step.get("claims_before", ()) if group.isdecimal()}
-        self._release({group.id for group in self.host.groups.values()} - held)
+        self.release({group.id for group in self.host.groups.values()} - held)
         moved = {Address(a): None if was is None else state_of(was) for a, (was, _) in step["changes"].items()}
         moved = {a: state for a, state in moved.items() if self.kernel.get(a) != state}
         if not self.walk and "modprobe" not in str((step["args"] or {}).get("what", "")):
@@ -150,12 +122,12 @@ class Replay:
             moved |= {a: state for a, state in both.items() if a not in named}
         if moved:
             self.rules.add(UNRECORDED)
-            self._force(moved)
+            self.force(moved)
 
     def _reset(self) -> None:
         """The older recordings do not tell how the devices were put back after a probe; it was to where they began."""
         back = {a: (d[0], None, self.kernel[a][2]) for a, d in self.start.items() if a in self.kernel}
-        self._force(dict(back))
+        self.force(dict(back))
 
     def _end(self, step: Line) -> None:
         """Compares every device with what the kernel shows, and each group that it reported."""
@@ -173,7 +145,7 @@ class Replay:
             nodes = {str(group.id) for group in self.host.groups.values() if has_node(self.host, group)}
             self.compare("nodes", set(status), nodes)
             for text, reading in status.items():
-                self._status(int(text), reading)
+                self.status(int(text), reading)
 
     def _compare_device(self, address: Address) -> None:
         device = self.host.devices.get(address)
@@ -182,13 +154,13 @@ class Replay:
             rule = self._rule_for(address, seen, here)
             if rule is not None:
                 self.rules.add(rule)
-                self._force({address: seen})
+                self.force({address: seen})
                 return
         names = ("driver", "override", "group")
         for name, kernel, engine in zip(names, seen or ("absent",) * 3, here or ("absent",) * 3, strict=True):
             self.compare(f"{name} of {address}", kernel, engine)
         if seen != here:
-            self._force({address: seen})
+            self.force({address: seen})
 
     def _rule_for(self, address: Address, seen: State | None, here: State | None) -> str | None:
         if address in self.excused:
@@ -209,16 +181,10 @@ class Replay:
             elif "claimed" in result:
                 self._claim(result)
             elif "released" in result:
-                self._apply(ReleaseGroup(int(result["group"]), OWNER))
+                self.apply(ReleaseGroup(int(result["group"]), OWNER))
             else:
                 self._reading(result, args)
                 self._result(result.get("writes"), args)
-
-    def _apply(self, event: Event) -> str:
-        outcome = transition(self.host, event, self.model)
-        self.host = outcome.host
-        self.crashes += outcome.crash is not None
-        return KILLED if outcome.crash else BLOCKED if outcome.blocks else outcome.result.replace("ok", "OK")
 
     def _write(self, write: Line) -> None:
         event = event_of(write)
@@ -239,9 +205,9 @@ class Replay:
             if is_unfit(device, event):
                 self.rules.add(UNFIT)
                 self.excused[device.address] = UNFIT
-                self._apply(event)
+                self.apply(event)
                 return
-        answer = self._apply(event)
+        answer = self.apply(event)
         if is_refused_port(self.host, event, seen, answer):
             self.rules.add(PORT)
         else:
@@ -262,7 +228,7 @@ class Replay:
         self._reading({"group": number, "status": result.get("status_before")}, {})
         seen = result["set_container"] if result["set_container"] != "OK" else result.get("set_iommu", "OK")
         tried = [key for key in result if key.startswith("device_fd ")]
-        self.compare(f"claim {number}", seen, self._apply(ClaimGroup(number, OWNER, devices=bool(tried))))
+        self.compare(f"claim {number}", seen, self.apply(ClaimGroup(number, OWNER, devices=bool(tried))))
         opened = self.host.groups[number].claim
         fds = {key.split()[1] for key in tried if result[key] == "OK"}
         self.compare(f"open devices of {number}", fds, set(opened.opened) if opened else set())
@@ -291,70 +257,14 @@ class Replay:
             number = device.group
         if number is not None:
             if reading.get("status"):
-                self._status(int(number), reading["status"])
+                self.status(int(number), reading["status"])
             elif "viable" in reading or "node" in reading:
-                self._status(int(number), reading)
-
-    def _status(self, number: int, status: Line) -> None:
-        group = self.host.groups.get(number)
-        if group is None:
-            return
-        if status.get("status") == "ENODEV":
-            self.detached.add(str(number))
-            self.compare(f"claim of group {number}", None, group.claim)
-        if "node" in status:
-            self.compare(f"node of group {number}", status["node"], has_node(self.host, group))
-        if "viable" in status:
-            verdict = self.model.verdict(self.host, group)
-            self.compare(f"viability of group {number}", status["viable"], verdict.viable)
-            self.compare(f"container of group {number}", status["container"], group.claim is not None)
+                self.status(int(number), reading)
 
     def put_back(self, reset: Line) -> None:
         """What the recorder did after a probe."""
-        self._release({group.id for group in self.host.groups.values()})
-        self._force({Address(a): None if now is None else state_of(now) for a, (_, now) in reset["changes"].items()})
-
-    # -- bringing the Host to what the kernel shows
-
-    def _release(self, numbers: Iterable[int]) -> None:
-        for number in numbers:
-            if self.host.groups[number].claim is not None:
-                self._apply(ReleaseGroup(number, OWNER))
-
-    def _load(self, driver: str) -> None:
-        """A module is loaded: its driver takes the free devices that match."""
-        self.host = self.host._replace(drivers=(*(self.host.drivers or ()), Driver(driver)))
-        for device in list(self.host.devices.values()):
-            if device.driver is None and device.driver_override == driver:
-                self._apply(Probe(device.address))
-
-    def _force(self, states: Mapping[Address, State | None]) -> None:
-        """Puts devices where the kernel has them, so that what follows is compared on the kernel's own state."""
-        devices, groups = dict(self.host.devices), dict(self.host.groups)
-        removed = dict(self.host.removed)
-        for address, state in states.items():
-            old = devices.pop(address, None) or removed.pop(address, None)
-            if old is not None and old.group in groups:
-                group = groups[old.group]
-                members = tuple(a for a in group.members if a != address)
-                groups[group.id] = group._replace(members=members)
-                if not members:
-                    del groups[group.id]
-            if state is None:
-                self.kernel.pop(address, None)
-                continue
-            self.kernel[address] = state
-            driver, override, number = state
-            known = old or Device(address, header_type=0, fits=(), physfn=self.physfn)
-            devices[address] = known._replace(driver=driver, driver_override=override, group=number)
-            if number is not None:
-                group = groups.get(number, Group(number))
-                groups[number] = group._replace(members=tuple(sorted({*group.members, address}, key=sort_key)))
-        self.host = self.host._replace(
-            devices=with_functions(by_address(devices.values())), groups=by_number(groups.values()), removed=removed
-        )
-
-    physfn: Address | None = None
+        self.release({group.id for group in self.host.groups.values()})
+        self.force({Address(a): state_of(to) if to else None for a, (_, to) in reset["changes"].items()})
 
 
 def replay(path: Path) -> Result:

@@ -25,7 +25,8 @@ from iommutui.core.events import (
 from iommutui.core.host import Host
 from iommutui.core.models import model_for
 from tests.core.aside import NOT_BOUND_CDEV
-from tests.core.replay import Difference, Result
+from tests.core.replay import Result
+from tests.core.side_by_side import Difference
 from tests.core.traces import Line, host_of, read_lines
 
 

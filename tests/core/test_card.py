@@ -6,7 +6,7 @@ import pytest
 
 from iommutui.core.address import Address
 from iommutui.core.board import is_of_use, of_the_board, passable
-from iommutui.core.host import Device, Group, by_address
+from iommutui.core.host import Device, by_address
 from iommutui.core.labels import also_takes, group_word
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent, goal_of
@@ -166,4 +166,3 @@ def test_no_iommu_mode_isolates_nothing() -> None:
     assert not passable(host, host.groups[0])
     assert group_word(host, host.groups[0], OWNER.verdict(host, host.groups[0])) == "no isolation"
     assert free_card(host, A, OWNER) is None
-    assert Group(0).name is None

@@ -216,3 +216,21 @@ def test_a_kernel_without_vfio_pci_binds_nothing_to_it(lacks: tuple[str, ...], c
     plan = plan_intents(host, [Intent(A, "vfio-pci")], OWNER)
     assert [reason.code for reason in plan.refusals] == ([code] if code else [])
     assert plan.modules == (() if code else ("vfio-pci",))
+
+
+@pytest.mark.parametrize(
+    ("name", "grouped", "noiommu", "expected"),
+    [
+        ("vfio-noiommu", True, False, True),
+        (None, True, True, False),
+        (None, False, True, True),
+        (None, False, None, False),
+    ],
+)
+def test_nothing_isolates_a_device_in_no_iommu_mode(
+    name: str | None, grouped: bool, noiommu: bool | None, expected: bool
+) -> None:
+    group, devices = group_of(1, function(A, "nvme", class_code="020000"))
+    host = machine((group._replace(name=name), devices)) if grouped else machine(lone=[devices[0]._replace(group=None)])
+    host = host._replace(vfio=host.vfio._replace(noiommu=noiommu), uses=Uses())
+    assert ("no-isolation" in [h.code for h in found(host, "A=vfio-pci")]) is expected

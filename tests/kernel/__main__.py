@@ -8,7 +8,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import build, guest, kernels, qemu, suite, topology
+from . import build, guest, installed, kernels, persist, qemu, suite, topology
 from .errors import HarnessError
 
 EVERY = (*kernels.NAMES, *build.BUILT)
@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
         "--at-once", type=int, default=min(os.cpu_count() or 1, 4), metavar="N", help="guests at work side by side"
     )
     test.add_argument("--job", type=Path, metavar="DIR", help="keep what the guests write in DIR/KERNEL")
+    lasting = actions.add_parser("persist", help="a Debian on a disk, from one boot to the next; takes half an hour")
+    lasting.add_argument("tool", nargs="?", default="initramfs-tools", choices=installed.PACKAGES)
     return parser
 
 
@@ -144,6 +146,8 @@ def main(words: list[str]) -> int:
             return _list()
         if arguments.action == "run":
             return _run(arguments)
+        if arguments.action == "persist":
+            return persist.run(arguments.tool)
         return _test(arguments, rest)
     except HarnessError as problem:
         print(f"guest: {problem}", file=sys.stderr)

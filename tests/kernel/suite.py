@@ -1,5 +1,6 @@
 """The tests of ``tests/kernel/inside`` on several kernels."""
 
+import shutil
 import sys
 import threading
 import xml.etree.ElementTree as ElementTree
@@ -23,6 +24,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 INSIDE = "tests/kernel/inside"
 #: A mirror may lack one kernel for a day; with fewer than this many the run proves too little.
 ENOUGH_KERNELS = 3
+REBOOT = f"{INSIDE}/test_reboot.py"
+REBOOTED = ("bookworm", "sid")
+#: The kernels that are booted a second time, for what the first boot has left.
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,33 @@ def run(
 
 
 def _run_one(
+    iommu: str,
+    kernel: kernels.Kernel,
+    topology: str,
+    job: Path,
+    timeout: float | None,
+    arguments: Sequence[str],
+    out: guest.Sink,
+    err: guest.Sink,
+    stop: threading.Event,
+) -> Tally:
+    def boot(words: Sequence[str]) -> Tally:
+        return _boot(iommu, kernel, topology, job, timeout, words, out, err, stop)
+
+    shutil.rmtree(job / "reboot", ignore_errors=True)
+    first = boot(arguments)
+    if kernel.name not in REBOOTED or not (job / "reboot/left").exists() or stop.is_set():
+        return first
+    second = boot([REBOOT])
+    return Tally(
+        first.passed + second.passed,
+        first.failed + second.failed,
+        first.skipped + second.skipped,
+        "; ".join(note for note in (first.note, second.note) if note),
+    )
+
+
+def _boot(
     iommu: str,
     kernel: kernels.Kernel,
     topology: str,

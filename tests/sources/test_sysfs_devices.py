@@ -194,6 +194,23 @@ def test_iommu(tree: FakeTree) -> None:
     assert host.iommus == (Iommu("dmar0", "intel-iommu"), Iommu("dmar1", None))
 
 
+@pytest.mark.parametrize(
+    ("cap", "width"), [("d2008c40660462", 39), ("8d2078c106f0466", 48), ("zz", None), (None, None)]
+)
+def test_the_width_of_an_iommu(tree: FakeTree, cap: str | None, width: int | None) -> None:
+    tree.iommu("dmar0", "intel-iommu").device(A)
+    if cap is not None:
+        (tree.sys / "class/iommu/dmar0/intel-iommu/cap").write_text(f"{cap}\n")
+    assert full(tree).iommus == (Iommu("dmar0", "intel-iommu", width=width),)
+
+
+def test_the_interrupt_line(tree: FakeTree) -> None:
+    tree.device(A).device(B)
+    (tree.place(A) / "irq").write_text("16\n")
+    lines = [each.details.irq for each in full(tree).devices.values() if each.details is not None]
+    assert lines == [16, None]
+
+
 def test_an_iommu_that_is_a_function_is_no_gap_of_it(tree: FakeTree) -> None:
     tree.device(A).device(B, files={"iommu/ivhd0/uevent": ""})
     place = tree.place(B) / "iommu/ivhd0"

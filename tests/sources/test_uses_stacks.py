@@ -11,7 +11,6 @@ from iommutui.core.plan.planner import plan_intents
 from iommutui.core.redact import redact
 from iommutui.core.uses import Held
 from iommutui.core.wording import sentence
-from iommutui.sources import Depth
 from tests.sources.used import A, B, C, Machine
 
 OWNER = MODELS["dma-owner"]
@@ -211,10 +210,3 @@ def test_the_boot_display_is_read(machine: Machine) -> None:
     (machine.tree.place(A) / "boot_display").write_text("1\n")
     devices = machine.host().devices
     assert (devices[A].boots_display, devices[B].boots_display) == (True, False)
-
-
-@pytest.mark.parametrize(("mode", "expected"), [("Y", "vfio-noiommu"), ("N", None)])
-def test_a_listing_knows_no_iommu_groups(machine: Machine, mode: str, expected: str | None) -> None:
-    machine.tree.group(1, name="vfio-noiommu\n")
-    machine.tree.file("sys/module/vfio/parameters/enable_unsafe_noiommu_mode", f"{mode}\n")
-    assert machine.host(Depth.LISTING).groups[1].name == expected

@@ -98,6 +98,15 @@ def test_swap_on_a_partition_in_a_file_and_in_memory(machine: Machine) -> None:
     ]
 
 
+def test_a_swap_file_is_on_the_file_system_mounted_nearest_to_it(machine: Machine) -> None:
+    third = Address("0000:03:00.0")
+    for address, name, number in ((third, "sdc", "8:32"), (A, "sda", "8:0"), (B, "sdb", "8:16")):
+        machine.disk(address, name, number)
+    machine.mounts(("8:32", "/", "/dev/sdc"), ("8:0", "/var/swap", "/dev/sda"), ("8:16", "/var", "/dev/sdb"))
+    machine.proc(swaps="Filename Type\n/var/swap/file file 1 0 -2\n")
+    assert machine.storage(Held.SWAP) == [Storage(A, Held.SWAP, ("[SWAP]",), ("sda",))]
+
+
 def test_what_is_assembled_but_not_mounted(machine: Machine) -> None:
     machine.disk(A, "sda", "8:0")
     machine.mapping("md127", "9:127", "sda", md_level="raid0")

@@ -4,7 +4,6 @@ What stands in a journal is written to the system by a revert, so nobody else ma
 listing asks `may_be_open`, so that this module imports little.
 """
 
-import errno
 import fcntl
 import os
 import re
@@ -158,10 +157,11 @@ def _distrusted(path: "Path", why: str, remedy: str) -> NotPermittedError:
     return NotPermittedError(f"The directory {path} is not used for the journal: {why}.", remedy)
 
 
-def check_writable(directory: "Path") -> None:
-    """PermissionError where this user may not add to the directory."""
-    if not os.access(directory, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
+def may_write(directory: "Path") -> bool:
+    """Whether this user may write journals to the directory, or make it where it is missing."""
+    while not os.path.lexists(directory):
+        directory = directory.parent
+    return os.access(directory, os.W_OK)
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """The lines of a journal: JSON objects whose ``line`` names their kind. The first is a `Header`, the last an `End`."""
 
-from dataclasses import dataclass
-
 from iommutui.apply.validation import Message
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit
@@ -15,7 +13,6 @@ BLOCKED = "blocked"
 """The result of a write that was given up; a `Late` line may say how it ended after all."""
 
 
-@dataclass(frozen=True, slots=True)
 class Planned(Message):
     """A step as it was planned."""
 
@@ -24,7 +21,6 @@ class Planned(Message):
     value: str | None
 
 
-@dataclass(frozen=True, slots=True)
 class Header(Message):
     """The first line, on disk before anything is written to the system."""
 
@@ -47,14 +43,12 @@ class Header(Message):
     """``boot_id`` of the kernel that was running; None where it could not be read."""
 
 
-@dataclass(frozen=True, slots=True)
 class Module(Message):
     """A module is about to be loaded."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Begin(Message):
     """A write is about to be made; ``restoring`` during a rollback."""
 
@@ -65,7 +59,6 @@ class Begin(Message):
     restoring: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Result(Message):
     """A write has returned."""
 
@@ -75,7 +68,6 @@ class Result(Message):
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Late(Message):
     """A write has returned after it had been given up, or after the process that waited for it had gone."""
 
@@ -84,28 +76,24 @@ class Late(Message):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
 class Awaiting(Message):
     """Everything is carried out, and is reverted unless somebody confirms within these seconds."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
 class Kept(Message):
     """Somebody has confirmed it."""
 
     by: str
 
 
-@dataclass(frozen=True, slots=True)
 class Turn(Message):
     """The rollback begins."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
 class End(Message):
     """The last line of a process that came to its end."""
 
@@ -118,17 +106,3 @@ class End(Message):
 
 
 Line = Header | Module | Begin | Result | Late | Awaiting | Kept | Turn | End
-
-KINDS: dict[str, type[Line]] = {
-    "header": Header,
-    "module": Module,
-    "begin": Begin,
-    "result": Result,
-    "late": Late,
-    "awaiting": Awaiting,
-    "kept": Kept,
-    "turn": Turn,
-    "end": End,
-}
-
-NAMES = {kind: name for name, kind in KINDS.items()}

@@ -4,11 +4,10 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from iommutui.apply.journal.directory import SUFFIX, check_trusted, is_ended, names, of_boot
 from iommutui.apply.journal.format import (
-    KINDS,
     SCHEMA,
     Awaiting,
     Begin,
@@ -161,22 +160,6 @@ def read_journals(directory: Path, boot: str | None = None) -> Journals:
     return Journals(_with_reverts(journals), tuple(journal for journal in read if isinstance(journal, Damaged)))
 
 
-def list_journals(directory: Path) -> list[Journal]:
-    """Every journal that can be read, the oldest first."""
-    return list(read_journals(directory).readable)
-
-
-def load(directory: Path, wanted: str | None = None) -> Journal:
-    """The journal of this id or beginning, or the newest that may have left something; errors as of `Journals.find`."""
-    journals = read_journals(directory)
-    if wanted is not None:
-        return journals.find(wanted)
-    candidates = [journal for journal in journals.readable if journal.changed_something]
-    if not candidates:
-        raise IommutuiError("There is nothing to revert: no journal is still in effect.")
-    return candidates[-1]
-
-
 def _with_reverts(journals: Iterable[Journal]) -> tuple[Journal, ...]:
     every = list(journals)
     by = {j.header.reverts: j.id for j in every if j.header.reverts is not None and j.exit is Exit.DONE}
@@ -218,7 +201,7 @@ def _parse(whole: Sequence[bytes]) -> tuple[list[Line], str]:
     found: list[Line] = []
     for number, line in enumerate(whole, 1):
         try:
-            found.append(parse_tagged("line", KINDS, line, f"line {number}"))
+            found.append(parse_tagged("line", get_args(Line), line, f"line {number}"))
         except IommutuiError as error:
             return found, error.what.rstrip(".")
     return found, ""

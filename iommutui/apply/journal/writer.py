@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from iommutui.apply.journal.directory import SUFFIX, prepare, sync_directory
-from iommutui.apply.journal.format import NAMES, Header, Late, Line
+from iommutui.apply.journal.format import Header, Late, Line
 from iommutui.apply.kernel import Late as TellLate
 from iommutui.apply.validation import tagged, to_line
 from iommutui.core.errors import IommutuiError
@@ -79,7 +79,7 @@ class JournalWriter:
         """Writes a line. IommutuiError where that fails and the journal is not muted."""
         if self._descriptor is None:
             return
-        data = to_line(tagged("line", NAMES[type(line)], line))
+        data = to_line(tagged("line", line))
         whole = os.fstat(self._descriptor).st_size
         try:
             if os.write(self._descriptor, data) != len(data):

@@ -1,98 +1,130 @@
-"""Error messages of the kernel, QEMU and the shell, and what on this Host explains them.
+"""Error messages of the kernel, QEMU, libvirt and the shell, and what on this Host explains them.
 
-One entry in ``MESSAGES`` for each message: the pattern, and a function that looks at the Host for what fits. The causes
-come most likely first; what the Host rules out is not among them.
+One entry in a table for each message, by family: its patterns, and a function that looks at the Host for the causes
+that fit, most likely first; what the Host rules out is not among them. Of two messages in the same place of a text the
+one with more literal characters in its pattern is meant; what is only the name of an errno, or a harmless note, counts
+where nothing else is known.
 """
 
-import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
-from iommutui.core.address import Address, parse_pci
-from iommutui.core.diagnosis.base import Cause, Explain, Found
-from iommutui.core.diagnosis.machines import (
-    cannot_reserve,
-    container_denied,
-    depends_on,
-    node_denied,
-    node_missing,
-    not_viable,
-)
-from iommutui.core.diagnosis.writes import busy, invalid, no_such_device
-from iommutui.core.host import Device, Host
+from iommutui.core.address import Address
+from iommutui.core.diagnosis import hardware, memory, modules, start, writes
+from iommutui.core.diagnosis.about import about
+from iommutui.core.diagnosis.base import Cause, Found, Message, Weight
+from iommutui.core.diagnosis.paste import Paste, pattern, read
+from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model
 
-
-class Message(NamedTuple):
-    """An error message that people paste."""
-
-    name: str
-    pattern: re.Pattern[str]
-    explain: Explain
+MESSAGES: tuple[Message, ...] = (
+    *start.MESSAGES,
+    *writes.MESSAGES,
+    *modules.MESSAGES,
+    *memory.MESSAGES,
+    *hardware.MESSAGES,
+)
 
 
 class Diagnosis(NamedTuple):
-    """The message that was recognised, and the causes that fit the Host."""
+    """What was recognised, and what fits the Host."""
 
-    message: str
+    messages: tuple[str, ...]
+    """The names of the messages, the most specific first; empty where none is known."""
     causes: tuple[Cause, ...]
+    about: tuple[str, ...]
+    """Without causes: what is known of the devices and groups that the text names. Whole sentences."""
+    named: bool
+    """Whether the text, or whoever asks, names a device or group."""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The whole answer, for people; causes with the same remedy stand together."""
+        lines = [f"Recognised: {'; '.join(self.messages)}." if self.messages else "This message is not known here."]
+        numbered = enumerate(self.causes, 1)
+        for remedy, causes in groupby(numbered, lambda each: each[1].remedy):
+            lines += [*(f"{number}. {cause.text}" for number, cause in causes), f"   {remedy}"]
+        if self.messages and not self.causes:
+            lines.append("Nothing on this machine explains it as it is now.")
+            lines.append("Ask again while it fails, as root: only root sees which programs hold a group.")
+            lines += [] if self.named else ["Name the device as well: 'iommutui why DEVICE --error TEXT'."]
+        if self.about:
+            lines += ["What this machine says of it:", *(f"  {sentence}" for sentence in self.about)]
+        return tuple(lines)
 
 
-_ADDRESS = re.compile(r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", re.IGNORECASE)
-_GROUP = re.compile(r"(?:group\s+|/dev/vfio/|iommu_groups/)(\d+)", re.IGNORECASE)
+class Match(NamedTuple):
+    """A message in a text. Positions are those of `Paste.squeezed`."""
+
+    rank: tuple[Weight, int]
+    start: int
+    end: int
+    message: Message
+    words: dict[str, str]
 
 
-def diagnose(
+def explain(
     host: Host, text: str, model: Model, *, group: int | None = None, device: Device | None = None
-) -> Diagnosis | None:
-    """What explains the message on this Host; None where the message is not one that is known.
-
-    ``group`` or ``device`` is what the message is about, where it does not say so itself.
-    """
-    for message in MESSAGES:
-        if message.pattern.search(text):
-            named, about = _group_in(text), _device_in(host, text)
-            if named is None and about is None:
-                named, about = group, device
-            found = Found(host, model, named, about, _address_in(text))
-            return Diagnosis(message.name, tuple(message.explain(found)))
-    return None
-
-
-def _group_in(text: str) -> int | None:
-    match = _GROUP.search(text)
-    return int(match.group(1)) if match else None
+) -> Diagnosis:
+    """What explains the text on this Host. ``group`` or ``device`` is what it is about, where it does not say so."""
+    paste = read(text)
+    matches = recognised(paste)
+    causes = [cause for match in matches for cause in _causes(host, model, paste, match, group, device)]
+    unique = {(cause.code, cause.group, cause.device): cause for cause in reversed(causes)}
+    found = [cause for cause in causes if unique.pop((cause.code, cause.group, cause.device), None) is not None]
+    named = [host.devices[address] for _, address in paste.addresses if address in host.devices]
+    number = paste.group if paste.group is not None else group
+    groups: list[Group] = [host.groups[number]] if number is not None and number in host.groups else []
+    devices = list(dict.fromkeys([*named, *([device] if device is not None else [])]))
+    told = () if found else tuple(about(host, model, devices, groups))
+    names = tuple(match.message.name for match in matches)
+    return Diagnosis(names, tuple(found), told, bool(paste.addresses or devices or number is not None))
 
 
-def _address_in(text: str) -> Address | None:
-    return next((address for word in _ADDRESS.findall(text) if (address := parse_pci(word)) is not None), None)
+def recognised(paste: Paste, messages: Sequence[Message] = MESSAGES) -> list[Match]:
+    """The messages of a text, the most specific first: each place belongs to one, and each message is there once."""
+    every = sorted(_matches(paste, messages), key=lambda m: (-m.rank[0], -m.rank[1], m.start, m.message.name))
+    kept: list[Match] = []
+    for match in every:
+        if match.rank[0] < every[0].rank[0]:
+            break
+        apart = all(match.end <= other.start or match.start >= other.end for other in kept)
+        if apart and match.message not in [other.message for other in kept]:
+            kept.append(match)
+    return kept
 
 
-def _device_in(host: Host, text: str) -> Device | None:
-    for word in _ADDRESS.findall(text):
-        address = parse_pci(word)
-        if address is not None and address in host.devices:
-            return host.devices[address]
-    return None
+def _matches(paste: Paste, messages: Sequence[Message]) -> Iterator[Match]:
+    for message in messages:
+        for text in message.patterns.split(" | "):
+            expression, literal = pattern(text)
+            for match in expression.finditer(paste.squeezed):
+                yield Match((message.weight, literal), match.start(), match.end(), message, match.groupdict())
 
 
-def _message(name: str, pattern: str, explain: Explain) -> Message:
-    return Message(name, re.compile(pattern, re.IGNORECASE), explain)
-
-
-MESSAGES: tuple[Message, ...] = (
-    _message("group is not viable", r"not viable|bound to their vfio bus driver", not_viable),
-    _message("cannot reserve a BAR", r"can'?t reserve|BAR \d+: can", cannot_reserve),
-    _message("reset depends on another group", r"depends on group \d+", depends_on),
-    _message(
-        "container: operation not permitted",
-        r"(set|setup).{0,20}(iommu|container).*operation not permitted|no interrupt remapping|platform RMRR",
-        container_denied,
-    ),
-    _message("device or resource busy", r"device or resource busy|\bEBUSY\b", busy),
-    _message(
-        "permission denied on a group's file", r"/dev/vfio.*permission denied|permission denied.*vfio", node_denied
-    ),
-    _message("no file of the group", r"/dev/vfio/\d+.*no such file|no such file.*/dev/vfio/\d+", node_missing),
-    _message("no such device", r"no such device|\bENODEV\b", no_such_device),
-    _message("invalid argument", r"invalid argument|\bEINVAL\b", invalid),
-)
+def _causes(
+    host: Host, model: Model, paste: Paste, match: Match, group: int | None, device: Device | None
+) -> Iterator[Cause]:
+    address: Address | None = paste.address_at(match.start, match.end)
+    number, about_device = paste.group, host.devices.get(address) if address is not None else None
+    if number is None and address is None:
+        number, about_device = group, device
+    if address is not None and about_device is None:
+        yield Cause(
+            "no-device",
+            f"This machine has no device {address}.",
+            "'iommutui list' shows the devices as they are now; names start with the domain, mostly 0000.",
+        )
+    if number is not None and number not in host.groups:
+        yield Cause(
+            "group-missing",
+            f"This machine has no group {number}. Group numbers change with cards, firmware and kernels.",
+            "'iommutui list' shows the groups as they are now.",
+            number,
+        )
+        number = None if about_device is not None else number
+    errno = paste.errno_at(match.start)
+    driver = match.words.get("driver") or paste.driver
+    found = Found(host, model, number, about_device, address, paste.plain, driver, errno, match.words)
+    yield from match.message.explain(found)

@@ -1,11 +1,19 @@
-"""What a cause is, what a message names, and what several messages have in common."""
+"""What a message and a cause are, what a message names, and what several families of messages have in common."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import IntEnum
 from typing import NamedTuple
 
 from iommutui.core.address import Address
+from iommutui.core.advice import no_iommu_advice
+from iommutui.core.command_line import notices_of, parameter_advice
+from iommutui.core.diagnosis.sentences import CAUSES, REMEDIES
+from iommutui.core.drivers import VFIO_PCI
+from iommutui.core.hazards.base import listed
 from iommutui.core.host import Device, Group, Host
+from iommutui.core.labels import driver_words
 from iommutui.core.models.base import Model, direct_regions
+from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio
 from iommutui.core.wording import sentence
 
@@ -20,18 +28,86 @@ class Cause(NamedTuple):
     device: Address | None = None
 
 
+class _Advice(dict[str, str]):
+    """What to do with a parameter, by ``name=value``."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def __missing__(self, parameter: str) -> str:
+        return parameter_advice(self.host, parameter)
+
+
 class Found(NamedTuple):
-    """What a message names: the group and the device in it, as far as it holds any."""
+    """What a message names, as far as it does, on which Host."""
 
     host: Host
     model: Model
     group: int | None
     device: Device | None
     address: Address | None = None
-    """The first address in it, whether there is such a device or not."""
+    """The address in it, whether there is such a device or not."""
+    text: str = ""
+    """The whole text in one line and in lower case."""
+    driver: str | None = None
+    errno: str | None = None
+    words: Mapping[str, str] = {}
+    """What the pattern kept."""
+
+    @property
+    def it(self) -> str:
+        """The device, for the middle of a sentence."""
+        return self.address or (self.device.address if self.device is not None else "the device")
+
+    def say(
+        self,
+        code: str,
+        device: Device | None = None,
+        group: int | None = None,
+        text: tuple[str, str] = ("", ""),
+        **facts: object,
+    ) -> Cause:
+        """A cause of the table, or of ``text``, about a device or group: by default those that the message names."""
+        device = device or self.device
+        if group is None:
+            group = self.group if self.group is not None else device.group if device is not None else None
+        known = {
+            **self.words,
+            "it": self.it,
+            "group": "N" if group is None else group,
+            "device": device.address if device is not None else self.it,
+            "on": (f"on {device.driver}" if device.driver else driver_words(self.host, device)) if device else "free",
+            "set": _Advice(self.host),
+        }
+        what, remedy = (each.format_map(known | facts) for each in (text if text[0] else CAUSES[code]))
+        what = "The" + what[3:] if what.startswith("the ") else what
+        return Cause(code, what, remedy, group, device.address if device is not None else None)
 
 
 Explain = Callable[[Found], Iterator[Cause]]
+
+
+class Weight(IntEnum):
+    """What a message is worth beside others of the same text; only those of the highest weight are explained."""
+
+    HARMLESS = 0
+    ERRNO = 1
+    """The name of an errno, with nothing else that is known."""
+    NAMED = 2
+
+
+class Message(NamedTuple):
+    """An error message that people paste. ``patterns`` are as in `paste.pattern` with ``|`` between them."""
+
+    name: str
+    patterns: str
+    explain: Explain
+    weight: Weight = Weight.NAMED
+
+
+def means(name: str, patterns: str, code: str, text: str, remedy: str, *, weight: Weight = Weight.NAMED) -> Message:
+    """A message that means the same on every machine; the sentences are filled as those of ``sentences``."""
+    return Message(name, patterns, lambda found: iter([found.say(code, text=(text, remedy))]), weight)
 
 
 def groups_asked(found: Found) -> list[Group]:
@@ -40,26 +116,65 @@ def groups_asked(found: Found) -> list[Group]:
     number = found.group if found.group is not None else found.device.group if found.device else None
     if number is not None:
         return [host.groups[number]] if number in host.groups else []
+    if found.device is not None or found.address is not None:
+        return []
     return [g for g in host.groups.values() if any(is_vfio(host, d, d.driver) for d in host.members(g))]
 
 
-def missing_group(found: Found) -> Iterator[Cause]:
-    if found.group is not None and found.group not in found.host.groups:
-        yield Cause(
-            "group-missing",
-            f"This machine has no group {found.group}. Group numbers change with cards, firmware and kernels.",
-            "'iommutui list' shows the groups as they are now.",
-            found.group,
-        )
+def firmware_regions(found: Found) -> Iterator[Cause]:
+    """Regions that the firmware wants mapped one to one: RMRR of Intel, unity maps of AMD (``reserved_regions``)."""
+    for group in groups_asked(found):
+        yield from (found.say("direct-region", group=group.id, what=sentence(r)) for r in direct_regions(group))
 
 
-def firmware_regions(groups: list[Group]) -> Iterator[Cause]:
-    for group in groups:
-        for reason in direct_regions(group):
-            yield Cause(
-                "direct-region",
-                sentence(reason),
-                "Only the firmware can change that: look for a setting of the slot (shared memory, RMRR), or use "
-                "another device.",
-                group.id,
-            )
+def no_iommu(found: Found) -> Iterator[Cause]:
+    """No IOMMU, or none that covers the device (``iommu_group_get()`` finds nothing)."""
+    advice, device = no_iommu_advice(found.host), found.device
+    without = sentence(Reason(Code.NO_GROUP, device=device.address if device is not None else None))
+    if advice:
+        text, *rest = advice if len(advice) > 1 else (without, *advice)
+        code = "no-group" if device is not None else "no-iommu"
+        yield Cause(code, text, " ".join(rest), None, device.address if device is not None else None)
+    elif device is not None and device.group is None:
+        yield found.say("no-group", what=without)
+
+
+def in_the_way(found: Found) -> Iterator[Cause]:
+    """What keeps the groups from being handed over, under the model."""
+    for group in groups_asked(found):
+        for reason in found.model.verdict(found.host, group).reasons:
+            if reason.code in (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.OWNED, Code.UNKNOWN_DRIVER):
+                remedy = REMEDIES[Code.OWNED] if group.claim else f"'iommutui why {group.id}' shows the smallest fix."
+                yield Cause(reason.code, sentence(reason), remedy, group.id, reason.device)
+
+
+def settings(found: Found, devices: Iterable[Device]) -> Iterator[Cause]:
+    """Settings that were meant to put these devices on a VFIO driver and have not."""
+    for device in devices:
+        for notice in notices_of(found.host, device):
+            yield Cause(notice.code, notice.text, notice.remedy, device.group, notice.device)
+
+
+def silent(found: Found, device: Device | None) -> list[Cause]:
+    """The device does not answer: its configuration space reads as all ones."""
+    details = device.details if device is not None else None
+    return [found.say("not-responding", device)] if details is not None and details.config_answers is False else []
+
+
+def users(found: Found, device: Device | None) -> str:
+    """Who has a node of the device open; empty where nobody is seen to."""
+    openers = found.host.uses.openers_of(device.address) if found.host.uses is not None and device is not None else ()
+    return listed(f"{o.name or 'a process'} (pid {o.pid})" if o.pid else o.name or "a process" for o in openers)
+
+
+def refusals(found: Found, reasons: Iterable[Reason]) -> Iterator[Cause]:
+    """Why a write or a probe of the device fails, as the engine says it, with what to do about it."""
+    for reason in reasons:
+        remedy = REMEDIES.get(reason.code, "'iommutui why {it}' says more.")
+        if reason.code is Code.ALREADY_BOUND and found.driver == reason.driver:
+            remedy = "It is where it should be: there is nothing to do."
+        if reason.code is Code.NO_GROUP:
+            yield from no_iommu(found)
+        else:
+            driver, wanted = reason.driver or found.driver or VFIO_PCI, found.driver or VFIO_PCI
+            yield found.say(reason.code, text=("{what}", remedy), what=sentence(reason), driver=driver, wanted=wanted)

@@ -1,124 +1,201 @@
-"""Errors of the kernel's files: ``bind``, ``unbind``, ``drivers_probe``."""
+"""Errors of the kernel's files (``bind``, ``unbind``, ``new_id``, ``drivers_probe``...) and of drivers' probes.
+
+The engine is asked what it says to the same write on this Host: its reasons are the causes.
+"""
 
 from collections.abc import Iterator
 
-from iommutui.core.diagnosis.base import Cause, Found, firmware_regions, groups_asked, missing_group
-from iommutui.core.labels import owner_of
-from iommutui.core.models.base import since
+from iommutui.core.diagnosis.base import (
+    Cause,
+    Found,
+    Message,
+    Weight,
+    firmware_regions,
+    means,
+    no_iommu,
+    refusals,
+    settings,
+    silent,
+)
+from iommutui.core.diagnosis.start import busy
+from iommutui.core.drivers import VFIO_PCI
+from iommutui.core.engine.transition import transition
+from iommutui.core.events import Bind, Probe, Unbind
+from iommutui.core.host import Device
 from iommutui.core.models.vfio_group import VFIO_GROUP
+from iommutui.core.outcome import Outcome
+from iommutui.core.roles import is_vfio
 
 
-def busy(found: Found) -> Iterator[Cause]:
-    """EBUSY of a write to ``bind`` (a device that is bound says so from 5.15), or of opening ``/dev/vfio/N``."""
-    yield from missing_group(found)
-    devices = [found.device] if found.device else list(found.host.devices.values())
-    if found.device is not None and found.device.driver is not None and since(found.host, (5, 15)):
-        yield Cause(
-            "already-bound",
-            f"{found.device.address} is bound to {found.device.driver} already; bind takes only a free device.",
-            "Unbind it first, or let 'iommutui apply' do it in the right order.",
-            found.device.group,
-            found.device.address,
-        )
-    for device in devices:
-        if device.virtfns:
-            yield Cause(
-                "vfs-enabled",
-                f"{device.address} has {len(device.virtfns)} virtual functions enabled, and vfio-pci refuses it then.",
-                f"Write 0 to /sys/bus/pci/devices/{device.address}/sriov_numvfs first.",
-                device.group,
-                device.address,
-            )
-    # Up to 5.18 nothing is refused at a bind: what does not belong there is a BUG_ON.
-    refused = "" if found.model is VFIO_GROUP else "a kernel driver is refused in it, and "
-    for group in groups_asked(found):
-        if group.claim is not None:
-            yield Cause(
-                "group-owned",
-                f"Group {group.id} is in use by {owner_of(group)}: {refused}nobody else can open it.",
-                "Shut that virtual machine down, or leave the device to it.",
-                group.id,
-            )
-        elif group.foreign:
-            yield Cause("foreign-domain", f"A kernel driver has group {group.id} on a domain of its own.",
-                        "Stop what uses it (vhost-vdpa).", group.id)  # fmt: skip
-    if found.host.gaps and any(gap.attribute == "claims" for gap in found.host.gaps):
-        yield Cause(
-            "unknown-owner",
-            "Which groups are in use can be seen by root only, so another process may have this one.",
-            "Ask again with sudo.",
-            found.group,
-        )
+def _would_bind(found: Found, device: Device, driver: str) -> Outcome:
+    """What the driver would say if the device were free and its override named it."""
+    ready = device._replace(driver=None, driver_override=driver)
+    return transition(found.host.with_device(ready), Bind(device.address, driver), found.model)
 
 
-def invalid(found: Found) -> Iterator[Cause]:
-    """EINVAL of a write to ``drivers_probe`` or ``bind``, or of putting a group into a container (from 6.6)."""
-    yield from missing_group(found)
-    device = found.device
-    devices = [device] if device else []
-    yield from firmware_regions(groups_asked(found))
-    for each in devices:
-        group = found.host.group_of(each.address)
-        if group is not None and group.claim is not None:
-            yield Cause(
-                "group-owned",
-                f"Group {group.id} of {each.address} is in use by {owner_of(group)}; drivers_probe says EINVAL then.",
-                "Shut that virtual machine down first.",
-                group.id,
-                each.address,
-            )
-        if each.is_bridge:
-            yield Cause("bridge", f"{each.address} is a bridge, and vfio-pci refuses bridges.",
-                        "Leave it: a bridge on pcieport is in nobody's way.", each.group, each.address)  # fmt: skip
-        if each.group is None:
-            yield Cause("no-group", f"{each.address} has no IOMMU group, so vfio-pci refuses it.",
-                        "'iommutui list' says what turns the IOMMU on.", None, each.address)  # fmt: skip
-    if not devices:
-        for group in groups_asked(found):
-            if group.claim is not None:
-                yield Cause(
-                    "group-owned",
-                    f"Group {group.id} is in use by {owner_of(group)}; probing a kernel driver in it says EINVAL.",
-                    "Shut that virtual machine down first.",
-                    group.id,
-                )
+def _not_loaded(found: Found) -> Iterator[Cause]:
+    driver = found.driver or VFIO_PCI
+    if driver in found.host.lacks:
+        yield found.say("no-such-module", release="", module=driver, nothing=": nothing can be bound to it")
+    elif not found.host.has_driver(driver):
+        yield found.say("driver-not-loaded", driver=driver)
 
 
-def no_such_device(found: Found) -> Iterator[Cause]:
-    """ENODEV of a write to ``bind``, ``unbind`` or ``drivers_probe``."""
-    device = found.device
-    if device is None:
-        if found.address is not None:
-            yield Cause(
-                "no-device",
-                f"This machine has no device {found.address}.",
-                "'iommutui list' shows the devices as they are now; names start with the domain, mostly 0000.",
-            )
+def bound(found: Found) -> Iterator[Cause]:
+    """A write to ``bind`` (``bind_store()``): up to 5.14 ENODEV whatever the driver's probe returns."""
+    device, driver = found.device, found.driver or VFIO_PCI
+    yield from _not_loaded(found)
+    if device is None or not found.host.has_driver(driver):
         return
-    if device.driver is None:
-        yield Cause(
-            "not-bound",
-            f"{device.address} has no driver, so there is nothing to unbind.",
-            "Go on without the unbind.",
-            device.group,
-            device.address,
-        )
+    now, would = transition(found.host, Bind(device.address, driver), found.model), _would_bind(found, device, driver)
+    # A tool that got the errno of the driver's probe had set the override before, whatever it is by now.
+    if found.errno != would.result or found.errno == now.result:
+        yield from refusals(found, now.reasons)
+    if device.driver != driver:
+        yield from refusals(found, would.reasons)
+    yield from settings(found, [device] if driver == VFIO_PCI else [])
+    if now.ok:
+        yield found.say("would-bind", driver=driver)
+
+
+def unbound(found: Found) -> Iterator[Cause]:
+    """A write to ``unbind`` (``unbind_store()``): ENODEV unless the device is on that very driver."""
+    device, driver = found.device, found.driver
+    if device is None:
+        yield from _not_loaded(found) if driver is not None else ()
+    elif device.driver is not None and driver not in (None, device.driver):
+        yield found.say("bound-elsewhere", driver=driver, own=device.driver)
     else:
-        yield Cause(
-            "bound-elsewhere",
-            f"{device.address} is on {device.driver}: unbind works only through that driver, and before Linux 5.15 "
-            "bind says 'no such device' while it is bound.",
-            f"Write the name to /sys/bus/pci/drivers/{device.driver}/unbind first.",
-            device.group,
-            device.address,
-        )
-    override = device.driver_override
-    yield Cause(
-        "no-match",
-        f"The override of {device.address} names {override}, and bind of any other driver says this."
-        if override is not None
-        else f"{device.address} has no override, and vfio-pci takes no device by itself.",
-        f"'iommutui preview {device.address}=vfio-pci' shows the writes that do it.",
-        device.group,
-        device.address,
-    )
+        outcome = transition(found.host, Unbind(device.address), found.model)
+        yield from refusals(found, outcome.reasons)
+        if outcome.ok:
+            yield found.say("would-unbind")
+
+
+def probed(found: Found) -> Iterator[Cause]:
+    """A write to ``drivers_probe``: EINVAL where the driver core refuses, ENODEV where there is no such device."""
+    if found.device is not None:
+        yield from refusals(found, transition(found.host, Probe(found.device.address), found.model).reasons)
+
+
+def probe_failed(found: Found) -> Iterator[Cause]:
+    """``probe with driver X failed with error -N``, before 6.11 ``X: probe of D failed`` (``call_driver_probe()``)."""
+    device, driver = found.device, found.words.get("driver") or VFIO_PCI
+    if device is None:
+        yield from no_iommu(found) if found.address is None and "vfio" in driver else ()
+        return
+    yield from silent(found, device)
+    if is_vfio(found.host, device, driver):
+        yield from refusals(found, _would_bind(found, device, driver).reasons)
+    elif not silent(found, device):
+        yield found.say("driver-failed", driver=driver)
+
+
+def new_id_exists(found: Found) -> Iterator[Cause]:
+    """EEXIST of ``new_id`` (``new_id_store()``): the driver's dynamic or static table has the id."""
+    device = found.device
+    state = f" {device.address} is on {device.driver} now." if device is not None and device.driver else ""
+    yield found.say("id-known", state=state, name=device.address if device is not None else "DEVICE")
+
+
+def no_file(found: Found) -> Iterator[Cause]:
+    """ENOENT of ``drivers/X/bind``, or of ``devices/D/driver/unbind``, which is there only while a driver is bound."""
+    if found.driver is None:
+        on = found.device.driver if found.device is not None else None
+        yield found.say("not-bound", now=f"It is on {on} now." if on else "There is nothing to unbind.")
+    elif found.host.has_driver(found.driver):
+        yield found.say("loaded-now", driver=found.driver)
+    yield from _not_loaded(found) if found.driver is not None else ()
+
+
+def framebuffer_unbind(found: Found) -> Iterator[Cause]:
+    """``unbind`` of the firmware's framebuffer: the platform device is gone once a GPU driver has taken over."""
+    screens = found.host.uses.screens if found.host.uses is not None else ()
+    left = [screen for screen in screens if screen.firmware]
+    for screen in left:
+        yield found.say("other-framebuffer", found.host.devices.get(screen.device), owner=screen.firmware)
+    if not left:
+        yield found.say("no-framebuffer")
+
+
+def errno(found: Found) -> Iterator[Cause]:
+    """Nothing but an errno: what of this machine answers with it to a write about the device."""
+    device, host = found.device, found.host
+    if found.errno == "EINVAL":
+        yield from firmware_regions(found)
+    if device is not None:
+        driver = found.driver or device.driver_override or VFIO_PCI
+        named = host.with_device(device._replace(driver_override=driver))
+        tried = (host, Bind(device.address, driver)), (named, Bind(device.address, driver))
+        for before, event in (*tried, (host, Unbind(device.address)), (host, Probe(device.address))):
+            outcome = transition(before, event, found.model)
+            if outcome.result == found.errno:
+                yield from refusals(found, outcome.reasons)
+        would = _would_bind(found, device, driver)
+        # Up to 5.14 a probe that refuses is ENODEV to bind, and EINVAL in the log.
+        if device.driver != driver and found.errno in (would.result, "EINVAL"):
+            yield from refusals(found, would.reasons)
+    if found.errno == "EBUSY":
+        # ``vfio_pci_core_register_device()``
+        for each in [device] if device is not None else host.devices.values() if found.address is None else ():
+            if each.virtfns:
+                yield found.say("vfs-enabled", each, text=(
+                    "{device} has virtual functions enabled, and vfio-pci refuses it then.",
+                    "Write 0 to /sys/bus/pci/devices/{device}/sriov_numvfs first."))  # fmt: skip
+        yield from busy(found)
+    elif found.errno == "EINVAL" and found.model is not VFIO_GROUP:
+        # Up to 5.18 nothing is refused at a probe: what does not belong there is a BUG_ON.
+        yield from busy(found, " Probing a kernel driver in it says EINVAL.")
+
+
+# fmt: off
+MESSAGES = (
+    Message("bind is refused", "/bind*! | cannot bind to driver <driver>: | failed to bind pci device | failed to "
+            "bind*! | cannot bind*!", bound),
+    Message("unbind is refused", "/unbind*! | failed to unbind pci device | cannot unbind*!", unbound),
+    Message("drivers_probe is refused", "drivers_probe*!", probed),
+    Message("probe failed", "probe with driver <driver> failed with error | <driver>: probe of @ failed with error | "
+            "probe of @ failed with error | <driver>: probe of @ rejects match | device denylist, driver probing "
+            "disallowed", probe_failed),
+    Message("the id is known", "new_id*file exists | add pci device id*to vfio-pci*file exists", new_id_exists),
+    Message("no such file of a driver", "/driver/unbind*no such file or directory | /driver/unbind: directory "
+            "nonexistent | /drivers/*/bind: no such file or directory | /drivers/*/unbind: no such file or directory | "
+            "/drivers/*/new_id*no such file or directory | /drivers/*/bind: directory nonexistent | /drivers/*/unbind: "
+            "directory nonexistent | /drivers/*/new_id: directory nonexistent | cannot open "
+            "/sys/bus/pci/drivers/*/bind | driver <driver> is not loaded", no_file),
+    Message("no framebuffer to unbind", "framebuffer*/unbind*no such device | -framebuffer/unbind*no such file",
+            framebuffer_unbind),
+    means("virtual functions are enabled", "sriov_numvfs*device or resource busy", "vfs-enabled",
+          "Virtual functions are enabled already, and their number can be changed only by way of 0.",
+          "Write 0 to sriov_numvfs first."),
+    *(Message(phrase, phrase, errno, Weight.ERRNO) for phrase in
+      ("device or resource busy", "invalid argument", "no such device")),
+    means("a file below /sys is denied", "/sys/*permission denied | /bind: permission denied | /unbind: permission "
+          "denied | /new_id: permission denied | /driver_override: permission denied | /sys/bus/pci/drivers/*: "
+          "permission denied", "not-root", "Only root may write this file. In 'sudo echo ... > FILE' the shell opens "
+          "FILE as yourself, before sudo.", "Use 'echo ... | sudo tee FILE', a root shell, or 'iommutui apply', which "
+          "asks for the rights itself."),
+    means("/sys is read-only", "/sys/*read-only file system", "read-only-sysfs",
+          "/sys is mounted read-only here, as in a container.", "Do it on the host, as root."),
+    means("the id is not known", "remove_id*no such device", "id-unknown",
+          "The driver has no dynamic id like this one, so there is nothing to remove.", "Go on without it."),
+    means("an id is malformed", "new_id*invalid argument | remove_id*invalid argument", "id-format",
+          "The file takes vendor and device in hex with a space between, as '10de 2204'.",
+          "Write them without 0x, colon and quotes. Better use driver_override, which names one device."),
+    means("no reset by this file", "/reset*inappropriate ioctl | failed to reset pci device*but trying to continue | "
+          "cant reset pci device", "reset-file", "The kernel has no reset of {it} alone. The virtual machine resets "
+          "the whole card by its bus where it has all of its functions, so this is often harmless.",
+          "Go on if the virtual machine starts and restarts; 'iommutui why {it}' says what resets the device."),
+    means("no driver_override", "/driver_override*no such file | /driver_override: directory nonexistent", "no-device",
+          "There is no such device (names start with the domain, mostly 0000:), or the kernel is older than 3.16.",
+          "'iommutui list' shows the devices as they are now."),
+    means("virtual functions are not offered", "sriov_numvfs*! | not enough mmio resources for sr-iov | sr-iov: bus "
+          "number out of range", "sriov-not-offered", "Only the driver of the physical function can enable virtual "
+          "functions, no more than sriov_totalvfs, and only where the firmware has left address space and bus numbers "
+          "for them.", "Bind the physical function to its own driver; turn on SR-IOV, ARI and Above 4G decoding in the "
+          "firmware setup. {set[pci=realloc]}"),
+    means("no such console", "vtconsole/*no such file | /vtcon#/bind*!", "no-console",
+          "There is no text console of that number, so nothing has to be unbound from it.",
+          "Leave the line out of the script, or test for the file first."),
+)
+# fmt: on

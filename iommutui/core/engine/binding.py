@@ -110,7 +110,9 @@ def probe(host: Host, event: Probe, model: Model) -> Outcome:
         if own.errno == OK:
             outcome = _attach(host, device, driver, model)
             return outcome._replace(reasons=(*reasons, *outcome.reasons))
-    if not reasons:
+    if not reasons and is_iommu(host, device):
+        reasons = (Reason(Code.IOMMU_FUNCTION, device.group, device.address, device.driver_override),)
+    elif not reasons:
         facts = (("override", device.driver_override or ""),)
         reasons = (Reason(Code.NO_DRIVER, device.group, device.address, device.driver_override, facts),)
     return Outcome(OK, host, reasons)

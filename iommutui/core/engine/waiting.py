@@ -10,6 +10,9 @@ from iommutui.core.models.base import Model, unbind_pending
 def go_on(host: Host, model: Model) -> Host:
     """The Host after a release: a ``remove`` that waited goes on, then writes of whose device the unbind has ended.
 
+    ``bind`` waits since 5.15 (seen on 6.1 and 6.12; before, ``bind_store`` says ENODEV), an override up to 6.11 (seen
+    on 5.10 and 6.1; later ``driver_override_store`` does not take the lock of the device).
+
     They get the lock of the device in their order, and are judged only then: a driver that matched when ``bind`` was
     written has to match still (``__pci_device_probe``), and the group may be another owner's (6.12: EBUSY).
     """

@@ -23,10 +23,10 @@ NO_IOMMU_MODE = Kind(
 
 
 def no_isolation(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """A device in a group that VFIO made up (``enable_unsafe_noiommu_mode``)."""
+    """A device in a group that VFIO made up, or will make up (``enable_unsafe_noiommu_mode``)."""
     for device in given_away(host, goals):
         group = host.group_of(device.address)
-        if group is not None and group.name == NO_IOMMU:
+        if group.name == NO_IOMMU if group is not None else host.vfio.noiommu:
             yield NO_IOMMU_MODE.of(device, WARN)
 
 

@@ -7,13 +7,14 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from . import pci
-from .disk import DISK
+from .disk import DISK, NODE, run, written
 from .program import Answer, Run, command
 from .terminal import Terminal
 
@@ -237,7 +238,7 @@ def test_an_unbind_that_blocks_names_the_process_and_writes_nothing_further(
     from iommutui.apply.child import Patience
     from iommutui.apply.events import Finished, StepWaiting
     from iommutui.apply.executor import execute
-    from iommutui.apply.journal.reader import load as load_entry
+    from iommutui.apply.journal.reader import read_journals
     from iommutui.apply.real_kernel import RealKernel
     from iommutui.core.address import Address
     from iommutui.core.models import model_for
@@ -274,8 +275,47 @@ def test_an_unbind_that_blocks_names_the_process_and_writes_nothing_further(
     assert [event.step.op for event in waiting] == ["unbind"] * len(waiting)
     process.terminate()
     process.wait()
-    assert pci.wait_for(lambda: load_entry(directory).steps[-1].late, LONG)
-    assert load_entry(directory).steps[-1].result == "ok"
+    assert pci.wait_for(lambda: read_journals(directory).readable[-1].steps[-1].late, LONG)
+    assert read_journals(directory).readable[-1].steps[-1].result == "ok"
+
+
+def test_a_modprobe_that_hangs_in_the_kernel(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its child is in state D, on a frozen file system, and holds neither us nor, once it ends, the machine."""
+    from iommutui.apply import real_kernel
+    from iommutui.apply.child import Patience
+    from iommutui.apply.kernel import GivenUp
+
+    run("mke2fs", "-q", "-F", "-b", "1024", "-O", "^has_journal", str(image))
+    frozen = tmp_path / "frozen"
+    frozen.mkdir()
+    rule = Path("/etc/modprobe.d/iommutui-test.conf")
+    rule.write_text(f"install iommutui_test /bin/sh -c ': > {frozen}/file'\n")
+    monkeypatch.setattr(real_kernel, "MODULE_PATIENCE", Patience(first=1.0, each=1.0, give_up=4.0))
+    with written(image, 1024):
+        run("mount", "-t", "ext4", NODE, str(frozen))
+        run("fsfreeze", "-f", str(frozen))
+        try:
+            answers = list(real_kernel.RealKernel().load_module("iommutui_test"))
+            assert isinstance(answers[-1], GivenUp)
+            assert len(answers) > 1
+            assert _states(f"{frozen}/file") == {"D"}
+        finally:
+            run("fsfreeze", "-u", str(frozen))
+        assert pci.wait_for(lambda: _states(f"{frozen}/file") == set(), LONG)
+        run("umount", str(frozen))
+    rule.unlink()
+
+
+def _states(word: str) -> set[str]:
+    """The states of shells that were told to do something with this word."""
+    found = set()
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
+            with suppress(OSError):
+                words = (place / "cmdline").read_bytes()
+                if words.startswith(b"/bin/sh\0-c\0: >") and word.encode() in words:
+                    found.add((place / "stat").read_text().rpartition(")")[2].split()[0])
+    return found
 
 
 # -- what the host needs
@@ -324,9 +364,6 @@ def test_only_the_listed_writes_are_opened_for_writing(iommutui: Run, restored: 
     listed = {step["path"] for step in planned["steps"]}
     state = os.environ["IOMMUTUI_STATE_DIR"]
     assert opened >= listed
-    assert {
-        path
-        for path in opened - listed
-        if path not in ("/dev/null", "/proc/self/fd/1") and not path.startswith(f"{state}/")
-    } == set()
+    own = ("/dev/null", "/proc/self/fd/1", f"{state}/")
+    assert {path for path in opened - listed if not path.startswith(own)} == set()
     assert "creat(" not in trace.read_text()

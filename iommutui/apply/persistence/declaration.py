@@ -1,0 +1,117 @@
+"""The declaration ``/etc/iommutui/persist.conf``: which device, by address and ids, goes to which driver."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from iommutui.core.address import Address, is_pci, sort_key
+from iommutui.core.errors import IommutuiError, RefusedError
+from iommutui.core.host import Device, Host
+from iommutui.core.plan.planner import Plan
+
+SWITCH = "iommutui.persist=0"
+"""The word of the kernel's command line with which nothing that was declared is done."""
+
+_IDS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
+_TARGET = re.compile(r"[A-Za-z0-9_.+-]{1,128}")
+_HEADER = f"""\
+# Made by iommutui: 'iommutui persist' writes it, 'iommutui unpersist' removes it.
+# {SWITCH} on the kernel command line makes the next boot ignore it.
+# A change takes effect in the next initramfs.
+# ADDRESS    IDS       SUBSYSTEM TARGET
+"""
+
+
+class Entry(NamedTuple):
+    """One line."""
+
+    address: Address
+    ids: str
+    """``10de:2204``."""
+    board: str
+    """The same of the subsystem, which tells two makers' cards apart; ``-`` where it is not known."""
+    target: str
+    """The override: a driver, or ``none``."""
+
+
+def entries_of(host: Host, plan: Plan) -> list[Entry]:
+    """The plan's goals as entries. RefusedError for a device that the next boot could not identify."""
+    found = []
+    for goal in plan.goals:
+        if goal.override is None:
+            raise RefusedError(
+                f"{goal.device} goes to the driver that the kernel chooses, and that needs no entry.",
+                f"'iommutui unpersist {goal.device}' removes an entry for it.",
+            )
+        device = host.devices[goal.device]
+        ids = _pair(device.vendor_id, device.device_id)
+        if ids is None or not _TARGET.fullmatch(goal.override):
+            raise RefusedError(f"The ids of {goal.device} are not known, and the next boot has to check them.")
+        board = _pair(device.subsystem_vendor_id, device.subsystem_device_id)
+        found.append(Entry(goal.device, ids, board or "-", goal.override))
+    return found
+
+
+def _pair(vendor: str | None, device: str | None) -> str | None:
+    ids = f"{vendor}:{device}"
+    return ids if _IDS.fullmatch(ids) else None
+
+
+def merged(old: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
+    """Both, in the order of addresses; of one address the new one."""
+    every = {entry.address: entry for entry in (*old, *new)}
+    return sorted(every.values(), key=lambda entry: sort_key(entry.address))
+
+
+def to_text(entries: Iterable[Entry]) -> str:
+    """The file."""
+    return _HEADER + "".join(f"{' '.join(entry)}\n" for entry in entries)
+
+
+def from_text(text: str, path: str) -> list[Entry]:
+    """The entries of the file. IommutuiError names the first line that is none."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        fields = line.split()
+        if not fields or fields[0].startswith("#"):
+            continue
+        entry = Entry(Address(fields[0]), *fields[1:4]) if len(fields) >= 4 else None
+        if (
+            entry is None
+            or not is_pci(entry.address)
+            or not _IDS.fullmatch(entry.ids)
+            or not (entry.board == "-" or _IDS.fullmatch(entry.board))
+            or not _TARGET.fullmatch(entry.target)
+        ):
+            raise IommutuiError(
+                f"{path}, line {number}: not ADDRESS IDS SUBSYSTEM TARGET.",
+                "Correct the line, or remove it: # begins a comment.",
+            )
+        found.append(entry)
+    return found
+
+
+class Status(NamedTuple):
+    """Whether an entry is in force on the machine as it is now, and why not."""
+
+    in_force: bool
+    why: str = ""
+
+
+def status_of(entry: Entry, host: Host) -> Status:
+    """What has become of the entry."""
+    device = host.devices.get(entry.address)
+    if device is None:
+        return Status(False, f"no device is at {entry.address}")
+    if _differs(entry, device):
+        return Status(False, f"another device ({device.vendor_id}:{device.device_id}) is at {entry.address}")
+    if (device.driver or "none") == entry.target:
+        return Status(True)
+    if SWITCH in (host.cmdline or "").split():
+        return Status(False, f"this boot has {SWITCH} on its command line")
+    return Status(False, f"it is on {device.driver or 'no driver'} until the next boot")
+
+
+def _differs(entry: Entry, device: Device) -> bool:
+    board = _pair(device.subsystem_vendor_id, device.subsystem_device_id)
+    return entry.ids not in ("-", _pair(device.vendor_id, device.device_id)) or entry.board not in ("-", board)

@@ -1,0 +1,88 @@
+"""``iommutui export``: a plan as text for another program."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from iommutui.cli.options import chosen_model, read_host
+from iommutui.cli.output import complain, write_json, write_lines
+from iommutui.cli.parser import Options, add_json, add_source
+from iommutui.cli.plan import add_wishes, wanted_intents
+from iommutui.core.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from iommutui.export import Subject
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``export [FORMAT] [DEVICE...] [--card DEVICE] [--group N] [--plan FILE] [-o FILE]``."""
+    from iommutui.export import FORMATS
+
+    parser.add_argument("format", nargs="?", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}; none: list them")
+    parser.add_argument(
+        "devices", nargs="*", metavar="DEVICE", help="a device for the virtual machine, or DEVICE=TARGET as for preview"
+    )
+    add_wishes(parser)
+    parser.add_argument("--plan", metavar="FILE", help="the rebinds of a plan that 'iommutui plan -o FILE' wrote")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write it to a file instead of standard output")
+    add_json(parser)
+    add_source(parser)
+
+
+def run(options: Options) -> int:
+    """Prints the export, or writes it; warnings go to standard error as well."""
+    from iommutui.export import FORMATS, render
+
+    if options.format is None:
+        return _list(options.json)
+    form = FORMATS.get(options.format)
+    if form is None:
+        raise UsageError(f"Unknown format {options.format!r}.", f"The formats are {', '.join(FORMATS)}.")
+    export = render(form, _subject(options))
+    for warning in export.warnings:
+        complain(warning)
+    if options.json:
+        write_json({"schema": 1, "format": form.name, "text": export.text, "warnings": list(export.warnings)})
+    elif options.output:
+        from iommutui.sources.snapshot import save
+
+        save(export.text, options.output)
+        complain(f"Wrote {options.output}; its first lines say where it goes.")
+    else:
+        sys.stdout.write(export.text)
+    return Exit.DONE
+
+
+def _subject(options: Options) -> "Subject":
+    from iommutui.core.models import MODELS
+    from iommutui.export import subject_of
+
+    asked = bool(options.devices or options.card or options.group)
+    if asked == bool(options.plan):
+        raise UsageError(
+            "Say what to export: devices, --card, --group, or --plan.",
+            "For example: iommutui export libvirt --card 01:00.0",
+        )
+    host = read_host(options)
+    if options.plan:
+        from iommutui.apply.request import read_plan
+
+        request = read_plan(options.plan)
+        model = MODELS[request.model] if request.model and options.model is None else chosen_model(options, host)
+        return subject_of(host, request.intents, model)
+    model = chosen_model(options, host)
+    options.intents = [word for word in options.devices if "=" in word]
+    options.free = [word for word in options.devices if "=" not in word]
+    return subject_of(host, wanted_intents(host, options, model), model)
+
+
+def _list(as_json: bool) -> int:
+    from iommutui.export import FORMATS
+
+    forms = FORMATS.values()
+    if as_json:
+        write_json({"schema": 1, "formats": [{"name": form.name, "title": form.title} for form in forms]})
+    else:
+        width = max(len(form.name) for form in forms)
+        write_lines([f"{form.name:{width}}  {form.title}" for form in forms])
+    return Exit.DONE

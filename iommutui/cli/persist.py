@@ -1,0 +1,196 @@
+"""``iommutui persist``: makes bindings last beyond the next boot."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iommutui.cli.offline import refuse_recorded
+from iommutui.cli.options import chosen_model, parse_accepted, parse_intents, read_host
+from iommutui.cli.output import clean, complain, write_json, write_lines
+from iommutui.cli.parser import Options, add_json, add_source
+from iommutui.core.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from iommutui.apply.persistence.declaration import Entry, Status
+    from iommutui.apply.persistence.request import PersistRequest, Prepared
+    from iommutui.core.host import Host
+    from iommutui.core.plan.intents import Intent
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``persist DEVICE=TARGET... | FILE | ID``, or ``persist --list``."""
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="DEVICE=TARGET",
+        help="as for preview; or the file of 'iommutui plan', or the id of a journal of 'iommutui apply'",
+    )
+    parser.add_argument("--list", action="store_true", help="show what persists, and whether it is in force")
+    parser.add_argument("--with", dest="way", choices=["driverctl"], help="use driverctl, which is later in the boot")
+    parser.add_argument(
+        "--accept", action="append", default=[], metavar="CODE:DEVICE", help="accept one danger, as for apply"
+    )
+    add_answers(parser)
+
+
+def add_answers(parser: argparse.ArgumentParser) -> None:
+    """``--yes``, ``--stdin`` and ``--json``."""
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers have to be accepted all the same")
+    parser.add_argument("--stdin", action="store_true", help="read a request as JSON (what the screen does)")
+    add_json(parser)
+    add_source(parser)
+
+
+def run(options: Options) -> int:
+    """Lists, or reviews, asks, and writes."""
+    refuse_recorded(options, "persist")
+    if options.stdin:
+        from iommutui.apply.persistence.service import serve
+
+        return serve()
+    if options.list:
+        return _list(options)
+    from iommutui.apply.persistence.request import SCHEMA, PersistRequest
+    from iommutui.core.hazards import unaccepted
+    from iommutui.core.plan.planner import plan_intents
+
+    host = read_host(options)
+    intents = _intents(options, host)
+    model = chosen_model(options, host)
+    plan = plan_intents(host, intents, model)
+    accepted = parse_accepted(host, options.accept)
+    request = PersistRequest(
+        SCHEMA, tuple(intents), plan.basis, model.name, accepted, driverctl=options.way == "driverctl"
+    )
+    missing = unaccepted(plan.hazards, accepted)
+    return review_and_ask(options, host, request, [str(hazard.acceptance) for hazard in missing])
+
+
+def _intents(options: Options, host: "Host") -> "list[Intent]":
+    words: list[str] = options.what
+    if not words:
+        raise UsageError("Say what is to last.", "For example: iommutui persist 01:00.0=vfio-pci 01:00.1=vfio-pci")
+    if len(words) > 1 or "=" in words[0]:
+        return parse_intents(host, words)
+    from iommutui.apply.journal.directory import ID, journal_dir
+    from iommutui.apply.journal.reader import read_journals
+    from iommutui.core.plan.intents import Intent
+
+    if os.path.lexists(words[0]):
+        from iommutui.apply.request import read_plan
+
+        return list(read_plan(words[0]).intents)
+    if not ID.fullmatch(words[0]):
+        raise UsageError(
+            f"{words[0]!r} is neither DEVICE=TARGET, nor a plan file, nor the id of a journal.",
+            "'iommutui journal' lists the ids.",
+        )
+    goals = read_journals(journal_dir()).find(words[0]).header.goals
+    return [Intent(goal.device, goal.driver or "none") for goal in goals if not goal.any_driver]
+
+
+def review_and_ask(options: Options, host: "Host", request: "PersistRequest", missing: list[str]) -> int:
+    """Shows every file as a diff, asks, and has the change made; the exit code."""
+    from iommutui import sources
+    from iommutui.apply.persistence.request import prepare
+    from iommutui.apply.persistence.service import machine_store
+    from iommutui.apply.persistence.store import digest_of
+
+    prepared = prepare(request, host, Path(sources.HERE), machine_store())
+    if not options.json:
+        write_lines([clean(line) for line in _review(prepared, declares=bool(request.intents))])
+        sys.stdout.flush()
+    if missing:
+        complain(f"Not accepted yet: {' '.join(f'--accept {each}' for each in missing)}")
+        return Exit.REFUSED
+    if prepared.changes and not options.yes and not _confirmed(len(prepared.changes)):
+        complain("Nothing was written.")
+        return Exit.REFUSED
+    return _carry_out(request._replace(shown=digest_of(prepared.changes)), as_json=options.json)
+
+
+def _review(prepared: "Prepared", *, declares: bool) -> list[str]:
+    from iommutui.apply.persistence.declaration import SWITCH
+    from iommutui.apply.persistence.store import diff_of
+    from iommutui.cli.review import hazard_lines
+
+    lines = [*diff_of(prepared.changes), *hazard_lines(prepared.hazards), ""]
+    if prepared.mechanism.rebuild:
+        lines += [f"Then: {' '.join(prepared.mechanism.rebuild)}"]
+    if declares and prepared.mechanism.rebuild:
+        lines += [
+            f"If a boot shows no picture: press e in the menu of the boot loader and add {SWITCH} to the line of the",
+            "kernel; that boot then ignores all of this. A second entry with that word saves the typing. To remove",
+            "it for good: 'iommutui unpersist'.",
+        ]
+    return lines
+
+
+def _carry_out(request: "PersistRequest", *, as_json: bool) -> int:
+    from iommutui.apply.persistence.service import ask
+    from iommutui.apply.validation import to_line
+
+    code = 0
+    for event in ask(request):
+        code = event.code or 0
+        if as_json:
+            sys.stdout.write(to_line(event).decode())
+        elif not code:
+            write_lines([clean(event.text)])
+        else:
+            complain(f"iommutui: {event.text}")
+            if event.remedy:
+                complain(event.remedy)
+        sys.stdout.flush()
+    return code
+
+
+def _confirmed(files: int) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("There is no terminal to ask on.", "--yes goes on without asking.")
+    print(f"Change {files} file{'' if files == 1 else 's'}? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def persisted(options: Options) -> "list[tuple[Entry, Status]]":
+    """What is declared, and what has become of it."""
+    from iommutui.apply.persistence.declaration import status_of
+    from iommutui.apply.persistence.request import declared
+    from iommutui.apply.persistence.service import machine_store
+
+    entries = declared(machine_store())
+    if not entries:
+        return []
+    host = read_host(options)
+    return [(entry, status_of(entry, host)) for entry in entries]
+
+
+def persisted_lines(found: "list[tuple[Entry, Status]]") -> list[str]:
+    """``persists 0000:09:00.0 (10de:1f08) on vfio-pci: not in force, another device (...) is at 0000:09:00.0``."""
+    return [
+        f"persists {entry.address} ({entry.ids}) on {entry.target}: "
+        + ("in force" if status.in_force else f"not in force, {status.why}")
+        for entry, status in found
+    ]
+
+
+def persisted_documents(found: "list[tuple[Entry, Status]]") -> list[dict[str, object]]:
+    """The same as JSON."""
+    return [{**entry._asdict(), **status._asdict()} for entry, status in found]
+
+
+def _list(options: Options) -> int:
+    from iommutui.apply.persistence.service import machine_store
+
+    finished, found = machine_store().record().finished, persisted(options)
+    if options.json:
+        write_json({"schema": 1, "finished": finished, "persisted": persisted_documents(found)})
+        return Exit.DONE
+    if not finished:
+        complain("A change was cut off; 'iommutui unpersist --last' reverts it.")
+    if not found:
+        complain("Nothing persists by iommutui.")
+    write_lines([clean(line) for line in persisted_lines(found)])
+    return Exit.DONE

@@ -1,0 +1,220 @@
+"""Errors of starting a virtual machine: QEMU, libvirt, Proxmox, Cloud Hypervisor, DPDK on groups and VFIO's files."""
+
+from collections.abc import Iterator
+
+from iommutui.core.diagnosis.base import (
+    Cause,
+    Found,
+    Message,
+    firmware_regions,
+    groups_asked,
+    in_the_way,
+    means,
+    no_iommu,
+    settings,
+)
+from iommutui.core.drivers import VFIO_PCI
+from iommutui.core.host import NO_IOMMU
+from iommutui.core.labels import owner_of
+from iommutui.core.roles import is_vfio
+
+
+def not_viable(found: Found) -> Iterator[Cause]:
+    """VFIO_GROUP_FLAGS_VIABLE is not set; or a tool that has a rule of its own on the drivers of a group."""
+    yield from in_the_way(found)
+    for group in groups_asked(found):
+        members = found.host.members(group)
+        yield from settings(found, members)
+        viable = found.model.verdict(found.host, group).viable
+        bridge = next((d for d in members if d.is_bridge and d.address in found.text), None)
+        if viable and bridge is not None:
+            yield found.say("bridge-not-in-the-way", bridge, group.id)
+        elif viable and group.claim is None and found.group is not None:
+            yield found.say("viable-now", group=group.id)
+
+
+def _without_isolation(found: Found) -> Iterator[Cause]:
+    """No-IOMMU mode (CONFIG_VFIO_NOIOMMU): no container of type 1, so no virtual machine."""
+    for group in groups_asked(found):
+        if group.name == NO_IOMMU:
+            yield found.say("no-iommu-mode", group=group.id)
+
+
+def node_missing(found: Found) -> Iterator[Cause]:
+    """ENOENT of ``/dev/vfio/N`` (``vfio_group_create()``), or of a device's file ``/dev/vfio/devices/vfioN``."""
+    yield from _without_isolation(found)
+    groups = groups_asked(found) if found.group is not None or found.device is not None else []
+    for group in groups:
+        members = found.host.members(group)
+        if not any(is_vfio(found.host, d, d.driver) for d in members):
+            yield found.say("no-vfio-node", group=group.id)
+            yield from settings(found, members if found.device is None else [found.device])
+        elif group.name != NO_IOMMU:
+            yield found.say("node-not-visible", group=group.id)
+    if not groups:
+        yield from no_iommu(found)
+
+
+def busy(found: Found, more: str = "") -> Iterator[Cause]:
+    """EBUSY of opening ``/dev/vfio/N`` (``vfio_group_fops_open()``), or of a file of the device."""
+    for group in groups_asked(found):
+        if group.claim is not None:
+            yield found.say("group-owned", group=group.id, owner=owner_of(group), more=more)
+        elif group.foreign:
+            yield found.say("foreign-domain", group=group.id)
+    if any(gap.attribute == "claims" for gap in found.host.gaps):
+        yield found.say("unknown-owner")
+
+
+def container_refused(found: Found) -> Iterator[Cause]:
+    """EPERM (up to 6.5) or EINVAL of VFIO_SET_IOMMU or SET_CONTAINER (``vfio_iommu_type1_attach_group()``)."""
+    yield from _without_isolation(found)
+    yield from firmware_regions(found)
+    yield from in_the_way(found)
+    ruled_out = found.host.interrupt_remapping or found.host.vfio.unsafe_interrupts_container
+    if found.errno != "EINVAL" and not ruled_out:
+        yield from NO_REMAPPING.explain(found)
+
+
+def firmware_asks(found: Found) -> Iterator[Cause]:
+    """``Firmware has requested this device have a 1:1 IOMMU mapping`` (``__iommu_group_set_domain()``, from 6.6)."""
+    what = f"The firmware wants memory mapped one to one for {found.it}, and the kernel hands out no such device."
+    yield from list(firmware_regions(found)) or [found.say("direct-region", what=what)]
+
+
+def off(found: Found) -> Iterator[Cause]:
+    """No ``iommu_group`` of the device, or of any (``virHostdevHostSupportsPassthroughVFIO()``), or no VFIO."""
+    causes = list(no_iommu(found))
+    yield from causes
+    if not causes and not found.host.has_driver(VFIO_PCI):
+        yield found.say("no-vfio")
+    elif not causes:
+        group = f", and {found.it} is in group {found.device.group}" if found.device is not None else ""
+        yield found.say("works-again", group_too=group)
+
+
+def not_on_vfio(found: Found) -> Iterator[Cause]:
+    """libvirt with ``managed='no'``, and VFIO_GROUP_GET_DEVICE_FD of a device that VFIO does not know (ENODEV)."""
+    device = found.device
+    if device is not None and not is_vfio(found.host, device, device.driver):
+        yield found.say("not-on-vfio")
+        yield from settings(found, [device])
+    yield from in_the_way(found)
+
+
+def depends_on(found: Found) -> Iterator[Cause]:
+    """``depends on group N which is not owned`` (VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)."""
+    group = found.host.groups.get(found.group) if found.group is not None else None
+    for device in found.host.members(group) if group is not None else []:
+        if not device.is_bridge:  # A bridge is reset from above it, and is never handed over.
+            there = is_vfio(found.host, device, device.driver)
+            bind = "" if there else f" ('iommutui preview {device.address}=vfio-pci')"
+            yield found.say("reset-reaches-group", device, bind=bind)
+
+
+NO_REMAPPING = means(
+    "no interrupt remapping",
+    "no interrupt remapping | no interrupt remapping support | allow_unsafe_interrupts | interrupt remapping hardware "
+    "not found | no southbridge ioapic found | disabling interrupt remapping | doesnt support x2apic mode",
+    "no-interrupt-remapping",
+    "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then says "
+    "'No interrupt remapping support' (vfio_iommu_type1_attach_group).",
+    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust it goes without: "
+    "{set[vfio_iommu_type1.allow_unsafe_interrupts=1]}",
+)
+
+
+# fmt: off
+MESSAGES = (
+    Message("group is not viable", "not viable | failed to get group # | bound to their vfio bus driver | devices not "
+            "bound to vfio-pci | groupviable | not all devices in iommu group bound to vfio | wrong driver devices",
+            not_viable),
+    Message("no file of the group", "/dev/vfio/#*no such file | no such file*/dev/vfio/# | opengroup*no such file | "
+            "/dev/vfio/devices/*no such file | couldnt open directory*vfio-dev | iommu group # not found",
+            node_missing),
+    Message("the group is busy", "/dev/vfio/#*device or resource busy | opengroup*device or resource busy | already in "
+            "use by | is in use by driver qemu | device is already attached | not already in use", busy),
+    Message("container is refused", "set iommu for container | set group*container*! | set container*! | setup "
+            "container*! | containersetiommu | failed to assign device*operation not permitted | groupsetcontainer | "
+            "cannot set up dma remapping | error bind device*to iommufd | error attach*to id= | platform rmrr "
+            "requirement", container_refused),
+    NO_REMAPPING,
+    Message("firmware asks for a 1:1 mapping", "requested this device have a 1:1 | without a 1:1 mapping | ineligible "
+            "for iommu domain attach due to platform rmrr", firmware_asks),
+    Message("host does not support passthrough", "host doesnt support passthrough of host pci devices | host doesnt "
+            "support vfio | device assignment is currently not supported on this system | iommu not present | host "
+            "doesnt support legacy pci passthrough | no iommu detected | no iommu found | iommu*not enabled | iommu "
+            "not found", off),
+    Message("device has no IOMMU group", "no iommu_group found | failed to get iommu group | error getting iommu group "
+            "| vfionoiommugroup | iommu_group: no such file | cannot open iommu_group | not part of an iommu group | "
+            "not managed by vfio driver | iommu group not found", off),
+    Message("device is not on a VFIO driver", "must be manually detached | error getting device*from group # | "
+            "groupgetdevicefd | verify all devices in group | failed to get vfio device fd", not_on_vfio),
+    Message("reset depends on another group", "depends on group #", depends_on),
+    means("permission denied on a group's file", "/dev/vfio/#*permission denied | /dev/vfio/devices/*permission denied "
+          "| vfio*permission denied | opengroup*permission denied | permission denied*/dev/vfio/#", "node-permissions",
+          "/dev/vfio/{group} belongs to root unless something gives it away; libvirt does that by itself.",
+          "Give it to the user who starts QEMU (chown USER /dev/vfio/{group}); never make it writable for everyone."),
+    means("operation not permitted on a group's file", "/dev/vfio/#*operation not permitted | opengroup*operation not "
+          "permitted | /dev/vfio/devices/*operation not permitted", "device-cgroup",
+          "Not the permissions of the file say this (that would be 'Permission denied'), but the device cgroup of the "
+          "container or of the service that runs the virtual machine.",
+          "Allow the file there: docker --device /dev/vfio/{group} --device /dev/vfio/vfio, LXC "
+          "lxc.cgroup2.devices.allow, systemd DeviceAllow=, libvirt cgroup_device_acl in /etc/libvirt/qemu.conf (or "
+          "let libvirt attach it)."),
+    means("/dev/vfio/vfio is denied", "/dev/vfio/vfio*permission denied | opencontainer*permission denied | permission "
+          "denied*/dev/vfio/vfio", "control-file-permissions", "/dev/vfio/vfio is meant to be open to everyone (0666, "
+          "Documentation/driver-api/vfio.rst): it gives no access to any device. systemd 254 made it 0600 by mistake "
+          "on some machines.", "Update systemd, or run 'udevadm trigger /dev/vfio/vfio', or 'chmod 0666 "
+          "/dev/vfio/vfio' until the next boot. The files /dev/vfio/N stay as they are."),
+    means("nothing at /dev/vfio/vfio", "/dev/vfio/vfio*no such file | /dev/vfio/vfio*no such device | vfio "
+          "support*initialized | opencontainer*no such file | no available iommu models", "no-vfio",
+          "The modules vfio and vfio_iommu_type1 are not loaded; in a container the file may be missing.",
+          "Run 'modprobe vfio-pci vfio_iommu_type1' on the host, and pass /dev/vfio/vfio into the container."),
+    means("no iommufd", "/dev/iommu*no such file | /dev/iommu*no such device", "no-iommufd",
+          "This kernel has no iommufd, or its module is not loaded.",
+          "Run 'modprobe iommufd' (from 6.2), or leave iommufd= out: /dev/vfio/N does without."),
+    means("group in several address spaces", "used in multiple address spaces", "one-address-space",
+          "Devices of group {group} are placed so that the guest's virtual IOMMU gives them different address spaces; "
+          "the host's IOMMU cannot tell the members of a group apart, so they must share one.",
+          "Take the virtual IOMMU (intel-iommu, virtio-iommu) out of the guest, or put all of them behind one "
+          "pcie-to-pci-bridge in the guest."),
+    means("switch without ACS", "lacking acs and cannot be assigned | lacks acs | requires acs", "no-acs",
+          "A switch above {it} does not isolate what is behind it (no ACS); libvirt's strict check refuses that.",
+          "Hand over the whole group of the device. relaxed_acs_check=1 in /etc/libvirt/qemu.conf lifts the check; it "
+          "changes nothing of the isolation."),
+    means("no legacy VGA", "does not support requested feature x-vga", "no-legacy-vga",
+          "Only a device of class 0300 has legacy VGA, where the kernel has CONFIG_VFIO_PCI_VGA and "
+          "vfio-pci.disable_vga is not set.", "Leave x-vga=on (Proxmox: primary GPU) out; a guest that boots with UEFI "
+          "does not need it."),
+    means("no such host device", "no such host device | node device not found | could not access /sys/bus/pci/devices/ "
+          "| pci device*not found | no pci device info for device | no node device with matching name", "no-device",
+          "There was no such device when the message was made: addresses change with cards, slots and firmware.",
+          "'iommutui list' shows the devices as they are now; put the address of today into the configuration."),
+    means("guest's hardware", "attempted double use of pci address | slot # function # already in use | no pci bus "
+          "found for device vfio-pci | bus pcie.0 does not support hotplugging | q35 machine model is not enabled | "
+          "failed moving device bar", "guest-hardware", "The guest has no free place of that kind for the device; the "
+          "host is not concerned.", "Use the machine type q35 with a pcie-root-port for it, and remove its inner "
+          "<address> (guest address)."),
+    means("hook failed", "hook script execution failed | hooks/qemu*exit status", "hook-failed",
+          "A hook script of libvirt ended with an error, so the virtual machine was not started.",
+          "Run the script by hand as root, and put the line on which it ends into --error."),
+    means("the network uses the device", "routing table indicates that interface", "routed",
+          "The machine has a route through this interface, so the tool leaves it alone.",
+          "'iommutui why {it}' says what goes through it; take the address off first (ip addr flush)."),
+    means("no mediated device", "mdev_supported_types/*! | mdev*no space left", "no-mdev",
+          "The parent has no instance of this type left (available_instances), or too little memory for it.",
+          "Remove another mediated device, or choose a smaller type."),
+    means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access",
+          "AppArmor or SELinux forbids QEMU the file; the permissions of the file are not the reason.",
+          "Let libvirt attach the device (it adds the rule), or add /dev/vfio/* to the profile."),
+    means("start timed out", "start failed*got timeout | timed out waiting for qemu | monitor socket*timeout | cannot "
+          "acquire state change lock", "pinning", "With a device handed over, all memory of the guest is allocated and "
+          "pinned before it starts; with much memory, or a host that has little left, that takes longer than the tool "
+          "waits.", "Give the guest less memory, use huge pages, or start it with a longer timeout (qm start ID "
+          "--timeout 300)."),
+    means("KVM is missing", "could not access kvm kernel module | kvm is not available | failed to initialize kvm | "
+          "could not insert kvm_", "no-kvm", "KVM is off: this is about the processor's virtualization (VT-x, AMD-V), "
+          "not about the IOMMU.", "Turn on VT-x or SVM in the firmware setup, and load kvm_intel or kvm_amd."),
+)
+# fmt: on

@@ -1,0 +1,57 @@
+"""One switch that makes the program explain itself, for bug reports: ``IOMMUTUI_DEBUG=1`` or ``IOMMUTUI_DEBUG=FILE``.
+
+It goes to standard error, or to the end of a file, through `logging`. Without it nothing is imported and nothing is
+written. The applying process, which does not get the environment of who starts it, is told by ``apply --debug``.
+"""
+
+import os
+import sys
+from functools import cache
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from logging import Logger
+
+_where = os.environ.get("IOMMUTUI_DEBUG", "")
+
+
+def log(message: str, *values: object) -> None:
+    """A line of the trace; ``values`` are put in place of ``%s`` only where somebody reads it."""
+    if _where:
+        _logger().debug(message, *values)
+
+
+def is_on() -> bool:
+    """Whether there is a trace."""
+    return bool(_where)
+
+
+def turn_on() -> None:
+    """From here on there is a trace, on standard error."""
+    global _where
+    _where = _where or "1"
+
+
+def file() -> IO[bytes] | None:
+    """The file that the trace goes to, for a process that is to write to it as well; None for standard error."""
+    return open(_where, "ab") if _where not in ("", "1") else None
+
+
+@cache
+def _logger() -> "Logger":
+    import logging
+    import select
+
+    class NeverBlocking(logging.StreamHandler[IO[str]]):
+        def emit(self, record: logging.LogRecord) -> None:
+            """Drops what nobody has room for: a trace must not hold the applying process."""
+            if select.select([], [self.stream], [], 0)[1]:
+                super().emit(record)
+
+    handler = NeverBlocking(sys.stderr) if _where == "1" else logging.FileHandler(_where)
+    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(process)d %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("iommutui")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    return logger

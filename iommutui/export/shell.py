@@ -1,0 +1,103 @@
+"""The plan as a POSIX script that checks the machine before each write and the ``driver`` link after it."""
+
+from shlex import quote
+
+from iommutui.core.errors import RefusedError
+from iommutui.core.plan.intents import restoring
+from iommutui.core.plan.planner import Plan, plan_goals
+from iommutui.export.base import Format, Subject, hex_ids
+
+_FUNCTIONS = """\
+set -eu
+pci=/sys/bus/pci
+
+stop() {
+    echo "$0: $1" >&2
+    exit 1
+}
+driver_of() {
+    link=$(readlink "$pci/devices/$1/driver") || link=none
+    echo "${link##*/}"
+}
+expect_ids() { # ADDRESS IDS
+    read -r vendor <"$pci/devices/$1/vendor" || stop "there is no device at $1"
+    read -r device <"$pci/devices/$1/device"
+    [ "$vendor $device" = "$2" ] || stop "another device is at $1"
+}
+expect_driver() { # ADDRESS DRIVER
+    [ "$(driver_of "$1")" = "$2" ] || stop "$1 is on $(driver_of "$1"), not on $2; see '$0 revert'"
+}
+override() { # ADDRESS DRIVER, or an empty word to clear it
+    printf '%s\\n' "$2" >"$pci/devices/$1/driver_override"
+}
+leave() { # ADDRESS DRIVER
+    [ "$(driver_of "$1")" = "$2" ] || return 0
+    printf '%s' "$1" >"$pci/drivers/$2/unbind"
+    expect_driver "$1" none
+}
+bind() { # ADDRESS DRIVER, or 'any'
+    [ "$(driver_of "$1")" != "$2" ] || return 0
+    printf '%s' "$1" >"$pci/drivers_probe"
+    [ "$2" = any ] || expect_driver "$1" "$2"
+}
+"""
+
+
+def _body(subject: Subject) -> list[str]:
+    host = subject.host
+    devices = [device for device, goal in subject.moved if goal not in subject.plan.no_ops]
+    back = plan_goals(
+        subject.plan.predicted, [restoring(d.address, d.driver, d.driver_override) for d in devices], subject.model
+    )
+    ids = []
+    for device in devices:
+        pair = hex_ids(device.vendor_id, device.device_id)
+        if pair is None or device.gap("driver"):
+            what = "driver is" if pair else "ids are"
+            raise RefusedError(f"The {what} not known of {device.address}, and the script has to check that first.")
+        ids.append(f"expect_ids {device.address} '0x{pair.replace(':', ' 0x')}'")
+    start = [f"expect_driver {d.address} {quote(host.devices[d.address].driver or 'none')}" for d in devices]
+    modules = [f"modprobe -- {quote(module)}" for module in subject.plan.modules]
+    return [
+        *_FUNCTIONS.splitlines(),
+        *_function("apply", [*start, *modules, *_writes(subject.plan)]),
+        *_function("revert", _writes(back)),
+        "",
+        *ids,
+        '[ "$(id -u)" = 0 ] || stop "only root can write to $pci"',
+        "case ${1-apply} in",
+        "apply | revert) ${1-apply} ;;",
+        '*) stop "the only words are apply and revert" ;;',
+        "esac",
+    ]
+
+
+def _function(name: str, lines: list[str]) -> list[str]:
+    return ["", f"{name}() {{", *(f"    {line}" for line in lines or [":"]), "}"]
+
+
+def _writes(plan: Plan) -> list[str]:
+    aims = {goal.device: "any" if goal.any_driver else goal.driver or "none" for goal in plan.goals}
+    lines = []
+    for step in plan.steps:
+        if step.op == "override":
+            lines.append(f"override {step.device} {quote(step.value or '')}")
+        elif step.op == "unbind":
+            lines.append(f"leave {step.device} {quote(step.value or '')}")
+        else:
+            lines.append(f"bind {step.device} {quote(aims[step.device])}")
+    return lines
+
+
+FORMATS = (
+    Format(
+        "shell",
+        "Rebinds PCI devices, and puts them back",
+        "a file, run by root as 'sh FILE' or 'sh FILE apply'.",
+        "at once, and until the next boot.",
+        "sh FILE revert",
+        _body,
+        vm=False,
+        first="#!/bin/sh",
+    ),
+)

@@ -1,0 +1,404 @@
+"""Making bindings last, on temporary trees: which files, what is refused, and every failure on the way."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from iommutui.apply.persistence.command import run_command
+from iommutui.apply.persistence.declaration import Entry, from_text, status_of, to_text
+from iommutui.apply.persistence.mechanisms import CONF, MECHANISMS, File, by_name, files_of, mechanism_of
+from iommutui.apply.persistence.needs import Tables, next_boot_needs
+from iommutui.apply.persistence.request import (
+    SCHEMA,
+    PersistRequest,
+    carry_out,
+    declared,
+    parse_persist_request,
+    prepare,
+)
+from iommutui.apply.persistence.store import Store, digest_of
+from iommutui.apply.validation import to_line
+from iommutui.core.address import Address
+from iommutui.core.errors import IommutuiError, RefusedError
+from iommutui.core.hazards import Acceptance, unaccepted
+from iommutui.core.host import Host
+from iommutui.core.models import model_for
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
+from iommutui.core.uses import Held, Storage, Uses
+from iommutui.demo import demo_host
+
+CARD = Address("0000:09:00.0")
+SOUND = Address("0000:09:00.1")
+TOOLS = [each for each in MECHANISMS if each.rebuild]
+
+
+class Machine:
+    """A root directory with one maker of initramfs, and what was run there."""
+
+    def __init__(self, path: Path, tool: str = "initramfs-tools") -> None:
+        self.root, self.state = path / "root", path / "state"
+        program = self.root / "usr" / by_name(tool).programs[0]
+        program.parent.mkdir(parents=True)
+        program.write_text("#!/bin/sh\n# reads mkinitcpio.conf.d\n")
+        self.commands: list[tuple[str, ...]] = []
+        self.fails = 0
+        self.host = demo_host()
+
+    @property
+    def store(self) -> Store:
+        return Store(self.root, self.state)
+
+    def run(self, command: tuple[str, ...]) -> Iterator[str]:
+        self.commands.append(command)
+        yield "working"
+        if self.fails:
+            self.fails -= 1
+            raise IommutuiError("the command failed.")
+
+    def do(self, request: PersistRequest) -> list[str]:
+        return list(carry_out(request, self.host, self.root, self.state, self.run))
+
+    def files(self) -> dict[str, tuple[str, int]]:
+        return {
+            "/" + str(path.relative_to(self.root)): (path.read_text(), stat.S_IMODE(path.stat().st_mode))
+            for path in sorted(self.root.rglob("*"))
+            if path.is_file() and "/usr/bin" not in str(path) and "/usr/sbin" not in str(path)
+        }
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def persist(*intents: tuple[str, str], host: Host | None = None) -> PersistRequest:
+    host = host or demo_host()
+    wanted = tuple(Intent(Address(device), target) for device, target in intents)
+    plan = plan_intents(host, wanted, model_for(host.kernel))
+    accepted = tuple(hazard.acceptance for hazard in unaccepted(plan.hazards, ()))
+    return PersistRequest(SCHEMA, wanted, plan.basis, accepted=accepted)
+
+
+ALL = PersistRequest(SCHEMA, forget_all=True)
+LAST = PersistRequest(SCHEMA, revert_last=True)
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_persist_and_unpersist(tmp_path: Path, tool: object) -> None:
+    assert isinstance(tool, type(MECHANISMS[0]))
+    machine = Machine(tmp_path, tool.name)
+    said = machine.do(persist((CARD, "vfio-pci"), (SOUND, "vfio-pci")))
+    files = machine.files()
+    assert set(files) == {CONF, *(path for path, _, _ in tool.data)}
+    assert [mode for path, (_, mode) in files.items() if path != CONF] == [
+        mode for _, mode in sorted((path, mode) for path, _, mode in tool.data)
+    ]
+    assert files[CONF][1] == 0o644
+    assert f"{CARD} 10de:1f08 1043:87c0 vfio-pci\n" in files[CONF][0]
+    assert machine.commands == [tool.rebuild]
+    assert said[-1] == "working"
+    machine.do(ALL)
+    assert machine.files() == {}
+    assert not (machine.root / "etc/iommutui").exists()
+    assert machine.commands == [tool.rebuild] * 2
+
+
+def test_one_more_device_and_one_less(machine: Machine) -> None:
+    machine.do(persist((CARD, "vfio-pci")))
+    machine.do(persist((SOUND, "none")))
+    assert [(e.address, e.target) for e in declared(machine.store)] == [(CARD, "vfio-pci"), (SOUND, "none")]
+    machine.do(PersistRequest(SCHEMA, forget=(CARD,)))
+    assert [e.address for e in declared(machine.store)] == [SOUND]
+    with pytest.raises(RefusedError, match="nothing is declared"):
+        machine.do(PersistRequest(SCHEMA, forget=(CARD,)))
+
+
+def test_the_same_again_writes_nothing(machine: Machine) -> None:
+    machine.do(persist((CARD, "vfio-pci")))
+    assert machine.do(persist((CARD, "vfio-pci"))) == ["Every file is as it should be."]
+    assert len(machine.commands) == 1
+
+
+def test_the_last_change_is_taken_back(machine: Machine) -> None:
+    machine.do(persist((CARD, "vfio-pci")))
+    before = machine.files()
+    machine.do(persist((SOUND, "none")))
+    machine.do(LAST)
+    assert machine.files() == before
+    machine.do(ALL)
+    machine.do(LAST)
+    assert machine.files() == before
+    assert [e.address for e in declared(machine.store)] == [CARD]
+
+
+def test_a_rebuild_that_fails_restores_the_files_and_is_run_again(machine: Machine) -> None:
+    machine.fails = 1
+    with pytest.raises(IommutuiError, match="The files are as they were before"):
+        machine.do(persist((CARD, "vfio-pci")))
+    assert machine.files() == {}
+    assert len(machine.commands) == 2
+    assert machine.store.record().finished
+
+
+def test_a_rebuild_that_fails_twice_leaves_the_change_open(machine: Machine) -> None:
+    machine.fails = 2
+    with pytest.raises(IommutuiError):
+        machine.do(persist((CARD, "vfio-pci")))
+    assert machine.files() == {}
+    with pytest.raises(RefusedError, match="cut off"):
+        machine.do(persist((CARD, "vfio-pci")))
+    machine.do(LAST)
+    machine.do(persist((CARD, "vfio-pci")))
+
+
+class PowerCut(BaseException):
+    """Nothing catches it, as nothing runs after a power cut."""
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_a_power_cut_at_any_file_is_taken_back(machine: Machine, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    replaced = 0
+    real = os.replace
+
+    def replace(old: str, new: str) -> None:
+        nonlocal replaced
+        if replaced == after:
+            raise PowerCut
+        replaced += 1
+        real(old, new)
+
+    monkeypatch.setattr(os, "replace", replace)
+    cut = True
+    try:
+        machine.do(persist((CARD, "vfio-pci")))
+        cut = False
+    except PowerCut:
+        pass
+    monkeypatch.setattr(os, "replace", real)
+    assert all("Made by iommutui" in text for path, (text, _) in machine.files().items() if "/." not in path)
+    if cut and machine.store.record().before:
+        machine.do(LAST)
+    if cut:
+        assert {path for path in machine.files() if "/." not in path} == set()
+    assert machine.store.record().finished
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_a_write_that_fails_restores_the_files(machine: Machine, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    written = 0
+    real = os.fchmod
+
+    def fchmod(descriptor: int, mode: int) -> None:
+        nonlocal written
+        written += 1
+        if written == after + 2:  # the first one is the record
+            raise OSError(28, "No space left on device", "a file")
+        real(descriptor, mode)
+
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    with pytest.raises(IommutuiError, match="No space left on device"):
+        machine.do(persist((CARD, "vfio-pci")))
+    assert machine.files() == {}
+    assert machine.store.record().finished
+
+
+def test_a_file_of_somebody_else_is_not_touched(machine: Machine) -> None:
+    place = machine.root / "etc/initramfs-tools/hooks/iommutui"
+    place.parent.mkdir(parents=True)
+    place.write_text("#!/bin/sh\n")
+    with pytest.raises(RefusedError, match="was not made by iommutui"):
+        machine.do(persist((CARD, "vfio-pci")))
+    assert list(machine.files()) == ["/etc/initramfs-tools/hooks/iommutui"]
+
+
+def test_a_link_is_not_followed(machine: Machine, tmp_path: Path) -> None:
+    (machine.root / "etc/iommutui").mkdir(parents=True)
+    (machine.root / "etc/iommutui/persist.conf").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RefusedError, match="is not a file that iommutui made"):
+        machine.do(persist((CARD, "vfio-pci")))
+
+
+def test_what_was_not_shown_is_not_written(machine: Machine) -> None:
+    request = persist((CARD, "vfio-pci"))
+    shown = digest_of(prepare(request, machine.host, machine.root, machine.store).changes)
+    other = persist((SOUND, "vfio-pci"))._replace(shown=shown)
+    with pytest.raises(RefusedError, match="not what was shown"):
+        machine.do(other)
+    machine.do(request._replace(shown=shown))
+
+
+def test_drift_is_refused(machine: Machine) -> None:
+    request = persist((CARD, "vfio-pci"))
+    machine.host = machine.host.with_device(machine.host.devices[CARD]._replace(device_id="2204"))
+    with pytest.raises(RefusedError):
+        machine.do(request)
+    assert machine.files() == {}
+
+
+def test_a_danger_has_to_be_accepted(machine: Machine) -> None:
+    display = next(device.address for device in machine.host.devices.values() if device.boot_vga)
+    request = persist((display, "none"))
+    assert request.accepted
+    with pytest.raises(RefusedError, match="Not accepted"):
+        machine.do(request._replace(accepted=(Acceptance("boot-display", CARD),)))
+
+
+def test_the_kernels_choice_needs_no_setting(machine: Machine) -> None:
+    with pytest.raises(RefusedError, match="the kernel chooses"):
+        machine.do(persist((CARD, "default")))
+
+
+def test_a_plan_that_the_rules_refuse(machine: Machine) -> None:
+    with pytest.raises(RefusedError, match="do not permit"):
+        machine.do(persist((CARD, "e1000e"))._replace(basis=None))
+
+
+def test_makers_of_initramfs_that_are_not_used(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="No program that makes an initramfs"):
+        mechanism_of(tmp_path)
+    for mark, words in (("etc/NIXOS", "NixOS"), ("run/ostree-booted", "ostree")):
+        place = tmp_path / mark.partition("/")[0] / mark
+        (place / mark).parent.mkdir(parents=True)
+        (place / mark).touch()
+        with pytest.raises(RefusedError, match=words):
+            mechanism_of(place)
+    old = tmp_path / "usr/bin/mkinitcpio"
+    old.parent.mkdir(parents=True)
+    old.write_text("#!/bin/bash\n")
+    with pytest.raises(RefusedError, match="older than 36"):
+        mechanism_of(tmp_path)
+
+
+def test_dracut_of_debian_comes_first(machine: Machine) -> None:
+    dracut = machine.root / "usr/bin/dracut"
+    dracut.parent.mkdir(parents=True)
+    dracut.touch()
+    assert mechanism_of(machine.root).name == "initramfs-tools"
+    hook = machine.root / "etc/kernel/postinst.d/dracut"
+    hook.parent.mkdir(parents=True)
+    hook.touch()
+    assert mechanism_of(machine.root).name == "dracut"
+
+
+def test_driverctl(machine: Machine) -> None:
+    request = persist((CARD, "vfio-pci"))._replace(driverctl=True)
+    with pytest.raises(RefusedError, match="driverctl is not installed"):
+        machine.do(request)
+    (machine.root / "usr/sbin/driverctl").touch()
+    machine.do(request)
+    machine.do(persist((SOUND, "none"))._replace(driverctl=True))
+    assert {path: text for path, (text, _) in machine.files().items()} == {
+        f"/etc/driverctl.d/pci-{CARD}": "vfio-pci\n",
+        f"/etc/driverctl.d/pci-{SOUND}": "none\n",
+    }
+    assert machine.commands == []
+    with pytest.raises(RefusedError, match="does so by driverctl"):
+        machine.do(persist((CARD, "vfio-pci")))
+    (machine.root / f"etc/driverctl.d/pci-{SOUND}").write_text("nouveau\n")
+    with pytest.raises(RefusedError, match="was changed since"):
+        machine.do(ALL)
+
+
+USES = [
+    (Storage(CARD, Held.MOUNT, ("/", "/home"), ("nvme0n1p2",)), "/ is on it"),
+    (Storage(CARD, Held.MOUNT, ("/boot/efi",), ("nvme0n1p1",)), "/boot/efi is on it"),
+    (Storage(CARD, Held.MOUNT, ("/data",), ("dm-0 (data)", "sda")), "/etc/fstab requires /data"),
+    (Storage(CARD, Held.MOUNT, ("/luks",), ("dm-1 (luks-home)", "sda")), "/etc/crypttab opens luks-home"),
+    (Storage(CARD, Held.FSTAB, ("/my disk",), ("sdb",)), "/etc/fstab requires /my disk"),
+    (Storage(CARD, Held.SWAP, ("[SWAP]",), ("sda3",)), "swap"),
+    (Storage(CARD, Held.POOL, ("tank",), ("sda",)), "the pool tank"),
+    (Storage(CARD, Held.MOUNT, ("/games",), ("sdc1",)), None),
+    (Storage(CARD, Held.MOUNT, ("/mnt/now",), ("sdd1",)), None),
+    (Storage(CARD, Held.MOUNT, ("/mnt/now",), ("dm-2 (luks-backup)", "sdd1")), None),
+    (Storage(CARD, Held.DISK, ("sde",), ("ext4",)), None),
+]
+TABLES = Tables(
+    fstab="# /games is not needed\nUUID=1 / ext4 defaults 0 1\nUUID=2 /data ext4 defaults 0 2\n"
+    "UUID=3 /games ext4 defaults,nofail 0 2\nUUID=4 /my\\040disk ext4 defaults 0 2\nshort\n",
+    crypttab="luks-home UUID=5 none luks\nluks-backup UUID=6 none luks,nofail\n",
+)
+
+
+@pytest.mark.parametrize(("use", "why"), USES, ids=[f"{use.held}{use.what}" for use, _ in USES])
+def test_what_the_next_boot_needs(use: Storage, why: str | None) -> None:
+    host = demo_host()._replace(uses=Uses(storage=(use,)))
+    plan = plan_intents(host, [Intent(CARD, "vfio-pci")], model_for(host.kernel))
+    found = list(next_boot_needs(host, plan.goals, TABLES))
+    assert len(found) == (why is not None)
+    assert why is None or why in found[0]
+    other = plan_intents(host, [Intent(SOUND, "none")], model_for(host.kernel))
+    assert list(next_boot_needs(host, other.goals, TABLES)) == []
+
+
+def test_what_the_next_boot_needs_may_not_persist(machine: Machine) -> None:
+    disk = next(d for d in machine.host.devices.values() if (d.class_code or "").startswith("0108"))
+    with pytest.raises(RefusedError):
+        machine.do(persist((disk.address, "vfio-pci")))
+
+
+ENTRY = Entry(CARD, "10de:1f08", "1043:87c0", "vfio-pci")
+
+
+def test_the_declaration_is_read_as_it_was_written() -> None:
+    entries = [ENTRY, Entry(SOUND, "10de:10f9", "-", "none")]
+    assert from_text(to_text(entries), CONF) == entries
+
+
+@pytest.mark.parametrize("line", [CARD, "09:00.0 10de:1f08 - x", f"{CARD} 10DE:1f08 - x", f"{CARD} 10de:1f08 - a/b"])
+def test_a_line_that_is_none_is_named(line: str) -> None:
+    with pytest.raises(IommutuiError, match=r"persist.conf, line 2"):
+        from_text(f"# x\n{line}\n", CONF)
+
+
+def test_whether_it_is_in_force() -> None:
+    host = demo_host()
+    card = host.devices[CARD]
+    assert status_of(ENTRY, host).why == "it is on nouveau until the next boot"
+    assert status_of(ENTRY, host.with_device(card._replace(driver="vfio-pci"))).in_force
+    assert "another device (10de:2204)" in status_of(ENTRY, host.with_device(card._replace(device_id="2204"))).why
+    assert "iommutui.persist=0" in status_of(ENTRY, host._replace(cmdline="quiet iommutui.persist=0")).why
+    assert "no device" in status_of(ENTRY, host._replace(devices={})).why
+    free = host.with_device(card._replace(driver=None))
+    assert status_of(ENTRY._replace(target="none"), free).in_force
+
+
+def test_a_request_says_one_thing() -> None:
+    good = persist((CARD, "vfio-pci"))
+    assert parse_persist_request(to_line(good).decode()) == good
+    for bad in (
+        good._replace(forget_all=True), PersistRequest(SCHEMA), ALL._replace(schema=2), good._replace(model="x"),
+        PersistRequest(SCHEMA, forget=(Address("../../etc/passwd"),)),
+        good._replace(intents=(Intent(CARD, "../x"),)),
+    ):  # fmt: skip
+        with pytest.raises(IommutuiError):
+            parse_persist_request(to_line(bad).decode())
+    with pytest.raises(IommutuiError):
+        parse_persist_request('{"schema": 1, "forget_all": true, "path": "/etc/passwd"}')
+
+
+def test_the_command_is_listened_to() -> None:
+    lines = list(run_command(("sh", "-c", "echo one; echo two >&2; printf three")))
+    assert lines[0].startswith("run sh -c")
+    assert [line.strip() for line in lines[1:]] == ["one", "two", "three"]
+    with pytest.raises(IommutuiError, match="ended with code 3"):
+        list(run_command(("sh", "-c", "exit 3")))
+    with pytest.raises(IommutuiError, match="does not start"):
+        list(run_command(("/nowhere/at/all",)))
+
+
+def test_a_command_that_hangs_is_given_up() -> None:
+    with pytest.raises(IommutuiError, match="has not ended after 1 seconds"):
+        list(run_command(("sh", "-c", "echo begun; exec sleep 600"), longest=1.0))
+
+
+def test_a_command_whose_child_keeps_the_output_open_ends_all_the_same() -> None:
+    assert list(run_command(("sh", "-c", "sleep 600 & echo done; kill $!"), longest=60.0))[-1].strip() == "done"
+
+
+def test_files_are_in_the_package() -> None:
+    for tool in TOOLS:
+        assert all(isinstance(file, File) and file.text for file in files_of(tool, [ENTRY]))

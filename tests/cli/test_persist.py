@@ -1,0 +1,98 @@
+"""``iommutui persist`` and ``unpersist`` on a tree that stands for this machine.
+
+With driverctl, whose files are all that it takes: no test runs a command that makes the initramfs of this machine.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from iommutui.apply.persistence import service
+from iommutui.apply.validation import to_line
+from iommutui.core.errors import Exit
+from tests.apply.machines import GPU, SOUND
+from tests.cli.conftest import Run
+from tests.reacting_tree import ReactingTree
+
+WORDS = ("persist", f"{GPU}=vfio-pci", f"{SOUND}=none", "--with", "driverctl")
+
+
+@pytest.fixture
+def lasting(machine: ReactingTree, monkeypatch: pytest.MonkeyPatch) -> ReactingTree:
+    """The machine with driverctl; what writes is asked in this process."""
+    program = Path(machine.root, "usr/sbin/driverctl")
+    program.parent.mkdir(parents=True)
+    program.touch()
+    monkeypatch.setattr(service, "ask", lambda request: service.events_of(to_line(request).decode()))
+    return machine
+
+
+def overrides(machine: ReactingTree) -> dict[str, str]:
+    folder = Path(machine.root, "etc/driverctl.d")
+    return {path.name: path.read_text() for path in folder.iterdir()} if folder.exists() else {}
+
+
+def test_persist_list_journal_unpersist(lasting: ReactingTree, run: Run) -> None:
+    done = run(*WORDS, "--yes")
+    assert done.code == Exit.DONE, done.err
+    assert f"+++ /etc/driverctl.d/pci-{GPU}" in done.out
+    assert overrides(lasting) == {f"pci-{GPU}": "vfio-pci\n", f"pci-{SOUND}": "none\n"}
+    listed = run("persist", "--list")
+    assert "not in force, it is on" in listed.out
+    assert listed.out in run("journal").out
+    document = json.loads(run("persist", "--list", "--json").out)
+    assert [entry["address"] for entry in document["persisted"]] == [GPU, SOUND]
+    assert run("unpersist", SOUND, "--yes").code == Exit.DONE
+    assert overrides(lasting) == {f"pci-{GPU}": "vfio-pci\n"}
+    assert run("unpersist", "--last", "--yes").code == Exit.DONE
+    assert len(overrides(lasting)) == 2
+    assert run("unpersist", "--yes").code == Exit.DONE
+    assert overrides(lasting) == {}
+    assert run("unpersist", "--yes").code == Exit.REFUSED
+    assert "Nothing persists" in run("persist", "--list").err
+
+
+def test_a_danger_is_accepted_by_name(lasting: ReactingTree, run: Run) -> None:
+    Path(lasting.root, "sys/bus/pci/devices", GPU, "boot_vga").write_text("1\n")
+    refused = run(*WORDS, "--yes")
+    assert (refused.code, overrides(lasting)) == (Exit.REFUSED, {})
+    assert f"Not accepted yet: --accept boot-display:{GPU}" in refused.err
+    assert run(*WORDS, "--yes", "--accept", f"boot-display:{GPU}").code == Exit.DONE
+
+
+def test_without_a_terminal_it_does_not_ask(lasting: ReactingTree, run: Run) -> None:
+    answer = run(*WORDS)
+    assert (answer.code, overrides(lasting)) == (Exit.USAGE, {})
+
+
+def test_a_plan_file_says_the_same(lasting: ReactingTree, run: Run, tmp_path: Path) -> None:
+    plan = str(tmp_path / "plan.json")
+    assert run("plan", f"{SOUND}=none", "-o", plan).code == Exit.DONE
+    words = ("persist", plan, "--with", "driverctl")
+    assert run(*words, "--yes").code == Exit.DONE
+    assert overrides(lasting) == {f"pci-{SOUND}": "none\n"}
+
+
+def test_a_journal_says_the_same(lasting: ReactingTree, run: Run) -> None:
+    assert run("apply", f"{SOUND}=none", "--yes").code == Exit.DONE
+    number = json.loads(run("journal", "--json").out)["journals"][0]["id"]
+    assert run("persist", number, "--with", "driverctl", "--yes").code == Exit.DONE
+    assert overrides(lasting) == {f"pci-{SOUND}": "none\n"}
+    assert ": in force" in run("persist", "--list").out
+
+
+def test_events_as_json(lasting: ReactingTree, run: Run) -> None:
+    answer = run("persist", f"{SOUND}=none", "--with", "driverctl", "--yes", "--json")
+    assert answer.lines[-1]["code"] == answer.code
+
+
+def test_mistakes(lasting: ReactingTree, run: Run) -> None:
+    assert run("persist").code == Exit.USAGE
+    assert run("persist", "gpu").code == Exit.USAGE
+    assert run("unpersist", "gpu").code == Exit.USAGE
+    assert run("unpersist", GPU, "--last").code == Exit.USAGE
+    assert run("persist", "09:00.0=vfio-pci", "--demo").code == Exit.REFUSED
+    assert run("unpersist", "--last", "--yes").code == Exit.REFUSED
+    assert run("persist", f"{SOUND}=none", "--yes").code == Exit.REFUSED  # nothing makes an initramfs here
+    assert overrides(lasting) == {}
