@@ -5,13 +5,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint check test-kernel bench screenshots clean
+.PHONY: run test test-textual-oldest lint check test-kernel bench screenshots clean
 
 run: $(READY)
 	@if [ -n "$$(ls /sys/kernel/iommu_groups 2>/dev/null)" ]; then $(BIN)/iommutui; else $(BIN)/iommutui --demo; fi
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto
+
+# The screen's tests with the oldest Textual that pyproject.toml allows; 'test' has the newest.
+test-textual-oldest: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --no-deps --upgrade \
+		--target $(VENV)/textual-oldest textual==8.0.0
+	PYTHONPATH=$(VENV)/textual-oldest $(BIN)/python -m pytest -n auto tests/tui
 
 lint: $(READY)
 	$(BIN)/ruff check .

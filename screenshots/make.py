@@ -53,7 +53,7 @@ SCENES = (
     Scene("groups", ()),
     Scene("why", ("K",)),
     Scene("topology", ("T",)),
-    Scene("loses", ("K", "K", "K", "e")),
+    Scene("impact", ("K", "K", "K", "e")),
     Scene("models", ("M",)),
     Scene("staged", ("c",)),
     Scene("review", ("c", "a")),

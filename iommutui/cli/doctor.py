@@ -73,7 +73,7 @@ def _machine(options: Options) -> Iterator[Finding]:
     except SourceError as error:
         yield Finding("machine", "problem", error.what, "Nothing can be shown of it.", error.remedy)
         return
-    root = None if options.demo else options.source or HERE
+    root = None if options.demo else HERE if options.source is None else options.source[0]
     yield _rules(host)
     yield _iommu(host)
     yield _vfio_pci(host)

@@ -11,7 +11,7 @@ _INSTEAD = {"apply": _SHOWN}
 def refuse_recorded(options: Options, command: str) -> None:
     """Only the running machine can be written and has journals, under the rules of its own kernel."""
     if options.source is not None or options.demo:
-        other = options.source or "the built-in machine of --demo"
+        other = " and ".join(options.source or ()) or "the built-in machine of --demo"
         raise RefusedError(
             f"'{command}' is for the machine that this runs on, and {other} is only a picture of one.",
             _INSTEAD.get(command, _LOGGED),
@@ -23,7 +23,9 @@ def refuse_recorded(options: Options, command: str) -> None:
 def same_machine(options: Options) -> str:
     """The options that make another command speak of the same machine by the same rules, to stand behind its words."""
     words = ["--demo"] if options.demo else []
-    for option, value in (("--from", options.source), ("--kernel", options.kernel), ("--model", options.model)):
+    for source in options.source or ():
+        words += ["--from", source]
+    for option, value in (("--kernel", options.kernel), ("--model", options.model)):
         if value is not None:
             words += [option, value]
     if not words:

@@ -9,7 +9,7 @@ from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
 from iommutui.settings import driver_table, read_settings
-from iommutui.sources import Depth, load
+from iommutui.sources import Depth, load, open_source
 
 if TYPE_CHECKING:
     from iommutui.core.hazards import Acceptance
@@ -34,7 +34,12 @@ def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
         host = demo_host()
         return host._replace(kernel=options.kernel or host.kernel, driver_table=table)
     if options.source is not None:
-        return load(options.source, kernel=options.kernel, depth=depth, driver_table=table)
+        from iommutui.cli.output import complain
+
+        opened = open_source(options.source, kernel=options.kernel, depth=depth, driver_table=table)
+        for note in opened.notes:
+            complain(f"Note: {note}")
+        return opened.host
     from iommutui.sources.ssh_session import session_address
 
     host = load(kernel=options.kernel, depth=depth, session=session_address(), driver_table=table)

@@ -87,6 +87,18 @@ COMMANDS: tuple[Command, ...] = (
     Command("revert", "revert", "revert an apply", ("", "20261122T104501-1a2b")),
     Command("journal", "journal", "list what was applied", ("", "20261122T104501-1a2b")),
     Command("snapshot", "snapshot", "save this machine to a file that opens anywhere", ("-o machine.json",)),
+    Command(
+        "report",
+        "report",
+        "print a redacted report for those who help",
+        ("09:00.0", "-o report.md"),
+    ),
+    Command(
+        "diff",
+        "diff",
+        "compare two machines, two states of one, or one under two kernels",
+        ("before.json after.json", "--kernel 5.15 --kernel 6.8"),
+    ),
     Command("doctor", "doctor", "check what the program and passthrough need of this system", ("", "--json")),
     Command("models", "models", "describe the models of the kernel's rules", ("--json",)),
 )
@@ -188,16 +200,28 @@ def screen_parser() -> Parser:
     return parser
 
 
+class _Kernel(argparse.Action):
+    """The last one counts; ``kernels`` has all of them, for the command that compares two."""
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, value: object, option: object = None) -> None:
+        namespace.kernel = value
+        namespace.kernels = [*getattr(namespace, "kernels", ()), value]
+
+
 def add_source(parser: argparse.ArgumentParser) -> None:
     """The options that every command takes: which machine, which kernel, which model."""
     parser.add_argument(
         "--from",
         dest="source",
+        action="append",
         metavar="PATH",
-        help="read a snapshot ('-': from standard input) or a directory with a recorded sysfs (default: this machine)",
+        help="read a snapshot, a pasted listing (several times: all of one machine; FILE#2: the second state in it), a "
+        "recorded sysfs as a directory or tar archive, or '-' for standard input (default: this machine)",
     )
     parser.add_argument("--demo", action="store_true", help="use a built-in example machine")
-    parser.add_argument("--kernel", metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)")
+    parser.add_argument(
+        "--kernel", action=_Kernel, metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)"
+    )
     parser.add_argument("--model", metavar="NAME", help="use these rules ('iommutui models' lists them)")
 
 

@@ -77,7 +77,13 @@ def plan_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> list[s
         dangers = [h for h in fix_hazards(host, plan.goals, fix) if h.severity is Severity.DANGER]
         lines += [f"  That would be a DANGER [{h.code}]: {hazard_loss(h)}" for h in dangers]
     elif fix is None and any(taken(host, plan.goals)):
-        lines += ["", "No further rebinds let a virtual machine have every group here."]
+        unknown = any(change.after.viable is None for change in plan.groups)
+        lines += [
+            "",
+            "Whether a virtual machine could have every group here is not known."
+            if unknown
+            else "No further rebinds let a virtual machine have every group here.",
+        ]
         stuck = [host.groups[change.group] for change in plan.groups if not change.after.viable]
         moved = {goal.device for goal in plan.goals}
         why = (r for each in stuck for r in withheld(host, each, MODELS[plan.model]) if r.device not in moved)

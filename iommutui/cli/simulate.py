@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Answers every event in order, each on the Host that the one before has left."""
-    if options.file == "-" and options.source == "-":
+    if options.file == "-" and "-" in (options.source or ()):
         raise UsageError("Snapshot and events cannot both come from standard input.", "Put one of them in a file.")
     host = read_host(options)
     model = chosen_model(options, host)

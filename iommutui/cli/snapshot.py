@@ -4,9 +4,10 @@ import argparse
 import sys
 
 from iommutui.cli.options import read_host
-from iommutui.cli.output import complain
+from iommutui.cli.output import clean, complain, write_lines
 from iommutui.cli.parser import Options, add_source
-from iommutui.core.errors import Exit
+from iommutui.core.errors import Exit, UsageError
+from iommutui.sources import open_source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep the kernel's whole command line, mount points, names of volumes and processes, and MACs in names",
     )
+    parser.add_argument(
+        "--explain", action="store_true", help="show what every line of a listing was taken for, and write nothing"
+    )
+    parser.add_argument(
+        "--script", action="store_true", help="print a shell script that records a machine without iommutui"
+    )
     add_source(parser)
 
 
@@ -25,6 +32,16 @@ def run(options: Options) -> int:
     from iommutui.core.redact import redact
     from iommutui.sources.snapshot import dump, write
 
+    if options.script:
+        from importlib.resources import files
+
+        sys.stdout.write(files("iommutui.sources").joinpath("capture.sh").read_text("utf-8"))
+        return Exit.DONE
+    if options.explain:
+        if options.source is None:
+            raise UsageError("--explain tells of a listing.", "Name one with --from.")
+        write_lines([clean(line) for line in open_source(options.source).explain()])
+        return Exit.DONE
     host = read_host(options)
     host = host if options.unredacted else redact(host)
     if options.output == "-":

@@ -35,7 +35,7 @@ from iommutui.core.plan.fix import permanent_blockers, withheld
 from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.plan.presets import fix_for
 from iommutui.core.query import find_device
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import Reason, groupless
 from iommutui.core.wording import sentence, state_words, verdict_sentence
 
 
@@ -200,6 +200,8 @@ def _no_fix_lines(host: Host, group: Group, verdict: Verdict, model: Model) -> l
     """The reasons that no rebind removes, as far as the verdict does not name them already."""
     if verdict.refused:
         return []
+    if verdict.viable is None:
+        return ["", "Which rebinds would let a virtual machine have this group is not known either."]
     why = [reason for reason in _no_fix(host, group, model) if reason not in verdict.reasons]
     return ["", "No rebind makes this group viable.", *(f"  {sentence(r)}" for r in why)]
 
@@ -213,7 +215,7 @@ def _fix_lines(fix: tuple[Intent, ...], there: str) -> list[str]:
 
 def _without_group(host: Host, device: Device | None, model: Model, as_json: bool) -> int:
     assert device is not None
-    reason = Reason(Code.NO_GROUP, device=device.address)
+    reason = groupless(device)
     advice = no_iommu_advice(host)
     if as_json:
         write_json(

@@ -1,5 +1,6 @@
-"""What to do on a machine that has no IOMMU groups."""
+"""What to do on a machine that has no IOMMU groups, or of which not everything is known."""
 
+from iommutui.core.gap import NOT_LISTED, gap_words
 from iommutui.core.host import Host
 
 _FIRMWARE = {
@@ -36,6 +37,14 @@ def no_iommu_advice(host: Host) -> list[str]:
     """
     if any(device.group is not None and device.bus == "pci" for device in host.devices.values()):
         return []
+    if (gap := next((gap for gap in host.gaps if gap.attribute == "iommu_groups"), None)) is not None:
+        if gap.why != NOT_LISTED:
+            return [f"The IOMMU groups are not known: {gap_words(gap.why)}."]
+        return [
+            "The listing tells no IOMMU groups: the IOMMU was off, or the command does not show them.",
+            "Add 'lspci -v' (pciutils 3.7 or later) or the Arch wiki's script with a second --from, or record the "
+            "machine with the script of 'iommutui snapshot --script'.",
+        ]
     if host.hypervisor == XEN_DOM0:
         return list(_XEN)
     guest = [_GUEST.format(name=host.hypervisor)] if host.hypervisor is not None else []
@@ -98,4 +107,40 @@ def _turn_on(vendor: str | None, parameters: list[str]) -> list[str]:
     return [
         f"For a processor of {vendor} the firmware has to describe an IOMMU (an SMMU on Arm, in the device tree "
         "or the ACPI table IORT); there is no kernel parameter that adds one.",
+    ]
+
+
+_WHOLE = "'iommutui snapshot -o FILE' on that machine makes a whole one."
+
+
+def missing_facts(host: Host, *, live: bool, recorded: bool) -> tuple[str, ...]:
+    """What is not known of a machine and what would make it known: sentences, none where all that matters is there.
+
+    ``live``: it is this machine; ``recorded``: it comes from a file.
+    """
+    found = []
+    if _nameless(host):
+        again = "then r looks again" if live else "then open it again"
+        found.append(
+            "Names are missing: neither udev's hardware database nor pci.ids was found. The package pci.ids (Debian, "
+            f"Ubuntu) or hwdata (Fedora, Arch, openSUSE) brings them; {again}."
+        )
+    if recorded and host.devices:
+        missing = [words for words, gone in _recorded(host) if gone]
+        if missing:
+            found.append(f"Not recorded here: {', '.join(missing)}. {_WHOLE}")
+    return tuple(found)
+
+
+def _nameless(host: Host) -> bool:
+    numbered = [d for d in host.devices.values() if d.bus == "pci" and d.vendor_id is not None]
+    return bool(numbered) and all(d.vendor_name is None and d.device_name is None for d in numbered)
+
+
+def _recorded(host: Host) -> list[tuple[str, bool]]:
+    return [
+        ("the kernel's version", host.kernel is None),
+        ("which drivers there are", host.drivers is None),
+        ("which drivers fit a device", all(device.fits is None for device in host.devices.values())),
+        ("what the machine uses its devices for", host.uses is None),
     ]

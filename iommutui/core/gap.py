@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+NOT_LISTED = "not-listed"
+"""The gap of what a pasted listing does not tell."""
+
 
 class Gap(NamedTuple):
     """An attribute that may exist but is not known here."""
@@ -9,8 +12,9 @@ class Gap(NamedTuple):
     attribute: str
     why: str
     """An errno name (``EACCES``), ``timeout`` (the kernel did not answer), ``not-recorded``, ``malformed`` (no kernel
-    writes this), ``asleep`` (reading would wake the device), ``not-collected`` (nobody looked) or ``unbinding`` (the
-    ``driver`` link is gone, and the driver has not let go of the device yet)."""
+    writes this), ``asleep`` (reading would wake the device), ``not-collected`` (nobody looked), ``not-listed`` (a
+    pasted listing does not tell it) or ``unbinding`` (the ``driver`` link is gone, and the driver has not let go of the
+    device yet)."""
 
 
 UNBINDING = "unbinding"
@@ -22,6 +26,7 @@ _WORDS = {
     "timeout": "the kernel did not answer in time",
     "not-recorded": "it was not recorded",
     "not-collected": "it was not looked at",
+    NOT_LISTED: "the listing does not tell it",
     "malformed": "it does not hold what a kernel writes there",
     UNBINDING: "an unbind of it has not returned yet",
     "asleep": "the device is powered down, and reading it would wake it",

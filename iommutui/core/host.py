@@ -78,7 +78,7 @@ class Device(NamedTuple):
     subsystem_vendor_id: str | None = None
     subsystem_device_id: str | None = None
     class_code: str | None = None
-    """Six hex digits: base class, sub-class, programming interface."""
+    """Six hex digits: base class, sub-class, programming interface; four where a listing does not tell the last."""
     revision: str | None = None
     header_type: int | None = None
     """Configuration byte 0x0e without its top bit: 0 normal, 1 PCI-to-PCI bridge, 2 CardBus bridge."""

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from iommutui.core.address import Address
+from iommutui.core.host import Device
 
 
 class Code(StrEnum):
@@ -17,6 +18,8 @@ class Code(StrEnum):
     DIRECT_REGION = "direct-region"
     NO_DEFAULT_DOMAIN = "no-default-domain"
     NO_GROUP = "no-group"
+    UNKNOWN_GROUP = "unknown-group"
+    UNKNOWN_MEMBERS = "unknown-members"
     NO_NODE = "no-vfio-node"
     NOT_VFIO = "not-on-vfio"
     NOT_OWNER = "not-owner"
@@ -68,3 +71,11 @@ class Reason(NamedTuple):
     def fact(self, name: str) -> str:
         """One of the facts, or an empty string."""
         return dict(self.facts).get(name, "")
+
+
+def groupless(device: Device) -> Reason:
+    """Why a device that has no group here has none: it is so, or nothing tells it."""
+    gap = device.gap("iommu_group")
+    if gap is None:
+        return Reason(Code.NO_GROUP, device=device.address)
+    return Reason(Code.UNKNOWN_GROUP, device=device.address, facts=(("why", gap.why),))

@@ -6,6 +6,7 @@ Those of hazards are in `iommutui.core.hazards.sentences`, and come from here as
 from collections.abc import Callable
 
 from iommutui.core.drivers import STUB
+from iommutui.core.gap import NOT_LISTED
 from iommutui.core.gap import gap_words as gap_words
 from iommutui.core.hazards.sentences import hazard_advice as hazard_advice
 from iommutui.core.hazards.sentences import hazard_loss as hazard_loss
@@ -16,6 +17,9 @@ from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, group_word
 from iommutui.core.outcome import State, Verdict
 from iommutui.core.plan.intents import DEFAULT, NONE, Goal
 from iommutui.core.reasons import Code, Reason
+
+_LSPCI = "lspci -v (pciutils 3.7 or later)"
+"""What tells groups."""
 
 
 def _subject(reason: Reason) -> str:
@@ -28,7 +32,8 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         "Every device in the group must leave its host driver before a virtual machine can use any of them."
     ),
     Code.UNKNOWN_DRIVER: lambda r: (
-        f"Whether {r.device} has a driver is unknown ({_why(r)}), so the verdict on its group is uncertain."
+        f"Whether {r.device} has a driver is unknown ({_why(r, 'lspci -nnk')}), "
+        "so the verdict on its group is uncertain."
     ),
     Code.ASSUMED_ROLE: lambda r: (
         f"{r.driver} on {r.device} is assumed to be a VFIO driver because of its name; "
@@ -47,6 +52,10 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     ),
     Code.NO_GROUP: lambda r: (
         f"{_subject(r)} has no IOMMU group, so VFIO cannot use it: no IOMMU covers it, or the IOMMU is off."
+    ),
+    Code.UNKNOWN_GROUP: lambda r: f"It is not known which IOMMU group {_subject(r)} is in, if any ({_why(r, _LSPCI)}).",
+    Code.UNKNOWN_MEMBERS: lambda r: (
+        f"It is not known what else is in group {r.group} ({_why(r, _LSPCI)}), so nothing certain can be said of it."
     ),
     Code.NO_NODE: lambda r: (
         f"/dev/vfio/{r.group} does not exist: it is there only while a device of the group is on a VFIO driver."
@@ -166,8 +175,9 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
 }
 
 
-def _why(reason: Reason) -> str:
-    return gap_words(reason.fact("why"))
+def _why(reason: Reason, command: str) -> str:
+    why = reason.fact("why")
+    return f"the listing does not tell it; {command} does" if why == NOT_LISTED else gap_words(why)
 
 
 def sentence(reason: Reason) -> str:

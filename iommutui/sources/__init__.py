@@ -1,20 +1,33 @@
-"""The world -> `Host`: sysfs of this machine or a recorded one, and snapshots."""
+"""The world -> `Host`: sysfs of this machine or a recorded one, snapshots, archives and pasted listings."""
 
 import os
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from iommutui import debug
 from iommutui.core.drivers import KNOWN, DriverTable
+from iommutui.core.errors import UsageError
 from iommutui.core.host import Host
 from iommutui.sources.tree import Depth
 
-__all__ = ["HERE", "Depth", "load"]
+__all__ = ["HERE", "Depth", "Opened", "load", "open_source"]
 
 HERE = "/"
 """Where this machine is."""
 
 
+class Opened(NamedTuple):
+    """A machine, and what somebody has to know of how it was read."""
+
+    host: Host
+    notes: tuple[str, ...] = ()
+    """Sentences: lines of a listing that were ignored, another state of the machine in the same text."""
+    explain: Callable[[], list[str]] = list
+    """What every line of a listing was taken for, line by line."""
+
+
 def load(
-    path: str | None = None,
+    path: str | Sequence[str] | None = None,
     *,
     kernel: str | None = None,
     depth: Depth = Depth.FULL,
@@ -23,19 +36,40 @@ def load(
 ) -> Host:
     """The machine at ``path``; SourceError says what is wrong with it and what to do.
 
-    None is this machine, ``-`` a snapshot on standard input, a file a snapshot, and a directory a recorded tree: one
-    with ``sys`` and beside it ``proc``, ``lib/modules``..., or a bare sysfs. ``kernel`` replaces the release that the
-    source tells, and with it the rules that apply; what fits a device stays as it was recorded. ``session`` is the
-    address of this machine that the caller's SSH session came to (`iommutui.sources.ssh_session`). ``driver_table`` is
-    what is known of drivers.
+    None is this machine, ``-`` standard input, a directory a recorded tree: one with ``sys`` and beside it ``proc``,
+    ``lib/modules``..., or a bare sysfs. A file is a snapshot, such a tree in a tar archive, or listings as they are
+    pasted; ``FILE#2`` is the second state that a listing tells of. Several paths are listings of one machine.
+    ``kernel`` replaces the release that the source tells, and with it the rules that apply; what fits a device stays
+    as it was recorded. ``session`` is the address of this machine that the caller's SSH session came to
+    (`iommutui.sources.ssh_session`). ``driver_table`` is what is known of drivers.
     """
-    if path is None:
-        host = _scan(HERE, depth, session, driver_table)
-    elif path != "-" and os.path.isdir(path):
-        host = _scan(path, depth, session, driver_table)
+    return open_source(path, kernel=kernel, depth=depth, session=session, driver_table=driver_table).host
+
+
+def open_source(
+    path: str | Sequence[str] | None = None,
+    *,
+    kernel: str | None = None,
+    depth: Depth = Depth.FULL,
+    session: str | None = None,
+    driver_table: DriverTable = KNOWN,
+) -> Opened:
+    """As `load`, with what is to be told of it."""
+    paths = [path] if isinstance(path, str) else list(path or ())
+    if not paths:
+        opened = Opened(_scan(HERE, depth, session, driver_table))
+    elif len(paths) == 1 and paths[0] != "-" and os.path.isdir(paths[0]):
+        opened = Opened(_scan(paths[0], depth, session, driver_table))
     else:
-        host = _snapshot(path)._replace(driver_table=driver_table)
-    return host if kernel is None else host._replace(kernel=kernel)
+        opened = _files(paths, depth, driver_table)
+    host = opened.host._replace(driver_table=driver_table)
+    return opened._replace(host=host if kernel is None else host._replace(kernel=kernel))
+
+
+def open_text(text: str, name: str = "the paste", driver_table: DriverTable = KNOWN) -> Opened:
+    """The machine in a text that was pasted: a snapshot or listings. SourceError as of `load`."""
+    opened = _content([(name, text.encode("utf-8", "replace"), None)], Depth.FULL, driver_table)
+    return opened._replace(host=opened.host._replace(driver_table=driver_table))
 
 
 def _scan(root: str, depth: Depth, session: str | None, driver_table: DriverTable) -> Host:
@@ -55,8 +89,45 @@ def _scan(root: str, depth: Depth, session: str | None, driver_table: DriverTabl
     return host
 
 
-def _snapshot(path: str) -> Host:
-    from iommutui.sources.snapshot import parse, read_text
+def _files(paths: list[str], depth: Depth, driver_table: DriverTable) -> Opened:
+    from iommutui.sources.snapshot import read_bytes
 
-    name = "standard input" if path == "-" else path
-    return parse(read_text(path), name)
+    if paths.count("-") > 1:
+        raise UsageError("Standard input can be read once only.", "Give '-' once.")
+    read = []
+    for path in paths:
+        file, mark, number = path.rpartition("#")
+        numbered = bool(mark) and number.isdecimal() and len(number) < 4 and not os.path.lexists(path)
+        file = file if numbered else path
+        name = "standard input" if file == "-" else file
+        if os.path.isdir(file):
+            raise UsageError(f"{file} is a whole machine.", "Several --from are listings of one machine.")
+        read.append((name, read_bytes(file), int(number) if numbered else None))
+    return _content(read, depth, driver_table)
+
+
+def _content(read: list[tuple[str, bytes, int | None]], depth: Depth, driver_table: DriverTable) -> Opened:
+    from iommutui.sources.listings import archive, capture, explained, read_listings
+    from iommutui.sources.listings.lines import decode
+    from iommutui.sources.snapshot import is_snapshot, parse, to_text
+
+    tars = [archive.is_tar(data) for _, data, _ in read]
+    read = [
+        (name, data if tar else archive.plain(data, name), number)
+        for (name, data, number), tar in zip(read, tars, strict=True)
+    ]
+    whole = [name for (name, data, _), tar in zip(read, tars, strict=True) if tar or is_snapshot(data)]
+    if whole and len(read) > 1:
+        raise UsageError(f"{whole[0]} is a whole machine.", "Several --from are listings of one machine.")
+    name, data, _ = read[0]
+    if tars[0]:
+        with archive.unpacked(data, name) as root:
+            return Opened(_scan(root, depth, None, driver_table))
+    if whole:
+        return Opened(parse(to_text(data, name), name))
+    texts = [(name, decode(data), number) for name, data, number in read]
+    if len(texts) == 1 and capture.is_capture(texts[0][1]):
+        with capture.laid_out(texts[0][1], name) as root:
+            return Opened(_scan(root, depth, None, driver_table))
+    listing = read_listings(texts)
+    return Opened(listing.host, listing.notes, lambda: [line for each in listing.readings for line in explained(each)])

@@ -129,6 +129,11 @@ def has_hardware_database() -> bool:
     return names is not None
 
 
+def local_names() -> Names:
+    """The names of this machine's ``pci.ids``, for what is not a tree."""
+    return _from_file(Tree("/")) or Names()
+
+
 def _from_file(tree: Tree) -> FileNames | None:
     roots = ["/"] if tree.root == "" else [f"{tree.root}/", "/"]
     for root in roots:

@@ -152,8 +152,8 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-
 # -- reading
 
 
-def read_text(path: str) -> str:
-    """The text of a file, or of standard input for ``-``. Raises SourceError."""
+def read_bytes(path: str) -> bytes:
+    """The content of a file, or of standard input for ``-``. Raises SourceError."""
     name = "Standard input" if path == "-" else path
     try:
         if path == "-":
@@ -162,11 +162,26 @@ def read_text(path: str) -> str:
             with open(path, "rb") as file:
                 data = file.read(LIMIT + 1)
     except FileNotFoundError:
-        raise SourceError(f"{name} does not exist.", "Give a snapshot or the directory of a recorded tree.") from None
+        raise SourceError(
+            f"{name} does not exist.", "Give a snapshot, a listing, or the directory of a recorded tree."
+        ) from None
     except OSError as error:
         raise SourceError(f"{name} cannot be read: {error.strerror}.", "Give a file that you may read.") from None
     if len(data) > LIMIT:
-        raise SourceError(f"{name} is larger than {LIMIT >> 20} MiB: that is no snapshot of a machine.", _MAKE)
+        raise SourceError(
+            f"{name} is larger than {LIMIT >> 20} MiB: that is no snapshot or listing of a machine.", _MAKE
+        )
+    return data
+
+
+def is_snapshot(data: bytes) -> bool:
+    """Whether it is meant to be a snapshot, however damaged."""
+    text = data.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return text.startswith(b"{") and b'"schema"' in text[:4096] and b'"host"' in text[:4096]
+
+
+def to_text(data: bytes, name: str) -> str:
+    """The bytes as UTF-8. Raises SourceError."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

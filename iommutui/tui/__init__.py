@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from iommutui.tui.machines.base import Machine
 
 
-def run(source: str | None, *, demo: bool = False, kernel: str | None = None, model: str | None = None) -> int:
+def run(source: list[str] | None, *, demo: bool = False, kernel: str | None = None, model: str | None = None) -> int:
     """Shows the machine of ``source`` (None: this one) until the person leaves; returns the exit code."""
     from iommutui.settings import driver_table, read_settings
     from iommutui.tui.machines import machine_of

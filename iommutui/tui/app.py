@@ -58,9 +58,10 @@ class IommutuiApp(App[None]):
         """Keys that were pressed before this time, by the clock of messages, do nothing."""
         self._wrong = list(config.wrong)
         self._store = store
+        usual = CONSOLE if console else IOMMUTUI
         self.register_theme(IOMMUTUI)
-        self.register_theme(CONSOLE)
-        self.theme = self._theme_to_use(config.theme, CONSOLE if console else IOMMUTUI)
+        self.register_theme(usual)
+        self.theme = self._theme_to_use(config.theme, usual)
         try:
             use_keys(config.keys)
         except IommutuiError as error:
@@ -87,7 +88,7 @@ class IommutuiApp(App[None]):
         """The theme's colours, so that they can be read."""
         return legible(super().get_css_variables(), dark=self.current_theme.dark)
 
-    def on_mount(self) -> None:
+    def on_ready(self) -> None:
         """Tells what is wrong with the settings, and remembers a theme that is chosen from now on."""
         for error in self._wrong:
             self.desk.log_line(f"{error.what} {error.remedy}", "warn")

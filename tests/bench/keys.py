@@ -16,7 +16,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,19 +29,28 @@ ASLEEP = 0.01
 TAKEN = 0.0005
 """Seconds of CPU after which the program has certainly begun with a key."""
 
+
+class Opens(str):
+    """A key that opens a dialog."""
+
+
 SCRIPT = (
     *("j",) * 8, *("k",) * 4, *("\x1b[6~",) * 4, "\x1b[5~", "G", "g", "\x04", "\x15", "]", "]", "[",
     "h", "l", "H", "H", "J", "j", "v", "z", "Z", "z", "v", "j", " ", "j", "f", "x", "K", "v", "X", "z",
     "/", *"nouveau", "\r", "j", "j", "\x1b",
     "i", "j", "j", "e", "j", "j", "M", "j", "j", "w", "T", "j", "j", "\x1b[6~", "G", "g", "v", "z", "\x1b",
-    "s", "j", "s", "s", "m", "j", "m", "m", "m", "b", "B", "b",
+    "s", "j", "s", "s", Opens("m"), "j", "\x1b", "+", "+", "b", "B", "b",
     "\r", "1", "\t", "\t", "\x1b[Z", "2", "j", "3", "1", "L", "L", "y", "r", "R",
-    "c", "z", "C", "z", "p", "d", "F", "a", "\x1b", "X",
+    "c", "z", "C", "z", "p", "d", "F", Opens("a"), "\x1b", "X",
     "T", "/", *"igb", "\r", "n", "n", "N", "\x1b", "\x1b",
-    "o", "1", "\x1b", "t", "j", "\x1b", "Y", "j", "\x1b", "?", "j", "\x1b[6~", "\x1b", ":", "\x1b",
+    Opens("o"), "1", "\x1b", Opens("t"), "j", "\x1b", Opens("Y"), "j", "\x1b", Opens("?"), "j", "\x1b[6~", "\x1b",
+    Opens(":"), "\x1b",
 )  # fmt: skip
 """Every command that neither ends the program nor writes: moves, pages, folds, staging and taking back, a filter letter
-by letter, tabs, topology and a search in it, orders, models, marks, panes, the log, a review, and every dialog."""
+by letter, tabs, topology and a search in it, orders, rules, zoom, marks, panes, the log, a review, and every dialog."""
+
+TABLE_SCRIPT = (*("\x1b[B",) * 12, Opens("\x10"), "\x1b")
+"""The same on the reference: its cursor moves, and Textual's palette opens."""
 
 IDLE = "\x1bOS"
 """F4, which is bound to nothing: what a key costs that does nothing."""
@@ -66,7 +75,8 @@ class Terminal:
         """Seconds on a CPU of all of its threads that there are."""
         total = 0
         for task in Path(f"/proc/{self._pid}/task").iterdir():
-            total += int((task / "schedstat").read_text().split()[0])
+            with suppress(OSError):  # a thread that has just ended
+                total += int((task / "schedstat").read_text().split()[0])
         return total / 1e9
 
     def wait_for(self, sign: bytes, seconds: float = 120) -> None:
@@ -153,30 +163,36 @@ class Measured(NamedTuple):
         return statistics.median(press.cpu for press in self.presses)
 
     @property
-    def worst(self) -> Press:
-        """The slowest key."""
-        return max(self.presses, key=lambda press: press.cpu)
+    def cursor(self) -> float:
+        """The median of the keys that the script begins with, each of which moves the cursor by a row."""
+        return statistics.median(press.cpu for press in self.presses[:12])
+
+    @property
+    def slowest_dialog(self) -> Press:
+        """The key whose dialog takes longest to open."""
+        return max((press for press in self.presses if isinstance(press.key, Opens)), key=lambda press: press.cpu)
 
 
-def keys(argv: Sequence[str], sign: bytes, home: Path, runs: int = 5) -> Measured:
+def keys(argv: Sequence[str], sign: bytes, home: Path, runs: int = 5, script: Sequence[str] = SCRIPT) -> Measured:
     """Presses the script on the program once it has shown its sign, in several sessions; of each key the least counts.
 
     What a key does is the same in every session. What differs is what others on the same processor take from it: its
     caches, and on a virtual machine whole time slices, which are counted as if they had been the program's.
     """
-    found = [_session(argv, sign, home) for _ in range(runs)]
+    found = [_session(argv, sign, home, script) for _ in range(runs)]
     every = zip(*(m.presses for m in found), strict=True)
     presses = tuple(Press(same[0].key, min(press.cpu for press in same)) for same in every)
     return Measured(presses, min(m.idle for m in found), max(m.resident for m in found), max(m.peak for m in found))
 
 
-def _session(argv: Sequence[str], sign: bytes, home: Path) -> Measured:
+def _session(argv: Sequence[str], sign: bytes, home: Path, script: Sequence[str]) -> Measured:
     with terminal(argv, home) as program:
         program.wait_for(sign)
         program.settle(0.3)
-        program.press("\x1b")  # the orientation of a first start
+        if script is SCRIPT:
+            program.press("\x1b")  # the orientation of a first start
         idle = statistics.median(program.press(IDLE).cpu for _ in range(9))
-        presses = tuple(program.press(key) for key in SCRIPT)
+        presses = tuple(program.press(key) for key in script)
         return Measured(presses, idle, *program.memory())
 
 
@@ -188,7 +204,7 @@ def main() -> None:
         program = str(Path(sys.executable).with_name("iommutui"))
         found = keys(
             [program, "--from", sys.argv[1]],
-            b"0000:00:00.",
+            b"00:00.",
             Path(folder),
             runs=int(sys.argv[2]) if len(sys.argv) > 2 else 1,
         )

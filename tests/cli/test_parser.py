@@ -19,7 +19,7 @@ def test_words_on_both_sides_of_an_option_are_kept_in_order() -> None:
 
 def test_a_value_that_is_the_name_of_a_command_is_a_value() -> None:
     _, options = parse(["--from", "list", "why", "17"])
-    assert options.source == "list"
+    assert options.source == ["list"]
 
 
 def test_the_text_of_an_option_may_be_anything() -> None:

@@ -123,10 +123,10 @@ def test_a_message_that_names_nothing_and_is_not_known_is_an_error(on_demo: Run)
 
 
 def test_an_error_names_every_message_that_was_recognised(on_demo: Run) -> None:
-    text = "vfio 0000:09:00.0: group 17 is not viable\n[    1.000000] DMAR: DRHD: handling fault status reg 3"
+    text = "vfio 0000:09:00.0: group 17 is not viable\n[    1.000000] AMD-Vi: Completion-Wait loop timed out"
     document = on_demo("why", "--error", text, "--json").document
-    assert document["message"] == "the IOMMU reports faults"
-    assert document["messages"] == ["the IOMMU reports faults", "group is not viable"]
+    assert document["message"] == "the IOMMU waits for a device"
+    assert document["messages"] == ["the IOMMU waits for a device", "group is not viable"]
 
 
 def test_a_setting_that_came_too_late_is_told(run: Run, tmp_path: Path) -> None:

@@ -252,8 +252,11 @@ def test_the_firmware_framebuffer_may_have_another_name_or_be_gone() -> None:
     text = "echo efi-framebuffer.0 > /sys/bus/platform/drivers/efi-framebuffer/unbind: write error: No such device"
     host = one("amdgpu")._replace(uses=Uses())
     assert codes(text, host) == ["no-framebuffer"]
+    script = "/bin/vfio-startup.sh: line 123: echo: write error: No such device"
+    assert codes(script, host) == ["script-framebuffer"]
     there = host._replace(uses=Uses(screens=(Screen(A, firmware="simpledrm"),)))
     assert codes(text, there) == ["other-framebuffer"]
+    assert codes(script, there) == []
 
 
 # -- modules

@@ -44,7 +44,7 @@ def test_a_sentence_can_be_made_of_little(code: Code) -> None:
 
 
 ABOUT_A_GROUP = {Code.OWNED, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION, Code.NO_NODE,
-                 Code.GROUP_FILE_OPEN, Code.DRAFT_SLIP_S08, Code.NO_INTERRUPT_REMAPPING,
+                 Code.GROUP_FILE_OPEN, Code.DRAFT_SLIP_S08, Code.NO_INTERRUPT_REMAPPING, Code.UNKNOWN_MEMBERS,
                  Code.NO_IOMMU}  # fmt: skip
 
 
@@ -250,6 +250,11 @@ def test_not_finding_a_device(text: str, error: type[IommutuiError], says: str) 
         ("override:none !bus:pci", [EHCI]),
         ("nothing:here", []),
         ("!", []),
+        ("driver:amd,free", [A, B, LONE]),
+        ("class:nic|driver:amd", [OTHER, A]),
+        ("!driver:none,amd", [OTHER, EHCI]),
+        ("eth0,amdgpu bus:pci", [A, OTHER]),
+        (",", []),
     ],
 )
 def test_filters(text: str, found: list[str]) -> None:

@@ -170,7 +170,7 @@ def test_no_such_file(tmp_path: Path) -> None:
 
 def test_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    path.write_bytes(b"{\n\n\xff\xfe}")
+    path.write_bytes(b'{"schema": 1,\n"host":\n\xff\xfe}')
     with pytest.raises(SourceError, match="line 3 is not UTF-8"):
         load(str(path))
 

@@ -8,12 +8,12 @@ import pytest
 from iommutui.core.host import Claim, Host
 from iommutui.demo import demo_host
 from tests.recorded import NAMES, recorded
-from tests.tui.driver import SMALLEST, USUAL, WIDE, screen_of, snapshot_of
+from tests.tui.driver import LARGE, SMALLEST, USUAL, WIDE, screen_of, snapshot_of
 from tests.tui.machines import NIC, changed, small, without_iommu
 from tests.tui.snapshot import check
 
-SIZES = {"120x40": WIDE, "80x24": USUAL, "60x18": SMALLEST}
-VIEWS = {"why": "w", "device": "i", "loses": "e", "models": "M", "topology": "T", "log": "L"}
+SIZES = {"200x60": LARGE, "120x40": WIDE, "80x24": USUAL, "60x18": SMALLEST}
+VIEWS = {"why": "w", "device": "i", "impact": "e", "models": "M", "topology": "T", "log": "L"}
 
 
 def _owned() -> Host:

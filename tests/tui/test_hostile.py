@@ -9,8 +9,9 @@ from iommutui.core.host import Claim, Device, Driver, Fit, Gap, Group, Host
 from iommutui.core.models import model_for
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
+from iommutui.core.plan.shell import shell_script
 from iommutui.core.uses import Network, Opener, Uses
-from iommutui.tui.pages.copies import copies, shell_script
+from iommutui.tui.pages.copies import copies
 from iommutui.tui.state import Key, Kind, Problem, Source, start
 from tests.tui.driver import WIDE, LiveLike, Ui, screen_of, snapshot_of
 from tests.tui.fakes import Refusing, Scripted

@@ -2,10 +2,11 @@
 
 import pytest
 
+from iommutui.core.plan.shell import shell_script
 from iommutui.core.query import completion
 from iommutui.demo import demo_host
 from iommutui.tui.derived import preview
-from iommutui.tui.pages.copies import copies, report, shell_script
+from iommutui.tui.pages.copies import copies, report
 from iommutui.tui.rows import listing
 from iommutui.tui.state import Key, Sort, Tab, View, staged
 from tests.tui.driver import USUAL, WIDE, screen_of, snapshot_of
@@ -197,7 +198,8 @@ def test_the_writes_of_the_plan_can_be_copied_for_a_shell() -> None:
 @pytest.mark.parametrize(
     ("text", "offered"),
     [("dr", "driver:"), ("x !via", "x !viable:"), ("viable:n", "viable:no"), ("driver:nvi", "driver:nvidia"),
-     ("class:gp", "class:gpu"), ("zz", None), ("driver:", None), ("", None), ("driver:nvidia", None)],
+     ("class:gp", "class:gpu"), ("zz", None), ("driver:", None), ("", None), ("driver:nvidia", None),
+     ("driver:igb,nvi", "driver:igb,nvidia"), ("class:gpu|dr", None), ("driver:igb|class:gp", "driver:igb|class:gpu")],
 )  # fmt: skip
 def test_a_filter_is_completed(text: str, offered: str | None) -> None:
     assert completion(small(), text) == offered

@@ -5,11 +5,11 @@ import pytest
 from iommutui.demo import demo_host
 from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.state import Kind, Source
-from tests.tui.driver import SMALLEST, USUAL, WIDE, Ui, screen_of, snapshot_of
+from tests.tui.driver import LARGE, SMALLEST, USUAL, WIDE, Ui, screen_of, snapshot_of
 from tests.tui.machines import small, without_iommu
 from tests.tui.snapshot import check
 
-SIZES = {"120x40": WIDE, "80x24": USUAL, "60x18": SMALLEST}
+SIZES = {"200x60": LARGE, "120x40": WIDE, "80x24": USUAL, "60x18": SMALLEST}
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -67,7 +67,7 @@ async def test_the_built_in_machine() -> None:
             assert ui.line_with(words)
 
 
-DIALOGS = (("c", "a"), ("v", "a"), ("question_mark",), ("t",), ("colon",), ("Y",), ("o",), ("v", "q"))
+DIALOGS = (("c", "a"), ("v", "a"), ("question_mark",), ("t",), ("m",), ("Y",), ("o",), ("v", "q"))
 
 
 def box(ui: Ui) -> list[str]:

@@ -4,15 +4,17 @@ import pytest
 
 from iommutui.core.address import Address
 from iommutui.core.host import Claim, Device, Fit, Gap, Host
+from iommutui.core.labels import kind_word
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
+from iommutui.core.plan.shell import shell_line
 from iommutui.tui.commands import COMMANDS, hints, reason_against
 from iommutui.tui.derived import fix_of, preview
 from iommutui.tui.pages import details, plan_title
-from iommutui.tui.pages.plan import Review, command, plan_lines, review_lines, step_lines
+from iommutui.tui.pages.plan import Review, plan_lines, review_lines, step_lines
 from iommutui.tui.rows import cursor_index, listing, row, settled
-from iommutui.tui.rows.base import KIND, bridges_only, kind_word
+from iommutui.tui.rows.base import KIND, bridges_only
 from iommutui.tui.state import AppState, Key, Kind, Pane, Source, Tab, View, staged, start, with_host
 from iommutui.tui.text.spans import Line
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
@@ -198,7 +200,7 @@ def test_the_review_shows_every_write_exactly_and_in_order() -> None:
     found = preview(staged(state_of(), {GPU: "vfio-pci"}))
     assert found is not None
     plan = found.plan
-    assert [command(step) for step in plan.steps] == [
+    assert [shell_line(step) for step in plan.steps] == [
         "echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override",
         "echo 0000:01:00.0 > /sys/bus/pci/drivers/nvidia/unbind",
         "echo 0000:01:00.0 > /sys/bus/pci/drivers_probe",
@@ -211,7 +213,7 @@ def test_clearing_an_override_writes_an_empty_line() -> None:
     host = changed(small(), NIC, driver="pci-stub", driver_override="pci-stub")
     found = preview(staged(state_of(host), {NIC: "default"}))
     assert found is not None
-    assert command(found.plan.steps[0]) == 'echo "" > /sys/bus/pci/devices/0000:05:00.0/driver_override'
+    assert shell_line(found.plan.steps[0]) == "echo '' > /sys/bus/pci/devices/0000:05:00.0/driver_override"
 
 
 def test_every_command_has_one_meaning_per_key_and_one_word_in_the_footer() -> None:
@@ -226,7 +228,7 @@ def test_the_key_bar_has_the_keys_of_the_pane_and_of_the_mode_first() -> None:
 
     assert bar(state_of())[0] == "c free"
     assert bar(state_of(pane=Pane.FILTER)) == ["Enter keep", "Tab complete", "Esc clear"]
-    assert bar(staged(state_of(), {NIC: "none"}))[:3] == ["a apply", "z undo", "X clear"]
+    assert bar(staged(state_of(), {NIC: "none"}))[:2] == ["a apply", "z undo"]
     assert "x remove" in bar(staged(state_of(pane=Pane.PLAN), {NIC: "none"}))
     assert "Enter next tab" in bar(state_of(pane=Pane.DETAILS))
     assert "n next" in bar(state_of(view=View.TOPOLOGY))

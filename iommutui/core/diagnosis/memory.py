@@ -100,7 +100,7 @@ MESSAGES = (
             "failed to enable intx | could not enable intx | setup intx fd*device or resource busy", interrupt_shared),
     means("the IOMMU reports faults", "drhd: handling fault status reg", "dma-fault",
           "The IOMMU has stopped DMA; the line after this one names the device and the reason.",
-          "Put that line into --error as well."),
+          "Put that line into --error as well.", weight=Weight.ERRNO),
     means("the IOMMU waits for a device", "completion-wait loop timed out | iotlb_inv_timeout | invalidation time-out "
           "error | qi_submit_sync | device-tlb*timed out", "device-gone",
           "A device does not answer the IOMMU any more: it lost power, or did not come back from a reset or from "

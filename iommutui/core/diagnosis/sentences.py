@@ -77,6 +77,8 @@ CAUSES = {
         "Unbind what 'ls /sys/bus/platform/drivers/*/' shows below that driver (as simple-framebuffer.0)."),
     "no-framebuffer": ("There is no such device now: a GPU driver has taken the display over, or the kernel uses "
         "simple-framebuffer.0.", "There is nothing to unbind: leave the line out of the script."),
+    "script-framebuffer": ("In a start script this is mostly the unbind of efi-framebuffer.0, and none is here now.",
+        "Leave that line out: the kernel's driver of the card has taken its place, or simple-framebuffer.0 has."),
     # of modules
     "part-of-vfio": ("Since Linux 6.2 vfio_virqfd is a part of the module vfio, so there is no such module any more.",
         "Take it out of the list of modules (/etc/modules, mkinitcpio.conf, dracut); nothing is missing."),

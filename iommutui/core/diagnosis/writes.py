@@ -25,6 +25,7 @@ from iommutui.core.host import Device
 from iommutui.core.models.vfio_group import VFIO_GROUP
 from iommutui.core.outcome import Outcome
 from iommutui.core.roles import is_vfio
+from iommutui.core.uses import Screen
 
 
 def _would_bind(found: Found, device: Device, driver: str) -> Outcome:
@@ -110,12 +111,15 @@ def no_file(found: Found) -> Iterator[Cause]:
 
 def framebuffer_unbind(found: Found) -> Iterator[Cause]:
     """``unbind`` of the firmware's framebuffer: the platform device is gone once a GPU driver has taken over."""
-    screens = found.host.uses.screens if found.host.uses is not None else ()
-    left = [screen for screen in screens if screen.firmware]
-    for screen in left:
+    for screen in _framebuffers(found):
         yield found.say("other-framebuffer", found.host.devices.get(screen.device), owner=screen.firmware)
-    if not left:
+    if not _framebuffers(found):
         yield found.say("no-framebuffer")
+
+
+def _framebuffers(found: Found) -> list[Screen]:
+    """The displays on which a framebuffer of the firmware is left."""
+    return [screen for screen in found.host.uses.screens if screen.firmware] if found.host.uses is not None else []
 
 
 def errno(found: Found) -> Iterator[Cause]:
@@ -143,6 +147,8 @@ def errno(found: Found) -> Iterator[Cause]:
                     "{device} has virtual functions enabled, and vfio-pci refuses it then.",
                     "Write 0 to /sys/bus/pci/devices/{device}/sriov_numvfs first."))  # fmt: skip
         yield from busy(found)
+    elif found.errno == "ENODEV" and device is None and ".sh" in found.text and not _framebuffers(found):
+        yield found.say("script-framebuffer")
     elif found.errno == "EINVAL" and found.model is not VFIO_GROUP:
         # Up to 5.18 nothing is refused at a probe: what does not belong there is a BUG_ON.
         yield from busy(found, " Probing a kernel driver in it says EINVAL.")

@@ -7,7 +7,7 @@ from iommutui.core.events import ClaimDevice, ClaimGroup, ReleaseDevice, Release
 from iommutui.core.host import NO_IOMMU, Claim, Device, Group, Host
 from iommutui.core.models.base import Check, Model, has_node, not_vfio, owned, unbind_pending, vfio_devices
 from iommutui.core.outcome import OK, Outcome, missing, refused
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.roles import is_vfio
 
 
@@ -38,7 +38,7 @@ def claim_device(host: Host, event: ClaimDevice, model: Model) -> Outcome:
     group = host.group_of(device.address)
     if group is None:
         no_file = event.cdev and model.through_vfio
-        return refused(host, "ENOENT" if no_file else "ENODEV", Reason(Code.NO_GROUP, device=device.address))
+        return refused(host, "ENOENT" if no_file else "ENODEV", groupless(device))
     check = _open_for_device(host, group, device, event, model)
     if check.errno == OK:
         check = model.check_device_claim(host, group, device, event.owner, event.cdev)

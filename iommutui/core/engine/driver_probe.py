@@ -5,7 +5,7 @@ from iommutui.core.engine.matching import fit_of, fits_known, matches_class, tak
 from iommutui.core.engine.noiommu import may_have_group
 from iommutui.core.host import Device, Host
 from iommutui.core.models.base import Check, since
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.roles import is_vfio
 
 DENYLIST = {
@@ -54,5 +54,5 @@ def _vfio_probe(host: Host, device: Device, driver: str) -> Check:
     if device.virtfns:
         return refuse("EBUSY", Code.VFS_ENABLED)
     if device.group is None and not may_have_group(host):
-        return refuse("EINVAL", Code.NO_GROUP)
+        return Check("EINVAL", (groupless(device),))
     return Check()

@@ -39,7 +39,11 @@ def matches_by_id(host: Host, device: Device, driver: str) -> bool:
 def matches_class(device: Device, driver: str) -> bool:
     """Whether the table of ``pcieport`` or ``shpchp`` has the device's class."""
     classes = PORT_CLASSES if driver == PCIEPORT else PORT_CLASSES[:1]
-    return device.bus == "pci" and device.is_bridge and (device.class_code or PORT_CLASSES[0]) in classes
+    return (
+        device.bus == "pci"
+        and device.is_bridge
+        and any(each.startswith(device.class_code or PORT_CLASSES[0]) for each in classes)
+    )
 
 
 def takes_any(host: Host, driver: str) -> bool:

@@ -147,12 +147,14 @@ def given_away(host: Host, goals: Sequence[Goal]) -> Iterator[Device]:
 def unbound(host: Host, goals: Sequence[Goal]) -> list[Device]:
     """The devices that leave their kernel driver, wherever they go: what the host does with them ends at that moment.
 
-    With the ones that vanish because their physical function is unbound.
+    With the ones that vanish because their physical function is unbound, and those of which it is not known whether
+    they have a driver.
     """
     found: dict[Address, Device] = {}
     for goal in goals:
         device = host.devices[goal.device]
-        if on_kernel_driver(host, device) and not goal.any_driver and goal.driver != device.driver:
+        perhaps = device.driver is None and device.gap("driver") is not None
+        if (on_kernel_driver(host, device) or perhaps) and not goal.any_driver and goal.driver != device.driver:
             found[device.address] = device
     for device in list(found.values()):
         vanishing = (host.devices[address] for address in device.virtfns if address in host.devices)

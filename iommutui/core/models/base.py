@@ -105,7 +105,10 @@ def opened(group: Group) -> tuple[Address, ...]:
 
 
 def unknown_drivers(host: Host, group: Group, matters: Callable[[Device], bool] = lambda _: True) -> list[Reason]:
-    """A reason for each member of which it is not known whether it has a driver, and for which that ``matters``."""
+    """A reason for each member of which it is not known whether it has a driver, and for which that ``matters``.
+
+    And one for members that the source may have left out.
+    """
     reasons = []
     for address in group.members:
         device = host.devices.get(address)
@@ -113,7 +116,9 @@ def unknown_drivers(host: Host, group: Group, matters: Callable[[Device], bool] 
             reasons.append(Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", "not-recorded"),)))
         elif device.driver is None and device.gaps and (gap := device.gap("driver")) is not None and matters(device):
             reasons.append(Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", gap.why),)))
-    return sorted(reasons, key=lambda reason: sort_key(str(reason.device)))
+    reasons.sort(key=lambda reason: sort_key(str(reason.device)))
+    gap = group.gap("members")
+    return reasons if gap is None else [*reasons, Reason(Code.UNKNOWN_MEMBERS, group.id, facts=(("why", gap.why),))]
 
 
 def assumed_role(group: Group, device: Device, driver: str, known: KnownRole) -> tuple[Reason, ...]:

@@ -117,10 +117,12 @@ def plan_goals(
     if missing:
         refusals = (*refusals, *missing)
         goals = [goal for goal in goals if goal.device in host.devices]
+    unknown = {goal: reason for goal in goals if (reason := _unknown_driver(host, goal)) is not None}
+    refusals = (*refusals, *unknown.values())
     ready = _with_drivers(host, goals)
-    moving = [goal for goal in goals if not _reached(host, goal)]
+    moving = [goal for goal in goals if goal in unknown or not _reached(host, goal)]
     hazards = hazards_of(host, moving)
-    steps, after, found = _run(ready, _writes(ready, moving), model)
+    steps, after, found = _run(ready, _writes(ready, [goal for goal in moving if goal not in unknown]), model)
     found = [*refusals, *refusals_of(hazards), *found]
     if not found:
         found = [reason for goal in moving if (reason := _missed(after, goal, steps)) is not None]
@@ -128,7 +130,7 @@ def plan_goals(
         model=model.name,
         goals=tuple(goals),
         steps=tuple(steps),
-        no_ops=tuple(goal for goal in goals if _reached(host, goal)),
+        no_ops=tuple(goal for goal in goals if goal not in unknown and _reached(host, goal)),
         modules=tuple(modules),
         basis=basis_of(host, [goal.device for goal in goals]),
         predicted=after,
@@ -173,6 +175,13 @@ def _proven(host: Host, device: Device, driver: str) -> Device:
         return device._replace(fits=(*device.fits, Fit(driver, None, True, is_vfio(host, device, driver), True)))
     seen = (fit._replace(loaded=True, proven=True) if fit.driver == driver else fit for fit in device.fits)
     return device._replace(fits=tuple(seen))
+
+
+def _unknown_driver(host: Host, goal: Goal) -> Reason | None:
+    """A device that may be bound to anything is neither free nor has it a driver that could be unbound."""
+    device = host.devices[goal.device]
+    gap = device.gap("driver") if device.driver is None else None
+    return None if gap is None else Reason(Code.UNKNOWN_DRIVER, device.group, device.address, facts=(("why", gap.why),))
 
 
 def _reached(host: Host, goal: Goal) -> bool:

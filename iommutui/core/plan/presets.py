@@ -11,7 +11,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.fix import fix_hazards, permanent_blockers, smallest_fix, withheld
 from iommutui.core.plan.intents import Intent, default_driver, goal_of
 from iommutui.core.plan.targets import DEFAULT, NONE, Kind, find_target, targets_of, vfio_target
-from iommutui.core.reasons import Reason
+from iommutui.core.reasons import Reason, groupless
 from iommutui.core.roles import is_vfio, serves_host
 from iommutui.core.wording import sentence
 
@@ -82,6 +82,9 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
         return " ".join(["Nothing here is of use to a virtual machine.", *dict.fromkeys(why[:3])])
     groups = _groups(host, devices)
     if not groups:
+        unknown = next((device for device in devices if device.gap("iommu_group") is not None), None)
+        if unknown is not None:
+            return sentence(groupless(unknown))
         verb, them = ("is", "it") if len(devices) == 1 else ("are", "them")
         return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can have {them}."
     if _free(host, devices, model, True, said) is not None:

@@ -56,7 +56,7 @@ class Hint(NamedTuple):
     enabled: bool = True
 
 
-_STAGED = (("apply", "apply"), ("undo", "undo"), ("clear", "clear"))
+_STAGED = (("apply", "apply"), ("undo", "undo"))
 _ALWAYS = (("help", "help"), ("quit", "quit"))
 
 
@@ -65,7 +65,7 @@ def _entries(state: AppState) -> Sequence[tuple[str, str]]:
     if state.pane is Pane.DETAILS:
         return (("enter", "next tab"), ("zoom", "zoom"), ("back", "list"))
     if state.pane is Pane.PLAN:
-        return (("unstage", "remove"), ("back", "list"))
+        return (("unstage", "remove"), ("clear", "clear"), ("back", "list"))
     if state.view is View.LOG:
         return (("back", "groups"), ("copy-more", "copy"))
     if state.view is View.TOPOLOGY:

@@ -12,7 +12,7 @@ from textual.worker import get_current_worker
 
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
-from iommutui.core.models import model_for
+from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
 from iommutui.core.roles import is_vfio
 from iommutui.tui.derived import verdicts
@@ -91,10 +91,12 @@ class Scanner:
         self._at_rest = asyncio.Event()
         self._at_rest.set()
 
-    def start(self, *, scan: bool) -> None:
+    def start(self, host: Host | None) -> None:
         """Begins to watch the machine, and to look at it where the first look is not known yet."""
-        if scan:
+        if host is None:
             self.rescan()
+        else:
+            self._node.run_worker(partial(_judge, host), thread=True, group="scan", exit_on_error=False)
         self._node.run_worker(self._start_watching, thread=True, group="watch", exit_on_error=False)
 
     def stop(self) -> None:
@@ -143,6 +145,7 @@ class Scanner:
             self._node.post_message(self.Failed(Problem(what, remedy)))
         else:
             self._node.post_message(self.Scanned(host))
+            _judge(host)
 
     def done(self) -> None:
         """A look has been taken over by the widget; one that was asked for meanwhile begins."""
@@ -195,3 +198,9 @@ class Scanner:
             self._asking = False
         if now is not host:
             self._node.post_message(self.Claimed(host, now))
+
+
+def _judge(host: Host) -> None:
+    """Judges every group by all rules, before the list of rules asks how many are viable under each."""
+    for model in MODELS.values():
+        _ = verdicts(host, model).viable

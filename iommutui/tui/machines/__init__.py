@@ -8,7 +8,7 @@ from iommutui.tui.machines.base import Machine
 from iommutui.tui.state import Kind, Source
 
 
-def machine_of(path: str | None, *, demo: bool, kernel: str | None, table: DriverTable = KNOWN) -> Machine:
+def machine_of(path: list[str] | None, *, demo: bool, kernel: str | None, table: DriverTable = KNOWN) -> Machine:
     """The machine that the command line asks for."""
     if demo:
         from iommutui.demo import demo_host
@@ -19,7 +19,7 @@ def machine_of(path: str | None, *, demo: bool, kernel: str | None, table: Drive
             return host._replace(kernel=kernel or host.kernel, driver_table=table)
 
         return SimulatedMachine(Source(Kind.DEMO, "demo"), built_in)
-    if path is not None:
+    if path:
         from iommutui.tui.machines.simulated import SimulatedMachine
 
         def from_file() -> Host:
@@ -27,7 +27,8 @@ def machine_of(path: str | None, *, demo: bool, kernel: str | None, table: Drive
 
             return load(path, kernel=kernel, driver_table=table)
 
-        name = "standard input" if path == "-" else os.path.basename(os.path.normpath(path)) or path
+        names = ("standard input" if each == "-" else os.path.basename(os.path.normpath(each)) or each for each in path)
+        name = " and ".join(names)
         return SimulatedMachine(Source(Kind.SNAPSHOT, name), from_file)
     from iommutui.tui.machines.live import LiveMachine
 

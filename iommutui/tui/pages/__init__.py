@@ -65,7 +65,7 @@ def list_title(state: AppState) -> list[Span]:
     spans = [Span(f" {key_of('groups')} {_VIEWS[state.view]}", command="groups")]
     if state.view is View.GROUPS:
         spans.append(Span(_SORTED[state.sort]))
-    if host is not None and host.groups:
+    if host is not None and host.groups and state.view is not View.LOG:
         spans.append(Span(f" · {verdicts(host, state.model).viable} of {len(host.groups)} viable", "muted"))
     if state.selected:
         spans.append(Span(f" · {len(state.selected)} selected", "planned"))

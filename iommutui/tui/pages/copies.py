@@ -6,11 +6,11 @@ from typing import NamedTuple
 from iommutui.core.address import nodedev_name
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_glyph, verdict_word
-from iommutui.core.plan.planner import Plan
+from iommutui.core.plan.shell import shell_script
 from iommutui.core.printable import printable
 from iommutui.core.wording import sentence
 from iommutui.tui.derived import preview, selected_device, selected_group, verdicts
-from iommutui.tui.pages.plan import command, count, quoted
+from iommutui.tui.pages.plan import count
 from iommutui.tui.state import AppState
 from iommutui.tui.text.spans import Line, Span, line
 
@@ -78,18 +78,6 @@ def forum_lines(host: Host, groups: Iterable[Group]) -> list[str]:
                 )
             )
     return lines
-
-
-def shell_script(plan: Plan) -> str:
-    """The writes of a plan as lines for a root shell, in their order, the modules first.
-
-    What is copied travels: the first line says which devices the addresses are.
-    """
-    devices = [d for a in dict.fromkeys(step.device for step in plan.steps) if (d := plan.predicted.devices.get(a))]
-    named = ", ".join(f"{device.address} is {ids(device)}" for device in devices)
-    lines = [f"# Only where {named}: on another machine these addresses are other devices."]
-    lines += [f"modprobe {quoted(module)}" for module in plan.modules]
-    return "".join(f"{printable(text)}\n" for text in (*lines, *map(command, plan.steps)))
 
 
 def report(state: AppState) -> str:

@@ -26,7 +26,7 @@ _SIGNS = (
     ("warn", "! refused", "viable, but the kernel refuses to hand it over"),
     ("warn", "? unknown", "not everything that decides it could be read"),
     ("planned", "→ driver", "staged: what the device would be bound to"),
-    ("planned", "+", "selected, together with others"),
+    ("planned", "#", "selected, together with others"),
     ("accent", "*", "marked as one of your own devices"),
     ("warn", "[swap]", "what this machine uses the device for"),
     ("warn", "!  ‼", "a warning, a danger: something is lost"),

@@ -2,7 +2,7 @@
 
 from iommutui.apply.events import Compensating, Event, Finished, Kept, ModuleLoaded, Started, StepDone, StepWaiting
 from iommutui.core.errors import Exit
-from iommutui.tui.pages.plan import command
+from iommutui.core.plan.shell import shell_line
 from iommutui.tui.state import AppState
 from iommutui.tui.text.spans import Line, Span, line
 
@@ -23,10 +23,10 @@ def log_words(event: Event) -> tuple[str, str] | None:
             return f"modprobe {module}: loaded", "ok"
         case StepDone(step=step, result=result, note=note):
             style = "ok" if result == "ok" else "bad"
-            return f"{command(step)}: {result}" + (f" ({note})" if note else ""), style
+            return f"{shell_line(step)}: {result}" + (f" ({note})" if note else ""), style
         case StepWaiting(step=step, seconds=seconds, holders=holders):
             held = f"; held by {', '.join(holders)}" if holders else ""
-            return f"{command(step)}: no answer for {seconds:.0f} s{held}", "warn"
+            return f"{shell_line(step)}: no answer for {seconds:.0f} s{held}", "warn"
         case Kept(by=by):
             return f"kept by {by}", "ok"
         case Compensating(why=why):

@@ -57,13 +57,13 @@ def model_choices(state: AppState) -> list[Choice]:
     own = model_for(host.kernel).name
     found = []
     for model in sorted(MODELS.values(), key=lambda model: (is_draft(model), model.name)):
-        viable = f"{verdicts(host, model).viable} of {len(host.groups)} groups viable"
+        viable = f"{verdicts(host, model).viable} of {len(host.groups)} viable"
         words = "never merged" if is_draft(model) else rules_words(model)
         row = line(
             Span(f"{model.name:<17} ", "strong"),
             Span(f"{words:<20} ", "warn" if is_draft(model) else "plain"),
             Span(viable, "muted"),
-            Span("  this machine's kernel" if model.name == own else "", "ok"),
+            Span("  this kernel" if model.name == own else "", "ok"),
         )
         found.append(Choice(model.name, row, (line(f"{model.title}."), line(Span(model.change, "muted")))))
     return found

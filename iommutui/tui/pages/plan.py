@@ -6,7 +6,8 @@ from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
 from iommutui.core.labels import driver_words
 from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import GroupChange, Plan, Step, counts_of
+from iommutui.core.plan.planner import GroupChange, Plan, counts_of
+from iommutui.core.plan.shell import shell_line
 from iommutui.core.wording import goal_words, sentence
 from iommutui.tui.derived import preview
 from iommutui.tui.keys import key_of
@@ -84,20 +85,6 @@ def change_line(change: GroupChange) -> Line:
         verdict_span(change.after),
         hang=2,
     )
-
-
-def command(step: Step) -> str:
-    """The write as a line for a shell."""
-    value = (step.value or "") if step.op == "override" else step.device
-    return f"echo {quoted(value)} > {quoted(step.path)}"
-
-
-def quoted(word: str) -> str:
-    """The word as a shell takes it for one, and for nothing else."""
-    plain = word.replace("-", "").replace("_", "").replace("/", "").replace(":", "").replace(".", "").replace(",", "")
-    if plain.isascii() and plain.isalnum():
-        return word
-    return '""' if not word else "'" + word.replace("'", "'\\''") + "'"
 
 
 _OUTCOMES = {"ok": ("ok", "✔ ok"), "not-reached": ("muted", "… not reached"), "blocks": ("bad", "✖ would hang")}
@@ -231,7 +218,7 @@ def step_lines(plan: Plan, outcomes: dict[int, Span] | None = None) -> list[Line
     width = max((len(span.text) for span in shown), default=0)
     for number, step in enumerate(plan.steps):
         outcome = shown[number]._replace(text=f"{shown[number].text:<{width}}  ")
-        lines.append(line(Span(f"{number + 1:>3}  ", "muted"), outcome, command(step), hang=7 + width))
+        lines.append(line(Span(f"{number + 1:>3}  ", "muted"), outcome, shell_line(step), hang=7 + width))
         if step.outcome not in ("ok", "not-reached"):
             lines += [bullet(sentence(reason), "bad") for reason in step.reasons]
     return lines

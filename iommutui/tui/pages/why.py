@@ -3,12 +3,12 @@
 The tabs beside Why are imported when they are first shown: the first frame does not wait for them.
 """
 
-from iommutui.core.advice import no_iommu_advice
+from iommutui.core.advice import missing_facts, no_iommu_advice
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.isolation import why_shared
 from iommutui.core.labels import class_words, device_name, verdict_word
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.wording import gap_words, sentence, state_words, verdict_sentence
 from iommutui.tui.derived import change_of, fix_of, target_of, verdicts
 from iommutui.tui.keys import key_of
@@ -36,7 +36,7 @@ def why_page(state: AppState, host: Host, device: Device | None, group: Group | 
 
 @last_call
 def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
-    found = lacks(host, source)
+    found = missing_facts(host, live=source.real, recorded=source.kind is Kind.SNAPSHOT)
     return (
         (BLANK, heading("Not known of this machine"), *(bullet(text, "warn", "?") for text in found)) if found else ()
     )
@@ -149,7 +149,7 @@ def _why_device(state: AppState, host: Host, device: Device, group: Group | None
         lines += _reasons(state, group, device)
         lines += _fix(state)
     else:
-        lines.append(bullet(sentence(Reason(Code.NO_GROUP, device=device.address)), "warn", "?"))
+        lines.append(bullet(sentence(groupless(device)), "warn", "?"))
     lines += [BLANK, heading("Driver"), *driver_lines(state, host, device)]
     return lines + (_shared(host, group) if group is not None else [])
 
@@ -190,36 +190,3 @@ def scanning(state: AppState) -> tuple[Line, ...]:
         )
     where = "this machine" if state.source.real else state.source.label or "the machine"
     return (line(Span(f"scanning {where}…", "muted")),)
-
-
-_WHOLE = "'iommutui snapshot -o FILE' on that machine makes a whole one."
-
-
-def lacks(host: Host, source: Source) -> tuple[str, ...]:
-    """Sentences, none for a machine of which everything that matters here is known."""
-    found = []
-    if _nameless(host):
-        again = "then r looks again" if source.kind is Kind.LIVE else "then open it again"
-        found.append(
-            "Names are missing: neither udev's hardware database nor pci.ids was found. The package pci.ids (Debian, "
-            f"Ubuntu) or hwdata (Fedora, Arch, openSUSE) brings them; {again}."
-        )
-    if source.kind is Kind.SNAPSHOT and host.devices:
-        missing = [words for words, gone in _recorded(host) if gone]
-        if missing:
-            found.append(f"Not recorded here: {', '.join(missing)}. {_WHOLE}")
-    return tuple(found)
-
-
-def _nameless(host: Host) -> bool:
-    numbered = [d for d in host.devices.values() if d.bus == "pci" and d.vendor_id is not None]
-    return bool(numbered) and all(d.vendor_name is None and d.device_name is None for d in numbered)
-
-
-def _recorded(host: Host) -> list[tuple[str, bool]]:
-    return [
-        ("the kernel's version", host.kernel is None),
-        ("which drivers there are", host.drivers is None),
-        ("which drivers fit a device", all(device.fits is None for device in host.devices.values())),
-        ("what the machine uses its devices for", host.uses is None),
-    ]

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
-from iommutui.core.labels import device_name, verdict_word
+from iommutui.core.labels import device_name, kind_word, rank, verdict_word
 from iommutui.core.query import parse_query
 from iommutui.tui.derived import Verdicts, change_of, target_of, verdicts
 from iommutui.tui.rows.base import (
@@ -18,9 +18,7 @@ from iommutui.tui.rows.base import (
     bridges_only,
     driver_span,
     every,
-    kind_word,
     matching,
-    rank,
     short,
     tags,
 )
@@ -79,7 +77,7 @@ def groups_listing(state: AppState, host: Host) -> Listing:
 def groups_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Span, ...]:
     """What stands in a row, ``width`` cells wide, with or without the cursor."""
     mark = Span("▌" if here else " ", "accent")
-    chosen = Span("+" if key in state.selected else " ", "planned")
+    chosen = Span("#" if key in state.selected else " ", "planned")
     spans = _group_row(state, key) if key.device is None else _device_row(state, key)
     return fit((mark, chosen, *spans), width)
 

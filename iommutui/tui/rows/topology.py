@@ -5,9 +5,9 @@ from typing import NamedTuple
 from iommutui.core.address import Address, sort_key
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
-from iommutui.core.labels import device_name, verdict_glyph, verdict_word
+from iommutui.core.labels import device_name, kind_word, verdict_glyph, verdict_word
 from iommutui.tui.derived import change_of, target_of, verdicts
-from iommutui.tui.rows.base import KIND, Listing, driver_span, kind_word, matching, short, tags
+from iommutui.tui.rows.base import KIND, Listing, driver_span, matching, short, tags
 from iommutui.tui.state import AppState, Key
 from iommutui.tui.text.blocks import VERDICT_STYLES, verdict_span
 from iommutui.tui.text.spans import Span, fit, pad

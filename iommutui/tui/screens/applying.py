@@ -19,6 +19,7 @@ from iommutui.apply.events import (
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import cuts_a_lifeline
 from iommutui.core.plan.planner import Plan, plan_intents
+from iommutui.core.plan.shell import shell_line
 from iommutui.tui.commands import Hint
 from iommutui.tui.commands.base import Desk, Opened
 from iommutui.tui.commands.plan import nothing_to_revert
@@ -26,7 +27,7 @@ from iommutui.tui.jobs.applier import Applier
 from iommutui.tui.jobs.scanner import Scanner
 from iommutui.tui.machines.base import CutOff, Job, Machine
 from iommutui.tui.pages.log import log_words
-from iommutui.tui.pages.plan import WITHIN, Review, command, outcome_span, step_lines
+from iommutui.tui.pages.plan import WITHIN, Review, outcome_span, step_lines
 from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, Dialog
 from iommutui.tui.screens.review import CountdownScreen, ReviewScreen, Terms
 from iommutui.tui.state import Phase, Problem, ended
@@ -77,7 +78,7 @@ class ProgressScreen(Dialog[None]):
                 shown = outcome_span(result)
                 self._outcomes[number - 1] = shown._replace(text=shown.text + (f" ({note})" if note else ""))
             case StepDone(step=step, result=result):
-                self._tail.append(line("  ", command(step), "  ", outcome_span(result), hang=4))
+                self._tail.append(line("  ", shell_line(step), "  ", outcome_span(result), hang=4))
             case StepWaiting(step=step, seconds=seconds, holders=holders):
                 held = f" {', '.join(holders)} may have it open." if holders else ""
                 self._waiting = bullet(f"{step.device} has not answered for {seconds:.0f} s.{held}", "warn", "!")

@@ -66,7 +66,7 @@ class DeskScreen(Screen[None]):
             self.state = settled(self._first_seen(self._first.result()))
         self._panes.state = self.state
         self._panes.show_all(top=True)
-        self.call_after_refresh(self.scanner.start, scan=self.state.host is None)
+        self.call_after_refresh(self.scanner.start, self.state.host)
         if self.state.source.real:
             self.set_interval(CLAIM_SECONDS, self.look_for_claims)
 

@@ -8,6 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.events import Resize
 from textual.message import Message
 from textual.screen import ModalScreen
@@ -160,7 +161,7 @@ class ChooseScreen(Dialog[str]):
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         for about in self.query("#about").results(Static):
             lines = self._choices[event.option_index].about
-            about.update(content([span for each in lines for span in (*each.spans, Span("\n"))][:-1]))
+            about.update(Content("\n").join(content(line.spans) for line in lines))
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:

@@ -12,8 +12,8 @@ from textual.widgets import Button, Digits, Input, ProgressBar, Static
 
 from iommutui.apply.events import Counting
 from iommutui.core.hazards import Acceptance
+from iommutui.core.plan.shell import shell_script
 from iommutui.tui.commands import Hint
-from iommutui.tui.pages.copies import shell_script
 from iommutui.tui.pages.plan import WITHIN, Review, review_lines
 from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, DeliberateDialog
 from iommutui.tui.text.content import content, plain

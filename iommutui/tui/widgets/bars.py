@@ -88,16 +88,30 @@ class KeyBar(Bar):
 
     def __init__(self, hints: Iterable[Hint] = (), *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.show_hints(hints)
+        self._hints = tuple(hints)
 
     def show_hints(self, hints: Iterable[Hint]) -> None:
         """Other keys."""
-        spans = [Span(" ")]
-        for key, word, command, enabled in hints:
-            spans.append(Span(key, "key" if enabled else "muted", command))
-            spans.append(Span(f" {word}", "plain" if enabled else "muted", command))
-            spans.append(Span("  "))
-        self.show_spans(spans)
+        found = tuple(hints)
+        if found != self._hints:
+            self._hints = found
+            self.refresh()
+
+    def render(self) -> Content:
+        """One line; where room is scarce, without what comes last but help and quit."""
+        hints = list(self._hints)
+        while len(hints) > 3 and _cells(_key_spans(hints)) > self.size.width:
+            del hints[-3]
+        return content(fit(_key_spans(hints), max(1, self.size.width)))
+
+
+def _key_spans(hints: Iterable[Hint]) -> list[Span]:
+    spans = [Span(" ")]
+    for key, word, command, enabled in hints:
+        spans.append(Span(key, "key" if enabled else "muted", command))
+        spans.append(Span(f" {word}", "plain" if enabled else "muted", command))
+        spans.append(Span("  "))
+    return spans[:-1]
 
 
 # -- the filter

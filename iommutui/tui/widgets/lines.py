@@ -1,22 +1,42 @@
-"""A pane of wrapped lines that scrolls: details, plan, review, log and help are all one of these."""
+"""Panes that draw by lines and scroll: details, plan, review, log and help are all wrapped lines."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from rich.style import Style
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from iommutui.tui.text.content import strip_of, styles_of
 from iommutui.tui.text.spans import Line, Span, wrap, wrap_all
 
 
-class Lines(ScrollView, can_focus=True):
-    """Lines, wrapped at the width that there is, with a cell of air on both sides."""
+class Scroll(ScrollView, can_focus=True):
+    """The place of the scroll bar is kept free, and the number of lines changes without a new layout of the screen."""
 
     DEFAULT_CSS = """
-    Lines { overflow-y: auto; overflow-x: hidden; scrollbar-gutter: stable; }
+    Scroll { overflow-y: auto; overflow-x: hidden; scrollbar-gutter: stable; }
     """
+
+    def set_rows(self, rows: int) -> None:
+        """There are so many lines now. Setting the reactive the usual way would lay out every pane at every key."""
+        size = Size(self.scrollable_content_region.width, rows)
+        if size == self.virtual_size:
+            return
+        height = self.styles.height
+        if height is not None and height.is_auto:
+            self.virtual_size = size
+            return
+        self.set_reactive(Widget.virtual_size, size)
+        self.show_vertical_scrollbar = rows > self.scrollable_content_region.height > 0
+        self.vertical_scrollbar.window_virtual_size = rows
+        self.scroll_to(y=min(self.scroll_offset.y, self.max_scroll_y), animate=False, immediate=True, force=True)
+
+
+class Lines(Scroll):
+    """Lines, wrapped at the width that there is, with a cell of air on both sides."""
 
     def __init__(self, lines: Sequence[Line] = (), *, id: str) -> None:
         super().__init__(id=id)
@@ -30,12 +50,23 @@ class Lines(ScrollView, can_focus=True):
 
     def show_lines(self, lines: Sequence[Line], *, top: bool = True) -> None:
         """New lines; ``top`` shows their beginning, otherwise the scroll position stays."""
-        if lines != self.lines or not self._rows:
-            self.lines = lines
-            self._wrap()
-            self.refresh(layout=self.styles.height is not None and self.styles.height.is_auto)
+        top = top and self.scroll_offset.y > 0
         if top:
-            self.scroll_to(y=0, animate=False, immediate=True)
+            self.scroll_to(y=0, animate=False, immediate=True, force=True)
+        if lines == self.lines:
+            return
+        self.lines = lines
+        before, offset = self._rows, self.scroll_offset.y
+        self._wrap()
+        if self.styles.height is not None and self.styles.height.is_auto:
+            self.refresh(layout=True)
+        elif top or self.scroll_offset.y != offset:
+            self.refresh()
+        else:
+            pairs = zip_longest(before[offset:], self._rows[offset : offset + self.size.height], fillvalue=())
+            changed = [y for y, (was, now) in enumerate(pairs) if was != now and y < self.size.height]
+            if changed:
+                self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
     def show_line(self, index: int) -> None:
         """Scrolls so far that a line is in view."""
@@ -46,7 +77,7 @@ class Lines(ScrollView, can_focus=True):
         """Scrolls so far that a row is in view."""
         height = self.scrollable_content_region.height
         if row < self.scroll_offset.y or row >= self.scroll_offset.y + height:
-            self.scroll_to(y=max(0, row - height // 2), animate=False, immediate=True)
+            self.scroll_to(y=max(0, row - height // 2), animate=False, immediate=True, force=True)
 
     def rows_with(self, text: str) -> list[int]:
         """The rows that hold a text, whatever its case."""
@@ -65,9 +96,9 @@ class Lines(ScrollView, can_focus=True):
         self._width = self.scrollable_content_region.width
         if self._width > 0:
             self._rows = wrap_all(self.lines, self._width - 2)
-            self.virtual_size = Size(self._width, len(self._rows))
+            self.set_rows(len(self._rows))
             if self.at_end:
-                self.scroll_end(animate=False, immediate=True)
+                self.scroll_end(animate=False, immediate=True, force=True)
 
     def on_resize(self) -> None:
         """Wraps again where the width is another one."""
@@ -75,7 +106,7 @@ class Lines(ScrollView, can_focus=True):
             self._wrap()
             self.refresh()
         if self.at_end:
-            self.call_after_refresh(self.scroll_end, animate=False)
+            self.call_after_refresh(self.scroll_end, animate=False, force=True)
 
     def notify_style_update(self) -> None:
         """A theme has changed."""

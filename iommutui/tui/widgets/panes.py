@@ -144,7 +144,7 @@ class Panes(Vertical):
     def on_mouse_move(self, event: MouseMove) -> None:
         """While it is dragged."""
         if self.app.mouse_captured is self._details:
-            body = self.query_one("#body").region
+            body = self.widget_of(Pane.LIST).region.union(self._details.region)
             x, y = (event.screen_x - body.x) / body.width, (event.screen_y - body.y) / body.height
             share = max(SHARES.start, min(SHARES.stop - 1, round(100 * (x if self._wide else y))))
             self.post_message(self.Divided(share, done=False))

@@ -5,13 +5,13 @@ from typing import Generic, TypeVar
 
 from rich.style import Style
 from textual.events import Click, MouseScrollDown, MouseScrollUp
-from textual.geometry import Region, Size
+from textual.geometry import Region
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from iommutui.tui.text.content import BASE, strip_of, styles_of
 from iommutui.tui.text.spans import Line, Span, clip, wrap_all
+from iommutui.tui.widgets.lines import Scroll
 
 MARGIN = 3
 """Rows that stay in view above and below the cursor."""
@@ -23,12 +23,9 @@ K = TypeVar("K", bound=Hashable)
 Painter = Callable[[K, int, bool], tuple[Span, ...]]
 
 
-class Rows(ScrollView, Generic[K], can_focus=True):
+class Rows(Scroll, Generic[K]):
     """Rows that are known by a key of their own, below the heads of their columns. The cursor is always in view."""
 
-    DEFAULT_CSS = """
-    Rows { overflow-y: auto; overflow-x: hidden; scrollbar-gutter: stable; }
-    """
     COMPONENT_CLASSES = {"rows--cursor", "rows--group", "rows--head"}  # noqa: RUF012 - Textual's own declaration
 
     class Picked(Message):
@@ -56,7 +53,7 @@ class Rows(ScrollView, Generic[K], can_focus=True):
         """New rows; ``empty`` stands in their place where there are none."""
         self._keys, self._empty, self._head, self.cursor = keys, empty, head, cursor
         self._strips.clear()
-        self.virtual_size = Size(self.scrollable_content_region.width, len(keys) + self._top)
+        self.set_rows(len(keys) + self._top)
         self._follow()
         self.refresh()
 
@@ -81,10 +78,10 @@ class Rows(ScrollView, Generic[K], can_focus=True):
         top = self.scroll_offset.y
         margin = min(MARGIN, (height - 1) // 2)
         if self.cursor < top + margin:
-            self.scroll_to(y=max(0, self.cursor - margin), animate=False, immediate=True)
+            self.scroll_to(y=max(0, self.cursor - margin), animate=False, immediate=True, force=True)
         elif self.cursor >= top + height - margin:
             bottom = min(len(self._keys) - 1, self.cursor + margin)
-            self.scroll_to(y=bottom - height + 1, animate=False, immediate=True)
+            self.scroll_to(y=bottom - height + 1, animate=False, immediate=True, force=True)
 
     def notify_style_update(self) -> None:
         """A theme has changed."""
@@ -122,7 +119,8 @@ class Rows(ScrollView, Generic[K], can_focus=True):
         if strip is None:
             key = self._keys[index]
             component = "rows--cursor" if here else "rows--group" if self._heads(key) else ""
-            strip = strip_of(self._painter(key, width, here), self._meanings(component), width)
+            room = self.scrollable_content_region.width  # a scroll bar lies over the rest
+            strip = strip_of(self._painter(key, room, here), self._meanings(component), width)
             if len(self._strips) >= MANY:
                 self._strips.clear()
             self._strips[index, here] = strip

@@ -1,7 +1,7 @@
 """A machine of which not everything is known says so, and what to do about it."""
 
+from iommutui.core.advice import missing_facts
 from iommutui.core.host import Host
-from iommutui.tui.pages.why import lacks
 from iommutui.tui.state import Kind, Source
 from tests.tui.driver import screen_of, snapshot_of
 from tests.tui.machines import GPU, changed, small
@@ -24,25 +24,27 @@ def partial() -> Host:
 
 
 def test_nothing_is_said_of_a_machine_that_is_known() -> None:
-    assert lacks(small(), SNAPSHOT) == ()
-    assert lacks(small(), LIVE) == ()
-    assert lacks(changed(nameless(), GPU, vendor_name="NVIDIA"), LIVE) == ()
+    assert missing_facts(small(), live=False, recorded=True) == ()
+    assert missing_facts(small(), live=True, recorded=False) == ()
+    assert missing_facts(changed(nameless(), GPU, vendor_name="NVIDIA"), live=True, recorded=False) == ()
 
 
 def test_the_package_with_the_names_is_named() -> None:
-    (said,) = lacks(nameless(), LIVE)
+    (said,) = missing_facts(nameless(), live=True, recorded=False)
     assert "pci.ids (Debian, Ubuntu) or hwdata (Fedora" in said
     assert said.endswith("r looks again.")
-    assert lacks(nameless(), SNAPSHOT)[0].endswith("open it again.")
+    assert missing_facts(nameless(), live=False, recorded=True)[0].endswith("open it again.")
 
 
 def test_what_a_snapshot_lacks_is_listed() -> None:
-    (said,) = lacks(partial(), SNAPSHOT)
+    (said,) = missing_facts(partial(), live=False, recorded=True)
     assert said.startswith("Not recorded here: the kernel's version, which drivers there are, ")
     assert "which drivers fit a device, what the machine uses its devices for." in said
     assert "iommutui snapshot -o FILE" in said
-    assert lacks(small()._replace(uses=None), SNAPSHOT)[0].startswith("Not recorded here: what the machine uses")
-    assert lacks(partial(), LIVE) == ()
+    assert missing_facts(small()._replace(uses=None), live=False, recorded=True)[0].startswith(
+        "Not recorded here: what the machine uses"
+    )
+    assert missing_facts(partial(), live=True, recorded=False) == ()
 
 
 async def test_it_stands_in_the_details() -> None:

@@ -1,0 +1,51 @@
+"""The machine as it was at each of its last boots, in the user's state: an update may have moved its groups."""
+
+import os
+from pathlib import Path
+
+from iommutui.apply.journal.directory import boot_id
+from iommutui.core.errors import SourceError
+from iommutui.core.host import Host
+from iommutui.core.redact import redact
+
+KEPT = 5
+"""Boots that are kept."""
+
+
+def remember(host: Host) -> None:
+    """Keeps the redacted machine as that of this boot. The errors are those of `save`."""
+    from iommutui.sources.snapshot import dump, save  # which bring pydantic
+
+    place = _place()
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    save(dump(redact(host)), str(place / f"{boot_id()}.json"))
+    for old in _files()[KEPT:]:
+        old.unlink(missing_ok=True)
+
+
+def before_this_boot() -> Host:
+    """The machine as it was seen last in the boot before this one. SourceError where none was kept."""
+    from iommutui.sources.snapshot import parse, read_bytes, to_text
+
+    found = next((path for path in _files() if path.stem != boot_id()), None)
+    if found is None:
+        raise SourceError(
+            "No earlier boot of this machine is known.", "It will be after the next one: this boot is remembered now."
+        )
+    return parse(to_text(read_bytes(str(found)), str(found)), str(found))
+
+
+def _place() -> Path:
+    chosen = os.environ.get("IOMMUTUI_STATE_DIR")
+    home = os.environ.get("XDG_STATE_HOME", "")
+    # The specification of that variable says that a relative path is to be ignored.
+    base = Path(home) if os.path.isabs(home) else Path.home() / ".local/state"
+    return (Path(os.path.abspath(chosen)) if chosen else base / "iommutui") / "boots"
+
+
+def _files() -> list[Path]:
+    """The kept boots, the newest first."""
+    try:
+        return sorted(_place().glob("*.json"), key=lambda path: (-os.stat(path).st_mtime, path.name))
+    except OSError:
+        return []

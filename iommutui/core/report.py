@@ -1,0 +1,100 @@
+"""A machine as text that people paste where they ask for help, and that ``--from`` opens again. Redacted, always."""
+
+from collections.abc import Iterable
+
+from iommutui.core.address import Address
+from iommutui.core.hazards import hazards_of
+from iommutui.core.host import Device, Group, Host
+from iommutui.core.labels import class_words, device_name, verdict_word
+from iommutui.core.models.base import Model
+from iommutui.core.plan.intents import goal_of
+from iommutui.core.plan.presets import free_card, why_not_free
+from iommutui.core.printable import printable
+from iommutui.core.reasons import groupless
+from iommutui.core.redact import redact
+from iommutui.core.wording import gap_words, hazard_loss, sentence, verdict_sentence
+
+
+def report(host: Host, model: Model, device: Address | None = None, *, markdown: bool = True) -> str:
+    """The machine, the device that the question is about first; without Markdown's marks where they are not wanted."""
+    host = redact(host)
+    lines = [*_machine(host, model, markdown)]
+    if device is not None:
+        lines += ["", _title(f"The question: {device}", markdown), "", *_question(host, model, device)]
+    lines += ["", _title("Groups", markdown), "", *(["```"] if markdown else [])]
+    for group in host.groups.values():
+        lines += _group(host, group, model)
+    alone = [d for d in host.devices.values() if d.group is None and d.gap("iommu_group") is None]
+    if alone:
+        lines += ["No IOMMU group:", *(text for each in alone for text in _function(each, "\t"))]
+    rest = [d for d in host.devices.values() if d.group is None and d.gap("iommu_group") is not None]
+    lines += [text for each in rest for text in _function(each, "")]
+    lines += ["```"] if markdown else []
+    return "".join(f"{text}\n" for text in lines)
+
+
+def _title(text: str, markdown: bool) -> str:
+    return f"## {text}" if markdown else text
+
+
+def _machine(host: Host, model: Model, markdown: bool) -> list[str]:
+    mark = "- " if markdown else ""
+    units = ", ".join(unit.name for unit in host.iommus or ())
+    facts = [
+        ("Kernel", host.kernel),
+        ("Command line", f"`{host.cmdline}`" if host.cmdline is not None else None),
+        ("Processor", host.cpu_vendor),
+        ("IOMMU", units or ("none is active" if host.iommus == () else None)),
+        ("Rules", model.name),
+    ]
+    lines = [f"{mark}{label}: {printable(value)}" for label, value in facts if value is not None]
+    missing = [f"{gap.attribute} ({gap_words(gap.why)})" for gap in host.gaps]
+    lines += [f"{mark}Not known: {', '.join(missing)}"] if missing else []
+    return lines
+
+
+def _question(host: Host, model: Model, address: Address) -> list[str]:
+    device = host.devices[address]
+    group = host.group_of(address)
+    lines = [printable(f"{class_words(device)}: {device_name(device)}, driver {device.driver or 'none'}")]
+    if group is None:
+        return [*lines, sentence(groupless(device))]
+    verdict = model.verdict(host, group)
+    lines += [
+        verdict_sentence(host, group, verdict),
+        *(printable(f"- {sentence(reason)}") for reason in verdict.reasons),
+    ]
+    intents = free_card(host, address, model)
+    if intents is None:
+        return [*lines, printable(why_not_free(host, [address], model) or "")]
+    goals = [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
+    lines += [f"What frees the card: {' '.join(str(intent) for intent in intents)}"] if intents else []
+    return [*lines, *(printable(f"- {hazard.severity}: {hazard_loss(hazard)}") for hazard in hazards_of(host, goals))]
+
+
+def _group(host: Host, group: Group, model: Model) -> list[str]:
+    verdict = model.verdict(host, group)
+    members = host.members(group)
+    others = (f"{d.address} ({d.bus}), driver {d.driver or 'none'}" for d in members if d.bus != "pci")
+    return [
+        f"IOMMU Group {group.id} ({verdict_word(verdict)}):",
+        *(text for device in members if device.bus == "pci" for text in _function(device, "\t")),
+        *(printable(f"# {text}") for text in (*others, *map(sentence, verdict.reasons))),
+    ]
+
+
+def _function(device: Device, indent: str) -> Iterable[str]:
+    """As ``lspci -nnk`` has it. ``none`` says that there is no driver, ``?`` that it is not known."""
+    code = device.class_code or ""
+    ids = f" [{device.vendor_id}:{device.device_id}]" if device.vendor_id and device.device_id else ""
+    revision = f" (rev {device.revision})" if device.revision not in (None, "00") else ""
+    interface = f" (prog-if {code[4:]})" if len(code) == 6 else ""
+    name = device_name(device).removesuffix(ids)
+    kind = f"{class_words(device)} [{code[:4]}]" if code else class_words(device)
+    yield f"{indent}{device.address} {kind}: {printable(name)}{ids}{revision}{interface}"
+    if device.subsystem_vendor_id and device.subsystem_device_id:
+        yield f"{indent}\tSubsystem: [{device.subsystem_vendor_id}:{device.subsystem_device_id}]"
+    unknown = device.driver is None and device.gap("driver") is not None
+    yield f"{indent}\tKernel driver in use: {'?' if unknown else printable(device.driver or 'none')}"
+    if device.driver_override is not None:
+        yield f"{indent}\tDriver override: {printable(device.driver_override)}"

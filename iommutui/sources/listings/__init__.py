@@ -1,0 +1,102 @@
+"""Listings that people paste: scripts' groups, ``lspci``, kernel logs, what other tools print. A text -> `Host`.
+
+What each importer reads is in its module, and what they have in common in ``base``. ``reading`` finds which lines are
+whose and tells states apart, ``merging`` makes a Host of them.
+"""
+
+from typing import NamedTuple
+
+from iommutui.core.errors import SourceError
+from iommutui.core.host import Host
+from iommutui.sources.listings import (
+    dmar,
+    groups,
+    json_documents,
+    kernel_log,
+    lspci,
+    nodedev,
+    paths,
+    r15ch13,
+    records,
+    system,
+    tables,
+    umockdev,
+)
+from iommutui.sources.listings.base import Importer
+from iommutui.sources.listings.merging import merge
+from iommutui.sources.listings.near import nothing_found
+from iommutui.sources.listings.reading import Reading, State, explained, read_text
+from iommutui.sources.names import local_names
+
+IMPORTERS: tuple[Importer, ...] = (
+    groups.IMPORTER,
+    r15ch13.IMPORTER,
+    dmar.IMPORTER,
+    paths.IMPORTER,
+    lspci.IMPORTER,
+    records.IMPORTER,
+    kernel_log.IMPORTER,
+    json_documents.IMPORTER,
+    tables.IMPORTER,
+    nodedev.IMPORTER,
+    umockdev.IMPORTER,
+    system.IMPORTER,
+)
+
+
+__all__ = ["IMPORTERS", "Listing", "explained", "read_listings"]
+
+
+class Listing(NamedTuple):
+    """What was read, and what somebody has to know of it."""
+
+    host: Host
+    readings: tuple[Reading, ...]
+    notes: tuple[str, ...]
+    """Sentences: lines that were ignored, states that are not shown."""
+
+
+def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
+    """One machine from texts: (name, content, number of the state from 1, None for the one that tells most).
+
+    SourceError where there is nothing to read in one of them, or where they contradict each other.
+    """
+    readings = [read_text(content, name, IMPORTERS) for name, content, _ in texts]
+    chosen: list[State] = []
+    notes: list[str] = []
+    for reading, (name, _, number) in zip(readings, texts, strict=True):
+        states = [state for state in reading.states if state.functions]
+        if not states and (len(texts) == 1 or not reading.states):
+            raise nothing_found(reading, IMPORTERS)
+        chosen += [_choose(states, number, name, notes)] if states else reading.states
+        if reading.ignored:
+            lines = "line was" if reading.ignored == 1 else "lines were"
+            notes.append(
+                f"{name}: {reading.ignored} {lines} ignored; 'iommutui snapshot --from {name} --explain' shows which."
+            )
+    names = local_names()
+    try:
+        host, swapped = merge(chosen, names)
+    finally:
+        names.close()
+    notes += [
+        f"{clash.words()} What most is said of was taken, and the group of the slot."
+        for clash in {clash.one.device.address: clash for clash in swapped}.values()
+    ]
+    return Listing(host, tuple(readings), tuple(notes))
+
+
+def _choose(states: list[State], number: int | None, name: str, notes: list[str]) -> State:
+    """The state that is meant: without a number the one that tells most, of several such the last."""
+    if number is not None and not 1 <= number <= len(states):
+        raise SourceError(f"{name} has no state {number}: it tells of {len(states)}.", f"Give {name}#1, or {name}.")
+    at = number - 1 if number is not None else max(range(len(states)), key=lambda n: (states[n].size(), n))
+    if number is None and len(states) > 1:
+        places = ", ".join(f"{n + 1} in lines {first} to {last}" for n, (first, last) in
+                           enumerate(state.lines() for state in states))  # fmt: skip
+        others = " or ".join(f"'--from {name}#{n + 1}'" for n in range(len(states)) if n != at)
+        notes.append(
+            f"{name} tells of {len(states)} states of the machine that contradict each other ({places}). This is "
+            f"state {at + 1}; {others} shows another."
+        )
+    return states[at]

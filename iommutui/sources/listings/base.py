@@ -1,0 +1,79 @@
+"""What an importer is, and what it hands over. The importers stand beside this, one format a module."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from iommutui.core.host import Device
+from iommutui.sources.listings.lines import Lines
+
+
+class Sighting(NamedTuple):
+    """What one place of a text says of a function: a `Device` in which a field at its default says nothing."""
+
+    line: int
+    device: Device
+    tells: frozenset[str] = frozenset()
+    """``driver``, ``group``: this listing tells them, so that where it says nothing there is no driver, no group."""
+    below: str | None = None
+    """The bus behind a bridge: ``0000:01``."""
+    way: str = ""
+    """The way to it by slots alone, ``0000:00:01.0/00.0``, where its bus is not told (``lspci -P``)."""
+
+
+class Taken(NamedTuple):
+    """Lines ``first`` up to ``end``, and what they were taken for."""
+
+    first: int
+    end: int
+    what: str
+
+
+class Piece(NamedTuple):
+    """What an importer has read from a line on: everything up to ``end``."""
+
+    end: int
+    sightings: tuple[Sighting, ...] = ()
+    taken: tuple[Taken, ...] = ()
+    kernel: str | None = None
+    cmdline: str | None = None
+    cpu_vendor: str | None = None
+    hides: bool = False
+    """The format leaves members of groups out (Proxmox: bridges and memory)."""
+
+
+class Text(NamedTuple):
+    """The lines of a text, and for each the name of the importer that it may begin something for."""
+
+    lines: Lines
+    kinds: list[str | None]
+
+
+class Importer(NamedTuple):
+    """One entry of the registry."""
+
+    name: str
+    example: str
+    """How such a listing looks, for the message that nothing was found."""
+    opens: str
+    """A regular expression that matches at the start of the first line of it."""
+    score: int
+    """How sure that makes it, from 1 to 9: where several match a line, the highest has it."""
+    read: Callable[[Text, int], Piece]
+    """Reads one record, line or block, from such a line on. Never raises, whatever follows."""
+    needs: tuple[str, ...] = ()
+    """Every text with such a listing holds one of these, so that another is not looked through for it."""
+    once: bool = False
+    """A listing names a function once: where one comes again, another listing has begun; and what it tells of some
+    functions (drivers, groups) it would tell of all."""
+
+
+NOTHING: frozenset[str] = frozenset()
+DRIVER = frozenset({"driver"})
+GROUP = frozenset({"group"})
+UNTOLD = frozenset({"untold"})
+"""The listing tells drivers, and of this function that it does not know."""
+
+BOUNDARY = "boundary"
+"""The kind of a line that ends what is above it: a shell's prompt, a code fence, a heading."""
+
+BOUNDARIES = r"\s*(?:```|~~~)|\S{0,60}@\S{0,60}[^\n]{0,80}?[$#>%] ?|[$%] \S|(?:#+|\*\*) ?[A-Z][^:]*$"

@@ -1,0 +1,74 @@
+"""Pasted bytes as clean lines, whatever a terminal, an editor, a mail program or a forum has done to them."""
+
+import codecs
+import re
+from bisect import bisect_right
+from functools import cached_property
+from itertools import accumulate
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+_ANSI = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+_INVISIBLE = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff]")
+_SPACES = re.compile("[\x0b\x0c\x85\xa0\u2000-\u200a\u2028\u2029\u202f\u3000]")
+_QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?)+(?=[^\s>])|^[ \t]*>[> ]*(?=[ \t]|$)", re.MULTILINE)
+_LONGEST = 1 << 14
+"""Characters of a line that is looked at; only structured formats have longer ones, and they are read as a whole."""
+
+
+def decode(data: bytes) -> str:
+    """The text, whatever the encoding: by its byte order mark, else UTF-16 by its zeros, UTF-8, or Windows-1252."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    head = data[:4096]
+    if head.count(0) > len(head) // 4:
+        return data.decode("utf-16-be" if head[::2].count(0) > head[1::2].count(0) else "utf-16-le", "replace")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # A stray byte, as names from hardware have, or a line that was cut, makes no other encoding of it.
+        wrong = data.decode("utf-8", "replace")
+        many = wrong.count("\ufffd") > 20 + len(data) // 1000 or error.start == 0
+        return data.decode("cp1252", "replace") if many else wrong
+
+
+class Lines:
+    """A text, line by line, numbered from 0 here and from 1 for people."""
+
+    def __init__(self, text: str) -> None:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if "\x1b" in text:
+            text = _ANSI.sub("", text)
+        if not text.isascii():
+            text = _SPACES.sub(" ", text)
+        text = _INVISIBLE.sub("", text)
+        if ">" in text:
+            text = _QUOTED.sub("", text)
+        self.text = text
+        self.all = text.split("\n")
+        if self.all[-1] == "":
+            self.all.pop()
+        if max(map(len, self.all), default=0) > _LONGEST:
+            self.all = [line[:_LONGEST] for line in self.all]
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [0, *accumulate(len(line) + 1 for line in self.text.split("\n"))]
+
+    def start_of(self, line: int) -> int:
+        """Where in the text a line begins."""
+        return self._starts[line]
+
+    def line_at(self, position: int) -> int:
+        """The line that a place in the text is on."""
+        return min(bisect_right(self._starts, position) - 1, len(self.all) - 1)

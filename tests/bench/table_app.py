@@ -1,0 +1,40 @@
+"""The reference for keys: the same made of stock widgets. A DataTable, details that follow its cursor, and a footer."""
+
+import sys
+
+from textual.app import App, ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.widgets import DataTable, Footer, Header, Static
+
+DETAILS = "\n".join(f"{'fact':<12} value {{number}} of line {line} of the details" for line in range(30))
+
+
+class TableApp(App[None]):
+    """``python table_app.py ROWS``."""
+
+    CSS = "DataTable { width: 5fr; } VerticalScroll { width: 3fr; }"
+
+    def compose(self) -> ComposeResult:
+        """The panes."""
+        yield Header()
+        with Horizontal():
+            yield DataTable(cursor_type="row")
+            with VerticalScroll():
+                yield Static(id="details")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Rows like those of a device."""
+        table: DataTable[str] = self.query_one(DataTable)
+        table.add_columns("Address", "Driver", "Role", "Kind", "Name")
+        for number in range(int(sys.argv[1])):
+            table.add_row(f"{number:04x}:00.0", "nvidia", "host", "VGA", f"table-app row {number}")
+        table.focus()
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        """What there is to say of the row under the cursor."""
+        self.query_one("#details", Static).update(DETAILS.format(number=event.cursor_row))
+
+
+if __name__ == "__main__":
+    TableApp().run()

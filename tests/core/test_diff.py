@@ -1,0 +1,118 @@
+"""What differs between two machines: devices that moved, groups that split, and what only one side knows."""
+
+from typing import Any
+
+from iommutui.core.address import Address
+from iommutui.core.diff import Change, Kind, change_sentence, compare, is_equal
+from iommutui.core.gap import NOT_LISTED
+from iommutui.core.host import Claim, Device, Gap, Group, Host, by_address, by_number
+from iommutui.core.models import MODELS, model_for
+
+
+def device(address: str, ids: str = "10de:2204", group: int | None = 1, **fields: Any) -> Device:
+    """A function."""
+    vendor, _, product = ids.partition(":")
+    known = Device(Address(address), vendor_id=vendor, device_id=product, class_code="030000", group=group)
+    return known._replace(**fields)
+
+
+def machine(*devices: Device, **fields: Any) -> Host:
+    """The machine with these functions and their groups."""
+    members: dict[int, list[Address]] = {}
+    for each in devices:
+        if each.group is not None:
+            members.setdefault(each.group, []).append(each.address)
+    host = Host(by_address(devices), by_number(Group(n, tuple(m)) for n, m in members.items()), kernel="6.1.0")
+    return host._replace(**fields)
+
+
+def changes(before: Host, after: Host) -> list[Change]:
+    """The differences, under the model of each side's kernel."""
+    return compare(before, after, model_for(before.kernel), model_for(after.kernel))
+
+
+def kinds(before: Host, after: Host) -> list[Kind]:
+    """The sorts of difference."""
+    return [change.kind for change in changes(before, after)]
+
+
+GPU, SOUND = device("0000:01:00.0"), device("0000:01:00.1", "10de:1aef")
+
+
+def test_a_machine_is_equal_to_itself() -> None:
+    assert changes(machine(GPU, SOUND), machine(GPU, SOUND)) == []
+
+
+def test_what_came_and_what_went() -> None:
+    other = device("0000:02:00.0", "8086:1533", 2)
+    assert kinds(machine(GPU), machine(GPU, other)) == [Kind.ADDED]
+    assert kinds(machine(GPU, other), machine(GPU)) == [Kind.REMOVED]
+
+
+def test_another_card_in_the_slot_is_one_gone_and_one_new() -> None:
+    assert kinds(machine(GPU), machine(device("0000:01:00.0", "1002:73bf"))) == [Kind.REMOVED, Kind.ADDED]
+
+
+def test_a_card_at_another_address_has_moved_with_its_group() -> None:
+    moved = [device("0000:03:00.0", group=5), device("0000:03:00.1", "10de:1aef", 5)]
+    found = changes(machine(GPU, SOUND), machine(*moved))
+    assert [(c.kind, c.before, c.after) for c in found] == [
+        (Kind.MOVED, "0000:01:00.0", "0000:03:00.0"),
+        (Kind.MOVED, "0000:01:00.1", "0000:03:00.1"),
+        (Kind.RENUMBERED, "1", "5"),
+    ]
+
+
+def test_of_two_equal_cards_the_one_in_its_place_stays() -> None:
+    one, two = device("0000:01:00.0"), device("0000:02:00.0", group=2)
+    found = changes(machine(one, two), machine(two, device("0000:07:00.0", group=1)))
+    assert [(c.kind, c.before, c.after) for c in found] == [(Kind.MOVED, "0000:01:00.0", "0000:07:00.0")]
+
+
+def test_groups_that_split_merge_and_are_rearranged() -> None:
+    apart = SOUND._replace(group=2)
+    assert kinds(machine(GPU, SOUND), machine(GPU, apart)) == [Kind.SPLIT]
+    assert kinds(machine(GPU, apart), machine(GPU, SOUND)) == [Kind.MERGED]
+    three = [device(f"0000:0{n}:00.0", f"8086:000{n}", g) for n, g in ((1, 1), (2, 1), (3, 2))]
+    other = [device(f"0000:0{n}:00.0", f"8086:000{n}", g) for n, g in ((1, 1), (2, 2), (3, 2))]
+    assert kinds(machine(*three), machine(*other)) == [Kind.REGROUPED]
+
+
+def test_a_device_that_lost_its_group() -> None:
+    assert Kind.UNGROUPED in kinds(machine(GPU, SOUND), machine(GPU, SOUND._replace(group=None)))
+
+
+def test_drivers_overrides_interfaces_and_the_verdict() -> None:
+    bound = GPU._replace(driver="nvidia", interfaces=("eth0",))
+    now = GPU._replace(driver="vfio-pci", driver_override="vfio-pci", interfaces=("enp1s0",))
+    assert set(kinds(machine(bound), machine(now))) == {Kind.VERDICT, Kind.DRIVER, Kind.OVERRIDE, Kind.INTERFACES}
+
+
+def test_what_one_side_does_not_know_is_no_difference() -> None:
+    gaps = tuple(Gap(name, NOT_LISTED) for name in ("driver", "driver_override"))
+    unknown = machine(GPU._replace(gaps=gaps), gaps=(Gap("kernel", NOT_LISTED),), kernel=None)
+    found = changes(machine(GPU._replace(driver="nvidia")), unknown)
+    assert [change.kind for change in found] == [Kind.UNKNOWN]
+    assert is_equal(found)
+    without = machine(GPU._replace(group=None), gaps=(Gap("iommu_groups", NOT_LISTED),))
+    assert is_equal(changes(machine(GPU), without))
+
+
+def test_a_claim_that_one_side_could_not_see_is_no_difference() -> None:
+    used = machine(GPU._replace(driver="vfio-pci"))
+    used = used.with_group(used.groups[1]._replace(claim=Claim("vm1")))
+    blind = machine(GPU._replace(driver="vfio-pci"), gaps=(Gap("claims", NOT_LISTED),))
+    assert is_equal(changes(blind, used))
+    assert not is_equal(changes(machine(GPU._replace(driver="vfio-pci")), used))
+
+
+def test_two_kernels_on_one_machine() -> None:
+    port = device("0000:00:01.0", "8086:1901", class_code="060400", driver="pcieport", header_type=1)
+    old, new = (machine(port, GPU, kernel=kernel) for kernel in ("5.15.0", "6.8.0"))
+    assert [change.kind for change in changes(old, new)] == [Kind.KERNEL, Kind.MODEL]
+    found = compare(old, old, MODELS["dma-hint"], MODELS["vfio-group"])
+    assert Kind.VERDICT in [change.kind for change in found]
+
+
+def test_every_change_has_a_sentence() -> None:
+    assert all(change_sentence(Change(kind, "a", "b", "c")).endswith(".") for kind in Kind)

@@ -1,0 +1,84 @@
+"""Facts that a listing does not tell: every answer that rests on them says so, and which command tells them."""
+
+import pytest
+
+from iommutui.core.address import Address
+from iommutui.core.advice import no_iommu_advice
+from iommutui.core.gap import NOT_LISTED
+from iommutui.core.hazards import hazards_of
+from iommutui.core.host import Device, Gap, Group, Host, by_address, by_number
+from iommutui.core.labels import driver_words
+from iommutui.core.models import MODELS
+from iommutui.core.models.base import Model
+from iommutui.core.plan.intents import Intent, goal_of
+from iommutui.core.plan.planner import plan_intents
+from iommutui.core.plan.presets import why_not_free
+from iommutui.core.reasons import Code, groupless
+from iommutui.core.wording import sentence
+
+GPU = Address("0000:01:00.0")
+KERNEL_MODELS = [MODELS["vfio-group"], MODELS["dma-owner"]]
+
+
+def machine(*unknown: str, members: bool = False, group: int | None = 1) -> Host:
+    """A card of which these attributes are not told; ``members`` says that its group may have others."""
+    card = Device(GPU, vendor_id="10de", device_id="2204", class_code="0300", group=group)
+    card = card._replace(gaps=tuple(Gap(name, NOT_LISTED) for name in unknown))
+    gaps = (Gap("members", NOT_LISTED),) if members else ()
+    groups = [] if group is None else [Group(group, (GPU,), gaps=gaps)]
+    return Host(by_address([card]), by_number(groups), kernel="6.1.0")
+
+
+@pytest.mark.parametrize("model", KERNEL_MODELS, ids=lambda model: model.name)
+def test_a_verdict_without_the_driver_is_not_known(model: Model) -> None:
+    verdict = model.verdict(machine("driver"), machine("driver").groups[1])
+    assert verdict.viable is None
+    assert "lspci -nnk" in sentence(verdict.reasons[0])
+    assert model.verdict(machine(), machine().groups[1]).viable is True
+
+
+@pytest.mark.parametrize("model", KERNEL_MODELS, ids=lambda model: model.name)
+def test_a_verdict_without_all_members_is_not_known(model: Model) -> None:
+    verdict = model.verdict(machine(members=True), machine(members=True).groups[1])
+    assert verdict.viable is None
+    assert [reason.code for reason in verdict.reasons] == [Code.UNKNOWN_MEMBERS]
+
+
+def test_a_plan_for_a_device_whose_driver_is_not_known_is_refused_and_writes_nothing() -> None:
+    plan = plan_intents(machine("driver"), [Intent(GPU, "vfio-pci")], MODELS["dma-owner"])
+    assert [reason.code for reason in plan.refusals] == [Code.UNKNOWN_DRIVER]
+    assert plan.steps == ()
+    assert plan.no_ops == ()
+    assert plan_intents(machine(), [Intent(GPU, "vfio-pci")], MODELS["dma-owner"]).steps
+
+
+def test_hazards_of_a_device_whose_driver_is_not_known_are_not_known() -> None:
+    def of(host: Host) -> list[str]:
+        goal = goal_of(host, Intent(GPU, "vfio-pci"))[0]
+        assert goal is not None
+        return [hazard.unknown for hazard in hazards_of(host, [goal])]
+
+    assert any(of(machine("driver")))
+    assert of(machine()) == []
+
+
+def test_a_device_without_a_group_is_told_from_one_whose_group_is_not_told() -> None:
+    told, untold = machine(group=None), machine("iommu_group", group=None)
+    assert groupless(told.devices[GPU]).code is Code.NO_GROUP
+    assert groupless(untold.devices[GPU]).code is Code.UNKNOWN_GROUP
+    assert "is in no IOMMU group" in (why_not_free(told, [GPU], MODELS["dma-owner"]) or "")
+    assert "lspci -v" in (why_not_free(untold, [GPU], MODELS["dma-owner"]) or "")
+
+
+def test_no_groups_in_a_listing_is_not_an_iommu_that_is_off() -> None:
+    assert "iommu_groups" not in str(machine().gaps)
+    untold = machine(group=None)._replace(gaps=(Gap("iommu_groups", NOT_LISTED),))
+    assert "second --from" in no_iommu_advice(untold)[1]
+    unread = untold._replace(gaps=(Gap("iommu_groups", "EACCES"),))
+    assert "root only" in no_iommu_advice(unread)[0]
+    assert "firmware" in " ".join(no_iommu_advice(machine(group=None)))
+
+
+def test_the_word_for_the_driver() -> None:
+    assert driver_words(machine("driver"), machine("driver").devices[GPU]) == "unknown"
+    assert driver_words(machine(), machine().devices[GPU]) == "free"

@@ -1,0 +1,205 @@
+"""What happens to a listing on its way: quoting, wrapping, encodings, noise; and what is said where nothing is left."""
+
+import bz2
+import gzip
+import io
+import os
+import tarfile
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iommutui.core.errors import IommutuiError, SourceError
+from iommutui.sources import load, open_source, open_text
+from iommutui.sources.listings import IMPORTERS
+from iommutui.sources.listings.lines import Lines, decode
+from iommutui.sources.listings.reading import LIMIT
+from tests.fake_tree import FakeTree
+from tests.sources.listings.reading import GPU, SOUND, groups, host, opened
+from tests.sources.listings.test_formats import WITH_IDS
+
+LISTING = f"IOMMU Group 1:\n\t01:00.0 {GPU}\n\t\tKernel driver in use: nouveau\n\t01:00.1 {SOUND}\n"
+WHOLE = [("nouveau", "1c02", 1), (None, "10f1", 1)]
+
+
+def told(text: str) -> list[tuple[str | None, str | None, int | None]]:
+    """Driver, device id and group of every function."""
+    return [(d.driver, d.device_id, d.group) for d in host(text).devices.values()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LISTING.replace("\n", "\r\n"),
+        LISTING.replace("\n", "\r"),
+        LISTING.replace("\t", "        "),
+        LISTING.replace("\t", "  "),
+        "".join(f"> {line}\n" for line in LISTING.splitlines()),
+        "".join(f">> > {line}\n" for line in LISTING.splitlines()),
+        "".join(f"    {line}\n" for line in LISTING.splitlines()),
+        f"Hello,\n\n```sh\n{LISTING}```\n\nWhat now?\n",
+        f"root@pve:~# ./iommu.sh\n{LISTING}root@pve:~# \n",
+        "\ufeff" + LISTING,
+        LISTING.replace(" ", "\u00a0"),
+        LISTING.replace("IOMMU", "\x1b[1;31mIOMMU\x1b[0m"),
+        "".join(line + "   \n" for line in LISTING.splitlines()),
+        LISTING.replace("GP106 [GeForce", "GP106\n[GeForce"),
+        LISTING.replace(" [10de:1c02]", "\n[10de:1c02]"),
+        LISTING.replace("[10de:1c02]", "[10de:\n1c02]"),
+        LISTING + "pcilib: sysfs_read_vpd: read failed: Input/output error\n",
+    ],
+)
+def test_a_listing_survives_its_way(text: str) -> None:
+    assert told(text) == WHOLE
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+def test_any_encoding(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "paste"
+    path.write_bytes(f"Grüße — so ist es:\n{LISTING}".encode(encoding))
+    assert len(load(str(path)).devices) == 2
+
+
+def test_a_flags_line_that_was_wrapped_before_its_group() -> None:
+    text = f"01:00.0 {GPU}\n\tFlags: bus master, fast devsel, latency 0, IRQ 25, NUMA node 0,\nIOMMU group 1\n"
+    assert groups(host(text)) == {1: ["0000:01:00.0"]}
+
+
+def test_plain_lines_are_not_joined_to_the_next_group() -> None:
+    text = f"IOMMU Group 1:\n01:00.0 VGA compatible controller: NVIDIA Device\nIOMMU Group 2:\n02:00.0 {GPU}\n"
+    assert [d.device_id for d in host(text).devices.values()] == [None, "1c02"]
+
+
+def test_ignored_lines_are_counted_and_every_line_is_explained() -> None:
+    found = opened(f"Hello.\n\n{LISTING}\nBye.\n")
+    assert "2 lines were ignored" in found.notes[0]
+    lines = found.explain()
+    assert lines[0] == "the paste:1: ignored: Hello."
+    assert lines[1] == "the paste:3: groups: group 1: IOMMU Group 1:"
+    assert [":".join(line.split(":")[1:3]) for line in lines[2:]] == [
+        "4: groups",
+        "5: groups",
+        "6: groups",
+        "8: ignored",
+    ]
+
+
+def test_nothing_to_read_names_what_was_looked_for_and_the_closest_line() -> None:
+    with pytest.raises(SourceError) as caught:
+        host("Hello,\nmy card is at 01:00.0 and says nothing\nBye\n")
+    assert all(importer.name in caught.value.what for importer in IMPORTERS if importer.name != "system")
+    assert "Line 2 came closest: 'my card is at 01:00.0 and says nothing'" in caught.value.what
+    assert "snapshot --script" in caught.value.remedy
+    with pytest.raises(SourceError, match="No line looks like"):
+        host("Hello,\nWorld\n")
+    with pytest.raises(SourceError, match="is empty"):
+        host(" \n")
+
+
+def test_a_text_that_is_too_large_is_refused_by_its_size(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="larger than 16 MiB"):
+        host(" " * (LIMIT + 1))
+    path = tmp_path / "huge"
+    with path.open("wb") as file:
+        file.truncate(100_000_000)
+    with pytest.raises(SourceError, match="larger than 64 MiB"):
+        load(str(path))
+
+
+def test_a_tree_of_lspci_is_known_and_refused() -> None:
+    with pytest.raises(SourceError, match=r"line 2: This is 'lspci -t'"):
+        host("$ lspci -tv\n-[0000:00]-+-00.0  Intel Corporation\n           +-02.0  Intel\n")
+
+
+def test_hostile_names_are_no_control_characters() -> None:
+    found = host(LISTING.replace("GP106", "GP\x07\x1b]0;x\x07106\u202e"))
+    assert all(ord(char) >= 32 for d in found.devices.values() for char in d.device_name or "")
+
+
+Mode = Literal["w", "w:gz", "w:bz2", "w:xz"]
+
+
+class TestArchives:
+    """A recorded tree in one file."""
+
+    def archive(self, tmp_path: Path, mode: Mode) -> Path:
+        """A machine packed up."""
+        root = tmp_path / "machine"
+        root.mkdir()
+        FakeTree(root).device("0000:01:00.0", vendor="10de", device="2204", driver="nvidia", group=1)
+        path = tmp_path / "any-name"
+        with tarfile.open(path, mode) as packed:
+            packed.add(root, "a/machine")
+        return path
+
+    @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+    def test_an_archive_opens_as_the_directory_does(self, tmp_path: Path, mode: Mode) -> None:
+        path = self.archive(tmp_path, mode)
+        assert load(str(path)) == load(str(tmp_path / "machine"))
+
+    def test_members_that_lead_out_of_it_are_left_out(self, tmp_path: Path) -> None:
+        path = self.archive(tmp_path, "w")
+        with tarfile.open(path, "a") as packed:
+            for name in ("../out", "/tmp/iommutui-out", "a/machine/../../../out"):
+                member = tarfile.TarInfo(name)
+                member.size = 4
+                packed.addfile(member, io.BytesIO(b"evil"))
+            link = tarfile.TarInfo("a/machine/sys/bus/pci/devices/0000:02:00.0")
+            link.type, link.linkname = tarfile.SYMTYPE, "/sys/bus/pci/devices"
+            packed.addfile(link)
+        assert list(load(str(path)).devices) == ["0000:01:00.0"]
+        assert not os.path.lexists("/tmp/iommutui-out")
+        assert sorted(os.listdir(tmp_path)) == ["any-name", "machine"]
+
+    def test_a_compressed_listing(self, tmp_path: Path) -> None:
+        for pack in (gzip.compress, bz2.compress):
+            path = tmp_path / "log"
+            path.write_bytes(pack(LISTING.encode()))
+            assert len(load(str(path)).devices) == 2
+
+    def test_a_damaged_archive_is_refused(self, tmp_path: Path) -> None:
+        path = self.archive(tmp_path, "w:gz")
+        path.write_bytes(path.read_bytes()[:-200])
+        with pytest.raises(SourceError):
+            load(str(path))
+
+    def test_what_unpacks_to_too_much_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "bomb"
+        path.write_bytes(gzip.compress(b"0" * (1 << 27)))
+        with pytest.raises(SourceError, match="more than 64 MiB"):
+            load(str(path))
+
+
+WORDS = st.sampled_from(
+    [
+        *(text for example in WITH_IDS.values() for text in example.splitlines()[:3]),
+        *("IOMMU Group 1:", "IOMMU Group 2", "[", "{", "}", "]", "<device>", "</device>", "Slot:\t01:00.0", "", "  "),
+        *("00: 86 80", "P: /devices/x", "| a | b |", "IOMMU: dmar0", "IOMMU Group: 5", "Kernel driver in use: ?"),
+    ]
+)
+
+
+@given(st.lists(WORDS | st.text(max_size=30), max_size=30).map("\n".join))
+def test_any_lines_are_read_or_refused(text: str) -> None:
+    try:
+        found = open_text(text)
+    except IommutuiError:
+        return
+    for number, group in found.host.groups.items():
+        assert all(found.host.devices[member].group == number for member in group.members)
+    found.explain()
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_lines(data: bytes) -> None:
+    lines = Lines(decode(data))
+    assert all("\n" not in line and "\r" not in line and "\x1b[" not in line for line in lines.all)
+
+
+def test_a_directory_and_a_listing_are_not_one_machine(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(LISTING)
+    with pytest.raises(IommutuiError, match="whole machine"):
+        open_source([str(tmp_path / "a.txt"), str(tmp_path)])

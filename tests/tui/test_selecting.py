@@ -1,0 +1,122 @@
+"""Several rows and one verb; the plan's own cursor; pages, prompts, and leaving for the shell."""
+
+from pathlib import Path
+
+from iommutui.tui.commands.base import Page
+from iommutui.tui.state import Pane, Phase
+from iommutui.tui.text.spans import line
+from tests.tui.driver import USUAL, LiveLike, screen_of, snapshot_of
+from tests.tui.fakes import Refusing
+from tests.tui.machines import DISK, GPU, NIC, SOUND, small
+
+
+async def test_rows_are_selected_and_the_next_verb_is_for_all_of_them() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(SOUND)
+        await ui.press("S")
+        await ui.select(NIC)
+        await ui.press("S")
+        assert "2 selected" in ui.text()
+        assert "#" in ui.line_with(NIC, "igb")
+        await ui.press("v")
+        assert ui.staged() == [f"{SOUND}=vfio-pci", f"{NIC}=vfio-pci"]
+        assert ui.state.selected == frozenset()
+
+
+async def test_groups_are_selected_and_freed_together() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        for group in (1, 2):
+            await ui.select(group)
+            await ui.press("S")
+        await ui.press("c")
+        assert ui.staged() == [f"{GPU}=vfio-pci", f"{SOUND}=vfio-pci", f"{NIC}=vfio-pci"]
+        await ui.select(3)
+        await ui.press("S", "escape")
+        assert ui.state.selected == frozenset()
+
+
+async def test_a_target_is_chosen_for_one_device_at_a_time() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        for device in (GPU, NIC):
+            await ui.select(device)
+            await ui.press("S")
+        await ui.press("t")
+        assert ui.toasts()[-1].startswith("Select one device")
+
+
+async def test_the_plan_has_a_cursor_and_x_takes_off_the_line_under_it() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.press("c", "3")
+        assert ui.state.pane is Pane.PLAN
+        assert f"▌ {GPU}" in ui.text()
+        await ui.press("j")
+        assert f"▌ {SOUND}" in ui.text()
+        await ui.press("x")
+        assert ui.staged() == [f"{GPU}=vfio-pci"]
+        await ui.press("x")
+        assert ui.staged() == []
+        await ui.press("x")
+        assert ui.toasts()[-1] == "Nothing is staged."
+
+
+async def test_after_an_apply_the_plan_says_what_comes_next() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.press("c", "a", "y")
+        assert f"Applied. Give {GPU}, {SOUND} to a virtual machine" in ui.text()
+        await ui.select(DISK)
+        await ui.press("v")
+        assert "Applied." not in ui.text()
+
+
+async def test_a_page_is_searched_copied_and_saved(tmp_path: Path) -> None:
+    page = Page("Notes", [line(f"line {number} of it") for number in range(80)], save_as=str(tmp_path / "notes"))
+    async with screen_of(snapshot_of(small()), USUAL) as ui:
+        ui.app.desk.show_page(page)
+        await ui.settle()
+        await ui.press("slash")
+        await ui.type("LINE 61")
+        assert "line 61 of it" in ui.text()
+        await ui.press("escape", "y")
+        assert ui.app.clipboard.splitlines()[61] == "line 61 of it"
+        await ui.press("s", "enter")
+        assert (tmp_path / "notes").read_text().splitlines()[:2] == ["line 0 of it", "line 1 of it"]
+        await ui.press("escape")
+        assert ui.state.pane is Pane.LIST
+
+
+async def test_a_prompt_takes_only_what_will_do() -> None:
+    given: list[str] = []
+    async with screen_of(snapshot_of(small()), USUAL) as ui:
+        ui.app.desk.prompt("A number", given.append, lambda text: (text.isdigit(), "digits only"), hint="17")
+        await ui.settle()
+        await ui.type("x")
+        await ui.press("enter")
+        assert given == []
+        assert "digits only" in ui.text()
+        await ui.press("backspace", "4", "enter")
+        assert given == ["4"]
+
+
+async def test_the_help_is_searched() -> None:
+    async with screen_of(snapshot_of(small()), USUAL) as ui:
+        await ui.press("question_mark", "slash")
+        await ui.type("kernel rules")
+        assert "Kernel rules" in ui.text() or "kernel rules" in ui.text()
+        await ui.press("escape", "escape")
+        assert ui.state.pane is Pane.LIST
+
+
+async def test_what_is_typed_behind_a_suspension_that_does_not_happen_stages_nothing() -> None:
+    """Headless there is no terminal to give back; ``fg`` typed for the shell would stage the target none."""
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(NIC)
+        await ui.press("ctrl+z", "f", "g")
+        assert ui.staged() == []
+        assert "suspend" in ui.toasts()[-1]
+
+
+async def test_control_c_says_how_to_leave() -> None:
+    async with screen_of(LiveLike(small(), Refusing("no"))) as ui:
+        await ui.press("ctrl+c")
+        assert ui.toasts() == ["q leaves iommutui; Ctrl-Q does so from anywhere."]
+        assert ui.state.phase is Phase.READY

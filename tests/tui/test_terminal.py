@@ -1,0 +1,56 @@
+"""The program on a real terminal: bursts of keys as a slow line delivers them, and frames as a terminal draws them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.tui.terminal import terminal
+
+BURSTS = (
+    ("/nvidia", ("/ nvidia", "of 36")),
+    ("/nvme\rj", ("/ nvme", "of 36")),
+    (":topol", ("topol", "Look: topology")),
+    ("o17\r", ("Group 17 is not viable",)),
+    ("T/igb\r", ("1 Topology", "/ igb")),
+    ("tj\r", ("pci-stub",)),
+    ("vq", ("Leave?", "staged and not applied")),
+    ("?/park", ("park it on a driver",)),
+    ("cay", ("Review: apply",)),
+)
+"""Keys in one burst, and what is to be seen when all of them have done what they do."""
+
+
+def test_bursts_of_keys_do_what_they_do_one_by_one(tmp_path: Path) -> None:
+    (tmp_path / "iommutui").mkdir()
+    (tmp_path / "iommutui" / "screen.json").write_text('{"oriented": true}')
+    with terminal(tmp_path, "--demo") as screen:
+        screen.see("3 Plan", "q quit")
+        for keys, seen in BURSTS:
+            screen.send(keys)
+            screen.see(*seen)
+            if keys == "cay":
+                screen.never("done")
+                screen.send("y")
+                screen.see("R reverts it")
+                return
+            for _ in range(3):
+                screen.send("\x1b")
+                screen.never("nothing that is never seen", 0.15)
+            screen.send("X")
+            screen.see("Nothing is staged", "1 Groups")
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "linux"])
+@pytest.mark.parametrize("size", [(60, 18), (80, 24), (120, 40)])
+def test_no_line_of_a_frame_is_wider_than_the_terminal(tmp_path: Path, size: tuple[int, int], term: str) -> None:
+    with terminal(tmp_path, "--demo", size=size, term=term) as screen:
+        screen.see("q quit")
+        for keys, seen in (
+            ("c", "changes, "),
+            ("a", "Writes"),
+            ("\x1b", "q quit"),
+            ("T", "Topology"),
+            ("?", "Esc close"),
+        ):
+            screen.send(keys)
+            screen.see(seen)
