@@ -91,7 +91,7 @@ def _function(device: Device, indent: str) -> Iterable[str]:
     interface = f" (prog-if {code[4:]})" if len(code) == 6 else ""
     name = device_name(device).removesuffix(ids)
     kind = f"{class_words(device)} [{code[:4]}]" if code else class_words(device)
-    yield f"{indent}{device.address} {kind}: {printable(name)}{ids}{revision}{interface}"
+    yield indent + printable(f"{device.address} {kind}: {name}{ids}{revision}{interface}")
     if device.subsystem_vendor_id and device.subsystem_device_id:
         yield f"{indent}\tSubsystem: [{device.subsystem_vendor_id}:{device.subsystem_device_id}]"
     unknown = device.driver is None and device.gap("driver") is not None

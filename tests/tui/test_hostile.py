@@ -113,7 +113,7 @@ def test_a_report_for_a_forum_holds_no_terminal_command() -> None:
     for name in (*NAMES, *ACTIVE):
         state = start(Source(Kind.SNAPSHOT, name))._replace(host=hostile(name), cursor=Key(2, NIC))
         for copied in copies(state):
-            assert not any(char in copied.text() for char in "\x1b\x07\x9b\u202e\t"), (name, copied.name)
+            assert not any(char in copied.text() for char in "\x1b\x07\x9b\u202e"), (name, copied.name)
 
 
 def test_a_module_is_one_word_for_the_shell() -> None:

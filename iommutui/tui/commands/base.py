@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
+from iommutui.core.host import Host
 from iommutui.tui.pages.targets import Choice
 from iommutui.tui.state import AppState, Key, Pane, Phase
 from iommutui.tui.text.spans import Line
@@ -81,6 +82,18 @@ class Desk(Protocol):
 
     def suspend(self) -> Opened:
         """Gives the terminal back to the shell until it is continued."""
+        ...
+
+    def hand_over(self, words: Sequence[str]) -> None:
+        """Gives the terminal to another command of the program until it ends, and looks at the machine again."""
+        ...
+
+    def before_boot(self) -> Host | None:
+        """The machine as it was in the boot before this one; None where that is not known."""
+        ...
+
+    def open_machine(self, text: str) -> None:
+        """Asks, and shows the machine of a file's name or of a pasted text in place of this one."""
         ...
 
     # -- dialogs; each calls ``then`` with what was chosen, and not at all where the dialog was closed

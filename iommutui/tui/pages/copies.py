@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from iommutui.core.address import nodedev_name
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import class_words, device_name, verdict_glyph, verdict_word
+from iommutui.core.labels import class_words, device_name
 from iommutui.core.plan.shell import shell_script
 from iommutui.core.printable import printable
-from iommutui.core.wording import sentence
-from iommutui.tui.derived import preview, selected_device, selected_group, verdicts
+from iommutui.core.report import report
+from iommutui.tui.derived import preview, selected_device, selected_group
 from iommutui.tui.pages.plan import count
 from iommutui.tui.state import AppState
 from iommutui.tui.text.spans import Line, Span, line
@@ -53,7 +53,7 @@ def copies(state: AppState) -> list[Copy]:
         words = f"the {count(len(staged.plan.steps), 'write')} of the plan, for a root shell"
         found.append(Copy("shell", words, "the writes", lambda: shell_script(staged.plan)))
     found.append(Copy("report", "kernel, IOMMU, every group with its verdict: for a forum", "the report",
-                      lambda: report(state)))  # fmt: skip
+                      lambda: report(host, state.model, device.address if device is not None else None)))  # fmt: skip
     return found
 
 
@@ -78,25 +78,3 @@ def forum_lines(host: Host, groups: Iterable[Group]) -> list[str]:
                 )
             )
     return lines
-
-
-def report(state: AppState) -> str:
-    """Everything that somebody who is to help has to know; no serial numbers, no names of the machine or its user."""
-    host = state.host
-    assert host is not None
-    units = ", ".join(f"{unit.name}{f' ({unit.kind})' if unit.kind else ''}" for unit in host.iommus or ())
-    lines = [
-        printable(f"kernel {host.kernel or 'not known'}, judged by the rules {state.model.name}"),
-        printable(f"IOMMU: {units or 'none is active'}"),
-    ]
-    every = verdicts(host, state.model)
-    for group in host.groups.values():
-        verdict = every.of(group.id)
-        lines += ["", f"{verdict_glyph(verdict)} group {group.id}: {verdict_word(verdict)}"]
-        lines += [f"  {text}" for text in forum_lines(host, [group])]
-        lines += [f"  - {printable(sentence(reason))}" for reason in verdict.reasons]
-    alone = [d for d in host.devices.values() if d.group is None or d.group not in host.groups]
-    if alone:
-        lines += ["", "in no group:"]
-        lines += [f"  {d.address} {printable(f'{device_name(d)} [{ids(d)}]')}" for d in alone]
-    return "\n".join(lines) + "\n"
