@@ -23,6 +23,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy packaging/generate.py packaging/build_hook.py
 	$(BIN)/lint-imports
 
 check: lint test

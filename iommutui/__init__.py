@@ -1,3 +1,3 @@
 """Explore Linux IOMMU groups, see why one is not viable, and rebind its devices."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -18,17 +18,15 @@ Checked by hand: pydantic would cost the screen a third of its start.
 """
 
 import os
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+import re
+from typing import NamedTuple
 
 from iommutui.core.drivers import KNOWN, DriverFacts, DriverTable, Role
 from iommutui.core.errors import IommutuiError
 from iommutui.core.kernel import Version
 
-T = TypeVar("T")
 
-
-class Config(NamedTuple):
+class Settings(NamedTuple):
     """What the file says; the default is what an absent file means."""
 
     drivers: dict[str, Role] = {}  # noqa: RUF012 - never changed in place
@@ -38,135 +36,132 @@ class Config(NamedTuple):
     journal: dict[str, int] = {}  # noqa: RUF012 - never changed in place
     """How many journals of earlier boots are kept, and for how many days."""
     wrong: tuple[IommutuiError, ...] = ()
-    """What cannot be used of the file."""
+    """Each mistake in the file, with file, line and remedy. What has one is as good as absent."""
 
 
-def config_path() -> str:
+def settings_path() -> str:
     """Where the file is looked for, whether it exists or not."""
     base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     return os.path.join(base, "iommutui", "config.toml")
 
 
-def read_config(path: str | None = None) -> Config:
-    """The settings. A part that cannot be used is as good as absent, and ``wrong`` says why: file, line and remedy."""
-    path = path or config_path()
+def read_settings(path: str | None = None) -> Settings:
+    """The settings. It never raises: mistakes are in ``wrong``, and keep nothing else from being used."""
+    path = path or settings_path()
     if not os.path.lexists(path):
-        return Config()
-    wrong: list[IommutuiError] = []
-
-    def used(read: Callable[[_Place, object], T], table: str, default: T) -> T:
-        try:
-            return read(_Place(path), document.get(table, {}))
-        except IommutuiError as error:
-            wrong.append(error)
-            return default
-
-    try:
-        document = _document(path)
-    except IommutuiError as error:
-        return Config(wrong=(error,))
-    for name in sorted(set(document) - set(_TABLES)):
-        what = f"{_Place(path).of(name)}: there is no setting {name!r}."
-        wrong.append(IommutuiError(what, f"Known are: {', '.join(_TABLES)}."))
-    plain = Config()
-    drivers, keys = used(_drivers, "drivers", plain.drivers), used(_keys, "keys", plain.keys)
-    theme, journal = used(_theme, "screen", plain.theme), used(_journal, "journal", plain.journal)
-    return Config(drivers, keys, theme, journal, tuple(wrong))
-
-
-def _document(path: str) -> dict[str, object]:
+        return Settings()
     import tomllib  # most people have no settings, and a listing does not wait for what it does not need
 
     try:
         with open(path, "rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise IommutuiError(f"{path}: the settings cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        what, _, place = str(error).rstrip(")").partition(" (at line ")
-        line = f", line {place.partition(',')[0]}" if place else ""
-        raise IommutuiError(
-            f"{path}{line}: this is not TOML: {what}.", "Fix that line; a table looks like [keys]."
-        ) from error
+            text = file.read().decode()
+        return _checked(tomllib.loads(text), _Lines(path, text))
+    except tomllib.TOMLDecodeError as error:
+        return Settings(wrong=(_not_toml(path, text, str(error)),))
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        what = f"The settings in {path} cannot be read: {why}."
+        return Settings(wrong=(IommutuiError(what, "Correct the file, or remove it."),))
 
 
-_TABLES = ("drivers", "keys", "screen", "journal")
-
-
-class _Place(NamedTuple):
-    """The file, and where in it a setting stands."""
-
-    path: str
-
-    def of(self, name: str) -> str:
-        """``PATH, line N``; the path alone where the line does not show."""
-        try:
-            with open(self.path, encoding="utf-8", errors="replace") as file:
-                lines = file.read().splitlines()
-        except OSError:
-            lines = []
-        for number, text in enumerate(lines, 1):
-            if text.strip().strip("[").startswith((name, f'"{name}"')):
-                return f"{self.path}, line {number}"
-        return self.path
-
-
-def _keys(place: _Place, table: object) -> dict[str, str]:
-    if not isinstance(table, dict):
-        raise IommutuiError(
-            f"{place.of('keys')}: 'keys' has to be a table.", 'Write [keys], and apply = "f9" below it.'
-        )
-    for name, keys in table.items():
-        if not isinstance(keys, str):
-            raise IommutuiError(f"{place.of(name)}: keys.{name} has to be text.", 'For example apply = "f9 a".')
-    return table
-
-
-def _theme(place: _Place, table: object) -> str:
-    if not isinstance(table, dict):
-        raise IommutuiError(f"{place.of('screen')}: 'screen' has to be a table.", "Write [screen], and theme below it.")
-    unknown = sorted(set(table) - {"theme"})
-    if unknown:
-        raise IommutuiError(f"{place.of(unknown[0])}: there is no setting screen.{unknown[0]}.", "Known is: theme.")
-    theme = table.get("theme", Config().theme)
-    if not isinstance(theme, str):
-        raise IommutuiError(f"{place.of('theme')}: screen.theme has to be text.", 'For example theme = "nord".')
-    return theme
-
-
-def _journal(place: _Place, table: object) -> dict[str, int]:
-    if not isinstance(table, dict):
-        raise IommutuiError(f"{place.of('journal')}: 'journal' has to be a table.", "Write [journal], and days below.")
-    for name, value in table.items():
-        if name not in ("number", "days") or type(value) is not int or not 0 <= value <= 100_000:
-            raise IommutuiError(
-                f"{place.of(name)}: journal.{name} = {value!r} is no setting.", "For example number = 100, days = 365."
-            )
-    return table
-
-
-def driver_table(config: Config) -> DriverTable:
-    """What is known of drivers, with those of the settings."""
-    return {**KNOWN, **{name: _facts(name, role) for name, role in config.drivers.items()}}
+def driver_table(settings: Settings) -> DriverTable:
+    """The known drivers and those of the settings."""
+    return {**KNOWN, **{name: _facts(name, role) for name, role in settings.drivers.items()}}
 
 
 def _facts(name: str, role: Role) -> DriverFacts:
     if role is Role.KERNEL:
         return DriverFacts(name)
-    # The user speaks of the driver as it is, so there is no kernel in which it was different.
+    # The user describes the driver as it is, so there is no kernel in which it was different.
     return DriverFacts(name, role, Version(0, 0), vfio=role is Role.USER)
 
 
-def _drivers(place: _Place, table: object) -> dict[str, Role]:
-    if not isinstance(table, dict):
-        raise IommutuiError(
-            f"{place.of('drivers')}: 'drivers' has to be a table.", 'Write [drivers], and name = "user" below it.'
-        )
-    found = {}
-    for name, role in table.items():
-        if role not in list(Role):
-            raise IommutuiError(
-                f"{place.of(name)}: drivers.{name} has the role {role!r}.", 'A role is "kernel", "user" or "none".'
-            )
-        found[name] = Role(role)
-    return found
+def _not_toml(path: str, text: str, why: str) -> IommutuiError:
+    """tomllib puts the place at the end of its message: ``(at line 3, column 7)`` or ``(at end of document)``."""
+    found = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", why)
+    line = found[1] if found and found[1] else str(len(text.splitlines()) or 1)
+    reason = why[: found.start()] if found else why
+    return IommutuiError(f"{path}, line {line}: this is not TOML: {reason}.", f"Correct line {line}.")
+
+
+class _Lines(NamedTuple):
+    """The text of the file, in which the line of a setting is looked up."""
+
+    path: str
+    text: str
+
+    def wrong(self, table: str, name: str, what: str, remedy: str) -> IommutuiError:
+        """A mistake in ``table.name``, or with the table itself if ``name`` is empty."""
+        places: dict[str, int] = {}
+        current = ""
+        for number, line in enumerate(self.text.splitlines(), 1):
+            header = re.match(r"\s*\[\s*\"?([^\]\"]+?)\"?\s*\]", line)
+            key = re.match(r"\s*\"?([\w.-]+)\"?\s*=", line)
+            if header:
+                current = header[1]
+                places.setdefault(current, number)
+            elif key:
+                places.setdefault(f"{current}.{key[1]}" if current else key[1], number)
+        found = places.get(f"{table}.{name}") or places.get(table)
+        place = self.path if found is None else f"{self.path}, line {found}"
+        return IommutuiError(f"{place}: {what}.", remedy)
+
+
+def _checked(document: dict[str, object], lines: _Lines) -> Settings:
+    settings, wrong = Settings(), []
+    for table, content in document.items():
+        if table not in _CHECKS:
+            known = f"The tables are {', '.join(f'[{name}]' for name in _CHECKS)}."
+            wrong.append(lines.wrong(table, "", f"unknown setting {table!r}", known))
+            continue
+        good, example = _CHECKS[table]
+        if not isinstance(content, dict):
+            what = f"{table!r} must be a table"
+            wrong.append(lines.wrong(table, "", what, f"Write [{table}] on a line, and {example} below it."))
+            continue
+        found = {}
+        for name, value in content.items():
+            mistake = good(name, value)
+            if mistake:
+                wrong.append(lines.wrong(table, name, mistake, f"For example: {example}"))
+            else:
+                found[name] = value
+        if table == "drivers":
+            settings = settings._replace(drivers={name: Role(role) for name, role in found.items()})
+        elif table == "keys":
+            settings = settings._replace(keys=found)
+        elif table == "journal":
+            settings = settings._replace(journal=found)
+        else:
+            settings = settings._replace(theme=found.get("theme", settings.theme))
+    return settings._replace(wrong=tuple(wrong))
+
+
+def _driver(name: str, value: object) -> str:
+    return (
+        "" if value in list(Role) else f"the role of driver {name} is {value!r}; a role is 'kernel', 'user' or 'none'"
+    )
+
+
+def _key(name: str, value: object) -> str:
+    return "" if isinstance(value, str) else f"keys.{name} must be text"
+
+
+def _journal(name: str, value: object) -> str:
+    good = name in ("number", "days") and type(value) is int and 0 <= value <= 100_000
+    return "" if good else f"unknown setting journal.{name} = {value!r}"
+
+
+def _screen(name: str, value: object) -> str:
+    if name != "theme":
+        return f"unknown setting screen.{name}; the only one is theme"
+    return "" if isinstance(value, str) else "screen.theme must be text"
+
+
+_CHECKS = {
+    "drivers": (_driver, 'my_vfio_driver = "user"'),
+    "keys": (_key, 'apply = "f9 a"'),
+    "journal": (_journal, "number = 100"),
+    "screen": (_screen, 'theme = "nord"'),
+}
+"""The tables: what is wrong with a setting (nothing: empty), and an example of one."""

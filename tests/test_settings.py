@@ -8,7 +8,7 @@ import pytest
 
 from iommutui.core.drivers import Role
 from iommutui.core.errors import IommutuiError
-from iommutui.settings import Config, config_path, read_config
+from iommutui.settings import Settings, read_settings, settings_path
 from iommutui.tui.commands import BY_ID
 from iommutui.tui.keys import keys_of, use_keys
 
@@ -20,40 +20,68 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_without_a_file_nothing_is_set(tmp_path: Path) -> None:
-    assert read_config(str(tmp_path / "config.toml")) == Config()
+    assert read_settings(str(tmp_path / "config.toml")) == Settings()
 
 
 def test_the_place_follows_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", "/somewhere")
-    assert config_path() == "/somewhere/iommutui/config.toml"
+    assert settings_path() == "/somewhere/iommutui/config.toml"
 
 
 def test_roles_of_drivers(tmp_path: Path) -> None:
     path = write(tmp_path, '[drivers]\nfancy = "user"\nquiet = "none"\n')
-    assert read_config(path).drivers == {"fancy": Role.USER, "quiet": Role.NONE}
+    assert read_settings(path).drivers == {"fancy": Role.USER, "quiet": Role.NONE}
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "line", "said"),
     [
-        ("[drivers", "not TOML"),
-        ("colour = 1", "no setting 'colour'"),
-        ("drivers = 3", "has to be a table"),
-        ("keys = 3", "'keys' has to be a table"),
-        ("[keys]\napply = 9", "line 2: keys.apply has to be text"),
-        ("[keys]\napply = ['a']", "line 2: keys.apply has to be text"),
-        ("screen = 3", "'screen' has to be a table"),
-        ("[screen]\ncolour = 'red'", "line 2: there is no setting screen.colour"),
-        ("[screen]\ntheme = 3", "line 2: screen.theme has to be text"),
-        ('[drivers]\nx = "guest"', "drivers.x has the role 'guest'"),
-        ("[drivers]\nx = [1]", "drivers.x has the role"),
+        ("[drivers", 1, "this is not TOML: Expected ']'"),
+        ('[drivers]\nx = "user"\n\ny user\n', 4, "this is not TOML"),
+        ('[keys]\napply = "f9', 2, "this is not TOML"),
+        ("foo", 1, "this is not TOML"),
+        ("colour = 1", 1, "unknown setting 'colour'"),
+        ("drivers = 3", 1, "'drivers' must be a table"),
+        ("\nkeys = 3", 2, "'keys' must be a table"),
+        ("[keys]\napply = 9", 2, "keys.apply must be text"),
+        ("[keys]\napply = ['a']", 2, "keys.apply must be text"),
+        ("screen = 3", 1, "'screen' must be a table"),
+        ("[screen]\ncolour = 'red'", 2, "unknown setting screen.colour"),
+        ("screen.colour = 'red'", 1, "unknown setting screen.colour"),
+        ("[keys]\ntheme = 'a'\n[screen]\ntheme = 3", 4, "screen.theme must be text"),
+        ('[drivers]\nx = "guest"', 2, "the role of driver x is 'guest'"),
+        ('drivers = {x = "guest"}', 1, "the role of driver x is 'guest'"),
+        ("[drivers]\nx = [1]", 2, "the role of driver x is [1]"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
+def test_a_mistake_is_named_with_file_line_and_remedy(tmp_path: Path, text: str, line: int, said: str) -> None:
     path = write(tmp_path, text)
-    (error,) = read_config(path).wrong
+    (error,) = read_settings(path).wrong
+    assert error.what.startswith(f"{path}, line {line}: ")
     assert said in error.what
-    assert path in error.what
+    assert error.remedy
+
+
+def test_every_mistake_is_named_and_the_rest_is_used(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "[keys]\napply = 9\ncopy = 'c'\n[screen]\ntheme = 3\n[colours]\n[drivers]\nx = 'none'\ny = 1\n"
+    )
+    settings = read_settings(path)
+    assert [error.what.partition(",")[2].partition(":")[0] for error in settings.wrong] == [
+        " line 2",
+        " line 5",
+        " line 6",
+        " line 9",
+    ]
+    assert (settings.keys, settings.theme, settings.drivers) == ({"copy": "c"}, Settings().theme, {"x": Role.NONE})
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "config.toml"
+    path.mkdir() if content is None else path.write_bytes(content)
+    (error,) = read_settings(str(path)).wrong
+    assert str(path) in error.what
     assert error.remedy
 
 
@@ -76,7 +104,7 @@ def test_keys_that_do_not_work_out_are_named(chosen: dict[str, str], said: str) 
     with pytest.raises(IommutuiError) as caught:
         use_keys(chosen)
     assert said in caught.value.what
-    assert config_path() in caught.value.remedy
+    assert settings_path() in caught.value.remedy
     assert "apply" in caught.value.remedy
     assert keys_of("apply") == BY_ID["apply"].keys
 

@@ -1,4 +1,4 @@
-"""The same commands without a screen: data on standard output, talk on standard error."""
+"""The same commands without a screen: data on standard output, messages on standard error."""
 
 import gc
 import os

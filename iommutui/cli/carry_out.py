@@ -25,7 +25,7 @@ from iommutui.core.hazards import Acceptance, cuts_a_lifeline
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan
-from iommutui.settings import read_config
+from iommutui.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -91,7 +91,7 @@ def carry_out(
 
 def retention() -> Retention:
     """How long journals are kept, by the settings of who writes them."""
-    return RETENTION._replace(**read_config().journal)
+    return RETENTION._replace(**read_settings().journal)
 
 
 def _seconds(text: str) -> float:

@@ -19,7 +19,7 @@ from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.plan.planner import Plan
 from iommutui.core.plan.targets import targets_of
 from iommutui.core.reasons import Reason
-from iommutui.core.use_labels import marks_of
+from iommutui.core.use_labels import use_labels
 from iommutui.core.wording import hazard_advice, hazard_loss, sentence
 
 Document = dict[str, Any]
@@ -154,7 +154,7 @@ def host_document(host: Host, model: Model) -> Document:
 def list_document(host: Host, model: Model, devices: Sequence[Device]) -> Document:
     """``iommutui list --json``: the devices that the filter lets through, and their groups."""
     shown = {device.address for device in devices}
-    marks = marks_of(host)
+    marks = use_labels(host)
     advice = no_iommu_advice(host)
     return {
         "schema": SCHEMA,

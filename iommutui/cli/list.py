@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from iommutui.cli.options import chosen_model, read_host
-from iommutui.cli.output import Paint, clean, complain, write_json, write_lines
+from iommutui.cli.output import Paint, clean, columns, complain, cut, folded, write_as_is, write_json
 from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
@@ -15,7 +15,7 @@ from iommutui.core.labels import GLYPHS, NO_ISOLATION, NOTHING_TO_PASS, class_wo
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code
-from iommutui.core.use_labels import marks_of
+from iommutui.core.use_labels import use_labels
 from iommutui.sources import Depth
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def add_arguments(parser: "ArgumentParser") -> None:
         "filter",
         nargs="*",
         metavar="FILTER",
-        help=f"words to match, or {_KEYS}; '!' before a word inverts it",
+        help=f"terms that must all match: words of a row, or {_KEYS}; '!' before a term inverts it",
     )
     add_json(parser)
     add_source(parser)
@@ -51,13 +51,11 @@ def run(options: Options) -> int:
 
         write_json(list_document(host, model, devices))
     else:
-        write_lines(_lines(host, devices, verdicts, model, bool(options.filter)))
+        write_as_is(_lines(host, devices, verdicts, model, bool(options.filter)))
     if options.filter and not devices:
         from iommutui.core.query import mistakes
 
-        said = mistakes(" ".join(options.filter)) or [
-            f"A filter is words of an address, a name, a class, a driver or an interface, or {_KEYS}"
-        ]
+        said = mistakes(" ".join(options.filter)) or [f"All terms must match: words of a row, or {_KEYS}."]
         complain(f"Nothing matches. {' '.join(said)}")
     for line in no_iommu_advice(host):
         complain(line)
@@ -82,8 +80,8 @@ def _matches(host: Host, device: Device, query: "Query", verdicts: dict[int, Ver
 
 
 def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> list[str]:
-    paint = Paint()
-    marks = marks_of(host)
+    paint, room = Paint(), columns()
+    marks = use_labels(host)
     width = max((len(device.address) for device in devices), default=0)
     by_group: dict[int | None, list[Device]] = {}
     for device in devices:
@@ -92,18 +90,17 @@ def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], mode
     for number, group in host.groups.items():
         members = by_group.get(number, [])
         if members or not filtered:
-            lines.append(_group_line(host, group, verdicts[number], paint))
-            lines += [_device_line(device, width, marks, paint) for device in members]
+            word = group_word(host, group, verdicts[number])
+            lines += [paint(_STYLE[word], part) for part in folded(_group_line(group, verdicts[number], word), room)]
+            lines += [_device_line(device, width, marks, paint, room) for device in members]
     alone = by_group.get(None, [])
     if alone:
         lines.append(paint("bold", "No IOMMU group"))
-        lines += [_device_line(device, width, marks, paint) for device in alone]
-    lines.append(_summary(host, devices, verdicts, model, filtered))
-    return lines
+        lines += [_device_line(device, width, marks, paint, room) for device in alone]
+    return lines + folded(_summary(host, devices, verdicts, model, filtered), room)
 
 
-def _group_line(host: Host, group: Group, verdict: Verdict, paint: Paint) -> str:
-    word = group_word(host, group, verdict)
+def _group_line(group: Group, verdict: Verdict, word: str) -> str:
     line = f"Group {group.id:<3} {GLYPHS[word]} {word}"
     blockers = [r for r in verdict.reasons if r.code is Code.KERNEL_DRIVER and word == "blocked"]
     if blockers:
@@ -111,24 +108,44 @@ def _group_line(host: Host, group: Group, verdict: Verdict, paint: Paint) -> str
     elif owner_of(group) is not None:
         line += f" by {clean(owner_of(group) or '')}"
     elif word == "refused":
-        line += f": a claim fails with {verdict.claim}"
-    return paint(_STYLE[word], line)
+        line += f": claiming it fails with {verdict.claim}"
+    return line
 
 
 def _short(address: str) -> str:
     return address.removeprefix("0000:")
 
 
-def _device_line(device: Device, width: int, marks: dict[Address, tuple[str, ...]], paint: Paint) -> str:
+def _device_line(
+    device: Device, width: int, marks: dict[Address, tuple[str, ...]], paint: Paint, room: int | None
+) -> str:
     driver = clean(device.driver) if device.driver is not None else _no_driver(device)
     if device.driver_override is not None and device.driver_override != device.driver:
         driver += f" (override {clean(device.driver_override)})"
     ids = f" [{device.vendor_id}:{device.device_id}]" if device.vendor_name and device.device_name else ""
     interfaces = f" {clean(' '.join(device.interfaces))}" if device.interfaces else ""
+    start = f"  {device.address:{width}}  {driver:<15}  "
     name = f"{clean(class_words(device))}: {clean(device_name(device))}{ids}{interfaces}"
-    line = f"  {device.address:{width}}  {driver:<15}  {name}"
     words = marks.get(device.address)
-    return line + paint("warn", f"  ! {clean(', '.join(words))}") if words else line
+    mark = f"  ! {clean(', '.join(words))}" if words else ""
+    if room is not None and len(start) + len(name) + len(mark) > room:
+        mark = cut(mark, max(room - len(start) - _NAME, 0))
+        name = _shorter_name(device, interfaces, room - len(start) - len(mark))
+        start = cut(start, room)
+    return start + name + paint("warn", mark) if mark else start + name
+
+
+_NAME = 24
+"""Columns that the name of a device keeps beside what the host uses it for."""
+
+
+def _shorter_name(device: Device, interfaces: str, room: int) -> str:
+    """The longest of the device's names that fits the columns, or the beginning of the shortest; and its interfaces."""
+    whole = clean(device_name(device))
+    for name in (f"{clean(class_words(device))}: {whole}{interfaces}", whole + interfaces):
+        if len(name) <= room:
+            return name
+    return cut(cut(clean(device.device_name or whole), max(room - len(interfaces), 0)) + interfaces, room)
 
 
 def _no_driver(device: Device) -> str:

@@ -6,12 +6,13 @@ from iommutui.cli.documents import SCHEMA
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.core.address import Address
-from iommutui.core.drivers import DriverTable
+from iommutui.core.drivers import DriverTable, Role
 from iommutui.core.errors import Exit
 from iommutui.core.host import Device, Host
+from iommutui.core.labels import role_words
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.settings import driver_table, read_config
+from iommutui.settings import driver_table, read_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Prints every model, with the drivers of the user's settings."""
-    host = _example(driver_table(read_config()))
+    host = _example(driver_table(read_settings()))
     if options.json:
         document = {"schema": SCHEMA, "models": [_document(model, host) for model in MODELS.values()]}
         write_json(document)
@@ -74,8 +75,8 @@ def _lines(model: Model, host: Host) -> list[str]:
     roles: dict[str, list[str]] = {}
     for name, role in _roles(model, host):
         roles.setdefault(role, []).append(name)
-    for role in ("user", "none"):
+    for role in (Role.USER, Role.NONE):
         if role in roles:
-            lines.append(f"  {role}: {', '.join(roles[role])}")
-    lines += ["  kernel: every other driver", ""]
+            lines.append(f"  {role_words(role)}: {', '.join(roles[role])}")
+    lines += [f"  {role_words(Role.KERNEL)}: every other driver", ""]
     return lines

@@ -8,7 +8,7 @@ from iommutui.core.errors import IommutuiError, UsageError
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
-from iommutui.settings import driver_table, read_config
+from iommutui.settings import driver_table, read_settings
 from iommutui.sources import Depth, load, open_source
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
 
     What is wrong with the settings is told, and keeps nobody from anything.
     """
-    config = read_config()
+    config = read_settings()
     for error in config.wrong:
         from iommutui.cli.output import complain
 
@@ -68,11 +68,13 @@ def tell_what_was_cut_off() -> None:
 def check_source(options: Options) -> None:
     """UsageError where no machine, kernel or model can be meant by the options."""
     if options.kernel is not None and re.match(r"\d+\.\d+", options.kernel) is None:
-        raise UsageError(f"{options.kernel!r} is not a kernel release.", "Write it as 'uname -r' does: 6.1.0-13-amd64.")
+        raise UsageError(
+            f"{options.kernel!r} is not a kernel release.", "Write it as 'uname -r' prints it: 6.1.0-13-amd64."
+        )
     if options.demo and options.source is not None:
-        raise UsageError("--demo and --from are two machines.", "Leave one of them out.")
+        raise UsageError("--demo and --from cannot be combined.", "Leave one of them out.")
     if options.model is not None and options.model not in MODELS:
-        raise UsageError(f"There is no model {options.model!r}.", f"The models are {', '.join(MODELS)}.")
+        raise UsageError(f"Unknown model {options.model!r}.", f"The models are {', '.join(MODELS)}.")
 
 
 def chosen_model(options: Options, host: Host) -> Model:
@@ -92,7 +94,7 @@ def parse_intents(host: Host, words: list[str]) -> "list[Intent]":
             raise UsageError(f"{word!r} is not DEVICE=TARGET.", "For example 01:00.0=vfio-pci, or 01:00.1=none.")
         device = find_device(host, device_text)
         if device.address in intents and intents[device.address].target != target:
-            raise UsageError(f"{device.address} is given two targets.", "Name each device once.")
+            raise UsageError(f"{device.address} has two targets.", "Name each device once.")
         intents[device.address] = Intent(device.address, target)
     return list(intents.values())
 
@@ -108,12 +110,12 @@ def parse_accepted(host: Host, words: list[str]) -> "tuple[Acceptance, ...]":
         if not colon or not code or not device:
             raise UsageError(
                 f"{word!r} is not CODE:DEVICE.",
-                "The review says which dangers there are, and the words that accept them.",
+                "The review lists each danger with the option that accepts it.",
             )
         if code not in KINDS:
             raise UsageError(
-                f"There is no danger {code!r}.",
-                "The review says which dangers there are, and the words that accept them.",
+                f"Unknown danger {code!r}.",
+                "The review lists each danger with the option that accepts it.",
             )
         found.append(Acceptance(code, find_device(host, device).address))
     return tuple(dict.fromkeys(found))

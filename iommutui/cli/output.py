@@ -1,11 +1,19 @@
-"""What goes to standard output: text that a terminal cannot be fooled with, in colours only where they are wanted."""
+"""What goes to standard output: clean text, and on a terminal with colours and in lines that fit it."""
 
 import os
+import re
 import sys
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TextIO
 
 _PLAIN = str.maketrans({"✔": "+", "✖": "x", "●": "*", "→": ">", "…": "."})
 _COLOURS = {"good": "32", "bad": "31", "warn": "33", "dim": "2", "bold": "1"}
+_SIGNS = {
+    r"✔ viable|^✔": "good",
+    r"✖ blocked|^✖|^ *DANGER\b": "bad",
+    r"● in use|^●|! refused|^!|^ *WARNING\b": "warn",
+}
+"""What stands out wherever it is printed: verdicts by their signs, and hazards by their severity."""
 
 
 def colourful() -> bool:
@@ -32,12 +40,62 @@ def clean(text: str) -> str:
     return printable(text)
 
 
-def write_lines(lines: list[str]) -> None:
-    """Prints lines."""
+def columns(stream: TextIO | None = None) -> int | None:
+    """The width of the terminal behind a stream; None where there is none, and lines stay as long as they are."""
+    stream = stream or sys.stdout
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None if stream.isatty() else None
+    except OSError:
+        return None
+
+
+def folded(line: str, width: int | None) -> list[str]:
+    """The line in lines that fit the width, broken between words; those that follow are indented below its text.
+
+    A command stays one that can be pasted: its lines end in a backslash. A row that begins with an address is cut.
+    """
+    if width is None or len(line) <= width:
+        return [line]
+    if re.match(r"[> ]* ?[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]  ", line):
+        return [cut(line, width)]
+    from textwrap import wrap
+
+    lead = re.match(r" *(?:> |\d+\. |- |[✔✖●!] )?", line)
+    hang = " " * (len(lead[0]) if lead else 0)
+    command = line.startswith(("  iommutui ", "  echo "))
+    room = max(width - (2 if command else 0), len(hang) + 8)
+    indent = hang + ("  " if command or not hang else "")
+    parts = wrap(line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [f"{part} \\" for part in parts[:-1]] + parts[-1:] if command else parts
+
+
+def cut(text: str, width: int) -> str:
+    """The beginning of a text that is longer than the width."""
+    return text if len(text) <= width else f"{text[: width - 1].rstrip()}…" if width > 1 else ""
+
+
+def _coloured(line: str) -> str:
+    for pattern, style in _SIGNS.items():
+        line = re.sub(pattern, rf"\033[{_COLOURS[style]}m\g<0>\033[0m", line)
+    return line
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Prints lines, on a terminal folded and with their signs in colour."""
+    width = columns()
+    if width is not None:
+        lines = [part for line in lines for part in folded(line, width)]
+        if colourful():
+            lines = [_coloured(line) for line in lines]
+    write_as_is(lines)
+
+
+def write_as_is(lines: Iterable[str]) -> None:
+    """Prints lines that fit and are coloured already."""
     sys.stdout.write(text_of(lines))
 
 
-def text_of(lines: list[str]) -> str:
+def text_of(lines: Iterable[str]) -> str:
     """Lines as they are printed; signs that the terminal's encoding lacks become plain ones."""
     text = "".join(line + "\n" for line in lines)
     encoding = sys.stdout.encoding or "ascii"
@@ -54,5 +112,5 @@ def write_json(document: Any) -> None:
 
 
 def complain(text: str) -> None:
-    """A line of talk, on standard error."""
-    print(clean(text), file=sys.stderr)
+    """A message on standard error."""
+    print("\n".join(folded(clean(text), columns(sys.stderr))), file=sys.stderr)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import NamedTuple, NoReturn
 
 from iommutui import __version__
-from iommutui.core.errors import Exit
+from iommutui.core.errors import EXIT_MEANINGS, Exit
 
 
 class Options(SimpleNamespace):
@@ -43,7 +43,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "why",
         "why",
-        "say why a group can be handed to a virtual machine, or what stands in the way",
+        "explain why a group can be handed to a virtual machine, or why not",
         ("17", "09:00.0 --all-models"),
     ),
     Command(
@@ -55,13 +55,13 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "simulate",
         "simulate",
-        "run the kernel's own events through the engine, JSON lines in and out",
+        "simulate kernel events, JSON lines in and out",
         ("events.jsonl",),
     ),
     Command(
         "plan",
         "plan",
-        "find the rebinds that free a card, a group or devices, and write them down for apply",
+        "find the rebinds that free a card, a group or devices; save them for apply",
         ("--card 09:00.0 -o gpu.json", "--group 17"),
     ),
     Command(
@@ -83,14 +83,14 @@ COMMANDS: tuple[Command, ...] = (
         ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json", "--list"),
     ),
     Command("unpersist", "unpersist", "remove bindings that persist", ("", "09:00.0", "--last")),
-    Command("keep", "keep", "keep what an apply is about to take back", ("",)),
-    Command("revert", "revert", "take an apply back", ("", "20261122T104501-1a2b")),
+    Command("keep", "keep", "confirm an apply that would revert automatically", ("",)),
+    Command("revert", "revert", "revert an apply", ("", "20261122T104501-1a2b")),
     Command("journal", "journal", "list what was applied", ("", "20261122T104501-1a2b")),
-    Command("snapshot", "snapshot", "write this machine to a file that opens anywhere", ("-o machine.json",)),
+    Command("snapshot", "snapshot", "save this machine to a file that opens anywhere", ("-o machine.json",)),
     Command(
         "report",
         "report",
-        "write down what others have to know to help, redacted and ready to paste",
+        "print a redacted report for those who help",
         ("09:00.0", "-o report.md"),
     ),
     Command(
@@ -99,12 +99,13 @@ COMMANDS: tuple[Command, ...] = (
         "compare two machines, two states of one, or one under two kernels",
         ("before.json after.json", "--kernel 5.15 --kernel 6.8"),
     ),
-    Command("models", "models", "the models of the kernel's rules", ("--json",)),
+    Command("doctor", "doctor", "check what the program and passthrough need of this system", ("", "--json")),
+    Command("models", "models", "describe the models of the kernel's rules", ("--json",)),
 )
 
 
 class Parser(argparse.ArgumentParser):
-    """Help as wide as the terminal; an error is one sentence, and where to read on."""
+    """Help as wide as the terminal; an error is one sentence and a pointer to the help."""
 
     def __init__(self, prog: str, *, description: str, epilog: str, usage: str | None = None) -> None:
         super().__init__(
@@ -124,6 +125,27 @@ class Parser(argparse.ArgumentParser):
         sys.exit(Exit.USAGE)
 
 
+class _Version(argparse.Action):
+    """Looks the versions up only where they are asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(version_line())
+        parser.exit()
+
+
+def version_line() -> str:
+    """``iommutui 0.2.0 (Python 3.11.7, Textual 8.2.3, Linux 6.1.0-13-amd64)``."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        textual = version("textual")
+    except PackageNotFoundError:
+        textual = "missing"
+    kernel = f"{platform.system()} {platform.release()}"
+    return f"iommutui {__version__} (Python {platform.python_version()}, Textual {textual}, {kernel})"
+
+
 def parse(argv: Sequence[str]) -> tuple[Run, Options]:
     """The command to run and its options; prints help or a usage error and exits by itself."""
     source = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
@@ -135,13 +157,17 @@ def parse(argv: Sequence[str]) -> tuple[Run, Options]:
         screen_parser().error(str(error))
     name = next((word for word in words if not word.startswith("-")), None)
     if name is None:
-        return _open_screen, screen_parser().parse_args(words, options)
+        return _run_of("screen"), screen_parser().parse_args(words, options)
     command = next((command for command in COMMANDS if command.name == name), None)
     if command is None:
         screen_parser().error(f"unknown command {name!r}{_meant(name)}")
     words.remove(name)
-    run: Run = import_module(f"iommutui.cli.{command.module}").run
-    return run, command_parser(command).parse_args(words, options)
+    return _run_of(command.module), command_parser(command).parse_args(words, options)
+
+
+def _run_of(module: str) -> Run:
+    run: Run = import_module(f"iommutui.cli.{module}").run
+    return run
 
 
 def command_parser(command: Command) -> Parser:
@@ -162,15 +188,14 @@ def screen_parser() -> Parser:
     parser = Parser(
         "iommutui",
         usage="iommutui [--from PATH | --demo] [--kernel RELEASE] [--model NAME] [COMMAND ...]",
-        description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, the "
-        "screen opens (or, with no terminal, the listing is printed).",
-        epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' says more.\n\n"
-        + _wrapped(
-            "exit codes: 0 done, 1 error, 2 usage, 3 refused, 4 no permission, 5 failed or not kept, and rolled back, "
-            "6 failed and not wholly rolled back"
-        ),
+        description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, "
+        "opens the screen (or prints the listing if there is no terminal).",
+        epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' describes a command.\n\n"
+        + _wrapped(f"exit codes: {', '.join(f'{int(code)} {text}' for code, text in EXIT_MEANINGS.items())}"),
     )
-    parser.add_argument("--version", action="version", version=f"iommutui {__version__}")
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show the versions that a bug report needs, and exit"
+    )
     add_source(parser)
     return parser
 
@@ -190,14 +215,14 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         dest="source",
         action="append",
         metavar="PATH",
-        help="a snapshot, a pasted listing (several times: all of one machine; FILE#2: the second state in it), a "
+        help="read a snapshot, a pasted listing (several times: all of one machine; FILE#2: the second state in it), a "
         "recorded sysfs as a directory or tar archive, or '-' for standard input (default: this machine)",
     )
-    parser.add_argument("--demo", action="store_true", help="a built-in machine, on which nothing is real")
+    parser.add_argument("--demo", action="store_true", help="use a built-in example machine")
     parser.add_argument(
         "--kernel", action=_Kernel, metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)"
     )
-    parser.add_argument("--model", metavar="NAME", help="the rules to use ('iommutui models' lists them)")
+    parser.add_argument("--model", metavar="NAME", help="use these rules ('iommutui models' lists them)")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -205,21 +230,8 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
-def _open_screen(options: Options) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
-        from iommutui.cli.list import run
-
-        options.json, options.filter = False, []
-        return run(options)
-    from iommutui.cli.options import check_source
-    from iommutui.tui import run as run_screen
-
-    check_source(options)
-    return run_screen(options.source, demo=options.demo, kernel=options.kernel, model=options.model)
-
-
 def _meant(name: str) -> str:
-    """What somebody who writes this may have in mind."""
+    """A suggestion for a command that does not exist."""
     if os.path.exists(name):
         return f"; '--from {name}' opens a recorded machine"
     import difflib
@@ -229,7 +241,7 @@ def _meant(name: str) -> str:
 
 
 def _wrapped(text: str, hang: int = 0) -> str:
-    """The formatter leaves what stands around the options as it is, because most of it is lists."""
+    """The formatter does not wrap the text around the options, because most of it is lists."""
     from textwrap import fill
 
     return fill(text, _width(), subsequent_indent=" " * hang)

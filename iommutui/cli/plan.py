@@ -58,13 +58,13 @@ def _group(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of a group; 'iommutui list' shows them") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a group number; 'iommutui list' shows the groups") from None
 
 
 def run(options: Options) -> int:
     """Prints the plan, or writes it; REFUSED where it is not permitted."""
     if not (options.intents or options.free or options.card or options.group):
-        raise UsageError("Say what to plan.", "For example: iommutui plan --card 01:00.0 -o plan.json")
+        raise UsageError("Name the devices to plan for.", "For example: iommutui plan --card 01:00.0 -o plan.json")
     host = read_host(options)
     model = chosen_model(options, host)
     intents = wanted_intents(host, options, model)
@@ -80,7 +80,7 @@ def run(options: Options) -> int:
         write_lines([clean(line) for line in (*top, *_lines(host, intents, plan, model))])
     if not plan.permitted:
         if options.output:
-            complain(f"{options.output} is not written: the plan is not permitted.")
+            complain(f"The plan is not permitted, so {options.output} was not written.")
         return Exit.REFUSED
     if options.output:
         where = " on that machine" if same_machine(options) else ""
@@ -89,27 +89,27 @@ def run(options: Options) -> int:
 
 
 def wanted_intents(host: Host, options: Options, model: Model) -> list[Intent]:
-    """The intents of the wishes and of the words; what is said of one device by name counts more than a wish."""
+    """The intents of the presets and those given one by one, which win where both name a device."""
     # A list of devices takes every word after it.
     said = parse_intents(host, [*options.intents, *(word for word in options.free if "=" in word)])
     free = [word for word in options.free if "=" not in word]
     named = [intent for intent in said if of_the_board(host.devices[intent.device])]
-    wishes: list[Intent] = []
+    preset: list[Intent] = []
     for text in options.card:
         device = _of_use(host, find_device(host, text))
         functions = [device, *(other.address for other in host.same_card(device))]
-        wishes += _found(host, free_card(host, device, model, reached=True, said=named), functions, model, named)
+        preset += _found(host, free_card(host, device, model, reached=True, said=named), functions, model, named)
     for number in options.group:
         group = host.groups.get(number)
         if group is None:
             raise UsageError(f"There is no IOMMU group {number}.", "'iommutui list' shows the groups.")
         found = free_group(host, group, model, reached=True, said=named)
-        wishes += _found(host, found, asked_of(host, group), model, named)
+        preset += _found(host, found, asked_of(host, group), model, named)
     if free:
         devices = [_of_use(host, find_device(host, text)) for text in free]
-        wishes += _found(host, free_devices(host, devices, model, reached=True, said=named), devices, model, named)
-    _tell_of_conflicts(wishes, said)
-    return list({intent.device: intent for intent in (*wishes, *said)}.values())
+        preset += _found(host, free_devices(host, devices, model, reached=True, said=named), devices, model, named)
+    _tell_of_conflicts(preset, said)
+    return list({intent.device: intent for intent in (*preset, *said)}.values())
 
 
 def selected_devices(host: Host, options: Options) -> list[Address]:
@@ -119,12 +119,12 @@ def selected_devices(host: Host, options: Options) -> list[Address]:
     return [*(find_device(host, word).address for word in words), *members]
 
 
-def _tell_of_conflicts(wishes: list[Intent], said: list[Intent]) -> None:
-    wished = {intent.device: intent.target for intent in wishes}
+def _tell_of_conflicts(preset: list[Intent], said: list[Intent]) -> None:
+    chosen = {intent.device: intent.target for intent in preset}
     for intent in said:
-        other = wished.get(intent.device, intent.target)
+        other = chosen.get(intent.device, intent.target)
         if other != intent.target:
-            complain(f"{intent.device} goes to {intent.target}, as you say; what else you ask for needs it on {other}.")
+            complain(f"{intent.device} will go to {intent.target}, as named; the rest of the request needs {other}.")
 
 
 def _of_use(host: Host, device: Device) -> Address:
@@ -135,18 +135,18 @@ def _of_use(host: Host, device: Device) -> Address:
     return device.address
 
 
-_INSTEAD = "Name the device that the virtual machine is to have; 'iommutui list' shows them."
+_INSTEAD = "Name the device to hand to the virtual machine; 'iommutui list' shows them."
 
 
 def _found(
     host: Host, intents: tuple[Intent, ...] | None, devices: list[Address], model: Model, said: list[Intent]
 ) -> tuple[Intent, ...]:
-    """The intents of a wish for these devices; RefusedError with the reasons where nothing brings it about."""
+    """The intents of a preset for these devices; RefusedError with the reasons where nothing brings it about."""
     if intents is not None:
         return intents
     why = why_not_free(host, devices, model, said)
     if why is None:
-        raise RefusedError(f"No driver has {', '.join(devices)}, so nothing has to be freed.", _BY_NAME)
+        raise RefusedError(f"No driver is bound to {', '.join(devices)}, so there is nothing to free.", _BY_NAME)
     if not any(is_of_use(host, host.devices[address]) for address in devices):
         raise RefusedError(why, _INSTEAD)
     raise RefusedError(why, turn_on_advice(host) or "'iommutui why DEVICE' says more.")

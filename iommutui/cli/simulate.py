@@ -92,7 +92,7 @@ class _Reader:
     def text(self, key: str) -> str:
         value = self.line.get(key)
         if not isinstance(value, str):
-            raise self.fail(f"{key!r} has to be a string")
+            raise self.fail(f"{key!r} must be a string")
         return value
 
     def device(self) -> Address:
@@ -114,14 +114,14 @@ class _Reader:
     def flag(self, key: str, default: bool) -> bool:
         value = self.line.get(key, default)
         if not isinstance(value, bool):
-            raise self.fail(f"{key!r} has to be true or false")
+            raise self.fail(f"{key!r} must be true or false")
         return value
 
 
 def _override(r: _Reader) -> Event:
     driver = r.line.get("driver")
     if driver is not None and not isinstance(driver, str):
-        raise r.fail("'driver' has to be a string or null")
+        raise r.fail("'driver' must be a string or null")
     return Override(r.device(), driver)
 
 
@@ -152,5 +152,5 @@ _EVENTS: dict[str, Callable[[_Reader], Event]] = {
 def _event(host: Host, line: Line, place: str) -> Event:
     make = _EVENTS.get(line["op"]) if isinstance(line.get("op"), str) else None
     if make is None:
-        raise IommutuiError(f"{place}: 'op' has to be one of {', '.join(_EVENTS)}.", _EXAMPLE)
+        raise IommutuiError(f"{place}: 'op' must be one of {', '.join(_EVENTS)}.", _EXAMPLE)
     return make(_Reader(host, line, place))

@@ -48,7 +48,7 @@ def run(options: Options) -> int:
         sys.stdout.write(dump(host))
         return Exit.DONE
     write(host, options.output)
-    kind = "unredacted; look through it before you share it" if options.unredacted else "redacted"
+    kind = "unredacted; read it before you share it" if options.unredacted else "redacted"
     complain(f"Wrote {options.output}: {len(host.devices)} devices, {len(host.groups)} groups ({kind}).")
     complain(f"Open it with 'iommutui --from {options.output}'.")
     return Exit.DONE

@@ -1,7 +1,8 @@
-"""``iommutui why``: the verdict on a group, its reasons, and the smallest way out."""
+"""``iommutui why``: the verdict on a group, its reasons, and the smallest fix."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from iommutui.cli.documents import (
@@ -26,11 +27,11 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word, verdict_glyph, verdict_word
+from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word, role_words, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
-from iommutui.core.plan.fix import lasting, withheld
+from iommutui.core.plan.fix import permanent_blockers, withheld
 from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.plan.presets import fix_for
 from iommutui.core.query import find_device
@@ -41,8 +42,10 @@ from iommutui.core.wording import sentence, state_words, verdict_sentence
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``why GROUP|DEVICE [--all-models] [--json]``, or ``why [GROUP|DEVICE] --error TEXT``."""
     parser.add_argument("subject", nargs="?", metavar="GROUP|DEVICE", help="a group's number, or a device")
-    parser.add_argument("--error", metavar="TEXT", help="an error message: which causes of it fit this machine")
-    parser.add_argument("--all-models", action="store_true", help="the verdicts of every model side by side")
+    parser.add_argument(
+        "--error", metavar="TEXT", help="an error message: print the causes of it that fit this machine"
+    )
+    parser.add_argument("--all-models", action="store_true", help="compare the verdicts of all models")
     add_json(parser)
     add_source(parser)
 
@@ -55,7 +58,7 @@ def run(options: Options) -> int:
         device, group = _subject(host, options.subject) if options.subject is not None else (None, None)
         return explain_error(options, host, model, device=device, group=group)
     if options.subject is None:
-        raise UsageError("Say which group or device.", "For example: iommutui why 14, or iommutui why 01:00.0")
+        raise UsageError("Name a group or a device.", "For example: iommutui why 14, or iommutui why 01:00.0")
     device, group = _subject(host, options.subject)
     if group is None:
         return _without_group(host, device, model, options.json)
@@ -101,7 +104,7 @@ def _fix(host: Host, device: Device | None, group: Group, model: Model) -> tuple
 
 
 def _hazards(host: Host, device: Device | None, group: Group, fix: tuple[Intent, ...] | None) -> list[Hazard]:
-    """What the host loses by the way out; or, where there is none to go, by handing over the device or its group."""
+    """The impact of the fix; or, where there is none, of handing over the device or its group."""
     members = [device] if device is not None else host.members(group)
     alone = [Intent(m.address, VFIO_PCI) for m in members if m.driver is not None and not m.is_bridge]
     return hazards_of(host, [goal for i in fix or alone if (goal := goal_of(host, i)[0]) is not None])
@@ -147,14 +150,14 @@ def _lines(
     verdict = model.verdict(host, group)
     held = passable(host, group)
     lines = [f"{GLYPHS[group_word(host, group, verdict)]} {verdict_sentence(host, group, verdict)}"]
-    lines += [f"  {sentence(reason)}" for reason in verdict.reasons if held]
+    lines += _reason_lines(verdict.reasons if held else ())
     if held and not verdict.reasons:
         lines.append(f"  It is {state_words(verdict.state)}.")
     lines.append("")
     for member in host.members(group):
         mark = ">" if device is not None and member.address == device.address else " "
-        role = f" ({model.role(host, member, member.driver).role})" if member.driver else ""
-        bound = driver_words(host, member) + role
+        role = role_words(model.role(host, member, member.driver).role) if member.driver else ""
+        bound = driver_words(host, member) + (f" ({role})" if role else "")
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
     if held:
         lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)
@@ -162,7 +165,7 @@ def _lines(
         lines += ["", f"Note: {notice.text}", f"  {notice.remedy}"]
     hazards = _hazards(host, device, group, fix)
     if hazards:
-        lines += ["", f"What the host loses if {device.address if device else f'group {group.id}'} leaves it:"]
+        lines += ["", f"Impact on the host of handing over {device.address if device else f'group {group.id}'}:"]
         lines += [f"  {line}" if line else "" for line in hazard_lines(hazards)]
     if models:
         width = max(len(m.name) for m in models)
@@ -176,25 +179,38 @@ def _lines(
     return lines
 
 
+def _reason_lines(reasons: Iterable[Reason]) -> list[str]:
+    """A sentence for each; a rule that several of them end in stands once below them."""
+    parts = [sentence(reason).partition(". ") for reason in reasons]
+    lines = []
+    for rule, found in groupby(parts, lambda part: part[2]):
+        facts = [fact for fact, _, _ in found]
+        if rule and len(facts) > 1:
+            lines += [*(f"  {fact}." for fact in facts), f"  {rule}"]
+        else:
+            lines += [f"  {fact}. {rule}" if rule else f"  {fact}" for fact in facts]
+    return lines
+
+
 def _no_fix(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
-    return (*withheld(host, group, model), *lasting(host, group, model))
+    return (*withheld(host, group, model), *permanent_blockers(host, group, model))
 
 
 def _no_fix_lines(host: Host, group: Group, verdict: Verdict, model: Model) -> list[str]:
-    """Why nothing helps, as far as the verdict has not said it."""
+    """The reasons that no rebind removes, as far as the verdict does not name them already."""
     if verdict.refused:
         return []
     if verdict.viable is None:
         return ["", "Which rebinds would let a virtual machine have this group is not known either."]
     why = [reason for reason in _no_fix(host, group, model) if reason not in verdict.reasons]
-    return ["", "No set of rebinds lets a virtual machine have this group.", *(f"  {sentence(r)}" for r in why)]
+    return ["", "No rebind makes this group viable.", *(f"  {sentence(r)}" for r in why)]
 
 
 def _fix_lines(fix: tuple[Intent, ...], there: str) -> list[str]:
     if not fix:
         return []
     words = " ".join(str(intent) for intent in fix)
-    return ["", "The smallest way out:", f"  iommutui preview {words}{there}"]
+    return ["", "Smallest fix:", f"  iommutui preview {words}{there}"]
 
 
 def _without_group(host: Host, device: Device | None, model: Model, as_json: bool) -> int:
@@ -233,7 +249,7 @@ def explain_error(
     diagnosis = explain(host, options.error, model, group=None if group is None else group.id, device=device)
     if not diagnosis.messages and not diagnosis.about:
         known = "; ".join(message.name for message in MESSAGES)
-        raise IommutuiError("This is not an error message that is known here.", f"Known are: {known}.")
+        raise IommutuiError("Unknown error message.", f"Known messages: {known}.")
     if options.json:
         causes = [dict(zip(cause._fields, cause, strict=True)) for cause in diagnosis.causes]
         document = {"schema": SCHEMA, "host": host_document(host, model), "message": None, "causes": causes}

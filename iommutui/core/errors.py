@@ -15,6 +15,18 @@ class Exit(IntEnum):
     NOT_ROLLED_BACK = 6
 
 
+EXIT_MEANINGS = {
+    Exit.DONE: "done",
+    Exit.ERROR: "error",
+    Exit.USAGE: "usage",
+    Exit.REFUSED: "refused",
+    Exit.PERMISSION: "no permission",
+    Exit.ROLLED_BACK: "failed or not confirmed, and rolled back",
+    Exit.NOT_ROLLED_BACK: "failed and not wholly rolled back",
+}
+"""As the help and the manual say them."""
+
+
 class IommutuiError(Exception):
     """What went wrong, and what to do next. Both are whole sentences."""
 

@@ -111,7 +111,7 @@ class Device(NamedTuple):
     details: Details | None = None
     """None: not collected."""
     gaps: tuple[Gap, ...] = ()
-    together: tuple[Address, ...] | None = None
+    not_isolated_from: tuple[Address, ...] | None = None
     """Functions of its slot that were in its group when it was removed, so that nothing isolates it from them; None for
     a device that never was."""
 

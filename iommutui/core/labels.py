@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from iommutui.core.board import passable
+from iommutui.core.drivers import Role
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
-from iommutui.core.models.base import held
+from iommutui.core.models.base import unbind_pending
 from iommutui.core.outcome import State, Verdict
 
 
@@ -55,6 +56,11 @@ def _kind(device: Device) -> str:
     return next((word for prefix, word in _KINDS.items() if code.startswith(prefix)), class_words(device))
 
 
+def role_words(role: Role) -> str:
+    """A driver's role as people call it: ``host driver``, ``VFIO``, ``neutral``."""
+    return {Role.KERNEL: "host driver", Role.USER: "VFIO", Role.NONE: "neutral"}[role]
+
+
 def device_name(device: Device) -> str:
     """``NVIDIA Corporation GA104 [GeForce RTX 3070]``, or the ids where no name is known."""
     named = " ".join(part for part in (device.vendor_name, device.device_name) if part)
@@ -68,14 +74,18 @@ def driver_words(host: Host, device: Device) -> str:
     """What stands where a driver does: its name, ``being unbound``, ``unknown`` or ``free``."""
     if device.driver is not None:
         return device.driver
-    if held(host.group_of(device.address), device):
+    if unbind_pending(host.group_of(device.address), device):
         return "being unbound"
     return "unknown" if device.gap("driver") is not None else "free"
 
 
 def class_words(device: Device) -> str:
-    """The name of the device's class, or its number."""
-    return device.class_name or (f"Class {device.class_code[:4]}" if device.class_code else "Unknown class")
+    """The name of the device's class, from the source's database of names or from the small table of `pci_classes`."""
+    if device.class_name or not device.class_code:
+        return device.class_name or "Unknown class"
+    from iommutui.core.pci_classes import class_name  # a listing whose database has the names does without the table
+
+    return class_name(device.class_code)
 
 
 def owner_of(group: Group) -> str | None:

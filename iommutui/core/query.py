@@ -133,9 +133,22 @@ def parse_query(text: str) -> Query:
 
 
 def mistakes(query_text: str) -> list[str]:
-    """A sentence for each term of a filter whose key there is not, or whose value its key cannot have."""
+    """A sentence for each unknown key, each value that its key cannot have, and terms that exclude each other."""
     terms = parse_query(query_text).terms
-    return [said for term in terms for each in (term, *term.others) if (said := _mistake(each))]
+    every = (each for term in terms for each in (term, *term.others))
+    return [said for each in every if (said := _mistake(each))] or _contradictions(terms)
+
+
+def _contradictions(terms: tuple[Term, ...]) -> list[str]:
+    """A device has one group and is on one bus, so that terms with different values of such a key never all match."""
+    sentences = []
+    for key, where in (("group", "in two groups"), ("bus", "on two buses")):
+        asked = list(dict.fromkeys(t for t in terms if t.key == key and not t.negated))
+        if len(asked) > 1 and not set.intersection(*({e.value for e in (t, *t.others)} for t in asked)):
+            values = ",".join(term.value for term in asked)
+            words = " and ".join(map(str, asked))
+            sentences.append(f"All terms must match, and no device is {where}: {words}. {key}:{values} finds both.")
+    return sentences
 
 
 _VALUES = {
@@ -150,11 +163,11 @@ def _mistake(term: Term) -> str:
     if term.key in _VALUES:
         pattern, allowed = _VALUES[term.key]
         given = f", not {term.value}" if term.value else ""
-        return "" if re.fullmatch(pattern, term.value) else f"{term.key}: is {allowed}{given}."
+        return "" if re.fullmatch(pattern, term.value) else f"{term.key}: takes {allowed}{given}."
     key, colon, _ = term.value.partition(":")
     # What is hex may be a part of an address or of ids: 0000:01, dead:beef.
     meant = not term.key and colon and re.fullmatch(r"[a-z_-]+", key) and not re.fullmatch(r"[a-f]+", key)
-    return f"{key}: is no key; keys are {', '.join(sorted(KEYS))}." if meant else ""
+    return f"Unknown key {key!r}; the keys are {', '.join(sorted(KEYS))}." if meant else ""
 
 
 def searched_text(device: Device) -> str:

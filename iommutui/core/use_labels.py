@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from iommutui.core.uses import Network, Storage
 
 
-def marks_of(host: Host) -> dict[Address, tuple[str, ...]]:
+def use_labels(host: Host) -> dict[Address, tuple[str, ...]]:
     """Words such as ``root disk``, ``default route``, ``boot display`` or ``in use by qemu (pid 123)``, by device."""
     found: dict[Address, dict[str, None]] = {}
     for address, device in host.devices.items():

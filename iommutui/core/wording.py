@@ -28,108 +28,109 @@ def _subject(reason: Reason) -> str:
 
 _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.KERNEL_DRIVER: lambda r: (
-        f"{r.device} is bound to {r.driver}, a driver that does DMA for the kernel; "
-        "while it is bound, no virtual machine can have the group."
+        f"{r.device} is bound to the host driver {r.driver}. "
+        "Every device in the group must leave its host driver before a virtual machine can use any of them."
     ),
     Code.UNKNOWN_DRIVER: lambda r: (
-        f"It is not known whether {r.device} has a driver ({_why(r, 'lspci -nnk')}), "
-        "so nothing certain can be said of its group."
+        f"Whether {r.device} has a driver is unknown ({_why(r, 'lspci -nnk')}), "
+        "so the verdict on its group is uncertain."
     ),
     Code.ASSUMED_ROLE: lambda r: (
-        f"{r.driver} on {r.device} is assumed to be a VFIO driver, from its name alone; "
-        "without a vfio-dev directory that cannot be seen."
+        f"{r.driver} on {r.device} is assumed to be a VFIO driver because of its name; "
+        "only a vfio-dev directory would confirm it."
     ),
-    Code.OWNED: lambda r: f"Group {r.group} is in use: {r.fact('owner') or 'another process'} owns its DMA.",
+    Code.OWNED: lambda r: f"Group {r.group} is in use by {r.fact('owner') or 'another process'}.",
     Code.FOREIGN_DOMAIN: lambda r: (
         f"A kernel driver has attached an IOMMU domain of its own to group {r.group} (as vhost-vdpa does)."
     ),
     Code.DIRECT_REGION: lambda r: (
-        f"Firmware asks for a direct mapping of {r.fact('region')} in group {r.group}; "
-        "the kernel refuses to hand over such a group, whatever is bound in it."
+        f"Firmware requires a direct mapping of {r.fact('region')} for group {r.group}; "
+        "the kernel refuses to hand over such a group, whatever its devices are bound to."
     ),
     Code.NO_DEFAULT_DOMAIN: lambda r: (
-        f"Group {r.group} has no default domain yet, so the kernel puts off {r.driver} on {r.device}."
+        f"Group {r.group} has no default domain yet, so the kernel defers the probe of {r.driver} on {r.device}."
     ),
     Code.NO_GROUP: lambda r: (
-        f"{_subject(r)} has no IOMMU group, so VFIO cannot take it: no IOMMU translates it, or the IOMMU is off."
+        f"{_subject(r)} has no IOMMU group, so VFIO cannot use it: no IOMMU covers it, or the IOMMU is off."
     ),
     Code.UNKNOWN_GROUP: lambda r: f"It is not known which IOMMU group {_subject(r)} is in, if any ({_why(r, _LSPCI)}).",
     Code.UNKNOWN_MEMBERS: lambda r: (
         f"It is not known what else is in group {r.group} ({_why(r, _LSPCI)}), so nothing certain can be said of it."
     ),
     Code.NO_NODE: lambda r: (
-        f"There is no /dev/vfio/{r.group}: it exists only while a member of the group is on a VFIO driver."
+        f"/dev/vfio/{r.group} does not exist: it is there only while a device of the group is on a VFIO driver."
     ),
     Code.NOT_VFIO: lambda r: (
-        f"{r.device} is {'on ' + r.driver if r.driver else 'free'}, not on a VFIO driver, so there is nothing to open."
+        f"{r.device} is {'on ' + r.driver if r.driver else 'free'}, not on a VFIO driver: there is nothing to open."
     ),
     Code.NOT_OWNER: lambda r: (
-        f"{r.fact('asked') or 'The caller'} holds nothing of {_subject(r)}"
+        f"{r.fact('asked') or 'The caller'} does not own {_subject(r)}"
         + (f"; {r.fact('owner')} does." if r.fact("owner") else ".")
     ),
-    Code.NO_INTERFACE: lambda r: "This kernel does not have that way of claiming a device yet.",
+    Code.NO_INTERFACE: lambda r: "This kernel does not offer that way of claiming a device yet.",
     Code.GROUP_FILE_OPEN: lambda r: (
         f"{r.fact('owner') or 'Another process'} has the file of group {r.group} open; "
-        "a device file of the group cannot be claimed beside it."
+        "meanwhile no device of the group can be claimed through its own file."
     ),
     Code.VIRTUAL_FUNCTION: lambda r: (
-        f"{r.device} is a virtual function, and none of those can be removed by itself; "
-        "a smaller number in sriov_numvfs of its physical function takes it away."
+        f"{r.device} is a virtual function and cannot be removed by itself; "
+        "write a smaller number to sriov_numvfs of its physical function."
     ),
     Code.NO_DEVICE: lambda r: f"There is no device {r.device}.",
     Code.NO_DRIVER: lambda r: (
-        f"No driver named {r.driver} is registered, so {r.device} stays as it is."
+        f"No driver named {r.driver} is registered, so {r.device} is left unchanged."
         if r.driver
-        else f"No registered driver matches {r.device}; it stays free."
+        else f"No registered driver matches {r.device}, so it stays unbound."
     ),
     Code.NOT_BOUND: lambda r: f"{r.device} has no driver to unbind.",
-    Code.ALREADY_BOUND: lambda r: f"{r.device} is bound to {r.driver} already.",
+    Code.ALREADY_BOUND: lambda r: f"{r.device} is already bound to {r.driver}.",
     Code.OVERRIDE_DIFFERS: lambda r: (
         f"The override of {r.device} names {r.fact('override')}, so {r.driver} does not match it."
     ),
-    Code.OVERRIDE_TOO_LONG: lambda r: f"The override for {r.device} is longer than the kernel accepts (4093 bytes).",
-    Code.NO_MATCH: lambda r: f"The ids that {r.driver} knows do not include {r.device}, and no override names it.",
+    Code.OVERRIDE_TOO_LONG: lambda r: (
+        f"The override for {r.device} is longer than the 4093 bytes that the kernel accepts."
+    ),
+    Code.NO_MATCH: lambda r: f"{r.driver} does not list the ids of {r.device}, and no override names it.",
     Code.UNFIT_DRIVER: lambda r: (
-        f"{r.driver} does not know the device {r.device}. An override would make it try all the same, "
+        f"{r.driver} does not support {r.device}. An override would force it to probe the device anyway, "
         "and drivers have crashed the kernel that way."
     ),
     Code.BRIDGE: lambda r: (
         f"{r.device} is a bridge, and {r.driver or 'vfio-pci'} refuses bridges. "
-        "It need not be handed over: a bridge on pcieport is in nobody's way."
+        "It can stay on pcieport: a bridge there does not block its group."
     ),
-    Code.NOT_A_PORT: lambda r: f"{r.device} is not a PCI Express port, so {r.driver} does not take it.",
+    Code.NOT_A_PORT: lambda r: f"{r.device} is not a PCI Express port, so {r.driver} does not bind to it.",
     Code.REFUSED_BEFORE: lambda r: (
-        f"{r.driver} knows the device {r.device} and is loaded, but has left it free; it seems to turn it down."
+        f"{r.driver} supports {r.device} and is loaded, but did not bind to it; its probe probably refused the device."
     ),
     Code.NO_HOTPLUG_CONTROLLER: lambda r: (
-        f"{r.driver} takes {r.device} only if it has a hot-plug controller of its own, which few bridges have."
+        f"{r.driver} binds to {r.device} only if it has a hot-plug controller of its own, which few bridges have."
     ),
     Code.DENYLISTED: lambda r: (
-        f"{r.driver} refuses {r.device}: devices of this kind ({r.fact('ids')}) are on its list of what user space can "
-        "misuse. Its parameter disable_denylist turns the list off."
+        f"{r.driver} refuses {r.device}: {r.fact('ids')} is on its list of devices that user space could misuse. "
+        "The module parameter disable_denylist turns the list off."
     ),
-    Code.VFS_ENABLED: lambda r: f"{r.device} has virtual functions enabled; {r.driver} refuses it while they exist.",
+    Code.VFS_ENABLED: lambda r: (
+        f"{r.device} has virtual functions enabled, and {r.driver} refuses it while they exist."
+    ),
     Code.IN_USE: lambda r: (
         f"{r.device} is in use by {r.fact('owner') or 'a process that has it open'}; "
-        "unbinding it would wait until it is released."
+        "unbinding it would hang until it is released."
     ),
     Code.BEING_UNBOUND: lambda r: (
-        f"{r.device} is being unbound: its driver has not let go of it yet, and what is written to it now waits or "
-        "does nothing."
+        f"{r.device} is being unbound: its driver has not released it yet, and a write to it now waits or does nothing."
     ),
-    Code.IOMMU_FUNCTION: lambda r: f"{r.device} is an IOMMU itself; the kernel lets no driver have it.",
+    Code.IOMMU_FUNCTION: lambda r: f"{r.device} is an IOMMU itself; the kernel lets no driver bind to it.",
     Code.NO_INTERRUPT_REMAPPING: lambda r: (
         f"The IOMMU does not remap interrupts, so the kernel refuses to hand over group {r.group} "
         f"(unless {r.fact('module')} is given allow_unsafe_interrupts=1, which lets a virtual machine raise any "
         "interrupt of the host); intremap=off on the kernel command line turns remapping off."
     ),
     Code.NO_IOMMU: lambda r: (
-        f"Group {r.group} is in VFIO's no-IOMMU mode: nothing isolates its device. No virtual machine can have it; "
+        f"Group {r.group} is in VFIO's no-IOMMU mode: nothing isolates its device. No virtual machine can use it; "
         f"only programs such as DPDK open /dev/vfio/noiommu-{r.group}."
     ),
-    Code.NOT_PCI: lambda r: (
-        f"{r.device} is on the {r.fact('bus') or 'wrong'} bus; only PCI devices can be rebound here."
-    ),
+    Code.NOT_PCI: lambda r: f"{r.device} is on the {r.fact('bus') or 'wrong'} bus; iommutui rebinds only PCI devices.",
     Code.KERNEL_BESIDE_USER: lambda r: (
         f"{r.fact('probing')} would do DMA for the kernel on {r.fact('target')}, while {r.device} in the same group "
         f"is bound to {r.driver}, which does it for user space."
@@ -147,12 +148,12 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         "as doing DMA for the kernel. No kernel that was released has this rule."
     ),
     Code.DRAFT_SLIP_S08: lambda r: (
-        f"Slip S-08 of the draft: taken literally, its check returns the opposite and would let this through in group "
-        f"{r.group}; what is shown is what it means."
+        f"Slip S-08 of the draft: taken literally, its check returns the opposite and would allow this in group "
+        f"{r.group}; the result shown is the intended one."
     ),
     Code.UNANSWERED: lambda r: (
-        f"{r.device} does not answer: an unbind or a probe of it is still running in the kernel, "
-        "which often means that something has it open."
+        f"{r.device} does not answer: the kernel is still unbinding or probing it, "
+        "which often means that a process has it open."
     ),
     Code.LEFT_ELSEWHERE: lambda r: (
         f"{r.device} would end {'on ' + r.driver if r.driver else 'without a driver'}"
@@ -185,11 +186,11 @@ def sentence(reason: Reason) -> str:
 
 
 _STATES = {
-    State.IDLE: "idle: nobody has its DMA",
-    State.KERNEL: "the kernel's: a driver does DMA for it",
+    State.IDLE: "not in use",
+    State.KERNEL: "owned by the host kernel",
     State.USER: "in use by a virtual machine or another user-space driver",
-    State.FOREIGN: "on a domain that a kernel driver made",
-    State.UNKNOWN: "not known",
+    State.FOREIGN: "attached to an IOMMU domain of a kernel driver",
+    State.UNKNOWN: "unknown",
 }
 
 
@@ -211,13 +212,13 @@ def verdict_sentence(host: Host, group: Group, verdict: Verdict) -> str:
         verb = "do" if len(silent) > 1 else "does"
         return f"Group {group.id} is viable, but {', '.join(silent)} {verb} not answer: {what} fallen off the bus."
     if word == "viable":
-        return f"Group {group.id} is viable: a virtual machine can have it."
+        return f"Group {group.id} is viable: a virtual machine can use it."
     if word == "in use":
         return f"Group {group.id} is in use."
     if word == "refused":
         return f"Group {group.id} is viable, but claiming it fails with {verdict.claim}."
     if word == "unknown":
-        return f"Whether group {group.id} is viable is not known."
+        return f"Whether group {group.id} is viable is unknown."
     return f"Group {group.id} is not viable."
 
 

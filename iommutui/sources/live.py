@@ -57,7 +57,10 @@ def watch(callback: Callable[[Uevent], None]) -> Watcher | Unavailable:
     try:
         import pyudev
     except ImportError:
-        return Unavailable("pyudev is not installed.", "Install it: pip install 'iommutui[udev]'")
+        return Unavailable(
+            "pyudev is not installed.",
+            "Install it beside iommutui: pip install pyudev, or your distribution's python3-pyudev.",
+        )
     try:
         context = pyudev.Context()
     except ImportError:

@@ -121,6 +121,14 @@ def names_for(tree: Tree, depth: Depth) -> Names:
     return UdevNames.connect(otherwise) or otherwise
 
 
+def has_hardware_database() -> bool:
+    """Whether udev's hardware database answers on this system."""
+    names = UdevNames.connect(Names())
+    if names is not None:
+        names.close()
+    return names is not None
+
+
 def local_names() -> Names:
     """The names of this machine's ``pci.ids``, for what is not a tree."""
     return _from_file(Tree("/")) or Names()

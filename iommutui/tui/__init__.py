@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 def run(source: list[str] | None, *, demo: bool = False, kernel: str | None = None, model: str | None = None) -> int:
     """Shows the machine of ``source`` (None: this one) until the person leaves; returns the exit code."""
-    from iommutui.settings import driver_table, read_config
+    from iommutui.settings import driver_table, read_settings
     from iommutui.tui.machines import machine_of
 
-    config = read_config()
+    config = read_settings()
     machine = machine_of(source, demo=demo, kernel=kernel, table=driver_table(config))
     first = first_look(machine)  # which goes on while Textual is imported
 

@@ -14,7 +14,7 @@ from textual.theme import Theme
 from iommutui.core.drivers import KNOWN
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
-from iommutui.settings import Config, config_path
+from iommutui.settings import Settings, settings_path
 from iommutui.tui.commands.base import Severity
 from iommutui.tui.jobs.outside import HandOver, OpenMachine, run_in_terminal
 from iommutui.tui.keys import keymap, use_keys
@@ -47,7 +47,7 @@ class IommutuiApp(App[None]):
         first: Future[Host] | None = None,
         *,
         store: Store | None = None,
-        config: Config | None = None,
+        config: Settings | None = None,
         console: bool | None = None,
     ) -> None:
         """``first``: a look at the machine that has begun already.
@@ -56,7 +56,7 @@ class IommutuiApp(App[None]):
         """
         console = os.environ.get("TERM") == "linux" if console is None else console
         super().__init__(driver_class=ConsoleDriver if console else None)
-        config = config if config is not None else Config()
+        config = config if config is not None else Settings()
         self.animation_level: Literal["none", "basic", "full"] = "none"
         self.keys_from = 0.0
         """Keys that were pressed before this time, by the clock of messages, do nothing."""
@@ -77,7 +77,7 @@ class IommutuiApp(App[None]):
         """The theme of the settings, or what was chosen on the screen, or the usual one."""
         if wanted not in (IOMMUTUI.name, *self.available_themes):
             names = ", ".join(sorted(self.available_themes))
-            remedy = f"Fix screen.theme in {config_path()}. Themes are: {names}."
+            remedy = f"Fix screen.theme in {settings_path()}. Themes are: {names}."
             self._wrong.append(IommutuiError(f"There is no theme {wanted!r}.", remedy))
         elif wanted != IOMMUTUI.name:
             return wanted

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys, key_to_character
 
 from iommutui.core.errors import IommutuiError
-from iommutui.settings import config_path
+from iommutui.settings import settings_path
 
 _SHOWN = {
     "question_mark": "?", "slash": "/", "colon": ":", "up": "↑", "down": "↓", "left": "←", "right": "→",
@@ -130,6 +130,6 @@ def use_keys(chosen: Mapping[str, str]) -> None:
     if wrong:
         raise IommutuiError(
             f"The keys in the settings cannot be used: {'; '.join(wrong)}.",
-            f"Fix [keys] in {config_path()}. The commands are: {', '.join(_DEFAULTS)}.",
+            f"Fix [keys] in {settings_path()}. The commands are: {', '.join(_DEFAULTS)}.",
         )
     _CHOSEN.update(keys)

@@ -22,7 +22,7 @@ def _ms(seconds: float) -> str:
 
 def listing(folder: Path) -> Iterator[Ratio]:
     """``iommutui list`` beside ``lspci -nnk`` on the same tree, and beside the script of many guides."""
-    for count, budget, runs in ((64, 3.0, 40), (1024, 3.0, 20), (8192, 1.5, 9)):
+    for count, budget, runs in ((64, 3.5, 40), (1024, 3.0, 20), (8192, 1.5, 9)):
         tree = str(make_tree(folder / f"sysfs-{count}", count))
         lspci = ["lspci", "-nnk", "-O", f"sysfs.path={tree}/bus/pci"]
         ours, reference = commands([[PROGRAM, "list", "--from", tree], lspci], runs)

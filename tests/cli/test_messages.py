@@ -84,8 +84,8 @@ def test_a_filter_that_nothing_passes_says_what_a_filter_can_be(run: Run) -> Non
     assert all(f"{key}:" in answer.err for key in KEYS)
     answer = run("list", "--demo", "drivr:nvme", "viable:maybe")
     assert answer.code == 0
-    assert "Nothing matches. drivr: is no key; keys are bus, class, driver, " in answer.err
-    assert "viable: is yes, no, " in answer.err
+    assert "Nothing matches. Unknown key 'drivr'; the keys are bus, class, driver, " in answer.err
+    assert "viable: takes yes, no, " in answer.err
     assert all(f"{key}:" in run("list", "--help").out for key in KEYS)
     assert "Nothing matches" not in run("list", "--demo", "driver:nvme").err
 
@@ -113,8 +113,8 @@ def test_numbers_of_writes_stand_below_each_other(run: Run) -> None:
         (["--keep-within", "-1"], "not within -1"),
         (["--keep-within", "0"], "not within 0"),
         (["--keep-within", "1e9"], "1 to 86400 seconds"),
-        (["--accept", "boot-dipslay:01:00.0"], "no danger 'boot-dipslay'"),
-        (["--accept", "01:00.0"], "no danger '01'"),
+        (["--accept", "boot-dipslay:01:00.0"], "Unknown danger 'boot-dipslay'"),
+        (["--accept", "01:00.0"], "Unknown danger '01'"),
         (["--accept", "nonsense"], "not CODE:DEVICE"),
     ],
     ids=str,
@@ -232,9 +232,9 @@ def test_settings_that_cannot_be_read_keep_nobody_from_a_list_or_the_way_back(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--demo", "--model", "foo"), "There is no model 'foo'."),
+        (("--demo", "--model", "foo"), "Unknown model 'foo'."),
         (("--demo", "--kernel", "x"), "'x' is not a kernel release."),
-        (("--demo", "--from", "x.json"), "--demo and --from are two machines."),
+        (("--demo", "--from", "x.json"), "--demo and --from cannot be combined."),
     ],
 )
 def test_the_screen_takes_no_options_that_a_command_would_refuse(

@@ -24,18 +24,18 @@ def test_a_card_is_freed_with_all_that_its_group_needs_and_nothing_more(on_demo:
     assert {d["driver"] for d in document["predicted"]["devices"]} == {"vfio-pci"}
 
 
-@pytest.mark.parametrize("wish", [["--group", "17"], ["--free", "09:00.0"], ["--free", "09:00.0", "09:00.1"]])
-def test_other_wishes(on_demo: Run, wish: list[str]) -> None:
-    document = on_demo("plan", *wish, "--json").document
+@pytest.mark.parametrize("preset", [["--group", "17"], ["--free", "09:00.0"], ["--free", "09:00.0", "09:00.1"]])
+def test_other_presets(on_demo: Run, preset: list[str]) -> None:
+    document = on_demo("plan", *preset, "--json").document
     assert {intent["device"] for intent in document["intents"]} == {f"0000:09:00.{n}" for n in range(4)}
     assert document["groups"][0]["after"]["viable"] is True
 
 
 @pytest.mark.parametrize("words", [["09:00.3=none", "--card", "09:00.0"], ["--free", "09:00.0", "09:00.3=none"]])
-def test_what_is_said_by_name_counts_more_than_a_wish(on_demo: Run, words: list[str]) -> None:
+def test_a_target_given_by_name_wins_over_a_preset(on_demo: Run, words: list[str]) -> None:
     answer = on_demo("plan", *words, "--json")
     assert {i["target"] for i in answer.document["intents"] if i["device"] == "0000:09:00.3"} == {"none"}
-    assert "0000:09:00.3 goes to none, as you say; what else you ask for needs it on vfio-pci" in answer.err
+    assert "0000:09:00.3 will go to none, as named; the rest of the request needs vfio-pci." in answer.err
 
 
 def test_what_is_right_already_is_named(on_demo: Run) -> None:
@@ -58,9 +58,9 @@ def test_a_danger_comes_with_the_words_that_accept_it(on_demo: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ([], 2, "Say what to plan"),
+        ([], 2, "Name the devices to plan for"),
         (["--group", "999"], 2, "no IOMMU group 999"),
-        (["--group", "x"], 2, "no number of a group"),
+        (["--group", "x"], 2, "not a group number"),
         (["--card", "00:03.2"], 3, "bridge"),
         (["--free", "0000:ff:00.0"], 1, "no device"),
         (["--free", "00:00.0"], 3, "is a host bridge of this machine"),
@@ -68,7 +68,7 @@ def test_a_danger_comes_with_the_words_that_accept_it(on_demo: Run) -> None:
         (["--card", "00:14.3"], 3, "is an ISA bridge"),
         (["--free", "00:14.0"], 3, "is an SMBus controller"),
         (["--group", "10"], 3, "0000:00:14.0 is an SMBus controller of this machine"),
-        (["--group", "20"], 3, "No driver has 0000:0c:00.0"),
+        (["--group", "20"], 3, "No driver is bound to 0000:0c:00.0"),
         (["--group", "1"], 3, "is a bridge, and vfio-pci refuses bridges"),
         (["09:00.0=nosuchdriver"], 3, ""),
     ],
@@ -118,7 +118,7 @@ def test_a_plan_that_is_not_permitted_is_not_written(on_demo: Run, tmp_path: Pat
     path = tmp_path / "plan.json"
     answer = on_demo("plan", "09:00.0=nosuchdriver", "-o", str(path))
     assert answer.code == 3
-    assert "is not written" in answer.err
+    assert "was not written" in answer.err
     assert not path.exists()
 
 

@@ -13,7 +13,7 @@ from iommutui.core.hazards import Acceptance
 from iommutui.core.models import model_for
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
-from iommutui.settings import Config, driver_table
+from iommutui.settings import Settings, driver_table
 from iommutui.sources import load
 from tests.apply.journals import list_journals
 from tests.apply.machines import GPU, ODD, facts
@@ -81,7 +81,7 @@ def test_what_is_refused_is_an_event_and_nothing_is_written(
 
 def _asked_with(tree: ReactingTree, roles: dict[str, str], intents: tuple[Intent, ...]) -> tuple[Plan, Request]:
     """What is asked for by somebody whose settings give these roles to drivers."""
-    table = driver_table(Config({name: Role(role) for name, role in roles.items()}))
+    table = driver_table(Settings({name: Role(role) for name, role in roles.items()}))
     host = load(tree.root, driver_table=table)
     plan = plan_intents(host, intents, model_for(host.kernel))
     return plan, request_of(plan, intents)

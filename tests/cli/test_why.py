@@ -14,7 +14,7 @@ def test_reasons_name_device_driver_and_rule(on_demo: Run) -> None:
     out = on_demo("why", "17").out
     assert out.startswith("✖ Group 17 is not viable.")
     for device, driver in (("09:00.0", "nouveau"), ("09:00.1", "snd_hda_intel"), ("09:00.3", "nvidia-gpu")):
-        assert f"0000:{device} is bound to {driver}, a driver that does DMA for the kernel" in out
+        assert f"0000:{device} is bound to the host driver {driver}" in out
 
 
 def test_the_fix_of_a_card_hands_the_card_over(on_demo: Run) -> None:
@@ -45,8 +45,8 @@ def test_no_way_out_of_a_group_that_is_refused_is_offered(run: Run, tmp_path: Pa
     machine = ("--from", path, "--kernel", kernel)
     answer = run("why", "23", *machine)
     assert answer.out.startswith("✖ Group 23 is not viable.")
-    assert ("Firmware asks for a direct mapping" in answer.out) is refused
-    assert ("No set of rebinds" in answer.out) is refused
+    assert ("Firmware requires a direct mapping" in answer.out) is refused
+    assert ("No rebind makes" in answer.out) is refused
     document = run("why", "23", *machine, "--json").document
     assert (document["fix"] is None) is refused
     assert [reason["code"] for reason in document.get("no_fix", [])] == (["direct-region"] if refused else [])
@@ -54,12 +54,12 @@ def test_no_way_out_of_a_group_that_is_refused_is_offered(run: Run, tmp_path: Pa
     for wish in (["--group", "23"], ["--card", "0d:00.0"], ["--free", "0d:00.0"]):
         planned = run("plan", *wish, *machine)
         assert planned.code == (3 if refused else 0)
-        assert ("Nothing frees 0000:0d:00.0 for a virtual machine: Firmware asks" in planned.err) is refused
+        assert ("Nothing frees 0000:0d:00.0 for a virtual machine: Firmware requires" in planned.err) is refused
 
 
 def test_a_group_that_is_refused_though_no_driver_is_in_the_way_has_no_fix(on_demo: Run) -> None:
     assert on_demo("why", "23", "--json").document["fix"] is None
-    assert on_demo("why", "23").out.count("Firmware asks for a direct mapping") == 1
+    assert on_demo("why", "23").out.count("Firmware requires a direct mapping") == 1
     assert "no_fix" not in on_demo("why", "18", "--json").document
 
 
@@ -97,7 +97,7 @@ def test_an_error_that_nothing_explains_now_says_when_to_ask_again(on_demo: Run)
     said = on_demo("why", "1", "--error", "write error: Device or resource busy")
     assert said.code == 0
     assert "Nothing on this machine explains it" in said.out
-    assert "Ask again while it fails, as root" in said.out
+    assert "Ask again while it fails" in said.out
 
 
 def test_what_to_do_next_is_about_the_same_machine(run: Run) -> None:
@@ -119,7 +119,7 @@ def test_a_message_that_is_not_known_says_what_is_known_of_what_it_names(on_demo
 def test_a_message_that_names_nothing_and_is_not_known_is_an_error(on_demo: Run) -> None:
     answer = on_demo("why", "--error", "everything is fine")
     assert answer.code == 1
-    assert "not an error message that is known here" in answer.err
+    assert "Unknown error message" in answer.err
 
 
 def test_an_error_names_every_message_that_was_recognised(on_demo: Run) -> None:

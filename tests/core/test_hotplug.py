@@ -261,9 +261,12 @@ def test_functions_that_acs_isolates_stay_apart() -> None:
 
 def test_a_device_remembers_who_it_was_with() -> None:
     host = on("dma-owner", card(*QEMU), Remove(MIDDLE), Rescan(), Remove(MIDDLE), Rescan()).host
-    assert host.devices[MIDDLE].together == (FIRST, LAST)
-    assert host.devices[FIRST].together is None
-    assert on("dma-owner", machine(lone=[function(LONE)]), Remove(LONE), Rescan()).host.devices[LONE].together == ()
+    assert host.devices[MIDDLE].not_isolated_from == (FIRST, LAST)
+    assert host.devices[FIRST].not_isolated_from is None
+    assert (
+        on("dma-owner", machine(lone=[function(LONE)]), Remove(LONE), Rescan()).host.devices[LONE].not_isolated_from
+        == ()
+    )
 
 
 # -- in which order a scan finds what was removed, which is that of new group numbers

@@ -263,7 +263,7 @@ def test_no_way_out_ends_in_a_group_that_is_refused(
     assert (fix_for(host, group, A, rules) is None) is refused
     assert (smallest_fix(host, [], [group], rules) is None) is refused
     said = why_not_free(host, [A], rules)
-    assert (said is not None and "Firmware asks for a direct mapping of 0x0-0xfff in group 1" in said) is refused
+    assert (said is not None and "Firmware requires a direct mapping of 0x0-0xfff for group 1" in said) is refused
 
 
 @pytest.mark.parametrize(
@@ -304,13 +304,13 @@ ISA = function(B, fits=(), class_code="060100")
         (machine(lone=[GPU, AUDIO]), [A, B], "dma-owner",
          f"{A}, {B} are in no IOMMU group, so no virtual machine can have them."),
         (machine(group_of(1, GPU, direct=True)), [A], "dma-owner",
-         f"Nothing frees {A} for a virtual machine: Firmware asks for a direct mapping of 0x0-0xfff in group 1; the "
-         "kernel refuses to hand over such a group, whatever is bound in it."),
+         f"Nothing frees {A} for a virtual machine: Firmware requires a direct mapping of 0x0-0xfff in group 1; the "
+         "kernel refuses to hand over such a group, whatever its devices are bound to."),
         (machine(group_of(1, GPU, function(C, "ehci", bus="platform"))), [A], "dma-owner",
-         f"Nothing frees {A} for a virtual machine: {C} is bound to ehci, a driver that does DMA for the kernel; while "
+         f"Nothing frees {A} for a virtual machine: {C} is bound to the host driver ehci; while "
          "it is bound, no virtual machine can have the group."),
         (machine(group_of(1, GPU._replace(driver="vfio-pci"), owner="qemu", via="cdev")), [A], "dma-owner",
-         f"Nothing frees {A} for a virtual machine: Group 1 is in use: qemu owns its DMA."),
+         f"Nothing frees {A} for a virtual machine: Group 1 is in use by qemu."),
         (machine(group_of(1, GPU, AUDIO)), [A, B], "kernel-ownership",
          f"Nothing frees {A}, {B} for a virtual machine: Under the model kernel-ownership vfio-pci does not leave its "
          "group to user space; the target none does."),

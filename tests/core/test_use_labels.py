@@ -2,7 +2,7 @@
 
 import pytest
 
-from iommutui.core.use_labels import marks_of
+from iommutui.core.use_labels import use_labels
 from tests.core.machines import A, function, group_of, machine
 
 
@@ -15,4 +15,4 @@ def test_the_boot_display_is_one_while_it_works_for_the_host(
     driver: str | None, boot_vga: bool, expected: bool
 ) -> None:
     host = machine(group_of(1, function(A, driver, boot_vga=boot_vga)))
-    assert ("boot display" in marks_of(host).get(A, ())) is expected
+    assert ("boot display" in use_labels(host).get(A, ())) is expected

@@ -9,7 +9,7 @@ from iommutui.core.address import Address
 from iommutui.core.host import Claim, Gap, Host
 from iommutui.core.labels import driver_words
 from iommutui.core.models import model_for
-from iommutui.core.models.base import held
+from iommutui.core.models.base import unbind_pending
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
 from iommutui.sources import Depth, holders, load, open_files
@@ -112,7 +112,7 @@ def test_a_holder_whose_node_is_gone_has_what_is_being_unbound(tree: FakeTree) -
     device, group = host.devices[Address(A)], host.groups[14]
     assert device.gap("driver") == Gap("driver", "unbinding")
     assert group.claim == Claim("vmm (pid 7)", 1, "cdev", (Address(A),))
-    assert held(group, device)
+    assert unbind_pending(group, device)
     assert model_for(host.kernel).verdict(host, group).state == "user"
     plan = plan_intents(host, [Intent(Address(A), "default")], model_for("6.12.0"))
     assert "in-use" in [reason.code for reason in plan.refusals]

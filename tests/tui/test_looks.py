@@ -9,7 +9,7 @@ from textual.strip import Strip
 
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Host
-from iommutui.settings import Config
+from iommutui.settings import Settings
 from iommutui.tui import first_look
 from iommutui.tui.app import IommutuiApp
 from iommutui.tui.commands import COMMANDS
@@ -163,7 +163,7 @@ async def test_the_console_gets_its_theme_and_driver_unless_the_person_has_chose
     machine = snapshot_of(small())
     app = IommutuiApp(machine, start(machine.source), console=True)
     assert (app.driver_class, app.theme) == (ConsoleDriver, CONSOLE.name)
-    assert IommutuiApp(machine, start(machine.source), console=True, config=Config(theme="nord")).theme == "nord"
+    assert IommutuiApp(machine, start(machine.source), console=True, config=Settings(theme="nord")).theme == "nord"
     async with app.run_test(size=USUAL) as pilot:
         ui = Ui(app, pilot)
         await ui.settle()

@@ -6,7 +6,7 @@ import pytest
 
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
-from iommutui.settings import Config
+from iommutui.settings import Settings
 from iommutui.tui import keys
 from iommutui.tui.app import IommutuiApp
 from iommutui.tui.commands import COMMANDS, topics
@@ -146,7 +146,7 @@ def test_keys_that_do_not_work_out_are_refused_with_the_reason(keys: dict[str, s
 
 async def test_what_is_wrong_with_the_settings_is_told_and_the_screen_opens() -> None:
     machine = snapshot_of(small())
-    app = IommutuiApp(machine, start(machine.source), config=Config(theme="nordic"))
+    app = IommutuiApp(machine, start(machine.source), config=Settings(theme="nordic"))
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         ui = Ui(app, pilot)
         await ui.settle()

@@ -7,7 +7,7 @@ from iommutui.core.engine.matching import candidates, matches_by_id
 from iommutui.core.engine.noiommu import with_group
 from iommutui.core.events import Bind, Override, Probe, Unbind
 from iommutui.core.host import Device, Host
-from iommutui.core.models.base import Check, Model, held, since
+from iommutui.core.models.base import Check, Model, since, unbind_pending
 from iommutui.core.outcome import OK, Outcome, in_use, missing, refused
 from iommutui.core.reasons import Code, Reason
 
@@ -27,7 +27,7 @@ def override(host: Host, event: Override, model: Model) -> Outcome:
         return Outcome(OK, host)  # A zero-length write does not reach the kernel.
     value = None if text is None else text.partition("\n")[0].partition("\0")[0] or None
     group = host.group_of(device.address)
-    if held(group, device) and not since(host, (6, 12)):
+    if unbind_pending(group, device) and not since(host, (6, 12)):
         # The write waits for the lock of the device, which the blocked unbind has.
         return _behind(host, event, in_use(group, device))
     return Outcome(OK, host.with_device(device._replace(driver_override=value)))
@@ -39,7 +39,7 @@ def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
     if device is None:
         return missing(host, event.device)
     group = host.group_of(device.address)
-    if held(group, device):
+    if unbind_pending(group, device):
         return Outcome(OK, host, in_use(group, device), blocks=True)
     if device.driver is None:
         gap = device.gap("driver")
@@ -74,7 +74,7 @@ def bind(host: Host, event: Bind, model: Model) -> Outcome:
         reason = Reason(Code.ALREADY_BOUND, device.group, device.address, device.driver)
         return refused(host, "EBUSY" if modern else "ENODEV", reason)
     group = host.group_of(device.address)
-    if held(group, device):
+    if unbind_pending(group, device):
         # Inside the kernel the driver is still set: that is seen at once, or once the lock of the device is free.
         why = in_use(group, device)
         return _behind(host, event, why) if modern else refused(host, "ENODEV", *why)
@@ -97,7 +97,7 @@ def probe(host: Host, event: Probe, model: Model) -> Outcome:
     if device.driver is not None:
         return Outcome(OK, host, (Reason(Code.ALREADY_BOUND, device.group, device.address, device.driver),))
     group = host.group_of(device.address)
-    if held(group, device):
+    if unbind_pending(group, device):
         return Outcome(OK, host, in_use(group, device))
     reasons: tuple[Reason, ...] = ()
     for driver in candidates(host, device):

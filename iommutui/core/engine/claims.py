@@ -5,7 +5,7 @@ from iommutui.core.engine.detach import driver_left
 from iommutui.core.engine.waiting import go_on
 from iommutui.core.events import ClaimDevice, ClaimGroup, ReleaseDevice, ReleaseGroup
 from iommutui.core.host import NO_IOMMU, Claim, Device, Group, Host
-from iommutui.core.models.base import Check, Model, has_node, held, not_vfio, owned, vfio_devices
+from iommutui.core.models.base import Check, Model, has_node, not_vfio, owned, unbind_pending, vfio_devices
 from iommutui.core.outcome import OK, Outcome, missing, refused
 from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.roles import is_vfio
@@ -106,7 +106,7 @@ def release_device(host: Host, event: ReleaseDevice, model: Model) -> Outcome:
     if model.through_vfio and device.address not in claim.opened:
         return _not_owner(host, group, device.group, event.owner, device.address)
     now_open = tuple(address for address in claim.opened if address != device.address)
-    if model.container_waits and held(group, device) and vfio_devices(host, group) == [device]:
+    if model.container_waits and unbind_pending(group, device) and vfio_devices(host, group) == [device]:
         now_open = claim.opened
     uses = claim.uses - 1
     if claim.via == "group":

@@ -76,7 +76,7 @@ def _scan_order(host: Host) -> list[Device]:
     while ahead:
         bus = buses.pop(ahead.pop(), [])
         found += [device for device in bus if device.address not in host.devices]
-        bridges = sorted(bus, key=lambda d: (d.address not in host.devices, d.together is not None))
+        bridges = sorted(bus, key=lambda d: (d.address not in host.devices, d.not_isolated_from is not None))
         ahead += [device.address for device in reversed(bridges) if device.address in buses]
     return found
 
@@ -172,7 +172,9 @@ def _parted(host: Host, device: Device) -> Device:
     group = host.group_of(device.address)
     shared = group.members if group is not None else ()
     mates = {other.address for other in host.same_slot(device.address) if other.address in shared}
-    return driverless(host, device)._replace(together=tuple(sorted(mates.union(device.together or ()), key=sort_key)))
+    return driverless(host, device)._replace(
+        not_isolated_from=tuple(sorted(mates.union(device.not_isolated_from or ()), key=sort_key))
+    )
 
 
 def _not_isolated(host: Host, device: Device) -> list[Device]:
@@ -180,9 +182,9 @@ def _not_isolated(host: Host, device: Device) -> list[Device]:
     found = [
         other
         for other in host.same_slot(device.address)
-        if other.address in (device.together or ()) or device.address in (other.together or ())
+        if other.address in (device.not_isolated_from or ()) or device.address in (other.not_isolated_from or ())
     ]
-    return sorted(found, key=lambda other: other.together is not None)
+    return sorted(found, key=lambda other: other.not_isolated_from is not None)
 
 
 def _ancestors(host: Host, device: Device) -> list[Device]:

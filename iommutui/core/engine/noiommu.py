@@ -5,7 +5,7 @@ The group has the lowest free number, the name ``vfio-noiommu`` and the type ``u
 """
 
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
-from iommutui.core.models.base import held, since
+from iommutui.core.models.base import since, unbind_pending
 from iommutui.core.roles import is_vfio
 
 
@@ -26,7 +26,7 @@ def with_group(host: Host, device: Device) -> Host:
 
 def without_group(host: Host, group: Group) -> Host:
     """The Host without a group of this mode whose device has been let go (``vfio_group_remove``)."""
-    if group.name != NO_IOMMU or any(d.driver is not None or held(group, d) for d in host.members(group)):
+    if group.name != NO_IOMMU or any(d.driver is not None or unbind_pending(group, d) for d in host.members(group)):
         return host
     for device in host.members(group):
         host = host.with_device(device._replace(group=None))

@@ -4,7 +4,7 @@ from iommutui.core.engine.binding import bind, override
 from iommutui.core.engine.hotplug import finish_removal
 from iommutui.core.events import Override
 from iommutui.core.host import Host
-from iommutui.core.models.base import Model, held
+from iommutui.core.models.base import Model, unbind_pending
 
 
 def go_on(host: Host, model: Model) -> Host:
@@ -19,7 +19,7 @@ def go_on(host: Host, model: Model) -> Host:
     host = finish_removal(host, model)
     for event in host.waiting:
         device = host.devices.get(event.device)
-        if device is not None and held(host.group_of(event.device), device):
+        if device is not None and unbind_pending(host.group_of(event.device), device):
             continue
         host = host._replace(waiting=tuple(other for other in host.waiting if other is not event))
         host = (override(host, event, model) if isinstance(event, Override) else bind(host, event, model)).host

@@ -84,7 +84,7 @@ def bound(host: Host, group: Group) -> list[tuple[Device, str]]:
     return [(device, device.driver) for device in host.members(group) if device.driver is not None]
 
 
-def held(group: Group | None, device: Device) -> bool:
+def unbind_pending(group: Group | None, device: Device) -> bool:
     """Whether an unbind of the device is still waiting: its ``driver`` link is gone, and the driver still has it.
 
     Its user has it open, or the kernel was seen to be in the middle of the unbind.

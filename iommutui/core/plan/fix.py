@@ -108,7 +108,7 @@ def _target(wished: Host, device: Device) -> str:
     return vfio_target(wished, device) if together else NONE
 
 
-def lasting(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
+def permanent_blockers(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
     """What keeps a group from whoever asks for it even when every PCI driver has left it; empty if nothing does."""
     bound = [d for d in host.members(group) if d.bus == "pci" and d.driver is not None]
     empty = wished_host(host, [Goal(d.address, None, NONE, NONE) for d in bound])

@@ -15,7 +15,7 @@ from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import Device, Driver, Fit, Group, Host
-from iommutui.core.models.base import Model, held
+from iommutui.core.models.base import Model, unbind_pending
 from iommutui.core.outcome import Outcome, Verdict, in_use
 from iommutui.core.plan.drift import Basis, basis_of
 from iommutui.core.plan.intents import Goal, Intent, goal_of
@@ -181,7 +181,7 @@ def _unknown_driver(host: Host, goal: Goal) -> Reason | None:
     """A device that may be bound to anything is neither free nor has it a driver that could be unbound."""
     device = host.devices[goal.device]
     group = host.group_of(device.address)
-    if held(group, device):
+    if unbind_pending(group, device):
         return in_use(group, device)[0]
     gap = device.gap("driver") if device.driver is None else None
     return None if gap is None else Reason(Code.UNKNOWN_DRIVER, device.group, device.address, facts=(("why", gap.why),))
@@ -189,7 +189,7 @@ def _unknown_driver(host: Host, goal: Goal) -> Reason | None:
 
 def _reached(host: Host, goal: Goal) -> bool:
     device = host.devices[goal.device]
-    if held(host.group_of(device.address), device):
+    if unbind_pending(host.group_of(device.address), device):
         return False
     return device.driver_override == goal.override and not _must_leave(host, goal) and not _must_probe(host, goal)
 
@@ -245,7 +245,7 @@ def _missed(host: Host, goal: Goal, steps: list[Step]) -> Reason | None:
     if device is None:
         return Reason(Code.NO_DEVICE, device=goal.device)
     group = host.group_of(device.address)
-    if held(group, device):
+    if unbind_pending(group, device):
         return in_use(group, device)[0]
     if goal.any_driver or device.driver == goal.driver:
         return None

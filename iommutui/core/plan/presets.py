@@ -8,7 +8,7 @@ from iommutui.core.drivers import STUB, Role
 from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.models.base import Model
-from iommutui.core.plan.fix import fix_hazards, lasting, smallest_fix, withheld
+from iommutui.core.plan.fix import fix_hazards, permanent_blockers, smallest_fix, withheld
 from iommutui.core.plan.intents import Intent, default_driver, goal_of
 from iommutui.core.plan.targets import DEFAULT, NONE, Kind, find_target, targets_of, vfio_target
 from iommutui.core.reasons import Reason, groupless
@@ -98,7 +98,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
             for d in devices
             if model.role(host, d, name := vfio_target(host, d)).role is Role.KERNEL
         ]
-        told += [sentence(reason) for group in groups for reason in lasting(host, group, model)]
+        told += [sentence(reason) for group in groups for reason in permanent_blockers(host, group, model)]
     told = told or [sentence(reason) for group in groups for reason in model.verdict(host, group).reasons]
     return f"Nothing frees {_names(devices)} for a virtual machine: {' '.join(dict.fromkeys(told))}"
 

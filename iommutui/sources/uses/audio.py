@@ -3,20 +3,20 @@
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Sound
 from iommutui.sources.tree import Tree, names_in
-from iommutui.sources.uses.sysfs_links import entries, functions_above, why_not
+from iommutui.sources.uses.sysfs_links import entries, functions_above, gap_reason
 
 
 def read_sounds(tree: Tree) -> tuple[tuple[Sound, ...], list[Gap]]:
     """Every sound card that a PCI function has."""
     found = entries(tree, "class/sound")
     if not isinstance(found, list):
-        why = why_not(tree, found)
+        why = gap_reason(tree, found)
         return (), [Gap("sounds", why)] if why else []
     cards = [entry for entry in found if entry.name.startswith("card") and entry.name[4:].isdecimal()]
     sounds = tuple(
         Sound(owner, card.name, _playing(tree, card.name)) for card in cards for owner in functions_above(card.path)
     )
-    why = why_not(tree, names_in(f"{tree.root}/proc/asound")) if sounds else ""
+    why = gap_reason(tree, names_in(f"{tree.root}/proc/asound")) if sounds else ""
     return sounds, [Gap("sounds", why)] if why else []
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.sources.tree import Tree
-from iommutui.sources.uses.sysfs_links import Entry, entries, functions_above, links_in, where, why_not, word
+from iommutui.sources.uses.sysfs_links import Entry, entries, functions_above, gap_reason, links_in, read_attr, resolve
 
 _SUBSYSTEM = re.compile(r"(devices/virtual/nvme-subsystem/([\w-]+))/")
 _CONTROLLER = re.compile(r"nvme\d+")
@@ -52,7 +52,11 @@ class Blocks:
 
     def mapped_name(self, name: str) -> str:
         """``dm-0`` -> ``vg-root``; empty for anything else."""
-        return word(self._tree, f"{self.paths[name]}/dm/name") if name.startswith("dm-") and name in self.paths else ""
+        return (
+            read_attr(self._tree, f"{self.paths[name]}/dm/name")
+            if name.startswith("dm-") and name in self.paths
+            else ""
+        )
 
     def label(self, name: str) -> str:
         """``dm-0 (vg-root)``, ``nvme0n1p3``."""
@@ -76,10 +80,10 @@ class Blocks:
 
     def numbered(self, number: str) -> str | None:
         """The block device with a number such as ``259:3``."""
-        name = where(self._tree, f"dev/block/{number}").rpartition("/")[2]
+        name = resolve(self._tree, f"dev/block/{number}").rpartition("/")[2]
         if name in self.paths:
             return name
-        return next((name for name in self.paths if word(self._tree, f"{self.paths[name]}/dev") == number), None)
+        return next((name for name in self.paths if read_attr(self._tree, f"{self.paths[name]}/dev") == number), None)
 
     def owners(self, name: str) -> tuple[tuple[Address, ...], str]:
         """The functions that the device itself is on; and its NVMe subsystem, where that has several controllers."""
@@ -88,7 +92,7 @@ class Blocks:
         if subsystem is None:
             return functions_above(path), ""
         controllers = [n for n in links_in(self._tree, subsystem[1], "nvme") if _CONTROLLER.fullmatch(n)]
-        found = [a for n in controllers for a in functions_above(where(self._tree, f"{subsystem[1]}/{n}"))]
+        found = [a for n in controllers for a in functions_above(resolve(self._tree, f"{subsystem[1]}/{n}"))]
         return tuple(dict.fromkeys(found)), subsystem[2] if len(controllers) > 1 else ""
 
     def legs(self, name: str, reached: set[str] | None = None) -> list[Leg]:
@@ -115,12 +119,12 @@ class Blocks:
 
     def _spare(self, name: str) -> int:
         """How many members an array can lose now; of a raid10 one, which any layout survives; all paths but one."""
-        if name.startswith("dm-") and word(self._tree, f"{self.paths[name]}/dm/uuid").startswith("mpath-"):
+        if name.startswith("dm-") and read_attr(self._tree, f"{self.paths[name]}/dm/uuid").startswith("mpath-"):
             return len(self.lower(name)) - 1
         if not name.startswith("md") or name not in self.paths:
             return 0
         place = f"{self.paths[name]}/md"
-        level, degraded = word(self._tree, f"{place}/level"), word(self._tree, f"{place}/degraded")
+        level, degraded = read_attr(self._tree, f"{place}/level"), read_attr(self._tree, f"{place}/degraded")
         members = len(self.lower(name))
         spare = members - 1 if level == "raid1" else _SPARES.get(level, 0)
         return max(spare - (int(degraded) if degraded.isdecimal() and len(degraded) < 9 else 0), 0)
@@ -142,7 +146,7 @@ def _caches(tree: Tree) -> dict[str, tuple[str, ...]]:
 
 def _disk(tree: Tree, link: str) -> str:
     """``fs/bcache/UUID/cache0`` -> ``../../../devices/.../block/sdb/bcache`` -> ``sdb``."""
-    return where(tree, link).rpartition("/")[0].rpartition("/")[2]
+    return resolve(tree, link).rpartition("/")[0].rpartition("/")[2]
 
 
 def read_blocks(tree: Tree) -> tuple[Blocks, str]:
@@ -150,4 +154,4 @@ def read_blocks(tree: Tree) -> tuple[Blocks, str]:
     found = entries(tree, "class/block")
     if isinstance(found, list):
         return Blocks(tree, found), ""
-    return Blocks(tree, []), why_not(tree, found)
+    return Blocks(tree, []), gap_reason(tree, found)

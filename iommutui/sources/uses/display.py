@@ -6,7 +6,7 @@ from iommutui.core.address import Address, is_pci
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Screen
 from iommutui.sources.tree import Tree
-from iommutui.sources.uses.sysfs_links import SHORT, Entry, entries, functions_above, where, why_not, word
+from iommutui.sources.uses.sysfs_links import SHORT, Entry, entries, functions_above, gap_reason, read_attr, resolve
 
 _CONNECTOR = re.compile(r"card\d+-(.+)")
 _FIRMWARE = frozenset(
@@ -22,13 +22,13 @@ _RANGE = re.compile(r"( *)[0-9a-f]+-[0-9a-f]+ : (.*)")
 def read_display(tree: Tree, console: bool) -> tuple[tuple[Screen, ...], list[Gap]]:
     """Every display. ``console`` tells whether the text console is drawn on framebuffers."""
     cards, buffers = entries(tree, "class/drm"), entries(tree, "class/graphics")
-    gaps = [Gap("screens", why)] if (why := why_not(tree, cards)) else []
+    gaps = [Gap("screens", why)] if (why := gap_reason(tree, cards)) else []
     found: dict[Address, Screen] = {}
     for entry in cards if isinstance(cards, list) else ():
         for owner in functions_above(entry.path):
             screen = found.setdefault(owner, Screen(owner))
             connector = _CONNECTOR.fullmatch(entry.name)
-            if connector is not None and word(tree, f"{entry.path}/status") == "connected":
+            if connector is not None and read_attr(tree, f"{entry.path}/status") == "connected":
                 found[owner] = screen._replace(monitors=(*screen.monitors, connector[1]))
     for entry in buffers if isinstance(buffers, list) else ():
         if entry.name.startswith("fb") and entry.name[2:].isdecimal():
@@ -39,7 +39,7 @@ def read_display(tree: Tree, console: bool) -> tuple[tuple[Screen, ...], list[Ga
     for owner, name in firmware.items():
         found[owner] = found.get(owner, Screen(owner))._replace(firmware=name)
     for owner, screen in found.items():
-        if where(tree, f"bus/pci/devices/{owner}/driver").rpartition("/")[2] == "nvidia":
+        if resolve(tree, f"bus/pci/devices/{owner}/driver").rpartition("/")[2] == "nvidia":
             found[owner] = screen._replace(held_by=_held_by_nvidia(tree, screen))
     gaps += [Gap("firmware", why)] if why else []
     return tuple(found[owner] for owner in sorted(found)), gaps
@@ -47,8 +47,8 @@ def read_display(tree: Tree, console: bool) -> tuple[tuple[Screen, ...], list[Ga
 
 def _held_by_nvidia(tree: Tree, screen: Screen) -> tuple[str, ...]:
     """``nvidia_drm`` holds every card that it shows (``modeset=Y``), and its console one more (``fbdev=Y``)."""
-    modeset = word(tree, "module/nvidia_drm/parameters/modeset") == "Y"
-    console = screen.console or word(tree, "module/nvidia_drm/parameters/fbdev") == "Y"
+    modeset = read_attr(tree, "module/nvidia_drm/parameters/modeset") == "Y"
+    console = screen.console or read_attr(tree, "module/nvidia_drm/parameters/fbdev") == "Y"
     return ("nvidia_drm with modeset=Y", *(("its text console",) if console else ())) if modeset else ()
 
 
@@ -61,7 +61,7 @@ def _firmware(tree: Tree) -> tuple[dict[Address, str], str]:
             found.update((owner, entry.name.partition(".")[0]) for owner in functions_above(entry.path))
     data = tree.bytes("proc/iomem", SHORT)
     if not isinstance(data, bytes):
-        return found, "" if found else why_not(tree, data)
+        return found, "" if found else gap_reason(tree, data)
     return {**found, **firmware_in(data.decode("utf-8", "backslashreplace"))}, ""
 
 

@@ -7,7 +7,7 @@ from iommutui.core.gap import Gap
 from iommutui.core.uses import Network
 from iommutui.sources.tree import Tree, Unreadable
 from iommutui.sources.uses import proc_tables
-from iommutui.sources.uses.sysfs_links import entries, first, functions_above, links_in, why_not
+from iommutui.sources.uses.sysfs_links import entries, first_nonempty, functions_above, gap_reason, links_in
 
 _LIMIT = 1 << 22
 """Bytes of a table of routes that are read; the default route comes first."""
@@ -28,7 +28,7 @@ def read_network(tree: Tree, session: str | None) -> tuple[tuple[Network, ...], 
     """What is talked through each interface. ``session`` is the address on this machine that an SSH session came to."""
     found = entries(tree, "class/net")
     if not isinstance(found, list):
-        why = why_not(tree, found)
+        why = gap_reason(tree, found)
         return (), [Gap("network", why)] if why else []
     paths = {entry.name: entry.path for entry in found}
     lower = {name: _below(tree, path, paths) for name, path in paths.items() if not functions_above(path)}
@@ -78,7 +78,9 @@ def _talk(tree: Tree, session: str | None) -> _Talk:
     addressed |= {address.interface for address in addresses if not address.link_local}
     came = _interface_of(session, routes, addresses) if session else None
     # A kernel without IPv6 has none of its tables; without IPv4's there is no network at all.
-    why = first((why_not(tree, tables4), *(table.why for table in (tables6, own6) if isinstance(table, Unreadable))))
+    why = first_nonempty(
+        (gap_reason(tree, tables4), *(table.why for table in (tables6, own6) if isinstance(table, Unreadable)))
+    )
     return _Talk(default, addressed, came, why)
 
 

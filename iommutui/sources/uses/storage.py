@@ -8,7 +8,7 @@ from iommutui.core.uses import Held, Storage
 from iommutui.sources.tree import Tree, Unreadable, names_in
 from iommutui.sources.uses import proc_tables
 from iommutui.sources.uses.blocks import Blocks, read_blocks
-from iommutui.sources.uses.sysfs_links import SHORT, first, links_in, where, why_not, word
+from iommutui.sources.uses.sysfs_links import SHORT, first_nonempty, gap_reason, links_in, read_attr, resolve
 
 MOUNTS_LIMIT = 1 << 22
 """Bytes of the list of mounts that are read; a host with thousands of containers stays below it."""
@@ -41,7 +41,7 @@ def read_storage(tree: Tree, everything: bool) -> tuple[tuple[Storage, ...], lis
         found += _legs(blocks, Held.FSTAB, awaited, None)
         found += _legs(blocks, Held.STACK, _stacks(blocks, reached), None)
         found += _disks(tree, blocks)
-    known = (("storage", first(gaps)), ("fstab", unfollowed))
+    known = (("storage", first_nonempty(gaps)), ("fstab", unfollowed))
     return tuple(found), [Gap(name, why) for name, why in known if why]
 
 
@@ -59,7 +59,7 @@ def _mounts(tree: Tree) -> tuple[list[proc_tables.Mount], str]:
     if data is None:
         data = tree.bytes("proc/1/mountinfo", MOUNTS_LIMIT)
     if not isinstance(data, bytes):
-        return [], why_not(tree, data) or "not-recorded"
+        return [], gap_reason(tree, data) or "not-recorded"
     return list(proc_tables.mounts(data)), ""
 
 
@@ -97,7 +97,7 @@ def _files_below(tree: Tree, blocks: Blocks, mount: proc_tables.Mount) -> list[s
         dirs = [option.partition("=")[2] for option in mount.options if option.startswith(("lowerdir", "upperdir"))]
         return [f"{part}/" for each in dirs for part in each.split(":") if part.startswith("/")]
     name = blocks.named(mount.source)
-    path = word(tree, f"{blocks.paths[name]}/loop/backing_file") if name is not None else ""
+    path = read_attr(tree, f"{blocks.paths[name]}/loop/backing_file") if name is not None else ""
     return [path] if path else []
 
 
@@ -116,7 +116,7 @@ def _btrfs(tree: Tree, blocks: Blocks) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for uuid in links_in(tree, "fs/btrfs"):
         place = f"fs/btrfs/{uuid}"
-        links = (where(tree, f"{place}/devices/{name}") for name in links_in(tree, f"{place}/devices"))
+        links = (resolve(tree, f"{place}/devices/{name}") for name in links_in(tree, f"{place}/devices"))
         members = tuple(link.rpartition("/")[2] for link in links)
         found.update((name, members) for name in members)
         profiles = [
@@ -125,7 +125,9 @@ def _btrfs(tree: Tree, blocks: Blocks) -> dict[str, tuple[str, ...]]:
             for name in links_in(tree, f"{place}/allocation/{kind}")
             if os.path.isdir(f"{tree.sys}/{place}/allocation/{kind}/{name}")
         ]
-        missing = sum(word(tree, f"{place}/devinfo/{n}/missing") == "1" for n in links_in(tree, f"{place}/devinfo"))
+        missing = sum(
+            read_attr(tree, f"{place}/devinfo/{n}/missing") == "1" for n in links_in(tree, f"{place}/devinfo")
+        )
         for name in members if len(profiles) >= 3 else ():
             blocks.spares[name] = (f"btrfs-{uuid[:8]}", max(min(profiles) - missing, 0))
     return found
@@ -144,7 +146,7 @@ def _zfs_members(tree: Tree, blocks: Blocks, table: Sequence[proc_tables.Mount])
 def _swapped(tree: Tree, blocks: Blocks, mounted: Tops) -> tuple[Tops, str]:
     data = tree.bytes("proc/swaps", SHORT)
     if not isinstance(data, bytes):
-        return {}, why_not(tree, data)
+        return {}, gap_reason(tree, data)
     found: Tops = {}
     for swap in proc_tables.swaps(data):
         name = _holding(mounted, swap.path) if swap.is_file else blocks.named(swap.path)
@@ -188,7 +190,7 @@ def _pools(tree: Tree, blocks: Blocks, reached: set[str]) -> tuple[Tops, Tops, s
 
 def udev_facts(tree: Tree, blocks: Blocks, name: str) -> dict[str, str]:
     """What udev found on a block device (``E:ID_FS_TYPE=ext4``); empty where udev does not run or has not looked."""
-    number = word(tree, f"{blocks.paths[name]}/dev")
+    number = read_attr(tree, f"{blocks.paths[name]}/dev")
     data = tree.text(f"run/udev/data/b{number}") if number and "/" not in number else None
     lines = data.splitlines() if isinstance(data, str) else []
     pairs = (line[2:].partition("=") for line in lines if line.startswith("E:"))
@@ -202,7 +204,7 @@ def _fstab(tree: Tree, blocks: Blocks, mounted: set[str]) -> tuple[Tops, str]:
     """What ``/etc/fstab`` names and nobody has mounted. A tag without udev's link to its device cannot be followed."""
     data = tree.bytes("etc/fstab", SHORT)
     if not isinstance(data, bytes):
-        return {}, why_not(tree, data)
+        return {}, gap_reason(tree, data)
     found: Tops = {}
     why = ""
     for entry in proc_tables.fstab(data):
@@ -254,7 +256,7 @@ def _disks(tree: Tree, blocks: Blocks) -> Iterator[Storage]:
             disk = path.rpartition("/")[0].rpartition("/")[2]
             contents.setdefault(disk, []).append(f"{name} ({kind})" if kind else name)
     for name in blocks.paths:
-        if blocks.is_partition(name) or word(tree, f"{blocks.paths[name]}/size") == "0":
+        if blocks.is_partition(name) or read_attr(tree, f"{blocks.paths[name]}/size") == "0":
             continue
         kind = udev_facts(tree, blocks, name).get("ID_FS_TYPE", "")
         whole = (f"{name} ({kind})",) if kind else ()

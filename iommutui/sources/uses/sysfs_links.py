@@ -26,10 +26,10 @@ def entries(tree: Tree, place: str) -> list[Entry] | Unreadable | None:
     names = names_in(f"{tree.sys}/{place}")
     if not isinstance(names, list):
         return names
-    return [Entry(name, where(tree, f"{place}/{name}")) for name in sorted(names)]
+    return [Entry(name, resolve(tree, f"{place}/{name}")) for name in sorted(names)]
 
 
-def where(tree: Tree, place: str) -> str:
+def resolve(tree: Tree, place: str) -> str:
     """Where a link below sysfs leads, below sysfs; the place itself where it is no link, or one that leads outside."""
     try:
         target = printable(os.readlink(f"{tree.sys}/{place}"))
@@ -57,7 +57,7 @@ def _domain(address: str) -> str:
     return address.partition(":")[0]
 
 
-def word(tree: Tree, path: str) -> str:
+def read_attr(tree: Tree, path: str) -> str:
     """The text of an attribute below sysfs, empty where there is none or it cannot be read."""
     data = read_file(f"{tree.sys}/{path}", SHORT)
     return to_text(data).strip() if isinstance(data, bytes) else ""
@@ -69,7 +69,7 @@ def links_in(tree: Tree, place: str, prefix: str = "") -> list[str]:
     return sorted(name for name in names if name.startswith(prefix)) if isinstance(names, list) else []
 
 
-def why_not(tree: Tree, value: object) -> str:
+def gap_reason(tree: Tree, value: object) -> str:
     """Why a file or directory that was asked for is not known; empty where it is, or where there is nothing to know.
 
     What a running machine has not got is not there. What a recording has not got may not have been recorded.
@@ -79,7 +79,7 @@ def why_not(tree: Tree, value: object) -> str:
     return "not-recorded" if value is None and tree.root else ""
 
 
-def first(reasons: Iterable[str]) -> str:
+def first_nonempty(reasons: Iterable[str]) -> str:
     """The first of the reasons that is one."""
     return next((why for why in reasons if why), "")
 

@@ -6,7 +6,7 @@ from iommutui.core.address import Address
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Plugged
 from iommutui.sources.tree import Tree, Unreadable
-from iommutui.sources.uses.sysfs_links import entries, functions_above, word
+from iommutui.sources.uses.sysfs_links import entries, functions_above, read_attr
 
 _DEVICE = re.compile(r"\d+-[1-9a-f][0-9a-f]*")
 """``0-1``, ``0-301``: a domain and a route; ``0-0`` is the controller's own router."""
@@ -21,5 +21,5 @@ def read_plugged(tree: Tree) -> tuple[tuple[Plugged, ...], list[Gap]]:
     for entry in found:
         if _DEVICE.fullmatch(entry.name):
             for owner in functions_above(entry.path):
-                names.setdefault(owner, []).append(word(tree, f"{entry.path}/device_name") or entry.name)
+                names.setdefault(owner, []).append(read_attr(tree, f"{entry.path}/device_name") or entry.name)
     return tuple(Plugged(owner, tuple(names[owner])) for owner in sorted(names)), []

@@ -10,7 +10,7 @@ from iommutui.core.host import NO_IOMMU, Device, Host
 from iommutui.core.labels import driver_words
 from iommutui.core.outcome import Verdict
 from iommutui.core.query import parse_query, searched_text
-from iommutui.core.use_labels import marks_of
+from iommutui.core.use_labels import use_labels
 from iommutui.tui.derived import Verdicts
 from iommutui.tui.state import Key
 from iommutui.tui.text.spans import Span
@@ -96,7 +96,7 @@ def texts(host: Host) -> dict[Address, str]:
 @last_call
 def used_for(host: Host) -> dict[Address, tuple[str, ...]]:
     """What the machine does with each device, in a few words."""
-    return marks_of(host)
+    return use_labels(host)
 
 
 def short(host: Host, address: Address) -> str:

@@ -258,7 +258,7 @@ class Walk:
         devices = dict(host.devices)
         for address, known in self.host.devices.items():
             if address in devices:
-                devices[address] = devices[address]._replace(fits=known.fits, together=known.together)
+                devices[address] = devices[address]._replace(fits=known.fits, not_isolated_from=known.not_isolated_from)
         return host._replace(devices=devices)
 
     def reset(self) -> None:
@@ -291,7 +291,7 @@ class Walk:
 
 def _may_fail(device: Device, driver: object) -> bool:
     """Whether the device has been away, and the driver is one that talks to it in its probe."""
-    return device.together is not None and driver not in (VFIO_PCI, STUB, PCIEPORT)
+    return device.not_isolated_from is not None and driver not in (VFIO_PCI, STUB, PCIEPORT)
 
 
 def _refusing(device: Device, driver: str | None) -> Device:

@@ -1,0 +1,20 @@
+"""``iommutui`` without a command: the screen, or the listing where there is no terminal for one."""
+
+import os
+import sys
+
+from iommutui.cli.options import check_source
+from iommutui.cli.parser import Options
+
+
+def run(options: Options) -> int:
+    """Opens the screen until the person leaves it."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+        from iommutui.cli.list import run
+
+        options.json, options.filter = False, []
+        return run(options)
+    from iommutui.tui import run as run_screen
+
+    check_source(options)
+    return run_screen(options.source, demo=options.demo, kernel=options.kernel, model=options.model)
