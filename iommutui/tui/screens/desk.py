@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -23,7 +25,6 @@ from iommutui.tui.pages.targets import Choice
 from iommutui.tui.palette import CommandsProvider
 from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.base import bridges_only
-from iommutui.tui.screens.applying import ApplyFlow
 from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen
 from iommutui.tui.state import AppState, Key, Pane, Phase, View, failed, logged, planned_moved, with_host
 from iommutui.tui.store import Store, recalled, to_remember
@@ -31,6 +32,9 @@ from iommutui.tui.widgets.bars import FilterBar, TooSmall
 from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.panes import WIDE, Panes
 from iommutui.tui.widgets.rows import Rows
+
+if TYPE_CHECKING:
+    from iommutui.tui.screens.applying import ApplyFlow
 
 
 class DeskScreen(Screen[None]):
@@ -48,11 +52,17 @@ class DeskScreen(Screen[None]):
         self.state = state
         """What is on the screen; `update` changes it."""
         self.scanner = Scanner(machine, self, first)
-        self._flow = ApplyFlow(self, self, machine, self.scanner)
+        self._machine = machine
         self._first = first
         self._store = store
         self.clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")
         """The time as the log has it."""
+
+    @cached_property
+    def _flow(self) -> "ApplyFlow":
+        from iommutui.tui.screens.applying import ApplyFlow  # with the applying room, which no first frame needs
+
+        return ApplyFlow(self, self, self._machine, self.scanner)
 
     def compose(self) -> ComposeResult:
         """The panes, and what stands in their place where they have no room."""
