@@ -177,8 +177,8 @@ def _term_matches(term: Term, device: Device, verdict: Verdict | None, text: str
                 return value in ("no", "unknown")
             if not passable:
                 return False  # Neither viable nor blocked: there is nothing in it.
-            answer = {True: "no" if verdict.refused else "yes", False: "no", None: "unknown"}[verdict.viable]
-            return value in (answer, verdict_word(verdict))
+            word = verdict_word(verdict)
+            return value in (word, {"viable": "yes", "blocked": "no", "refused": "no"}.get(word, ""))
         case "class":
             code = device.class_code or ""
             return code.startswith(KINDS.get(value, value)) or value in class_words(device).lower()

@@ -4,21 +4,25 @@ import os
 from concurrent.futures import Future
 from typing import ClassVar, Literal
 
+from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.events import Event, Key
+from textual.events import Event, Key, Paste
 from textual.message import Message
 from textual.theme import Theme
 
+from iommutui.core.drivers import KNOWN
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.settings import Config, config_path
 from iommutui.tui.commands.base import Severity
+from iommutui.tui.jobs.outside import HandOver, OpenMachine, run_in_terminal
 from iommutui.tui.keys import keymap, use_keys
+from iommutui.tui.machines import machine_of, pasted
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.screens.desk import DeskScreen
 from iommutui.tui.screens.dialogs import DeliberateDialog
-from iommutui.tui.state import AppState
+from iommutui.tui.state import AppState, start
 from iommutui.tui.store import Store
 from iommutui.tui.text.spans import visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
@@ -141,6 +145,39 @@ class IommutuiApp(App[None]):
     def action_help_quit(self) -> None:
         """``ctrl+c``, by which many programs are ended."""
         self.notify("q leaves iommutui; Ctrl-Q does so from anywhere.")
+
+    def on_paste(self, event: Paste) -> None:
+        """Several lines that no field has taken are a listing."""
+        if self.screen is self.desk and len(event.text.splitlines()) > 1:
+            self.post_message(OpenMachine(event.text))
+
+    @on(OpenMachine)
+    def _asked_for_machine(self, message: OpenMachine) -> None:
+        text = message.text.strip()
+        name = "the pasted listing" if "\n" in text else text
+        lost = " What is staged here is lost." if self.desk.state.intents else ""
+        question = f"The screen then shows {name}, on which nothing is real.{lost}"
+        self.desk.confirm("Open another machine?", question, "Open", "Stay", lambda: self._open(text))
+
+    def _open(self, text: str) -> None:
+        """Shows another machine on a desk of its own, once it has been read."""
+        table = self.desk.state.host.driver_table if self.desk.state.host is not None else KNOWN
+        machine = pasted(text, table) if "\n" in text else machine_of([text], demo=False, kernel=None, table=table)
+        first: Future[Host] = Future()
+        try:
+            first.set_result(machine.scan())
+        except IommutuiError as error:
+            self.notify(f"{error.what} {error.remedy}".strip(), severity="error")
+            return
+        self.desk = DeskScreen(machine, start(machine.source), first, self._store)
+        self.call_later(self.switch_screen, self.desk)
+
+    @on(HandOver)
+    def _hand_over(self, message: HandOver) -> None:
+        why = run_in_terminal(self, message.words)
+        if why is not None:
+            self.notify(why, severity="warning")
+        self.desk.rescan()
 
     async def action_leave(self) -> None:
         """``ctrl+q`` asks as ``q`` does."""

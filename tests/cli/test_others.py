@@ -73,7 +73,7 @@ def test_a_recording_cannot_be_written(on_demo: Run, command: list[str]) -> None
 
 def test_nothing_was_applied_yet(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(tmp_path / "state"))
-    assert run("journal", "--json").document == {"schema": 1, "journals": []}
+    assert run("journal", "--json").document["journals"] == []
     answer = run("revert", "--yes")
     assert answer.code == 1
     assert "nothing to revert" in answer.err

@@ -158,6 +158,9 @@ def test_viable_is_what_a_person_means() -> None:
     assert not parse_query("viable:yes").matches(host.devices[A], refused)
     assert parse_query("viable:no").matches(host.devices[A], refused)
     assert parse_query("viable:yes").matches(host.devices[OTHER], free)
+    used = machine(group_of(1, function(A, "vfio-pci"), owner="vm"))
+    verdict = OWNER.verdict(used, used.groups[1])
+    assert not any(parse_query(f"viable:{word}").matches(used.devices[A], verdict) for word in ("yes", "no"))
 
 
 def test_no_iommu_mode_isolates_nothing() -> None:

@@ -59,7 +59,7 @@ def test_a_tool_that_wants_a_bridge_on_vfio_is_wrong() -> None:
     tool = "IOMMU group 1 has devices not bound to vfio-pci: Wrong driver devices: [('0000:01:00.0', 'pcieport')]"
     host = machine(group_of(1, bridge(A), function(B, "vfio-pci")))
     assert codes(tool, host) == ["bridge-not-in-the-way"]
-    assert "bridge-not-in-the-way" not in codes(tool, pair("amdgpu", "vfio-pci"))
+    assert codes(tool, machine(group_of(1, bridge(A), function(B, "amdgpu")))) == ["kernel-driver"]
 
 
 def test_a_group_that_this_machine_does_not_have() -> None:
@@ -233,6 +233,12 @@ def test_a_device_on_the_denylist(text: str) -> None:
     assert "denylisted" not in codes(text, one(driver_override="vfio-pci"))
 
 
+def test_of_a_device_that_is_bound_it_is_not_said_what_its_driver_would_refuse() -> None:
+    bound = machine(group_of(1, function(A, "vfio-pci", vendor_id="8086", device_id="37c9")))
+    text = f"echo {A} > /sys/bus/pci/drivers/vfio-pci/bind: write error: Device or resource busy"
+    assert "denylisted" not in codes(text, bound)
+
+
 def test_a_bind_that_would_work_now() -> None:
     text = f"echo {A} > /sys/bus/pci/drivers/vfio-pci/bind: write error: No such device"
     assert codes(text, one(driver_override="vfio-pci")) == ["would-bind"]
@@ -313,6 +319,9 @@ def test_a_mapping_beyond_the_width_of_the_iommu() -> None:
     assert "(46 bits)" not in "".join(cause.text for cause in ask(MAP, wide(width=46)).causes)
     assert codes(MAP, wide(width=48)) == []
     assert "(39 bits)" in ask(MAP, wide(width=39)).causes[0].text
+    across = MAP.replace("0x380000000000, 0x10000000", "0x7ffffff000, 0x2000")
+    assert codes(across, wide(width=39)) == ["iova-too-wide"]
+    assert codes(across.replace("0x2000", "0x1000"), wide(width=39)) == []
     assert codes("VFIO_MAP_DMA failed: Invalid argument") == ["iova-too-wide"]
 
 
@@ -343,6 +352,15 @@ def test_a_fault_of_the_iommu_names_the_device_and_who_has_it(driver: str | None
     assert "it read memory that is not mapped" in cause.text
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [("0x26", "in the name of another"), ("12", "reserved bits"), ("06", "it read memory"), ("0x7f", "it did DMA")],
+)
+def test_the_reason_of_a_fault_is_hex_or_before_5_11_decimal(reason: str, said: str) -> None:
+    text = f"DMAR: [DMA Read] Request device [01:00.0] fault addr 0x9c000000 [fault reason {reason}] words"
+    assert said in ask(text, one("vfio-pci")).causes[0].text
+
+
 def on_lines(*lines: int) -> Host:
     drivers = ("vfio-pci", "nvme")
     devices = [function(a, d, details=Details(irq=n)) for a, d, n in zip((A, B), drivers, lines, strict=True)]
@@ -362,6 +380,9 @@ def test_an_interrupt_line_that_is_shared(text: str) -> None:
     assert (cause.code, cause.device) == ("interrupt-shared", B)
     assert f"{B}=none" in cause.remedy
     assert codes(text, on_lines(16, 17)) == ["interrupt-taken"]
+    itself = on_lines(16, 17)
+    itself = itself.with_device(itself.devices[A]._replace(driver="nvme"))
+    assert codes(text, itself) == ["interrupt-taken"]
 
 
 # -- the card

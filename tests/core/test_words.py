@@ -44,7 +44,7 @@ def test_a_sentence_can_be_made_of_little(code: Code) -> None:
 
 
 ABOUT_A_GROUP = {Code.OWNED, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION, Code.NO_NODE,
-                 Code.GROUP_FILE_OPEN, Code.DRAFT_SLIP_S08, Code.NO_INTERRUPT_REMAPPING,
+                 Code.GROUP_FILE_OPEN, Code.DRAFT_SLIP_S08, Code.NO_INTERRUPT_REMAPPING, Code.UNKNOWN_MEMBERS,
                  Code.NO_IOMMU}  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def test_a_holder_whose_node_is_gone_has_what_is_being_unbound(tree: FakeTree) -
     assert held(group, device)
     assert model_for(host.kernel).verdict(host, group).state == "user"
     plan = plan_intents(host, [Intent(Address(A), "default")], model_for("6.12.0"))
-    assert [reason.code for reason in plan.refusals] == ["in-use"]
+    assert "in-use" in [reason.code for reason in plan.refusals]
 
 
 def test_a_name_that_another_device_has_got_meanwhile_is_not_taken_for_it(tree: FakeTree) -> None:

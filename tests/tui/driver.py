@@ -186,3 +186,6 @@ class LiveLike:
     def cut_off(self) -> CutOff | None:
         """What the test says."""
         return self.left
+
+    def before_boot(self, host: Host) -> Host | None:
+        return None

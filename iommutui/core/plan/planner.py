@@ -180,6 +180,9 @@ def _proven(host: Host, device: Device, driver: str) -> Device:
 def _unknown_driver(host: Host, goal: Goal) -> Reason | None:
     """A device that may be bound to anything is neither free nor has it a driver that could be unbound."""
     device = host.devices[goal.device]
+    group = host.group_of(device.address)
+    if held(group, device):
+        return in_use(group, device)[0]
     gap = device.gap("driver") if device.driver is None else None
     return None if gap is None else Reason(Code.UNKNOWN_DRIVER, device.group, device.address, facts=(("why", gap.why),))
 

@@ -13,6 +13,7 @@ from iommutui.sources.listings import (
     groups,
     json_documents,
     kernel_log,
+    lshw,
     lspci,
     nodedev,
     paths,
@@ -39,6 +40,7 @@ IMPORTERS: tuple[Importer, ...] = (
     json_documents.IMPORTER,
     tables.IMPORTER,
     nodedev.IMPORTER,
+    lshw.IMPORTER,
     umockdev.IMPORTER,
     system.IMPORTER,
 )
@@ -59,16 +61,18 @@ class Listing(NamedTuple):
 def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
     """One machine from texts: (name, content, number of the state from 1, None for the one that tells most).
 
-    SourceError where there is nothing to read in one of them, or where they contradict each other.
+    SourceError where there is nothing to read in any of them, or where they contradict each other.
     """
     readings = [read_text(content, name, IMPORTERS) for name, content, _ in texts]
+    if not any(state.functions for reading in readings for state in reading.states):
+        raise nothing_found(readings[0], IMPORTERS)
     chosen: list[State] = []
     notes: list[str] = []
     for reading, (name, _, number) in zip(readings, texts, strict=True):
         states = [state for state in reading.states if state.functions]
-        if not states and (len(texts) == 1 or not reading.states):
-            raise nothing_found(reading, IMPORTERS)
         chosen += [_choose(states, number, name, notes)] if states else reading.states
+        if not states:
+            notes.append(f"{name} tells of no PCI function.")
         if reading.ignored:
             lines = "line was" if reading.ignored == 1 else "lines were"
             notes.append(

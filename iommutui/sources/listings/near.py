@@ -16,14 +16,7 @@ _SIGNS = (
 )
 """What lines of listings have in them, the most telling first."""
 
-_UNFIT = (
-    (
-        r"^[ \t|+\\-]{0,60}-\[[0-9a-f]{4}:[0-9a-f]{2}",
-        "This is 'lspci -t', which does not name functions by their addresses.",
-    ),
-    (r"pci@[0-9a-f]{4}:", "This is 'lshw -businfo', which has neither ids nor groups."),
-)
-"""Listings that are known and cannot be used."""
+_TREE = r"^[ \t|+\\-]{0,60}-\[[0-9a-f]{4}:[0-9a-f]{2}"
 
 REMEDY = (
     "'iommutui snapshot --script' prints a script that records everything; 'lspci -nnkv' tells the most of one line."
@@ -35,10 +28,10 @@ def nothing_found(reading: Reading, importers: tuple[Importer, ...]) -> SourceEr
     lines = reading.text.lines.all
     if not any(line.strip() for line in lines):
         return SourceError(f"{reading.name} is empty.", REMEDY)
-    for pattern, words in _UNFIT:
-        if (found := re.search(pattern, reading.text.lines.text, re.MULTILINE)) is not None:
-            line = reading.text.lines.line_at(found.start())
-            return SourceError(f"{reading.name}, line {line + 1}: {words}", REMEDY)
+    if (found := re.search(_TREE, reading.text.lines.text, re.MULTILINE)) is not None:
+        line = reading.text.lines.line_at(found.start())
+        words = "This is 'lspci -t', which does not name functions by their addresses."
+        return SourceError(f"{reading.name}, line {line + 1}: {words}", REMEDY)
     close = " No line looks like one of these."
     signs = (re.search(sign, reading.text.lines.text) for sign in _SIGNS)
     if (sign := next((found for found in signs if found is not None), None)) is not None:

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from textual.binding import Binding
 
-from iommutui.tui.commands import moving, plan, viewing
+from iommutui.tui.commands import moving, plan, sharing, viewing
 from iommutui.tui.commands.base import Command
 from iommutui.tui.keys import define, key_names, key_of, keys_of
 from iommutui.tui.state import AppState, Pane, View
 
-COMMANDS: tuple[Command, ...] = (*plan.COMMANDS, *viewing.COMMANDS, *moving.COMMANDS)
+COMMANDS: tuple[Command, ...] = (*plan.COMMANDS, *viewing.COMMANDS, *sharing.COMMANDS, *moving.COMMANDS)
 BY_ID = {command.id: command for command in COMMANDS}
 
 for _command in COMMANDS:

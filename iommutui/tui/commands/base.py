@@ -3,11 +3,14 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
+from iommutui.core.host import Host
 from iommutui.tui.pages.targets import Choice
 from iommutui.tui.state import AppState, Key, Pane, Phase
 from iommutui.tui.text.spans import Line
 
 Severity = Literal["information", "warning", "error"]
+Check = Callable[[str], tuple[bool, str]]
+"""Whether a line of text will do, and what there is to say of it."""
 Opened = Awaitable[object] | None
 """What a command returns: nothing, or what has to be waited for until its dialog takes keys."""
 
@@ -83,6 +86,18 @@ class Desk(Protocol):
         """Gives the terminal back to the shell until it is continued."""
         ...
 
+    def hand_over(self, words: Sequence[str]) -> None:
+        """Gives the terminal to another command of the program until it ends, and looks at the machine again."""
+        ...
+
+    def before_boot(self) -> Host | None:
+        """The machine as it was in the boot before this one; None where that is not known."""
+        ...
+
+    def open_machine(self, text: str) -> None:
+        """Asks, and shows the machine of a file's name or of a pasted text in place of this one."""
+        ...
+
     # -- dialogs; each calls ``then`` with what was chosen, and not at all where the dialog was closed
 
     def show_page(self, page: Page) -> Opened:
@@ -96,13 +111,7 @@ class Desk(Protocol):
         ...
 
     def prompt(
-        self,
-        title: str,
-        then: Callable[[str], object],
-        check: Callable[[str], tuple[bool, str]],
-        *,
-        text: str = "",
-        hint: str = "",
+        self, title: str, then: Callable[[str], object], check: Check, *, text: str = "", hint: str = ""
     ) -> Opened:
         """One line of text. ``check`` says whether it will do, and what is shown below it."""
         ...

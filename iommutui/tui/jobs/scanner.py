@@ -23,6 +23,8 @@ from iommutui.tui.state import Problem
 SETTLE_SECONDS = 0.2
 """A rebind makes a burst of events; one look after it is enough."""
 
+LOOK_BACK_SECONDS = 2.0
+"""When the machine is compared with that of the last boot: the first frame does not wait for it."""
 CLAIM_SECONDS = 5.0
 """How often it is asked who holds groups: no event tells of a virtual machine that starts or ends."""
 
@@ -79,8 +81,16 @@ class Scanner:
             super().__init__()
             self.left = left
 
+    class BeforeBoot(Message):
+        """The machine as it was in the boot before this one."""
+
+        def __init__(self, host: Host) -> None:
+            super().__init__()
+            self.host = host
+
     def __init__(self, machine: Machine, node: DOMNode, first: "Future[Host] | None" = None) -> None:
         """``first``: a look that began earlier, and stands for the first one."""
+        self.before_boot: Host | None = None
         self._machine = machine
         self._node = node
         self.model: Model | None = None
@@ -183,6 +193,17 @@ class Scanner:
             left = self._machine.cut_off()
             if left is not None:
                 self._node.post_message(self.LeftOpen(left))
+
+    def look_back(self, host: Host) -> None:
+        """Remembers the machine for the next boot, and asks in a thread what it was in the one before."""
+
+        def look() -> None:
+            self.before_boot = self._machine.before_boot(host)
+            if self.before_boot is not None:
+                self._node.post_message(self.BeforeBoot(self.before_boot))
+
+        run = partial(self._node.run_worker, look, thread=True, group="boots", exit_on_error=False)
+        self._node.set_timer(LOOK_BACK_SECONDS, run)
 
     def look_for_claims(self, host: Host) -> None:
         """Asks in a thread who holds groups, unless a scan tells it anyway or nothing could be held."""

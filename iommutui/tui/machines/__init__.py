@@ -8,6 +8,14 @@ from iommutui.tui.machines.base import Machine
 from iommutui.tui.state import Kind, Source
 
 
+def pasted(text: str, table: DriverTable) -> Machine:
+    """The machine that a pasted text tells of."""
+    from iommutui.sources import open_text
+    from iommutui.tui.machines.simulated import SimulatedMachine
+
+    return SimulatedMachine(Source(Kind.SNAPSHOT, "pasted listing"), lambda: open_text(text, driver_table=table).host)
+
+
 def machine_of(path: list[str] | None, *, demo: bool, kernel: str | None, table: DriverTable = KNOWN) -> Machine:
     """The machine that the command line asks for."""
     if demo:

@@ -114,6 +114,13 @@ class Machine(Protocol):
         """The oldest apply that was cut off, and is neither taken back nor kept; called in a thread."""
         ...
 
+    def before_boot(self, host: Host) -> Host | None:
+        """The machine as it was in the boot before this one, where that is known; ``host`` is remembered for the next.
+
+        Called in a thread.
+        """
+        ...
+
 
 def restoring_goals(plan: Plan, before: Host) -> tuple[Goal, ...]:
     """The goals that put everything back that a plan moved."""

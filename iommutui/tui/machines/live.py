@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
+from iommutui.apply.boots import before_this_boot, remember
 from iommutui.apply.elevation import Applying, own_program, root_program
 from iommutui.apply.events import Event, Refused
 from iommutui.apply.journal.directory import boot_id, journal_dir
@@ -71,6 +72,14 @@ class LiveMachine:
             words = cut_off_words(journal)
             return CutOff(what_reverts(journal), words[0].upper() + words[1:], way_out(journal))
         return None
+
+    def before_boot(self, host: Host) -> Host | None:
+        """From the user's state."""
+        try:
+            remember(host)
+            return before_this_boot()
+        except (IommutuiError, OSError):
+            return None
 
 
 def poll(changed: Callable[[], None], root: str = "/sys/bus/pci", seconds: float = POLL_SECONDS) -> Callable[[], None]:

@@ -53,6 +53,10 @@ class SimulatedMachine:
         """Nothing that is played survives the program."""
         return None
 
+    def before_boot(self, host: Host) -> Host | None:
+        """It is never started."""
+        return None
+
     def keep(self) -> None:
         """What was applied may stay."""
         self._words.put(True)

@@ -270,7 +270,7 @@ class ApplyFlow:
         if exit is Exit.DONE and applier is not None and finished is not None:
             revert = applier.job.revert
             self._desk.update(ended(state, applier.job.plan, revert=revert))
-            self._desk.say(finished.summary + ("" if revert else " R reverts it."))
+            self._desk.say(finished.summary + ("" if revert else " R reverts it; V tells the VM, P makes it persist."))
         elif exit is Exit.ROLLED_BACK and self._asked_back:
             self._desk.update(state._replace(applied=True))
             self._desk.say("Reverted, as you asked. Drivers and overrides are restored.")

@@ -16,8 +16,10 @@ from textual.widgets import Input
 
 from iommutui.core.host import Host
 from iommutui.tui.commands import BY_ID, WHILE_TYPING, bindings, topics
-from iommutui.tui.commands.base import Opened, Page, Severity
+from iommutui.tui.commands.base import Check, Opened, Page, Severity
+from iommutui.tui.commands.sharing import changed_since_boot
 from iommutui.tui.jobs.applier import Applier
+from iommutui.tui.jobs.outside import HandOver, OpenMachine
 from iommutui.tui.jobs.scanner import CLAIM_SECONDS, Scanner
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.pages.help import help_lines
@@ -25,7 +27,7 @@ from iommutui.tui.pages.targets import Choice
 from iommutui.tui.palette import CommandsProvider
 from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.base import bridges_only
-from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen
+from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen, if_sure, unless_closed
 from iommutui.tui.state import AppState, Key, Pane, Phase, View, failed, logged, planned_moved, with_host
 from iommutui.tui.store import Store, recalled, to_remember
 from iommutui.tui.widgets.bars import FilterBar, TooSmall
@@ -221,6 +223,15 @@ class DeskScreen(Screen[None]):
     def suspend(self) -> Opened:
         return self.app.run_action("suspend")
 
+    def hand_over(self, words: Sequence[str]) -> None:
+        self.post_message(HandOver(words))
+
+    def before_boot(self) -> Host | None:
+        return self.scanner.before_boot
+
+    def open_machine(self, text: str) -> None:
+        self.post_message(OpenMachine(text))
+
     # -- dialogs
 
     def show_page(self, page: Page) -> Opened:
@@ -229,26 +240,15 @@ class DeskScreen(Screen[None]):
     def choose(
         self, title: str, choices: Sequence[Choice], then: Callable[[str], object], *, chosen: str = "", verb: str = ""
     ) -> Opened:
-        return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), _unless_closed(then))
+        return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), unless_closed(then))
 
     def prompt(
-        self,
-        title: str,
-        then: Callable[[str], object],
-        check: Callable[[str], tuple[bool, str]],
-        *,
-        text: str = "",
-        hint: str = "",
+        self, title: str, then: Callable[[str], object], check: Check, *, text: str = "", hint: str = ""
     ) -> Opened:
-        return self.app.push_screen(PromptScreen(title, check, text, hint), _unless_closed(then))
+        return self.app.push_screen(PromptScreen(title, check, text, hint), unless_closed(then))
 
     def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], object]) -> Opened:
-
-        def answered(sure: bool | None) -> None:
-            if sure:
-                then()
-
-        return self.app.push_screen(ConfirmScreen(title, text, yes, no), answered)
+        return self.app.push_screen(ConfirmScreen(title, text, yes, no), if_sure(then))
 
     def review(self, *, revert: bool = False) -> Opened:
         return self._flow.review(revert=revert)
@@ -277,6 +277,8 @@ class DeskScreen(Screen[None]):
 
     def _first_seen(self, host: Host) -> AppState:
         """The state of the first look: what is remembered of the machine, and groups of bridges folded."""
+        if self.state.source.real:
+            self.scanner.look_back(host)
         state = with_host(self.state, host)[0]._replace(collapsed=bridges_only(host))
         return recalled(state, self._store.read()) if self._store is not None else state
 
@@ -326,6 +328,14 @@ class DeskScreen(Screen[None]):
             self.update(self.state._replace(live_lacks=message.lacks))
             self.log_line(message.lacks, "warn")
 
+    @on(Scanner.BeforeBoot)
+    def _looked_back(self, message: Scanner.BeforeBoot) -> None:
+        if self.state.host is not None:
+            said = changed_since_boot(message.host, self.state.host, self.state.model)
+            if said:
+                self.log_line(said, "warn")
+                self.say(said, "warning")
+
     @on(Scanner.LeftOpen)
     def _left_open(self, message: Scanner.LeftOpen) -> None:
         self._flow.recover(message.left)
@@ -337,13 +347,3 @@ class DeskScreen(Screen[None]):
     @on(Applier.Ended)
     def _applier_ended(self, message: Applier.Ended) -> None:
         self._flow.ended(message.problem)
-
-
-def _unless_closed(then: Callable[[str], object]) -> Callable[[str | None], None]:
-    """What to do with the answer of a dialog, which may have been closed without one."""
-
-    def answered(answer: str | None) -> None:
-        if answer is not None:
-            then(answer)
-
-    return answered

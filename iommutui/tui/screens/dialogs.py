@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.events import Resize
+from textual.events import Paste, Resize
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 
 from iommutui.core.errors import IommutuiError
 from iommutui.tui.commands import Hint
-from iommutui.tui.commands.base import Page
+from iommutui.tui.commands.base import Check, Page
 from iommutui.tui.pages.targets import Choice
 from iommutui.tui.text.content import content, plain
 from iommutui.tui.text.spans import Span
@@ -172,20 +172,38 @@ class ChooseScreen(Dialog[str]):
         getattr(self.query_one(OptionList), f"action_{how}")()
 
 
+class PasteInput(Input):
+    """A line to type; several lines that are pasted are the answer at once, where Textual's own takes the first."""
+
+    class Pasted(Message):
+        """Several lines were pasted."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def on_paste(self, event: Paste) -> None:
+        """Comes before Textual's own."""
+        if len(event.text.splitlines()) > 1:
+            event.prevent_default()
+            event.stop()
+            self.post_message(self.Pasted(event.text))
+
+
 class PromptScreen(Dialog[str]):
     """Dismissed with a line of text, once ``check`` says that it will do; what it says is shown below the line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Close")]
     AUTO_FOCUS = "#text"
 
-    def __init__(self, title: str, check: Callable[[str], tuple[bool, str]], text: str, hint: str) -> None:
+    def __init__(self, title: str, check: Check, text: str, hint: str) -> None:
         super().__init__()
         self._title, self._check, self._text, self._hint = title, check, text, hint
 
     def compose(self) -> ComposeResult:
         """The line, and what there is to say of it."""
         with Box(self._title, classes="small"):
-            yield Input(self._text, placeholder=self._hint, compact=True, id="text")
+            yield PasteInput(self._text, placeholder=self._hint, compact=True, id="text")
             yield Static(plain(""), id="found")
         yield KeyBar((Hint("Enter", "go on"), Hint("Esc", "close")))
 
@@ -199,6 +217,11 @@ class PromptScreen(Dialog[str]):
     def _submitted(self, event: Input.Submitted) -> None:
         if self._check(event.value)[0]:
             self.dismiss(event.value)
+
+    @on(PasteInput.Pasted)
+    def _pasted(self, event: PasteInput.Pasted) -> None:
+        if self._check(event.text)[0]:
+            self.dismiss(event.text)
 
 
 class PageScreen(Dialog[None]):
@@ -301,3 +324,23 @@ class PageScreen(Dialog[None]):
                 self.notify(f"Saved as {path.strip()}.", markup=False)
 
         self.app.push_screen(PromptScreen("Save as", check, self._page.save_as, "a file's name"), then)
+
+
+def unless_closed(then: Callable[[str], object]) -> Callable[[str | None], None]:
+    """What to do with the answer of a dialog, which may have been closed without one."""
+
+    def answered(answer: str | None) -> None:
+        if answer is not None:
+            then(answer)
+
+    return answered
+
+
+def if_sure(then: Callable[[], object]) -> Callable[[bool | None], None]:
+    """What to do with the answer to a question: nothing, unless it is yes."""
+
+    def answered(sure: bool | None) -> None:
+        if sure:
+            then()
+
+    return answered

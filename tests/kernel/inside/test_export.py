@@ -74,6 +74,7 @@ user = "root"
 group = "root"
 security_driver = "none"
 namespaces = []
+stdio_handler = "file"
 cgroup_controllers = []
 """
 DOMAIN = """\

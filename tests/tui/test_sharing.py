@@ -1,0 +1,114 @@
+"""What leaves the screen, and what comes onto it: reports, exports, errors, comparisons, other machines."""
+
+from pathlib import Path
+
+import pytest
+from textual.events import Paste
+
+from iommutui.core.models import model_for
+from iommutui.core.report import report
+from iommutui.demo import demo_host
+from iommutui.sources.snapshot import write
+from iommutui.tui.machines import machine_of
+from iommutui.tui.machines.base import Machine
+from tests.tui.driver import Ui, screen_of
+
+
+def demo() -> Machine:
+    return machine_of(None, demo=True, kernel=None)
+
+
+LISTING = """\
+IOMMU Group 1:
+\t00:01.0 PCI bridge [0604]: Intel Corporation Xeon E3 PCIe Controller (x16) [8086:1901] (rev 07)
+\t01:00.0 VGA compatible controller [0300]: NVIDIA Corporation GP104 [GeForce GTX 1070] [10de:1b81] (rev a1)
+"""
+
+
+async def paste(ui: Ui, text: str) -> None:
+    """As a terminal delivers a bracketed paste."""
+    ui.app.post_message(Paste(text).set_sender(ui.app))
+    await ui.settle()
+
+
+async def test_an_error_is_explained_on_the_machine_of_the_screen() -> None:
+    async with screen_of(demo()) as ui:
+        await ui.press("E")
+        await ui.type("group 17 is not viable")
+        await ui.press("enter")
+        assert "Recognised: " in ui.text()
+        assert "nouveau" in ui.text()
+
+
+async def test_several_lines_of_an_error_are_taken_whole() -> None:
+    async with screen_of(demo()) as ui:
+        await ui.press("E")
+        await paste(ui, "qemu-system-x86_64: -device vfio-pci:\nvfio 0000:09:00.0: group 17 is not viable\n")
+        assert "Recognised: " in ui.text()
+
+
+async def test_a_report_can_be_saved_and_opens_again(tmp_path: Path) -> None:
+    path = tmp_path / "report.md"
+    async with screen_of(demo()) as ui:
+        await ui.press("W", "s")
+        for _ in "iommutui-report.md":
+            await ui.press("backspace")
+        await ui.type(str(path))
+        await ui.press("enter")
+    host = demo_host()
+    first = next(iter(path.read_text().splitlines()))
+    assert first in report(host, model_for(host.kernel))
+
+
+async def test_the_staged_card_is_exported() -> None:
+    async with screen_of(demo()) as ui:
+        await ui.select("0000:09:00.0")
+        await ui.press("c", "V")
+        assert "libvirt" in ui.text()
+        await ui.press("enter")
+        assert "<hostdev" in ui.text()
+
+
+async def test_nothing_to_export_says_how_there_would_be() -> None:
+    async with screen_of(demo()) as ui:
+        await ui.press("V")
+        assert "c frees a card" in ui.text()
+
+
+async def test_only_this_machine_persists() -> None:
+    async with screen_of(demo()) as ui:
+        await ui.select("0000:09:00.0")
+        await ui.press("c", "P")
+        assert "Only the machine that this runs on" in ui.text()
+
+
+async def test_a_machine_is_compared_with_a_file(tmp_path: Path) -> None:
+    host = demo_host()
+    other = tmp_path / "before.json"
+    write(host._replace(kernel="5.10.0"), str(other))
+    async with screen_of(demo()) as ui:
+        await ui.press("D")
+        await ui.type(str(other))
+        await ui.press("enter")
+        assert "5.10.0" in ui.text()
+
+
+@pytest.mark.parametrize("prompted", [True, False])
+async def test_a_pasted_listing_opens_after_a_question(prompted: bool) -> None:
+    async with screen_of(demo()) as ui:
+        if prompted:
+            await ui.press("O")
+        await paste(ui, LISTING)
+        assert "Open another machine?" in ui.text()
+        await ui.press("y")
+        await ui.until(lambda: "GTX 1070" in ui.text())
+        assert "pasted listing" in ui.text()
+        assert ui.state.source.real is False
+
+
+async def test_a_paste_that_is_no_listing_leaves_the_machine() -> None:
+    async with screen_of(demo()) as ui:
+        await paste(ui, "no\nlisting\nat all\n")
+        await ui.press("y")
+        assert "no PCI function" in ui.text()
+        assert "demo" in ui.text()
