@@ -1,17 +1,20 @@
 """Carrying out a reviewed plan: the applying room works, and its events are posted."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 from textual.dom import DOMNode
 from textual.message import Message
 from textual.worker import WorkerCancelled
 
-from iommutui.apply.events import Event
 from iommutui.core.errors import IommutuiError
 from iommutui.tui.machines.base import Applier as Room
 from iommutui.tui.machines.base import Job
 from iommutui.tui.state import Problem
+
+if TYPE_CHECKING:
+    from iommutui.apply.events import Event
 
 
 class Applier:
@@ -20,7 +23,7 @@ class Applier:
     class Said(Message):
         """The applying room says something."""
 
-        def __init__(self, event: Event) -> None:
+        def __init__(self, event: "Event") -> None:
             super().__init__()
             self.event = event
 

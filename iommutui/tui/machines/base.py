@@ -1,15 +1,17 @@
 """What a machine on the screen can do, and what passes between it and the screen."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from iommutui.apply.events import Event
 from iommutui.core.hazards import Acceptance
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Goal, Intent, restoring
 from iommutui.core.plan.planner import Plan
 from iommutui.tui.state import Source
+
+if TYPE_CHECKING:
+    from iommutui.apply.events import Event
 
 
 class Job(NamedTuple):
@@ -61,7 +63,7 @@ class Applier(Protocol):
         """Called with the terminal handed over, where `needs_terminal`: asks for a password if there is one to ask."""
         ...
 
-    def events(self, job: Job) -> Iterator[Event]:
+    def events(self, job: Job) -> "Iterator[Event]":
         """What happens, in a thread, until it is over."""
         ...
 

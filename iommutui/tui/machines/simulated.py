@@ -5,11 +5,8 @@ There is no way from here to a real writer.
 
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
-from iommutui.apply.confirmation import Decision, Timeout
-from iommutui.apply.events import Event, Finished
-from iommutui.apply.executor import execute
-from iommutui.apply.simulated_kernel import SimulatedKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit
 from iommutui.core.host import Host
@@ -18,6 +15,10 @@ from iommutui.core.plan.intents import Goal
 from iommutui.core.plan.planner import plan_goals
 from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack, restoring_goals
 from iommutui.tui.state import Source
+
+if TYPE_CHECKING:
+    from iommutui.apply.confirmation import Decision
+    from iommutui.apply.events import Event
 
 
 class SimulatedMachine:
@@ -74,8 +75,13 @@ class SimulatedMachine:
     def begin(self, job: Job) -> None:
         """Nobody has to be asked."""
 
-    def events(self, job: Job) -> Iterator[Event]:
+    def events(self, job: Job) -> "Iterator[Event]":
         """Plays the plan on the simulated kernel."""
+        from iommutui.apply.confirmation import Timeout  # with the applying room, which no first frame needs
+        from iommutui.apply.events import Finished
+        from iommutui.apply.executor import execute
+        from iommutui.apply.simulated_kernel import SimulatedKernel
+
         before = self.scan()
         kernel = SimulatedKernel(before, job.model)
         accepted = [hazard.acceptance for hazard in job.plan.hazards]  # nothing is real, so nothing can be lost
@@ -116,8 +122,10 @@ class _Words:
         while not self._words.empty():
             self._words.get()
 
-    def wait(self, seconds: float) -> Decision | None:
+    def wait(self, seconds: float) -> "Decision | None":
         """Waits at most so long for a word."""
+        from iommutui.apply.confirmation import Decision
+
         try:
             return Decision(keep=self._words.get(timeout=seconds), by="the screen")
         except Empty:

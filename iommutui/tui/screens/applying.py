@@ -11,7 +11,9 @@ from iommutui.apply.events import (
     Counting,
     Event,
     Finished,
+    Kept,
     ModuleLoaded,
+    Started,
     StepBegun,
     StepDone,
     StepWaiting,
@@ -26,7 +28,6 @@ from iommutui.tui.commands.plan import nothing_to_revert
 from iommutui.tui.jobs.applier import Applier
 from iommutui.tui.jobs.scanner import Scanner
 from iommutui.tui.machines.base import CutOff, Job, Machine
-from iommutui.tui.pages.log import log_words
 from iommutui.tui.pages.plan import WITHIN, Review, outcome_span, step_lines
 from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, Dialog
 from iommutui.tui.screens.review import CountdownScreen, ReviewScreen, Terms
@@ -244,7 +245,7 @@ class ApplyFlow:
         else:
             self._countdown = CountdownScreen(event, real=self._machine.source.real)
             self._screen.app.push_screen(self._countdown, self._answered)
-        words = log_words(event)
+        words = _log_words(event)
         if words is not None:
             self._desk.log_line(*words)
 
@@ -285,3 +286,25 @@ class ApplyFlow:
         if progress is not None:
             progress.finish()
         self._desk.rescan()
+
+
+def _log_words(event: Event) -> tuple[str, str] | None:
+    """Text and style; None for what is not worth a line."""
+    match event:
+        case Started(journal_id=journal) if journal:
+            return f"journal {journal}", "muted"
+        case ModuleLoaded(module=module):
+            return f"modprobe {module}: loaded", "ok"
+        case StepDone(step=step, result=result, note=note):
+            style = "ok" if result == "ok" else "bad"
+            return f"{shell_line(step)}: {result}" + (f" ({note})" if note else ""), style
+        case StepWaiting(step=step, seconds=seconds, holders=holders):
+            held = f"; held by {', '.join(holders)}" if holders else ""
+            return f"{shell_line(step)}: no answer for {seconds:.0f} s{held}", "warn"
+        case Kept(by=by):
+            return f"kept by {by}", "ok"
+        case Compensating(why=why):
+            return f"taking everything back: {why}", "warn"
+        case Finished(exit=code, summary=summary):
+            return summary, "ok" if code is Exit.DONE else "bad"
+    return None

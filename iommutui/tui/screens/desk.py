@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,7 +16,7 @@ from textual.widgets import Input
 
 from iommutui.core.host import Host
 from iommutui.tui.commands import BY_ID, WHILE_TYPING, bindings, topics
-from iommutui.tui.commands.base import Opened, Page, Severity
+from iommutui.tui.commands.base import Check, Opened, Page, Severity
 from iommutui.tui.commands.sharing import changed_since_boot
 from iommutui.tui.jobs.applier import Applier
 from iommutui.tui.jobs.outside import HandOver, OpenMachine
@@ -25,14 +27,16 @@ from iommutui.tui.pages.targets import Choice
 from iommutui.tui.palette import CommandsProvider
 from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.base import nothing_to_pass
-from iommutui.tui.screens.applying import ApplyFlow
-from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen, unless_closed
+from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen, if_sure, unless_closed
 from iommutui.tui.state import AppState, Key, Pane, Phase, View, failed, logged, planned_moved, with_host
 from iommutui.tui.store import Store, recalled, to_remember
 from iommutui.tui.widgets.bars import FilterBar, TooSmall
 from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.panes import WIDE, Panes
 from iommutui.tui.widgets.rows import Rows
+
+if TYPE_CHECKING:
+    from iommutui.tui.screens.applying import ApplyFlow
 
 
 class DeskScreen(Screen[None]):
@@ -50,11 +54,17 @@ class DeskScreen(Screen[None]):
         self.state = state
         """What is on the screen; `update` changes it."""
         self.scanner = Scanner(machine, self, first)
-        self._flow = ApplyFlow(self, self, machine, self.scanner)
+        self._machine = machine
         self._first = first
         self._store = store
         self.clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")
         """The time as the log has it."""
+
+    @cached_property
+    def _flow(self) -> "ApplyFlow":
+        from iommutui.tui.screens.applying import ApplyFlow  # with the applying room, which no first frame needs
+
+        return ApplyFlow(self, self, self._machine, self.scanner)
 
     def compose(self) -> ComposeResult:
         """The panes, and what stands in their place where they have no room."""
@@ -233,23 +243,12 @@ class DeskScreen(Screen[None]):
         return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), unless_closed(then))
 
     def prompt(
-        self,
-        title: str,
-        then: Callable[[str], object],
-        check: Callable[[str], tuple[bool, str]],
-        *,
-        text: str = "",
-        hint: str = "",
+        self, title: str, then: Callable[[str], object], check: Check, *, text: str = "", hint: str = ""
     ) -> Opened:
         return self.app.push_screen(PromptScreen(title, check, text, hint), unless_closed(then))
 
     def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], object]) -> Opened:
-
-        def answered(sure: bool | None) -> None:
-            if sure:
-                then()
-
-        return self.app.push_screen(ConfirmScreen(title, text, yes, no), answered)
+        return self.app.push_screen(ConfirmScreen(title, text, yes, no), if_sure(then))
 
     def review(self, *, revert: bool = False) -> Opened:
         return self._flow.review(revert=revert)
