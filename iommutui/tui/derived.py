@@ -16,7 +16,7 @@ from iommutui.core.plan.fix import smallest_fix
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.narrowing import narrow
 from iommutui.core.plan.planner import GroupChange, Plan, judged, plan_intents
-from iommutui.core.plan.presets import asked_of, fix_for, free_card, free_group, give_back, why_not_free
+from iommutui.core.plan.presets import asked_of, beyond, fix_for, free_card, free_group, give_back, why_not_free
 from iommutui.core.reasons import Code
 from iommutui.tui.state import AppState, Key
 
@@ -209,6 +209,15 @@ def freeing(state: AppState) -> tuple[Intent, ...] | None:
         return None
     found = [_free(state.host, state.model, key) for key in selected_rows(state)]
     return None if not found or None in found else _united(found)
+
+
+def taken_beyond(state: AppState, intents: Iterable[Intent]) -> list[Device]:
+    """What a preset moves besides the cards and groups that are selected."""
+    host = state.host
+    if host is None:
+        return []
+    asked = [device.address for device in selected_devices(state)]
+    return beyond(host, [*asked, *(other.address for each in asked for other in host.same_card(each))], intents)
 
 
 def _united(parts: Iterable[tuple[Intent, ...] | None]) -> tuple[Intent, ...]:

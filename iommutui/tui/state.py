@@ -150,6 +150,8 @@ class AppState(NamedTuple):
     """Applies of this program that can be taken back; a live system has its journal besides."""
     applied: bool = False
     """Something has been applied, whether it is still in effect or not."""
+    beyond: tuple[Address, ...] = ()
+    """What a preset staged besides what it was asked for; on top of the plan."""
     freed: tuple[Address, ...] = ()
     """What the last apply has put on a VFIO driver, until something else is staged."""
     live_lacks: str = ""
@@ -183,7 +185,7 @@ def staged(state: AppState, targets: Mapping[Address, str | None]) -> AppState:
     if intents == state.intents:
         return state
     undo = (*state.undo, state.intents)[-UNDO_LIMIT:]
-    return state._replace(intents=intents, undo=undo, redo=(), selected=frozenset(), freed=())
+    return state._replace(intents=intents, undo=undo, redo=(), selected=frozenset(), beyond=(), freed=())
 
 
 def planned_intent(state: AppState) -> Intent | None:
@@ -315,7 +317,7 @@ def ended(state: AppState, plan: Plan, *, revert: bool) -> AppState:
         return state._replace(applies=max(0, state.applies - 1), freed=())
     freed = tuple(intent.device for intent in state.intents if intent.target not in (NONE, DEFAULT, STUB))
     applies = state.applies + bool(plan.steps)
-    return state._replace(applies=applies, intents=(), undo=(), redo=(), freed=freed)
+    return state._replace(applies=applies, intents=(), undo=(), redo=(), beyond=(), freed=freed)
 
 
 def _changed_row(state: AppState, plan: Plan) -> Key | None:

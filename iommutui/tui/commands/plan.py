@@ -6,6 +6,7 @@ from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI
 from iommutui.core.hazards import Severity
 from iommutui.core.host import Device
+from iommutui.core.labels import also_takes
 from iommutui.core.outcome import State
 from iommutui.core.plan.intents import DEFAULT, NONE, Intent, goal_of
 from iommutui.core.plan.narrowing import narrow
@@ -22,6 +23,7 @@ from iommutui.tui.derived import (
     selected_group,
     selected_rows,
     selection_words,
+    taken_beyond,
     target_of,
     verdicts,
     why_not_freed,
@@ -179,11 +181,18 @@ def _not_a_card(state: AppState) -> str | None:
 
 
 def _free(desk: Desk) -> None:
-    state = staged(desk.state, {intent.device: intent.target for intent in freeing(desk.state) or ()})
-    desk.update(state)
-    found = preview(state)
+    before = desk.state
+    intents = freeing(before) or ()
+    more = taken_beyond(before, intents)
+    state = staged(before, {intent.device: intent.target for intent in intents})
+    desk.update(state._replace(beyond=tuple(device.address for device in more)))
+    found, said = preview(state), []
+    if more:
+        said.append(f"This {also_takes(more)}.")
     if found is not None and any(hazard.severity is Severity.DANGER for hazard in found.plan.hazards):
-        desk.say(f"This machine is using something of it; {key_of('impact')} shows the impact.", "warning")
+        said.append(f"This machine is using something of it; {key_of('impact')} shows the impact.")
+    if said:
+        desk.say(" ".join(said), "warning")
 
 
 def _cannot_give_back(state: AppState) -> str | None:

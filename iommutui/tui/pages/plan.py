@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
-from iommutui.core.labels import driver_words
+from iommutui.core.labels import also_takes, driver_words
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import GroupChange, Plan, counts_of
 from iommutui.core.plan.shell import shell_line
@@ -44,6 +44,9 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
     plan = found.plan
     here = planned_intent(state) if state.pane is Pane.PLAN else None
     lines = [bullet("refused: " + sentence(refusal), "bad", "✖") for refusal in plan.refusals]
+    more = [state.host.devices[a] for a in state.beyond if state.host is not None and a in state.host.devices]
+    if more:
+        lines.insert(0, bullet(also_takes(more), "warn", "!"))
     for change in plan.groups:
         lines.append(change_line(change))
         mine = [intent for intent in state.intents if _group_of(state.host, intent) == change.group]
@@ -60,8 +63,9 @@ def _nothing_staged(state: AppState) -> Line:
     if state.freed:
         return line(
             Span("Applied. ", "ok"), f"Give {', '.join(state.freed)} to a virtual machine: ",
-            *key_hint(key_of("copy-more"), "copies their names. "),
-            Span("Until the next boot; ", "muted"), *key_hint(key_of("revert"), "reverts it."), hang=2,
+            *key_hint(key_of("export"), "writes its definition. "),
+            Span("Until the next boot, unless ", "muted"), *key_hint(key_of("persist"), "makes it persist; "),
+            *key_hint(key_of("revert"), "reverts it."), hang=2,
         )  # fmt: skip
     if state.host is None:
         return line(Span("Nothing is staged.", "muted"))
