@@ -95,7 +95,7 @@ DMA_OWNER = {
     "14-same-device": Row(
         pair("vfio-pci", "vfio-pci"), [ClaimDevice(A, "vm1"), ClaimDevice(A, "vm1")], "ok", {}, "vm1", 1
     ),
-    "15": Row(pair("vfio-pci", "vfio-pci"), [ClaimDevice(A, "vm1"), ClaimDevice(B, "vm2")], "EPERM", {}, "vm1", 1),
+    "15": Row(pair("vfio-pci", "vfio-pci"), [ClaimDevice(A, "vm1"), ClaimDevice(B, "vm2")], "EBUSY", {}, "vm1", 1),
     "15-cdev": Row(
         pair("vfio-pci", "vfio-pci"),
         [ClaimDevice(A, "vm1", cdev=True), ClaimDevice(B, "vm2", cdev=True)],
