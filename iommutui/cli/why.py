@@ -27,6 +27,7 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
+from iommutui.core.isolation import why_shared
 from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word, role_words, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
@@ -126,6 +127,7 @@ def _document(
         "device": device.address if device else None,
         "group": group_document(host, group, model.verdict(host, group)),
         "devices": [device_document(host, member, model) for member in host.members(group)],
+        "shared": why_shared(host, group),
         "fix": intent_documents(fix),
         **({"no_fix": reason_documents(_no_fix(host, group, model))} if fix is None else {}),
         "hazards": hazard_documents(_hazards(host, device, group, fix)),
@@ -161,6 +163,10 @@ def _lines(
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
     if held:
         lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)
+    shared = why_shared(host, group) if verdict.viable is False else []
+    if shared:
+        lines += ["", "Why these share a group:", *(f"  {text}" for text in shared)]
+        lines += ["  Another slot, firmware or kernel can group them otherwise; 'iommutui diff' compares two of them."]
     for notice in _notices(host, device, group):
         lines += ["", f"Note: {notice.text}", f"  {notice.remedy}"]
     hazards = _hazards(host, device, group, fix)

@@ -51,9 +51,11 @@ def _above(host: Host, device: Device) -> set[Address]:
 
 def _cards(members: list[Device]) -> list[str]:
     cards = Counter(card_of(device.address) for device in members if device.physfn is None)
+    # A slot on a root bus is the chipset's, and no card.
+    chipset = {card_of(device.address) for device in members if device.parent is None}
     return [
-        f"{f'All {count}' if count == len(members) else count} are functions of one card, {card}; they share a group "
-        "unless the device isolates them (ACS)."
+        f"{f'All {count}' if count == len(members) else count} are functions of one "
+        f"{'slot' if card in chipset else 'card'}, {card}; they share a group unless the device isolates them (ACS)."
         for card, count in cards.items()
         if count > 1
     ]
