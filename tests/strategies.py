@@ -180,5 +180,6 @@ def hosts(draw: st.DrawFn) -> Host:
             uses=st.none() | uses([*places]),
             gaps=_tuples(gaps()),
             driver_table=st.just(KNOWN),
+            waiting=st.just(()),
         )
     )

@@ -108,7 +108,7 @@ class _Reader:
         if isinstance(value, str) and value.isdecimal():
             return int(value)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise self.fail("'group' has to be a number")
+            raise self.fail("'group' must be a number")
         return value
 
     def flag(self, key: str, default: bool) -> bool:

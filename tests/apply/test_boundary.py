@@ -218,5 +218,5 @@ def test_another_model_does_not_get_round_the_kernels_own() -> None:
     basis = plan_intents(host, intents, MODELS["vfio-group"]).basis
     assert not plan_request(Request(intents, basis), host).permitted
     for model in sorted({*MODELS} - {"vfio-group"}):
-        with pytest.raises(RefusedError, match=f"{TWIN_A} is bound to igb"):
+        with pytest.raises(RefusedError, match=f"{TWIN_A} is bound to the host driver igb"):
             plan_request(Request(intents, basis, model), host)

@@ -112,7 +112,7 @@ def test_what_the_firmware_asks_for_is_named_where_it_is_known() -> None:
     text = "Firmware has requested this device have a 1:1 IOMMU mapping, rejecting configuring the device without"
     known = one("vfio-pci", kernel="6.8.0")
     known = known.with_group(known.groups[1]._replace(regions=(Region(0xE8000, 0xE8FFF, "direct"),)))
-    assert "0xe8000-0xe8fff in group 1" in ask(f"vfio-pci {A}: {text}", known).causes[0].text
+    assert "0xe8000-0xe8fff for group 1" in ask(f"vfio-pci {A}: {text}", known).causes[0].text
     assert "for 0000:01:00.0" in ask(f"vfio-pci {A}: {text}", one("vfio-pci")).causes[0].text
 
 

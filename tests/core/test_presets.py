@@ -296,19 +296,19 @@ ISA = function(B, fits=(), class_code="060100")
          f"Nothing here is of use to a virtual machine. {B} is an ISA bridge of this machine, and no virtual machine "
          f"can use it. If it has to let go of its driver, name it yourself: {B}=none."),
         (machine(group_of(1, bridge(A), ISA)), [A, B], "dma-owner",
-         f"Nothing here is of use to a virtual machine. {A} is a bridge, and vfio-pci refuses bridges. It need "
-         f"not be handed over: a bridge on pcieport is in nobody's way. {B} is an ISA bridge of this machine, and no "
+         f"Nothing here is of use to a virtual machine. {A} is a bridge, and vfio-pci refuses bridges. It can "
+         f"stay on pcieport: a bridge there does not block its group. {B} is an ISA bridge of this machine, and no "
          f"virtual machine can use it. If it has to let go of its driver, name it yourself: {B}=none."),
         (machine(group_of(1)), [], "dma-owner", "Nothing here is of use to a virtual machine."),
         (machine(lone=[GPU]), [A], "dma-owner", f"{A} is in no IOMMU group, so no virtual machine can have it."),
         (machine(lone=[GPU, AUDIO]), [A, B], "dma-owner",
          f"{A}, {B} are in no IOMMU group, so no virtual machine can have them."),
         (machine(group_of(1, GPU, direct=True)), [A], "dma-owner",
-         f"Nothing frees {A} for a virtual machine: Firmware requires a direct mapping of 0x0-0xfff in group 1; the "
+         f"Nothing frees {A} for a virtual machine: Firmware requires a direct mapping of 0x0-0xfff for group 1; the "
          "kernel refuses to hand over such a group, whatever its devices are bound to."),
         (machine(group_of(1, GPU, function(C, "ehci", bus="platform"))), [A], "dma-owner",
-         f"Nothing frees {A} for a virtual machine: {C} is bound to the host driver ehci; while "
-         "it is bound, no virtual machine can have the group."),
+         f"Nothing frees {A} for a virtual machine: {C} is bound to the host driver ehci. Every "
+         "device in the group must leave its host driver before a virtual machine can use any of them."),
         (machine(group_of(1, GPU._replace(driver="vfio-pci"), owner="qemu", via="cdev")), [A], "dma-owner",
          f"Nothing frees {A} for a virtual machine: Group 1 is in use by qemu."),
         (machine(group_of(1, GPU, AUDIO)), [A, B], "kernel-ownership",

@@ -182,7 +182,7 @@ async def test_a_slow_apply_shows_each_write_and_what_holds_it_up() -> None:
         assert ui.toasts()[-1] == "A plan is being applied already."
         machine.host = changed(machine.host, NIC, driver="vfio-pci", driver_override="vfio-pci")
         applier.go_on.set()
-        await _until(ui, "3 writes done. R reverts it.")
+        await _until(ui, "3 writes done. R reverts it")
         await ui.settle()
         assert ui.staged() == []
         assert "vfio-pci" in ui.line_with("▌", NIC)

@@ -62,7 +62,7 @@ async def test_groups_of_bridges_are_hidden_and_shown() -> None:
         assert Key(2) in listing(ui.state).keys
         await ui.press("full_stop")
         assert Key(2) not in listing(ui.state).keys
-        assert ui.toasts() == ["Groups that hold only bridges are hidden."]
+        assert ui.toasts() == ["Groups with nothing to pass through are hidden."]
         await ui.press("slash")
         await ui.type("05:00")
         assert Key(2, NIC) in listing(ui.state).keys

@@ -169,7 +169,7 @@ def _open(desk: Desk) -> Opened:
 
 
 COMMANDS = (
-    Command("explain", ("E",), "Explain an error", "What an error message means on this machine.", SHARE, _explain,
+    Command("explain", ("E",), "Explain", "What an error message means on this machine.", SHARE, _explain,
             needs_host, also="message kernel qemu libvirt diagnose why"),
     Command("export", ("V",), "Export", "The plan for libvirt, QEMU, Proxmox, a shell, boot loaders: copy or save it.",
             SHARE, _export, _needs_given, also="xml hostdev domain script modprobe driverctl grub"),
@@ -179,8 +179,8 @@ COMMANDS = (
             _report, needs_host, also="forum share ask markdown"),
     Command("compare", ("D",), "Compare", "What differs between this machine and a file.", SHARE, _compare, needs_host,
             also="diff changes"),
-    Command("since-boot", (), "Since the last boot", "What has changed since this machine was started last.", SHARE,
+    Command("since-boot", (), "Since boot", "What has changed since this machine was started last.", SHARE,
             _since_boot, _cannot_since_boot, also="diff changes reboot update firmware"),
-    Command("open-machine", ("O",), "Open", "Open a file or a pasted listing in place of this machine.", SHARE, _open,
-            also="load import snapshot paste"),
+    Command("open-machine", ("O",), "Open machine", "Open a file or a pasted listing in place of this machine.", SHARE,
+            _open, also="load import snapshot paste"),
 )  # fmt: skip
