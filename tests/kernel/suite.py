@@ -13,15 +13,25 @@ from typing import NamedTuple
 from . import build, guest, kernels
 from .errors import KernelMissingError
 
-SECOND_KERNEL = "sid"
-"""The kernel that is booted with an AMD IOMMU as well."""
-SECOND_TESTS = ("tests/kernel/inside/test_commands.py", "tests/kernel/inside/test_walk.py")
-"""What is run there; the rest does not depend on the IOMMU."""
 WALKS = {"intel": "150", "amd": "200"}
 """Steps of a walk."""
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INSIDE = "tests/kernel/inside"
+
+
+def _files(*names: str) -> tuple[str, ...]:
+    return tuple(f"{INSIDE}/test_{name}.py" for name in names)
+
+
+VERSIONED = _files("commands", "ids", "ownership", "uses", "walk")
+"""What depends on the kernel's version; run on every kernel."""
+WHOLE = (*VERSIONED, *_files("applying", "export", "harness", "root", "screen"))
+"""What is run on the kernels of `WHOLE_KERNELS`. The rest is run where it is named: it needs a second boot, a kernel that
+is built for it, or a virtual machine in the guest, and takes longer than everything else."""
+WHOLE_KERNELS = ("bookworm", "sid")
+IOMMU = _files("commands", "walk")
+"""What depends on the kind of IOMMU."""
 #: A mirror may lack one kernel for a day; with fewer than this many the run proves too little.
 ENOUGH_KERNELS = 3
 REBOOT = f"{INSIDE}/test_reboot.py"
@@ -61,7 +71,16 @@ def guests(names: Sequence[str] | None, iommu: str | None) -> list[Guest]:
             found.append(Guest(name, iommu or "intel"))
         else:
             print(f"guest: kernel {name} is left out: it is not built (python -m tests.kernel build)", file=sys.stderr)
-    return [*found, Guest(SECOND_KERNEL, "amd")] if iommu is None else found
+    return found
+
+
+def default_tests(each: Guest) -> Sequence[str]:
+    """What is run in a guest where nothing is named."""
+    if each.iommu == "amd":
+        return IOMMU
+    if each.kernel in build.BUILT:
+        return (INSIDE,)
+    return WHOLE if each.kernel in WHOLE_KERNELS else VERSIONED
 
 
 def parse_junit(text: str) -> Tally:
@@ -226,7 +245,7 @@ def _boot(
     options = guest.Options(
         kernel=kernel,
         topology=topology,
-        command=pytest_command(report, arguments, (INSIDE,) if iommu == "intel" else SECOND_TESTS),
+        command=pytest_command(report, arguments, default_tests(Guest(kernel.name, iommu))),
         job=job,
         timeout=timeout,
         directory=CHECKOUT,

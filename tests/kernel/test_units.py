@@ -316,17 +316,18 @@ def test_a_group_without_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         assert not claim.complete
 
 
-def test_guests_are_every_kernel_and_one_with_another_iommu(
+def test_guests_are_every_kernel_and_what_depends_on_versions_runs_on_all_of_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("IOMMUTUI_GUEST_CACHE", str(tmp_path))
-    second = f"{suite.SECOND_KERNEL}-amd"
-    assert [each.name for each in suite.guests(None, None)] == [*kernels.NAMES, second]
+    assert [each.name for each in suite.guests(None, None)] == [*kernels.NAMES]
     assert "kernel iommufd is left out: it is not built" in capsys.readouterr().err
     (tmp_path / "kernels/iommufd").mkdir(parents=True)
-    assert [each.name for each in suite.guests(None, None)] == [*kernels.NAMES, "iommufd", second]
+    assert [each.name for each in suite.guests(None, None)] == [*kernels.NAMES, "iommufd"]
     assert [each.name for each in suite.guests(None, "intel")] == [*kernels.NAMES, "iommufd"]
     assert [each.name for each in suite.guests(["sid", "sid"], "amd")] == ["sid-amd"]
+    assert set(suite.default_tests(suite.Guest("bullseye"))) < set(suite.default_tests(suite.Guest("sid")))
+    assert suite.default_tests(suite.Guest("sid", "amd")) == suite.IOMMU
 
 
 def test_an_option_that_a_configuration_lost_is_named() -> None:
