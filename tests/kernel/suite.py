@@ -27,8 +27,8 @@ def _files(*names: str) -> tuple[str, ...]:
 VERSIONED = _files("commands", "ids", "ownership", "uses", "walk")
 """What depends on the kernel's version; run on every kernel."""
 WHOLE = (*VERSIONED, *_files("applying", "export", "harness", "root", "screen"))
-"""What is run on the kernels of `WHOLE_KERNELS`. The rest is run where it is named: it needs a second boot, a kernel that
-is built for it, or a virtual machine in the guest, and takes longer than everything else."""
+"""What is run on the kernels of `WHOLE_KERNELS`. The rest is run where it is named: it needs a second boot, a kernel
+that is built for it, or a virtual machine in the guest, and takes longer than everything else."""
 WHOLE_KERNELS = ("bookworm", "sid")
 IOMMU = _files("commands", "walk")
 """What depends on the kind of IOMMU."""
