@@ -169,8 +169,9 @@ class IommutuiApp(App[None]):
         except IommutuiError as error:
             self.notify(f"{error.what} {error.remedy}".strip(), severity="error")
             return
+        self.desk.scanner.stop()
         self.desk = DeskScreen(machine, start(machine.source), first, self._store)
-        self.call_later(self.switch_screen, self.desk)
+        self.call_later(self.push_screen, self.desk)  # once the question is off the screen
 
     @on(HandOver)
     def _hand_over(self, message: HandOver) -> None:

@@ -111,4 +111,4 @@ async def test_a_paste_that_is_no_listing_leaves_the_machine() -> None:
         await paste(ui, "no\nlisting\nat all\n")
         await ui.press("y")
         assert "no PCI function" in ui.text()
-        assert "demo" in ui.text()
+        assert "DEMO" in ui.text()

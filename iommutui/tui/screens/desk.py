@@ -50,7 +50,7 @@ class DeskScreen(Screen[None]):
     def __init__(
         self, machine: Machine, state: AppState, first: Future[Host] | None = None, store: Store | None = None
     ) -> None:
-        super().__init__(id="desk")
+        super().__init__()
         self.state = state
         """What is on the screen; `update` changes it."""
         self.scanner = Scanner(machine, self, first)
