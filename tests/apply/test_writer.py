@@ -1,11 +1,12 @@
 """The real kernel's files, on a directory of plain files."""
 
+import contextlib
 import io
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -200,14 +201,14 @@ class TestReading:
         with pytest.raises(IommutuiError, match="not the address"):
             RealKernel(str(tree)).read_back(Address("../x"))
 
-    def test_a_device_that_does_not_answer(self, tree: Path) -> None:
+    def test_a_device_that_does_not_answer(self, tree: Path, reap: Callable[[], None]) -> None:
         override = tree / f"sys/devices/pci0000:00/{GPU}/driver_override"
         override.unlink()
         os.mkfifo(override)
         with pytest.raises(IommutuiError, match="does not answer"):
             RealKernel(str(tree), patience=AT_ONCE).read_back(GPU)
         os.close(os.open(override, os.O_WRONLY))
-        os.waitpid(-1, 0)
+        reap()
 
     def test_the_machine(self, tree: Path) -> None:
         asked: list[str] = []
@@ -230,6 +231,25 @@ def gate() -> Iterator[tuple[int, int]]:
         os.close(end)
 
 
+@pytest.fixture
+def reap(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Waits for the children of this test, and for no other's."""
+    children: list[int] = []
+
+    def recorded(work: Callable[[], int]) -> int:
+        children.append(pid := fork(work))
+        return pid
+
+    monkeypatch.setattr("iommutui.apply.child.fork", recorded)
+
+    def wait() -> None:
+        for pid in children:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+    return wait
+
+
 class TestChild:
     def test_an_answer(self) -> None:
         assert list(in_child(lambda: b"ok", lambda *_: None)) == [b"ok"]
@@ -242,22 +262,22 @@ class TestChild:
         os.write(gate[1], b"x")
         assert list(waiting) == [b"x"]
 
-    def test_giving_up(self, gate: tuple[int, int], tmp_path: Path) -> None:
+    def test_giving_up(self, gate: tuple[int, int], tmp_path: Path, reap: Callable[[], None]) -> None:
         told = tmp_path / "told"
         answers = list(in_child(lambda: os.read(gate[0], 1), lambda answer, _: _keep(told, answer), AT_ONCE))
         assert [type(a) for a in answers] == [Late]
         assert not told.exists()
         os.write(gate[1], b"x")
-        os.waitpid(-1, 0)
+        reap()
         assert told.read_bytes() == b"x"
 
-    def test_closing_gives_up(self, gate: tuple[int, int], tmp_path: Path) -> None:
+    def test_closing_gives_up(self, gate: tuple[int, int], tmp_path: Path, reap: Callable[[], None]) -> None:
         told = tmp_path / "told"
         waiting = in_child(lambda: os.read(gate[0], 1), lambda answer, _: _keep(told, answer), FOR_EVER)
         next(waiting)
         waiting.close()
         os.write(gate[1], b"x")
-        os.waitpid(-1, 0)
+        reap()
         assert told.read_bytes() == b"x"
 
     def test_an_answer_that_is_taken_is_not_late(self, tmp_path: Path) -> None:
@@ -306,7 +326,12 @@ def _keep(path: Path, answer: bytes) -> None:
 
 class TestStuck:
     def test_a_write_that_does_not_return(
-        self, tree: Path, tmp_path: Path, gate: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+        self,
+        tree: Path,
+        tmp_path: Path,
+        gate: tuple[int, int],
+        monkeypatch: pytest.MonkeyPatch,
+        reap: Callable[[], None],
     ) -> None:
         """The whole way with a real child: given up, nothing further written, and the end told by the child."""
         one = CASES[0]
@@ -351,7 +376,7 @@ class TestStuck:
         with pytest.raises(RefusedError, match="has not returned"), lock(directory):
             pass
         late(b"x")
-        os.waitpid(-1, 0)
+        reap()
         (entry,) = list_journals(directory)
         assert (entry.steps[-1].result, entry.steps[-1].late) == ("EBUSY", True)
         assert entry.exit is Exit.NOT_ROLLED_BACK
@@ -359,14 +384,14 @@ class TestStuck:
             pass
 
     def test_a_module_that_does_not_return(
-        self, tree: Path, gate: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+        self, tree: Path, gate: tuple[int, int], monkeypatch: pytest.MonkeyPatch, reap: Callable[[], None]
     ) -> None:
         """It is waited for like a write, and given up; the child goes on."""
         monkeypatch.setattr("iommutui.apply.real_kernel.MODULE_PATIENCE", AT_ONCE)
         kernel = RealKernel(str(tree), load=lambda *_: (os.read(gate[0], 1), None)[1])
         assert [type(answer) for answer in kernel.load_module("vfio_pci")] == [GivenUp]
         os.write(gate[1], b"x")
-        os.waitpid(-1, 0)
+        reap()
 
     def test_what_loading_says_comes_from_the_child(self, tree: Path) -> None:
         def refuse(name: str, _root: str) -> None:

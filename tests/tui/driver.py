@@ -138,6 +138,7 @@ async def screen_of(
 ) -> AsyncIterator[Ui]:
     """The program on a terminal of this size."""
     app = IommutuiApp(machine, start(machine.source, model))
+    app.NOTIFICATION_TIMEOUT = 600  # type: ignore[misc]  # none expires before a slow machine has looked at it
     async with app.run_test(size=size, notifications=True) as pilot:
         ui = Ui(app, pilot)
         if settle:

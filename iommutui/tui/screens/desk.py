@@ -87,8 +87,9 @@ class DeskScreen(Screen[None]):
         self.scanner.stop()
 
     def on_screen_suspend(self) -> None:
-        """What was said in passing does not lie over a dialog."""
+        """What was said in passing does not lie over a dialog, nor behind it."""
         self.app.clear_notifications()
+        self.query("Toast").remove()  # the app takes away only those of the screen that is now on top
 
     def on_resize(self, event: Resize) -> None:
         """Titles and columns have other room."""

@@ -52,10 +52,6 @@ class Dialog(ModalScreen[Result]):
     OTHER_ROWS: ClassVar[int] = 3
     """Rows of the screen that are not lines: the frame of the dialog, its buttons, and the key bar."""
 
-    def on_mount(self) -> None:
-        """What was said in passing does not lie over a dialog."""
-        self.call_after_refresh(self.app.clear_notifications)
-
     def on_resize(self, event: Resize) -> None:
         """Lines that scroll have the room that is left."""
         for lines in self.query(Lines):
