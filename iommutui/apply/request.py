@@ -97,9 +97,7 @@ def shown_of(plan: Plan) -> Shown:
 def check_seconds(seconds: float) -> float:
     """The seconds of ``keep_within``; IommutuiError for what is no such time."""
     if not math.isfinite(seconds) or not SHORTEST <= seconds <= LONGEST:
-        raise IommutuiError(
-            f"A plan can be kept within {SHORTEST:.0f} to {LONGEST:.0f} seconds, not within {seconds:g}."
-        )
+        raise IommutuiError(f"The time to confirm is {SHORTEST:.0f} to {LONGEST:.0f} seconds, not {seconds:g}.")
     return seconds
 
 
@@ -121,7 +119,7 @@ def parse_request(text: str) -> Request:
         if ID.fullmatch(form.reverts) is None:
             raise IommutuiError(f"{what} names a journal by something that is no journal's id.")
         if form.intents:
-            raise IommutuiError(f"{what} holds intents beside the journal that it takes back.")
+            raise IommutuiError(f"{what} holds intents beside the journal that it reverts.")
     elif not form.intents:
         raise IommutuiError(f"{what} holds no intent.")
     check_intents(form.intents, what)
@@ -157,7 +155,7 @@ def plan_request(request: Request, host: Host, journal_dir: Path | None = None, 
         if request.reverts is None:
             return plan_intents(host, request.intents, model)
         if journal_dir is None:
-            raise IommutuiError("There is no directory of journals to take one back from.")
+            raise IommutuiError("There are no journals, so there is nothing to revert.")
         return find_revert(journal_dir, request.reverts, host, model, boot).plan
 
     own = model_for(host.kernel)

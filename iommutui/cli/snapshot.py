@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from iommutui.cli.options import read_host
-from iommutui.cli.output import clean, complain, write_lines
-from iommutui.cli.parser import Options, add_source
+from iommutui.cli.output import complain, write_lines
+from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit, UsageError
 from iommutui.sources import open_source
 
@@ -24,7 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--script", action="store_true", help="print a shell script that records a machine without iommutui"
     )
-    add_source(parser)
 
 
 def run(options: Options) -> int:
@@ -40,7 +39,7 @@ def run(options: Options) -> int:
     if options.explain:
         if options.source is None:
             raise UsageError("--explain tells of a listing.", "Name one with --from.")
-        write_lines([clean(line) for line in open_source(options.source).explain()])
+        write_lines(open_source(options.source).explain())
         return Exit.DONE
     host = read_host(options)
     host = host if options.unredacted else redact(host)

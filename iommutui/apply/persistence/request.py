@@ -99,7 +99,7 @@ def prepare(request: PersistRequest, host: Host, root: Path, store: Store) -> Pr
             raise RefusedError("There is no change to revert.", "'iommutui persist --list' shows what persists.")
         return Prepared(store.undo(), [], by_name(record.mechanism))
     if not record.finished:
-        raise RefusedError("An earlier change was cut off.", "'iommutui unpersist --last' reverts it.")
+        raise RefusedError("An earlier change was interrupted.", "'iommutui unpersist --last' reverts it.")
     known = declared(store)
     if request.intents:
         mechanism = mechanism_of(root, driverctl=request.driverctl)

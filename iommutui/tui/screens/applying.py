@@ -212,7 +212,7 @@ class ApplyFlow:
         if left.journal is None:
             self._desk.say(text, "warning")
             return
-        title, yes = "An apply was cut off", "Review the way back"
+        title, yes = "An apply was interrupted", "Review the way back"
         self._desk.confirm(title, text, yes, "Later", lambda: self.review(revert=True, journal=left.journal))
 
     # -- the job
@@ -302,7 +302,7 @@ def _log_words(event: Event) -> tuple[str, str] | None:
             held = f"; held by {', '.join(holders)}" if holders else ""
             return f"{shell_line(step)}: no answer for {seconds:.0f} s{held}", "warn"
         case Kept(by=by):
-            return f"kept by {by}", "ok"
+            return f"confirmed by {by}", "ok"
         case Compensating(why=why):
             return f"taking everything back: {why}", "warn"
         case Finished(exit=code, summary=summary):
