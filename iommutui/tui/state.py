@@ -261,7 +261,7 @@ def with_host(state: AppState, host: Host) -> tuple[AppState, tuple[str, ...]]:
             if before is None or goal_of(before, intent)[2] is None:
                 notes.append(f"{intent} cannot be done any more. {sentence(refusal)}")
         elif _changed(before, device) and fulfilled(host, intent, state.model):
-            notes.append(f"{intent} is so already; it is taken off the plan.")
+            notes.append(f"{intent} is the case already; it is taken off the plan.")
         else:
             kept.append(intent)
     model = state.model if state.chosen_model else model_for(host.kernel)

@@ -107,7 +107,7 @@ def test_groups_cut_by_the_override_are_said_to_be() -> None:
 def test_slots_behind_one_port_that_is_in_another_group() -> None:
     host = changed(changed(small(), NIC, parent=PORT, group=9), DISK, parent=PORT, group=9)
     group = host.groups[2]._replace(id=9, members=(NIC, DISK))
-    assert why_shared(host, group) == [f"2 slots of the group are behind {PORT}, which does not keep them apart."]
+    assert why_shared(host, group) == [f"2 slots of the group are behind {PORT}, which does not isolate them."]
     assert SOUND not in group.members
 
 

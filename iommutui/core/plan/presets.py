@@ -86,7 +86,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
         if unknown is not None:
             return sentence(groupless(unknown))
         verb, them = ("is", "it") if len(devices) == 1 else ("are", "them")
-        return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can have {them}."
+        return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can use {them}."
     if _free(host, devices, model, True, said) is not None:
         return None
     reasons = [reason for device in devices if (reason := not_of_use(host, device)) is not None]

@@ -83,7 +83,7 @@ def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Readi
     """Reads a text; SourceError where it contradicts itself within one listing."""
     if len(content) > LIMIT:
         raise SourceError(
-            f"{name} is larger than {LIMIT >> 20} MiB: that is no listing of one machine.",
+            f"{name} is larger than {LIMIT >> 20} MiB, which is too large for a listing of one machine.",
             "Cut out what lspci, the groups' script or the kernel's log printed.",
         )
     lines = Lines(content)
@@ -149,7 +149,7 @@ class Clash(NamedTuple):
         """Both lines, and what they say."""
         told = ((self.name, self.one), (self.other_name, self.other))
         first, second = (f"{n}, line {s.line + 1}: {self.field} {value_of(s, self.field) or 'none'}" for n, s in told)
-        return f"{self.one.device.address} is told of in two ways ({first}; {second})."
+        return f"{self.one.device.address} is described in two ways ({first}; {second})."
 
 
 def clashes(known: Known, sightings: list[Sighting], name: str) -> list[Clash]:

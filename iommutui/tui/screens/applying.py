@@ -155,7 +155,7 @@ class ApplyFlow:
             return self._open(self._reverting(journal) if revert else self._planned())
 
         async def when_looked() -> None:
-            await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been looked at."))
+            await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been scanned."))
             if self._screen.is_active:
                 opened = self._open(self._reverting(journal) if revert else self._planned())
                 if opened is not None:
@@ -275,7 +275,7 @@ class ApplyFlow:
             self._desk.update(state._replace(applied=True))
             self._desk.say("Reverted, as you asked. Drivers and overrides are restored.")
         else:
-            found = problem or Problem(finished.summary if finished is not None else "Applying broke off.")
+            found = problem or Problem(finished.summary if finished is not None else "Applying failed.")
             self._desk.update(state)
             if finished is None or found.what != finished.summary:  # which is in the log already
                 self._desk.log_line(found.what, "bad")
@@ -304,7 +304,7 @@ def _log_words(event: Event) -> tuple[str, str] | None:
         case Kept(by=by):
             return f"confirmed by {by}", "ok"
         case Compensating(why=why):
-            return f"taking everything back: {why}", "warn"
+            return f"rolling back: {why}", "warn"
         case Finished(exit=code, summary=summary):
             return summary, "ok" if code is Exit.DONE else "bad"
     return None

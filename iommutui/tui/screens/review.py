@@ -78,7 +78,7 @@ class ReviewScreen(DeliberateDialog[Terms]):
             if self._asks:
                 spans = [
                     Span("‼ ", "bad"),
-                    Span("This machine is using something of it. To go on, type "),
+                    Span("This machine is using part of it. To go on, type "),
                     Span(" ".join(review.to_type), "strong"),
                     Span(f", {self._what}."),
                 ]
