@@ -60,7 +60,7 @@ class Stop:
 
 @contextmanager
 def held_signals() -> Iterator[Stop]:
-    """While it lasts, a signal only asks, so that no write is left half told.
+    """While it lasts, a signal only asks, so that no write is left half reported.
 
     Off the main thread signals do not arrive, and nothing is changed.
     """

@@ -71,7 +71,7 @@ class NotConfirmedError(Exception):
 def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Stop) -> Iterator[Event]:
     """Counts down until it is confirmed. NotConfirmedError where it is not, or somebody wants it reverted at once.
 
-    The beginning and the confirmation are in the journal before anybody is told of them.
+    The beginning and the confirmation are in the journal before anybody is informed.
     """
     journal.append(Awaiting(timeout.within))
     confirmer = timeout.confirmer

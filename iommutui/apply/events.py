@@ -19,7 +19,7 @@ class Started(Message):
 
 
 class Notice(Message):
-    """Something that has to be told once, such as what became of an earlier apply."""
+    """Something that has to be reported once, such as what became of an earlier apply."""
 
     what: str
 

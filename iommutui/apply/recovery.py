@@ -103,7 +103,7 @@ def leave_as_it_is(directory: Path, journal_id: str, by: str) -> None:
 
 
 def close_earlier(directory: Path, boot: str | None) -> Iterator[str]:
-    """Ends the journals that an earlier boot cut off, and yields what there is to tell. The caller holds the lock."""
+    """Ends the journals that an earlier boot cut off, and yields what there is to report. The caller holds the lock."""
     if boot is None or not may_be_open(directory, None):
         return
     for journal in read_journals(directory).every:

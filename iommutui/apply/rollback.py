@@ -26,7 +26,7 @@ class Rollback:
         self._model = model
 
     def run(self, why: str) -> Iterator[Event]:
-        """Does it, and tells what is left; the last event is `Finished`."""
+        """Does it, and reports what is left; the last event is `Finished`."""
         self._steps.journal.muted = True
         self._steps.journal.append(Turn(why))
         yield Compensating(why)

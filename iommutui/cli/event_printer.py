@@ -31,7 +31,7 @@ class EventPrinter:
     """Prints events."""
 
     def __init__(self, *, as_json: bool, goes_back: bool = False) -> None:
-        """``goes_back``: what is done can be taken back, and that is told at the end."""
+        """``goes_back``: what is done can be reverted, and the end says how."""
         self._as_json = as_json
         self._goes_back = goes_back
         self._journal = ""

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 NOT_LISTED = "not-listed"
-"""The gap of what a pasted listing does not tell."""
+"""The gap of what a pasted listing does not show."""
 
 
 class Gap(NamedTuple):

@@ -19,7 +19,7 @@ from iommutui.core.plan.intents import DEFAULT, NONE, Goal
 from iommutui.core.reasons import Code, Reason
 
 _LSPCI = "lspci -v (pciutils 3.7 or later)"
-"""What tells groups."""
+"""The command that shows groups."""
 
 
 def _subject(reason: Reason) -> str:

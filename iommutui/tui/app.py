@@ -28,7 +28,7 @@ from iommutui.tui.text.spans import visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
 
 SIGNS = {"information": "", "warning": "! ", "error": "✖ "}
-"""What a message begins with, so that its severity is not told by colour alone."""
+"""What a message begins with, so that its severity is not shown by colour alone."""
 
 
 class IommutuiApp(App[None]):

@@ -73,7 +73,7 @@ def test_the_models_stand_side_by_side_and_the_kernel_s_own_is_named() -> None:
 
 def test_of_a_kernel_that_is_not_known_no_model_is_the_own_one() -> None:
     text = shown(Tab.MODELS, Key(1, GPU), small()._replace(kernel=None))
-    assert "taken: the kernel is not known" in text
+    assert "assumed: the kernel is unknown" in text
     assert "this kernel" not in text
 
 

@@ -1,4 +1,4 @@
-"""What the machine talks through."""
+"""What the network traffic of the machine goes through."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Who else has the device: virtual machines, drivers that do not let go, Thunderbolt."""
+"""Who else has the device: virtual machines, drivers that do not release it, Thunderbolt."""
 
 from collections.abc import Iterator, Sequence
 

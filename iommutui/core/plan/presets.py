@@ -94,7 +94,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
     told = [sentence(reason) for reason in reasons]
     if not told:
         told = [
-            f"Under the model {model.name} {name} does not leave its group to user space; the target none does."
+            f"Under the model {model.name} {name} keeps its group from user space; use the target none."
             for d in devices
             if model.role(host, d, name := vfio_target(host, d)).role is Role.KERNEL
         ]

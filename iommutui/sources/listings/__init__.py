@@ -59,7 +59,7 @@ class Listing(NamedTuple):
 
 
 def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
-    """One machine from texts: (name, content, number of the state from 1, None for the one that tells most).
+    """One machine from texts: (name, content, number of the state from 1, None for the one that says most).
 
     SourceError where there is nothing to read in any of them, or where they contradict each other.
     """
@@ -91,7 +91,7 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
 
 
 def _choose(states: list[State], number: int | None, name: str, notes: list[str]) -> State:
-    """The state that is meant: without a number the one that tells most, of several such the last."""
+    """The state that is meant: without a number the one that says most, of several such the last."""
     if number is not None and not 1 <= number <= len(states):
         raise SourceError(f"{name} has no state {number}: it has {len(states)}.", f"Give {name}#1, or {name}.")
     at = number - 1 if number is not None else max(range(len(states)), key=lambda n: (states[n].size(), n))

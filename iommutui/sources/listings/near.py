@@ -14,7 +14,7 @@ _SIGNS = (
     r"(?i)\biommu\b",
     r"(?i)\b(?:pci|vga|usb|ethernet) (?:bridge|controller|compatible)",
 )
-"""What lines of listings have in them, the most telling first."""
+"""What lines of listings have in them, the most specific first."""
 
 _TREE = r"^[ \t|+\\-]{0,60}-\[[0-9a-f]{4}:[0-9a-f]{2}"
 

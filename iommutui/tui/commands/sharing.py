@@ -1,4 +1,4 @@
-"""Commands that tell others: a report, exports, what persists; and that look at other machines and at errors.
+"""Commands that share: a report, exports, what persists; and that look at other machines and at errors.
 
 What only one of them needs is imported by it: the first frame does not wait for it.
 """

@@ -147,6 +147,6 @@ def tags(host: Host, device: Device) -> list[Span]:
 
 
 def driver_span(host: Host, device: Device) -> Span:
-    """The driver, or that there is none, or that it has not let go yet or could not be read."""
+    """The driver, or that there is none, or that it has not been released yet or could not be read."""
     words = driver_words(host, device)
     return Span(words, "plain" if device.driver is not None else "muted" if words == "free" else "warn")

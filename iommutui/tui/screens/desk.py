@@ -1,4 +1,4 @@
-"""The one screen that is always there: it holds the state, and does what commands ask and jobs tell."""
+"""The one screen that is always there: it holds the state, and does what commands ask for and jobs report."""
 
 import asyncio
 import time
