@@ -67,7 +67,7 @@ def _parameter(word: str) -> str:
 
 
 def _placeholders(host: Host) -> dict[str, str]:
-    """Placeholders for interfaces whose names reveal something: ``enxaabbccddeeff`` -> ``enx0``, ``alice0`` -> ``net0``."""
+    """Placeholders for names that reveal something: ``enxaabbccddeeff`` -> ``enx0``, ``alice0`` -> ``net0``."""
     every = [name for group in (host.devices, host.removed) for d in group.values() for name in d.interfaces]
     every += [use.own for use in host.uses.network if use.chain] if host.uses is not None else []
     taken = set(every)

@@ -219,7 +219,7 @@ def undone(state: AppState) -> AppState:
 
 
 def redone(state: AppState) -> AppState:
-    """One step that was taken back, done again."""
+    """Redoes one step that was undone."""
     if not state.redo:
         return state
     return state._replace(intents=state.redo[-1], redo=state.redo[:-1], undo=(*state.undo, state.intents))

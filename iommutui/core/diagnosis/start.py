@@ -206,7 +206,7 @@ MESSAGES = (
           "The parent has no instance of this type left (available_instances), or too little memory for it.",
           "Remove another mediated device, or choose a smaller type."),
     means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access",
-          "AppArmor or SELinux forbids QEMU the file; the permissions of the file are not the reason.",
+          "AppArmor or SELinux denies QEMU access to the file; the permissions of the file are not the reason.",
           "Let libvirt attach the device (it adds the rule), or add /dev/vfio/* to the profile."),
     means("start timed out", "start failed*got timeout | timed out waiting for qemu | monitor socket*timeout | cannot "
           "acquire state change lock", "pinning", "With a device handed over, all memory of the guest is allocated and "

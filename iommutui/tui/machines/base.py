@@ -86,7 +86,7 @@ class Machine(Protocol):
 
     @property
     def source(self) -> Source:
-        """What the header says of it."""
+        """Its name in the header."""
         ...
 
     @property

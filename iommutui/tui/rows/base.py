@@ -32,7 +32,7 @@ class Listing(NamedTuple):
 
     keys: tuple[Key, ...]
     begins: Mapping[Key, int]
-    """Where the rows of groups are; in the topology, which has none, where every row is."""
+    """Indexes of the rows of groups; of all rows in the topology, which has none."""
     shown: int
     total: int
     """Devices that pass the filter, and all of them."""

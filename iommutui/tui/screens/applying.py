@@ -1,4 +1,4 @@
-"""From a review to the applying room and back: what goes on, each write and what came of it."""
+"""From a review to the applying process and back: progress, each write and its result."""
 
 from typing import ClassVar
 
@@ -146,10 +146,10 @@ class ApplyFlow:
     # -- reviews
 
     def review(self, *, revert: bool = False, journal: str | None = None) -> Opened:
-        """The review of what is staged, or of taking back what was applied last, or this journal.
+        """The review of what is staged, or of reverting the last apply or this journal.
 
-        It is of the machine as it is: right behind a rebind, of what was seen before it, it would be refused as drift.
-        Who has gone on to something else by then is left alone.
+        It waits for a scan that is under way, because a review of what was seen before the last rebind would be refused
+        as drift. It does not open if the person has gone on to something else by then.
         """
         if not self._scanner.looking:
             return self._open(self._reverting(journal) if revert else self._planned())

@@ -146,7 +146,7 @@ class ChooseScreen(Dialog[str]):
         self._first = names.index(chosen) if chosen in names else 0
 
     def compose(self) -> ComposeResult:
-        """The list, and what comes of the choice under the cursor."""
+        """The list, and the effect of the choice under the cursor."""
         with Box(self._title, classes="medium"):
             yield OptionList(*(Option(content(choice.row.spans)) for choice in self._choices), compact=True)
             if any(choice.about for choice in self._choices):

@@ -194,7 +194,7 @@ class CountdownScreen(DeliberateDialog[bool]):
         self._real = real
 
     def compose(self) -> ComposeResult:
-        """The figures, and two buttons that take no key."""
+        """The numbers, and two buttons that take no key."""
         title = "Keep these changes?" + ("" if self._real else " Simulated: nothing is real")
         note = (
             "Without an answer everything reverts. From any other terminal 'iommutui keep' confirms it."
