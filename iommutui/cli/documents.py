@@ -10,7 +10,7 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.hazards.base import on_kernel_driver
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import device_name, owner_of
+from iommutui.core.labels import device_name, owner_of, use_labels
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Outcome, Verdict
 from iommutui.core.plan.fix import fix_hazards, smallest_fix
@@ -18,7 +18,6 @@ from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.plan.planner import Plan
 from iommutui.core.plan.targets import targets_of
 from iommutui.core.reasons import Reason
-from iommutui.core.use_labels import use_labels
 from iommutui.core.uses import Uses
 from iommutui.core.wording import hazard_advice, hazard_loss, sentence
 

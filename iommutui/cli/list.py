@@ -11,11 +11,19 @@ from iommutui.core.board import passable
 from iommutui.core.errors import Exit
 from iommutui.core.gap import UNBINDING
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import GLYPHS, NO_ISOLATION, NOTHING_TO_PASS, class_words, device_name, group_word, owner_of
+from iommutui.core.labels import (
+    GLYPHS,
+    NO_ISOLATION,
+    NOTHING_TO_PASS,
+    class_words,
+    device_name,
+    group_word,
+    owner_of,
+    use_labels,
+)
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code
-from iommutui.core.use_labels import use_labels
 from iommutui.sources import Depth
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from iommutui.core.errors import Exit
 from iommutui.sources import load
 from tests.apply.journals import list_journals
 from tests.apply.machines import NIC, facts
-from tests.cli.asking import LONG, driver_of, journal_of, processes_of, request_for
 from tests.cli.conftest import Run
-from tests.cli.machine import Server, eventually
+from tests.cli.reacting_machine import LONG, Server, driver_of, eventually, journal_of, processes_of, request_for
 from tests.reacting_tree import ReactingTree
 
 

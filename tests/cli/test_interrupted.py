@@ -14,9 +14,8 @@ from iommutui.core.models import model_for
 from iommutui.sources import load
 from tests.apply.journals import list_journals
 from tests.apply.machines import GPU, NIC, SOUND, facts
-from tests.cli.asking import LONG, journal_of, processes_of, request_for
 from tests.cli.conftest import Run
-from tests.cli.machine import Server, eventually
+from tests.cli.reacting_machine import LONG, Server, eventually, journal_of, processes_of, request_for
 from tests.reacting_tree import ReactingTree
 
 
