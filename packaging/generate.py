@@ -48,6 +48,8 @@ def options_of(parser: argparse.ArgumentParser) -> list[Option]:
     """The arguments of a parser, in the order of its help."""
     found = []
     for action in parser._actions:
+        if action.help == argparse.SUPPRESS:
+            continue
         value = str(action.metavar or action.dest) if action.nargs != 0 else ""
         many = action.nargs in ("*", "+") or type(action).__name__ == "_AppendAction"
         required = action.nargs == "+" and not action.option_strings

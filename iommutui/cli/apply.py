@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DEVICE=TARGET",
         help="as for preview; or a file that 'iommutui plan' wrote",
     )
-    parser.add_argument("--plan", metavar="FILE", help="carry out a plan file, whatever its name looks like")
+    parser.add_argument("--plan", metavar="FILE", help="apply a plan file (only needed if its name contains '=')")
     add_terms(parser)
     parser.add_argument(
         "--stdin",

@@ -37,15 +37,15 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CODE:DEVICE",
-        help="accept one danger of the review, for one device; each has to be accepted by itself",
+        help="accept one danger of the review, for one device; may be repeated",
     )
     parser.add_argument(
         "--keep-within",
         type=_seconds,
         metavar="SECONDS",
-        help="revert automatically unless confirmed within so many seconds: here, or by 'iommutui keep' elsewhere",
+        help="revert automatically unless confirmed in time, here or with 'iommutui keep'",
     )
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers have to be accepted all the same")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers still have to be accepted")
 
 
 def _seconds(text: str) -> float:

@@ -19,8 +19,10 @@ Side = tuple[str, Host, Model]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``diff [A] [B] [--kernel OLD --kernel NEW] [--last-boot]``."""
-    parser.add_argument("before", nargs="?", metavar="A", help="what --from takes (default: the machine of --from)")
-    parser.add_argument("after", nargs="?", metavar="B", help="likewise (default: the machine of --from, or this one)")
+    parser.add_argument(
+        "before", nargs="?", metavar="A", help="a machine, as --from takes it (default: that of --from)"
+    )
+    parser.add_argument("after", nargs="?", metavar="B", help="another machine (default: that of --from, or this one)")
     parser.add_argument("--last-boot", action="store_true", help="compare this machine with its state before this boot")
 
 

@@ -70,7 +70,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("revert", "revert an apply", ("", "20261122T104501-1a2b"), _EVENTS),
     Command("journal", "list what was applied", ("", "20261122T104501-1a2b")),
     Command("snapshot", "save this machine to a file that opens anywhere", ("-o machine.json",), ""),
-    Command("report", "print a redacted report for those who help", ("09:00.0", "-o report.md"), ""),
+    Command("report", "print a redacted report to show to people who help", ("09:00.0", "-o report.md"), ""),
     Command(
         "diff",
         "compare two machines, two states of one, or one under two kernels",
@@ -197,7 +197,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         dest="source",
         action="append",
         metavar="PATH",
-        help="read a snapshot, a pasted listing (several times: all of one machine; FILE#2: the second state in it), a "
+        help="read a snapshot, a pasted listing (several are combined; FILE#2 is the second state in a file), a "
         "recorded sysfs as a directory or tar archive, or '-' for standard input (default: this machine)",
     )
     parser.add_argument("--demo", action="store_true", help="use a built-in example machine")

@@ -27,7 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="as for preview; or a file that 'iommutui plan' wrote, or the id of a journal of 'iommutui apply'",
     )
     parser.add_argument("--list", action="store_true", help="show what persists, and whether it is in force")
-    parser.add_argument("--with", dest="way", choices=["driverctl"], help="use driverctl, which acts later in the boot")
+    parser.add_argument(
+        "--with",
+        dest="way",
+        choices=["driverctl"],
+        metavar="driverctl",
+        help="use driverctl, which acts later in the boot",
+    )
     parser.add_argument(
         "--accept", action="append", default=[], metavar="CODE:DEVICE", help="accept one danger, as for apply"
     )
@@ -36,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_answers(parser: argparse.ArgumentParser) -> None:
     """``--yes`` and ``--stdin``."""
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers have to be accepted all the same")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers still have to be accepted")
     parser.add_argument("--stdin", action="store_true", help="read a request as JSON (what the screen does)")
 
 

@@ -12,9 +12,11 @@ from iommutui.core.report import report
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``report [DEVICE] [-o FILE] [--plain]``."""
-    parser.add_argument("device", nargs="?", metavar="DEVICE", help="what the question is about; it comes first")
+    parser.add_argument(
+        "device", nargs="?", metavar="DEVICE", help="the device that the question is about; it comes first"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (default: stdout)")
-    parser.add_argument("--plain", action="store_true", help="without Markdown's marks")
+    parser.add_argument("--plain", action="store_true", help="print plain text instead of Markdown")
 
 
 def run(options: Options) -> int:

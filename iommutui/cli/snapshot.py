@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep the kernel's whole command line, mount points, names of volumes and processes, and MACs in names",
     )
     parser.add_argument(
-        "--explain", action="store_true", help="show what every line of a listing was taken for, and write nothing"
+        "--explain", action="store_true", help="show how each line of a listing was read, and write nothing"
     )
     parser.add_argument(
         "--script", action="store_true", help="print a shell script that records a machine without iommutui"

@@ -42,9 +42,7 @@ from iommutui.core.wording import sentence, state_words, verdict_sentence
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``why GROUP|DEVICE [--all-models] [--json]``, or ``why [GROUP|DEVICE] --error TEXT``."""
     parser.add_argument("subject", nargs="?", metavar="GROUP|DEVICE", help="a group's number, or a device")
-    parser.add_argument(
-        "--error", metavar="TEXT", help="an error message: print the causes of it that fit this machine"
-    )
+    parser.add_argument("--error", metavar="TEXT", help="an error message: print its causes that fit this machine")
     parser.add_argument("--all-models", action="store_true", help="compare the verdicts of all models")
 
 
