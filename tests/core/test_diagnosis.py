@@ -456,7 +456,7 @@ def test_a_text_that_is_not_known_says_what_is_known_of_the_devices_in_it() -> N
     told = ask("something odd about 0000:09:00.0")
     assert (told.messages, told.causes) == ((), ())
     said = " ".join(told.sentences)
-    assert "not known here" in said
+    assert "This message is unknown" in said
     assert "0000:09:00.0 is on nouveau" in said
     assert "Group 17 is not viable." in said
     assert "shows the smallest fix" in said
@@ -466,7 +466,7 @@ def test_a_text_that_is_not_known_says_what_is_known_of_the_devices_in_it() -> N
 
 def test_a_message_that_nothing_explains_asks_for_the_device() -> None:
     unnamed = " ".join(ask("write error: No such device").sentences)
-    assert "Nothing on this machine explains it" in unnamed
+    assert "Nothing in the present state of this machine explains it" in unnamed
     assert "Name the device" in unnamed
     assert "Name the device" not in " ".join(ask(BUSY, one(), group=1).sentences)
 

@@ -302,7 +302,7 @@ ISA = function(B, fits=(), class_code="060100")
         (machine(group_of(1)), [], "dma-owner", "Nothing here is of use to a virtual machine."),
         (machine(lone=[GPU]), [A], "dma-owner", f"{A} is in no IOMMU group, so no virtual machine can use it."),
         (machine(lone=[GPU, AUDIO]), [A, B], "dma-owner",
-         f"{A}, {B} are in no IOMMU group, so no virtual machine can have them."),
+         f"{A}, {B} are in no IOMMU group, so no virtual machine can use them."),
         (machine(group_of(1, GPU, direct=True)), [A], "dma-owner",
          f"Nothing frees {A} for a virtual machine: Firmware requires a direct mapping of 0x0-0xfff for group 1; the "
          "kernel refuses to hand over such a group, whatever its devices are bound to."),
