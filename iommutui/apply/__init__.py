@@ -1,1 +1,1 @@
-"""The only rooms that write: the writer, the executor with its journal, the way back, and the privileged entry."""
+"""The only rooms that write: the writer, the executor with its journal, rollback and revert, and the privileged entry."""

@@ -109,7 +109,7 @@ class VfioGroup:
         return direct if direct.errno != OK else check_interrupts(host, group)
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
-        """The driver core asks nobody."""
+        """The driver core checks nothing."""
         return Check()
 
     def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
