@@ -23,8 +23,8 @@ _SIGNS = {
 
 
 def clean(text: str) -> str:
-    """A name as it may be printed. Most are plain ASCII, which needs no second look."""
-    if text.isascii() and text.isprintable():
+    """A text as it may be printed: what `printable` escapes is not printable to ``str`` either."""
+    if text.isprintable():
         return text
     from iommutui.core.printable import printable
 
