@@ -426,7 +426,7 @@ def test_a_card_that_is_reset_by_its_bus() -> None:
     for device in list(card.devices.values()):
         card = card.with_device(device._replace(parent=port, details=Details(reset_methods=("bus",))))
     assert codes(text, card) == ["bus-reset"]
-    assert f"still {B} on amdgpu" in ask(text, card).causes[0].text
+    assert f"still on the host: {B} on amdgpu" in ask(text, card).causes[0].text
     assert codes(text, card._replace(kernel="6.12.23"))[0] == "reset-regression"
     assert codes(text, one("vfio-pci", details=Details(reset_methods=()))) == ["no-reset"]
     assert codes(text, one("vfio-pci", details=Details(reset_methods=("flr",)))) == []
