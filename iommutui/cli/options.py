@@ -30,7 +30,7 @@ def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
     """
     settings = read_settings()
     for error in settings.wrong:
-        complain(f"Note: {error.what} {error.remedy} It is ignored until then.")
+        complain(f"Note: {error.what} It is ignored. {error.remedy}")
     table = driver_table(settings)
     check_source(options)
     if options.demo:

@@ -226,7 +226,7 @@ def test_settings_that_cannot_be_read_keep_nobody_from_a_list_or_the_way_back(
     assert "config.toml, line 1: this is not TOML" in listed.err
     answer = run("revert", "--yes")
     assert answer.code == 0, answer.err
-    assert "is ignored until then" in answer.err
+    assert "It is ignored" in answer.err
 
 
 @pytest.mark.parametrize(
