@@ -110,5 +110,5 @@ async def test_a_paste_that_is_no_listing_leaves_the_machine() -> None:
     async with screen_of(demo()) as ui:
         await paste(ui, "no\nlisting\nat all\n")
         await ui.press("y")
-        assert "no PCI function" in ui.text()
+        assert "no PCI device" in ui.text()
         assert "DEMO" in ui.text()

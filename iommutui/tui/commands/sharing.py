@@ -147,7 +147,7 @@ def changed_since_boot(before: Host, now: Host, model: Model) -> str:
     changes = compare(before, redact(now), model_for(before.kernel), model)
     if is_equal(changes):
         return ""
-    return f"Since the last boot {len(changes)} things have changed: ':' and 'since' shows what."
+    return f"{len(changes)} things have changed since the last boot: ':' and 'since' lists them."
 
 
 def _since_boot(desk: Desk) -> Opened:

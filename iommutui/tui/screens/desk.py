@@ -312,7 +312,7 @@ class DeskScreen(Screen[None]):
         self.update(failed(self.state, message.problem))
         self.log_line(message.problem.what, "bad")
         if self.state.host is not None:
-            self.say(f"{message.problem.what} What is shown is older.", "error")
+            self.say(f"{message.problem.what} The screen shows an older state.", "error")
 
     @on(Scanner.Changed)
     def _machine_changed(self) -> None:
