@@ -1,5 +1,7 @@
 """``iommutui models``: the models, their kernels, their rules, and the role of every known driver."""
 
+from typing import Any
+
 from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.core.address import Address
@@ -14,60 +16,39 @@ from iommutui.settings import driver_table, read_settings
 
 def run(options: Options) -> int:
     """Prints every model, with the drivers of the user's settings."""
-    host = _example(driver_table(read_settings()))
+    table = driver_table(read_settings())
+    documents = [_document(model, table) for model in MODELS.values()]
     if options.json:
-        document = {"models": [_document(model, host) for model in MODELS.values()]}
-        write_json(document)
+        write_json({"models": documents})
     else:
-        lines: list[str] = []
-        for model in MODELS.values():
-            lines += _lines(model, host)
-        write_lines(lines)
+        write_lines([line for document in documents for line in _lines(document)])
     return Exit.DONE
 
 
-_ADDRESS = Address("0000:00:00.0")
-
-
-def _example(table: DriverTable) -> Host:
-    """A Host with one device, of which roles can be asked."""
-    return Host({_ADDRESS: Device(_ADDRESS, header_type=0)}, {}, driver_table=table)
-
-
-def _roles(model: Model, host: Host) -> list[tuple[str, str]]:
-    device = host.devices[_ADDRESS]
-    return [(name, model.role(host, device, name).role) for name in host.driver_table]
-
-
-def _document(model: Model, host: Host) -> dict[str, object]:
+def _document(model: Model, table: DriverTable) -> dict[str, Any]:
+    device = Device(Address("0000:00:00.0"), header_type=0)
+    host = Host({device.address: device}, {}, driver_table=table)
     return {
-        "name": model.name,
-        "title": model.title,
-        "kernels": model.kernels,
-        "change": model.change,
-        "source": model.source,
+        **{name: getattr(model, name) for name in ("name", "title", "kernels", "change", "source")},
         "rules": [{"from": where, "text": text} for where, text in model.rules],
         "drivers": [
-            {"name": row.name, "role": role, "since": str(row.managed) if row.managed else None, "vfio": row.vfio}
-            for row, (_, role) in zip(host.driver_table.values(), _roles(model, host), strict=True)
+            {
+                "name": row.name,
+                "role": model.role(host, device, row.name).role,
+                "since": str(row.managed) if row.managed else None,
+                "vfio": row.vfio,
+            }
+            for row in table.values()
         ],
-        "other_drivers": "kernel",
+        "other_drivers": Role.KERNEL,
     }
 
 
-def _lines(model: Model, host: Host) -> list[str]:
-    lines = [
-        f"{model.name}: {model.title}",
-        f"  kernels: {model.kernels}",
-        f"  {model.change}",
-        f"  from: {model.source}",
-    ]
-    lines += [f"  - {text} ({where})" for where, text in model.rules]
-    roles: dict[str, list[str]] = {}
-    for name, role in _roles(model, host):
-        roles.setdefault(role, []).append(name)
+def _lines(model: dict[str, Any]) -> list[str]:
+    lines = ["{name}: {title}", "  kernels: {kernels}", "  {change}", "  from: {source}"]
+    lines = [line.format_map(model) for line in lines]
+    lines += [f"  - {rule['text']} ({rule['from']})" for rule in model["rules"]]
     for role in (Role.USER, Role.NONE):
-        if role in roles:
-            lines.append(f"  {role_words(role)}: {', '.join(roles[role])}")
-    lines += [f"  {role_words(Role.KERNEL)}: every other driver", ""]
-    return lines
+        names = [driver["name"] for driver in model["drivers"] if driver["role"] is role]
+        lines += [f"  {role_words(role)}: {', '.join(names)}"] if names else []
+    return [*lines, f"  {role_words(Role.KERNEL)}: every other driver", ""]

@@ -42,7 +42,7 @@ class DmaOwner:
         ),
         (
             "iommu_device_use_default_domain, 5.19",
-            "While user space owns the group, it is refused: bind fails with EBUSY, drivers_probe with EINVAL.",
+            "While user space owns the group, that driver is refused: EBUSY at bind, EINVAL at drivers_probe.",
         ),
         (
             "iommu_device_use_default_domain, 5.19",
