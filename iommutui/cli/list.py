@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from iommutui.cli.options import read_machine
-from iommutui.cli.output import clean, columns, complain, cut, write_json, write_lines
+from iommutui.cli.output import columns, complain, cut, write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
@@ -104,9 +104,9 @@ def _group_line(group: Group, verdict: Verdict, word: str) -> str:
     line = f"Group {group.id:<3} {GLYPHS[word]} {word}"
     blockers = [r for r in verdict.reasons if r.code is Code.KERNEL_DRIVER and word == "blocked"]
     if blockers:
-        line += ": " + ", ".join(f"{clean(r.driver or '')} on {_short(r.device or '')}" for r in blockers)
+        line += ": " + ", ".join(f"{r.driver or ''} on {_short(r.device or '')}" for r in blockers)
     elif owner_of(group) is not None:
-        line += f" by {clean(owner_of(group) or '')}"
+        line += f" by {owner_of(group) or ''}"
     elif word == "refused":
         line += f": claiming it fails with {verdict.claim}"
     return line
@@ -117,15 +117,15 @@ def _short(address: str) -> str:
 
 
 def _device_line(device: Device, width: int, marks: dict[Address, tuple[str, ...]], room: int | None) -> str:
-    driver = clean(device.driver) if device.driver is not None else _no_driver(device)
+    driver = device.driver if device.driver is not None else _no_driver(device)
     if device.driver_override is not None and device.driver_override != device.driver:
-        driver += f" (override {clean(device.driver_override)})"
+        driver += f" (override {device.driver_override})"
     ids = f" [{device.vendor_id}:{device.device_id}]" if device.vendor_name and device.device_name else ""
-    interfaces = f" {clean(' '.join(device.interfaces))}" if device.interfaces else ""
+    interfaces = f" {' '.join(device.interfaces)}" if device.interfaces else ""
     start = f"  {device.address:{width}}  {driver:<15}  "
-    name = f"{clean(class_words(device))}: {clean(device_name(device))}{ids}{interfaces}"
+    name = f"{class_words(device)}: {device_name(device)}{ids}{interfaces}"
     words = marks.get(device.address)
-    mark = f"  ! {clean(', '.join(words))}" if words else ""
+    mark = f"  ! {', '.join(words)}" if words else ""
     if room is not None and len(start) + len(name) + len(mark) > room:
         mark = cut(mark, max(room - len(start) - _NAME, 0))
         name = _shorter_name(device, interfaces, room - len(start) - len(mark))
@@ -139,11 +139,11 @@ _NAME = 24
 
 def _shorter_name(device: Device, interfaces: str, room: int) -> str:
     """The longest of the device's names that fits the columns, or the beginning of the shortest; and its interfaces."""
-    whole = clean(device_name(device))
-    for name in (f"{clean(class_words(device))}: {whole}{interfaces}", whole + interfaces):
+    whole = device_name(device)
+    for name in (f"{class_words(device)}: {whole}{interfaces}", whole + interfaces):
         if len(name) <= room:
             return name
-    return cut(cut(clean(device.device_name or whole), max(room - len(interfaces), 0)) + interfaces, room)
+    return cut(cut(device.device_name or whole, max(room - len(interfaces), 0)) + interfaces, room)
 
 
 def _no_driver(device: Device) -> str:
@@ -160,5 +160,5 @@ def _summary(host: Host, devices: list[Device], verdicts: dict[int, Verdict], mo
     shown = f"{len(devices)} of {len(host.devices)}" if filtered else f"{len(devices)}"
     return (
         f"{shown} devices, {len(host.groups)} groups, {viable} viable; "
-        f"kernel {clean(host.kernel or 'unknown')}, model {model.name}."
+        f"kernel {host.kernel or 'unknown'}, model {model.name}."
     )
