@@ -15,16 +15,18 @@ from typing import NamedTuple
 
 from iommutui import sources
 from iommutui.apply import modules
-from iommutui.apply.child import PATIENCE, Late, Patience, in_child
-from iommutui.apply.holders import holders
-from iommutui.apply.journal.directory import boot_id, holding
-from iommutui.apply.kernel import Answer, GivenUp, LoadAnswer, Loaded, ReadBack, Waiting, Written
-from iommutui.apply.kernel import Late as TellLate
+from iommutui.apply.child import PATIENCE, Patience, in_child
+from iommutui.apply.journal.directory import holding
+from iommutui.apply.kernel import Answer, ReadBack, TellLate, Waiting
 from iommutui.core.address import Address, is_pci
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
 from iommutui.core.outcome import OK
 from iommutui.core.plan.planner import Step, new_step
+from iommutui.core.printable import printable
+from iommutui.sources.boots import boot_id
+from iommutui.sources.open_files import possible_holders
+from iommutui.sources.tree import Tree
 
 DIED = "ECHILD"
 """The result of a write whose child died before it could tell one."""
@@ -38,7 +40,7 @@ MODULE_PATIENCE = Patience(give_up=60.0)
 
 _PROBE = "sys/bus/pci/drivers_probe"
 
-Call = Callable[[Callable[[], bytes], Callable[[bytes, float], None], Patience], Iterator[Late | bytes]]
+Call = Callable[[Callable[[], bytes], Callable[[bytes, float], None], Patience], Iterator[Waiting | bytes]]
 """What `in_child` is: it makes a system call that may block."""
 
 
@@ -99,7 +101,7 @@ class RealKernel:
             return json.dumps(_read_back(directory)).encode()
 
         for answer in self._call(work, lambda *_: None, self._patience):
-            if isinstance(answer, Late):
+            if isinstance(answer, Waiting):
                 continue
             if not answer:
                 break
@@ -121,11 +123,14 @@ class RealKernel:
 
         for answer in self._call(work, tell, self._patience):
             if isinstance(answer, bytes):
-                yield Written(answer.decode() or DIED)
+                yield answer.decode() or DIED
+            elif answer.notable or answer.given_up:
+                found = possible_holders(Tree(self._root), step.device)
+                yield answer._replace(holders=tuple(map(printable, found)))
             else:
-                yield self._late(answer, self._patience, step.device)
+                yield answer
 
-    def load_module(self, name: str) -> Iterator[LoadAnswer]:
+    def load_module(self, name: str) -> Iterator[Answer]:
         """``modprobe`` in a child, with the reason where it is refused."""
 
         def work() -> bytes:
@@ -136,18 +141,13 @@ class RealKernel:
             return b"[]"
 
         for answer in self._call(work, lambda *_: None, MODULE_PATIENCE):
-            if not isinstance(answer, bytes):
-                yield self._late(answer, MODULE_PATIENCE, None)
+            if isinstance(answer, Waiting):
+                yield answer
                 continue
             why = json.loads(answer or b'["modprobe died."]')
             if why:
                 raise IommutuiError(*why)
-            yield Loaded()
-
-    def _late(self, late: Late, patience: Patience, device: Address | None) -> Waiting | GivenUp:
-        notable = late.seconds >= patience.first
-        found = holders(self._root, device) if device is not None and (notable or late.given_up) else ()
-        return GivenUp(late.seconds, found) if late.given_up else Waiting(late.seconds, found, notable)
+            yield OK
 
 
 def _listing(root: str) -> Host:

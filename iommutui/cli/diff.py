@@ -57,8 +57,8 @@ def _sides(options: Options, kernels: list[str]) -> list[tuple[str, Host]]:
     shared = vars(options)
     here = ("the machine of --from" if options.source else "this machine", Options(**shared))
     if options.last_boot:
-        from iommutui.apply.boots import before_this_boot, remember
         from iommutui.core.redact import redact
+        from iommutui.sources.boots import before_this_boot, remember
 
         if named or options.source or options.demo:
             raise UsageError("--last-boot is about this machine.", "Leave the other machines out.")

@@ -49,8 +49,9 @@ def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
 
 def tell_what_was_cut_off() -> None:
     """A line of talk for each apply to this machine that a crash has left half way; nothing where there is none."""
-    from iommutui.apply.journal.directory import boot_id, journal_dir, may_be_open
+    from iommutui.apply.journal.directory import journal_dir, may_be_open
     from iommutui.sources import HERE
+    from iommutui.sources.boots import boot_id
 
     directory, boot = journal_dir(), boot_id(HERE)
     if not may_be_open(directory, boot):

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply import real_kernel
-from iommutui.apply.child import ANSWER_LIMIT, Late, Patience, fork, in_child, in_own_session
+from iommutui.apply.child import ANSWER_LIMIT, Patience, fork, in_child, in_own_session
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import lock
-from iommutui.apply.kernel import Answer, GivenUp, ReadBack, SystemClock, Waiting, Written
+from iommutui.apply.kernel import Answer, ReadBack, SystemClock, Waiting
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
@@ -60,7 +60,7 @@ def _files(root: Path) -> dict[str, bytes]:
     }
 
 
-def _answers(kernel: RealKernel, step: Step) -> list[Waiting | Written | GivenUp]:
+def _answers(kernel: RealKernel, step: Step) -> list[Answer]:
     return list(kernel.write(step, lambda *_: None))
 
 
@@ -77,13 +77,13 @@ class TestWrites:
     def test_the_right_bytes_in_the_right_file(self, step: Step, path: str, data: bytes, tree: Path) -> None:
         (tree / f"sys/devices/pci0000:00/{GPU}/driver_override").write_bytes(b"")
         before = _files(tree)
-        assert _answers(RealKernel(str(tree)), step) == [Written("ok")]
+        assert _answers(RealKernel(str(tree)), step) == ["ok"]
         assert _files(tree) == before | {path: data}
 
     def test_what_the_step_says_of_its_path_does_not_count(self, tree: Path) -> None:
         step = _step("probe")._replace(path=str(tree / "elsewhere"))
         (tree / "elsewhere").touch()
-        assert _answers(RealKernel(str(tree)), step) == [Written("ok")]
+        assert _answers(RealKernel(str(tree)), step) == ["ok"]
         assert (tree / "elsewhere").read_bytes() == b""
 
     def test_one_system_call(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ class TestWrites:
     )
     def test_nothing_is_created(self, step: Step, tree: Path) -> None:
         before = _files(tree)
-        assert _answers(RealKernel(str(tree)), step) == [Written("ENOENT")]
+        assert _answers(RealKernel(str(tree)), step) == ["ENOENT"]
         assert _files(tree) == before
 
     @pytest.mark.parametrize(
@@ -146,12 +146,12 @@ class TestWrites:
         probe = tree / "sys/bus/pci/drivers_probe"
         probe.unlink()
         probe.symlink_to(victim)
-        assert _answers(RealKernel(str(tree)), _step("probe")) == [Written("ELOOP")]
+        assert _answers(RealKernel(str(tree)), _step("probe")) == ["ELOOP"]
         assert victim.read_bytes() == b""
 
     def test_what_is_no_file(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(real_kernel, "write_of", lambda *_: real_kernel.Write(os.devnull, b"x"))
-        assert _answers(RealKernel(str(tree)), _step("probe")) == [Written("EINVAL")]
+        assert _answers(RealKernel(str(tree)), _step("probe")) == ["EINVAL"]
 
 
 class TestPermission:
@@ -257,7 +257,7 @@ class TestChild:
     def test_notices_and_then_an_answer(self, gate: tuple[int, int]) -> None:
         waiting = in_child(lambda: os.read(gate[0], 1), lambda *_: None, FOR_EVER)
         notice = next(waiting)
-        assert isinstance(notice, Late)
+        assert isinstance(notice, Waiting)
         assert not notice.given_up
         os.write(gate[1], b"x")
         assert list(waiting) == [b"x"]
@@ -265,7 +265,7 @@ class TestChild:
     def test_giving_up(self, gate: tuple[int, int], tmp_path: Path, reap: Callable[[], None]) -> None:
         told = tmp_path / "told"
         answers = list(in_child(lambda: os.read(gate[0], 1), lambda answer, _: _keep(told, answer), AT_ONCE))
-        assert [type(a) for a in answers] == [Late]
+        assert [type(a) for a in answers] == [Waiting]
         assert not told.exists()
         os.write(gate[1], b"x")
         reap()
@@ -349,7 +349,7 @@ class TestStuck:
         monkeypatch.setattr(real_kernel, "put", slow)
         for address in (GPU, SOUND):
             (tree / f"sys/devices/pci0000:00/{address}/driver_override").write_bytes(b"")
-        monkeypatch.setattr("iommutui.apply.real_kernel.holders", lambda *_: ("qemu (7): /dev/vfio/14",))
+        monkeypatch.setattr("iommutui.apply.real_kernel.possible_holders", lambda *_: ("qemu (7): /dev/vfio/14",))
 
         def scan(_root: str) -> object:
             overrides = [(tree / f"sys/devices/pci0000:00/{a}/driver_override").read_text() for a in (GPU, SOUND)]
@@ -389,7 +389,7 @@ class TestStuck:
         """It is waited for like a write, and given up; the child goes on."""
         monkeypatch.setattr("iommutui.apply.real_kernel.MODULE_PATIENCE", AT_ONCE)
         kernel = RealKernel(str(tree), load=lambda *_: (os.read(gate[0], 1), None)[1])
-        assert [type(answer) for answer in kernel.load_module("vfio_pci")] == [GivenUp]
+        assert [isinstance(a, Waiting) and a.given_up for a in kernel.load_module("vfio_pci")] == [True]
         os.write(gate[1], b"x")
         reap()
 
@@ -408,7 +408,7 @@ class TestStuck:
             def write(self, step: Step, late: object) -> Iterator[Answer]:
                 while True:
                     os.kill(os.getpid(), signal.SIGINT)
-                    yield Waiting(4.0, ("qemu (7): /dev/vfio/14",))
+                    yield Waiting(4.0, holders=("qemu (7): /dev/vfio/14",))
 
         events = list(execute(one.plan, Waits(one.host, one.model), tmp_path / "s/journal"))
         end = finished(events)
