@@ -67,7 +67,7 @@ class RealKernel:
         self._patience = patience
         self._load = load
         self._call = call
-        self._write = put or _put_now
+        self._put = put
 
     def hold(self) -> AbstractContextManager[None]:
         """A lock on ``drivers_probe``, which only those who may write to it can take, wherever their journals are."""
@@ -116,7 +116,7 @@ class RealKernel:
         write = write_of(self._root, step)
 
         def work() -> bytes:
-            return self._write(write).encode()
+            return (self._put or put)(write).encode()
 
         def tell(answer: bytes, seconds: float) -> None:
             late(answer.decode(), seconds)
@@ -223,10 +223,6 @@ def put(write: Write) -> str:
         return _name(error)
     finally:
         os.close(descriptor)
-
-
-def _put_now(write: Write) -> str:
-    return put(write)  # looked up when it is called, so that tests can play the kernel
 
 
 def _name(error: OSError) -> str:

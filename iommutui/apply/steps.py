@@ -101,12 +101,11 @@ class Steps:
             if not isinstance(answer, Waiting):
                 return answer
             debug.log("apply: waiting for %s %s: %s", step.op, step.device or step.value, answer)
-            if (
-                answer.notable and not answer.given_up
-            ):  # many writes take a second or two, and interrupts can wait for those
+            if not answer.notable and not answer.given_up:
+                continue  # many writes take a second or two, and an interrupt can wait for those
+            if not answer.given_up:
                 yield StepWaiting(number, step, answer.seconds, answer.holders)
-            # Many writes take a second or two, and an interrupt can wait for those.
-            asked = self._stop.why if answer.notable and not back else None
+            asked = None if back else self._stop.why
             if asked is not None or answer.given_up:
                 self._give_up(number, step, answer)
                 raise StuckError(_stuck_words(step, answer, asked))

@@ -13,7 +13,7 @@ from iommutui.apply.journal.directory import journal_dir, may_write
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.apply.recovery import RETENTION, Retention
 from iommutui.apply.request import Request, check_seconds, refuse_dangers, request_of
-from iommutui.cli.event_printer import EventPrinter
+from iommutui.cli.event_printer import EventPrinter, listen
 from iommutui.cli.options import parse_accepted
 from iommutui.cli.output import clean, complain, write_lines
 from iommutui.cli.parser import Options
@@ -151,7 +151,5 @@ def _confirmed(writes: int) -> bool:
 
 def _by_another_process(request: Request, writer: str | None, *, as_json: bool) -> int:
     """Hands the request to a process that is root, and in a session of its own where somebody has to keep it."""
-    from iommutui.cli.apply_client import listen
-
     printer = EventPrinter(as_json=as_json, goes_back=request.reverts is None)
     return listen(Applying(own_program(), writer), request, printer)

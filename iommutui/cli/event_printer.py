@@ -1,8 +1,13 @@
-"""What happens while a plan is carried out, as lines of text or of JSON."""
+"""An apply at the command line: its events as text or as JSON, and what is typed meanwhile."""
 
 import json
+import os
+import select
+import signal
 import sys
+from contextlib import suppress
 
+from iommutui.apply.elevation import Applying
 from iommutui.apply.events import (
     Compensating,
     Counting,
@@ -18,7 +23,8 @@ from iommutui.apply.events import (
     StepWaiting,
     to_json,
 )
-from iommutui.cli.output import clean, text_of
+from iommutui.apply.request import Request
+from iommutui.cli.output import clean, complain, text_of
 from iommutui.cli.review import shell_line
 from iommutui.core.errors import Exit
 from iommutui.core.outcome import OK
@@ -92,3 +98,54 @@ class EventPrinter:
                 "  'undo' takes it back at once.",
             ]
         return [f"  {left} s left"] if left <= 5 or left % 10 == 0 else []
+
+
+_KEEP = frozenset({"keep", "k", "yes", "y"})
+_UNDO = frozenset({"undo", "u", "no", "n"})
+
+
+def listen(applying: Applying, request: Request, printer: EventPrinter) -> int:
+    """Starts it, prints what it says, and returns how it ended.
+
+    Ctrl+C is for the applying process, which takes everything back; this one goes on to tell of it.
+    """
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    code = Exit.ERROR
+    counting = False
+    try:
+        applying.begin(request)
+        for event in applying.events():
+            if isinstance(event, Counting):
+                if not counting:
+                    _forget_typed()
+                    counting = True
+                _pass_on(applying)
+            if isinstance(event, Finished | Refused):
+                code = event.exit
+            printer.show(event)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return code
+
+
+def _forget_typed() -> None:
+    """What was typed before there was anything to keep says nothing about it."""
+    if sys.stdin.isatty():
+        import termios
+
+        with suppress(termios.error):
+            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
+def _pass_on(applying: Applying) -> None:
+    """A word that was typed; Enter alone means nothing, so that nobody keeps what he cannot see."""
+    if not sys.stdin.isatty() or not select.select([sys.stdin], [], [], 0)[0]:
+        return
+    with suppress(OSError):
+        word = os.read(sys.stdin.fileno(), 1024).decode(errors="replace").strip().lower()
+        if word in _KEEP:
+            applying.keep()
+        elif word in _UNDO:
+            applying.undo()
+        elif word:
+            complain("'keep' keeps it, 'undo' takes it back at once.")
