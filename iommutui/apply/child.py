@@ -204,17 +204,16 @@ def _leave_login_session() -> None:
         return
     import subprocess
 
-    unit = (f"iommutui-{os.getpid()}.scope", "fail", "1", "PIDs", "au", "1", str(os.getpid()), "0")
-    call = ("busctl", "call", _SYSTEMD, "/org/freedesktop/systemd1", f"{_SYSTEMD}.Manager", "StartTransientUnit")
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    call = ("busctl", *scope_call(os.getpid()))
     try:
-        done = subprocess.run(
-            [*call, "ssa(sv)a(sa(sv))", *unit],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=5,
-        )
-        debug.log("scope: %s %s", unit[0], done)
+        done = subprocess.run(call, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=5)
+        debug.log("scope: %s", done)
     except (OSError, subprocess.TimeoutExpired) as error:
         debug.log("scope: %s", error)
+
+
+def scope_call(pid: int) -> tuple[str, ...]:
+    """What ``busctl`` is asked for: ``StartTransientUnit`` of org.freedesktop.systemd1(5), a scope of one process."""
+    method = ("call", _SYSTEMD, "/org/freedesktop/systemd1", f"{_SYSTEMD}.Manager", "StartTransientUnit")
+    return (*method, "ssa(sv)a(sa(sv))", f"iommutui-{pid}.scope", "fail", "1", "PIDs", "au", "1", str(pid), "0")

@@ -3,7 +3,9 @@
 import contextlib
 import io
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply import real_kernel
-from iommutui.apply.child import ANSWER_LIMIT, Patience, fork, in_child, in_own_session
+from iommutui.apply.child import ANSWER_LIMIT, Patience, fork, in_child, in_own_session, scope_call
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import lock
 from iommutui.apply.kernel import Answer, ReadBack, SystemClock, Waiting
@@ -448,6 +450,35 @@ class TestForks:
             return 5
 
         assert in_own_session(work) == 5
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[str]:
+    """The address of a message bus on which nobody is systemd."""
+    if shutil.which("dbus-daemon") is None or shutil.which("busctl") is None:
+        pytest.skip("needs dbus-daemon and busctl")
+    configuration = tmp_path / "bus.conf"
+    configuration.write_text(
+        f"<busconfig><listen>unix:path={tmp_path}/bus</listen><auth>EXTERNAL</auth>"
+        '<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>'
+    )
+    words = ("dbus-daemon", f"--config-file={configuration}", "--nofork", "--print-address")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stdout is not None
+        yield daemon.stdout.readline().strip()
+        daemon.terminate()
+
+
+class TestScope:
+    """What systemd is asked for. That it does so is beyond these tests: none of their machines runs it."""
+
+    @pytest.mark.parametrize(("cut", "complaint"), [(0, "not provided by any"), (1, "signature")])
+    def test_busctl_takes_the_call(self, bus: str, cut: int, complaint: str) -> None:
+        call = scope_call(1234)
+        asked = subprocess.run(
+            ["busctl", f"--address={bus}", *call[: len(call) - cut]], capture_output=True, text=True, check=False
+        )
+        assert complaint in asked.stderr
 
 
 class TestTheMachine:
