@@ -53,7 +53,7 @@ def refuse_drift(basis: Basis, host: Host, addresses: list[Address]) -> None:
     if changes:
         raise RefusedError(
             f"The machine is not as it was when this was planned: {changes_words(changes)}.",
-            "Look at it as it is now, and plan again.",
+            "Check its present state, and plan again.",
         )
 
 

@@ -62,8 +62,8 @@ def stuck_words(step: Step, seconds: float, holders: Sequence[str], asked: str |
 def back_words(why: str, left: Sequence[Change]) -> str:
     """How taking everything back ended."""
     if not left:
-        return f"{_capital(why)}. Everything is as it was before."
-    return f"{_capital(why)}. Not everything could be taken back.{left_words(left)}"
+        return f"{_capital(why)}. Drivers and overrides are restored."
+    return f"{_capital(why)}. Not everything could be restored.{left_words(left)}"
 
 
 def left_words(left: Sequence[Change]) -> str:

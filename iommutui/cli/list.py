@@ -2,20 +2,28 @@
 
 from typing import TYPE_CHECKING
 
-from iommutui.cli.options import chosen_model, read_host
+from iommutui.cli.options import read_machine
 from iommutui.cli.output import Paint, clean, columns, complain, cut, folded, write_as_is, write_json
-from iommutui.cli.parser import Options, add_json, add_source
+from iommutui.cli.parser import Options
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
 from iommutui.core.errors import Exit
 from iommutui.core.gap import UNBINDING
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import GLYPHS, NO_ISOLATION, NOTHING_TO_PASS, class_words, device_name, group_word, owner_of
+from iommutui.core.labels import (
+    GLYPHS,
+    NO_ISOLATION,
+    NOTHING_TO_PASS,
+    class_words,
+    device_name,
+    group_word,
+    owner_of,
+    use_labels,
+)
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code
-from iommutui.core.use_labels import use_labels
 from iommutui.sources import Depth
 
 if TYPE_CHECKING:
@@ -36,14 +44,11 @@ def add_arguments(parser: "ArgumentParser") -> None:
         metavar="FILTER",
         help=f"terms that must all match: words of a row, or {_KEYS}; '!' before a term inverts it",
     )
-    add_json(parser)
-    add_source(parser)
 
 
 def run(options: Options) -> int:
     """Prints the listing."""
-    host = read_host(options, Depth.FULL if options.json else Depth.LISTING)
-    model = chosen_model(options, host)
+    host, model = read_machine(options, Depth.FULL if options.json else Depth.LISTING)
     verdicts = {number: model.verdict(host, group) for number, group in host.groups.items()}
     devices = _filtered(host, options.filter, verdicts)
     if options.json:

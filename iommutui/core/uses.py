@@ -77,7 +77,7 @@ class Network(NamedTuple):
 
     @property
     def top(self) -> str:
-        """What the machine talks through."""
+        """What the network traffic of the machine goes through."""
         return self.chain[0] if self.chain else ""
 
     @property

@@ -66,7 +66,7 @@ class Format(NamedTuple):
     """What undoes it."""
     body: Callable[[Subject], list[str]]
     vm: bool = True
-    """It tells a virtual machine, and is of no use where none gets a device."""
+    """It configures a virtual machine, so it needs a device that goes to one."""
     by_ids: bool = False
     """It cannot name one device, only every device of some ids."""
     first: str = ""

@@ -34,7 +34,7 @@ class Holder(NamedTuple):
     cdevs: tuple[str, ...]
     """Names such as ``vfio0``."""
     gone: tuple[str, ...]
-    """Those of nodes that are no longer there; another device may have got such a name meanwhile."""
+    """Those of nodes that are gone: by now another device may have the name."""
     has_device: bool
     """Whether it has got a device from a group; from which one does not show."""
 

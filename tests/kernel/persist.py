@@ -83,7 +83,7 @@ def _power_cut(disk: Disk) -> Boot:
 def _after_the_power_cut(disk: Disk) -> Boot:
     """The machine boots, one way or the other, and says what was cut off; it is put back, and taken away again."""
     job = DRIVERS + "iommutui persist --list\niommutui unpersist --last --yes && iommutui unpersist --yes\n"
-    return _hold(disk.boot(job), out=("twin=e1000e", "A change was cut off", "Done."))
+    return _hold(disk.boot(job), out=("twin=e1000e", "A change was interrupted", "Done."))
 
 
 def _as_before(disk: Disk) -> Boot:

@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     ids: str
     """``10de:2204``."""
     board: str
-    """The same of the subsystem, which tells two makers' cards apart; ``-`` where it is not known."""
+    """The same of the subsystem, which distinguishes two makers' cards; ``-`` where it is not known."""
     target: str
     """The override: a driver, or ``none``."""
 

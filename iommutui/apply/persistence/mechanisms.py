@@ -113,7 +113,7 @@ def by_name(name: str) -> Mechanism:
     """The mechanism of this name. RefusedError for one that another version made."""
     found = next((each for each in MECHANISMS if each.name == name), None)
     if found is None:
-        raise RefusedError(f"This version of iommutui knows no way of the name {name!r}.")
+        raise RefusedError(f"This version of iommutui does not know the mechanism {name!r}.")
     return found
 
 

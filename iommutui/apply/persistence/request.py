@@ -73,12 +73,12 @@ def parse_persist_request(text: str) -> PersistRequest:
     if request.schema != SCHEMA:
         raise IommutuiError(f"{what} has schema {request.schema}, and this program knows {SCHEMA}.")
     if sum(map(bool, (request.intents, request.forget, request.forget_all, request.revert_last))) != 1:
-        raise IommutuiError(f"{what} does not say one thing to do.")
+        raise IommutuiError(f"{what} has to ask for exactly one thing.")
     if request.model is not None and request.model not in MODELS:
         raise IommutuiError(f"{what} names an unknown model.")
     check_intents(request.intents, what)
     if any(parse_pci(address) != address for address in request.forget):
-        raise IommutuiError(f"{what} names a device by something that is no PCI address.")
+        raise IommutuiError(f"{what} names a device that is not a PCI address.")
     return request
 
 
@@ -99,13 +99,13 @@ def prepare(request: PersistRequest, host: Host, root: Path, store: Store) -> Pr
             raise RefusedError("There is no change to revert.", "'iommutui persist --list' shows what persists.")
         return Prepared(store.undo(), [], by_name(record.mechanism))
     if not record.finished:
-        raise RefusedError("An earlier change was cut off.", "'iommutui unpersist --last' reverts it.")
+        raise RefusedError("An earlier change was interrupted.", "'iommutui unpersist --last' reverts it.")
     known = declared(store)
     if request.intents:
         mechanism = mechanism_of(root, driverctl=request.driverctl)
         if known and record.mechanism not in ("", mechanism.name):
             raise RefusedError(
-                f"What persists now does so by {record.mechanism}.", "Run 'iommutui unpersist' first, then this again."
+                f"What persists now uses {record.mechanism}.", "Run 'iommutui unpersist' first, then this again."
             )
         plan = _plan(request, host, root)
         files = files_of(mechanism, merged(known, entries_of(host, plan)))
@@ -118,7 +118,7 @@ def prepare(request: PersistRequest, host: Host, root: Path, store: Store) -> Pr
     files = files_of(mechanism, left)
     changes = store.changes(files, mechanism.paths)
     if not changes:
-        raise RefusedError("Nothing persists by iommutui.", "'iommutui persist' makes a binding last.")
+        raise RefusedError("Nothing persists through iommutui.", "'iommutui persist' makes a binding last.")
     return Prepared(changes, files, mechanism)
 
 
@@ -175,7 +175,7 @@ def carry_out(request: PersistRequest, host: Host, root: Path, state: Path, run:
         if dangers:
             raise RefusedError("Not accepted: " + ", ".join(str(hazard.acceptance) for hazard in dangers))
         if request.shown is not None and request.shown != digest_of(prepared.changes):
-            raise RefusedError("What would be written now is not what was shown.", "Look at it again.")
+            raise RefusedError("The files to write are no longer those that were shown.", "Look at it again.")
         if request.revert_last:
             yield from store.revert(run)
         elif not prepared.changes:

@@ -119,7 +119,7 @@ NO_REMAPPING = means(
     "no-interrupt-remapping",
     "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then says "
     "'No interrupt remapping support' (vfio_iommu_type1_attach_group).",
-    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust it goes without: "
+    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust, you can do without: "
     "{set[vfio_iommu_type1.allow_unsafe_interrupts=1]}",
 )
 
@@ -189,16 +189,16 @@ MESSAGES = (
           "does not need it."),
     means("no such host device", "no such host device | node device not found | could not access /sys/bus/pci/devices/ "
           "| pci device*not found | no pci device info for device | no node device with matching name", "no-device",
-          "There was no such device when the message was made: addresses change with cards, slots and firmware.",
-          "'iommutui list' shows the devices as they are now; put the address of today into the configuration."),
+          "There was no such device when the message was printed: addresses change with cards, slots and firmware.",
+          "'iommutui list' shows the devices as they are now; put the current address into the configuration."),
     means("guest's hardware", "attempted double use of pci address | slot # function # already in use | no pci bus "
           "found for device vfio-pci | bus pcie.0 does not support hotplugging | q35 machine model is not enabled | "
           "failed moving device bar", "guest-hardware", "The guest has no free place of that kind for the device; the "
-          "host is not concerned.", "Use the machine type q35 with a pcie-root-port for it, and remove its inner "
+          "host is not involved.", "Use the machine type q35 with a pcie-root-port for it, and remove its inner "
           "<address> (guest address)."),
     means("hook failed", "hook script execution failed | hooks/qemu*exit status", "hook-failed",
           "A hook script of libvirt ended with an error, so the virtual machine was not started.",
-          "Run the script by hand as root, and put the line on which it ends into --error."),
+          "Run the script by hand as root, and pass its last line to --error."),
     means("the network uses the device", "routing table indicates that interface", "routed",
           "The machine has a route through this interface, so the tool leaves it alone.",
           "'iommutui why {it}' says what goes through it; take the address off first (ip addr flush)."),
@@ -206,7 +206,7 @@ MESSAGES = (
           "The parent has no instance of this type left (available_instances), or too little memory for it.",
           "Remove another mediated device, or choose a smaller type."),
     means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access",
-          "AppArmor or SELinux forbids QEMU the file; the permissions of the file are not the reason.",
+          "AppArmor or SELinux denies QEMU access to the file; the permissions of the file are not the reason.",
           "Let libvirt attach the device (it adds the rule), or add /dev/vfio/* to the profile."),
     means("start timed out", "start failed*got timeout | timed out waiting for qemu | monitor socket*timeout | cannot "
           "acquire state change lock", "pinning", "With a device handed over, all memory of the guest is allocated and "

@@ -151,7 +151,7 @@ def errno(found: Found) -> Iterator[Cause]:
         yield found.say("script-framebuffer")
     elif found.errno == "EINVAL" and found.model is not VFIO_GROUP:
         # Up to 5.18 nothing is refused at a probe: what does not belong there is a BUG_ON.
-        yield from busy(found, " Probing a kernel driver in it says EINVAL.")
+        yield from busy(found, " Probing a host driver in it fails with EINVAL.")
 
 
 # fmt: off
@@ -172,7 +172,7 @@ MESSAGES = (
     Message("no framebuffer to unbind", "framebuffer*/unbind*no such device | -framebuffer/unbind*no such file",
             framebuffer_unbind),
     means("virtual functions are enabled", "sriov_numvfs*device or resource busy", "vfs-enabled",
-          "Virtual functions are enabled already, and their number can be changed only by way of 0.",
+          "Virtual functions are enabled already, and their number can be changed only through 0.",
           "Write 0 to sriov_numvfs first."),
     *(Message(phrase, phrase, errno, Weight.ERRNO) for phrase in
       ("device or resource busy", "invalid argument", "no such device")),
@@ -180,7 +180,7 @@ MESSAGES = (
           "denied | /new_id: permission denied | /driver_override: permission denied | /sys/bus/pci/drivers/*: "
           "permission denied", "not-root", "Only root may write this file. In 'sudo echo ... > FILE' the shell opens "
           "FILE as yourself, before sudo.", "Use 'echo ... | sudo tee FILE', a root shell, or 'iommutui apply', which "
-          "asks for the rights itself."),
+          "becomes root by itself."),
     means("/sys is read-only", "/sys/*read-only file system", "read-only-sysfs",
           "/sys is mounted read-only here, as in a container.", "Do it on the host, as root."),
     means("the id is not known", "remove_id*no such device", "id-unknown",

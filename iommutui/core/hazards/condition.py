@@ -27,7 +27,7 @@ ASLEEP = Kind(
 )  # fmt: skip
 SILENT = Kind(
     "not-responding", Topic.DEVICE, "a device whose configuration space reads as all ones", (WARN,),
-    "Shut the machine down and take it off the mains for a moment, then look again before you hand the device over.",
+    "Shut the machine down and disconnect it from power for a moment, then look again before you hand the device over.",
 )  # fmt: skip
 
 _BROKEN = {

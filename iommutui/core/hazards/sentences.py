@@ -95,7 +95,7 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
     "audio-open": lambda h: f"The sound card {h.device} is held open by {h.fact('who')}.",
     "used-by-vm": lambda h: f"{h.device} is in use by {h.fact('owner') or 'a process that does not show'}.",
     "unbind-hangs": lambda h: (
-        f"{h.fact('driver')} waits in the kernel for ever when {h.device} is unbound while somebody has it open, "
+        f"{h.fact('driver')} waits in the kernel forever when {h.device} is unbound while somebody has it open, "
         f"and it is held open by {h.fact('who')}."
     ),
     "thunderbolt-devices": lambda h: f"Plugged into {h.device}: {h.fact('names')}.",
@@ -121,14 +121,14 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
         f"{h.device} has {h.fact('count')} mediated device{'' if h.fact('count') == '1' else 's'}"
         + (f" (group {h.fact('groups')})" if h.fact("groups") else "")
         + (f", in use by {h.fact('owner')}" if h.fact("owner") else "")
-        + ", gone as soon as its driver leaves."
+        + ", which go away with its driver."
     ),
     "no-isolation": lambda h: (
         f"No IOMMU translates {h.device} (no-IOMMU mode): nothing keeps its DMA from any memory of this machine."
     ),
     "reset-broken": lambda h: (
         f"{h.device} is a {h.fact('family')} chip of AMD, which is known not to come back from a reset: "
-        "a virtual machine can have it once, and then only after the machine was power-cycled."
+        "a virtual machine can use it once, and again only after a power cycle."
     ),
     "no-reset": lambda h: (
         f"The kernel knows no way to reset {h.device}; it may not work again until the machine is power-cycled."
@@ -147,7 +147,7 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
         f"{h.fact('group')})."
     ),
     "acs-override": lambda h: (
-        f"{h.fact('parameter')} splits groups on paper only: devices near {h.device} may still reach its memory, "
+        f"{h.fact('parameter')} splits groups in name only: devices near {h.device} may still reach its memory, "
         "and the virtual machine theirs."
     ),
 }
@@ -159,10 +159,10 @@ _UNKNOWN = {
     "disk-mounted": "what is mounted from the disks of {device}",
     "zfs-member": "whether a disk of {device} is a part of a ZFS pool that is imported",
     "fstab-entry": "whether /etc/fstab names a disk of {device}",
-    "default-route": "what this machine talks through {device}",
+    "default-route": "which network traffic goes through {device}",
     "input-leaves": "which keyboards and mice are on {device}",
     "audio-playing": "whether {device} plays sound",
-    "unbind-hangs": "who has {device} open, and its driver waits for ever while somebody has",
+    "unbind-hangs": "who has {device} open, and its driver waits forever while somebody has",
 }
 
 
@@ -177,9 +177,9 @@ def hazard_loss(hazard: Hazard) -> str:
 def hazard_advice(hazard: Hazard) -> str:
     """What to do instead, or first."""
     if hazard.unknown in ("EACCES", "EPERM"):
-        return "Look as root to be sure: sudo iommutui preview shows it."
+        return "Run 'sudo iommutui preview' to be sure."
     if hazard.unknown and not hazard.refused:
-        return "Look for yourself before you apply."
+        return "Check this before you apply."
     kind = KINDS[hazard.code]
     if hazard.fact("way"):
         return hazard.fact("way")

@@ -86,7 +86,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
         if unknown is not None:
             return sentence(groupless(unknown))
         verb, them = ("is", "it") if len(devices) == 1 else ("are", "them")
-        return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can have {them}."
+        return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can use {them}."
     if _free(host, devices, model, True, said) is not None:
         return None
     reasons = [reason for device in devices if (reason := not_of_use(host, device)) is not None]
@@ -94,7 +94,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
     told = [sentence(reason) for reason in reasons]
     if not told:
         told = [
-            f"Under the model {model.name} {name} does not leave its group to user space; the target none does."
+            f"Under the model {model.name} {name} keeps its group from user space; use the target none."
             for d in devices
             if model.role(host, d, name := vfio_target(host, d)).role is Role.KERNEL
         ]
