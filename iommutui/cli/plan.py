@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from iommutui.apply.wording import accept_words
 from iommutui.cli.offline import same_machine
 from iommutui.cli.options import chosen_model, parse_intents, read_host
 from iommutui.cli.output import clean, complain, write_json, write_lines
@@ -162,7 +163,7 @@ def _lines(host: Host, intents: list[Intent], plan: Plan, model: Model) -> list[
         lines += ["", count_words(plan)]
         left = unaccepted(plan.hazards, ())
         if left:
-            lines.append(f"To apply it, accept each danger: {' '.join(f'--accept {h.acceptance}' for h in left)}")
+            lines.append(accept_words(left))
     return lines
 
 

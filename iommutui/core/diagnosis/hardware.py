@@ -1,5 +1,6 @@
 """Errors of the card itself: memory of its BARs, ROM, power, configuration space and reset."""
 
+import re
 from collections.abc import Iterator
 
 from iommutui.core.command_line import is_set
@@ -64,14 +65,17 @@ def asleep(found: Found) -> Iterator[Cause]:
     yield from silent(found, found.device) or [found.say("runtime-power")]
 
 
-_REGRESSION = ("6.12.23", "6.13.11", "6.14.2")
-"""Stable kernels in which ``pci_reset_bus()`` failed where it worked before, as people reported."""
+_REGRESSION = re.compile(
+    r"(?:5\.15\.180|6\.1\.134|6\.6\.87|6\.12\.2[34]|6\.13\.1[12]|6\.14\.[23]|6\.15\.0-rc[12])(?!\d).*", re.DOTALL
+)
+"""Kernels with commit 479380efe162, which refuses to reset a bus below which a function has no reset of its own; commit
+bc0b828ef6e5 takes it back, in 5.15.181, 6.1.135, 6.6.88, 6.12.25, 6.14.4 and 6.15-rc3 (6.13 ended with it)."""
 
 
 def no_reset(found: Found) -> Iterator[Cause]:
     """QEMU's ``no available reset mechanism`` (``vfio_pci_hot_reset()``), libvirt's ``no FLR, PM reset or bus``."""
     device, host = found.device, found.host
-    if host.kernel is not None and host.kernel.startswith(_REGRESSION):
+    if host.kernel is not None and _REGRESSION.fullmatch(host.kernel):
         yield found.say("reset-regression", kernel=host.kernel)
     behind = device.parent if device is not None else None  # without a port above there is no bus to reset
     others = [d for d in host.devices.values() if d.parent == behind and d != device] if behind is not None else []

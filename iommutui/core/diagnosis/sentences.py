@@ -137,8 +137,8 @@ CAUSES = {
         "the device, the message is harmless, and rombar=0 (<rom bar='off'/>) ends it."),
     "runtime-power": ("{it} did not wake up: vfio-pci powers down a device that nobody uses, and some do not come "
         "back.", "{set[vfio-pci.disable_idle_d3=1]} Or write 0 to d3cold_allowed of the device and of the port above."),
-    "reset-regression": ("Kernels of this release ({kernel}) were reported to refuse resets of a bus that worked "
-        "before.", "Update the kernel."),
+    "reset-regression": ("This kernel ({kernel}) has a fault: it resets a bus only where each of its functions can be "
+        "reset alone.", "Update to the next release of its series, or to 6.15 and later."),
     "bus-reset": ("{it} is reset with its bus, which needs every device on it in one virtual machine: {others}{kept}.",
         "Hand over all: 'iommutui plan --card {it}'. The message is harmless if the guest starts and restarts."),
     "no-reset": ("The kernel knows no way to reset {it} alone, and a reset of its bus was not possible.",
