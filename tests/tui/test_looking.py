@@ -271,5 +271,3 @@ async def test_a_part_of_the_board_that_was_named_leaves_and_then_its_group_can_
         await ui.select(NIC)
         await ui.press("c")
         assert ui.staged() == [f"{NIC}=vfio-pci", f"{smbus.address}=none"]
-        await ui.press("u")
-        assert ui.staged() == [f"{smbus.address}=none"]
