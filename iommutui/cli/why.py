@@ -20,6 +20,7 @@ from iommutui.cli.options import chosen_model, read_host
 from iommutui.cli.output import clean, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.cli.review import hazard_lines
+from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
 from iommutui.core.command_line import Notice, notices_of
@@ -32,9 +33,8 @@ from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word, 
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
-from iommutui.core.plan.fix import permanent_blockers, withheld
 from iommutui.core.plan.intents import Intent, goal_of
-from iommutui.core.plan.presets import fix_for
+from iommutui.core.plan.presets import fix_for, why_no_fix
 from iommutui.core.query import find_device
 from iommutui.core.reasons import Reason, groupless
 from iommutui.core.wording import sentence, state_words, verdict_sentence
@@ -101,7 +101,12 @@ def _fix(host: Host, device: Device | None, group: Group, model: Model) -> tuple
     verdict = model.verdict(host, group)
     if (verdict.viable and not verdict.refused) or group.claim is not None:
         return ()
-    return fix_for(host, group, device.address if device and not device.is_bridge else None, model)
+    return fix_for(host, group, _asked(device), model)
+
+
+def _asked(device: Device | None) -> Address | None:
+    """The device whose card is wanted; None for the whole group, as for a bridge of it."""
+    return device.address if device is not None and not device.is_bridge else None
 
 
 def _hazards(host: Host, device: Device | None, group: Group, fix: tuple[Intent, ...] | None) -> list[Hazard]:
@@ -129,7 +134,7 @@ def _document(
         "devices": [device_document(host, member, model) for member in host.members(group)],
         "shared": why_shared(host, group),
         "fix": intent_documents(fix),
-        **({"no_fix": reason_documents(_no_fix(host, group, model))} if fix is None else {}),
+        **({"no_fix": reason_documents(why_no_fix(host, group, _asked(device), model))} if fix is None else {}),
         "hazards": hazard_documents(_hazards(host, device, group, fix)),
         "notices": [notice._asdict() for notice in _notices(host, device, group)],
         **(
@@ -162,7 +167,7 @@ def _lines(
         bound = driver_words(host, member) + (f" ({role})" if role else "")
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
     if held:
-        lines += _no_fix_lines(host, group, verdict, model) if fix is None else _fix_lines(fix, there)
+        lines += _no_fix_lines(host, device, group, verdict, model) if fix is None else _fix_lines(fix, there)
     shared = why_shared(host, group) if verdict.viable is False else []
     if shared:
         lines += ["", "Why these share a group:", *(f"  {text}" for text in shared)]
@@ -198,18 +203,14 @@ def _reason_lines(reasons: Iterable[Reason]) -> list[str]:
     return lines
 
 
-def _no_fix(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
-    return (*withheld(host, group, model), *permanent_blockers(host, group, model))
-
-
-def _no_fix_lines(host: Host, group: Group, verdict: Verdict, model: Model) -> list[str]:
+def _no_fix_lines(host: Host, device: Device | None, group: Group, verdict: Verdict, model: Model) -> list[str]:
     """The reasons that no rebind removes, as far as the verdict does not name them already."""
     if verdict.refused:
         return []
     if verdict.viable is None:
         return ["", "Which rebinds would let a virtual machine have this group is not known either."]
-    why = [reason for reason in _no_fix(host, group, model) if reason not in verdict.reasons]
-    return ["", "No rebind makes this group viable.", *(f"  {sentence(r)}" for r in why)]
+    why = [reason for reason in why_no_fix(host, group, _asked(device), model) if reason not in verdict.reasons]
+    return ["", "No rebind lets a virtual machine have it.", *(f"  {sentence(r)}" for r in why)]
 
 
 def _fix_lines(fix: tuple[Intent, ...], there: str) -> list[str]:

@@ -229,7 +229,8 @@ def test_a_device_on_the_denylist(text: str) -> None:
     refused = machine(group_of(1, function(A, vendor_id="8086", device_id="37c9", driver_override="vfio-pci")))
     assert codes(text, refused) == ["denylisted"]
     assert "Add vfio-pci.disable_denylist=1" in remedy(text, refused)
-    assert "already" in remedy(text, refused._replace(cmdline="vfio_pci.disable_denylist=1"))
+    assert "denylisted" not in codes(text, refused._replace(cmdline="vfio-pci.disable_denylist=1"))
+    assert codes(text, refused._replace(cmdline="vfio_pci.disable_denylist=0")) == ["denylisted"]
     assert "denylisted" not in codes(text, one(driver_override="vfio-pci"))
 
 
