@@ -39,7 +39,7 @@ def refuse_dangers(hazards: Iterable[Hazard], accepted: Collection[Acceptance]) 
     """RefusedError that names each danger that nobody has accepted, its evidence, and the words that accept it."""
     left = unaccepted(dict.fromkeys(hazards), accepted)
     if left:
-        raise RefusedError(dangers_words(left), f"To accept {'it' if len(left) == 1 else 'them'}: {accept_words(left)}")
+        raise RefusedError(dangers_words(left), accept_words(left))
 
 
 def moved(plan: Plan) -> list[Address]:

@@ -204,7 +204,7 @@ class _Apply:
         self._check_drift(host)
         left = unaccepted(dangers(self.plan, host), self.accepted)
         if left:
-            raise FailedError(f"{dangers_words(left)} What accepts that: {accept_words(left)}")
+            raise FailedError(f"{dangers_words(left)} {accept_words(left)}")
 
     def _check_drift(self, host: Host) -> None:
         expected = tuple(self._steps.expected[facts.device] for facts in self.plan.basis.devices)

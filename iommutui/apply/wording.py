@@ -19,15 +19,22 @@ def changes_words(changes: Iterable[Change]) -> str:
 
 
 def dangers_words(hazards: Iterable[Hazard]) -> str:
-    """Every danger with its evidence."""
-    found = list(hazards)
-    said = " ".join(hazard_sentence(hazard) for hazard in found)
-    return f"{_count(len(found), 'danger')} {'has' if len(found) == 1 else 'have'} not been accepted. {said}"
+    """Every danger with its evidence; where one of them is refused, those that are."""
+    every = list(hazards)
+    refused = [hazard for hazard in every if hazard.refused]
+    said = " ".join(hazard_sentence(hazard) for hazard in refused or every)
+    if refused:
+        return f"Refused, whatever is accepted: {said}"
+    return f"{_count(len(every), 'danger')} {'has' if len(every) == 1 else 'have'} not been accepted. {said}"
 
 
 def accept_words(hazards: Iterable[Hazard]) -> str:
-    """The options that accept dangers, as they are typed."""
-    return " ".join(f"--accept {hazard.acceptance}" for hazard in hazards)
+    """What to do about dangers that nobody has accepted: the options that accept them, unless one is refused."""
+    every = list(hazards)
+    if any(hazard.refused for hazard in every):
+        return "Do that first, or leave the device to the host."
+    options = " ".join(f"--accept {hazard.acceptance}" for hazard in every)
+    return f"To accept {'it' if len(every) == 1 else 'them'}: {options}"
 
 
 def step_words(step: Step) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from iommutui.core.errors import Exit, UsageError
 if TYPE_CHECKING:
     from iommutui.apply.persistence.declaration import Entry, Status
     from iommutui.apply.persistence.request import PersistRequest, Prepared
+    from iommutui.core.hazards import Hazard
     from iommutui.core.host import Host
     from iommutui.core.plan.intents import Intent
 
@@ -67,7 +69,7 @@ def run(options: Options) -> int:
         SCHEMA, tuple(intents), plan.basis, model.name, accepted, driverctl=options.way == "driverctl"
     )
     missing = unaccepted(plan.hazards, accepted)
-    return review_and_ask(options, host, request, [str(hazard.acceptance) for hazard in missing])
+    return review_and_ask(options, host, request, missing)
 
 
 def _intents(options: Options, host: "Host") -> "list[Intent]":
@@ -93,19 +95,20 @@ def _intents(options: Options, host: "Host") -> "list[Intent]":
     return [Intent(goal.device, goal.driver or "none") for goal in goals if not goal.any_driver]
 
 
-def review_and_ask(options: Options, host: "Host", request: "PersistRequest", missing: list[str]) -> int:
+def review_and_ask(options: Options, host: "Host", request: "PersistRequest", missing: Sequence["Hazard"] = ()) -> int:
     """Shows every file as a diff, asks, and has the change made; the exit code."""
     from iommutui import sources
     from iommutui.apply.persistence.request import prepare
     from iommutui.apply.persistence.service import machine_store
     from iommutui.apply.persistence.store import digest_of
+    from iommutui.apply.wording import accept_words, dangers_words
 
     prepared = prepare(request, host, Path(sources.HERE), machine_store())
     if not options.json:
         write_lines(_review(prepared, declares=bool(request.intents)))
         sys.stdout.flush()
     if missing:
-        complain(f"Not accepted yet: {' '.join(f'--accept {each}' for each in missing)}")
+        complain(f"{dangers_words(missing)} {accept_words(missing)}")
         return Exit.REFUSED
     files = f"{len(prepared.changes)} file{'' if len(prepared.changes) == 1 else 's'}"
     if prepared.changes and not options.yes and not confirmed(f"Change {files}?", "--yes goes on without asking."):

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from iommutui.apply.wording import accept_words
 from iommutui.cli.options import parse_intents, read_machine, same_machine
 from iommutui.cli.output import complain, json_text, write_json, write_lines
 from iommutui.cli.parser import Options
@@ -157,7 +158,7 @@ def _lines(host: Host, intents: list[Intent], plan: Plan, model: Model) -> list[
         lines += ["", f"{', '.join(_counts(plan))}."]
         left = unaccepted(plan.hazards, ())
         if left:
-            lines.append(f"To apply it, accept each danger: {' '.join(f'--accept {h.acceptance}' for h in left)}")
+            lines.append(accept_words(left))
     return lines
 
 

@@ -243,7 +243,7 @@ def test_a_danger_has_to_be_accepted(machine: Machine) -> None:
     display = next(device.address for device in machine.host.devices.values() if device.boot_vga)
     request = persist((display, "none"))
     assert request.accepted
-    with pytest.raises(RefusedError, match="Not accepted"):
+    with pytest.raises(RefusedError, match="not been accepted"):
         machine.do(request._replace(accepted=(Acceptance("boot-display", CARD),)))
 
 

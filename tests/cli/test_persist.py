@@ -57,7 +57,7 @@ def test_a_danger_is_accepted_by_name(lasting: ReactingTree, run: Run) -> None:
     Path(lasting.root, "sys/bus/pci/devices", GPU, "boot_vga").write_text("1\n")
     refused = run(*WORDS, "--yes")
     assert (refused.code, overrides(lasting)) == (Exit.REFUSED, {})
-    assert f"Not accepted yet: --accept boot-display:{GPU}" in refused.err
+    assert f"To accept it: --accept boot-display:{GPU}" in refused.err
     assert run(*WORDS, "--yes", "--accept", f"boot-display:{GPU}").code == Exit.DONE
 
 

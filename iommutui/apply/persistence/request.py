@@ -27,6 +27,7 @@ from iommutui.apply.persistence.needs import Tables, next_boot_needs
 from iommutui.apply.persistence.store import Change, Run, Store, digest_of
 from iommutui.apply.request import check_intents
 from iommutui.apply.validation import parse
+from iommutui.apply.wording import accept_words, dangers_words
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, unaccepted
@@ -173,7 +174,7 @@ def carry_out(request: PersistRequest, host: Host, root: Path, state: Path, run:
         prepared = prepare(request, host, root, store)
         dangers = unaccepted(prepared.hazards, request.accepted)
         if dangers:
-            raise RefusedError("Not accepted: " + ", ".join(str(hazard.acceptance) for hazard in dangers))
+            raise RefusedError(dangers_words(dangers), accept_words(dangers))
         if request.shown is not None and request.shown != digest_of(prepared.changes):
             raise RefusedError("The files to write are no longer those that were shown.", "Look at it again.")
         if request.revert_last:

@@ -17,6 +17,8 @@ def _remains(hazard: Hazard, what: str = "") -> str:
 
 def _array(hazard: Hazard) -> str:
     name = hazard.fact("array")
+    if hazard.fact("unseen"):
+        return f" {hazard.fact('unseen')} may be redundant, but the kernel does not show it, so it counts as not."
     return f" {name} can do without it, but is no longer safe." if name and hazard.severity != "danger" else ""
 
 
@@ -69,9 +71,16 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
         f"{h.device} holds file systems that are mounted at {h.fact('what')} ({h.fact('chain')}).{_array(h)}"
     ),
     "swap-active": lambda h: f"{h.device} holds swap that is in use ({h.fact('chain')}).{_array(h)}",
-    "zfs-member": lambda h: f"{h.device} holds a part of the ZFS pool {h.fact('what')} ({h.fact('chain')}).",
+    "zfs-member": lambda h: f"{h.device} holds a part of the ZFS pool {h.fact('what')} ({h.fact('chain')}).{_array(h)}",
     "disk-assembled": lambda h: (
         f"{h.device} holds a part of {h.fact('what')}, which is assembled though not mounted ({h.fact('chain')})."
+        f"{_array(h)}"
+    ),
+    "network-mount": lambda h: (
+        f"{h.fact('what')} {'may come' if h.fact('perhaps') else 'comes'} from a server through {h.device} "
+        f"({h.fact('chain')})"
+        + ("; which network device leads to the server is not known" if h.fact("perhaps") else "")
+        + ("." if h.severity is Severity.DANGER else "; another way to it remains.")
     ),
     "fstab-entry": lambda h: (
         f"/etc/fstab names a file system on {h.device} for {h.fact('what')} ({h.fact('chain')}); it is not mounted now."
