@@ -9,9 +9,17 @@ from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
 from iommutui.core.errors import Exit
-from iommutui.core.gap import UNBINDING
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import GLYPHS, NO_ISOLATION, NOTHING_TO_PASS, class_words, device_name, group_word, owner_of
+from iommutui.core.labels import (
+    GLYPHS,
+    NO_ISOLATION,
+    NOTHING_TO_PASS,
+    class_words,
+    device_name,
+    driver_words,
+    group_word,
+    owner_of,
+)
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code
@@ -92,11 +100,11 @@ def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], mode
         if members or not filtered:
             word = group_word(host, group, verdicts[number])
             lines += [paint(_STYLE[word], part) for part in folded(_group_line(group, verdicts[number], word), room)]
-            lines += [_device_line(device, width, marks, paint, room) for device in members]
+            lines += [_device_line(host, device, width, marks, paint, room) for device in members]
     alone = by_group.get(None, [])
     if alone:
         lines.append(paint("bold", "No IOMMU group"))
-        lines += [_device_line(device, width, marks, paint, room) for device in alone]
+        lines += [_device_line(host, device, width, marks, paint, room) for device in alone]
     return lines + folded(_summary(host, devices, verdicts, model, filtered), room)
 
 
@@ -117,9 +125,9 @@ def _short(address: str) -> str:
 
 
 def _device_line(
-    device: Device, width: int, marks: dict[Address, tuple[str, ...]], paint: Paint, room: int | None
+    host: Host, device: Device, width: int, marks: dict[Address, tuple[str, ...]], paint: Paint, room: int | None
 ) -> str:
-    driver = clean(device.driver) if device.driver is not None else _no_driver(device)
+    driver = clean(device.driver) if device.driver is not None else _no_driver(host, device)
     if device.driver_override is not None and device.driver_override != device.driver:
         driver += f" (override {clean(device.driver_override)})"
     ids = f" [{device.vendor_id}:{device.device_id}]" if device.vendor_name and device.device_name else ""
@@ -148,13 +156,11 @@ def _shorter_name(device: Device, interfaces: str, room: int) -> str:
     return cut(cut(clean(device.device_name or whole), max(room - len(interfaces), 0)) + interfaces, room)
 
 
-def _no_driver(device: Device) -> str:
-    gap = device.gap("driver") or device.gap("driver_override")
-    if gap is not None and gap.why == UNBINDING:
-        return "(being unbound)"
-    if gap is not None and gap.why == "timeout":
+def _no_driver(host: Host, device: Device) -> str:
+    word = driver_words(host, device)
+    if word != "being unbound" and any(gap.why == "timeout" for gap in device.gaps):
         return "(no answer)"
-    return "(unknown)" if gap is not None and gap.attribute == "driver" else "-"
+    return "-" if word == "free" else f"({word})"
 
 
 def _summary(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> str:

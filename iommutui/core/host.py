@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from iommutui.core.address import Address, sort_key
 from iommutui.core.card import others_of_card, slot_of
 from iommutui.core.drivers import KNOWN, DriverTable
+from iommutui.core.gap import UNBINDING
 from iommutui.core.gap import Gap as Gap
 
 if TYPE_CHECKING:
@@ -121,6 +122,12 @@ class Device(NamedTuple):
             if gap.attribute == attribute:
                 return gap
         return None
+
+    @property
+    def being_unbound(self) -> bool:
+        """Whether the kernel was seen to be in the middle of an unbind: no ``driver`` link, and not let go of yet."""
+        gap = self.gap("driver")
+        return gap is not None and gap.why == UNBINDING
 
     @property
     def boots_display(self) -> bool:

@@ -6,6 +6,7 @@ from iommutui.core.kernel import parse_release
 from iommutui.core.models.base import (
     COUNTED_BUSES,
     Check,
+    Model,
     assumed_role,
     bound,
     check_interrupts,
@@ -22,7 +23,7 @@ from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import KnownRole, managed_role
 
 
-class DmaOwner:
+class DmaOwner(Model):
     """``drivers/iommu/iommu.c`` from 5.19: kernel drivers are counted, user space claims when none is."""
 
     name = "dma-owner"
@@ -33,8 +34,6 @@ class DmaOwner:
         "free or on pcieport."
     )
     source = "drivers/iommu/iommu.c, driver_managed_dma"
-    through_vfio = True
-    container_waits = False
     rules: tuple[tuple[str, str], ...] = (
         (
             "iommu_device_use_default_domain, 5.19",
@@ -152,14 +151,6 @@ class DmaOwner:
             return Check("EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id),))
         return Check()
 
-    def crash_of(self, host: Host, device: Device, driver: str) -> None:
-        """Nothing crashes: the notifier and its BUG_ON are gone."""
-
-    def check_claim(self, host: Host, group: Group, owner: str) -> Check:
-        """``iommu_group_claim_dma_owner``, for what ``vfio_group_fops_open`` has let through."""
-        verdict = self.verdict(host, group)
-        return Check(verdict.claim, verdict.reasons)
-
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
         """``vfio_group_get_device_fd`` in a container; ``iommu_device_claim_dma_owner`` (6.2); a device file (6.6)."""
         missing = not_vfio(host, group, device)
@@ -182,14 +173,6 @@ class DmaOwner:
         if claim is None:
             return self.check_claim(host._replace(interrupt_remapping=True), group, owner)
         return Check() if claim.owner == owner else Check("EPERM", (owned(group),))
-
-    def opens_devices(self, host: Host, group: Group) -> bool:
-        """A claimed group's devices open."""
-        return True
-
-    def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
-        """Only where the device itself is open (``vfio_unregister_group_dev``)."""
-        return device.address in opened(group)
 
 
 def _since(host: Host, version: tuple[int, int]) -> bool:

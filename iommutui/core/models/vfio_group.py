@@ -8,6 +8,7 @@ from iommutui.core.drivers import STUB, Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import (
     Check,
+    Model,
     assumed_role,
     bound,
     check_interrupts,
@@ -26,7 +27,7 @@ from iommutui.core.roles import KnownRole, vfio_role
 BUG = "kernel BUG at drivers/vfio/vfio.c (vfio_iommu_group_notifier)"
 
 
-class VfioGroup:
+class VfioGroup(Model):
     """``vfio_dev_viable``, ``vfio_group_nb_verify`` and ``vfio_iommu_group_notifier`` (5.10 to 5.18)."""
 
     name = "vfio-group"
@@ -37,7 +38,6 @@ class VfioGroup:
         "group in use is a BUG_ON."
     )
     source = "drivers/vfio/vfio.c"
-    through_vfio = True
     container_waits = True
     rules: tuple[tuple[str, str], ...] = (
         ("vfio_dev_viable", "A member is in order when it is free, on a VFIO driver, on pci-stub, or a bridge."),
@@ -104,10 +104,6 @@ class VfioGroup:
             return Check("EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id),))
         direct = check_rmrr(host, group)
         return direct if direct.errno != OK else check_interrupts(host, group)
-
-    def check_probe(self, host: Host, device: Device, driver: str) -> Check:
-        """The driver core asks nobody."""
-        return Check()
 
     def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
         """``BUG_ON(vfio_group_nb_verify())``: only the device just bound is judged, and only in a live group."""

@@ -15,7 +15,7 @@ from .writes import Write
 pytestmark = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
 
 CARD = "0000:00:05.0"
-LATE = 60.0
+LATE = 180.0
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.engine.hotplug import below
-from iommutui.core.engine.iommu_function import is_iommu
+from iommutui.core.engine.matching import is_iommu
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import (
     Bind,
@@ -37,8 +37,9 @@ from . import pci
 from .owner import OWNER, Files
 from .writes import Write, write_of
 
-SOON, LATE = 1.5, 60.0
-"""Seconds: what is to block has not returned by the first, and what is not to block has by the second."""
+SOON, SETTLING, LATE = 1.5, 15.0, 60.0
+"""Seconds: what is to block has not returned by the first, drivers are in place by the second, and what is not to block
+has returned by the third."""
 
 PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
 SHPC = "own probe of shpchp: whether it takes a bridge is up to the bridge's hot-plug controller"
@@ -114,7 +115,7 @@ class Walk:
             return True
         if isinstance(event, Rescan | Probe | Bind | Remove):
             # Drivers finish in their own time.
-            pci.wait_for(lambda: seen() == predicted(self.host), 0 if seen() == predicted(self.host) else 5)
+            pci.wait_for(lambda: seen() == predicted(self.host), SETTLING)
         self._compare_all(event, before)
         return True
 
