@@ -80,7 +80,7 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
     is_vf = "physfn" in present
     alive = len(header) >= 16 and pci_config.answers(header, is_vf)
     driver = node.link("driver")
-    if driver is None and _is_leaving(reading, path, node):
+    if driver is None and _is_leaving(reading, path):
         node.miss("driver", UNBINDING)
     virtfns = _virtfns(node) if "virtfn0" in present else ()
     vendor_name, device_name, class_name = reading.names.of(ids.modalias, ids.vendor, ids.device, ids.class_code)
@@ -115,12 +115,12 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
     )
 
 
-def _is_leaving(reading: Reading, path: str, node: Node) -> bool:
+def _is_leaving(reading: Reading, path: str) -> bool:
     """Whether a function without a ``driver`` link has a driver all the same, because its unbind waits.
 
     ``uevent`` still names it, or reading that waits as well (up to 6.11, ``uevent_show`` takes the device's lock).
     """
-    answer = reading.deadline.get(f"{path}/uevent") if reading.deadline is not None else node.text("uevent")
+    answer = reading.deadline.get(f"{path}/uevent") if reading.deadline is not None else None
     if isinstance(answer, Unreadable):
         return answer.why == "timeout"
     return answer is not None and re.search("^DRIVER=", answer, re.MULTILINE) is not None
