@@ -4,14 +4,12 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from iommutui.core.address import Address, sort_key
+from iommutui.core.drivers import Role
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.kernel import parse_release
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import KnownRole, is_vfio
-
-COUNTED_BUSES = frozenset({"pci", "platform", "amba", "fsl-mc", "cdx"})
-"""Buses whose ``dma_configure`` takes part in ownership (Linux 6.12); drivers on other buses are never counted."""
 
 
 class Check(NamedTuple):
@@ -45,6 +43,23 @@ class Model(Protocol):
     def verdict(self, host: Host, group: Group) -> Verdict:
         """Whether the group can be handed to user space now."""
         ...
+
+    def counts(self, device: Device) -> bool:
+        """Whether a driver on the device can be in the way."""
+        return True
+
+    def in_the_way(self, host: Host, group: Group) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
+        """Members on host drivers that keep user space out, and the roles of drivers that are guesses."""
+        blockers: tuple[Reason, ...] = ()
+        guesses: tuple[Reason, ...] = ()
+        for device, driver in bound(host, group):
+            known = self.role(host, device, driver)
+            if known.assumed:
+                facts = (("role", known.role),)
+                guesses += (Reason(Code.ASSUMED_ROLE, group.id, device.address, driver, facts),)
+            if known.role is Role.KERNEL and self.counts(device):
+                blockers += (Reason(Code.KERNEL_DRIVER, group.id, device.address, driver),)
+        return blockers, guesses
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """What the driver core says before the driver's own probe runs."""
@@ -115,13 +130,6 @@ def unknown_drivers(host: Host, group: Group, matters: Callable[[Device], bool] 
     reasons.sort(key=lambda reason: sort_key(str(reason.device)))
     gap = group.gap("members")
     return reasons if gap is None else [*reasons, Reason(Code.UNKNOWN_MEMBERS, group.id, facts=(("why", gap.why),))]
-
-
-def assumed_role(group: Group, device: Device, driver: str, known: KnownRole) -> tuple[Reason, ...]:
-    """Says that the role is a guess, where it is one."""
-    if not known.assumed:
-        return ()
-    return (Reason(Code.ASSUMED_ROLE, group.id, device.address, driver, (("role", known.role),)),)
 
 
 def owned(group: Group) -> Reason:

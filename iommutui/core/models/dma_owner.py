@@ -4,10 +4,8 @@ from iommutui.core.drivers import Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.kernel import parse_release
 from iommutui.core.models.base import (
-    COUNTED_BUSES,
     Check,
     Model,
-    assumed_role,
     bound,
     check_interrupts,
     check_rmrr,
@@ -21,6 +19,9 @@ from iommutui.core.models.base import (
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import KnownRole, managed_role
+
+COUNTED_BUSES = frozenset({"pci", "platform", "amba", "fsl-mc", "cdx"})
+"""Buses whose ``dma_configure`` takes part in ownership (Linux 6.12); drivers on other buses are never counted."""
 
 
 class DmaOwner(Model):
@@ -97,8 +98,12 @@ class DmaOwner(Model):
         """``driver_managed_dma`` set (USER or NONE) or not (KERNEL)."""
         return managed_role(host, device, driver)
 
+    def counts(self, device: Device) -> bool:
+        """Whether ``dma_configure`` of the device's bus takes part in ownership (6.12)."""
+        return device.bus in COUNTED_BUSES
+
     def _counted(self, host: Host, device: Device, driver: str) -> bool:
-        return device.bus in COUNTED_BUSES and self.role(host, device, driver).role is Role.KERNEL
+        return self.counts(device) and self.role(host, device, driver).role is Role.KERNEL
 
     def verdict(self, host: Host, group: Group) -> Verdict:
         """``vfio_group_ioctl_get_status`` and ``iommu_group_claim_dma_owner`` (6.12)."""
@@ -108,14 +113,8 @@ class DmaOwner(Model):
         unprotected = no_iommu(group)
         if unprotected is not None:
             return unprotected
-        guesses: tuple[Reason, ...] = ()
-        blockers: tuple[Reason, ...] = ()
-        for device, driver in bound(host, group):
-            known = self.role(host, device, driver)
-            guesses += assumed_role(group, device, driver, known)
-            if known.role is Role.KERNEL and device.bus in COUNTED_BUSES:
-                blockers += (Reason(Code.KERNEL_DRIVER, group.id, device.address, driver),)
-        unknown = tuple(unknown_drivers(host, group, lambda device: device.bus in COUNTED_BUSES))
+        blockers, guesses = self.in_the_way(host, group)
+        unknown = tuple(unknown_drivers(host, group, self.counts))
         if group.foreign:
             foreign = Reason(Code.FOREIGN_DOMAIN, group.id)
             return Verdict(not blockers, State.FOREIGN, "EPERM" if blockers else "EBUSY", (foreign, *blockers))

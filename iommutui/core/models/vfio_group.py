@@ -9,8 +9,6 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import (
     Check,
     Model,
-    assumed_role,
-    bound,
     check_interrupts,
     check_rmrr,
     no_iommu,
@@ -74,13 +72,7 @@ class VfioGroup(Model):
 
     def verdict(self, host: Host, group: Group) -> Verdict:
         """``vfio_group_viable``. A claim is not checked for it, so its errno is that of opening a device."""
-        guesses: tuple[Reason, ...] = ()
-        blockers = []
-        for device, driver in bound(host, group):
-            known = self.role(host, device, driver)
-            guesses += assumed_role(group, device, driver, known)
-            if known.role is Role.KERNEL:
-                blockers.append(Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
+        blockers, guesses = self.in_the_way(host, group)
         unknown = tuple(unknown_drivers(host, group, lambda device: not _exempt(device)))
         if group.claim is not None:
             return Verdict(not blockers, State.USER, "EBUSY", (owned(group), *blockers))
