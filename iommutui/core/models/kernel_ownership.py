@@ -6,7 +6,7 @@ kernel. That is why the draft came: a VFIO driver would keep user space out of i
 
 from iommutui.core.drivers import Role
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.models.base import Check, Model, bound, owned, unknown_drivers
+from iommutui.core.models.base import Check, Model, owned, unknown_drivers
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import KnownRole
@@ -36,7 +36,7 @@ class KernelOwnership(Model):
         """Viable when nothing at all is bound."""
         if group.claim is not None:
             return Verdict(True, State.USER, "EBUSY", (owned(group),))
-        blockers = tuple(Reason(Code.KERNEL_DRIVER, group.id, d.address, n) for d, n in bound(host, group))
+        blockers, _ = self.in_the_way(host, group)
         unknown = tuple(unknown_drivers(host, group))
         if blockers:
             return Verdict(False, State.KERNEL, "EBUSY", (*blockers, *unknown))
