@@ -124,12 +124,6 @@ class Device(NamedTuple):
         return None
 
     @property
-    def being_unbound(self) -> bool:
-        """Whether the kernel was seen to be in the middle of an unbind: no ``driver`` link, and not let go of yet."""
-        gap = self.gap("driver")
-        return gap is not None and gap.why == UNBINDING
-
-    @property
     def boots_display(self) -> bool:
         """Whether it is the display that the machine booted on."""
         return bool(self.boot_display or self.boot_vga)
@@ -140,6 +134,12 @@ class Device(NamedTuple):
         if self.header_type is not None:
             return self.header_type != 0
         return (self.class_code or "")[:4] in ("0604", "0607", "0609")
+
+    @property
+    def being_unbound(self) -> bool:
+        """Whether the kernel was seen to be in the middle of an unbind: no ``driver`` link, and not let go of yet."""
+        gap = self.gap("driver")
+        return gap is not None and gap.why == UNBINDING
 
 
 class Region(NamedTuple):
