@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from iommutui.core.address import Address, sort_key
 from iommutui.core.card import others_of_card, slot_of
 from iommutui.core.drivers import KNOWN, DriverTable
+from iommutui.core.gap import UNBINDING
 from iommutui.core.gap import Gap as Gap
 
 if TYPE_CHECKING:
@@ -133,6 +134,12 @@ class Device(NamedTuple):
         if self.header_type is not None:
             return self.header_type != 0
         return (self.class_code or "")[:4] in ("0604", "0607", "0609")
+
+    @property
+    def being_unbound(self) -> bool:
+        """Whether the kernel was seen to be in the middle of an unbind: no ``driver`` link, and not let go of yet."""
+        gap = self.gap("driver")
+        return gap is not None and gap.why == UNBINDING
 
 
 class Region(NamedTuple):

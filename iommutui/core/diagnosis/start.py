@@ -67,13 +67,19 @@ def busy(found: Found, more: str = "") -> Iterator[Cause]:
 
 
 def container_refused(found: Found) -> Iterator[Cause]:
-    """EPERM (up to 6.5) or EINVAL of VFIO_SET_IOMMU or SET_CONTAINER (``vfio_iommu_type1_attach_group()``)."""
+    """EPERM (up to 6.5) or EINVAL of VFIO_SET_IOMMU or SET_CONTAINER (``vfio_iommu_type1_attach_group()``).
+
+    Or of VFIO_DEVICE_BIND_IOMMUFD (``iommufd_device_bind()``), which says EBUSY while the group's file is open.
+    """
     yield from _without_isolation(found)
+    if found.errno == "EBUSY":
+        return (yield from busy(found))
     yield from firmware_regions(found)
     yield from in_the_way(found)
-    ruled_out = found.host.interrupt_remapping or found.host.vfio.unsafe_interrupts_container
-    if found.errno != "EINVAL" and not ruled_out:
-        yield from NO_REMAPPING.explain(found)
+    iommufd, allowed = "iommufd" in found.text, found.host.vfio
+    ruled_out = allowed.unsafe_interrupts_iommufd if iommufd else allowed.unsafe_interrupts_container
+    if found.errno != "EINVAL" and not found.host.interrupt_remapping and not ruled_out:
+        yield from (NO_REMAPPING_IOMMUFD if iommufd else NO_REMAPPING).explain(found)
 
 
 def firmware_asks(found: Found) -> Iterator[Cause]:
@@ -123,10 +129,20 @@ NO_REMAPPING = means(
     "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust, you can do without: "
     "{set[vfio_iommu_type1.allow_unsafe_interrupts=1]}",
 )
+NO_REMAPPING_IOMMUFD = means(
+    "no interrupt remapping for iommufd",
+    "msi interrupts are not secure",
+    "no-interrupt-remapping",
+    "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then says "
+    "'MSI interrupts are not secure' (iommufd_device_bind).",
+    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust it goes without: "
+    "{set[iommufd.allow_unsafe_interrupts=1]}",
+)
 
 
 # fmt: off
 MESSAGES = (
+    NO_REMAPPING_IOMMUFD,
     Message("group is not viable", "not viable | failed to get group # | bound to their vfio bus driver | devices not "
             "bound to vfio-pci | groupviable | not all devices in iommu group bound to vfio | wrong driver devices",
             not_viable),
