@@ -11,7 +11,6 @@ from pathlib import Path
 
 from iommutui.apply.journal.format import BLOCKED
 from iommutui.apply.journal.reader import Journal, read_journals
-from iommutui.apply.wording import changes_words
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Host
@@ -19,6 +18,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.drift import Change, DeviceFacts, device_facts, differences
 from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import Plan, plan_goals
+from iommutui.core.wording import changes_words
 
 _BY_HAND = "'iommutui apply DEVICE=TARGET' rebinds a device whatever a journal says."
 
@@ -40,6 +40,12 @@ class Revert:
     journal: Journal
     plan: Plan
     left_alone: tuple[Change, ...]
+
+    @property
+    def left_alone_words(self) -> str:
+        """What it does not put back, as a sentence; empty where that is nothing."""
+        changes = changes_words(self.left_alone)
+        return f"Left alone, because it has been changed since: {changes}." if changes else ""
 
 
 def standing(journal: Journal, host: Host, journals: Sequence[Journal] = ()) -> Standing:

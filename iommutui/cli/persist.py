@@ -101,7 +101,7 @@ def review_and_ask(options: Options, host: "Host", request: "PersistRequest", mi
     from iommutui.apply.persistence.request import prepare
     from iommutui.apply.persistence.service import machine_store
     from iommutui.apply.persistence.store import digest_of
-    from iommutui.apply.wording import accept_words, dangers_words
+    from iommutui.core.hazards.sentences import accept_words, dangers_words
 
     prepared = prepare(request, host, Path(sources.HERE), machine_store())
     if not options.json:

@@ -3,7 +3,6 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from iommutui.apply.wording import accept_words
 from iommutui.cli.options import parse_intents, read_machine, same_machine
 from iommutui.cli.output import complain, json_text, write_json, write_lines
 from iommutui.cli.parser import Options
@@ -13,6 +12,7 @@ from iommutui.core.advice import turn_on_advice
 from iommutui.core.board import is_of_use, of_the_board
 from iommutui.core.errors import Exit, RefusedError, UsageError
 from iommutui.core.hazards import unaccepted
+from iommutui.core.hazards.sentences import accept_words
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import also_takes
 from iommutui.core.models.base import Model

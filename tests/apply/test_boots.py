@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from iommutui.apply.events import Notice
+from iommutui.apply.events import Compensating, Counting, Finished, Notice
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import may_be_open
-from iommutui.apply.journal.format import Awaiting, End, Late, Module, Result, Turn
+from iommutui.apply.journal.format import Late, Module, Result
 from iommutui.apply.journal.reader import read_journals
 from iommutui.apply.recovery import Retention, leave_as_it_is, open_journals
 from iommutui.apply.revert import Revert, State, find_revert, standing, state_of
@@ -313,7 +313,7 @@ def test_a_damaged_one_with_its_header_can_be_reverted(machine: Machine) -> None
 
 def _of(directory: Path, day: int, boot: str) -> str:
     name = f"202611{day:02}T104501-{boot[:4]}"
-    written(directory, End(Exit.DONE, "Done."), header=replace(HEADER, id=name, boot=boot))
+    written(directory, Finished(Exit.DONE, "Done."), header=replace(HEADER, id=name, boot=boot))
     return name
 
 
@@ -350,8 +350,8 @@ def test_lines_and_events_of_different_kinds_are_never_equal() -> None:
     values: list[object] = [
         Result(1, "ok", 1.0),
         Late(1, "ok", 1.0),
-        Awaiting(1.0),
-        Turn("x"),
+        Counting(1.0, 1.0),
+        Compensating("x"),
         Module("x"),
         Notice("x"),
     ]

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from iommutui.apply.admission import refuse_drift
 from iommutui.apply.journal.directory import lock
 from iommutui.apply.persistence.command import run_command
 from iommutui.apply.persistence.declaration import Entry, entries_of, from_text, merged
@@ -25,12 +24,12 @@ from iommutui.apply.persistence.mechanisms import (
 )
 from iommutui.apply.persistence.needs import Tables, next_boot_needs
 from iommutui.apply.persistence.store import Change, Run, Store, digest_of
-from iommutui.apply.request import check_intents
+from iommutui.apply.request import check_intents, refuse_drift
 from iommutui.apply.validation import parse
-from iommutui.apply.wording import accept_words, dangers_words
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, unaccepted
+from iommutui.core.hazards.sentences import accept_words, dangers_words
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.plan.drift import Basis
