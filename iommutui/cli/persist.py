@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iommutui.cli.offline import refuse_recorded
@@ -53,19 +52,19 @@ def run(options: Options) -> int:
     if options.list:
         return _list(options)
     from iommutui.apply.persistence.request import SCHEMA, PersistRequest
-    from iommutui.core.hazards import unaccepted
-    from iommutui.core.plan.planner import plan_intents
+    from iommutui.core.plan.drift import basis_of
 
     host = read_host(options)
     intents = _intents(options, host)
-    model = chosen_model(options, host)
-    plan = plan_intents(host, intents, model)
-    accepted = parse_accepted(host, options.accept)
     request = PersistRequest(
-        SCHEMA, tuple(intents), plan.basis, model.name, accepted, driverctl=options.way == "driverctl"
+        SCHEMA,
+        tuple(intents),
+        basis_of(host, [intent.device for intent in intents]),
+        chosen_model(options, host).name,
+        parse_accepted(host, options.accept),
+        driverctl=options.way == "driverctl",
     )
-    missing = unaccepted(plan.hazards, accepted)
-    return review_and_ask(options, host, request, [str(hazard.acceptance) for hazard in missing])
+    return review_and_ask(options, host, request)
 
 
 def _intents(options: Options, host: "Host") -> "list[Intent]":
@@ -91,19 +90,22 @@ def _intents(options: Options, host: "Host") -> "list[Intent]":
     return [Intent(goal.device, goal.driver or "none") for goal in goals if not goal.any_driver]
 
 
-def review_and_ask(options: Options, host: "Host", request: "PersistRequest", missing: list[str]) -> int:
+def review_and_ask(options: Options, host: "Host", request: "PersistRequest") -> int:
     """Shows every file as a diff, asks, and has the change made; the exit code."""
-    from iommutui import sources
     from iommutui.apply.persistence.request import prepare
     from iommutui.apply.persistence.service import machine_store
     from iommutui.apply.persistence.store import digest_of
+    from iommutui.core.hazards import unaccepted
 
-    prepared = prepare(request, host, Path(sources.HERE), machine_store())
+    store = machine_store()
+    prepared = prepare(request, host, store)
     if not options.json:
-        write_lines([clean(line) for line in _review(prepared, declares=bool(request.intents))])
+        command = prepared.mechanism.command(store.root)
+        write_lines([clean(line) for line in _review(prepared, command, declares=bool(request.intents))])
         sys.stdout.flush()
+    missing = unaccepted(prepared.hazards, request.accepted)
     if missing:
-        complain(f"Not accepted yet: {' '.join(f'--accept {each}' for each in missing)}")
+        complain(f"Not accepted yet: {' '.join(f'--accept {hazard.acceptance}' for hazard in missing)}")
         return Exit.REFUSED
     if prepared.changes and not options.yes and not _confirmed(len(prepared.changes)):
         complain("Nothing was written.")
@@ -111,15 +113,15 @@ def review_and_ask(options: Options, host: "Host", request: "PersistRequest", mi
     return _carry_out(request._replace(shown=digest_of(prepared.changes)), as_json=options.json)
 
 
-def _review(prepared: "Prepared", *, declares: bool) -> list[str]:
+def _review(prepared: "Prepared", command: tuple[str, ...], *, declares: bool) -> list[str]:
     from iommutui.apply.persistence.declaration import SWITCH
     from iommutui.apply.persistence.store import diff_of
     from iommutui.cli.review import hazard_lines
 
     lines = [*diff_of(prepared.changes), *hazard_lines(prepared.hazards), ""]
-    if prepared.mechanism.rebuild:
-        lines += [f"Then: {' '.join(prepared.mechanism.rebuild)}"]
-    if declares and prepared.mechanism.rebuild:
+    if command:
+        lines += [f"Then: {' '.join(command)}"]
+    if command and declares:
         lines += [
             f"If a boot shows no picture: press e in the menu of the boot loader and add {SWITCH} to the line of the",
             "kernel; that boot then ignores all of this. A second entry with that word saves the typing. To remove",
@@ -156,15 +158,17 @@ def _confirmed(files: int) -> bool:
 
 def persisted(options: Options) -> "list[tuple[Entry, Status]]":
     """What is declared, and what has become of it."""
+    from iommutui.apply.journal.directory import boot_id
     from iommutui.apply.persistence.declaration import status_of
     from iommutui.apply.persistence.request import declared
     from iommutui.apply.persistence.service import machine_store
 
-    entries = declared(machine_store())
+    store = machine_store()
+    entries = declared(store)
     if not entries:
         return []
-    host = read_host(options)
-    return [(entry, status_of(entry, host)) for entry in entries]
+    host, booted = read_host(options), store.record().boot != boot_id(str(store.root))
+    return [(entry, status_of(entry, host, booted=booted)) for entry in entries]
 
 
 def persisted_lines(found: "list[tuple[Entry, Status]]") -> list[str]:

@@ -9,6 +9,7 @@ from iommutui.core.errors import IommutuiError, RefusedError
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.planner import Plan
 
+CONF = "/etc/iommutui/persist.conf"
 SWITCH = "iommutui.persist=0"
 """The word of the kernel's command line with which nothing that was declared is done."""
 
@@ -76,19 +77,18 @@ def from_text(text: str, path: str) -> list[Entry]:
         if not fields or fields[0].startswith("#"):
             continue
         entry = Entry(Address(fields[0]), *fields[1:4]) if len(fields) >= 4 else None
-        if (
-            entry is None
-            or not is_pci(entry.address)
-            or not _IDS.fullmatch(entry.ids)
-            or not (entry.board == "-" or _IDS.fullmatch(entry.board))
-            or not _TARGET.fullmatch(entry.target)
-        ):
+        if entry is None or not _is_whole(entry):
             raise IommutuiError(
                 f"{path}, line {number}: not ADDRESS IDS SUBSYSTEM TARGET.",
                 "Correct the line, or remove it: # begins a comment.",
             )
         found.append(entry)
     return found
+
+
+def _is_whole(entry: Entry) -> bool:
+    known = _IDS.fullmatch(entry.ids) and (entry.board == "-" or _IDS.fullmatch(entry.board))
+    return bool(known and is_pci(entry.address) and _TARGET.fullmatch(entry.target))
 
 
 class Status(NamedTuple):
@@ -98,8 +98,8 @@ class Status(NamedTuple):
     why: str = ""
 
 
-def status_of(entry: Entry, host: Host) -> Status:
-    """What has become of the entry."""
+def status_of(entry: Entry, host: Host, *, booted: bool) -> Status:
+    """What has become of the entry; ``booted``: since it was declared."""
     device = host.devices.get(entry.address)
     if device is None:
         return Status(False, f"no device is at {entry.address}")
@@ -109,7 +109,8 @@ def status_of(entry: Entry, host: Host) -> Status:
         return Status(True)
     if SWITCH in (host.cmdline or "").split():
         return Status(False, f"this boot has {SWITCH} on its command line")
-    return Status(False, f"it is on {device.driver or 'no driver'} until the next boot")
+    until = "; the kernel log says why: dmesg | grep iommutui" if booted else " until the next boot"
+    return Status(False, f"it is on {device.driver or 'no driver'}{until}")
 
 
 def _differs(entry: Entry, device: Device) -> bool:

@@ -53,7 +53,7 @@ def events_of(text: str) -> Iterator[Event]:
     """What becomes of a request. It does not raise IommutuiError: that is an event."""
     try:
         request = parse_persist_request(text)
-        for line in carry_out(request, sources.load(), Path(sources.HERE), journal_dir().parent):
+        for line in carry_out(request, sources.load(), machine_store()):
             yield Event(line)
     except IommutuiError as error:
         yield Event(error.what, error.exit_code, error.remedy)
