@@ -25,6 +25,11 @@ PACKAGES = {
     "initramfs-tools": "initramfs-tools,udev,kmod,python3,zstd,busybox,pci.ids",
     "dracut": "dracut,udev,kmod,python3,zstd,systemd,systemd-sysv,pci.ids",
 }
+QUICK = {
+    "initramfs-tools": ("etc/initramfs-tools/conf.d/quick", "MODULES=dep\nCOMPRESSLEVEL=1\n"),
+    "dracut": ("etc/dracut.conf.d/quick.conf", 'hostonly="yes"\ncompress="cat"\n'),
+}
+"""A file of settings of each, and its text."""
 TARGET, TWIN = "0000:00:04.0", "0000:00:05.0"
 _INIT = """\
 #!/bin/sh
@@ -179,10 +184,9 @@ def install(tool: str, folder: Path) -> Disk:
     init = tree / "usr/sbin/guest-init"
     init.write_text(_INIT)
     init.chmod(0o755)
-    settings = tree / "etc/initramfs-tools/conf.d/quick"
-    if settings.parent.exists():
-        # Only what this machine needs: all modules of Debian take ten minutes without KVM.
-        settings.write_text("MODULES=dep\nCOMPRESSLEVEL=1\n")
+    # Only what this machine needs: all modules of Debian take ten minutes without KVM.
+    place, text = QUICK[tool]
+    (tree / place).write_text(text)
     image = folder / "disk.img"
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(image), "2500M"], check=True)
     return Disk(image, folder)
