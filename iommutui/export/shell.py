@@ -5,7 +5,7 @@ from shlex import quote
 from iommutui.core.errors import RefusedError
 from iommutui.core.plan.intents import restoring
 from iommutui.core.plan.planner import Plan, plan_goals
-from iommutui.export.base import Format, Subject, hex_ids
+from iommutui.export.base import Format, Subject, pci_ids, refuse
 
 _FUNCTIONS = """\
 set -eu
@@ -44,6 +44,7 @@ bind() { # ADDRESS DRIVER, or 'any'
 
 
 def _body(subject: Subject) -> list[str]:
+    refuse(subject.plan.refusals)
     host = subject.host
     devices = [device for device, goal in subject.moved if goal not in subject.plan.no_ops]
     back = plan_goals(
@@ -51,7 +52,7 @@ def _body(subject: Subject) -> list[str]:
     )
     ids = []
     for device in devices:
-        pair = hex_ids(device.vendor_id, device.device_id)
+        pair = pci_ids(device)
         if pair is None:
             raise RefusedError(f"The ids of {device.address} are not known, and the script has to check them.")
         ids.append(f"expect_ids {device.address} '0x{pair.replace(':', ' 0x')}'")
