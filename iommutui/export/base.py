@@ -23,7 +23,6 @@ from iommutui.core.roles import is_vfio
 from iommutui.core.wording import goal_words, hazard_loss, sentence
 
 _WIDTH = 110
-_IDS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
@@ -147,7 +146,7 @@ def _twins(subject: Subject) -> Iterable[str]:
     """A warning for each device that goes by ids, and takes devices outside the plan with it."""
     for device, _ in by_ids(subject):
         ids = ids_of(subject, device)
-        others = [d.address for d in _alike(subject, device) if ids == pci_ids(device) or board(d) == board(device)]
+        others = [d.address for d in _alike(subject, device) if ids == device.ids or d.board == device.board]
         if others:
             yield (
                 f"WARNING: {ids} also takes {', '.join(others)}, because this format knows ids only. "
@@ -162,26 +161,10 @@ def by_ids(subject: Subject) -> list[tuple[Device, str]]:
 
 def ids_of(subject: Subject, device: Device) -> str:
     """``10de:2204``, and ``10de:2204:1043:87b5`` where that spares another device. RefusedError where not known."""
-    ids, own = pci_ids(device), board(device)
-    if ids is None:
+    if device.ids is None:
         raise RefusedError(f"The ids of {device.address} are not known.", "Choose a format that goes by address.")
-    others = {board(other) for other in _alike(subject, device)} - {own}
-    return f"{ids}:{own}" if own is not None and others else ids
-
-
-def pci_ids(device: Device) -> str | None:
-    """``10de:2204``, where both are known."""
-    return _pair(device.vendor_id, device.device_id)
-
-
-def board(device: Device) -> str | None:
-    """``1043:87b5``: the ids of the subsystem, where both are known."""
-    return _pair(device.subsystem_vendor_id, device.subsystem_device_id)
-
-
-def _pair(vendor: str | None, device: str | None) -> str | None:
-    ids = f"{vendor}:{device}"
-    return ids if _IDS.fullmatch(ids) else None
+    others = {other.board for other in _alike(subject, device)} - {device.board}
+    return f"{device.ids}:{device.board}" if device.board is not None and others else device.ids
 
 
 def _alike(subject: Subject, device: Device) -> list[Device]:
@@ -190,7 +173,7 @@ def _alike(subject: Subject, device: Device) -> list[Device]:
     return [
         other
         for other in subject.host.devices.values()
-        if other.bus == "pci" and other.address not in moved and pci_ids(other) == pci_ids(device)
+        if other.bus == "pci" and other.address not in moved and other.ids == device.ids
     ]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import RefusedError
 from iommutui.core.roles import serves_host
-from iommutui.export.base import Format, Subject, by_ids, ids_of, is_name, pci_ids
+from iommutui.export.base import Format, Subject, by_ids, ids_of, is_name
 
 
 def _driverctl(subject: Subject) -> list[str]:
@@ -128,7 +128,7 @@ in
 def _nixos(subject: Subject) -> list[str]:
     calls, modules = [], []
     for device, goal in subject.moved:
-        ids = pci_ids(device)
+        ids = device.ids
         if goal.override is None:
             continue
         if ids is None or not is_name(goal.override):

@@ -5,7 +5,7 @@ from shlex import quote
 from iommutui.core.errors import RefusedError
 from iommutui.core.plan.intents import restoring
 from iommutui.core.plan.planner import Plan, plan_goals
-from iommutui.export.base import Format, Subject, pci_ids, refuse
+from iommutui.export.base import Format, Subject, refuse
 
 _FUNCTIONS = """\
 set -eu
@@ -52,7 +52,7 @@ def _body(subject: Subject) -> list[str]:
     )
     ids = []
     for device in devices:
-        pair = pci_ids(device)
+        pair = device.ids
         if pair is None:
             raise RefusedError(f"The ids of {device.address} are not known, and the script has to check them.")
         ids.append(f"expect_ids {device.address} '0x{pair.replace(':', ' 0x')}'")

@@ -4,7 +4,7 @@ from iommutui.core.address import card_of
 from iommutui.core.errors import RefusedError
 from iommutui.core.host import Device
 from iommutui.core.roles import is_vfio
-from iommutui.export.base import Format, Subject, board, pci_ids
+from iommutui.export.base import Format, Subject
 
 FIRST_BUS = 0x10
 """libvirt: the guest's bus of the first card with several functions, above the root ports that virt-manager makes."""
@@ -128,8 +128,8 @@ def _mapping(subject: Subject, slot: list[Device]) -> list[str]:
     first = slot[0]
     facts = {
         "path": _hosts(subject, slot),
-        "id": pci_ids(first),
-        "subsystem-id": board(first),
+        "id": first.ids,
+        "subsystem-id": first.board,
         "iommugroup": first.group,
     }
     known = ",".join(f"{key}={value}" for key, value in facts.items() if value is not None)

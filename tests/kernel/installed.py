@@ -139,7 +139,7 @@ def _qemu(
     image: Path, kernel: Path, initramfs: Path, job: Path, words: str, target: str
 ) -> "Iterator[subprocess.Popen[bytes]]":
     command = [
-        *("nice", "-n", "10", "qemu-system-x86_64", "-machine", "q35", "-nodefaults", "-no-user-config", "-no-reboot"),
+        *("qemu-system-x86_64", "-machine", "q35", "-nodefaults", "-no-user-config", "-no-reboot"),
         *("-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,la57=off", "-smp", "2", "-m", "1536"),
         *("-display", "none", "-vga", "none", "-serial", f"file:{job / 'console'}"),
         *("-kernel", str(kernel), "-initrd", str(initramfs)),
