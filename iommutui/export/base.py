@@ -6,6 +6,7 @@ drivers that have the expected form gets into the body.
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import files
 from textwrap import wrap
 from typing import NamedTuple
 
@@ -121,6 +122,11 @@ def render(form: Format, subject: Subject) -> Export:
     comments = [form.comment(part).rstrip() for wrapped in parts for part in wrapped]
     text = "".join(f"{line}\n" for line in ([form.first] if form.first else []) + comments + form.body(subject))
     return Export(text, tuple(warnings))
+
+
+def data(name: str) -> str:
+    """The text of a file that a format is made from."""
+    return (files("iommutui.export") / "data" / name).read_text(encoding="utf-8")
 
 
 def _ascii(text: str) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import RefusedError
+from iommutui.core.plan.targets import NONE
 from iommutui.core.roles import serves_host
-from iommutui.export.base import Format, Subject, by_ids, ids_of, is_name
+from iommutui.export.base import Format, Subject, by_ids, data, ids_of, is_name
 
 
 def _driverctl(subject: Subject) -> list[str]:
@@ -92,51 +93,15 @@ def _kernel(name: str, where: str, undo: str, form: Callable[[list[str]], str], 
 # -- NixOS
 
 
-_NIX = """\
-{ config, lib, ... }:
-let
-  script = %s
-    for word in $(cat /proc/cmdline); do
-      [ "$word" != iommutui.persist=0 ] || exit 0
-    done
-    override() { # ADDRESS IDS DRIVER
-      cd "/sys/bus/pci/devices/$1" || return 0
-      read -r vendor <vendor && read -r device <device
-      if [ "$vendor $device" = "$2" ]; then
-        echo "$3" >driver_override
-      else
-        echo "iommutui: another device is at $1" >/dev/kmsg
-      fi
-    }
-%s
-  %s;
-  systemd = config.boot.initrd.systemd.enable;
-in
-{
-  boot.initrd.availableKernelModules = [ %s];
-  boot.initrd.preDeviceCommands = lib.mkIf (!systemd) "(\\n${script})\\n";
-  boot.initrd.systemd.services.iommutui = lib.mkIf systemd {
-    unitConfig.DefaultDependencies = false;
-    wantedBy = [ "initrd.target" ];
-    before = [ "systemd-modules-load.service" "systemd-udev-trigger.service" ];
-    serviceConfig.Type = "oneshot";
-    inherit script;
-  };
-}"""
-
-
 def _nixos(subject: Subject) -> list[str]:
-    calls, modules = [], []
-    for device, goal in subject.moved:
-        ids = device.ids
-        if goal.override is None:
-            continue
-        if ids is None or not is_name(goal.override):
+    goals = [(device, goal.override) for device, goal in subject.moved if goal.override is not None]
+    calls = []
+    for device, name in goals:
+        if device.ids is None or not is_name(name):
             raise RefusedError(f"The ids of {device.address} are not known, and the script has to check them.")
-        calls.append(f'    override {device.address} "0x{ids.replace(":", " 0x")}" {goal.override}')
-        modules += [goal.override] if goal.driver is not None else []
-    names = "".join(f'"{underscored(module)}" ' for module in dict.fromkeys(modules))
-    return (_NIX % ("''", "\n".join(calls), "''", names)).splitlines()
+        calls.append(f'    override {device.address} "0x{device.ids.replace(":", " 0x")}" {name}')
+    modules = dict.fromkeys(f'"{underscored(name)}" ' for _, name in goals if name != NONE)
+    return data("nixos.nix").replace("@calls@", "\n".join(calls)).replace("@modules@", "".join(modules)).splitlines()
 
 
 FORMATS = (
