@@ -31,13 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept", action="append", default=[], metavar="CODE:DEVICE", help="accept one danger, as for apply"
     )
+    parser.add_argument("--stdin", action="store_true", help="read a request as JSON (what this program does as root)")
     add_answers(parser)
 
 
 def add_answers(parser: argparse.ArgumentParser) -> None:
-    """``--yes``, ``--stdin`` and ``--json``."""
+    """``--yes`` and ``--json``."""
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers have to be accepted all the same")
-    parser.add_argument("--stdin", action="store_true", help="read a request as JSON (what the screen does)")
     add_json(parser)
     add_source(parser)
 
