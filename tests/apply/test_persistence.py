@@ -28,7 +28,7 @@ from iommutui.core.host import Claim, Host
 from iommutui.core.models import model_for
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
-from iommutui.core.uses import Held, Opener, Storage, Uses
+from iommutui.core.uses import Held, Network, Opener, Storage, Uses
 from iommutui.demo import demo_host
 
 CARD = Address("0000:09:00.0")
@@ -415,6 +415,20 @@ def test_a_virtual_function_persists_by_driverctl_only(machine: Machine) -> None
     with pytest.raises(RefusedError, match="a virtual function is made later"):
         machine.do(request)
     machine.do(request._replace(driverctl=True))
+
+
+@pytest.mark.parametrize(
+    "word", ["root=/dev/nfs", "nfsroot=10.0.0.1:/x", "netroot=iscsi:@10.0.0.1::3260::x", "boot=nfs"]
+)
+def test_the_card_that_the_root_comes_through(tmp_path: Path, word: str) -> None:
+    def needs(cmdline: str, *, address: bool = True) -> list[str]:
+        host = demo_host()._replace(uses=Uses(network=(Network(CARD, ("br0", "eth0"), address=address),)))
+        plan = plan_intents(host, [Intent(CARD, "vfio-pci")], model_for(host.kernel))
+        return list(next_boot_needs(host, plan.goals, tables_of(tmp_path, cmdline)))
+
+    assert needs(f"quiet {word}") == [f"The next boot needs {CARD}: / may come through eth0 ({word})."]
+    assert needs(f"quiet {word}", address=False) == []
+    assert needs("quiet root=/dev/sda1") == []
 
 
 def test_the_device_that_the_boot_resumes_from(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ from iommutui.core.errors import RefusedError
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
 from iommutui.core.roles import serves_host
-from iommutui.core.uses import Held, Storage
+from iommutui.core.uses import Held, Storage, Uses
 
 _SYSTEM = ("/", "/usr", "/boot", "/boot/efi", "/efi", "/etc", "/var")
 _OPTIONAL = frozenset({"nofail", "noauto", "x-systemd.automount"})
+_NETWORK_ROOT = re.compile(r"root=(?:/dev/)?nfs.*|nfsroot=.*|boot=nfs|(?:root|netroot)=iscsi.*|iscsi_.*|rd\.iscsi\..*")
+"""Words of nfsroot(5), initramfs-tools(7) and dracut.cmdline(7)."""
 _NAMED = re.compile(r"\(([^()]+)\)")
 
 
@@ -24,6 +26,8 @@ class Tables(NamedTuple):
     crypttab: str = ""
     resume: str = ""
     """The kernel's name of the block device that ``resume=`` means: ``sda3``."""
+    network_root: str = ""
+    """The word of the kernel's command line by which ``/`` comes through the network."""
 
 
 def tables_of(root: Path, cmdline: str) -> Tables:
@@ -41,17 +45,23 @@ def tables_of(root: Path, cmdline: str) -> Tables:
                 f"/etc/{name} cannot be read ({error.strerror}), and the next boot goes by it."
             ) from None
 
-    resume = next((word.partition("=")[2] for word in cmdline.split() if word.startswith("resume=")), "")
+    words = cmdline.split()
+    network = next(filter(_NETWORK_ROOT.fullmatch, words), "")
+    resume = next((word.partition("=")[2] for word in words if word.startswith("resume=")), "")
     tag, equals, value = resume.partition("=")
     path = root / (f"dev/disk/by-{tag.lower()}/{value}" if equals else resume.lstrip("/"))
-    return Tables(text("fstab"), text("crypttab"), os.path.basename(os.path.realpath(path)) if resume else "")
+    return Tables(text("fstab"), text("crypttab"), os.path.basename(os.path.realpath(path)) if resume else "", network)
 
 
 def next_boot_needs(host: Host, goals: tuple[Goal, ...], tables: Tables) -> Iterator[str]:
     """A sentence for each use of a device of the goals that the next boot needs."""
     leaving = {g.device for g in goals if not serves_host(host, host.devices[g.device], g.driver) and not g.any_driver}
     mounts, names = _required(tables.fstab, 1), _required(tables.crypttab, 0)
-    for use in host.uses.storage if host.uses is not None else ():
+    uses = host.uses if host.uses is not None else Uses()
+    for way in uses.network if tables.network_root else ():
+        if way.device in leaving and way.address:
+            yield f"The next boot needs {way.device}: / may come through {way.own} ({tables.network_root})."
+    for use in uses.storage:
         why = _need(use, mounts, names, tables.resume) if use.device in leaving else ""
         if why:
             chain = " ← ".join((*use.what[:1], *use.chain))
