@@ -14,7 +14,7 @@ LOOK = DRIVERS + "iommutui persist --list\n"
 PERSIST = f"iommutui persist {TARGET}=vfio-pci --yes || exit\n"
 GENERATING = "update-initramfs: Generating"
 """What update-initramfs prints once it is at work."""
-SUMS = "find /etc /usr/lib/dracut /usr/share/initramfs-tools ! -type d | sort | xargs sha256sum"
+SUMS = "find /etc /usr/lib/dracut /usr/share/initramfs-tools -type f | sort | xargs sha256sum"
 """Everything that an initramfs is made by."""
 
 
