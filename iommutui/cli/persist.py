@@ -3,8 +3,6 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iommutui.cli.options import parse_accepted, parse_intents, read_host, read_machine, refuse_recorded
@@ -15,7 +13,6 @@ from iommutui.core.errors import Exit, UsageError
 if TYPE_CHECKING:
     from iommutui.apply.persistence.declaration import Entry, Status
     from iommutui.apply.persistence.request import PersistRequest, Prepared
-    from iommutui.core.hazards import Hazard
     from iommutui.core.host import Host
     from iommutui.core.plan.intents import Intent
 
@@ -39,13 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept", action="append", default=[], metavar="CODE:DEVICE", help="accept one danger, as for apply"
     )
+    parser.add_argument("--stdin", action="store_true", help="read a request as JSON (what this program does as root)")
     add_answers(parser)
 
 
 def add_answers(parser: argparse.ArgumentParser) -> None:
-    """``--yes`` and ``--stdin``."""
+    """``--yes``."""
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers still have to be accepted")
-    parser.add_argument("--stdin", action="store_true", help="read a request as JSON (what the screen does)")
 
 
 def run(options: Options) -> int:
@@ -58,18 +55,19 @@ def run(options: Options) -> int:
     if options.list:
         return _list(options)
     from iommutui.apply.persistence.request import SCHEMA, PersistRequest
-    from iommutui.core.hazards import unaccepted
-    from iommutui.core.plan.planner import plan_intents
+    from iommutui.core.plan.drift import basis_of
 
     host, model = read_machine(options)
     intents = _intents(options, host)
-    plan = plan_intents(host, intents, model)
-    accepted = parse_accepted(host, options.accept)
     request = PersistRequest(
-        SCHEMA, tuple(intents), plan.basis, model.name, accepted, driverctl=options.way == "driverctl"
+        SCHEMA,
+        tuple(intents),
+        basis_of(host, [intent.device for intent in intents]),
+        model.name,
+        parse_accepted(host, options.accept),
+        driverctl=options.way == "driverctl",
     )
-    missing = unaccepted(plan.hazards, accepted)
-    return review_and_ask(options, host, request, missing)
+    return review_and_ask(options, host, request)
 
 
 def _intents(options: Options, host: "Host") -> "list[Intent]":
@@ -95,18 +93,21 @@ def _intents(options: Options, host: "Host") -> "list[Intent]":
     return [Intent(goal.device, goal.driver or "none") for goal in goals if not goal.any_driver]
 
 
-def review_and_ask(options: Options, host: "Host", request: "PersistRequest", missing: Sequence["Hazard"] = ()) -> int:
+def review_and_ask(options: Options, host: "Host", request: "PersistRequest") -> int:
     """Shows every file as a diff, asks, and has the change made; the exit code."""
-    from iommutui import sources
     from iommutui.apply.persistence.request import prepare
     from iommutui.apply.persistence.service import machine_store
     from iommutui.apply.persistence.store import digest_of
+    from iommutui.core.hazards import unaccepted
     from iommutui.core.hazards.sentences import accept_words, dangers_words
 
-    prepared = prepare(request, host, Path(sources.HERE), machine_store())
+    store = machine_store()
+    prepared = prepare(request, host, store)
     if not options.json:
-        write_lines(_review(prepared, declares=bool(request.intents)))
+        command = prepared.mechanism.command(store.root)
+        write_lines(_review(prepared, command, declares=bool(request.intents)))
         sys.stdout.flush()
+    missing = unaccepted(prepared.hazards, request.accepted)
     if missing:
         complain(f"{dangers_words(missing)} {accept_words(missing)}")
         return Exit.REFUSED
@@ -117,15 +118,15 @@ def review_and_ask(options: Options, host: "Host", request: "PersistRequest", mi
     return _carry_out(request._replace(shown=digest_of(prepared.changes)), as_json=options.json)
 
 
-def _review(prepared: "Prepared", *, declares: bool) -> list[str]:
+def _review(prepared: "Prepared", command: tuple[str, ...], *, declares: bool) -> list[str]:
     from iommutui.apply.persistence.declaration import SWITCH
     from iommutui.apply.persistence.store import diff_of
     from iommutui.cli.review import hazard_lines
 
     lines = [*diff_of(prepared.changes), *hazard_lines(prepared.hazards), ""]
-    if prepared.mechanism.rebuild:
-        lines += [f"Then: {' '.join(prepared.mechanism.rebuild)}"]
-    if declares and prepared.mechanism.rebuild:
+    if command:
+        lines += [f"Then: {' '.join(command)}"]
+    if command and declares:
         lines += [
             f"If the next boot shows no picture: press e in the boot loader's menu and add {SWITCH} to the kernel's",
             "line; that boot then ignores all of this. A second entry with that word saves the typing. To remove it",
@@ -158,10 +159,14 @@ def persisted(options: Options) -> "list[tuple[Entry, Status]]":
     from iommutui.apply.persistence.declaration import status_of
     from iommutui.apply.persistence.request import declared
     from iommutui.apply.persistence.service import machine_store
+    from iommutui.sources.boots import boot_id
 
-    entries = declared(machine_store())
-    host = read_host(options) if entries else None
-    return [(entry, status_of(entry, host)) for entry in entries if host is not None]
+    store = machine_store()
+    entries = declared(store)
+    if not entries:
+        return []
+    host, booted = read_host(options), store.record().boot != boot_id(str(store.root))
+    return [(entry, status_of(entry, host, booted=booted)) for entry in entries]
 
 
 def persisted_lines(found: "list[tuple[Entry, Status]]") -> list[str]:

@@ -8,6 +8,7 @@ The values are named tuples rather than dataclasses: ``import dataclasses`` alon
 a whole machine, and the plain listing has to be as quick as that.
 """
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -124,6 +125,16 @@ class Device(NamedTuple):
         return None
 
     @property
+    def ids(self) -> str | None:
+        """``10de:2204``; None where one of both is not known."""
+        return _pair(self.vendor_id, self.device_id)
+
+    @property
+    def board(self) -> str | None:
+        """The same of the subsystem, which tells two makers' cards apart."""
+        return _pair(self.subsystem_vendor_id, self.subsystem_device_id)
+
+    @property
     def boots_display(self) -> bool:
         """Whether it is the display that the machine booted on."""
         return bool(self.boot_display or self.boot_vga)
@@ -148,6 +159,11 @@ class Region(NamedTuple):
     start: int
     end: int
     type: str
+
+
+def _pair(vendor: str | None, device: str | None) -> str | None:
+    ids = f"{vendor}:{device}"
+    return ids if re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", ids) else None
 
 
 class Claim(NamedTuple):
