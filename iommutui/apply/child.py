@@ -1,6 +1,6 @@
 """Processes that the applying process forks. A child never returns into what is above it on the stack.
 
-The process that forks has one thread. A system call that may block for ever is made by a child, because a process that
+The process that forks has one thread. A system call that may block forever is made by a child, because a process that
 is blocked in sysfs cannot be killed; and a countdown goes on in a child that has a session of its own.
 """
 
@@ -54,7 +54,7 @@ class Stop:
 
 @contextmanager
 def held_signals() -> Iterator[Stop]:
-    """While it lasts, a signal only asks, so that no write is left half told.
+    """While it lasts, a signal only asks, so that no write is left half reported.
 
     Off the main thread signals do not arrive, and nothing is changed.
     """

@@ -64,7 +64,7 @@ class NotConfirmedError(Exception):
 def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Stop) -> Iterator[Counting | Kept]:
     """Counts down until it is confirmed. NotConfirmedError where it is not, or somebody wants it reverted at once.
 
-    The beginning and the confirmation are in the journal before anybody is told of them.
+    The beginning and the confirmation are in the journal before anybody is informed.
     """
     journal.append(Counting(timeout.within, timeout.within))
     confirmer = timeout.confirmer
@@ -80,9 +80,9 @@ def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Sto
             if decision is not None:
                 break
             if left <= 0:
-                raise NotConfirmedError(f"nobody kept it within {timeout.within:g} seconds")
+                raise NotConfirmedError(f"nobody confirmed it within {timeout.within:g} seconds")
         if not decision.keep:
-            raise NotConfirmedError(f"it was taken back by {decision.by}")
+            raise NotConfirmedError(f"it was reverted by {decision.by}")
         kept = Kept(decision.by)
         journal.append(kept)
     finally:

@@ -105,14 +105,14 @@ class Applying:
         code = self._process.wait()
         if last is None:
             raise NotPermittedError(
-                f"The applying process ended with code {code} and has said nothing: it did not become root, or did "
+                f"The applying process ended with code {code} and printed nothing: it did not become root, or did "
                 "not start.",
                 "Nothing was written.",
             )
         if not isinstance(last, Finished | Refused):
             raise IommutuiError(
                 f"The applying process ended with code {code}, before it had finished.",
-                "'iommutui journal' tells what was written.",
+                "'iommutui journal' shows what was written.",
             )
 
     def _line(self) -> bytes:

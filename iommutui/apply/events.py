@@ -28,7 +28,7 @@ class Started(Message):
 
 
 class Notice(Message):
-    """Something that has to be told once, such as what became of an earlier apply."""
+    """Something that has to be reported once, such as what became of an earlier apply."""
 
     what: str
 
@@ -137,12 +137,12 @@ def to_json(event: Event) -> dict[str, Json]:
 def from_line(line: str | bytes) -> Event:
     """The event in a line of JSON; IommutuiError for anything else."""
     if len(line) > LINE_LIMIT:
-        raise IommutuiError("What the applying process said is too long for an event.")
-    event: Event = parse_tagged("event", get_args(Event), line, "What the applying process said")
+        raise IommutuiError("The output of the applying process is too long for an event.")
+    event: Event = parse_tagged("event", get_args(Event), line, "The output of the applying process")
     times = (getattr(event, "seconds", 0.0), getattr(event, "within", 0.0))
     first = 0 if isinstance(event, StepWaiting) else 1
     if any(not math.isfinite(time) or time < 0 for time in times) or getattr(event, "number", 1) < first:
-        raise IommutuiError("What the applying process said holds a number that cannot be.")
+        raise IommutuiError("The output of the applying process holds an impossible number.")
     return event
 
 

@@ -41,7 +41,7 @@ def execute(
     timeout: Timeout | None = None,
     retention: Retention = RETENTION,
 ) -> Generator[Event, None, None]:
-    """Carries out the plan and tells what happens; the last event is `Finished`.
+    """Carries out the plan and reports what happens; the last event is `Finished`.
 
     1. Lock: the machine and its journals are held for this apply alone.
     2. Recovery: nothing begins while an apply of this boot is left half way.

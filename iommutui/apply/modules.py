@@ -1,4 +1,4 @@
-"""Loading the module of a target, and telling why that did not work: missing, blocked, or failed."""
+"""Loading the module of a target, and why that did not work: missing, blocked, or failed."""
 
 import os
 import re

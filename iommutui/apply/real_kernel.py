@@ -29,7 +29,7 @@ from iommutui.sources.open_files import possible_holders
 from iommutui.sources.tree import Tree
 
 DIED = "ECHILD"
-"""The result of a write whose child died before it could tell one."""
+"""The result of a write whose child died before it could report one."""
 
 NO_OVERRIDE = "(null)"
 """What ``driver_override`` reads where there is none."""
@@ -112,7 +112,7 @@ class RealKernel:
         raise IommutuiError(f"{address} does not answer: something in the kernel still holds it.")
 
     def write(self, step: Step, late: TellLate) -> Iterator[Answer]:
-        """One write of one child. Closing the iterator leaves the child to itself, and it tells ``late``."""
+        """One write of one child. Closing the iterator leaves the child to itself, which then reports ``late``."""
         write = write_of(self._root, step)
 
         def work() -> bytes:

@@ -104,7 +104,7 @@ def plan_revert(journal: Journal, host: Host, model: Model, journals: Sequence[J
     if journal.reverted_by is not None:
         raise RefusedError(f"The apply {journal.id} has been reverted already, by {journal.reverted_by}.", _BY_HAND)
     if journal.header.reverts is not None:
-        again = f"'iommutui revert {journal.header.reverts}' goes on with it." if journal.open else _BY_HAND
+        again = f"'iommutui revert {journal.header.reverts}' continues it." if journal.open else _BY_HAND
         raise RefusedError(f"{journal.id} is itself a revert, of {journal.header.reverts}.", again)
     found = standing(journal, host, journals)
     if found.changed and not found.as_left:

@@ -24,7 +24,7 @@ class Rollback:
         self._model = model
 
     def run(self, why: str) -> Iterator[Event]:
-        """Does it, and tells what is left; the last event is `Finished`."""
+        """Does it, and reports what is left; the last event is `Finished`."""
         self._steps.journal.muted = True
         turn = Compensating(why)
         self._steps.journal.append(turn)
@@ -48,13 +48,15 @@ class Rollback:
         except StuckError as stuck:
             left = self.left_unread()
             yield self._steps.end(
-                Exit.NOT_ROLLED_BACK, f"{stuck} It was taking back what had been done: {why}.{left_words(left)}", left
+                Exit.NOT_ROLLED_BACK, f"{stuck} This happened while rolling back: {why}.{left_words(left)}", left
             )
             return
         except Exception as error:
             left = (*self.left_unread(), Change("host", "state", "known", "not known"))
-            why = f"{why.rstrip('.')}; and while taking it back: {error}"
-        ended = f"Not everything could be taken back.{left_words(left)}" if left else "Everything is as it was before."
+            why = f"{why.rstrip('.')}; and while rolling back: {error}"
+        ended = (
+            f"Not everything could be restored.{left_words(left)}" if left else "Drivers and overrides are restored."
+        )
         yield self._steps.end(Exit.NOT_ROLLED_BACK if left else Exit.ROLLED_BACK, f"{capital(why)}. {ended}", left)
 
     def _plan(self) -> tuple[Sequence[Step], dict[Address, Goal]]:
@@ -77,7 +79,7 @@ class Rollback:
             return
         outcome = transition(self._steps.kernel.observe(), step.event, self._model)
         if outcome.crash is not None or outcome.blocks:
-            raise FailedError(f"{step_words(step)} would do harm")
+            raise FailedError(f"{step_words(step)} would be harmful")
 
     def _left(self) -> tuple[Change, ...]:
         """Each difference to the state before, as the machine shows it now."""

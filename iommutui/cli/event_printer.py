@@ -1,13 +1,8 @@
-"""An apply at the command line: its events as text or as JSON, and what is typed meanwhile."""
+"""What happens while a plan is carried out, as lines of text or of JSON."""
 
 import json
-import os
-import select
-import signal
 import sys
-from contextlib import suppress
 
-from iommutui.apply.elevation import Applying
 from iommutui.apply.events import (
     Compensating,
     Counting,
@@ -23,8 +18,7 @@ from iommutui.apply.events import (
     StepWaiting,
     to_json,
 )
-from iommutui.apply.request import Request
-from iommutui.cli.output import clean, complain, text_of
+from iommutui.cli.output import clean, text_of
 from iommutui.cli.review import shell_line
 from iommutui.core.errors import Exit
 from iommutui.core.outcome import OK
@@ -37,7 +31,7 @@ class EventPrinter:
     """Prints events."""
 
     def __init__(self, *, as_json: bool, goes_back: bool = False) -> None:
-        """``goes_back``: what is done can be taken back, and that is told at the end."""
+        """``goes_back``: what is done can be reverted, and the end says how."""
         self._as_json = as_json
         self._goes_back = goes_back
         self._journal = ""
@@ -73,12 +67,12 @@ class EventPrinter:
             case Counting():
                 return self._countdown(event)
             case Kept(by=by):
-                return [f"Kept by {by}."]
+                return [f"Confirmed by {by}."]
             case Compensating(why=why):
                 self._phase = ("", 0)
-                return [f"Taking everything back: {why}"]
+                return [f"Rolling back: {why}"]
             case Finished(exit=Exit.DONE, summary=summary) if self._journal and self._goes_back:
-                return [summary, f"'iommutui revert {self._journal}' takes it back."]
+                return [summary, f"'iommutui revert {self._journal}' reverts it."]
             case Finished(summary=summary, left=left):
                 return [summary, *(f"  {change_words(change)}" for change in left)]
             case StepBegun(step=step) if step.op != self._phase[0]:
@@ -93,59 +87,8 @@ class EventPrinter:
         if event.seconds >= event.within - 0.5:
             return [
                 "",
-                f"Done. Everything is taken back in {left} s unless you keep it:",
+                f"Done. Reverts automatically in {left} s unless you confirm:",
                 f"  type 'keep' and Enter here, or run 'iommutui keep {self._journal}' at any other terminal.",
-                "  'undo' takes it back at once.",
+                "  'undo' reverts now.",
             ]
         return [f"  {left} s left"] if left <= 5 or left % 10 == 0 else []
-
-
-_KEEP = frozenset({"keep", "k", "yes", "y"})
-_UNDO = frozenset({"undo", "u", "no", "n"})
-
-
-def listen(applying: Applying, request: Request, printer: EventPrinter) -> int:
-    """Starts it, prints what it says, and returns how it ended.
-
-    Ctrl+C is for the applying process, which takes everything back; this one goes on to tell of it.
-    """
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    code = Exit.ERROR
-    counting = False
-    try:
-        applying.begin(request)
-        for event in applying.events():
-            if isinstance(event, Counting):
-                if not counting:
-                    _forget_typed()
-                    counting = True
-                _pass_on(applying)
-            if isinstance(event, Finished | Refused):
-                code = event.exit
-            printer.show(event)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    return code
-
-
-def _forget_typed() -> None:
-    """What was typed before there was anything to keep says nothing about it."""
-    if sys.stdin.isatty():
-        import termios
-
-        with suppress(termios.error):
-            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
-
-
-def _pass_on(applying: Applying) -> None:
-    """A word that was typed; Enter alone means nothing, so that nobody keeps what he cannot see."""
-    if not sys.stdin.isatty() or not select.select([sys.stdin], [], [], 0)[0]:
-        return
-    with suppress(OSError):
-        word = os.read(sys.stdin.fileno(), 1024).decode(errors="replace").strip().lower()
-        if word in _KEEP:
-            applying.keep()
-        elif word in _UNDO:
-            applying.undo()
-        elif word:
-            complain("'keep' keeps it, 'undo' takes it back at once.")

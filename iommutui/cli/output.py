@@ -3,8 +3,13 @@
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
+
+from iommutui.core.errors import UsageError
+
+SCHEMA = 1
+"""Of every JSON document; it grows when a field changes its meaning or goes away."""
 
 _PLAIN = str.maketrans({"✔": "+", "✖": "x", "●": "*", "→": ">", "…": "."})
 _COLOURS = {"good": "32", "bad": "31", "warn": "33", "dim": "2", "bold": "1"}
@@ -81,8 +86,9 @@ def _coloured(line: str) -> str:
 
 
 def write_lines(lines: Iterable[str]) -> None:
-    """Prints lines, on a terminal folded and with their signs in colour."""
+    """Prints lines as clean text, on a terminal folded and with their signs in colour."""
     width = columns()
+    lines = [clean(line) for line in lines]
     if width is not None:
         lines = [part for line in lines for part in folded(line, width)]
         if colourful():
@@ -104,11 +110,24 @@ def text_of(lines: Iterable[str]) -> str:
     return text
 
 
-def write_json(document: Any) -> None:
-    """One JSON document, indented for people."""
+def json_text(document: Mapping[str, Any]) -> str:
+    """One JSON document with its ``schema``, indented for people."""
     import json
 
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=True) + "\n")
+    return json.dumps({"schema": SCHEMA, **document}, indent=2, ensure_ascii=True) + "\n"
+
+
+def write_json(document: Mapping[str, Any]) -> None:
+    """Prints a JSON document."""
+    sys.stdout.write(json_text(document))
+
+
+def confirmed(question: str, hint: str) -> bool:
+    """Whether the person at the terminal says yes. UsageError, with the hint, where there is no terminal."""
+    if not sys.stdin.isatty():
+        raise UsageError("There is no terminal to ask on.", hint)
+    print(f"\n{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def complain(text: str) -> None:

@@ -53,7 +53,7 @@ def compare(before: Host, after: Host, model_before: Model, model_after: Model) 
 
 
 def is_equal(changes: list[Change]) -> bool:
-    """Whether nothing differs, as far as both sides tell."""
+    """Whether nothing differs, as far as both sides are known."""
     return all(change.kind is Kind.UNKNOWN for change in changes)
 
 

@@ -8,12 +8,14 @@ The values are named tuples rather than dataclasses: ``import dataclasses`` alon
 a whole machine, and the plain listing has to be as quick as that.
 """
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.card import others_of_card, slot_of
 from iommutui.core.drivers import KNOWN, DriverTable
+from iommutui.core.gap import UNBINDING
 from iommutui.core.gap import Gap as Gap
 
 if TYPE_CHECKING:
@@ -123,6 +125,16 @@ class Device(NamedTuple):
         return None
 
     @property
+    def ids(self) -> str | None:
+        """``10de:2204``; None where one of both is not known."""
+        return _pair(self.vendor_id, self.device_id)
+
+    @property
+    def board(self) -> str | None:
+        """The same of the subsystem, which tells two makers' cards apart."""
+        return _pair(self.subsystem_vendor_id, self.subsystem_device_id)
+
+    @property
     def boots_display(self) -> bool:
         """Whether it is the display that the machine booted on."""
         return bool(self.boot_display or self.boot_vga)
@@ -134,6 +146,12 @@ class Device(NamedTuple):
             return self.header_type != 0
         return (self.class_code or "")[:4] in ("0604", "0607", "0609")
 
+    @property
+    def being_unbound(self) -> bool:
+        """Whether the kernel was seen to be in the middle of an unbind: no ``driver`` link, and not let go of yet."""
+        gap = self.gap("driver")
+        return gap is not None and gap.why == UNBINDING
+
 
 class Region(NamedTuple):
     """A line of ``reserved_regions``: an inclusive range of I/O virtual addresses and its type."""
@@ -141,6 +159,11 @@ class Region(NamedTuple):
     start: int
     end: int
     type: str
+
+
+def _pair(vendor: str | None, device: str | None) -> str | None:
+    ids = f"{vendor}:{device}"
+    return ids if re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", ids) else None
 
 
 class Claim(NamedTuple):

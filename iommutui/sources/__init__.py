@@ -54,7 +54,7 @@ def open_source(
     session: str | None = None,
     driver_table: DriverTable = KNOWN,
 ) -> Opened:
-    """As `load`, with what is to be told of it."""
+    """As `load`, with notes about it."""
     paths = [path] if isinstance(path, str) else list(path or ())
     if not paths:
         opened = Opened(_scan(HERE, depth, session, driver_table))

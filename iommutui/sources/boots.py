@@ -41,7 +41,7 @@ def before_this_boot() -> Host:
     found = next((path for path in _files() if path.stem != boot_id()), None)
     if found is None:
         raise SourceError(
-            "No earlier boot of this machine is known.", "It will be after the next one: this boot is remembered now."
+            "No earlier boot of this machine is known.", "It will be after the next reboot: this boot is recorded now."
         )
     return parse(to_text(read_bytes(str(found)), str(found)), str(found))
 

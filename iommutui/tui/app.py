@@ -28,7 +28,7 @@ from iommutui.tui.text.spans import visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
 
 SIGNS = {"information": "", "warning": "! ", "error": "✖ "}
-"""What a message begins with, so that its severity is not told by colour alone."""
+"""What a message begins with, so that its severity is not shown by colour alone."""
 
 
 class IommutuiApp(App[None]):
@@ -156,7 +156,7 @@ class IommutuiApp(App[None]):
         text = message.text.strip()
         name = "the pasted listing" if "\n" in text else text
         lost = " What is staged here is lost." if self.desk.state.intents else ""
-        question = f"The screen then shows {name}, on which nothing is real.{lost}"
+        question = f"The screen then shows {name}, on which everything is simulated.{lost}"
         self.desk.confirm("Open another machine?", question, "Open", "Stay", lambda: self._open(text))
 
     def _open(self, text: str) -> None:

@@ -219,7 +219,7 @@ def undone(state: AppState) -> AppState:
 
 
 def redone(state: AppState) -> AppState:
-    """One step that was taken back, done again."""
+    """Redoes one step that was undone."""
     if not state.redo:
         return state
     return state._replace(intents=state.redo[-1], redo=state.redo[:-1], undo=(*state.undo, state.intents))
@@ -261,7 +261,7 @@ def with_host(state: AppState, host: Host) -> tuple[AppState, tuple[str, ...]]:
             if before is None or goal_of(before, intent)[2] is None:
                 notes.append(f"{intent} cannot be done any more. {sentence(refusal)}")
         elif _changed(before, device) and fulfilled(host, intent, state.model):
-            notes.append(f"{intent} is so already; it is taken off the plan.")
+            notes.append(f"{intent} is the case already; it is taken off the plan.")
         else:
             kept.append(intent)
     model = state.model if state.chosen_model else model_for(host.kernel)

@@ -44,7 +44,7 @@ def test_a_countdown_is_dropped_and_never_waited_for(pipe: tuple[int, int]) -> N
 def test_after_one_that_waited_in_vain_no_other_waits(pipe: tuple[int, int]) -> None:
     stream = EventStream(pipe[1], patience=0.01)
     stream.send(WAITING)
-    stream._patience = 1e6  # who waited now would do so for ever
+    stream._patience = 1e6  # who waited now would do so forever
     for _ in range(1000):
         stream.send(Kept("somebody"))
     os.close(pipe[0])

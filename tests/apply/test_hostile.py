@@ -18,7 +18,8 @@ from iommutui.apply.recovery import open_journals
 from iommutui.apply.request import PLAN_KIND as KIND
 from iommutui.apply.request import parse_plan, parse_request, plan_request, request_of, request_to_json, shown_of
 from iommutui.apply.revert import plan_revert
-from iommutui.cli.documents import basis_document, plan_document
+from iommutui.apply.validation import to_object
+from iommutui.cli.documents import plan_document
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.plan.planner import Plan
 from tests.apply.journals import load
@@ -35,7 +36,7 @@ PLAN = json.loads(
             **plan_document(CASE.host, CASE.intents, CASE.plan, CASE.model),
             "kind": KIND,
             "intents": [intent._asdict() for intent in CASE.intents],
-            "basis": basis_document(CASE.plan.basis),
+            "basis": to_object(CASE.plan.basis),
         }
     )
 )

@@ -69,7 +69,7 @@ def test_an_apply_that_ended_is_not_open(directory: Path) -> None:
 def test_one_that_was_cut_off_is_open_until_it_is_taken_back(directory: Path) -> None:
     host = _cut_off(directory, CASE.host)
     (entry,) = open_journals(directory, BOOT)
-    assert cut_off_words(entry) == f"the apply {entry.id} was cut off before it had ended."
+    assert cut_off_words(entry) == f"the apply {entry.id} was interrupted."
     assert f"iommutui revert {entry.id}" in way_out(entry)
     _reverted(directory, host, entry.id)
     assert may_be_open(directory, BOOT)
@@ -85,7 +85,7 @@ def test_a_revert_that_was_cut_off_is_settled_with_what_it_takes_back(directory:
     assert isinstance(entry, Journal)
     assert entry.header.reverts == first
     assert f"iommutui revert {first}" in way_out(entry)
-    with pytest.raises(RefusedError, match="was cut off"):
+    with pytest.raises(RefusedError, match="was interrupted"):
         list(execute(CASE.plan, FakeKernel(CASE.host, CASE.model), directory, clock=CLOCK))
     _reverted(directory, host, first)
     assert open_journals(directory, BOOT) == ()

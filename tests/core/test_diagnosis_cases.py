@@ -51,7 +51,7 @@ def ask(trees: Path, tree: str, text: str) -> Diagnosis:
         ("d3cold", "Unknown PCI header type '127' for device '0000:01:00.0'", "does not answer"),
         ("strix", "vfio-pci 0000:c3:00.0: BAR 0: can't reserve [mem 0x2800000000-0x2fffffffff 64bit pref]",
          "simple-framebuffer.0 >"),
-        ("noreset", RESET, "reported to refuse resets"),
+        ("noreset", RESET, "has a fault"),
         ("noreset", RESET, "plan --card 0000:14:00.3"),
         ("qat", "0000:b1:01.0: write error: Invalid argument", "disable_denylist=1"),
         ("qat", "vfio-pci: probe of 0000:b1:01.0 failed with error -22", "disable_denylist=1"),

@@ -210,3 +210,41 @@ def test_the_boot_display_is_read(machine: Machine) -> None:
     (machine.tree.place(A) / "boot_display").write_text("1\n")
     devices = machine.host().devices
     assert (devices[A].boots_display, devices[B].boots_display) == (True, False)
+
+
+# -- redundancy that does not show
+
+
+def test_a_mirror_of_lvm_does_not_show_what_it_can_lose(machine: Machine) -> None:
+    for number, (address, name) in enumerate(((A, "sda"), (B, "sdb"))):
+        machine.disk(address, name, f"8:{address[6]}")
+        for part in ("rimage", "rmeta"):
+            minor = 10 + 2 * number + (part == "rmeta")
+            machine.mapping(f"dm-{minor}", f"254:{minor}", name, dm_name=f"vg-root_{part}_{number}", dm_uuid="LVM-x")
+    machine.mapping("dm-0", "254:0", "dm-10", "dm-11", "dm-12", "dm-13", dm_name="vg-root", dm_uuid="LVM-y")
+    machine.mounts(("254:0", "/", "/dev/mapper/vg-root"))
+    assert {(use.device, use.array, use.spare) for use in machine.storage()} == {(A, "dm-0", None), (B, "dm-0", None)}
+    for address, own in ((A, "sda"), (B, "sdb")):
+        said = refused(machine, address)
+        assert "mounted at /" in said
+        assert "the kernel does not show it" in said
+        assert f"lvconvert -m 0 VG/LV /dev/{own}" in said
+
+
+def test_a_plain_volume_is_no_mirror(machine: Machine) -> None:
+    machine.disk(A, "sda", "8:0")
+    machine.mapping("dm-0", "254:0", "sda", dm_name="vg-my_rimage_of", dm_uuid="LVM-y")
+    machine.mapping("dm-1", "254:1", "dm-0", dm_name="vg-root", dm_uuid="LVM-y")
+    machine.mounts(("254:1", "/", "/dev/mapper/vg-root"))
+    assert "does not show" not in refused(machine, A)
+
+
+def test_a_mirror_of_zfs_does_not_show_what_it_can_lose(machine: Machine) -> None:
+    for address, name, number in ((A, "sda", "8:0"), (B, "sdb", "8:16")):
+        machine.disk(address, name, number)
+        machine.tree.file(f"run/udev/data/b{number}", "E:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL=tank\n")
+    machine.tree.file("proc/spl/kstat/zfs/tank/state", "ONLINE\n")
+    said = refused(machine, A)
+    assert "tank may be redundant, but the kernel does not show it" in said
+    assert "zpool export tank" in said
+    assert "zpool detach tank sda" in said

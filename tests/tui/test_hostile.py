@@ -138,6 +138,6 @@ async def test_a_countdown_and_the_log_after_it_show_a_hostile_name_as_it_is(nam
                 break
         await ui.pilot.press("y")
         await ui.settle()
-        assert f"kept by {name}" in ui.log()
+        assert f"confirmed by {name}" in ui.log()
         await ui.press("escape", "L")
-        await _seen(ui, f"kept by {name}")
+        await _seen(ui, f"confirmed by {name}")

@@ -105,7 +105,7 @@ async def test_a_review_waits_for_the_look_that_is_under_way(monkeypatch: pytest
         machine.host = changed(machine.host, NIC, driver="e1000e")
         machine.changed()
         await ui.pilot.press("a")
-        await _until(ui, "Waiting until the machine has been looked at.")
+        await _until(ui, "Waiting until the machine has been scanned.")
         assert "Review: apply" not in ui.text()
         machine.go_on.set()
         await _until(ui, "Review: apply")

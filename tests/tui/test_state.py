@@ -79,7 +79,7 @@ def test_an_intent_that_came_true_by_itself_is_taken_off_the_plan() -> None:
     before = staged(ready(), {GPU: "vfio-pci"})
     after, notes = with_host(before, changed(small(), GPU, driver="vfio-pci", driver_override="vfio-pci"))
     assert after.intents == ()
-    assert notes == ("0000:01:00.0=vfio-pci is so already; it is taken off the plan.",)
+    assert notes == ("0000:01:00.0=vfio-pci is the case already; it is taken off the plan.",)
 
 
 def test_an_intent_that_has_become_impossible_stays_and_is_told_of_once() -> None:

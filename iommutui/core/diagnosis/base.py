@@ -1,5 +1,6 @@
 """What a message and a cause are, what a message names, and what several families of messages have in common."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import NamedTuple
@@ -26,6 +27,9 @@ class Cause(NamedTuple):
     remedy: str
     group: int | None = None
     device: Address | None = None
+
+
+_NODE = re.compile(r"/dev/vfio/(?:devices/vfio)?\d+")
 
 
 class _Advice(dict[str, str]):
@@ -75,6 +79,7 @@ class Found(NamedTuple):
             **self.words,
             "it": self.it,
             "group": "N" if group is None else group,
+            "node": node[0] if (node := _NODE.search(self.text)) else f"/dev/vfio/{'N' if group is None else group}",
             "device": device.address if device is not None else self.it,
             "on": (f"on {device.driver}" if device.driver else driver_words(self.host, device)) if device else "free",
             "set": _Advice(self.host),

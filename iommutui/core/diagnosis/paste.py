@@ -17,7 +17,8 @@ ERRNOS |= {number: (errorcode[number], strerror(number).lower()) for number in (
 
 _PHRASES = {str(number): phrase for number, (_, phrase) in ERRNOS.items()} | dict(ERRNOS.values())
 _SYMBOL = re.compile(r"\b(?:" + "|".join(name for name, _ in ERRNOS.values()) + r")\b")
-_NUMBER = re.compile(r"(?:errno[ =]|os error |os ?\{ ?code: ?|error[ :]*-|= ?-|ret(?:urned|val)?[ :=]*-)(\d{1,2})\b")
+_BEFORE = r"errno[ =]|os error |os ?\{ ?code: ?|error[ :]*-|= ?-|error\(|ret(?:urned|val)?[ :=]*-"
+_NUMBER = re.compile(rf"(?:{_BEFORE})(\d{{1,2}})\b")
 _STAMPS = r"\[ *\d+\.\d{6}\]|\w{3} +\d+ \d\d:\d\d:\d\d [\w.-]+ [\w./-]+(?:\[\d+\])?:|\d{4}-\d\d-\d\d[t ][\d:.,]+\S*|>"
 _PREFIX = re.compile(rf"\s*(?:(?:{_STAMPS})\s*)*")
 _QUOTES = str.maketrans("", "", "'\"`\\\u2018\u2019\u201c\u201d\u00b4")

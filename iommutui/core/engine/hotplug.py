@@ -168,7 +168,7 @@ def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> t
 
 
 def _parted(host: Host, device: Device) -> Device:
-    """The device as it is removed, with the functions that nothing isolates it from: nothing else tells of ACS here."""
+    """The device as it is removed, with the functions that nothing isolates it from: nothing else shows ACS here."""
     group = host.group_of(device.address)
     shared = group.members if group is not None else ()
     mates = {other.address for other in host.same_slot(device.address) if other.address in shared}

@@ -12,7 +12,7 @@ PLAYING = Kind(
 )  # fmt: skip
 OPEN = Kind(
     "audio-open", Topic.AUDIO, "a sound card that programs have open", (INFO,),
-    "Sound servers let go by themselves, as a rule; if the unbind waits, stop PipeWire or PulseAudio.",
+    "Sound servers usually release it by themselves; if the unbind waits, stop PipeWire or PulseAudio.",
 )  # fmt: skip
 
 

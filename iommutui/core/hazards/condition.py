@@ -27,7 +27,7 @@ ASLEEP = Kind(
 )  # fmt: skip
 SILENT = Kind(
     "not-responding", Topic.DEVICE, "a device whose configuration space reads as all ones", (WARN,),
-    "Shut the machine down and take it off the mains for a moment, then look again before you hand the device over.",
+    "Shut the machine down and disconnect it from power for a moment, then look again before you hand the device over.",
 )  # fmt: skip
 
 _BROKEN = {
@@ -45,14 +45,15 @@ _OWN = frozenset({"device_specific", "acpi", "flr", "af_flr", "pm"})
 def no_reset(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """A device for a virtual machine that the kernel knows no way to reset (``reset_method``, from 5.15).
 
-    ``reset_method`` has what resets one function. The bus or slot of a card is reset as well, when all of its functions
-    are in one hand (``vfio_pci_dev_set_hot_reset()``).
+    ``reset_method`` has what resets one function, its bus included where it is alone on it. The bus or slot of several
+    functions is reset as well, when all of them are in one hand (``vfio_pci_dev_set_hot_reset()``).
     """
     given = {device.address for device in given_away(host, goals)}
     for device in given_away(host, goals):
         if device.details is None or device.details.reset_methods != ():
             continue
-        if device.parent is None or any(not _in_hand(host, other, given) for other in _same_bus(host, device)):
+        others = bus_mates(host, device)
+        if not others or any(not _in_hand(host, other, given) for other in others):
             yield NO_RESET.of(device, INFO)
 
 
@@ -78,11 +79,12 @@ def reset_reaches_others(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     given = {device.address for device in given_away(host, goals)}
     for device in given_away(host, goals):
         methods = device.details.reset_methods if device.details is not None else None
-        if methods is None or device.parent is None or not _OWN.isdisjoint(methods):
+        mates = bus_mates(host, device)
+        if methods is None or mates is None or not _OWN.isdisjoint(methods):
             continue
         others = [
             other
-            for other in _same_bus(host, device)
+            for other in mates
             if other.group != device.group and other.address not in given and on_kernel_driver(host, other)
         ]
         if others:
@@ -93,12 +95,17 @@ def reset_reaches_others(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
             yield REACHES.of(device, WARN, facts)
 
 
-def _same_bus(host: Host, device: Device) -> Iterator[Device]:
+def bus_mates(host: Host, device: Device) -> list[Device] | None:
+    """The other functions that a reset of the device's bus reaches; None on a root bus, which is never reset.
+
+    A listing may not show the bridge above: without one, what has bus 00 or a root port beside it is on a root bus.
+    """
     bus = device.address.rpartition(":")[0]
-    for place in range(256):
-        other = host.devices.get(Address(f"{bus}:{place >> 3:02x}.{place & 7}"))
-        if other is not None and other.address != device.address:
-            yield other
+    places = (host.devices.get(Address(f"{bus}:{place >> 3:02x}.{place & 7}")) for place in range(256))
+    others = [other for other in places if other is not None and other.address != device.address]
+    if device.parent is None and (bus.endswith(":00") or any(other.is_bridge for other in others)):
+        return None
+    return others
 
 
 def sleeps(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:

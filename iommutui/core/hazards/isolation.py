@@ -18,7 +18,7 @@ OVERRIDE = Kind(
 
 NO_IOMMU_MODE = Kind(
     "no-isolation", Topic.DEVICE, "a device that nothing isolates (no-IOMMU mode)", (WARN,),
-    "Only programs such as DPDK can use it, as root, and they can reach all memory; a virtual machine cannot have it.",
+    "Only programs such as DPDK can use it, as root, and they can reach all memory; a virtual machine cannot use it.",
 )  # fmt: skip
 
 

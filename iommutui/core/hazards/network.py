@@ -1,4 +1,4 @@
-"""What the machine talks through."""
+"""What the network traffic of the machine goes through."""
 
 from collections.abc import Iterator, Sequence
 
@@ -27,8 +27,8 @@ SESSION = Kind("ssh-session", Topic.NETWORK, "the SSH session that you are in", 
 DEFAULT = Kind("default-route", Topic.NETWORK, "the default route", (DANGER, WARN, INFO), *_WAYS)
 ADDRESS = Kind("network-address", Topic.NETWORK, "an interface with an address", (DANGER, WARN), *_WAYS)
 MEMBER = Kind(
-    "network-member", Topic.NETWORK, "an interface that a bond, bridge or VLAN stands on", (WARN,),
-    "Take it out of the bond, bridge or VLAN first; virtual machines and containers may talk through it.",
+    "network-member", Topic.NETWORK, "an interface that a bond, bridge or VLAN uses", (WARN,),
+    "Take it out of the bond, bridge or VLAN first; virtual machines and containers may use it.",
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Hazards as sentences: what is lost, and what to do about it. Plain text, no markup."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from iommutui.core.address import Address
 from iommutui.core.gap import gap_words
@@ -17,6 +17,8 @@ def _remains(hazard: Hazard, what: str = "") -> str:
 
 def _array(hazard: Hazard) -> str:
     name = hazard.fact("array")
+    if hazard.fact("unseen"):
+        return f" {hazard.fact('unseen')} may be redundant, but the kernel does not show it, so it counts as not."
     return f" {name} can do without it, but is no longer safe." if name and hazard.severity != "danger" else ""
 
 
@@ -69,9 +71,16 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
         f"{h.device} holds file systems that are mounted at {h.fact('what')} ({h.fact('chain')}).{_array(h)}"
     ),
     "swap-active": lambda h: f"{h.device} holds swap that is in use ({h.fact('chain')}).{_array(h)}",
-    "zfs-member": lambda h: f"{h.device} holds a part of the ZFS pool {h.fact('what')} ({h.fact('chain')}).",
+    "zfs-member": lambda h: f"{h.device} holds a part of the ZFS pool {h.fact('what')} ({h.fact('chain')}).{_array(h)}",
     "disk-assembled": lambda h: (
         f"{h.device} holds a part of {h.fact('what')}, which is assembled though not mounted ({h.fact('chain')})."
+        f"{_array(h)}"
+    ),
+    "network-mount": lambda h: (
+        f"{h.fact('what')} {'may come' if h.fact('perhaps') else 'comes'} from a server through {h.device} "
+        f"({h.fact('chain')})"
+        + ("; which network device leads to the server is not known" if h.fact("perhaps") else "")
+        + ("." if h.severity is Severity.DANGER else "; another way to it remains.")
     ),
     "fstab-entry": lambda h: (
         f"/etc/fstab names a file system on {h.device} for {h.fact('what')} ({h.fact('chain')}); it is not mounted now."
@@ -95,7 +104,7 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
     "audio-open": lambda h: f"The sound card {h.device} is held open by {h.fact('who')}.",
     "used-by-vm": lambda h: f"{h.device} is in use by {h.fact('owner') or 'a process that does not show'}.",
     "unbind-hangs": lambda h: (
-        f"{h.fact('driver')} waits in the kernel for ever when {h.device} is unbound while somebody has it open, "
+        f"{h.fact('driver')} waits in the kernel forever when {h.device} is unbound while somebody has it open, "
         f"and it is held open by {h.fact('who')}."
     ),
     "thunderbolt-devices": lambda h: f"Plugged into {h.device}: {h.fact('names')}.",
@@ -121,14 +130,14 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
         f"{h.device} has {h.fact('count')} mediated device{'' if h.fact('count') == '1' else 's'}"
         + (f" (group {h.fact('groups')})" if h.fact("groups") else "")
         + (f", in use by {h.fact('owner')}" if h.fact("owner") else "")
-        + ", gone as soon as its driver leaves."
+        + ", which go away with its driver."
     ),
     "no-isolation": lambda h: (
         f"No IOMMU translates {h.device} (no-IOMMU mode): nothing keeps its DMA from any memory of this machine."
     ),
     "reset-broken": lambda h: (
         f"{h.device} is a {h.fact('family')} chip of AMD, which is known not to come back from a reset: "
-        "a virtual machine can have it once, and then only after the machine was power-cycled."
+        "a virtual machine can use it once, and again only after a power cycle."
     ),
     "no-reset": lambda h: (
         f"The kernel knows no way to reset {h.device}; it may not work again until the machine is power-cycled."
@@ -147,7 +156,7 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
         f"{h.fact('group')})."
     ),
     "acs-override": lambda h: (
-        f"{h.fact('parameter')} splits groups on paper only: devices near {h.device} may still reach its memory, "
+        f"{h.fact('parameter')} splits groups in name only: devices near {h.device} may still reach its memory, "
         "and the virtual machine theirs."
     ),
 }
@@ -159,10 +168,10 @@ _UNKNOWN = {
     "disk-mounted": "what is mounted from the disks of {device}",
     "zfs-member": "whether a disk of {device} is a part of a ZFS pool that is imported",
     "fstab-entry": "whether /etc/fstab names a disk of {device}",
-    "default-route": "what this machine talks through {device}",
+    "default-route": "which network traffic goes through {device}",
     "input-leaves": "which keyboards and mice are on {device}",
     "audio-playing": "whether {device} plays sound",
-    "unbind-hangs": "who has {device} open, and its driver waits for ever while somebody has",
+    "unbind-hangs": "who has {device} open, and its driver waits forever while somebody has",
 }
 
 
@@ -177,9 +186,9 @@ def hazard_loss(hazard: Hazard) -> str:
 def hazard_advice(hazard: Hazard) -> str:
     """What to do instead, or first."""
     if hazard.unknown in ("EACCES", "EPERM"):
-        return "Look as root to be sure: sudo iommutui preview shows it."
+        return "Run 'sudo iommutui preview' to be sure."
     if hazard.unknown and not hazard.refused:
-        return "Look for yourself before you apply."
+        return "Check this before you apply."
     kind = KINDS[hazard.code]
     if hazard.fact("way"):
         return hazard.fact("way")
@@ -200,3 +209,22 @@ def refusal_sentence(reason: Reason) -> str:
 def hazard_sentence(hazard: Hazard) -> str:
     """What the host loses, and what to do about it."""
     return f"{hazard_loss(hazard)} {hazard_advice(hazard)}"
+
+
+def dangers_words(hazards: Iterable[Hazard]) -> str:
+    """Every danger with its evidence; where one of them is refused, those that are."""
+    every = list(hazards)
+    refused = [hazard for hazard in every if hazard.refused]
+    said = " ".join(hazard_sentence(hazard) for hazard in refused or every)
+    if refused:
+        return f"Refused, whatever is accepted: {said}"
+    return f"{'1 danger has' if len(every) == 1 else f'{len(every)} dangers have'} not been accepted. {said}"
+
+
+def accept_words(hazards: Iterable[Hazard]) -> str:
+    """What to do about dangers that nobody has accepted: the options that accept them, unless one is refused."""
+    every = list(hazards)
+    if any(hazard.refused for hazard in every):
+        return "Do that first, or leave the device to the host."
+    options = " ".join(f"--accept {hazard.acceptance}" for hazard in every)
+    return f"To accept {'it' if len(every) == 1 else 'them'}: {options}"

@@ -36,6 +36,10 @@ STACK = Kind(
     "disk-assembled", Topic.STORAGE, "a member of an assembled array, volume or cache", (DANGER, WARN),
     "Stop it first (mdadm --stop, vgchange -an, cryptsetup close), so that it ends in a clean state.", never=True,
 )  # fmt: skip
+REMOTE = Kind(
+    "network-mount", Topic.STORAGE, "file systems or swap that come through it from a server", (DANGER, WARN),
+    "Unmount them first, or leave this network device to the host: programs that use them hang.", never=True,
+)  # fmt: skip
 FSTAB = Kind(
     "fstab-entry", Topic.STORAGE, "a file system that /etc/fstab names", (WARN, INFO),
     "Take it out of /etc/fstab, or add nofail: a boot without the disk stops there.",
@@ -61,8 +65,9 @@ def disks(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
             found = [use for use in own if use.held is held]
             if found:
                 severity = max((_severity(kind, use, lost) for use in found), key=_ORDER.index)
-                perhaps = "not-recorded" if held is Held.PERHAPS_POOL else ""
-                yield kind.of(device, severity, _facts(found, kind, severity), perhaps)
+                unknown_why = "not-recorded" if held is Held.PERHAPS_POOL else ""
+                perhaps = ("perhaps", "yes" if held is Held.PERHAPS_REMOTE else "")
+                yield kind.of(device, severity, (*_facts(found, kind, severity), perhaps), unknown_why)
         if own and all(use.held is Held.DISK for use in own):
             facts = (
                 ("disks", listed(word for use in own for word in use.what)),
@@ -79,6 +84,8 @@ _KIND_OF = {
     Held.POOL: POOL,
     Held.PERHAPS_POOL: POOL,
     Held.STACK: STACK,
+    Held.REMOTE: REMOTE,
+    Held.PERHAPS_REMOTE: REMOTE,
     Held.FSTAB: FSTAB,
 }
 
@@ -106,7 +113,8 @@ def _members_lost(uses: Sequence[Storage], gone: frozenset[Address]) -> dict[tup
 def _severity(kind: Kind, use: Storage, lost: dict[tuple[Held, str], int]) -> Severity:
     """A mirror that loses one half goes on, without its safety; one that loses both does not."""
     worst = kind.severities[0]
-    if worst is DANGER and WARN in kind.severities and use.array and lost[use.held, use.array] <= use.spare:
+    spare = use.spare or 0
+    if worst is DANGER and WARN in kind.severities and use.array and lost[use.held, use.array] <= spare:
         return WARN
     return worst
 
@@ -117,13 +125,28 @@ def _way(kind: Kind, uses: Sequence[Storage], severity: Severity) -> str:
     arrays = list(dict.fromkeys(f"/dev/{use.array}" for use in uses if use.array.startswith("md")))
     if severity is not DANGER and arrays:
         return f"Take its member out of {listed(arrays)} first, with mdadm --fail and --remove."
+    ways: list[str] = []
     if kind is MOUNTED and "/" in names:
-        return "The system runs from it: it can leave only on a machine that has booted from another disk."
-    if not all(name and not name.startswith("(") for name in names):
-        return ""
-    if kind is MOUNTED:
-        return f"Unmount them first: umount {' '.join(names)}."
-    return f"Export the pool first: zpool export {' '.join(names)}." if kind is POOL else ""
+        ways = ["The system runs from it: it can leave only on a machine that has booted from another disk."]
+    elif kind is REMOTE and severity is DANGER and "/" in names:
+        ways = ["The system runs from it: leave this network device to the host."]
+    elif all(name and name[0] not in "([" for name in names):
+        command = {MOUNTED: "umount", REMOTE: "umount", POOL: "zpool export"}.get(kind)
+        what = "Export the pool" if kind is POOL else "Unmount them"
+        ways = [f"{what} first: {command} {' '.join(names)}."] if command else []
+    more = _out_of_the_mirror(uses)
+    return " ".join([*(ways or [kind.advice] if more else ways), *more])
+
+
+def _out_of_the_mirror(uses: Sequence[Storage]) -> list[str]:
+    """How a member leaves what may be a mirror, where that does not show."""
+    unseen = [use for use in uses if use.spare is None and use.chain]
+    if not unseen:
+        return []
+    own, array = unseen[0].chain[-1].partition(" ")[0], unseen[0].array
+    if array.startswith("dm-"):
+        return [f"If 'lvs -a -o +devices' shows a mirror in sync, take {own} out: lvconvert -m 0 VG/LV /dev/{own}."]
+    return [f"If 'zpool status' shows a mirror that is whole, take {own} out of it: zpool detach {array} {own}."]
 
 
 def _facts(uses: Sequence[Storage], kind: Kind, severity: Severity) -> tuple[tuple[str, str], ...]:
@@ -131,7 +154,9 @@ def _facts(uses: Sequence[Storage], kind: Kind, severity: Severity) -> tuple[tup
     what = listed(word for use in uses for word in use.what)
     chains = "; ".join(" ← ".join((*use.what[:1], *use.chain)) for use in uses[:4])
     array = listed(use.array for use in uses if use.array)
-    return ("what", what), ("chain", chains), ("array", array), ("way", _way(kind, uses, severity))
+    unseen = listed(use.array for use in uses if use.spare is None)
+    way = _way(kind, uses, severity)
+    return ("what", what), ("chain", chains), ("array", array), ("unseen", unseen), ("way", way)
 
 
-CHECKS = (Check(disks, (MOUNTED, SWAP, POOL, STACK, FSTAB, IDLE)),)
+CHECKS = (Check(disks, (MOUNTED, SWAP, POOL, STACK, REMOTE, FSTAB, IDLE)),)

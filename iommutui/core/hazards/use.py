@@ -1,4 +1,4 @@
-"""Who else has the device: virtual machines, drivers that do not let go, Thunderbolt."""
+"""Who else has the device: virtual machines, drivers that do not release it, Thunderbolt."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,10 +8,10 @@ from iommutui.core.plan.intents import Goal
 
 VM = Kind(
     "used-by-vm", Topic.USE, "a device that a virtual machine uses", (DANGER,),
-    "Shut the virtual machine down first: the unbind waits until it lets go of the device.", never=True,
+    "Shut the virtual machine down first: the unbind waits until it releases the device.", never=True,
 )  # fmt: skip
 HANGS = Kind(
-    "unbind-hangs", Topic.USE, "a driver that waits for ever while somebody has the device open", (DANGER, WARN),
+    "unbind-hangs", Topic.USE, "a driver that waits forever while somebody has the device open", (DANGER, WARN),
     "End every program that uses it, stop nvidia-persistenced, and unload nvidia_drm and nvidia_uvm before you apply.",
     never=True,
 )  # fmt: skip
@@ -22,7 +22,7 @@ MEDIATED = Kind(
 )  # fmt: skip
 PLUGGED = Kind(
     "thunderbolt-devices", Topic.USE, "Thunderbolt or USB4 devices that are plugged in", (WARN,),
-    "Unplug them first, and remember that docks carry networks, disks and monitors.",
+    "Unplug them first, and remember that docks may carry networks, disks and monitors.",
 )  # fmt: skip
 
 HANGING_DRIVERS = frozenset({"nvidia"})

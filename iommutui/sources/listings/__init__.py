@@ -59,7 +59,7 @@ class Listing(NamedTuple):
 
 
 def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
-    """One machine from texts: (name, content, number of the state from 1, None for the one that tells most).
+    """One machine from texts: (name, content, number of the state from 1, None for the one that says most).
 
     SourceError where there is nothing to read in any of them, or where they contradict each other.
     """
@@ -72,7 +72,7 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
         states = [state for state in reading.states if state.functions]
         chosen += [_choose(states, number, name, notes)] if states else reading.states
         if not states:
-            notes.append(f"{name} tells of no PCI function.")
+            notes.append(f"{name} names no PCI device.")
         if reading.ignored:
             lines = "line was" if reading.ignored == 1 else "lines were"
             notes.append(
@@ -84,23 +84,23 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
     finally:
         names.close()
     notes += [
-        f"{clash.words()} What most is said of was taken, and the group of the slot."
+        f"{clash.words()} The function with the most facts was used, and the group of its slot."
         for clash in {clash.one.device.address: clash for clash in swapped}.values()
     ]
     return Listing(host, tuple(readings), tuple(notes))
 
 
 def _choose(states: list[State], number: int | None, name: str, notes: list[str]) -> State:
-    """The state that is meant: without a number the one that tells most, of several such the last."""
+    """The state that is meant: without a number the one that says most, of several such the last."""
     if number is not None and not 1 <= number <= len(states):
-        raise SourceError(f"{name} has no state {number}: it tells of {len(states)}.", f"Give {name}#1, or {name}.")
+        raise SourceError(f"{name} has no state {number}: it has {len(states)}.", f"Give {name}#1, or {name}.")
     at = number - 1 if number is not None else max(range(len(states)), key=lambda n: (states[n].size(), n))
     if number is None and len(states) > 1:
         places = ", ".join(f"{n + 1} in lines {first} to {last}" for n, (first, last) in
                            enumerate(state.lines() for state in states))  # fmt: skip
         others = " or ".join(f"'--from {name}#{n + 1}'" for n in range(len(states)) if n != at)
         notes.append(
-            f"{name} tells of {len(states)} states of the machine that contradict each other ({places}). This is "
+            f"{name} describes {len(states)} states of the machine that contradict each other ({places}). This is "
             f"state {at + 1}; {others} shows another."
         )
     return states[at]

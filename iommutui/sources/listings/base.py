@@ -17,7 +17,7 @@ class Sighting(NamedTuple):
     below: str | None = None
     """The bus behind a bridge: ``0000:01``."""
     way: str = ""
-    """The way to it by slots alone, ``0000:00:01.0/00.0``, where its bus is not told (``lspci -P``)."""
+    """The way to it by slots alone, ``0000:00:01.0/00.0``, where its bus is not shown (``lspci -P``)."""
 
 
 class Taken(NamedTuple):
@@ -42,7 +42,7 @@ class Piece(NamedTuple):
 
 
 class Text(NamedTuple):
-    """The lines of a text, and for each the name of the importer that it may begin something for."""
+    """The lines of a text, and for each the importer whose record it may begin."""
 
     lines: Lines
     kinds: list[str | None]

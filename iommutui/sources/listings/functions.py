@@ -89,7 +89,7 @@ def _without_tail(rest: str) -> tuple[str, str | None, str]:
 
 
 def _with_interface(code: str, interface: str) -> str | None:
-    """Four digits where the programming interface is not told."""
+    """Four digits where the programming interface is not shown."""
     return code + interface if code else None
 
 

@@ -69,7 +69,7 @@ def _decode(text: str, start: int) -> tuple[Any, int]:
 
 
 def _functions(document: Any) -> Iterator[tuple[str, Device, frozenset[str]]]:
-    """Every function of a document, at whatever depth: its address as it is written, and what is told of it."""
+    """Every function of a document, at whatever depth: its address as it is written, and its fields."""
     waiting: list[tuple[Any, Any]] = [(document, None)]
     for value, group in waiting:
         if isinstance(value, list):

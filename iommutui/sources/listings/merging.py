@@ -1,4 +1,4 @@
-"""From the states of one or several texts to a `Host`, with a gap for everything that they do not tell."""
+"""From the states of one or several texts to a `Host`, with a gap for everything that they do not show."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _UNTOLD = ("kernel", "cmdline", "drivers", "claims")
 
 
 def merge(states: list[State], names: Names) -> tuple[Host, list[Clash]]:
-    """The machine that all of these states tell of, and the functions that have two pairs of ids in them.
+    """The machine that all of these states describe, and the functions that have two pairs of ids in them.
 
     SourceError where two of them are of different machines, or of one at different times.
     """
@@ -54,7 +54,7 @@ def merge(states: list[State], names: Names) -> tuple[Host, list[Clash]]:
 
 
 def _hides(sections: list[Section]) -> bool:
-    """Whether every listing that tells groups leaves members out."""
+    """Whether every listing that shows groups leaves members out."""
     groups = [s for s in sections if any(each.device.group is not None for each in s.sightings)]
     return bool(groups) and all(any(piece.hides for piece in section.pieces) for section in groups)
 

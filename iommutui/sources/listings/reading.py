@@ -1,4 +1,4 @@
-"""From a text to the states of a machine that it tells of: which importer reads which lines, and what belongs together.
+"""From a text to the states of a machine in it: which importer reads which lines, and what belongs together.
 
 A *section* is a run of one format in which no function comes twice. Sections that do not contradict each other are one
 *state*; where one does, as in a listing before and one after, the next state begins.
@@ -39,7 +39,7 @@ class Section(NamedTuple):
 
 
 class State(NamedTuple):
-    """Sections that agree with each other, in the order in which they were told."""
+    """Sections that agree with each other, in the order of the text."""
 
     name: str
     sections: list[Section]
@@ -50,7 +50,7 @@ class State(NamedTuple):
     """The addresses of the functions in it."""
 
     def size(self) -> int:
-        """How much it tells: functions, and groups of functions."""
+        """How much it holds: functions, and groups of functions."""
         return len(self.functions) + sum(1 for _, field in self.known if field == "group")
 
     def lines(self) -> tuple[int, int]:
@@ -83,7 +83,7 @@ def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Readi
     """Reads a text; SourceError where it contradicts itself within one listing."""
     if len(content) > LIMIT:
         raise SourceError(
-            f"{name} is larger than {LIMIT >> 20} MiB: that is no listing of one machine.",
+            f"{name} is larger than {LIMIT >> 20} MiB, which is too large for a listing of one machine.",
             "Cut out what lspci, the groups' script or the kernel's log printed.",
         )
     lines = Lines(content)
@@ -149,7 +149,7 @@ class Clash(NamedTuple):
         """Both lines, and what they say."""
         told = ((self.name, self.one), (self.other_name, self.other))
         first, second = (f"{n}, line {s.line + 1}: {self.field} {value_of(s, self.field) or 'none'}" for n, s in told)
-        return f"{self.one.device.address} is told of in two ways ({first}; {second})."
+        return f"{self.one.device.address} is described in two ways ({first}; {second})."
 
 
 def clashes(known: Known, sightings: list[Sighting], name: str) -> list[Clash]:
@@ -176,7 +176,7 @@ def known_of(sightings: list[Sighting], name: str) -> Known:
 
 
 def says(sighting: Sighting, field: str) -> bool:
-    """Whether the sighting tells the field, be it that there is none."""
+    """Whether the sighting has the field, even as absent."""
     return value_of(sighting, field) is not None or (field == "driver" and field in sighting.tells)
 
 

@@ -20,7 +20,7 @@ _RANGE = re.compile(r"( *)[0-9a-f]+-[0-9a-f]+ : (.*)")
 
 
 def read_display(tree: Tree, console: bool) -> tuple[tuple[Screen, ...], list[Gap]]:
-    """Every display. ``console`` tells whether the text console is drawn on framebuffers."""
+    """Every display. ``console``: whether the text console is drawn on framebuffers."""
     cards, buffers = entries(tree, "class/drm"), entries(tree, "class/graphics")
     gaps = [Gap("screens", why)] if (why := gap_reason(tree, cards)) else []
     found: dict[Address, Screen] = {}

@@ -78,6 +78,8 @@ class Route(NamedTuple):
     direct: bool
     """It leads to the link itself, not through a gateway."""
     link_local: bool = False
+    bits: int = 32
+    """Of an address: 32 or 128."""
 
 
 _UP, _GATEWAY, _REJECT = 0x1, 0x2, 0x200
@@ -112,7 +114,7 @@ def routes6(data: bytes) -> Iterator[Route]:
         if flags & _UP and not flags & _REJECT and interface != "lo" and length <= 128:
             mask = (1 << 128) - (1 << (128 - length))
             local = network >> 118 == 0x3FA or network >> 120 == 0xFF
-            yield Route(interface, network, mask, not flags & _GATEWAY, local)
+            yield Route(interface, network, mask, not flags & _GATEWAY, local, 128)
 
 
 class Address6(NamedTuple):

@@ -207,7 +207,7 @@ def _cannot_rescan(state: AppState) -> str | None:
     if not state.source.real:
         if state.phase is Phase.FAILED:
             return None
-        return "A machine that is not real does not change by itself; R reverts what was applied here."
+        return "A simulated machine does not change by itself; R reverts what was applied here."
     return "A scan is going on." if state.phase in (Phase.SCANNING, Phase.APPLYING) else None
 
 
@@ -255,7 +255,7 @@ def _quit(desk: Desk) -> Opened:
         title, text = "Leave while a plan is being applied?", "It goes on to its end, and this program ends with it."
     elif state.intents:
         words = "1 change is" if len(state.intents) == 1 else f"{len(state.intents)} changes are"
-        title, text = "Leave?", f"{words} staged and not applied. Nothing of it is kept."
+        title, text = "Leave?", f"{words} staged and not applied. Leaving discards what is staged."
     else:
         desk.leave()
         return None
@@ -289,7 +289,7 @@ COMMANDS = (
             _cannot_match, palette=False),
     Command("select", ("S",), "Select", "Select the row together with others, or unselect it: the next verb acts on "
             "all of them.", LOOK, _select, _cannot_select, also="multiple several tag"),
-    Command("mark", ("b",), "Mark", "Mark the device as one of your own, or unmark it; marks are kept.", LOOK, _mark,
+    Command("mark", ("b",), "Mark", "Mark the device as one of your own, or unmark it; marks are saved.", LOOK, _mark,
             _cannot_mark, also="bookmark favourite favorite star pin"),
     Command("next-mark", ("B",), "Next mark", "Go to the next device that is marked.", LOOK, _next_mark,
             _cannot_next_mark, also="bookmark favourite favorite jump"),
@@ -301,7 +301,7 @@ COMMANDS = (
             partial(_divide, -_STEP), also="divider resize split"),
     Command("wider", ("greater_than_sign",), "Wider", "More room for the list, less for the details.", VIEW,
             partial(_divide, _STEP), also="divider resize split"),
-    Command("rescan", ("r", "f5"), "Rescan", "Look at the machine again.", VIEW, lambda d: d.rescan(),
+    Command("rescan", ("r", "f5"), "Rescan", "Scan the machine again.", VIEW, lambda d: d.rescan(),
             _cannot_rescan, also="reload refresh update"),
     Command("model", ("m",), "Model", "Choose the kernel rules to judge by.", VIEW, _choose_model, needs_host,
             also="kernel version rules"),
@@ -313,7 +313,7 @@ COMMANDS = (
             also="keys shortcuts bindings manual"),
     Command("commands", ("ctrl+p", "colon"), "Commands", "Find a command by its name.", VIEW, lambda d: d.palette(),
             palette=False),
-    Command("theme", (), "Theme", "Choose another theme; it is kept.", VIEW, lambda d: d.themes(),
+    Command("theme", (), "Theme", "Choose another theme; it is saved.", VIEW, lambda d: d.themes(),
             also="dark light colours colors appearance"),
     Command("suspend", ("ctrl+z",), "Suspend", "Back to the shell; fg continues here.", VIEW, lambda d: d.suspend(),
             also="background job"),

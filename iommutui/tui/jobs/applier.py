@@ -66,6 +66,6 @@ class Applier:
         except WorkerCancelled:
             raise
         except Exception as error:  # shown, whatever it is
-            what = f"Applying broke off: {type(error).__name__}: {error}"
-            problem = Problem(what, "'iommutui journal' tells how far it came.")
+            what = f"Applying failed: {type(error).__name__}: {error}"
+            problem = Problem(what, "'iommutui journal' shows how far it got.")
         self._node.post_message(self.Ended(problem))

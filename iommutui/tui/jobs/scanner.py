@@ -1,4 +1,4 @@
-"""Looking at the machine: at first, whenever something happens to it, and for claims that no event tells of."""
+"""Looking at the machine: at first, whenever something happens to it, and for claims, which no event reports."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,13 +26,13 @@ SETTLE_SECONDS = 0.2
 LOOK_BACK_SECONDS = 2.0
 """When the machine is compared with that of the last boot: the first frame does not wait for it."""
 CLAIM_SECONDS = 5.0
-"""How often it is asked who holds groups: no event tells of a virtual machine that starts or ends."""
+"""How often it is asked who holds groups: no event reports a virtual machine that starts or ends."""
 
 NOTICE_SECONDS = 0.5
-"""A wait that is longer is told of."""
+"""A longer wait is announced."""
 
 LOOK_PATIENCE = 20.0
-"""Somebody who waits for a machine that never comes to rest is shown what there is after these seconds."""
+"""Seconds after which what is known of a machine that never comes to rest is shown."""
 
 
 class Scanner:
@@ -68,7 +68,7 @@ class Scanner:
             self.now = now
 
     class Watching(Message):
-        """Changes are being told of; ``lacks`` says why they are not, or only slowly."""
+        """Changes are being reported; ``lacks`` says why they are not, or only slowly."""
 
         def __init__(self, lacks: str) -> None:
             super().__init__()
@@ -206,7 +206,7 @@ class Scanner:
         self._node.set_timer(LOOK_BACK_SECONDS, run)
 
     def look_for_claims(self, host: Host) -> None:
-        """Asks in a thread who holds groups, unless a scan tells it anyway or nothing could be held."""
+        """Asks in a thread who holds groups, unless a scan finds out anyway or nothing could be held."""
         if self._scanning or self._asking or not any(is_vfio(host, d, d.driver) for d in host.devices.values()):
             return
         self._asking = True

@@ -9,7 +9,7 @@ from iommutui.tui.state import Kind, Source
 
 
 def pasted(text: str, table: DriverTable) -> Machine:
-    """The machine that a pasted text tells of."""
+    """The machine that a pasted text describes."""
     from iommutui.sources import open_text
     from iommutui.tui.machines.simulated import SimulatedMachine
 

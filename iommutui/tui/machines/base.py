@@ -50,7 +50,7 @@ class CutOff(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """Changes of the machine are being told of. ``lacks`` says why they are not, or only slowly."""
+    """Changes of the machine are being reported. ``lacks`` says why they are not, or only slowly."""
 
     stop: Callable[[], None]
     lacks: str = ""
@@ -86,7 +86,7 @@ class Machine(Protocol):
 
     @property
     def source(self) -> Source:
-        """What the header says of it."""
+        """Its name in the header."""
         ...
 
     @property
@@ -123,7 +123,7 @@ class Machine(Protocol):
 
 
 def restoring_goals(plan: Plan, before: Host) -> tuple[Goal, ...]:
-    """The goals that put everything back that a plan moved."""
+    """The goals that restore every device that a plan moved."""
     moved = dict.fromkeys(step.device for step in plan.steps)
     found = (before.devices.get(address) for address in moved)
     return tuple(restoring(d.address, d.driver, d.driver_override) for d in found if d is not None)

@@ -1,6 +1,6 @@
 """The page of a device: every fact that is known of it, and the drivers that fit it. Pure."""
 
-from iommutui.core.facts import device_facts
+from iommutui.core.device_facts import device_facts
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name
 from iommutui.core.plan.targets import targets_of

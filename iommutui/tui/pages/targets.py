@@ -38,7 +38,7 @@ def loading(target: Target) -> str:
 
 
 class Choice(NamedTuple):
-    """One thing to choose: its name, its row in a list, and what there is to say of it below."""
+    """One thing to choose: its name, its row in a list, and its description below."""
 
     name: str
     row: Line

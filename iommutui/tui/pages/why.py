@@ -91,7 +91,7 @@ def _reasons(state: AppState, group: Group, device: Device | None) -> list[Line]
 
 def _holders(host: Host, reasons: list[Reason]) -> list[Line]:
     """What several drivers have in common is said once."""
-    words = f"  {len(reasons)} of its devices are bound to host drivers; no VM can have it until all are unbound:"
+    words = f"  {len(reasons)} of its devices are bound to host drivers; no VM can use it until all are unbound:"
     lines = [line(words, hang=2)]
     for reason in reasons:
         device = host.devices.get(reason.device) if reason.device is not None else None

@@ -1,4 +1,4 @@
-"""From a review to the applying room and back: what goes on, each write and what came of it."""
+"""From a review to the applying process and back: progress, each write and its result."""
 
 from typing import ClassVar
 
@@ -146,16 +146,16 @@ class ApplyFlow:
     # -- reviews
 
     def review(self, *, revert: bool = False, journal: str | None = None) -> Opened:
-        """The review of what is staged, or of taking back what was applied last, or this journal.
+        """The review of what is staged, or of reverting the last apply or this journal.
 
-        It is of the machine as it is: right behind a rebind, of what was seen before it, it would be refused as drift.
-        Who has gone on to something else by then is left alone.
+        It waits for a scan that is under way, because a review of what was seen before the last rebind would be refused
+        as drift. It does not open if the person has gone on to something else by then.
         """
         if not self._scanner.looking:
             return self._open(self._reverting(journal) if revert else self._planned())
 
         async def when_looked() -> None:
-            await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been looked at."))
+            await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been scanned."))
             if self._screen.is_active:
                 opened = self._open(self._reverting(journal) if revert else self._planned())
                 if opened is not None:
@@ -212,7 +212,7 @@ class ApplyFlow:
         if left.journal is None:
             self._desk.say(text, "warning")
             return
-        title, yes = "An apply was cut off", "Review the way back"
+        title, yes = "An apply was interrupted", "Review the way back"
         self._desk.confirm(title, text, yes, "Later", lambda: self.review(revert=True, journal=left.journal))
 
     # -- the job
@@ -275,7 +275,7 @@ class ApplyFlow:
             self._desk.update(state._replace(applied=True))
             self._desk.say("Reverted, as you asked. Drivers and overrides are restored.")
         else:
-            found = problem or Problem(finished.summary if finished is not None else "Applying broke off.")
+            found = problem or Problem(finished.summary if finished is not None else "Applying failed.")
             self._desk.update(state)
             if finished is None or found.what != finished.summary:  # which is in the log already
                 self._desk.log_line(found.what, "bad")
@@ -302,9 +302,9 @@ def _log_words(event: Event) -> tuple[str, str] | None:
             held = f"; held by {', '.join(holders)}" if holders else ""
             return f"{shell_line(step)}: no answer for {seconds:.0f} s{held}", "warn"
         case Kept(by=by):
-            return f"kept by {by}", "ok"
+            return f"confirmed by {by}", "ok"
         case Compensating(why=why):
-            return f"taking everything back: {why}", "warn"
+            return f"rolling back: {why}", "warn"
         case Finished(exit=code, summary=summary):
             return summary, "ok" if code is Exit.DONE else "bad"
     return None

@@ -1,4 +1,4 @@
-"""The one screen that is always there: it holds the state, and does what commands ask and jobs tell."""
+"""The one screen that is always there: it holds the state, and does what commands ask for and jobs report."""
 
 import asyncio
 import time
@@ -206,7 +206,7 @@ class DeskScreen(Screen[None]):
         why = self._store.write(to_remember(self.state, self._store.read())) if self._store is not None else None
         if why is not None:
             self.log_line(why, "warn")
-            self.say(f"{why} It is forgotten at the end.", "warning")
+            self.say(f"{why} It is lost when the program ends.", "warning")
 
     def say(self, text: str, severity: Severity = "information") -> None:
         self.notify(text, severity=severity)

@@ -127,7 +127,7 @@ class ConfirmScreen(Dialog[bool]):
 
 
 class ChooseScreen(Dialog[str]):
-    """Dismissed with the name of one of a few things; what there is to say of the one under the cursor is below."""
+    """Dismissed with the name of one of a few things; a description of the one under the cursor is below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "move('cursor_down')", "Down", show=False),
@@ -146,7 +146,7 @@ class ChooseScreen(Dialog[str]):
         self._first = names.index(chosen) if chosen in names else 0
 
     def compose(self) -> ComposeResult:
-        """The list, and what comes of the choice under the cursor."""
+        """The list, and the effect of the choice under the cursor."""
         with Box(self._title, classes="medium"):
             yield OptionList(*(Option(content(choice.row.spans)) for choice in self._choices), compact=True)
             if any(choice.about for choice in self._choices):
@@ -201,7 +201,7 @@ class PromptScreen(Dialog[str]):
         self._title, self._check, self._text, self._hint = title, check, text, hint
 
     def compose(self) -> ComposeResult:
-        """The line, and what there is to say of it."""
+        """The line, and its description."""
         with Box(self._title, classes="small"):
             yield PasteInput(self._text, placeholder=self._hint, compact=True, id="text")
             yield Static(plain(""), id="found")

@@ -57,7 +57,7 @@ def claim_words(claim: str) -> str:
 
 
 def reason_line(reason: Reason) -> Line:
-    """A reason as a sentence; its sign tells what stands in the way from what is only to be known."""
+    """A reason as a sentence; its sign distinguishes what blocks from what is only for information."""
     if reason.code in (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION):
         return bullet(sentence(reason), "bad", "✖")
     return bullet(sentence(reason), *(("info", "●") if reason.code is Code.OWNED else ("warn", "?")))

@@ -29,7 +29,7 @@ class Rows(Scroll, Generic[K]):
     COMPONENT_CLASSES = {"rows--cursor", "rows--group", "rows--head"}  # noqa: RUF012 - Textual's own declaration
 
     class Picked(Message):
-        """A row was clicked; ``fold`` tells that it was its fold mark."""
+        """A row was clicked; ``fold``: on its fold mark."""
 
         def __init__(self, index: int, fold: bool) -> None:
             super().__init__()

@@ -17,9 +17,8 @@ from iommutui.settings import Settings, driver_table
 from iommutui.sources import load
 from tests.apply.journals import list_journals
 from tests.apply.machines import GPU, ODD, facts
-from tests.cli.asking import INTENTS, driver_of, journal_of, request_for
 from tests.cli.conftest import Run
-from tests.cli.machine import Server
+from tests.cli.reacting_machine import INTENTS, Server, driver_of, journal_of, request_for
 from tests.reacting_tree import ReactingTree
 
 

@@ -12,9 +12,8 @@ from iommutui.core.errors import Exit
 from iommutui.sources import load
 from tests.apply.journals import list_journals
 from tests.apply.machines import NIC, facts
-from tests.cli.asking import LONG, driver_of, journal_of, processes_of, request_for
 from tests.cli.conftest import Run
-from tests.cli.machine import Server, eventually
+from tests.cli.reacting_machine import LONG, Server, driver_of, eventually, journal_of, processes_of, request_for
 from tests.reacting_tree import ReactingTree
 
 
@@ -75,7 +74,7 @@ def test_it_is_kept_from_elsewhere_although_who_asked_is_gone(machine: ReactingT
     server.leave()
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
-    assert "waits to be kept" in run("journal").out
+    assert "waits to be confirmed" in run("journal").out
     answer = run("keep")
     assert (answer.code, answer.err) == (0, "")
     assert eventually(lambda: list_journals(journal_of(machine))[-1].exit is Exit.DONE)
@@ -115,7 +114,7 @@ def test_nothing_else_is_applied_while_it_waits(machine: ReactingTree, run: Run)
 def test_what_has_ended_or_has_nothing_to_keep(machine: ReactingTree, run: Run) -> None:
     answer = run("keep")
     assert (answer.code, answer.out) == (1, "")
-    assert "Nothing waits to be kept" in answer.err
+    assert "No apply waits to be confirmed" in answer.err
     assert run("apply", f"{NIC}=none", "--yes").code == 0
     (entry,) = list_journals(journal_of(machine))
     ended = run("keep", entry.id)
@@ -142,7 +141,7 @@ def test_a_reader_that_stopped_does_not_stop_the_countdown(machine: ReactingTree
     os.read(server.stdout, read)
     assert eventually(lambda: any(journal.exit for journal in list_journals(journal_of(machine))))
     (journal,) = list_journals(journal_of(machine))
-    assert (journal.exit, journal.why) == (Exit.ROLLED_BACK, "nobody kept it within 2 seconds")
+    assert (journal.exit, journal.why) == (Exit.ROLLED_BACK, "nobody confirmed it within 2 seconds")
     assert facts(load(machine.root)) == before
     assert server.wait() == Exit.ROLLED_BACK
     server.leave()
