@@ -128,7 +128,7 @@ def _origin(facts: DeviceFacts, journal: Journal, journals: Sequence[Journal]) -
     return facts
 
 
-class State(StrEnum):
+class JournalState(StrEnum):
     """What a journal means now."""
 
     GOING_ON = "going-on"
@@ -149,23 +149,25 @@ class State(StrEnum):
     """It failed, or was cut off and kept, and what it left is as it left it."""
 
 
-def state_of(journal: Journal, journals: Sequence[Journal], host: Host, boot: str | None, *, going_on: bool) -> State:
+def state_of(
+    journal: Journal, journals: Sequence[Journal], host: Host, boot: str | None, *, going_on: bool
+) -> JournalState:
     """``going_on``: an apply is at work now."""
     if journal.open and journal.of_boot(boot) and journal.reverted_by is None:
         if going_on:
-            return State.WAITING if journal.waiting else State.GOING_ON
-        return State.CUT_OFF
+            return JournalState.WAITING if journal.waiting else JournalState.GOING_ON
+        return JournalState.CUT_OFF
     if journal.reverted_by is not None:
-        return State.REVERTED
+        return JournalState.REVERTED
     if journal.header.reverts is not None:
-        return State.REVERT
+        return JournalState.REVERT
     if not journal.changed_something:
-        return State.UNCHANGED
+        return JournalState.UNCHANGED
     if not journal.of_boot(boot):
-        return State.REBOOTED
+        return JournalState.REBOOTED
     if standing(journal, host, journals).changed:
-        return State.CHANGED
-    return State.IN_EFFECT if journal.exit is Exit.DONE else State.INCOMPLETE
+        return JournalState.CHANGED
+    return JournalState.IN_EFFECT if journal.exit is Exit.DONE else JournalState.INCOMPLETE
 
 
 def find_revert(directory: Path, wanted: str | None, host: Host, model: Model, boot: str | None) -> Revert:

@@ -12,7 +12,7 @@ from iommutui.core.wording import changes_words
 
 if TYPE_CHECKING:
     from iommutui.apply.journal.reader import Damaged, Journal, JournaledWrite
-    from iommutui.apply.revert import State
+    from iommutui.apply.revert import JournalState
     from iommutui.core.plan.drift import Change
 
 
@@ -20,7 +20,7 @@ class _Shown(NamedTuple):
     """A journal, what it means now, and what something else has changed since."""
 
     journal: "Journal"
-    state: "State"
+    state: "JournalState"
     changed: "tuple[Change, ...]"
 
 

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.reader import Journal
 from iommutui.apply.recovery import leave_as_it_is, open_journals
-from iommutui.apply.revert import State, find_revert, standing, state_of
+from iommutui.apply.revert import JournalState, find_revert, standing, state_of
 from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError, RefusedError
 from iommutui.core.host import Host
@@ -161,16 +161,16 @@ class Interleavings(RuleBasedStateMachine):
         for name, journal in journals.items():
             state = state_of(journal, ours, self.host, self.boot, going_on=False)
             if journal.reverted_by is not None:
-                assert state is State.REVERTED
+                assert state is JournalState.REVERTED
             elif journal.open and journal in ours:
-                assert state is State.CUT_OFF
+                assert state is JournalState.CUT_OFF
             elif journal.header.reverts is not None:
-                assert state is State.REVERT
+                assert state is JournalState.REVERT
             elif journal not in ours:
-                assert state is State.REBOOTED
+                assert state is JournalState.REBOOTED
             elif name in self.left and all(other.header.reverts != name for other in ours):
                 other = {a for a, binding in self.left[name].items() if self._binding(a) != binding}
-                assert state is (State.CHANGED if other else State.IN_EFFECT)
+                assert state is (JournalState.CHANGED if other else JournalState.IN_EFFECT)
                 assert {change.subject for change in standing(journal, self.host, ours).changed} == other
 
 

@@ -18,7 +18,7 @@ from iommutui.tui.app import IommutuiApp
 from iommutui.tui.machines.base import Applier, CutOff, Machine, Watch, WayBack
 from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.rows import listing
-from iommutui.tui.state import AppState, Key, Kind, Phase, Source, start
+from iommutui.tui.state import AppState, Key, Phase, Source, SourceKind, start
 
 R = TypeVar("R")
 
@@ -148,14 +148,14 @@ async def screen_of(
 
 def snapshot_of(host: Host, name: str = "friend.json") -> SimulatedMachine:
     """A machine from a file."""
-    return SimulatedMachine(Source(Kind.SNAPSHOT, name), lambda: host)
+    return SimulatedMachine(Source(SourceKind.SNAPSHOT, name), lambda: host)
 
 
 class LiveLike:
     """A live machine whose facts the test changes; its applier is the test's."""
 
     def __init__(self, host: Host, applier: Applier, writer: str | None = "") -> None:
-        self.source = Source(Kind.LIVE, "", writer)
+        self.source = Source(SourceKind.LIVE, "", writer)
         self.applier = applier
         self.host = host
         self.lacks = ""

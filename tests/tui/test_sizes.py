@@ -4,7 +4,7 @@ import pytest
 
 from iommutui.demo import demo_host
 from iommutui.tui.machines.simulated import SimulatedMachine
-from iommutui.tui.state import Kind, Source
+from iommutui.tui.state import Source, SourceKind
 from tests.tui.driver import LARGE, SMALLEST, USUAL, WIDE, Ui, screen_of, snapshot_of
 from tests.tui.machines import small, without_iommu
 from tests.tui.snapshot import check
@@ -61,7 +61,7 @@ async def test_the_filter(size: str) -> None:
 
 
 async def test_the_built_in_machine() -> None:
-    async with screen_of(SimulatedMachine(Source(Kind.DEMO), demo_host), WIDE) as ui:
+    async with screen_of(SimulatedMachine(Source(SourceKind.DEMO), demo_host), WIDE) as ui:
         assert ui.lines()[0].startswith(" DEMO — nothing is real")
         for words in ("nothing to pass", "✖ blocked"):
             assert ui.line_with(words)

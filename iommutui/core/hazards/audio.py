@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from iommutui.core.hazards.base import INFO, WARN, Check, Hazard, Kind, Topic, listed, unbound, unknown
+from iommutui.core.hazards.base import INFO, WARN, Hazard, HazardCheck, Kind, Topic, listed, unbound, unknown
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
 
@@ -32,4 +32,4 @@ def sounds(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
             yield PLAYING.of(device, INFO, unknown=why)
 
 
-CHECKS = (Check(sounds, (PLAYING, OPEN)),)
+CHECKS = (HazardCheck(sounds, (PLAYING, OPEN)),)

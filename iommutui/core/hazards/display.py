@@ -8,8 +8,8 @@ from iommutui.core.hazards.base import (
     DANGER,
     INFO,
     WARN,
-    Check,
     Hazard,
+    HazardCheck,
     Kind,
     Topic,
     given_away,
@@ -140,7 +140,7 @@ def gpu_in_use(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 CHECKS = (
-    Check(displays, (BOOT, MONITOR, CONSOLE)),
-    Check(firmware_framebuffer, (FIRMWARE, REMOVED)),
-    Check(gpu_in_use, (IN_USE,)),
+    HazardCheck(displays, (BOOT, MONITOR, CONSOLE)),
+    HazardCheck(firmware_framebuffer, (FIRMWARE, REMOVED)),
+    HazardCheck(gpu_in_use, (IN_USE,)),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from iommutui.core.hazards.base import WARN, Check, Hazard, Kind, Topic, given_away
+from iommutui.core.hazards.base import WARN, Hazard, HazardCheck, Kind, Topic, given_away
 from iommutui.core.host import NO_IOMMU, Host
 from iommutui.core.plan.intents import Goal
 
@@ -49,7 +49,7 @@ def acs_override(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 CHECKS = (
-    Check(no_isolation, (NO_IOMMU_MODE,)),
-    Check(direct_region, (DIRECT,)),
-    Check(acs_override, (OVERRIDE,)),
+    HazardCheck(no_isolation, (NO_IOMMU_MODE,)),
+    HazardCheck(direct_region, (DIRECT,)),
+    HazardCheck(acs_override, (OVERRIDE,)),
 )

@@ -6,8 +6,8 @@ from iommutui.core.hazards.base import (
     DANGER,
     INFO,
     WARN,
-    Check,
     Hazard,
+    HazardCheck,
     Kind,
     Topic,
     listed,
@@ -73,4 +73,4 @@ def _facts(uses: Sequence[Network], remains: str = "") -> tuple[tuple[str, str],
     return ("interface", listed(use.own for use in uses)), ("chain", chains), ("remains", remains)
 
 
-CHECKS = (Check(networks, (SESSION, DEFAULT, ADDRESS, MEMBER)),)
+CHECKS = (HazardCheck(networks, (SESSION, DEFAULT, ADDRESS, MEMBER)),)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from iommutui.core.hazards.base import DANGER, WARN, Check, Hazard, Kind, Topic, listed, unbound, unknown
+from iommutui.core.hazards.base import DANGER, WARN, Hazard, HazardCheck, Kind, Topic, listed, unbound, unknown
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
 
@@ -81,8 +81,8 @@ def plugged(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 CHECKS = (
-    Check(used_by_vm, (VM,)),
-    Check(unbind_hangs, (HANGS,)),
-    Check(mediated, (MEDIATED,)),
-    Check(plugged, (PLUGGED,)),
+    HazardCheck(used_by_vm, (VM,)),
+    HazardCheck(unbind_hangs, (HANGS,)),
+    HazardCheck(mediated, (MEDIATED,)),
+    HazardCheck(plugged, (PLUGGED,)),
 )

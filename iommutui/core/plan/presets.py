@@ -11,7 +11,7 @@ from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.models.base import Model
 from iommutui.core.plan.fix import fix_hazards, permanent_blockers, smallest_fix, withheld
 from iommutui.core.plan.intents import Intent, default_driver, goal_of
-from iommutui.core.plan.targets import DEFAULT, NONE, Kind, targets_of, vfio_target
+from iommutui.core.plan.targets import DEFAULT, NONE, TargetKind, targets_of, vfio_target
 from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.roles import is_vfio, serves_host
 from iommutui.core.wording import sentence
@@ -175,7 +175,7 @@ def _own_driver(host: Host, device: Device) -> str:
     chosen = default_driver(host, device)
     if chosen is None or serves_host(host, device, chosen):
         return DEFAULT
-    return next((t.name for t in targets_of(host, device) if t.kind is Kind.KERNEL), DEFAULT)
+    return next((t.name for t in targets_of(host, device) if t.kind is TargetKind.KERNEL), DEFAULT)
 
 
 def _concerned(host: Host, addresses: Iterable[Address]) -> Sequence[Device]:

@@ -9,7 +9,7 @@ from iommutui.tui.state import AppState, Key, Pane, Phase
 from iommutui.tui.text.spans import Line
 
 Severity = Literal["information", "warning", "error"]
-Check = Callable[[str], tuple[bool, str]]
+LineCheck = Callable[[str], tuple[bool, str]]
 """Whether a line of text will do, and what there is to say of it."""
 Opened = Awaitable[object] | None
 """What a command returns: nothing, or what has to be waited for until its dialog takes keys."""
@@ -111,7 +111,7 @@ class Desk(Protocol):
         ...
 
     def prompt(
-        self, title: str, then: Callable[[str], object], check: Check, *, text: str = "", hint: str = ""
+        self, title: str, then: Callable[[str], object], check: LineCheck, *, text: str = "", hint: str = ""
     ) -> Opened:
         """One line of text. ``check`` says whether it will do, and what is shown below it."""
         ...

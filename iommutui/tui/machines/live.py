@@ -22,7 +22,7 @@ from iommutui.sources.holders import claims_now
 from iommutui.sources.live import Unavailable, watch
 from iommutui.sources.ssh_session import session_address
 from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack
-from iommutui.tui.state import Kind, Source
+from iommutui.tui.state import Source, SourceKind
 
 POLL_SECONDS = 5.0
 """How often the links of drivers are compared where no events can be had. One look costs a directory listing per
@@ -36,7 +36,7 @@ class LiveMachine:
         self._kernel = kernel
         self._table = table
         writer = root_program()
-        self.source = Source(Kind.LIVE, kernel or "", writer)
+        self.source = Source(SourceKind.LIVE, kernel or "", writer)
         self.applier = ProcessApplier(own_program(), writer)
 
     def scan(self) -> Host:

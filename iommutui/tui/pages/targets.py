@@ -8,7 +8,7 @@ from iommutui.core.labels import verdict_word
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.narrowing import narrow
 from iommutui.core.plan.planner import plan_intents
-from iommutui.core.plan.targets import Kind, Target, targets_of
+from iommutui.core.plan.targets import Target, TargetKind, targets_of
 from iommutui.core.wording import target_words
 from iommutui.tui.derived import target_of
 from iommutui.tui.state import AppState, staged
@@ -24,9 +24,9 @@ def target_line(target: Target, width: int) -> Line:
 
 def purpose(target: Target) -> str:
     """What a target is for, in words."""
-    if target.kind is Kind.KERNEL:
+    if target.kind is TargetKind.KERNEL:
         return "let this machine use it"
-    if target.kind is Kind.VFIO:
+    if target.kind is TargetKind.VFIO:
         made_for_it = "" if target.name == VFIO_PCI else ", with a driver made for it"
         return f"hand it to a virtual machine{made_for_it}"
     return target_words(target.name)
@@ -80,9 +80,9 @@ def _line(state: AppState, host: Host, device: Device, target: Target, width: in
 
 def _role(state: AppState, host: Host, device: Device, target: Target) -> str:
     """The role of the driver; empty where it depends on what the kernel chooses."""
-    if target.kind is Kind.DEFAULT:
+    if target.kind is TargetKind.DEFAULT:
         return ""
-    return "free" if target.kind is Kind.NONE else ROLE_WORDS[state.model.role(host, device, target.name).role]
+    return "free" if target.kind is TargetKind.NONE else ROLE_WORDS[state.model.role(host, device, target.name).role]
 
 
 def _consequence(state: AppState, host: Host, device: Device, target: Target) -> Line | None:

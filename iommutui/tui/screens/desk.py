@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from iommutui.core.host import Host
 from iommutui.tui.commands import BY_ID, WHILE_TYPING, bindings, topics
-from iommutui.tui.commands.base import Check, Opened, Page, Severity
+from iommutui.tui.commands.base import LineCheck, Opened, Page, Severity
 from iommutui.tui.commands.sharing import changed_since_boot
 from iommutui.tui.jobs.applier import Applier
 from iommutui.tui.jobs.outside import HandOver, OpenMachine
@@ -244,7 +244,7 @@ class DeskScreen(Screen[None]):
         return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), unless_closed(then))
 
     def prompt(
-        self, title: str, then: Callable[[str], object], check: Check, *, text: str = "", hint: str = ""
+        self, title: str, then: Callable[[str], object], check: LineCheck, *, text: str = "", hint: str = ""
     ) -> Opened:
         return self.app.push_screen(PromptScreen(title, check, text, hint), unless_closed(then))
 

@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 
 from iommutui.core.errors import IommutuiError
 from iommutui.tui.commands import Hint
-from iommutui.tui.commands.base import Check, Page
+from iommutui.tui.commands.base import LineCheck, Page
 from iommutui.tui.pages.targets import Choice
 from iommutui.tui.text.content import content, plain
 from iommutui.tui.text.spans import Span
@@ -196,7 +196,7 @@ class PromptScreen(Dialog[str]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Close")]
     AUTO_FOCUS = "#text"
 
-    def __init__(self, title: str, check: Check, text: str, hint: str) -> None:
+    def __init__(self, title: str, check: LineCheck, text: str, hint: str) -> None:
         super().__init__()
         self._title, self._check, self._text, self._hint = title, check, text, hint
 
