@@ -9,8 +9,9 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import NamedTuple
 
 from iommutui import sources
@@ -61,8 +62,8 @@ class RealKernel:
         call: Call = in_child,
         put: "Callable[[Write], str] | None" = None,
     ) -> None:
-        self._scan = scan or _listing
-        self._survey = scan or _whole
+        self._scan = scan or partial(sources.load, depth=sources.Depth.LISTING)
+        self._survey = scan or sources.load
         self._root = sources.HERE if root is None else root
         self._patience = patience
         self._load = load
@@ -82,8 +83,11 @@ class RealKernel:
         return boot_id(self._root)
 
     def check(self, steps: Sequence[Step]) -> None:
-        """NotPermittedError where one of the files may not be written."""
-        check(self._root, steps)
+        """NotPermittedError where one of the writes would be denied; IommutuiError where one cannot be."""
+        for path in dict.fromkeys(write_of(self._root, step).path for step in steps):
+            # A file that is not there is the kernel's answer to give, at its turn.
+            if os.path.lexists(path) and not os.access(path, os.W_OK):
+                raise denied(path)
 
     def observe(self) -> Host:
         """A fresh scan."""
@@ -148,14 +152,6 @@ class RealKernel:
             if why:
                 raise IommutuiError(*why)
             yield OK
-
-
-def _listing(root: str) -> Host:
-    return sources.load(root, depth=sources.Depth.LISTING)
-
-
-def _whole(root: str) -> Host:
-    return sources.load(root)
 
 
 def _read_back(directory: str) -> tuple[str | None, str | None] | None:
@@ -227,14 +223,6 @@ def put(write: Write) -> str:
 
 def _name(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, "EIO")
-
-
-def check(root: str, steps: Iterable[Step]) -> None:
-    """NotPermittedError where one of the writes would be denied; IommutuiError where one cannot be."""
-    for path in dict.fromkeys(write_of(root, step).path for step in steps):
-        # A file that is not there is the kernel's answer to give, at its turn.
-        if os.path.lexists(path) and not os.access(path, os.W_OK):
-            raise denied(path)
 
 
 def denied(what: str) -> NotPermittedError:
