@@ -176,7 +176,7 @@ def test_a_reader_that_takes_one_byte_at_a_time_does_not_stop_the_countdown(mach
         return any(journal.exit for journal in list_journals(journal_of(machine)))
 
     assert eventually(ended)
-    assert list_journals(journal_of(machine))[-1].why == "nobody kept it within 2 seconds"
+    assert list_journals(journal_of(machine))[-1].why == "nobody confirmed it within 2 seconds"
     assert facts(load(machine.root)) == before
     while part := os.read(server.stdout, 1 << 16):
         taken += part
@@ -208,7 +208,7 @@ def test_a_screen_that_is_stopped_does_not_stop_the_countdown(machine: ReactingT
     try:
         assert server.wait() == Exit.ROLLED_BACK
         (journal,) = list_journals(journal_of(machine))
-        assert journal.why == "nobody kept it within 2 seconds"
+        assert journal.why == "nobody confirmed it within 2 seconds"
         assert facts(load(machine.root)) == before
     finally:
         os.kill(screen, signal.SIGCONT)
