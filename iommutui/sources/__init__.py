@@ -107,7 +107,7 @@ def _files(paths: list[str], depth: Depth, driver_table: DriverTable) -> Opened:
 
 
 def _content(read: list[tuple[str, bytes, int | None]], depth: Depth, driver_table: DriverTable) -> Opened:
-    from iommutui.sources.listings import archive, capture, explained, read_listings
+    from iommutui.sources.listings import archive, capture, read_listings
     from iommutui.sources.listings.lines import decode
     from iommutui.sources.snapshot import is_snapshot, parse, to_text
 
@@ -130,4 +130,4 @@ def _content(read: list[tuple[str, bytes, int | None]], depth: Depth, driver_tab
         with capture.laid_out(texts[0][1], name) as root:
             return Opened(_scan(root, depth, None, driver_table))
     listing = read_listings(texts)
-    return Opened(listing.host, listing.notes, lambda: [line for each in listing.readings for line in explained(each)])
+    return Opened(listing.host, listing.notes, lambda: [line for each in listing.readings for line in each.explained()])

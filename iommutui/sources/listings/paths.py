@@ -3,7 +3,6 @@
 import re
 
 from iommutui.core.address import Address, parse_pci
-from iommutui.core.host import Device
 from iommutui.sources.listings.base import Importer, Piece, Sighting, Taken, Text
 from iommutui.sources.listings.functions import FULL
 
@@ -39,7 +38,7 @@ def read(text: Text, at: int) -> Piece:
             members = [(parse_pci(address), group) for address in (names[1], *(names[2] or "").split())]
         elif not _NOTHING.match(line):
             break
-        found += [Sighting(end, Device(address, group=number)) for address, number in members if address is not None]
+        found += [Sighting(end, address, {"group": number}) for address, number in members if address is not None]
         if line.strip():
             taken.append(Taken(end, end + 1, f"paths: {len(members)} in group {members[0][1] if members else group}"))
         end += 1
