@@ -29,12 +29,12 @@ class Facts(TypedDict, total=False):
     driver: str | None
     driver_override: str
     group: int
-    parent: Address
+    parent: Address | None
     physfn: Address
     iommu: str
-    vendor_name: str
-    device_name: str
-    class_name: str
+    vendor_name: str | None
+    device_name: str | None
+    class_name: str | None
 
 
 class Sighting(NamedTuple):
@@ -69,6 +69,8 @@ class Piece(NamedTuple):
     end: int
     sightings: tuple[Sighting, ...] = ()
     taken: tuple[Taken, ...] = ()
+    tells: frozenset[str] = NOTHING
+    """As of a sighting, for all of them."""
     kernel: str | None = None
     cmdline: str | None = None
     cpu_vendor: str | None = None

@@ -53,9 +53,9 @@ def parse_function(text: str) -> tuple[str, Address, Facts] | None:
         rest = rest[: -len(tail) - len("[10de:2204]")].rstrip()
     elif (end := _TAIL.search(rest)) is not None:
         rest, tail = rest[: end.start()], rest[end.start() :]
-    if (revision := _REVISION.search(tail)) is not None:
+    revision, interface = (_REVISION.search(tail), _INTERFACE.search(tail)) if tail else (None, None)
+    if revision is not None:
         facts["revision"] = revision[1].lower()
-    interface = _INTERFACE.search(tail)
     if (named := _CLASS.match(rest)) is not None:
         facts["class_name"], code, name = named.groups()
     elif (numeric := _NUMERIC.match(rest)) is not None:

@@ -40,7 +40,7 @@ def read(text: Text, at: int) -> Piece:
     if sighting is None or not _IDS_FIRST.match(line, one.end()):
         return piece
     more = _read_below(text, end - 1, int(one[1]), _IDS_FIRST)
-    return Piece(max(end, more.end), piece.sightings + more.sightings, piece.taken + more.taken[1:])
+    return Piece(max(end, more.end), piece.sightings + more.sightings, piece.taken + more.taken[1:], GROUP)
 
 
 def _read_below(text: Text, at: int, number: int | None, form: re.Pattern[str] = re.compile("")) -> Piece:
@@ -57,10 +57,10 @@ def _read_below(text: Text, at: int, number: int | None, form: re.Pattern[str] =
         if kind not in ("lspci", RECORDS) or (indent and line[:1] not in " \t[") or not form.match(line):
             break
         sighting, after = (read_block if kind == RECORDS else read_function)(text, end)
-        if sighting is None or sighting.address in named:
-            break
-        named.add(sighting.address)
         indent = line[: len(line) - len(line.lstrip())]
+        if sighting is None or (sighting.address in named and not indent):
+            break  # unindented: a listing of the whole machine has begun
+        named.add(sighting.address)
         found.append((sighting, after))
         end = after
     piece = _in_group(number, found)
@@ -79,16 +79,15 @@ def _read_unit(text: Text, at: int, unit: str) -> Piece:
             found.setdefault(sighting.address, sighting)
         taken += piece.taken
         end = piece.end
-    return Piece(end, tuple(found.values()), tuple(taken))
+    return Piece(end, tuple(found.values()), tuple(taken), GROUP)
 
 
 def _in_group(number: int | None, found: list[tuple[Sighting, int]]) -> Piece:
-    seen = tuple(sighting._replace(tells=sighting.tells | GROUP) for sighting, _ in found)
     if number is not None:
-        for sighting in seen:
+        for sighting, _ in found:
             sighting.facts["group"] = number
-    taken = (Taken(sighting.line, after, f"groups: group {number}") for sighting, after in found)
-    return Piece(found[-1][1] if found else 0, seen, tuple(taken))
+    taken = tuple([Taken(sighting.line, after, f"groups: group {number}") for sighting, after in found])
+    return Piece(found[-1][1] if found else 0, tuple([sighting for sighting, _ in found]), taken, GROUP)
 
 
 IMPORTER = Importer(

@@ -1,9 +1,11 @@
 """From the states of one or several texts to a `Host`, with a gap for everything that they do not tell."""
 
+from collections.abc import Iterator
+
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.gap import NOT_LISTED
 from iommutui.core.host import Device, Gap, Group, Host, Iommu, by_address, by_number
-from iommutui.sources.listings.base import NOTHING, Facts, Sighting
+from iommutui.sources.listings.base import GROUP, NOTHING, UNTOLD, Facts, Sighting
 from iommutui.sources.listings.states import Section, State
 from iommutui.sources.names import Names
 
@@ -19,12 +21,20 @@ def merge(states: list[State], swapped: set[Address], names: Names) -> Host:
     """The machine that all of these states tell of. ``swapped``: functions with two pairs of ids."""
     sections = [section for state in states for section in state.sections]
     seen: dict[Address, list[Sighting]] = {}
-    for sighting in _placed([each for section in sections for each in section.sightings]):
-        seen.setdefault(sighting.address, []).append(sighting)
+    told: dict[Address, frozenset[str]] = {}
+    below: dict[str, Address] = {}
+    for section, sightings in _placed(sections):
+        tells = section.tells()
+        for sighting in sightings:
+            address = sighting.address
+            seen.setdefault(address, []).append(sighting)
+            more = sighting.tells if sighting.tells >= UNTOLD else sighting.tells | tells
+            told[address] = told.get(address, NOTHING) | more
+            if sighting.below is not None:
+                below[sighting.below] = address
     for address in swapped:
         seen[address] = _of_one_card(seen[address])
-    below = {s.below: address for address, several in seen.items() for s in several if s.below is not None}
-    devices = by_address(_device(address, several, below, names) for address, several in seen.items())
+    devices = by_address(_device(address, several, told[address], below, names) for address, several in seen.items())
     members: dict[int, list[Address]] = {}
     for device in devices.values():
         if device.group is not None:
@@ -41,9 +51,8 @@ def merge(states: list[State], swapped: set[Address], names: Names) -> Host:
         cpu_vendor=next((piece.cpu_vendor for piece in pieces if piece.cpu_vendor), None),
         iommus=tuple(Iommu(unit) for unit in units) or None,
     )
-    told = any("group" in s.tells for several in seen.values() for s in several)
     untold = [name for name in _UNTOLD if getattr(host, name, None) is None]
-    untold += [] if groups or told else ["iommu_groups"]
+    untold += [] if groups or any(tells >= GROUP for tells in told.values()) else ["iommu_groups"]
     return host._replace(gaps=tuple(Gap(name, NOT_LISTED) for name in untold))
 
 
@@ -64,16 +73,20 @@ def _of_one_card(seen: list[Sighting]) -> list[Sighting]:
     for sighting in seen:
         if None not in ids(sighting) and ids(sighting) != best:
             only: Facts = {"group": sighting.facts["group"]} if "group" in sighting.facts else {}
-            sighting = sighting._replace(facts=only, tells=NOTHING)
+            sighting = sighting._replace(facts=only)
         found.append(sighting)
     return found
 
 
-def _placed(sightings: list[Sighting]) -> list[Sighting]:
-    """The sightings, those that are named by the way to them (``lspci -P``) at their addresses, or left out."""
-    if not any(sighting.way for sighting in sightings):
-        return sightings
-    below = {s.address: s.below for s in sightings if s.below is not None}
+def _placed(sections: list[Section]) -> Iterator[tuple[Section, list[Sighting]]]:
+    """Sections, and their sightings: those that are named by the way to them (``lspci -P``) at their addresses."""
+    below = {s.address: s.below for section in sections for s in section.sightings if s.below is not None}
+    for section in sections:
+        ways = any(sighting.way for sighting in section.sightings)
+        yield section, _at_addresses(section.sightings, below) if ways else section.sightings
+
+
+def _at_addresses(sightings: list[Sighting], below: dict[Address, str]) -> list[Sighting]:
     found = []
     for sighting in sightings:
         first, *slots = sighting.way.split("/") if sighting.way else [sighting.address]
@@ -89,7 +102,9 @@ def _placed(sightings: list[Sighting]) -> list[Sighting]:
     return found
 
 
-def _device(address: Address, seen: list[Sighting], below: dict[str, Address], names: Names) -> Device:
+def _device(
+    address: Address, seen: list[Sighting], tells: frozenset[str], below: dict[str, Address], names: Names
+) -> Device:
     facts = seen[0].facts
     for sighting in seen[1:]:
         # What is told first holds, but for the class, of which some tell four digits and some all six.
@@ -97,27 +112,21 @@ def _device(address: Address, seen: list[Sighting], below: dict[str, Address], n
         facts = {**sighting.facts, **facts}
         if code:
             facts["class_code"] = code
-    tells = NOTHING.union(*(sighting.tells for sighting in seen))
-    parent = facts.get("parent") or below.get(address.rpartition(":")[0])
-    device = Device(address, **facts)
-    unknown = {
-        "vendor": device.vendor_id is None,
-        "class": device.class_code is None,
-        "driver": device.driver is None and "driver" not in tells,
-        "driver_override": device.driver_override is None,
-        "iommu_group": device.group is None and "group" not in tells,
-        "parent": parent is None and not below,
-    }
-    vendor_name, device_name, class_name = device.vendor_name, device.device_name, device.class_name
-    if class_name is None or (vendor_name is None and device_name is None):
-        known = names.of(None, device.vendor_id, device.device_id, device.class_code)
-        class_name = class_name or known.class_
-        if vendor_name is None and device_name is None:
-            vendor_name, device_name = known.vendor, known.device
-    return device._replace(
-        parent=parent if parent != address else None,
-        vendor_name=vendor_name,
-        device_name=device_name,
-        class_name=class_name,
-        gaps=tuple(_GAPS[name] for name, missing in unknown.items() if missing),
-    )
+    facts["parent"] = facts.get("parent") or below.get(address.rpartition(":")[0])
+    if facts["parent"] == address:
+        facts["parent"] = None
+    missing = [
+        "vendor" if "vendor_id" not in facts else "",
+        "class" if "class_code" not in facts else "",
+        "driver" if not facts.get("driver") and "driver" not in tells else "",
+        "driver_override" if "driver_override" not in facts else "",
+        "iommu_group" if "group" not in facts and "group" not in tells else "",
+        "parent" if facts["parent"] is None and not below else "",
+    ]
+    unnamed = "vendor_name" not in facts and "device_name" not in facts
+    if unnamed or "class_name" not in facts:
+        known = names.of(None, facts.get("vendor_id"), facts.get("device_id"), facts.get("class_code"))
+        facts.setdefault("class_name", known.class_)
+        if unnamed:
+            facts["vendor_name"], facts["device_name"] = known.vendor, known.device
+    return Device(address, **facts, gaps=tuple([_GAPS[name] for name in missing if name]))

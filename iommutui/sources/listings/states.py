@@ -51,6 +51,12 @@ class Section(NamedTuple):
     sightings: list[Sighting]
     pieces: list[Piece]
 
+    def tells(self) -> frozenset[str]:
+        """What it tells of every function: what it tells of one, where it names each once."""
+        every = [piece.tells for piece in self.pieces]
+        every += [sighting.tells for sighting in self.sightings] if self.importer.once else []
+        return NOTHING.union(*every) - UNTOLD
+
 
 class State(NamedTuple):
     """Sections that agree with each other, in the order in which they were told."""
@@ -76,7 +82,7 @@ def states_of(reading: Reading) -> list[State]:
     """The states that a text tells of; SourceError where it contradicts itself within one listing."""
     states: list[State] = []
     for section in _sections(reading):
-        said = _said(section.sightings, reading.name)
+        said = _said(section, reading.name)
         known: Known = {}
         for each in said:
             known.setdefault((each.address, each.field), each)
@@ -110,23 +116,18 @@ def _sections(reading: Reading) -> list[Section]:
         seen |= found
         sections[-1].pieces.append(piece)
         sections[-1].sightings.extend(piece.sightings)
-    for section in sections:
-        if section.importer.once:
-            tells = NOTHING.union(*{sighting.tells for sighting in section.sightings}) - UNTOLD
-            section.sightings[:] = [
-                s if s.tells == tells or UNTOLD & s.tells else s._replace(tells=tells) for s in section.sightings
-            ]
     return sections
 
 
-def _said(sightings: list[Sighting], name: str) -> list[Said]:
+def _said(section: Section, name: str) -> list[Said]:
     said = []
-    for line, address, facts, tells, *_ in sightings:
+    drivers = section.tells() >= DRIVER
+    for line, address, facts, tells, _, _ in section.sightings:
         if "group" in facts:
             said.append(Said(address, "group", str(facts["group"]), line, name))
         if "vendor_id" in facts and "device_id" in facts:
             said.append(Said(address, "ids", f"{facts['vendor_id']}:{facts['device_id']}", line, name))
-        if tells >= DRIVER or facts.get("driver"):
+        if facts.get("driver") or tells >= DRIVER or (drivers and not tells >= UNTOLD):
             # A module and a driver spell - and _ as they like.
             said.append(Said(address, "driver", underscored(facts.get("driver") or "none"), line, name))
     return said
