@@ -22,7 +22,7 @@ PATH = rf"{BDF}(?:/(?:[0-9a-fA-F]{{2}}:)?[01][0-9a-fA-F]\.[0-7])*"
 
 IDS = r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]"
 
-MARKS = rf"[\s*#`|>-]*(?:Group Device:\s*)?(?:{IDS}\s+)?(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*|- )?"
+MARKS = rf"[\s*#`|>-]*+(?:Group Device:\s*)?(?:{IDS}\s+)?(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?"
 """What scripts put before an address: marks of lists, its ids, of what can be reset, or the number of the group."""
 
 _LINE = re.compile(rf"{MARKS}({PATH})[ \t,]+(?:- )?(?:Class )?(\S.*)")

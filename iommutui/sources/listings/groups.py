@@ -15,7 +15,7 @@ from iommutui.sources.listings.records import read_block
 
 NAME = "groups"
 
-_NUMBER = r"[\s#*`|-]*(?:IOM+U[ \t]+)?(?:group|GROUP|Group:?)[ \t]+(\d{1,9})[ \t]*"
+_NUMBER = r"[\s#*`|-]*+(?:IOM+U[ \t]+)?(?:group|GROUP|Group:?)[ \t]+(\d{1,9})[ \t]*"
 _REST = rf"[:\s][ \t]*(?:- )?(?={BDF}\s|{IDS}\s+(?:\[R\]\s+)?{BDF}\s)"
 _ALONE = r"(?:\([^()]*\))?[ \t]*:?[\s#*`:-]*$"
 _UNIT = r"\s*IOMMU:[ \t]*(\S+)\s*$"
@@ -30,9 +30,9 @@ _IDS_FIRST = re.compile(rf"\s*{IDS}\s")
 def read(text: Text, at: int) -> Piece:
     """A line with its function, or a heading and everything below it."""
     line = text.lines.all[at]
-    if (unit := _UNIT_LINE.match(line)) is not None:
-        return _read_unit(text, at, unit[1])
     if (one := _ONE_LINE.match(line)) is None:
+        if (unit := _UNIT_LINE.match(line)) is not None:
+            return _read_unit(text, at, unit[1])
         heading = _HEADING.match(line)
         return _read_below(text, at, None if heading is None else int(heading[1]))
     sighting, end = read_function(text, at, line[one.end() :])

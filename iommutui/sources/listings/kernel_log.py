@@ -70,8 +70,10 @@ def _enumerated(match: re.Match[str]) -> Facts:
 IMPORTER = Importer(
     name=NAME,
     example="[    0.476185] pci 0000:00:01.0: Adding to iommu group 0",
-    opens=r"[^\n]{0,99}?(?:[0-9a-fA-F]:[01][0-9a-fA-F]\.[0-7](?:: (?:Adding to|Removing from|PCI bridge to) "
-    r"|: \[[0-9a-f]{4}:[0-9a-f]{4}\] type | (?:to|from) group )|ommand line: \S|Linux version \d)",
+    # From colon to colon: every address and nearly every line of interest has one in front.
+    opens=r"(?:[^:\n]*+:){0,9}?(?:[01][0-9a-fA-F]\.[0-7](?::? (?:Adding to|Removing from|to group|from (?:iommu )?group)"
+    r"|: (?:PCI bridge to|\[[0-9a-f]{4}:[0-9a-f]{4}\] type) )|(?<=ommand line:) \S"
+    r"| ?(?:\[[^\]\n]{0,40}\] )?Linux version \d)",
     score=3,
     read=read,
     needs=("iommu group", "to group", " type ", "ommand line: ", "Linux version "),
