@@ -22,15 +22,16 @@ PATH = rf"{BDF}(?:/(?:[0-9a-fA-F]{{2}}:)?[01][0-9a-fA-F]\.[0-7])*"
 
 IDS = r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]"
 
-MARKS = rf"[\s*#`|>-]*+(?:Group Device:\s*)?(?:{IDS}\s+)?(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?"
+MARKS = rf"[\s*#`|>-]*+(?:Group Device:\s*|IOMMU Group \*\s)?(?:{IDS}\s+)?(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?"
 """What scripts put before an address: marks of lists, its ids, of what can be reset, or the number of the group."""
 
 _LINE = re.compile(rf"{MARKS}({PATH})[ \t,]+(?:- )?(?:Class )?(\S.*)")
 _IDS = re.compile(IDS)
 _REVISION = re.compile(r"\(rev ([0-9a-fA-F]{2})\)")
 _INTERFACE = re.compile(r"\(prog-if ([0-9a-fA-F]{2})\b")
+_DRIVER = re.compile(r"\bDriver: *(\S+)")
 _TAIL = re.compile(r"[ \t]*\((?:rev|prog-if) [0-9a-fA-F]{2}\b")
-_CLASS = re.compile(r"(.*?)[ \t]?\[([0-9a-fA-F]{4})\]:[ \t]*(.*)")
+_CLASS = re.compile(r"(.*?)[ \t]?\[([0-9a-fA-F]{4})\](?::[ \t]*|[ \t]+(?=\S))(.*)")
 _NUMERIC = re.compile(r"([0-9a-fA-F]{4}):[ \t]*([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\b")
 _COLUMN = re.compile(r'"([^"]*)"')
 _BROKEN = re.compile(r"\[[0-9a-fA-F]{0,4}:?\s*$")
@@ -56,6 +57,8 @@ def parse_function(text: str) -> tuple[str, Address, Facts] | None:
     revision, interface = (_REVISION.search(tail), _INTERFACE.search(tail)) if tail else (None, None)
     if revision is not None:
         facts["revision"] = revision[1].lower()
+    if tail and (driver := _DRIVER.search(tail)) is not None:
+        facts["driver"] = driver[1]
     if (named := _CLASS.match(rest)) is not None:
         facts["class_name"], code, name = named.groups()
     elif (numeric := _NUMERIC.match(rest)) is not None:

@@ -7,6 +7,7 @@ the rest of the group below it without its number) and trees of IOMMU units (``I
 
 import re
 
+from iommutui.core.address import parse_pci
 from iommutui.sources.listings.base import GROUP, Importer, Piece, Sighting, Taken, Text
 from iommutui.sources.listings.functions import BDF, IDS
 from iommutui.sources.listings.lspci import read_function
@@ -15,15 +16,16 @@ from iommutui.sources.listings.records import read_block
 
 NAME = "groups"
 
-_NUMBER = r"[\s#*`|-]*+(?:IOM+U[ \t]+)?(?:group|GROUP|Group:?)[ \t]+(\d{1,9})[ \t]*"
-_REST = rf"[:\s][ \t]*(?:- )?(?={BDF}\s|{IDS}\s+(?:\[R\]\s+)?{BDF}\s)"
-_ALONE = r"(?:\([^()]*\))?[ \t]*:?[\s#*`:-]*$"
+_NUMBER = r"[\s#*`|=─═-]*+(?:IOM+U[ \t]+)?(?:group|GROUP|Group:?)[ \t]+(\d{1,9})[ \t]*"
+_REST = rf"[:\s|][ \t|]*(?:- )?(?={BDF}\s|{IDS}\s+(?:\[R\]\s+)?{BDF}\s)"
+_ALONE = r"(?:\([^()]*\))?[ \t]*:?[\s#*`:=─═-]*$"
 _UNIT = r"\s*IOMMU:[ \t]*(\S+)\s*$"
 
 _ONE_LINE = re.compile(_NUMBER + _REST)
 _HEADING = re.compile(_NUMBER + _ALONE)
 _UNIT_LINE = re.compile(_UNIT)
 _RULE = re.compile(r"[\s=-]*$|\s*# ")
+_BARE = re.compile(rf"[\s*-]*({BDF})\s*$")
 _IDS_FIRST = re.compile(rf"\s*{IDS}\s")
 
 
@@ -52,6 +54,10 @@ def _read_below(text: Text, at: int, number: int | None, form: re.Pattern[str] =
     while end < len(lines):
         line, kind = lines[end], kinds[end]
         if kind is None and _RULE.match(line):
+            end += 1
+            continue
+        if kind is None and (bare := _BARE.match(line)) is not None and (address := parse_pci(bare[1])) is not None:
+            found.append((Sighting(end, address, {}), end + 1))
             end += 1
             continue
         if kind not in ("lspci", RECORDS) or (indent and line[:1] not in " \t[") or not form.match(line):

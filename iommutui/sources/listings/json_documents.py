@@ -17,8 +17,10 @@ NAME = "json"
 
 _DECODER = json.JSONDecoder()
 _NEXT = re.compile(r"[\s,\[]*(?=\{)")
-_ADDRESS = ("id", "address", "slot", "sysfs_bus_id")
+_ADDRESS = ("id", "address", "slot", "sysfs_bus_id", "pciAddress", "pci_address", "bdf")
 _OTHER_NAMES = {"sysfs_iommu_group_id": "iommugroup", "dev_class": "class", "svendor": "subsystem_vendor"}
+_OTHER_NAMES |= {"iommuGroup": "iommugroup", "iommu_group": "iommugroup", "vendorId": "vendor", "vendor_id": "vendor"}
+_OTHER_NAMES |= {"deviceId": "device", "device_id": "device", "class_code": "class", "name": "device_name"}
 _OTHER_NAMES |= {"sdevice": "subsystem_device", "rev": "revision", "progif": "interface"}
 
 

@@ -71,9 +71,9 @@ IMPORTER = Importer(
     name=NAME,
     example="[    0.476185] pci 0000:00:01.0: Adding to iommu group 0",
     # From colon to colon: every address and nearly every line of interest has one in front.
-    opens=r"(?:[^:\n]*+:){0,9}?(?:[01][0-9a-fA-F]\.[0-7](?::? (?:Adding to|Removing from|to group|from (?:iommu )?group)"
-    r"|: (?:PCI bridge to|\[[0-9a-f]{4}:[0-9a-f]{4}\] type) )|(?<=ommand line:) \S"
-    r"| ?(?:\[[^\]\n]{0,40}\] )?Linux version \d)",
+    opens=r"(?:[^:\n]*+:){0,9}?(?:[01][0-9a-fA-F]\.[0-7]"
+    r"(?::? (?:Adding to|Removing from|to group|from (?:iommu )?group) |: PCI bridge to |: \[[0-9a-f:]{9}\] type )"
+    r"|(?<=ommand line:) \S| ?(?:\[[^\]\n]{0,40}\] )?Linux version \d)",
     score=3,
     read=read,
     needs=("iommu group", "to group", " type ", "ommand line: ", "Linux version "),

@@ -49,7 +49,7 @@ def read_function(text: Text, at: int, line: str | None = None) -> tuple[Sightin
         return None, at + 1
     path, address, facts = parsed
     if end == start and "/" not in path:
-        return Sighting(at, address, facts), end
+        return Sighting(at, address, facts, DRIVER if "driver" in facts else NOTHING), end
     return _with_details(path, address, facts, at, "\n".join(lines[start:end])), end
 
 
@@ -99,7 +99,8 @@ def read(text: Text, at: int) -> Piece:
 IMPORTER = Importer(
     name=NAME,
     example="01:00.0 VGA compatible controller [0300]: NVIDIA Corporation ... [10de:2204]",
-    opens=rf'{MARKS}{PATH}[ \t]+(?:"|(?:- )?[A-Z0-9][^\n]{{0,120}}?: ?\S)|\s*{IDS}\s+(?:\[R\]\s+)?{BDF}\s',
+    opens=rf'{MARKS}{PATH}[ \t]+(?:"|(?:- )?[A-Z0-9][^\n]{{0,120}}?(?:: ?|\[[0-9a-f]{{4}}\] )\S)'
+    rf"|\s*{IDS}\s+(?:\[R\]\s+)?{BDF}\s",
     score=2,
     read=read,
     once=True,

@@ -11,7 +11,7 @@ from iommutui.sources.listings.json_documents import hides_bridges
 NAME = "table"
 
 _CELL = re.compile(r"[│┃|]")
-_COLUMNS = ["class", "device", "id", "iommugroup", "vendor", "vendor_name"]
+_COLUMNS = ["class", "device", "id", "iommugroup", "vendor", "device_name"]
 
 
 def read(text: Text, at: int) -> Piece:
