@@ -20,6 +20,7 @@ _ANSI = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff]")
 _SPACES = re.compile("[\x0b\x0c\x85\xa0\u2000-\u200a\u2028\u2029\u202f\u3000]")
 _QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?)+(?=[^\s>])|^[ \t]*>[> ]*(?=[ \t]|$)", re.MULTILINE)
+_PRINTABLE = re.compile(r"=3D|=[CE][0-9A-F]=[89AB][0-9A-F]")
 _TAG = re.compile(r"</?(?:a|b|br|code|div|em|font|i|li|p|pre|span|strong|td|tr)\b[^<>\n]{0,200}>")
 _ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
 _LONGEST = 1 << 14
@@ -45,9 +46,8 @@ def decode(data: bytes) -> str:
 
 def _unwrapped(text: str) -> str:
     """What mail (quoted-printable), a web page or Markdown has put around characters and lines, taken off again."""
-    if "=3D" in text or "=\n" in text:
-        plain = quopri.decodestring(text.encode("utf-8", "replace"))
-        text = plain.decode("utf-8", "replace") if "=3D" in text or len(plain) < len(text) * 0.99 else text
+    if _PRINTABLE.search(text) is not None:
+        text = quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
     if "&lt;" in text and "<device>" not in text:
         text = html.unescape(text)
     if "</" in text or "<br" in text:
