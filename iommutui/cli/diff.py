@@ -9,6 +9,7 @@ from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.core.diff import change_sentence, compare, is_equal
 from iommutui.core.errors import UsageError
 from iommutui.core.host import Host
+from iommutui.core.redact import redact
 
 EQUAL, DIFFERENT = 0, 1
 """Exit codes, which are those of ``diff`` itself."""
@@ -26,9 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options) -> int:
-    """Prints the differences."""
+    """Prints the differences between the machines as they may be shown to others."""
     kernels = getattr(options, "kernels", [])
-    (name, before), (other_name, after) = _sides(options, kernels)
+    sides = [(name, redact(host)) for name, host in _sides(options, kernels)]
+    (name, before), (other_name, after) = sides
     models = [chosen_model(options, host) for host in (before, after)]
     changes = compare(before, after, *models)
     equal = is_equal(changes)
@@ -58,11 +60,10 @@ def _sides(options: Options, kernels: list[str]) -> list[tuple[str, Host]]:
     here = ("the machine of --from" if options.source else "this machine", Options(**shared))
     if options.last_boot:
         from iommutui.apply.boots import before_this_boot, remember
-        from iommutui.core.redact import redact
 
         if named or options.source or options.demo:
             raise UsageError("--last-boot is about this machine.", "Leave the other machines out.")
-        now = redact(read_host(here[1]))
+        now = read_host(here[1])
         remember(now)
         return [("the last boot", before_this_boot()), ("this boot", now)]
     if not named:

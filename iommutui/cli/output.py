@@ -104,11 +104,16 @@ def text_of(lines: Iterable[str]) -> str:
     return text
 
 
-def write_json(document: Any) -> None:
+def json_text(document: Any) -> str:
     """One JSON document, indented for people."""
     import json
 
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=True) + "\n")
+    return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+
+
+def write_json(document: Any) -> None:
+    """The document on standard output."""
+    sys.stdout.write(json_text(document))
 
 
 def complain(text: str) -> None:

@@ -3,18 +3,20 @@
 import argparse
 
 from iommutui.cli.options import chosen_model, read_host
-from iommutui.cli.output import complain, write_lines
-from iommutui.cli.parser import Options, add_source
+from iommutui.cli.output import complain, json_text, write_lines
+from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.core.errors import Exit
 from iommutui.core.query import find_device
+from iommutui.core.redact import redact
 from iommutui.core.report import report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``report [DEVICE] [-o FILE] [--plain]``."""
+    """``report [DEVICE] [-o FILE] [--plain | --json]``."""
     parser.add_argument("device", nargs="?", metavar="DEVICE", help="what the question is about; it comes first")
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (default: stdout)")
     parser.add_argument("--plain", action="store_true", help="without Markdown's marks")
+    add_json(parser)
     add_source(parser)
 
 
@@ -22,14 +24,19 @@ def run(options: Options) -> int:
     """Writes the report."""
     host = read_host(options)
     device = find_device(host, options.device).address if options.device else None
-    text = report(host, chosen_model(options, host), device, markdown=not options.plain)
+    model = chosen_model(options, host)
+    if options.json:
+        from iommutui.cli.documents import report_document
+
+        text = json_text(report_document(redact(host), model, device))
+    else:
+        text = report(host, model, device, markdown=not options.plain)
     if options.output is None:
-        write_lines(text.splitlines())
+        write_lines(text.splitlines())  # that of JSON is ASCII: nothing is changed on the way
         return Exit.DONE
     from iommutui.sources.snapshot import save
 
     save(text, options.output)
-    complain(
-        f"Wrote {options.output} (redacted). Read it before you share it; 'iommutui --from {options.output}' opens it."
-    )
+    opens = "" if options.json else f"; 'iommutui --from {options.output}' opens it"
+    complain(f"Wrote {options.output} (redacted). Read it before you share it{opens}.")
     return Exit.DONE

@@ -20,6 +20,9 @@ known='[a-z]*_iommu|iommu[a-z_.]*|pcie?[a-z_.]*|acpi[a-z_]*|vfio[-a-z_.]*|kvm[a-
 known="$known|video|vga|efi|isolcpus|nohz_full|mem|mitigations|initcall_blacklist|module_blacklist|modprobe.blacklist"
 known="$known|console|panic|loglevel|intremap|rd.driver.[a-z]*"
 
+# Interfaces that are named by what they are and where; the others are named by people, and shown as net0.
+interfaces='(eth|wlan|wwan|usb|ib|can|net)[0-9]{1,4}|(en|wl|ww|ib)(P[0-9]+)?[ops][0-9a-z]+|[a-z]{2,3}x0'
+
 # The named files, links and directories of the directory that is current, as far as there are such.
 show() {
     for name in "$@"; do
@@ -69,7 +72,8 @@ device() (
         power_state d3cold_allowed sriov_totalvfs sriov_numvfs max_link_speed max_link_width reset_method resource \
         driver subsystem iommu iommu_group physfn virtfn* vfio-dev vfio-dev/*
     for name in net/* virtio*/net/*; do
-        [ -d "$name" ] && printf '%s/\n' "$name" | sed 's|\([a-z][a-z]*x\)[0-9a-f]\{12\}|\10|'
+        [ -d "$name" ] && printf '%s/\n' "$name" |
+            sed -E "s|([a-z]+x)[0-9a-f]{12}|\10|; /\/($interfaces)\/$/!s|[^/]+/$|net0/|"
     done
     # Reading these would wake a device that is powered down.
     if ! grep -qs D3cold power_state; then
