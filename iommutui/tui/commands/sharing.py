@@ -135,7 +135,7 @@ def _differences(name: str, before: Host, state: AppState) -> Page:
     from iommutui.core.diff import change_sentence, compare
 
     assert state.host is not None
-    changes = compare(before, redact(state.host), model_for(before.kernel), state.model)
+    changes = compare(redact(before), redact(state.host), model_for(before.kernel), state.model)
     lines = [line(change_sentence(change), hang=2) for change in changes]
     return Page(f"From {name} to this machine", lines or [line("They are equal, as far as both are known.")])
 
