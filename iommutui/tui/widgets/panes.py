@@ -1,5 +1,7 @@
 """The panes of the desk: a state is drawn, and of the next one only what it changes."""
 
+from dataclasses import dataclass
+
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.events import MouseDown, MouseMove, MouseUp
@@ -28,13 +30,12 @@ WIDE = 120
 class Panes(Vertical):
     """Banner, filter, list or log, details, plan, orientation and key bar of one state."""
 
+    @dataclass
     class Divided(Message):
         """The edge between list and details was dragged: the list has so many percent. ``done``: and let go."""
 
-        def __init__(self, share: int, *, done: bool) -> None:
-            super().__init__()
-            self.share = share
-            self.done = done
+        share: int
+        done: bool
 
     def __init__(self, state: AppState, *, id: str) -> None:
         super().__init__(id=id)
