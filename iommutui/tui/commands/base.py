@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from iommutui.core.host import Host
-from iommutui.tui.pages.targets import Choice
 from iommutui.tui.state import AppState, Key, Pane, Phase
+from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.spans import Line
 
 Severity = Literal["information", "warning", "error"]

@@ -12,9 +12,9 @@ from iommutui.tui.commands.base import Command, Desk, Opened, needs_host
 from iommutui.tui.derived import selected_device, selected_group
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.pages.models import model_choices
-from iommutui.tui.pages.targets import Choice
 from iommutui.tui.rows.topology import next_match
 from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, judged_by, own_model
+from iommutui.tui.text.blocks import Choice
 
 LOOK, VIEW = "Look", "View"
 _SORTED = {

@@ -24,13 +24,13 @@ from iommutui.tui.jobs.applier import Applier
 from iommutui.tui.jobs.scanner import CLAIM_SECONDS, Scanner
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.pages.help import help_lines
-from iommutui.tui.pages.targets import Choice
 from iommutui.tui.palette import CommandsProvider
 from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.base import nothing_to_pass
 from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen, answered
 from iommutui.tui.state import AppState, Key, Pane, Phase, View, failed, logged, planned_moved, with_host
 from iommutui.tui.store import Store, recalled, to_remember
+from iommutui.tui.text.blocks import Choice
 from iommutui.tui.widgets.bars import FilterBar, TooSmall
 from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.panes import WIDE, Panes

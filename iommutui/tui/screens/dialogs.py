@@ -19,7 +19,7 @@ from textual.widgets.option_list import Option
 from iommutui.core.errors import IommutuiError
 from iommutui.tui.commands import Hint
 from iommutui.tui.commands.base import Check, Opened, Page
-from iommutui.tui.pages.targets import Choice
+from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.content import content, plain
 from iommutui.tui.text.spans import Span
 from iommutui.tui.widgets.bars import KeyBar

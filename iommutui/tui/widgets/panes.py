@@ -12,7 +12,6 @@ from iommutui.tui import pages
 from iommutui.tui.commands import hints
 from iommutui.tui.commands.viewing import SHARES
 from iommutui.tui.pages.help import orientation
-from iommutui.tui.pages.log import log_lines
 from iommutui.tui.pages.plan import plan_lines
 from iommutui.tui.rows import head, listing, row
 from iommutui.tui.rows.base import EMPTY, Listing
@@ -85,7 +84,7 @@ class Panes(Vertical):
         self._divide()
         place = found.place(state.cursor) or 0
         self.list.show_rows(found.keys, place, head=head(state), empty=pages.nothing_listed(state))
-        self._log_pane.show_lines(log_lines(state), top=False)
+        self._log_pane.show_lines(pages.log_lines(state), top=False)
         self._details.show_lines(pages.details(state), top=top)
         lines = plan_lines(state)
         self._plan.show_lines(lines, top=False)
