@@ -12,8 +12,8 @@ from iommutui.core.redact import redact
 from iommutui.core.roles import is_vfio
 from iommutui.tui.commands.base import Command, Desk, Opened, Page, needs_host
 from iommutui.tui.derived import selected_device, selected_group
-from iommutui.tui.pages.targets import Choice
 from iommutui.tui.state import AppState
+from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.spans import Line, Span, line
 
 SHARE = "Share"
