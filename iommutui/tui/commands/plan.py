@@ -29,7 +29,7 @@ from iommutui.tui.derived import (
     why_not_freed,
 )
 from iommutui.tui.keys import key_of
-from iommutui.tui.pages.targets import target_choices
+from iommutui.tui.pages.device import target_choices
 from iommutui.tui.state import (
     AppState,
     Pane,
