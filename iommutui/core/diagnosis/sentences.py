@@ -30,7 +30,7 @@ CAUSES = {
     "direct-region": ("{what}",
         "Look for a setting of the slot in the firmware setup (shared memory, RMRR), or use another device. Kernels "
         "with the patch relax_rmrr (Proxmox: intel_iommu=on,relax_rmrr) ignore it at your own risk."),
-    "bridge-not-in-the-way": ("{device} is a bridge and blocks nothing {on}: the kernel finds group {group} viable, "
+    "bridge-not-in-the-way": ("{device} is a bridge {on} and blocks nothing: the kernel finds group {group} viable, "
         "and the tool is wrong.",
         "Leave the bridge alone: vfio-pci refuses bridges. Use a version of the tool that skips them."),
     "viable-now": ("Group {group} is viable as it is now, so something has changed since the message.",

@@ -82,7 +82,7 @@ def _kept(host: Host, goals: Sequence[Goal], gone: Collection[Address]) -> str:
 
 
 def _is_vga(device: Device) -> bool:
-    """Whether the kernel shows ``boot_vga`` of it (``pci_dev_attrs_are_visible``), as it does of no 0302 and 0380."""
+    """Whether it has ``boot_vga`` (``pci_dev_attrs_are_visible``); classes 0302 and 0380 do not."""
     return (device.class_code or "").startswith("0300")
 
 

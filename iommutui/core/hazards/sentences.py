@@ -102,7 +102,7 @@ _SENTENCES: dict[str, Callable[[Hazard], str]] = {
         + (f"; held open by {h.fact('who')})." if h.fact("who") else ").")
     ),
     "audio-open": lambda h: f"The sound card {h.device} is held open by {h.fact('who')}.",
-    "used-by-vm": lambda h: f"{h.device} is in use by {h.fact('owner') or 'a process that does not show'}.",
+    "used-by-vm": lambda h: f"{h.device} is in use by {h.fact('owner') or 'a process that is not visible'}.",
     "unbind-hangs": lambda h: (
         f"{h.fact('driver')} waits in the kernel forever when {h.device} is unbound while somebody has it open, "
         f"and it is held open by {h.fact('who')}."
