@@ -6,13 +6,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from iommutui.cli.offline import refuse_recorded
-from iommutui.cli.options import chosen_model, parse_accepted, parse_intents, read_host
+from iommutui.cli.options import parse_accepted, parse_intents, read_host
 from iommutui.cli.output import clean, complain, write_json, write_lines
 from iommutui.cli.parser import Options, add_json, add_source
 from iommutui.core.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from iommutui.apply.persistence.declaration import Entry, Status
+    from iommutui.apply.persistence.declaration import Entry
     from iommutui.apply.persistence.request import PersistRequest, Prepared
     from iommutui.core.host import Host
     from iommutui.core.plan.intents import Intent
@@ -51,6 +51,8 @@ def run(options: Options) -> int:
         return serve()
     if options.list:
         return _list(options)
+    if options.model is not None:
+        raise UsageError("'persist' goes by the rules of the running kernel.", "Leave --model out.")
     from iommutui.apply.persistence.request import SCHEMA, PersistRequest
     from iommutui.core.plan.drift import basis_of
 
@@ -60,7 +62,6 @@ def run(options: Options) -> int:
         SCHEMA,
         tuple(intents),
         basis_of(host, [intent.device for intent in intents]),
-        chosen_model(options, host).name,
         parse_accepted(host, options.accept),
         driverctl=options.way == "driverctl",
     )
@@ -156,10 +157,10 @@ def _confirmed(files: int) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def persisted(options: Options) -> "list[tuple[Entry, Status]]":
-    """What is declared, and what has become of it."""
+def persisted(options: Options) -> "list[tuple[Entry, str]]":
+    """What is declared, and why it is not in force; empty where it is."""
     from iommutui.apply.journal.directory import boot_id
-    from iommutui.apply.persistence.declaration import status_of
+    from iommutui.apply.persistence.declaration import why_not_in_force
     from iommutui.apply.persistence.request import declared
     from iommutui.apply.persistence.service import machine_store
 
@@ -168,21 +169,20 @@ def persisted(options: Options) -> "list[tuple[Entry, Status]]":
     if not entries:
         return []
     host, booted = read_host(options), store.record().boot != boot_id(str(store.root))
-    return [(entry, status_of(entry, host, booted=booted)) for entry in entries]
+    return [(entry, why_not_in_force(entry, host, booted=booted)) for entry in entries]
 
 
-def persisted_lines(found: "list[tuple[Entry, Status]]") -> list[str]:
+def persisted_lines(found: "list[tuple[Entry, str]]") -> list[str]:
     """``persists 0000:09:00.0 (10de:1f08) on vfio-pci: not in force, another device (...) is at 0000:09:00.0``."""
     return [
-        f"persists {entry.address} ({entry.ids}) on {entry.target}: "
-        + ("in force" if status.in_force else f"not in force, {status.why}")
-        for entry, status in found
+        f"persists {entry.address} ({entry.ids}) on {entry.target}: {f'not in force, {why}' if why else 'in force'}"
+        for entry, why in found
     ]
 
 
-def persisted_documents(found: "list[tuple[Entry, Status]]") -> list[dict[str, object]]:
+def persisted_documents(found: "list[tuple[Entry, str]]") -> list[dict[str, object]]:
     """The same as JSON."""
-    return [{**entry._asdict(), **status._asdict()} for entry, status in found]
+    return [{**entry._asdict(), "in_force": not why, "why": why} for entry, why in found]
 
 
 def _list(options: Options) -> int:

@@ -98,6 +98,7 @@ def test_events_as_json(lasting: ReactingTree, run: Run) -> None:
 def test_mistakes(lasting: ReactingTree, run: Run) -> None:
     assert run("persist").code == Exit.USAGE
     assert run("persist", "gpu").code == Exit.USAGE
+    assert run(*WORDS, "--model", "dma-hint").code == Exit.USAGE
     assert run("unpersist", "gpu").code == Exit.USAGE
     assert run("unpersist", GPU, "--last").code == Exit.USAGE
     assert run("persist", "09:00.0=vfio-pci", "--demo").code == Exit.REFUSED
