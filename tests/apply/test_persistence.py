@@ -33,7 +33,7 @@ from iommutui.demo import demo_host
 
 CARD = Address("0000:09:00.0")
 SOUND = Address("0000:09:00.1")
-TOOLS = [each for each in MECHANISMS.values() if each.commands]
+TOOLS = [each for each in MECHANISMS if each.commands]
 
 
 class Machine:

@@ -85,7 +85,7 @@ def _is_whole(entry: Entry) -> bool:
 
 
 def why_not_in_force(entry: Entry, host: Host, *, booted: bool) -> str:
-    """Why the entry is not in force on the machine as it is now; empty where it is. ``booted``: since it was declared."""
+    """Why the entry is not in force now; empty where it is. ``booted``: since it was declared."""
     device = host.devices.get(entry.address)
     if device is None:
         return f"no device is at {entry.address}"
