@@ -165,10 +165,12 @@ def persisted(options: Options) -> "list[tuple[Entry, str]]":
     from iommutui.apply.persistence.service import machine_store
 
     store = machine_store()
-    entries = declared(store)
+    record, entries = store.record(), declared(store)
+    if not record.finished:
+        complain("A change to what persists was cut off; 'iommutui unpersist --last' reverts it.")
     if not entries:
         return []
-    host, booted = read_host(options), store.record().boot != boot_id(str(store.root))
+    host, booted = read_host(options), record.boot != boot_id(str(store.root))
     return [(entry, why_not_in_force(entry, host, booted=booted)) for entry in entries]
 
 
@@ -192,8 +194,6 @@ def _list(options: Options) -> int:
     if options.json:
         write_json({"schema": 1, "finished": finished, "persisted": persisted_documents(found)})
         return Exit.DONE
-    if not finished:
-        complain("A change was cut off; 'iommutui unpersist --last' reverts it.")
     if not found:
         complain("Nothing persists by iommutui.")
     write_lines([clean(line) for line in persisted_lines(found)])
