@@ -46,7 +46,7 @@ class Blocks:
         self._mapped: dict[str, str] | None = None
 
     def lower(self, name: str) -> tuple[str, ...]:
-        """What this one is made of: ``slaves`` of an array or mapping, caches of a cached disk, a loop's file system."""
+        """What this one is made of: ``slaves`` of an array or mapping, caches of a disk, what a loop's file is on."""
         if name not in self._lower:
             path = self.paths.get(name, "")
             found = links_in(self._tree, f"{path}/slaves") if path else []

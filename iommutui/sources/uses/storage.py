@@ -254,7 +254,7 @@ def _link_target(tree: Tree, blocks: Blocks, path: str) -> str | None:
 
 def _stacks(blocks: Blocks, reached: set[str]) -> Tops:
     """Arrays, volumes and caches that nothing above uses."""
-    idle = [name for name in blocks.paths if name not in reached and blocks.lower(name)]
+    idle = [n for n in blocks.paths if n not in reached and n not in blocks.backing and blocks.lower(n)]
     below = {lower for name in idle for lower in blocks.lower(name)}
     return {name: [blocks.label(name)] for name in idle if name not in below}
 
