@@ -75,12 +75,12 @@ def _mounted(tree: Tree, blocks: Blocks, table: Sequence[proc_tables.Mount]) -> 
     for mount in table:
         for name in _devices_of(blocks, mount, btrfs, zfs):
             points.setdefault(name, set()).add(mount.point)
-    loops = {
-        name: read_attr(tree, f"{path}/loop/backing_file") for name, path in blocks.paths.items() if "loop" in name
-    }
+    loops = [name for name in blocks.paths if name.startswith("loop")]
+    files = {name: read_attr(tree, f"{blocks.paths[name]}/loop/backing_file") for name in loops}
     for _ in range(2):  # an image in an image on the medium: two steps down
-        for name, file in loops.items():
-            if file and (holder := _holding(points, file)) not in (None, name):
+        for name, file in files.items():
+            holder = _holding(points, file) if file else None
+            if holder is not None and holder != name:
                 blocks.backing[name] = holder
                 points[holder] |= points.pop(name, set())
         for mount in table:
