@@ -24,20 +24,26 @@ from iommutui.core.uses import ById
 SPLIT = Kind(
     "card-split", Topic.CARD, "a part of the card that stays behind with the host", (INFO,),
     "Hand over every function of the card: drivers in the virtual machine expect all of them.",
+    says="{device} ({driver}) is a function of the same card as {moved} and stays with the host[, in group {group}].",
 )  # fmt: skip
 VIRTUAL = Kind(
     "virtual-functions", Topic.CARD, "virtual functions, which may vanish with the driver", (DANGER, WARN),
     "Hand over virtual functions instead, or set sriov_numvfs to 0 first; vfio-pci refuses the card while they exist.",
+    says="{device} has virtual functions ({count}[; in use: {used}]), which many drivers take away when they are "
+    "unbound; a revert does not make them again.",
 )  # fmt: skip
 BY_ID = Kind(
     "matched-by-id", Topic.CARD, "another card of the same id, which a setting by id takes as well", (WARN,),
     "Bind by address instead: take the ids out of the setting, and let an override name this one card.",
+    says="{twins} has the same id as {device} ({ids}), and {where} gives every device of that id to {driver}.",
 )  # fmt: skip
 
 
 TAKEN_BACK = Kind(
     "ids-take-back", Topic.CARD, "a device that a setting by id takes again as soon as the kernel may choose", (WARN,),
     "Take the ids out of the setting, or name the host driver as the target instead of 'default'.",
+    says="Every device with the ids {ids} goes to {driver} ({where}), so that {device} goes back there when the "
+    "kernel chooses[; its host driver is {own}].",
 )  # fmt: skip
 
 
