@@ -105,7 +105,7 @@ assert compiled == [], compiled
 def test_the_screen_opens_without_what_only_a_listing_or_an_apply_needs() -> None:
     """What takes long to import and is in no first frame."""
     code = "import iommutui.tui.app"
-    assert imported(code, ("pydantic", "pyudev", "argparse", "iommutui.sources.sysfs")) == ""
+    assert imported(code, ("pydantic", "pyudev", "argparse", "iommutui.sources.sysfs", "iommutui.apply")) == ""
 
 
 def test_only_apply_opens_a_file_of_the_system_for_writing() -> None:

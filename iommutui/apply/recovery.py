@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from iommutui.apply.events import Finished, Kept
 from iommutui.apply.journal.directory import SUFFIX, at_work, lock, may_be_open, may_write, names, of_boot
-from iommutui.apply.journal.format import End, Kept
+from iommutui.apply.journal.format import JournalWriter
 from iommutui.apply.journal.reader import Damaged, Journal, Journals, read_journals
-from iommutui.apply.journal.writer import JournalWriter
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 
 
@@ -99,7 +99,7 @@ def leave_as_it_is(directory: Path, journal_id: str, by: str) -> None:
         with JournalWriter.reopen(directory, journal.id) as writer:
             writer.append(Kept(by))
             code = Exit.DONE if whole else Exit.NOT_ROLLED_BACK
-            writer.append(End(code, "It was interrupted, and everything was left as it was."))
+            writer.append(Finished(code, "It was interrupted, and everything was left as it was."))
 
 
 def close_earlier(directory: Path, boot: str | None) -> Iterator[str]:
@@ -109,7 +109,7 @@ def close_earlier(directory: Path, boot: str | None) -> Iterator[str]:
     for journal in read_journals(directory).every:
         if journal.open and not journal.of_boot(boot):
             with suppress(IommutuiError), JournalWriter.reopen(directory, journal.id) as writer:
-                writer.append(End(Exit.NOT_ROLLED_BACK, CUT_OFF_BY_REBOOT))
+                writer.append(Finished(Exit.NOT_ROLLED_BACK, CUT_OFF_BY_REBOOT))
                 yield f"The apply {journal.id} was interrupted by the end of an earlier boot; nothing of it is left."
 
 

@@ -10,26 +10,26 @@ import math
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from iommutui.apply.admission import refuse_drift
 from iommutui.apply.confirmation import REQUEST_LIMIT
 from iommutui.apply.journal.directory import ID
 from iommutui.apply.journal.format import Planned
 from iommutui.apply.revert import find_revert
 from iommutui.apply.validation import Json, object_in, parse_plain, to_object
-from iommutui.core.address import parse_pci
+from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError, SourceError
-from iommutui.core.hazards import Acceptance
+from iommutui.core.hazards import Acceptance, Hazard, unaccepted
+from iommutui.core.hazards.sentences import accept_words, dangers_words
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
-from iommutui.core.plan.drift import Basis
+from iommutui.core.plan.drift import Basis, drift
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
-from iommutui.core.wording import sentence
+from iommutui.core.wording import changes_words, sentence
 
 SCHEMA = 1
 PLAN_KIND = "iommutui-plan"
@@ -186,6 +186,23 @@ def refuse_unshown(shown: Shown | None, plan: Plan) -> None:
             "shown by your settings' [drivers], which root does not go by.",
             "Check its present state, and plan again; or name a driver as the target instead of 'default'.",
         )
+
+
+def refuse_drift(basis: Basis, host: Host, addresses: list[Address]) -> None:
+    """RefusedError that lists each fact that is not as it was when the plan was made."""
+    changes = drift(basis, host, addresses)
+    if changes:
+        raise RefusedError(
+            f"The machine is not as it was when this was planned: {changes_words(changes)}.",
+            "Check its present state, and plan again.",
+        )
+
+
+def refuse_dangers(hazards: Iterable[Hazard], accepted: Collection[Acceptance]) -> None:
+    """RefusedError that names each danger that nobody has accepted, its evidence, and the words that accept it."""
+    left = unaccepted(dict.fromkeys(hazards), accepted)
+    if left:
+        raise RefusedError(dangers_words(left), accept_words(left))
 
 
 # -- plan files

@@ -8,15 +8,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from iommutui.apply.admission import refuse_dangers
 from iommutui.apply.elevation import Applying, own_program, root_program
-from iommutui.apply.event_stream import EventStream, tell
-from iommutui.apply.events import Counting, Event, Finished, Refused
+from iommutui.apply.events import Counting, Event, EventStream, Finished, Refused, tell
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import journal_dir, may_write
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.apply.recovery import RETENTION, Retention
-from iommutui.apply.request import Request, check_seconds, request_of
+from iommutui.apply.request import Request, check_seconds, refuse_dangers, request_of
 from iommutui.cli.event_printer import EventPrinter
 from iommutui.cli.options import parse_accepted
 from iommutui.cli.output import complain, confirmed, write_lines

@@ -10,6 +10,7 @@ from iommutui.core.errors import UsageError
 from iommutui.core.host import Host
 from iommutui.core.models import model_for
 from iommutui.core.models.base import Model
+from iommutui.core.redact import redact
 
 EQUAL, DIFFERENT = 0, 1
 """Exit codes, which are those of ``diff`` itself."""
@@ -27,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options) -> int:
-    """Prints the differences."""
+    """Prints the differences between the machines as they may be shown to others."""
     (name, before, model), (other_name, after, other_model) = _sides(options)
-    changes = compare(before, after, model, other_model)
+    changes = compare(redact(before), redact(after), model, other_model)
     equal = is_equal(changes)
     if options.json:
         document = [{**change._asdict(), "text": change_sentence(change)} for change in changes]
@@ -50,8 +51,7 @@ def _sides(options: Options) -> tuple[Side, Side]:
         before, after = (_side(f"kernel {kernel}", options, kernel=kernel) for kernel in kernels)
         return before, after
     if options.last_boot:
-        from iommutui.apply.boots import before_this_boot, remember
-        from iommutui.core.redact import redact
+        from iommutui.sources.boots import before_this_boot, remember
 
         if named or options.source or options.demo:
             raise UsageError("--last-boot compares this machine with itself.", "Leave the other machines out.")

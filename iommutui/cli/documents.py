@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from iommutui.apply.validation import to_object
+from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
 from iommutui.core.drivers import VFIO_PCI
@@ -16,6 +17,7 @@ from iommutui.core.outcome import Outcome, Verdict
 from iommutui.core.plan.fix import fix_hazards, smallest_fix
 from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.plan.planner import Plan
+from iommutui.core.plan.presets import free_card, why_not_free
 from iommutui.core.plan.targets import targets_of
 from iommutui.core.reasons import Reason
 from iommutui.core.uses import Uses
@@ -131,6 +133,21 @@ def list_document(host: Host, model: Model, devices: Sequence[Device]) -> Docume
         "uses": uses_document(host.uses),
         **({"advice": advice} if advice else {}),
     }
+
+
+def report_document(host: Host, model: Model, address: Address | None) -> Document:
+    """``iommutui report --json``: everything, and what frees the card in question, or why nothing does."""
+    document = list_document(host, model, [*host.devices.values()])
+    if address is not None:
+        intents = free_card(host, address, model)
+        goals = [goal for intent in intents or () if (goal := goal_of(host, intent)[0]) is not None]
+        document["question"] = {
+            "device": address,
+            "fix": intent_documents(intents),
+            "no_fix": why_not_free(host, [address], model) if intents is None else None,
+            "hazards": hazard_documents(hazards_of(host, goals)),
+        }
+    return document
 
 
 def _impact(host: Host, device: Device) -> Sequence[Hazard]:

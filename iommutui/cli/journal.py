@@ -3,15 +3,16 @@
 import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from iommutui.apply.wording import changes_words, write_words
+from iommutui.apply.steps import step_words
 from iommutui.cli.options import refuse_recorded
 from iommutui.cli.output import complain, write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit
+from iommutui.core.wording import changes_words
 
 if TYPE_CHECKING:
     from iommutui.apply.journal.reader import Damaged, Journal, JournaledWrite
-    from iommutui.apply.revert import State
+    from iommutui.apply.revert import JournalState
     from iommutui.core.plan.drift import Change
 
 
@@ -19,7 +20,7 @@ class _Shown(NamedTuple):
     """A journal, what it means now, and what something else has changed since."""
 
     journal: "Journal"
-    state: "State"
+    state: "JournalState"
     changed: "tuple[Change, ...]"
 
 
@@ -32,11 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Lists journals, the newest last, or shows one."""
-    from iommutui.apply.journal.directory import at_work, boot_id, journal_dir
+    from iommutui.apply.journal.directory import at_work, journal_dir
     from iommutui.apply.journal.reader import Damaged, read_journals
     from iommutui.apply.revert import standing, state_of
     from iommutui.cli.persist import persisted, persisted_documents, persisted_lines
     from iommutui.sources import HERE, Depth, load
+    from iommutui.sources.boots import boot_id
 
     refuse_recorded(options, "journal")
     directory, boot = journal_dir(), boot_id(HERE)
@@ -165,16 +167,16 @@ def _details(journal: "Journal") -> list[str]:
         if step.restoring and not turned:
             turned = True
             lines += ["", f"  Rolled back: {journal.why}." if journal.why else "  Rolled back."]
-        lines.append(f"  {step.number:3}. {_step_words(step)}")
+        lines.append(f"  {step.number:3}. {_write_words(step)}")
     if journal.within is not None:
         kept = f"confirmed by {journal.kept_by}" if journal.kept_by is not None else "not confirmed"
         lines += ["", f"  To be confirmed within {journal.within:g} s: {kept}"]
     return [*lines, "", f"  {journal.end.summary}"] if journal.end is not None else lines
 
 
-def _step_words(step: "JournaledWrite") -> str:
+def _write_words(step: "JournaledWrite") -> str:
     """``unbinding 0000:01:00.0 from nvidia: ok, 0.21 s``."""
-    what = write_words(step.op, step.device, step.value)
+    what = step_words(step)
     if step.result is None:
         return f"{what}: not known, the apply was interrupted before it returned"
     late = ", after iommutui had stopped waiting for it" if step.late else ""

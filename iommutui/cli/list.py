@@ -9,12 +9,12 @@ from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
 from iommutui.core.errors import Exit
-from iommutui.core.gap import UNBINDING
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import (
     GLYPHS,
     class_words,
     device_name,
+    driver_words,
     group_word,
     owner_of,
     use_labels,
@@ -92,11 +92,11 @@ def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], mode
         if members or not filtered:
             word = group_word(host, group, verdicts[number])
             lines.append(_group_line(group, verdicts[number], word))
-            lines += [_device_line(device, width, marks, room) for device in members]
+            lines += [_device_line(host, device, width, marks, room) for device in members]
     alone = by_group.get(None, [])
     if alone:
         lines.append("No IOMMU group")
-        lines += [_device_line(device, width, marks, room) for device in alone]
+        lines += [_device_line(host, device, width, marks, room) for device in alone]
     return [*lines, _summary(host, devices, verdicts, model, filtered)]
 
 
@@ -116,8 +116,10 @@ def _short(address: str) -> str:
     return address.removeprefix("0000:")
 
 
-def _device_line(device: Device, width: int, marks: dict[Address, tuple[str, ...]], room: int | None) -> str:
-    driver = device.driver if device.driver is not None else _no_driver(device)
+def _device_line(
+    host: Host, device: Device, width: int, marks: dict[Address, tuple[str, ...]], room: int | None
+) -> str:
+    driver = device.driver if device.driver is not None else _no_driver(host, device)
     if device.driver_override is not None and device.driver_override != device.driver:
         driver += f" (override {device.driver_override})"
     ids = f" [{device.vendor_id}:{device.device_id}]" if device.vendor_name and device.device_name else ""
@@ -146,13 +148,11 @@ def _shorter_name(device: Device, interfaces: str, room: int) -> str:
     return cut(cut(device.device_name or whole, max(room - len(interfaces), 0)) + interfaces, room)
 
 
-def _no_driver(device: Device) -> str:
-    gap = device.gap("driver") or device.gap("driver_override")
-    if gap is not None and gap.why == UNBINDING:
-        return "(being unbound)"
-    if gap is not None and gap.why == "timeout":
+def _no_driver(host: Host, device: Device) -> str:
+    word = driver_words(host, device)
+    if word != "being unbound" and any(gap.why == "timeout" for gap in device.gaps):
         return "(no answer)"
-    return "(unknown)" if gap is not None and gap.attribute == "driver" else "-"
+    return "-" if word == "free" else f"({word})"
 
 
 def _summary(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> str:

@@ -70,7 +70,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("revert", "revert an apply", ("", "20261122T104501-1a2b"), _EVENTS),
     Command("journal", "list what was applied", ("", "20261122T104501-1a2b")),
     Command("snapshot", "save this machine to a file that opens anywhere", ("-o machine.json",), ""),
-    Command("report", "print a redacted report to show to people who help", ("09:00.0", "-o report.md"), ""),
+    Command("report", "print a redacted report to show to people who help", ("09:00.0", "-o report.md")),
     Command(
         "diff",
         "compare two machines, two states of one, or one under two kernels",

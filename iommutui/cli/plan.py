@@ -12,6 +12,7 @@ from iommutui.core.advice import turn_on_advice
 from iommutui.core.board import is_of_use, of_the_board
 from iommutui.core.errors import Exit, RefusedError, UsageError
 from iommutui.core.hazards import unaccepted
+from iommutui.core.hazards.sentences import accept_words
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import also_takes
 from iommutui.core.models.base import Model
@@ -157,7 +158,7 @@ def _lines(host: Host, intents: list[Intent], plan: Plan, model: Model) -> list[
         lines += ["", f"{', '.join(_counts(plan))}."]
         left = unaccepted(plan.hazards, ())
         if left:
-            lines.append(f"To apply it, accept each danger: {' '.join(f'--accept {h.acceptance}' for h in left)}")
+            lines.append(accept_words(left))
     return lines
 
 

@@ -4,15 +4,16 @@ import argparse
 import sys
 
 from iommutui.cli.options import read_machine
-from iommutui.cli.output import complain, text_of
+from iommutui.cli.output import complain, json_text, text_of
 from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit
 from iommutui.core.query import find_device
+from iommutui.core.redact import redact
 from iommutui.core.report import report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``report [DEVICE] [-o FILE] [--plain]``."""
+    """``report [DEVICE] [-o FILE] [--plain | --json]``."""
     parser.add_argument(
         "device", nargs="?", metavar="DEVICE", help="the device that the question is about; it comes first"
     )
@@ -24,14 +25,18 @@ def run(options: Options) -> int:
     """Writes the report."""
     host, model = read_machine(options)
     device = find_device(host, options.device).address if options.device else None
-    text = report(host, model, device, markdown=not options.plain)
+    if options.json:
+        from iommutui.cli.documents import report_document
+
+        text = json_text(report_document(redact(host), model, device))
+    else:
+        text = report(host, model, device, markdown=not options.plain)
     if options.output is None:
         sys.stdout.write(text_of(text.splitlines()))
         return Exit.DONE
     from iommutui.sources.snapshot import save
 
     save(text, options.output)
-    complain(
-        f"Wrote {options.output} (redacted). Read it before you share it; 'iommutui --from {options.output}' opens it."
-    )
+    opens = "" if options.json else f"; 'iommutui --from {options.output}' opens it"
+    complain(f"Wrote {options.output} (redacted). Read it before you share it{opens}.")
     return Exit.DONE

@@ -18,16 +18,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Puts every device of the journal back on its driver, with its override."""
-    from iommutui.apply.journal.directory import boot_id, journal_dir
+    from iommutui.apply.journal.directory import journal_dir
     from iommutui.apply.revert import find_revert
-    from iommutui.apply.wording import left_alone_words
     from iommutui.cli.apply_client import carry_out
     from iommutui.cli.output import complain
     from iommutui.sources import HERE
+    from iommutui.sources.boots import boot_id
 
     refuse_recorded(options, "revert")
     host, model = read_machine(options)
     found = find_revert(journal_dir(), options.id, host, model, boot_id(HERE))
     if found.left_alone:
-        complain(left_alone_words(found.left_alone))
+        complain(found.left_alone_words)
     return carry_out(host, found.plan, options, reverts=found.journal.id)

@@ -32,4 +32,4 @@ def run(options: Options) -> int:
     request = PersistRequest(
         SCHEMA, forget=tuple(forget), forget_all=not forget and not options.last, revert_last=options.last
     )
-    return review_and_ask(options, read_host(options), request, [])
+    return review_and_ask(options, read_host(options), request)

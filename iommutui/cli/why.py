@@ -19,6 +19,7 @@ from iommutui.cli.options import read_machine, same_machine, with_source
 from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.review import hazard_lines
+from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
 from iommutui.core.command_line import Notice, notices_of
@@ -31,9 +32,8 @@ from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word, 
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
-from iommutui.core.plan.fix import permanent_blockers, withheld
 from iommutui.core.plan.intents import Intent, goal_of
-from iommutui.core.plan.presets import fix_for
+from iommutui.core.plan.presets import fix_for, why_no_fix
 from iommutui.core.query import find_device
 from iommutui.core.reasons import Reason, groupless
 from iommutui.core.wording import sentence, state_words, verdict_sentence
@@ -55,6 +55,11 @@ class _Question(NamedTuple):
     group: Group
 
     @property
+    def _asked(self) -> Address | None:
+        """The device whose card is wanted; None for the whole group, as for a bridge of it."""
+        return self.device.address if self.device is not None and not self.device.is_bridge else None
+
+    @property
     def verdict(self) -> Verdict:
         return self.model.verdict(self.host, self.group)
 
@@ -63,12 +68,11 @@ class _Question(NamedTuple):
         verdict = self.verdict
         if (verdict.viable and not verdict.refused) or self.group.claim is not None:
             return ()
-        address = self.device.address if self.device is not None and not self.device.is_bridge else None
-        return fix_for(self.host, self.group, address, self.model)
+        return fix_for(self.host, self.group, self._asked, self.model)
 
     def no_fix(self) -> tuple[Reason, ...]:
         """Why nothing makes the group viable."""
-        return (*withheld(self.host, self.group, self.model), *permanent_blockers(self.host, self.group, self.model))
+        return why_no_fix(self.host, self.group, self._asked, self.model)
 
     def hazards(self, fix: tuple[Intent, ...] | None) -> list[Hazard]:
         """The impact of the fix; or, where there is none, of handing over the device or its group."""
@@ -203,7 +207,7 @@ def _no_fix_lines(asked: _Question) -> list[str]:
     if verdict.viable is None:
         return ["", "Which rebinds would let a virtual machine use this group is not known either."]
     why = [reason for reason in asked.no_fix() if reason not in verdict.reasons]
-    return ["", "No rebind makes this group viable.", *(f"  {sentence(r)}" for r in why)]
+    return ["", "No rebind lets a virtual machine use it.", *(f"  {sentence(r)}" for r in why)]
 
 
 def _without_group(host: Host, device: Device, model: Model, as_json: bool) -> int:

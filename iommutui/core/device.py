@@ -1,9 +1,10 @@
 """A device of a machine: what it is, what it is bound to, and what is known of its hardware."""
 
+import re
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.gap import Gap
+from iommutui.core.gap import UNBINDING, Gap
 
 
 class Bar(NamedTuple):
@@ -105,6 +106,16 @@ class Device(NamedTuple):
         return None
 
     @property
+    def ids(self) -> str | None:
+        """``10de:2204``; None where one of both is not known."""
+        return _pair(self.vendor_id, self.device_id)
+
+    @property
+    def board(self) -> str | None:
+        """The same of the subsystem, which tells two makers' cards apart."""
+        return _pair(self.subsystem_vendor_id, self.subsystem_device_id)
+
+    @property
     def boots_display(self) -> bool:
         """Whether it is the display that the machine booted on."""
         return bool(self.boot_display or self.boot_vga)
@@ -115,3 +126,14 @@ class Device(NamedTuple):
         if self.header_type is not None:
             return self.header_type != 0
         return (self.class_code or "")[:4] in ("0604", "0607", "0609")
+
+    @property
+    def being_unbound(self) -> bool:
+        """Whether the kernel was seen to be in the middle of an unbind: no ``driver`` link, and not let go of yet."""
+        gap = self.gap("driver")
+        return gap is not None and gap.why == UNBINDING
+
+
+def _pair(vendor: str | None, device: str | None) -> str | None:
+    ids = f"{vendor}:{device}"
+    return ids if re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", ids) else None

@@ -169,7 +169,7 @@ def redact_uses(uses: Uses, interface: Callable[[str], str]) -> Uses:
 
 def _storage(use: Storage) -> Storage:
     keep: Callable[[str], str] = _volume
-    if use.held in (Held.MOUNT, Held.SWAP, Held.FSTAB):
+    if use.held in (Held.MOUNT, Held.SWAP, Held.FSTAB, Held.REMOTE, Held.PERHAPS_REMOTE):
         keep = _mount
     array = use.array if use.array.startswith("nvme-subsys") else _volume(use.array)
     return use._replace(

@@ -38,6 +38,10 @@ class Held(StrEnum):
     """A member of a ZFS pool that is imported."""
     PERHAPS_POOL = "perhaps-pool"
     """Perhaps a member of a pool that is imported and whose members do not show."""
+    REMOTE = "remote"
+    """What comes over the network, and through this device: a file system, or swap."""
+    PERHAPS_REMOTE = "perhaps-remote"
+    """The same, where it is not known which network device leads to the server."""
     FSTAB = "fstab"
     """``/etc/fstab`` names it, but it is not mounted."""
     STACK = "stack"
@@ -56,9 +60,9 @@ class Storage(NamedTuple):
     chain: tuple[str, ...] = ()
     """From what is used down to the device's own: ``("dm-0 (vg-root)", "nvme0n1p3")``. For a disk, what is on it."""
     array: str = ""
-    """An array on the way that goes on without some of its members."""
-    spare: int = 0
-    """How many more members that array can lose."""
+    """An array, bond or pool on the way that may go on without some of its members."""
+    spare: int | None = 0
+    """How many more members that array can lose; None: it may be redundant, but that does not show."""
 
 
 class Network(NamedTuple):

@@ -3,7 +3,7 @@
 Those of hazards are in `iommutui.core.hazards.sentences`, and come from here as well.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from iommutui.core.drivers import STUB
 from iommutui.core.gap import NOT_LISTED
@@ -15,6 +15,7 @@ from iommutui.core.hazards.sentences import refusal_sentence
 from iommutui.core.host import Group, Host
 from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, group_word
 from iommutui.core.outcome import State, Verdict
+from iommutui.core.plan.drift import Change
 from iommutui.core.plan.intents import DEFAULT, NONE, Goal
 from iommutui.core.reasons import Code, Reason
 
@@ -237,3 +238,13 @@ def target_words(target: str) -> str:
         STUB: "park it: a driver that does nothing",
         "vfio-pci": "hand it to a virtual machine",
     }.get(target, f"bind it to {target}")
+
+
+def change_words(change: Change) -> str:
+    """``0000:01:00.0: driver was nvidia and is vfio-pci``."""
+    return f"{change.subject}: {change.fact} was {change.before} and is {change.now}"
+
+
+def changes_words(changes: Iterable[Change]) -> str:
+    """Every change, in one line."""
+    return "; ".join(map(change_words, changes))

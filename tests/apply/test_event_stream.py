@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from iommutui.apply.event_stream import EventStream
-from iommutui.apply.events import Counting, Finished, Kept, StepWaiting
+from iommutui.apply.events import Counting, EventStream, Finished, Kept, StepWaiting
 from iommutui.core.errors import Exit
 from iommutui.core.plan.planner import new_step
 from tests.apply.machines import GPU

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iommutui.apply import real_kernel
 from iommutui.apply.events import Finished, StepDone, from_line, to_json
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import may_be_open
+from iommutui.apply.real_kernel import RealKernel, write_of
 from iommutui.apply.recovery import open_journals
 from iommutui.apply.request import PLAN_KIND as KIND
 from iommutui.apply.request import parse_plan, parse_request, plan_request, request_of, request_to_json, shown_of
@@ -174,9 +174,9 @@ def _reverted(journal: Path) -> Plan:
 
 def _writes(plan: Plan) -> bool:
     """Whether everything that would be written goes where an apply writes, or is refused before the first write."""
-    checked = _outcome(lambda: real_kernel.check("/nowhere", plan.steps))
+    checked = _outcome(lambda: RealKernel("/nowhere").check(plan.steps))
     return isinstance(checked, IommutuiError) or all(
-        real_kernel.write_of("/root", step).path.startswith("/root/sys/bus/pci/") for step in plan.steps
+        write_of("/root", step).path.startswith("/root/sys/bus/pci/") for step in plan.steps
     )
 
 

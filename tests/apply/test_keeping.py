@@ -10,16 +10,15 @@ import pytest
 
 from iommutui.apply.confirmation import (
     TICK,
-    ConfirmationListener,
     Decision,
-    RequestChannel,
     Timeout,
     leave_note,
     note_of,
 )
-from iommutui.apply.events import Compensating, Counting, Event, Finished, Kept
-from iommutui.apply.executor import ReaderGoneError, execute
+from iommutui.apply.events import Compensating, Counting, Event, Finished, Kept, ReaderGoneError
+from iommutui.apply.executor import execute
 from iommutui.apply.journal.reader import Journal
+from iommutui.apply.server import ConfirmationListener, RequestChannel
 from iommutui.core.errors import Exit
 from tests.apply.journals import list_journals
 from tests.apply.machines import CASES, facts, finished

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.apply.events import Finished, Kept
 from iommutui.apply.executor import execute
 from iommutui.apply.journal import directory as places
 from iommutui.apply.journal.directory import at_work, lock, may_be_open
-from iommutui.apply.journal.format import End, Kept
+from iommutui.apply.journal.format import JournalWriter
 from iommutui.apply.journal.reader import Journal, read_journals
-from iommutui.apply.journal.writer import JournalWriter
 from iommutui.apply.recovery import cut_off_words, open_journals, unfinished, way_out
 from iommutui.apply.revert import plan_revert
 from iommutui.core.errors import Exit, RefusedError
@@ -98,7 +98,7 @@ def test_one_that_is_left_as_it_is_blocks_nothing(directory: Path) -> None:
         file.write(b'{"line":"resu')  # what was being written when it died
     with lock(directory), JournalWriter.reopen(directory, entry.id) as journal:
         journal.append(Kept("somebody"))
-        journal.append(End(Exit.NOT_ROLLED_BACK, "Left."))
+        journal.append(Finished(Exit.NOT_ROLLED_BACK, "Left."))
     assert not may_be_open(directory, BOOT)
     again = load(directory, entry.id)
     assert (again.kept_by, again.exit, again.changed_something) == ("somebody", Exit.NOT_ROLLED_BACK, True)

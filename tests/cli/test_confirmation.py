@@ -1,7 +1,9 @@
 """A countdown of the process that writes, which outlives who asked."""
 
+import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -160,6 +162,86 @@ def test_an_asker_that_goes_on_talking_does_not_stop_it(machine: ReactingTree) -
     finally:
         os.kill(talking, signal.SIGKILL)
         os.waitpid(talking, 0)
+
+
+def test_a_reader_that_takes_one_byte_at_a_time_does_not_stop_the_countdown(machine: ReactingTree) -> None:
+    """The pipe is full nearly all of the time; what gets through is whole lines."""
+    before = facts(load(machine.root))
+    server = Server("apply", "--stdin", room=4096)
+    server.send(request_to_json(request_for(machine, keep_within=2.0)) + "\n")
+    taken = bytearray()
+
+    def ended() -> bool:
+        taken.extend(os.read(server.stdout, 1))
+        return any(journal.exit for journal in list_journals(journal_of(machine)))
+
+    assert eventually(ended)
+    assert list_journals(journal_of(machine))[-1].why == "nobody confirmed it within 2 seconds"
+    assert facts(load(machine.root)) == before
+    while part := os.read(server.stdout, 1 << 16):
+        taken += part
+    events = [json.loads(line)["event"] for line in taken.splitlines()]
+    assert events[0] == "started"
+    assert taken.endswith(b"\n")
+    assert server.wait() == Exit.ROLLED_BACK
+
+
+def test_a_screen_that_is_stopped_does_not_stop_the_countdown(machine: ReactingTree) -> None:
+    """``kill -STOP`` of who reads: it is taken back in time, and the reader finds how it ended when it goes on."""
+    before = facts(load(machine.root))
+    server = Server("apply", "--stdin")
+    server.send(request_to_json(request_for(machine, keep_within=2.0)) + "\n")
+    screen = os.fork()
+    if screen == 0:
+        code = 1
+        try:
+            for event in server.events():
+                if event["event"] == "counting" and code == 1:
+                    code = 2
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                code = 0 if event["event"] == "finished" else code
+        finally:
+            os._exit(code)
+    server.out.close()
+    _, status = os.waitpid(screen, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    try:
+        assert server.wait() == Exit.ROLLED_BACK
+        (journal,) = list_journals(journal_of(machine))
+        assert journal.why == "nobody confirmed it within 2 seconds"
+        assert facts(load(machine.root)) == before
+    finally:
+        os.kill(screen, signal.SIGCONT)
+        _, status = os.waitpid(screen, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_two_users_with_journals_of_their_own_cannot_apply_at_once(
+    machine: ReactingTree, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = _counting(machine, LONG)
+    monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(tmp_path / "another"))
+    answer = run("apply", f"{NIC}=none", "--yes")
+    assert answer.code == 3
+    assert "Another apply is at work on this machine" in answer.err
+    assert list((tmp_path / "another/journal").glob("*.jsonl")) == []
+    server.send("keep\n")
+    assert server.wait() == 0
+    assert run("apply", f"{NIC}=none", "--yes").code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_it_outlives_the_session_of_who_asked(machine: ReactingTree, run: Run, number: signal.Signals) -> None:
+    """A terminal hangs up, or every process of a session is killed: it can still be kept from elsewhere."""
+    server = Server("apply", "--stdin", before=os.setsid)
+    server.send(request_to_json(request_for(machine, keep_within=LONG)) + "\n")
+    list(server.events(until="counting"))
+    os.killpg(server.pid, number)
+    assert server.wait() == -number
+    server.leave()
+    assert run("keep").code == 0
+    assert eventually(lambda: list_journals(journal_of(machine))[-1].exit is Exit.DONE)
+    assert driver_of(machine) == "vfio-pci"
 
 
 def test_a_session_that_ends_takes_it_back_at_once(machine: ReactingTree) -> None:

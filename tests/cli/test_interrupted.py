@@ -6,8 +6,7 @@ import signal
 import pytest
 
 from iommutui.apply.journal.directory import at_work
-from iommutui.apply.journal.format import Line
-from iommutui.apply.journal.writer import JournalWriter
+from iommutui.apply.journal.format import JournalWriter, Line
 from iommutui.apply.request import request_of, request_to_json
 from iommutui.apply.revert import plan_revert
 from iommutui.core.models import model_for

@@ -12,7 +12,16 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.fix import fix_hazards, smallest_fix, withheld
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.planner import plan_intents
-from iommutui.core.plan.presets import fix_for, free_card, free_devices, free_group, give_back, why_not_free
+from iommutui.core.plan.presets import (
+    fix_for,
+    free_card,
+    free_devices,
+    free_group,
+    give_back,
+    not_of_use,
+    why_no_fix,
+    why_not_free,
+)
 from iommutui.core.uses import Held, Storage, Uses
 from tests.core.machines import LONE, OTHER, A, B, C, D, bridge, function, group_of, machine
 from tests.core.strategies import machines, models
@@ -95,7 +104,8 @@ def test_a_group_that_would_be_viable_without_drivers_has_a_way_out(host: Host, 
             if device.bus == "pci":
                 empty = empty.with_device(device._replace(driver=None))
         verdict = model.verdict(empty, group)
-        if verdict.viable is True and not verdict.refused:
+        refused = any(not_of_use(host, device) is not None for device in host.members(group))
+        if verdict.viable is True and not verdict.refused and not refused:
             assert fix_for(host, group, None, model) is not None
 
 
@@ -326,3 +336,17 @@ def test_there_is_a_reason_exactly_where_there_is_no_wish(host: Host, model: Mod
     said = why_not_free(host, asked, model)
     assert (said is None) is (free_devices(host, asked, model) is not None)
     assert said is None or not said.endswith(": ")
+
+
+def test_what_vfio_pci_refuses_is_in_no_fix_and_no_wish() -> None:
+    qat = function(A, "c6xx", vendor_id="8086", device_id="37c8", class_code="0b4000", fits=())
+    alone = machine(group_of(1, qat))
+    for wish in (free_card(alone, A, OWNER), free_group(alone, alone.groups[1], OWNER)):
+        assert wish is None
+    assert fix_for(alone, alone.groups[1], None, OWNER) is None
+    assert [reason.code for reason in why_no_fix(alone, alone.groups[1], None, OWNER)] == ["denylisted"]
+    assert "on its list" in (why_not_free(alone, [A], OWNER) or "")
+    beside = machine(group_of(1, qat, AUDIO))
+    assert words(fix_for(beside, beside.groups[1], B, OWNER)) == [f"{A}=none", f"{B}=vfio-pci"]
+    old = alone._replace(kernel="5.8.0")
+    assert words(fix_for(old, old.groups[1], A, OWNER)) == [f"{A}=vfio-pci"]

@@ -5,10 +5,10 @@ from iommutui.core.plan.intents import Intent
 from iommutui.tui.state import (
     AppState,
     Key,
-    Kind,
     Phase,
     Problem,
     Source,
+    SourceKind,
     failed,
     folded,
     judged_by,
@@ -21,7 +21,7 @@ from iommutui.tui.state import (
 )
 from tests.tui.machines import DISK, GPU, NIC, SOUND, changed, small
 
-DEMO = Source(Kind.DEMO, "demo")
+DEMO = Source(SourceKind.DEMO, "demo")
 
 
 def ready(**fields: object) -> AppState:

@@ -7,13 +7,13 @@ from iommutui.core.host import Host
 from iommutui.core.isolation import why_shared
 from iommutui.demo import demo_host
 from iommutui.tui.pages import details, impact
-from iommutui.tui.state import AppState, Key, Kind, Source, Tab, staged, start, with_host
+from iommutui.tui.state import AppState, Key, Source, SourceKind, Tab, staged, start, with_host
 from iommutui.tui.text.spans import Line
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
 
 def state_of(host: Host | None = None, **fields: object) -> AppState:
-    return with_host(start(Source(Kind.DEMO)), host or small())[0]._replace(**fields)  # type: ignore[arg-type]
+    return with_host(start(Source(SourceKind.DEMO)), host or small())[0]._replace(**fields)  # type: ignore[arg-type]
 
 
 def words(lines: tuple[Line, ...]) -> str:

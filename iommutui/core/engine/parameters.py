@@ -20,6 +20,12 @@ def taken_by_ids(host: Host, device: Device) -> list[str]:
     return [driver for driver, name in PARAMETERS.items() if any(_holds(text, device) for text in _ids(host, name))]
 
 
+def denylist_is_off(host: Host) -> bool:
+    """Whether the command line turns off what ``vfio-pci`` refuses by itself (``disable_denylist``)."""
+    words = (word.partition("=") for word in (host.cmdline or "").split())
+    return any(name.replace("-", "_") == "vfio_pci.disable_denylist" and value[:1] in "1yY" for name, _, value in words)
+
+
 def _ids(host: Host, parameter: str) -> list[str]:
     """The ids of the last time that the parameter is given; a dash in its name counts as an underscore."""
     found = ""
@@ -38,16 +44,11 @@ def _holds(text: str, device: Device) -> bool:
         return False
     if not 2 <= len(given) <= 6:
         return False
-    vendor, product, subvendor, subdevice, class_code, mask = [*given, *(ANY, ANY, ANY, ANY, 0, 0)[len(given) :]]
-    pairs = (
-        (vendor, device.vendor_id),
-        (product, device.device_id),
-        (subvendor, device.subsystem_vendor_id),
-        (subdevice, device.subsystem_device_id),
-    )
-    if any(wanted not in (ANY, _number(is_)) for wanted, is_ in pairs):
+    *wanted, code, mask = [*given, *(ANY, ANY, ANY, ANY, 0, 0)[len(given) :]]
+    shown = (device.vendor_id, device.device_id, device.subsystem_vendor_id, device.subsystem_device_id)
+    if any(number not in (ANY, _number(text)) for number, text in zip(wanted, shown, strict=True)):
         return False
-    return (class_code ^ (_number(device.class_code) or 0)) & mask == 0
+    return (code ^ (_number(device.class_code) or 0)) & mask == 0
 
 
 def _number(text: str | None) -> int | None:

@@ -29,7 +29,7 @@ from iommutui.tui.derived import (
     why_not_freed,
 )
 from iommutui.tui.keys import key_of
-from iommutui.tui.pages.targets import target_choices
+from iommutui.tui.pages.device import target_choices
 from iommutui.tui.state import (
     AppState,
     Pane,
@@ -220,7 +220,9 @@ def _cannot_fix(state: AppState) -> str | None:
     if fix is None:
         return "The selection is in no IOMMU group, so there is nothing to fix."
     if fix.intents is None:
-        return why_not_freed(state) or "No rebind makes this group viable under these kernel rules; see the details."
+        return (
+            why_not_freed(state) or "No rebind lets a virtual machine use it under these kernel rules; see the details."
+        )
     if not fix.intents:
         return "Nothing is needed: the group is viable" + (" once the plan is applied." if fix.further else ".")
     return None

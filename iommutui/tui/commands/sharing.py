@@ -12,8 +12,8 @@ from iommutui.core.redact import redact
 from iommutui.core.roles import is_vfio
 from iommutui.tui.commands.base import Command, Desk, Opened, Page, needs_host
 from iommutui.tui.derived import selected_device, selected_group
-from iommutui.tui.pages.targets import Choice
 from iommutui.tui.state import AppState
+from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.spans import Line, Span, line
 
 SHARE = "Share"
@@ -135,7 +135,7 @@ def _differences(name: str, before: Host, state: AppState) -> Page:
     from iommutui.core.diff import change_sentence, compare
 
     assert state.host is not None
-    changes = compare(before, redact(state.host), model_for(before.kernel), state.model)
+    changes = compare(redact(before), redact(state.host), model_for(before.kernel), state.model)
     lines = [line(change_sentence(change), hang=2) for change in changes]
     return Page(f"From {name} to this machine", lines or [line("They are equal, as far as both are known.")])
 

@@ -12,9 +12,9 @@ from iommutui.tui.commands.base import Command, Desk, Opened, needs_host
 from iommutui.tui.derived import selected_device, selected_group
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.pages.models import model_choices
-from iommutui.tui.pages.targets import Choice
 from iommutui.tui.rows.topology import next_match
 from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, judged_by, own_model
+from iommutui.tui.text.blocks import Choice
 
 LOOK, VIEW = "Look", "View"
 _SORTED = {
@@ -257,9 +257,8 @@ def _quit(desk: Desk) -> Opened:
         words = "1 change is" if len(state.intents) == 1 else f"{len(state.intents)} changes are"
         title, text = "Leave?", f"{words} staged and not applied. Leaving discards what is staged."
     else:
-        desk.leave()
-        return None
-    return desk.confirm(title, text, "Leave", "Stay", desk.leave)
+        return desk.act("app.quit")
+    return desk.confirm(title, text, "Leave", "Stay", lambda: desk.act("app.quit"))
 
 
 COMMANDS = (
@@ -309,14 +308,14 @@ COMMANDS = (
             lambda d: d.copy(_copied(d.state), _copied(d.state)), _cannot_copy, also="yank bdf"),
     Command("copy-more", ("Y",), "Copy more", "Copy something else: ids, lines for a shell, a report for a forum.",
             VIEW, _copy_more, needs_host, also="clipboard yank export"),
-    Command("help", ("question_mark",), "Help", "This help; / searches it.", VIEW, lambda d: d.help(),
+    Command("help", ("question_mark",), "Help", "This help; / searches it.", VIEW, lambda d: d.act("help"),
             also="keys shortcuts bindings manual"),
-    Command("commands", ("ctrl+p", "colon"), "Commands", "Find a command by its name.", VIEW, lambda d: d.palette(),
-            palette=False),
-    Command("theme", (), "Theme", "Choose another theme; it is saved.", VIEW, lambda d: d.themes(),
+    Command("commands", ("ctrl+p", "colon"), "Commands", "Find a command by its name.", VIEW,
+            lambda d: d.act("palette"), palette=False),
+    Command("theme", (), "Theme", "Choose another theme; it is saved.", VIEW, lambda d: d.act("app.change_theme"),
             also="dark light colours colors appearance"),
-    Command("suspend", ("ctrl+z",), "Suspend", "Back to the shell; fg continues here.", VIEW, lambda d: d.suspend(),
-            also="background job"),
+    Command("suspend", ("ctrl+z",), "Suspend", "Back to the shell; fg continues here.", VIEW,
+            lambda d: d.act("app.suspend"), also="background job"),
     Command("back", ("escape",), "Back", "One step back: clear the filter, leave a view, return to the list.", VIEW,
             _back, palette=False),
     Command("quit", ("q",), "Quit", "Leave; asks while something is staged.", VIEW, _quit, also="exit close end"),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 from textual.dom import DOMNode
@@ -38,19 +39,17 @@ LOOK_PATIENCE = 20.0
 class Scanner:
     """Looks at one machine for one widget, which it posts its messages to, and whose workers it runs."""
 
+    @dataclass
     class Scanned(Message):
         """The machine as it is now."""
 
-        def __init__(self, host: Host) -> None:
-            super().__init__()
-            self.host = host
+        host: Host
 
+    @dataclass
     class Failed(Message):
         """The machine could not be read."""
 
-        def __init__(self, problem: Problem) -> None:
-            super().__init__()
-            self.problem = problem
+        problem: Problem
 
     class Changed(Message):
         """Something has happened to a device. A flood of these is handled as one."""
@@ -59,34 +58,30 @@ class Scanner:
             """The newest stands for all."""
             return isinstance(message, Scanner.Changed)
 
+    @dataclass
     class Claimed(Message):
         """Somebody has taken or released groups since ``before`` was looked at."""
 
-        def __init__(self, before: Host, now: Host) -> None:
-            super().__init__()
-            self.before = before
-            self.now = now
+        before: Host
+        now: Host
 
+    @dataclass
     class Watching(Message):
         """Changes are being reported; ``lacks`` says why they are not, or only slowly."""
 
-        def __init__(self, lacks: str) -> None:
-            super().__init__()
-            self.lacks = lacks
+        lacks: str
 
+    @dataclass
     class LeftOpen(Message):
         """An apply of an earlier time was cut off."""
 
-        def __init__(self, left: CutOff) -> None:
-            super().__init__()
-            self.left = left
+        left: CutOff
 
+    @dataclass
     class BeforeBoot(Message):
         """The machine as it was in the boot before this one."""
 
-        def __init__(self, host: Host) -> None:
-            super().__init__()
-            self.host = host
+        host: Host
 
     def __init__(self, machine: Machine, node: DOMNode, first: "Future[Host] | None" = None) -> None:
         """``first``: a look that began earlier, and stands for the first one."""
@@ -100,6 +95,13 @@ class Scanner:
         self._scanning = self._again = self._pending = self._asking = False
         self._at_rest = asyncio.Event()
         self._at_rest.set()
+
+    def first_look(self) -> Host | None:
+        """The look that began earlier, where it has ended well by now; the next one is a fresh one."""
+        if self._first is None or not self._first.done() or self._first.exception() is not None:
+            return None
+        first, self._first = self._first, None
+        return first.result()
 
     def start(self, host: Host | None) -> None:
         """Begins to watch the machine, and to look at it where the first look is not known yet."""

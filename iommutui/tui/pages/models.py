@@ -7,9 +7,8 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.narrowing import narrow
 from iommutui.tui.derived import verdicts
 from iommutui.tui.keys import key_of
-from iommutui.tui.pages.targets import Choice
 from iommutui.tui.state import AppState
-from iommutui.tui.text.blocks import ROLE_NAMES, claim_words, key_hint, reason_line, verdict_span
+from iommutui.tui.text.blocks import ROLE_NAMES, Choice, claim_words, key_hint, reason_line, verdict_span
 from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 

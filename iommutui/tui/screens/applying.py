@@ -20,8 +20,10 @@ from iommutui.apply.events import (
 )
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import cuts_a_lifeline
+from iommutui.core.outcome import OK
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.plan.shell import shell_line
+from iommutui.core.wording import change_words
 from iommutui.tui.commands import Hint
 from iommutui.tui.commands.base import Desk, Opened
 from iommutui.tui.commands.plan import nothing_to_revert
@@ -68,30 +70,21 @@ class ProgressScreen(Dialog[None]):
     def show_event(self, event: Event) -> None:
         """Takes over what the applying room says."""
         planned = not self._reverting and getattr(event, "number", 0) <= len(self._plan.steps)
-        if not isinstance(event, StepWaiting):
-            self._waiting = None
+        words = event_words(event)
+        said = bullet(*words, _SIGNS[words[1]]) if words is not None else BLANK
+        self._waiting = said if isinstance(event, StepWaiting) else None
         match event:
-            case ModuleLoaded(module=module):
-                self._head.append(line(Span("✔ ", "ok"), f"modprobe {module}"))
             case StepBegun(number=number) if planned:
                 self._outcomes[number - 1] = Span("…", "planned")
             case StepDone(number=number, result=result, note=note) if planned:
                 shown = outcome_span(result)
                 self._outcomes[number - 1] = shown._replace(text=shown.text + (f" ({note})" if note else ""))
-            case StepDone(step=step, result=result):
-                self._tail.append(line("  ", shell_line(step), "  ", outcome_span(result), hang=4))
-            case StepWaiting(step=step, seconds=seconds, holders=holders):
-                held = f" {', '.join(holders)} may have it open." if holders else ""
-                self._waiting = bullet(f"{step.device} has not answered for {seconds:.0f} s.{held}", "warn", "!")
-            case Compensating(why=why):
-                self._reverting = True
-                self._tail.append(bullet(f"Reverting everything: {why}", "warn", "!"))
-            case Finished(exit=code, summary=summary, left=left):
-                good = code is Exit.DONE
-                self._tail.append(bullet(summary, "ok" if good else "bad", "✔" if good else "✖"))
-                for change in left:
-                    words = f"{change.subject}: {change.fact} was {change.before}, is {change.now}"
-                    self._tail.append(bullet(words, "bad", "✖"))
+            case ModuleLoaded():
+                self._head.append(said)
+            case StepDone() | Compensating() | Finished():
+                self._reverting = self._reverting or isinstance(event, Compensating)
+                self._tail.append(said)
+                self._tail += [bullet(change_words(each), "bad", "✖") for each in getattr(event, "left", ())]
         self._show()
 
     def on_mount(self) -> None:
@@ -245,7 +238,7 @@ class ApplyFlow:
         else:
             self._countdown = CountdownScreen(event, real=self._machine.source.real)
             self._screen.app.push_screen(self._countdown, self._answered)
-        words = _log_words(event)
+        words = event_words(event)
         if words is not None:
             self._desk.log_line(*words)
 
@@ -288,19 +281,21 @@ class ApplyFlow:
         self._desk.rescan()
 
 
-def _log_words(event: Event) -> tuple[str, str] | None:
-    """Text and style; None for what is not worth a line."""
+_SIGNS = {"ok": "✔", "bad": "✖", "warn": "!", "muted": "•"}
+
+
+def event_words(event: Event) -> tuple[str, str] | None:
+    """Text and style, on the log and below the writes; None for what is not worth a line."""
     match event:
         case Started(journal_id=journal) if journal:
             return f"journal {journal}", "muted"
         case ModuleLoaded(module=module):
             return f"modprobe {module}: loaded", "ok"
         case StepDone(step=step, result=result, note=note):
-            style = "ok" if result == "ok" else "bad"
-            return f"{shell_line(step)}: {result}" + (f" ({note})" if note else ""), style
+            return f"{shell_line(step)}: {result}" + (f" ({note})" if note else ""), "ok" if result == OK else "bad"
         case StepWaiting(step=step, seconds=seconds, holders=holders):
-            held = f"; held by {', '.join(holders)}" if holders else ""
-            return f"{shell_line(step)}: no answer for {seconds:.0f} s{held}", "warn"
+            held = f" {', '.join(holders)} may have it open." if holders else ""
+            return f"{step.device} has not answered for {seconds:.0f} s.{held}", "warn"
         case Kept(by=by):
             return f"confirmed by {by}", "ok"
         case Compensating(why=why):

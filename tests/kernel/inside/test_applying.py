@@ -284,7 +284,7 @@ def test_a_modprobe_that_hangs_in_the_kernel(image: Path, tmp_path: Path, monkey
     """Its child is in state D, on a frozen file system, and holds neither us nor, once it ends, the machine."""
     from iommutui.apply import real_kernel
     from iommutui.apply.child import Patience
-    from iommutui.apply.kernel import GivenUp
+    from iommutui.apply.kernel import Waiting
 
     run("mke2fs", "-q", "-F", "-b", "1024", "-O", "^has_journal", str(image))
     frozen = tmp_path / "frozen"
@@ -297,7 +297,8 @@ def test_a_modprobe_that_hangs_in_the_kernel(image: Path, tmp_path: Path, monkey
         run("fsfreeze", "-f", str(frozen))
         try:
             answers = list(real_kernel.RealKernel().load_module("iommutui_test"))
-            assert isinstance(answers[-1], GivenUp)
+            assert isinstance(answers[-1], Waiting)
+            assert answers[-1].given_up
             assert len(answers) > 1
             assert _states(f"{frozen}/file") == {"D"}
         finally:
