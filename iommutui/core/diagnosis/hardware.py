@@ -85,7 +85,7 @@ def no_reset(found: Found) -> Iterator[Cause]:
     methods = device.details.reset_methods if device is not None and device.details is not None else None
     if others:
         names = ", ".join(d.address for d in others)
-        yield found.say("bus-reset", others=names, kept=f"; on the host are still {kept}" if kept else "")
+        yield found.say("bus-reset", others=names, kept=f"; still on the host: {kept}" if kept else "")
     elif not methods:
         yield found.say("no-reset")
 

@@ -14,7 +14,7 @@ DIRECT = Kind(
 OVERRIDE = Kind(
     "acs-override", Topic.DEVICE, "isolation that pcie_acs_override only claims", (WARN,),
     "Boot without pcie_acs_override to see the groups that the hardware can keep apart.",
-    says="{parameter} splits groups on paper only: devices near {device} may still reach its memory, and the "
+    says="{parameter} splits groups in name only: devices near {device} may still reach its memory, and the "
     "virtual machine theirs.",
 )  # fmt: skip
 

@@ -32,7 +32,7 @@ DEFAULT = Kind(
     "default-route", Topic.NETWORK, "the default route", (DANGER, WARN, INFO), *_WAYS,
     says="The default route goes through {interface}[ ({chain})], which {device} has[; {remains} stays with the "
     "host].",
-    asks="what this machine talks through {device}",
+    asks="which network traffic goes through {device}",
 )  # fmt: skip
 ADDRESS = Kind(
     "network-address", Topic.NETWORK, "an interface with an address", (DANGER, WARN), *_WAYS,

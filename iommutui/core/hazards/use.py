@@ -17,7 +17,7 @@ HANGS = Kind(
     never=True,
     says="{driver} waits in the kernel forever when {device} is unbound while somebody has it open, and it is held "
     "open by {who}.",
-    asks="who has {device} open, and its driver waits for ever while somebody has",
+    asks="who has {device} open, and its driver waits forever while somebody has",
 )  # fmt: skip
 MEDIATED = Kind(
     "mediated-devices", Topic.USE, "mediated devices, which go with their parent", (DANGER, WARN),
@@ -28,7 +28,7 @@ MEDIATED = Kind(
 )  # fmt: skip
 PLUGGED = Kind(
     "thunderbolt-devices", Topic.USE, "Thunderbolt or USB4 devices that are plugged in", (WARN,),
-    "Unplug them first, and remember that docks carry networks, disks and monitors.",
+    "Unplug them first, and remember that docks may carry networks, disks and monitors.",
     says="Plugged into {device}: {names}.",
 )  # fmt: skip
 

@@ -58,7 +58,7 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
         with_functions = [state for state in states if state.functions]
         chosen += [_choose(with_functions, number, name, notes)] if with_functions else states
         if not with_functions:
-            notes.append(f"{name} tells of no PCI function.")
+            notes.append(f"{name} names no PCI device.")
         if ignored := reading.ignored():
             lines = "line was" if ignored == 1 else "lines were"
             notes.append(f"{name}: {ignored} {lines} ignored; 'iommutui snapshot --from {name} --explain' shows which.")
@@ -69,7 +69,8 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
     finally:
         names.close()
     notes += [
-        f"{clash.words()} What most is said of was taken, and the group of the slot." for clash in swapped.values()
+        f"{clash.words()} The function with the most facts was used, and the group of its slot."
+        for clash in swapped.values()
     ]
     return Listing(host, tuple(readings), tuple(notes))
 

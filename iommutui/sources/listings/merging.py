@@ -57,7 +57,7 @@ def merge(states: list[State], swapped: set[Address], names: Names) -> Host:
 
 
 def _hides(sections: list[Section]) -> bool:
-    """Whether every listing that tells groups leaves members out."""
+    """Whether every listing that shows groups leaves members out."""
     groups = [section for section in sections if any("group" in each.facts for each in section.sightings)]
     return bool(groups) and all(any(piece.hides for piece in section.pieces) for section in groups)
 

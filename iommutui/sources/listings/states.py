@@ -42,7 +42,7 @@ class Clash(NamedTuple):
     def words(self) -> str:
         """Both lines, and what they say."""
         first, second = (f"{s.name}, line {s.line + 1}: {s.field} {s.value}" for s in self)
-        return f"{self.one.address} is told of in two ways ({first}; {second})."
+        return f"{self.one.address} is described in two ways ({first}; {second})."
 
 
 class Section(NamedTuple):
@@ -60,7 +60,7 @@ class Section(NamedTuple):
 
 
 class State(NamedTuple):
-    """Sections that agree with each other, in the order in which they were told."""
+    """Sections that agree with each other, in the order of the text."""
 
     name: str
     sections: list[Section]
@@ -70,7 +70,7 @@ class State(NamedTuple):
     functions: set[str]
 
     def size(self) -> int:
-        """How much it tells: functions, and groups of functions."""
+        """How much it holds: functions, and groups of functions."""
         return len(self.functions) + sum(1 for _, field in self.known if field == "group")
 
     def lines(self) -> tuple[int, int]:

@@ -92,7 +92,7 @@ def hazard_lines(hazards: Iterable[Hazard]) -> list[Line]:
 
 
 class Choice(NamedTuple):
-    """One thing to choose: its name, its row in a list, and what there is to say of it below."""
+    """One thing to choose: its name, its row in a list, and its description below."""
 
     name: str
     row: Line
