@@ -41,7 +41,7 @@ class Confirmer(Protocol):
     """Whoever may confirm what was applied."""
 
     def begin(self, journal_id: str) -> None:
-        """The countdown begins: what was said before it was about something else."""
+        """The countdown begins: earlier words were not about it."""
 
     def wait(self, seconds: float) -> Decision | None:
         """Waits at most so long for a decision; None where none came."""

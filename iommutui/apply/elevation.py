@@ -80,7 +80,7 @@ class Applying:
                 self._first = self._line()
 
     def keep(self) -> None:
-        """What was applied may stay."""
+        """Confirms what was applied."""
         self._say(KEEP)
 
     def undo(self) -> None:

@@ -111,7 +111,7 @@ def parse_request(text: str) -> Request:
     if type(schema) is not int or schema != SCHEMA:
         raise IommutuiError(f"{what} is not valid: its schema is {schema!r:.20}, and this program knows {SCHEMA}.")
     if content.pop("kernel", None) is not None:
-        raise IommutuiError(f"{what} is not valid: it names a kernel, and the one that is running counts.")
+        raise IommutuiError(f"{what} is not valid: it names a kernel, but the running one always counts.")
     form = parse_plain(Request, content, what)
     if form.model is not None and form.model not in MODELS:
         raise IommutuiError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")

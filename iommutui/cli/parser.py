@@ -88,11 +88,16 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=prog,
             usage=usage,
-            description=_wrapped(description),
+            description=description,
             epilog=epilog,
             allow_abbrev=False,
-            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=_width()),
+            formatter_class=_formatter,
         )
+
+    def format_help(self) -> str:
+        """The formatter wraps only the options, because most of the text around them is lists."""
+        self.description = _wrapped(self.description or "")
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with the exit code of a usage error."""
@@ -125,7 +130,9 @@ def version_line() -> str:
 
 def parse(argv: Sequence[str]) -> tuple[Run, Options]:
     """The command to run and its options; prints help or a usage error and exits by itself."""
-    source = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    source = argparse.ArgumentParser(
+        add_help=False, allow_abbrev=False, exit_on_error=False, formatter_class=_formatter
+    )
     add_source(source)
     options = Options()
     try:
@@ -217,8 +224,12 @@ def _meant(name: str) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Every ``add_argument`` makes one, and without a width it would import `shutil` to find one."""
+    return argparse.RawDescriptionHelpFormatter(prog, width=_width())
+
+
 def _wrapped(text: str, hang: int = 0) -> str:
-    """The formatter does not wrap the text around the options, because most of it is lists."""
     from textwrap import fill
 
     return fill(text, _width(), subsequent_indent=" " * hang)

@@ -5,13 +5,13 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from iommutui.cli.options import parse_accepted, parse_intents, read_host, read_machine, refuse_recorded
+from iommutui.cli.options import parse_accepted, parse_intents, read_host, refuse_recorded
 from iommutui.cli.output import complain, confirmed, write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from iommutui.apply.persistence.declaration import Entry, Status
+    from iommutui.apply.persistence.declaration import Entry
     from iommutui.apply.persistence.request import PersistRequest, Prepared
     from iommutui.core.host import Host
     from iommutui.core.plan.intents import Intent
@@ -54,16 +54,17 @@ def run(options: Options) -> int:
         return serve()
     if options.list:
         return _list(options)
+    if options.model is not None:
+        raise UsageError("'persist' goes by the rules of the running kernel.", "Leave --model out.")
     from iommutui.apply.persistence.request import SCHEMA, PersistRequest
     from iommutui.core.plan.drift import basis_of
 
-    host, model = read_machine(options)
+    host = read_host(options)
     intents = _intents(options, host)
     request = PersistRequest(
         SCHEMA,
         tuple(intents),
         basis_of(host, [intent.device for intent in intents]),
-        model.name,
         parse_accepted(host, options.accept),
         driverctl=options.way == "driverctl",
     )
@@ -154,33 +155,34 @@ def _carry_out(request: "PersistRequest", *, as_json: bool) -> int:
     return code
 
 
-def persisted(options: Options) -> "list[tuple[Entry, Status]]":
-    """What is declared to persist, and whether it is in force."""
-    from iommutui.apply.persistence.declaration import status_of
+def persisted(options: Options) -> "list[tuple[Entry, str]]":
+    """What is declared to persist, and why it is not in force; empty where it is."""
+    from iommutui.apply.persistence.declaration import why_not_in_force
     from iommutui.apply.persistence.request import declared
     from iommutui.apply.persistence.service import machine_store
     from iommutui.sources.boots import boot_id
 
     store = machine_store()
-    entries = declared(store)
+    record, entries = store.record(), declared(store)
+    if not record.finished:
+        complain("A change to what persists was interrupted; 'iommutui unpersist --last' reverts it.")
     if not entries:
         return []
-    host, booted = read_host(options), store.record().boot != boot_id(str(store.root))
-    return [(entry, status_of(entry, host, booted=booted)) for entry in entries]
+    host, booted = read_host(options), record.boot != boot_id(str(store.root))
+    return [(entry, why_not_in_force(entry, host, booted=booted)) for entry in entries]
 
 
-def persisted_lines(found: "list[tuple[Entry, Status]]") -> list[str]:
+def persisted_lines(found: "list[tuple[Entry, str]]") -> list[str]:
     """``persists 0000:09:00.0 (10de:1f08) on vfio-pci: not in force, another device (...) is at 0000:09:00.0``."""
     return [
-        f"persists {entry.address} ({entry.ids}) on {entry.target}: "
-        + ("in force" if status.in_force else f"not in force, {status.why}")
-        for entry, status in found
+        f"persists {entry.address} ({entry.ids}) on {entry.target}: {f'not in force, {why}' if why else 'in force'}"
+        for entry, why in found
     ]
 
 
-def persisted_documents(found: "list[tuple[Entry, Status]]") -> list[dict[str, object]]:
+def persisted_documents(found: "list[tuple[Entry, str]]") -> list[dict[str, object]]:
     """The same as JSON."""
-    return [{**entry._asdict(), **status._asdict()} for entry, status in found]
+    return [{**entry._asdict(), "in_force": not why, "why": why} for entry, why in found]
 
 
 def _list(options: Options) -> int:
@@ -190,8 +192,6 @@ def _list(options: Options) -> int:
     if options.json:
         write_json({"finished": finished, "persisted": persisted_documents(found)})
         return Exit.DONE
-    if not finished:
-        complain("A change was interrupted; 'iommutui unpersist --last' reverts it.")
     if not found:
         complain("Nothing persists through iommutui.")
     write_lines(persisted_lines(found))

@@ -1,9 +1,10 @@
 """``iommutui report``: what somebody who is to help has to know."""
 
 import argparse
+import sys
 
 from iommutui.cli.options import read_machine
-from iommutui.cli.output import complain, json_text, write_as_is
+from iommutui.cli.output import complain, json_text, text_of
 from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit
 from iommutui.core.query import find_device
@@ -31,7 +32,7 @@ def run(options: Options) -> int:
     else:
         text = report(host, model, device, markdown=not options.plain)
     if options.output is None:
-        write_as_is(text.splitlines())
+        sys.stdout.write(text_of(text.splitlines()))
         return Exit.DONE
     from iommutui.sources.snapshot import save
 

@@ -83,21 +83,26 @@ def idle_iommu(host: Host) -> Iterator[Notice]:
         yield Notice("idle-parameter", text, f"Remove {word}.")
 
 
+def setting_by_ids(host: Host, device: Device) -> tuple[str, str] | None:
+    """The driver that a setting gives the device to by its ids, and where that is said: the command line first."""
+    ids = [device.vendor_id, device.device_id]
+    by_id = host.uses.by_id if host.uses is not None else ()
+    found = [(name, "the kernel command line") for name in taken_by_ids(host, device)]
+    found += [(each.driver, each.where) for each in by_id if any(text.split(":")[:2] == ids for text in each.ids)]
+    return found[0] if found else None
+
+
 def late_ids(host: Host, device: Device) -> Iterator[Notice]:
     """A setting gives the device to ``vfio-pci`` or ``pci-stub`` by its ids, but a host driver had it first."""
     if not serves_host(host, device, device.driver):
         return
-    ids = f"{device.vendor_id}:{device.device_id}"
-    settings = [(name, "the kernel command line") for name in taken_by_ids(host, device)]
-    by_id = host.uses.by_id if host.uses is not None else ()
-    settings += [
-        (each.driver, each.where) for each in by_id if any(i.split(":")[:2] == ids.split(":") for i in each.ids)
-    ]
-    for driver, where in settings[:1]:
+    setting = setting_by_ids(host, device)
+    if setting is not None:
+        driver, where = setting
         yield Notice(
             "ids-too-late",
-            f"{where[0].upper()}{where[1:]} gives {device.address} to {driver} by its ids ({ids}), but {device.driver} "
-            f"was loaded first and took it.",
+            f"{where[0].upper()}{where[1:]} gives {device.address} to {driver} by its ids "
+            f"({device.vendor_id}:{device.device_id}), but {device.driver} was loaded first and took it.",
             f"Put {driver} into the initramfs and let it be loaded first ('softdep {device.driver} pre: {driver}' in "
             f"/etc/modprobe.d), then rebuild the initramfs and reboot. "
             f"'iommutui preview {device.address}={driver}' shows the rebind until then.",

@@ -132,7 +132,7 @@ def _console_switches(tree: Tree) -> list[str]:
 
 
 def _is_bound(answer: str | Unreadable | None) -> bool:
-    """One that does not answer is being changed, which nobody does to a console that is not there."""
+    """One that does not answer is being changed, so the console is there."""
     return answer == "1" or isinstance(answer, Unreadable)
 
 

@@ -141,7 +141,7 @@ class IommutuiApp(App[None]):
         stopped = now - before > 0.2
         self.keys_from = now if stopped else now + 2
         if not stopped:
-            self.notify("Nothing here can suspend the program. q quits it.", severity="warning")
+            self.notify("This terminal cannot suspend the program. q quits it.", severity="warning")
 
     def action_help_quit(self) -> None:
         """``ctrl+c``, by which many programs are ended."""

@@ -97,7 +97,7 @@ def test_words_reach_it_while_it_counts_down(tmp_path: Path) -> None:
 def test_silence_is_no_root(tmp_path: Path) -> None:
     applying = Applying(_player(tmp_path, ""), "")
     applying.begin(REQUEST)
-    with pytest.raises(NotPermittedError, match="has said nothing") as caught:
+    with pytest.raises(NotPermittedError, match="printed nothing") as caught:
         list(applying.events())
     assert caught.value.exit_code is Exit.PERMISSION
 

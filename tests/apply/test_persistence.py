@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply.persistence.command import run_command
-from iommutui.apply.persistence.declaration import CONF, Entry, from_text, status_of, to_text
+from iommutui.apply.persistence.declaration import CONF, Entry, from_text, to_text, why_not_in_force
 from iommutui.apply.persistence.mechanisms import MECHANISMS, Mechanism, by_name, files_of, mechanism_of
 from iommutui.apply.persistence.needs import Tables, next_boot_needs, tables_of
 from iommutui.apply.persistence.request import (
@@ -22,7 +22,7 @@ from iommutui.apply.persistence.request import (
 from iommutui.apply.persistence.store import Store, digest_of
 from iommutui.apply.validation import to_line
 from iommutui.core.address import Address
-from iommutui.core.errors import IommutuiError, RefusedError
+from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, unaccepted
 from iommutui.core.host import Claim, Host
 from iommutui.core.models import model_for
@@ -33,7 +33,7 @@ from iommutui.demo import demo_host
 
 CARD = Address("0000:09:00.0")
 SOUND = Address("0000:09:00.1")
-TOOLS = [each for each in MECHANISMS.values() if each.commands]
+TOOLS = [each for each in MECHANISMS if each.commands]
 
 
 class Machine:
@@ -83,7 +83,7 @@ def persist(*intents: tuple[str, str], host: Host | None = None) -> PersistReque
     wanted = tuple(Intent(Address(device), target) for device, target in intents)
     plan = plan_intents(host, wanted, model_for(host.kernel))
     accepted = tuple(hazard.acceptance for hazard in unaccepted(plan.hazards, ()))
-    return PersistRequest(SCHEMA, wanted, plan.basis, accepted=accepted)
+    return PersistRequest(SCHEMA, wanted, plan.basis, accepted)
 
 
 ALL = PersistRequest(SCHEMA, forget_all=True)
@@ -139,8 +139,9 @@ def test_the_last_change_is_taken_back(machine: Machine) -> None:
 
 def test_a_rebuild_that_fails_restores_the_files_and_is_run_again(machine: Machine) -> None:
     machine.fails = 1
-    with pytest.raises(IommutuiError, match="The files are as they were before"):
+    with pytest.raises(IommutuiError, match="The files are as they were before") as failed:
         machine.do(persist((CARD, "vfio-pci")))
+    assert failed.value.exit_code == Exit.ROLLED_BACK
     assert machine.files() == {}
     assert len(machine.commands) == 2
     assert machine.store.record().finished
@@ -148,8 +149,9 @@ def test_a_rebuild_that_fails_restores_the_files_and_is_run_again(machine: Machi
 
 def test_a_rebuild_that_fails_twice_leaves_the_change_open(machine: Machine) -> None:
     machine.fails = 2
-    with pytest.raises(IommutuiError):
+    with pytest.raises(IommutuiError) as failed:
         machine.do(persist((CARD, "vfio-pci")))
+    assert failed.value.exit_code == Exit.NOT_ROLLED_BACK
     assert machine.files() == {}
     with pytest.raises(RefusedError, match="interrupted"):
         machine.do(persist((CARD, "vfio-pci")))
@@ -465,9 +467,7 @@ def test_whether_it_is_in_force() -> None:
     card = host.devices[CARD]
 
     def why(host: Host, *, booted: bool = False, entry: Entry = ENTRY) -> str:
-        status = status_of(entry, host, booted=booted)
-        assert status.in_force == (not status.why)
-        return status.why
+        return why_not_in_force(entry, host, booted=booted)
 
     assert why(host) == "it is on nouveau until the next boot"
     assert why(host, booted=True) == "it is on nouveau; the kernel log says why: dmesg | grep iommutui"
@@ -482,7 +482,7 @@ def test_a_request_says_one_thing() -> None:
     good = persist((CARD, "vfio-pci"))
     assert parse_persist_request(to_line(good).decode()) == good
     for bad in (
-        good._replace(forget_all=True), PersistRequest(SCHEMA), ALL._replace(schema=2), good._replace(model="x"),
+        good._replace(forget_all=True), PersistRequest(SCHEMA), ALL._replace(schema=2),
         PersistRequest(SCHEMA, forget=(Address("../../etc/passwd"),)),
         good._replace(intents=(Intent(CARD, "../x"),)),
     ):  # fmt: skip

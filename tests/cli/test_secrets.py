@@ -12,7 +12,7 @@ from iommutui.sources import load
 from iommutui.sources.boots import remember
 from iommutui.sources.snapshot import dump
 from iommutui.tui.pages.copies import copies
-from iommutui.tui.state import AppState, Selection, Source, SourceKind
+from iommutui.tui.state import AppState, Key, Source, SourceKind
 from tests.cli.conftest import Run
 from tests.sources.used import A, B, C, Machine
 
@@ -182,7 +182,7 @@ def test_the_machine_that_is_kept_of_each_boot_holds_none(
 def test_nothing_that_the_screen_copies_holds_one(tmp_path: Path, run: Run, kind: str) -> None:
     host = load(source(tmp_path, kind, run))
     for device in host.devices.values():
-        selection = Selection(device.group, device.address)
-        state = AppState(Source(SourceKind.SNAPSHOT, "x"), model_for(host.kernel), host=host, selection=selection)
+        cursor = Key(device.group, device.address)
+        state = AppState(Source(SourceKind.SNAPSHOT, "x"), model_for(host.kernel), host=host, cursor=cursor)
         texts = [copy.text() for copy in copies(state)]
         assert [leaked(text) for text in texts] == [[] for _ in texts]

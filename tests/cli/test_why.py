@@ -96,7 +96,7 @@ def test_an_error_message_may_be_about_a_device_that_it_does_not_name(on_demo: R
 def test_an_error_that_nothing_explains_now_says_when_to_ask_again(on_demo: Run) -> None:
     said = on_demo("why", "1", "--error", "write error: Device or resource busy")
     assert said.code == 0
-    assert "Nothing on this machine explains it" in said.out
+    assert "Nothing in the present state of this machine explains it" in said.out
     assert "Ask again while it fails" in said.out
 
 

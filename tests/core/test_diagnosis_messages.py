@@ -110,6 +110,11 @@ def names(text: str) -> list[str]:
         ("device is in use while it is unbound", 'Device is currently in use, task "bash" (1234) blocked until device'),
         ("errors on the PCI Express link", "pcieport 0000:00:03.1: PCIe Bus Error: severity=Corrected"),
         ("a note of vfio-pci", "vfio-pci 0000:09:00.0: enabling device (0000 -> 0003)"),
+        ("MSI-X table where it does not fit", "failed to add PCI capability 0x11: table & pba overlap, or do not fit"),
+        ("bind is refused", "driverctl: failed to bind device 0000:09:00.0 to driver vfio-pci"),
+        ("module not found", "mkinitcpio: ==> ERROR: module not found: 'vfio_virqfd'"),
+        ("the group is busy", "internal error: Not reattaching active device 0000:0b:00.0"),
+        ("probe failed", "amdgpu: probe of 0000:03:00.0 rejects match -19"),
         ("invalid argument", "write error: Invalid argument"),
     ],
 )  # fmt: skip

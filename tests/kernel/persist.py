@@ -58,7 +58,9 @@ def _after_the_power_cut(disk: Disk) -> Boot:
     """The machine boots, and says what was cut off; nothing more persists before that is reverted."""
     again = f"iommutui persist {TARGET}=vfio-pci --yes; echo refused=$?\niommutui unpersist --last --yes || exit\n"
     boot = disk.boot(f"{LOOK}{again}{SUMS} | cmp - /root/before && echo reverted\n{PERSIST}")
-    return _hold(boot, out=("twin=e1000e", "A change was cut off", "refused=3", "reverted", "Done."))
+    return _hold(
+        boot, out=("twin=e1000e", "was cut off; 'iommutui unpersist --last'", "refused=3", "reverted", "Done.")
+    )
 
 
 def _in_force(disk: Disk) -> Boot:

@@ -105,6 +105,46 @@ def test_a_live_system_stands_on_the_medium_of_its_image(machine: Machine) -> No
     assert refused(machine, B) == ""
 
 
+def test_a_live_system_on_a_snapshot_of_an_image_in_an_image(machine: Machine) -> None:
+    machine.part(machine.disk(A, "sda", "8:0"), "sda1", "8:1")
+    for name, number, file in (("loop0", "7:0", "/run/initramfs/live/LiveOS/squashfs.img"),
+                               ("loop1", "7:1", "/run/initramfs/squashfs/LiveOS/rootfs.img"),
+                               ("loop2", "7:2", "/overlay (deleted)")):  # fmt: skip
+        machine.thing("block", name, "virtual", {"dev": number, "loop/backing_file": file})
+    machine.mapping("dm-0", "254:0", "loop1", "loop2", dm_name="live-rw")
+    mountinfo(
+        machine,
+        "8:1 / /run/initramfs/live ro - iso9660 /dev/sda1 ro",
+        "7:0 / /run/initramfs/squashfs ro - squashfs /dev/loop0 ro",
+        "254:0 / / rw - ext4 /dev/mapper/live-rw rw",
+    )
+    assert "mounted at /, /run/initramfs/live, /run/initramfs/squashfs" in refused(machine, A)
+    assert "/ ← dm-0 (live-rw) ← loop1 ← sda1" in refused(machine, A)
+
+
+STACKS = [
+    (("254:0", "/", "/dev/mapper/luks"), "mounted at /", "booted from another disk"),
+    (("254:0", "/data", "/dev/mapper/luks"), "mounted at /data", "umount /data"),
+    (("252:0", "/data", "/dev/bcache0"), "mounted at /data", "umount /data"),
+    (("8:1", "/data", "/dev/sda1"), "swap that is in use", "swapoff"),
+]
+
+
+@pytest.mark.parametrize(("mount", "names", "way"), STACKS)
+def test_what_is_mounted_through_a_stack_is_named_with_the_way_to_let_go(
+    machine: Machine, mount: tuple[str, str, str], names: str, way: str
+) -> None:
+    machine.part(machine.disk(A, "sda", "8:0"), "sda1", "8:1")
+    machine.mapping("dm-0", "254:0", "sda1", dm_name="luks", dm_uuid="CRYPT-LUKS2-x")
+    machine.mapping("bcache0", "252:0", "sda1")
+    machine.mounts(mount)
+    if "swap" in names:
+        machine.proc(swaps="Filename Type\n/data/swapfile file 1 0 -2\n")
+    assert names in refused(machine, A)
+    assert way in refused(machine, A)
+    assert refused(machine, B) == ""
+
+
 def test_an_overlay_or_an_image_in_memory_stands_on_no_disk(machine: Machine) -> None:
     machine.disk(A, "sda", "8:0")
     machine.thing("block", "loop0", "virtual", {"dev": "7:0", "loop/backing_file": "/run/live/overlay/fs.squashfs"})

@@ -201,7 +201,7 @@ async def test_an_apply_that_fails_stays_on_the_screen_and_keeps_the_intents() -
         text = ui.text()
         assert "✖ EBUSY" in text
         assert "Reverting everything: EBUSY" in text
-        assert "0000:05:00.0: driver was igb, is none" in text
+        assert "0000:05:00.0: driver was igb and is none" in text
         assert ui.staged() == [f"{NIC}=vfio-pci"]
         await ui.press("escape")
         assert "Reverting everything" not in "\n".join(ui.lines()[:20])

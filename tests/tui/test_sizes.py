@@ -73,7 +73,7 @@ DIALOGS = (("c", "a"), ("v", "a"), ("question_mark",), ("t",), ("m",), ("Y",), (
 def box(ui: Ui) -> list[str]:
     """The dialog and the footer, without what is beside them."""
     region = ui.app.screen.query_one("#dialog").region
-    strips = ui.app.screen._compositor.render_strips()
+    strips = ui.strips()
     return [strip.crop(region.x, region.right).text for strip in strips[region.y : region.bottom]] + ui.lines()[-1:]
 
 

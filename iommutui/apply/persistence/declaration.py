@@ -84,23 +84,16 @@ def _is_whole(entry: Entry) -> bool:
     return bool(known and is_pci(entry.address) and _TARGET.fullmatch(entry.target))
 
 
-class Status(NamedTuple):
-    """Whether an entry is in force on the machine as it is now, and why not."""
-
-    in_force: bool
-    why: str = ""
-
-
-def status_of(entry: Entry, host: Host, *, booted: bool) -> Status:
-    """What has become of the entry; ``booted``: since it was declared."""
+def why_not_in_force(entry: Entry, host: Host, *, booted: bool) -> str:
+    """Why the entry is not in force now; empty where it is. ``booted``: since it was declared."""
     device = host.devices.get(entry.address)
     if device is None:
-        return Status(False, f"no device is at {entry.address}")
+        return f"no device is at {entry.address}"
     if entry.ids not in ("-", device.ids) or entry.board not in ("-", device.board):
-        return Status(False, f"another device ({device.vendor_id}:{device.device_id}) is at {entry.address}")
+        return f"another device ({device.vendor_id}:{device.device_id}) is at {entry.address}"
     if (device.driver or "none") == entry.target:
-        return Status(True)
+        return ""
     if SWITCH in (host.cmdline or "").split():
-        return Status(False, f"this boot has {SWITCH} on its command line")
+        return f"this boot has {SWITCH} on its command line"
     until = "; the kernel log says why: dmesg | grep iommutui" if booted else " until the next boot"
-    return Status(False, f"it is on {device.driver or 'no driver'}{until}")
+    return f"it is on {device.driver or 'no driver'}{until}"

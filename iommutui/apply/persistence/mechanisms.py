@@ -42,48 +42,45 @@ _SCRIPT = ("/etc/iommutui/persist.sh", "persist.sh", 0o755)
 _UNIT = "iommutui-persist.service"
 _DRACUT = "/usr/lib/dracut/modules.d/10iommutui"
 
-MECHANISMS = {
-    each.name: each
-    for each in (
-        Mechanism(
-            "mkinitcpio",
-            "mkinitcpio",
-            (
-                _SCRIPT,
-                (f"/etc/iommutui/{_UNIT}", _UNIT, 0o644),
-                ("/etc/initcpio/install/iommutui", "mkinitcpio-install.sh", 0o644),
-                ("/etc/initcpio/hooks/iommutui", "mkinitcpio-hook.sh", 0o644),
-                # Drop-in files are read in the order of their names, and one of another may set HOOKS anew.
-                ("/etc/mkinitcpio.conf.d/zz-iommutui.conf", "mkinitcpio.conf", 0o644),
-            ),
-            # The first is of Limine's hook, whose /usr/local/bin/mkinitcpio asks a question.
-            (("limine-mkinitcpio",), ("mkinitcpio", "-P")),
+MECHANISMS = (
+    Mechanism(
+        "mkinitcpio",
+        "mkinitcpio",
+        (
+            _SCRIPT,
+            (f"/etc/iommutui/{_UNIT}", _UNIT, 0o644),
+            ("/etc/initcpio/install/iommutui", "mkinitcpio-install.sh", 0o644),
+            ("/etc/initcpio/hooks/iommutui", "mkinitcpio-hook.sh", 0o644),
+            # Drop-in files are read in the order of their names, and one of another may set HOOKS anew.
+            ("/etc/mkinitcpio.conf.d/zz-iommutui.conf", "mkinitcpio.conf", 0o644),
         ),
-        Mechanism(
-            "initramfs-tools",
-            "mkinitramfs",
-            (
-                _SCRIPT,
-                ("/etc/initramfs-tools/hooks/iommutui", "initramfs-tools-hook.sh", 0o755),
-                ("/etc/initramfs-tools/scripts/init-top/iommutui", "initramfs-tools-init-top.sh", 0o755),
-            ),
-            (("update-initramfs", "-u", "-k", "all"),),
+        # The first is of Limine's hook, whose /usr/local/bin/mkinitcpio asks a question.
+        (("limine-mkinitcpio",), ("mkinitcpio", "-P")),
+    ),
+    Mechanism(
+        "initramfs-tools",
+        "mkinitramfs",
+        (
+            _SCRIPT,
+            ("/etc/initramfs-tools/hooks/iommutui", "initramfs-tools-hook.sh", 0o755),
+            ("/etc/initramfs-tools/scripts/init-top/iommutui", "initramfs-tools-init-top.sh", 0o755),
         ),
-        Mechanism(
-            "dracut",
-            "dracut",
-            (
-                _SCRIPT,
-                (f"{_DRACUT}/module-setup.sh", "dracut-module-setup.sh", 0o755),
-                (f"{_DRACUT}/pre-udev.sh", "dracut-pre-udev.sh", 0o755),
-                (f"{_DRACUT}/{_UNIT}", _UNIT, 0o644),
-            ),
-            # The first is EndeavourOS's: its images have names that dracut itself does not know.
-            (("dracut-rebuild",), ("dracut", "--force", "--regenerate-all")),
+        (("update-initramfs", "-u", "-k", "all"),),
+    ),
+    Mechanism(
+        "dracut",
+        "dracut",
+        (
+            _SCRIPT,
+            (f"{_DRACUT}/module-setup.sh", "dracut-module-setup.sh", 0o755),
+            (f"{_DRACUT}/pre-udev.sh", "dracut-pre-udev.sh", 0o755),
+            (f"{_DRACUT}/{_UNIT}", _UNIT, 0o644),
         ),
-        Mechanism(DRIVERCTL, "driverctl"),
-    )
-}
+        # The first is EndeavourOS's: its images have names that dracut itself does not know.
+        (("dracut-rebuild",), ("dracut", "--force", "--regenerate-all")),
+    ),
+    Mechanism(DRIVERCTL, "driverctl"),
+)
 
 
 def mechanism_of(root: Path, *, driverctl: bool = False) -> Mechanism:
@@ -91,7 +88,7 @@ def mechanism_of(root: Path, *, driverctl: bool = False) -> Mechanism:
     if driverctl:
         if not _installed(root, DRIVERCTL):
             raise RefusedError("driverctl is not installed.", "Leave '--with driverctl' out.")
-        return MECHANISMS[DRIVERCTL]
+        return by_name(DRIVERCTL)
     if (root / "etc/NIXOS").exists():
         raise RefusedError("NixOS makes its initrd from its configuration.", "'iommutui export nixos' prints a module.")
     if (root / "run/ostree-booted").exists():
@@ -99,7 +96,7 @@ def mechanism_of(root: Path, *, driverctl: bool = False) -> Mechanism:
             "/usr of this system is read-only (ostree), and so are the modules of its initramfs.",
             "'iommutui export rpm-ostree' prints kernel arguments, which go by ids.",
         )
-    usable = [each for each in MECHANISMS.values() if each.commands and _installed(root, each.program)]
+    usable = [each for each in MECHANISMS if each.commands and _installed(root, each.program)]
     if not usable:
         raise RefusedError(
             "No program that makes an initramfs was found: mkinitcpio, initramfs-tools or dracut.",
@@ -133,9 +130,10 @@ def _refuse_unread_settings(root: Path) -> None:
 
 def by_name(name: str) -> Mechanism:
     """The mechanism of this name. RefusedError for one that another version made."""
-    if name not in MECHANISMS:
-        raise RefusedError(f"This version of iommutui does not know the mechanism {name!r}.")
-    return MECHANISMS[name]
+    for each in MECHANISMS:
+        if each.name == name:
+            return each
+    raise RefusedError(f"This version of iommutui does not know the mechanism {name!r}.")
 
 
 def paths_of(mechanism: Mechanism) -> tuple[str, ...]:

@@ -30,8 +30,7 @@ from iommutui.core.errors import IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, Topic, unaccepted
 from iommutui.core.hazards.sentences import accept_words, dangers_words
 from iommutui.core.host import Host
-from iommutui.core.models import MODELS, model_for
-from iommutui.core.models.base import Model
+from iommutui.core.models import model_for
 from iommutui.core.plan.drift import Basis
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
@@ -47,7 +46,6 @@ class PersistRequest(NamedTuple):
     schema: int
     intents: tuple[Intent, ...] = ()
     basis: Basis | None = None
-    model: str | None = None
     accepted: tuple[Acceptance, ...] = ()
     forget: tuple[Address, ...] = ()
     forget_all: bool = False
@@ -75,8 +73,6 @@ def parse_persist_request(text: str) -> PersistRequest:
         raise IommutuiError(f"{what} has schema {request.schema}, and this program knows {SCHEMA}.")
     if sum(map(bool, (request.intents, request.forget, request.forget_all, request.revert_last))) != 1:
         raise IommutuiError(f"{what} has to ask for exactly one thing.")
-    if request.model is not None and request.model not in MODELS:
-        raise IommutuiError(f"{what} names an unknown model.")
     check_intents(request.intents, what)
     if any(parse_pci(address) != address for address in request.forget):
         raise IommutuiError(f"{what} names a device that is not a PCI address.")
@@ -124,11 +120,18 @@ def prepare(request: PersistRequest, host: Host, store: Store) -> Prepared:
 
 
 def _plan(request: PersistRequest, host: Host, root: Path) -> Plan:
-    """The plan for the next boot, which begins with nobody's claims."""
+    """The plan for the next boot, by the rules of the running kernel.
+
+    Who has a device open, or claims it, ends with this boot; what is mounted now is a danger that may be accepted.
+    """
     groups = {number: group._replace(claim=None) for number, group in host.groups.items()}
-    free, own = host._replace(groups=groups), model_for(host.kernel)
-    plan = _permitted(free, request, MODELS[request.model] if request.model is not None else own)
-    _permitted(free, request, own)
+    plan = plan_intents(host._replace(groups=groups), request.intents, model_for(host.kernel))
+    refusals = [reason for reason in plan.refusals if reason.code is not Code.HOST_NEEDS]
+    if refusals:
+        raise RefusedError(
+            "The rules do not permit this: " + " ".join(sentence(reason) for reason in refusals),
+            "'iommutui preview' shows more.",
+        )
     late = [g.device for g in plan.goals if host.devices[g.device].physfn is not None and not request.driverctl]
     if late:
         raise RefusedError(
@@ -138,18 +141,6 @@ def _plan(request: PersistRequest, host: Host, root: Path) -> Plan:
     needs = list(next_boot_needs(host, plan.goals, tables_of(root, host.cmdline or "")))
     if needs:
         raise RefusedError(" ".join(needs), "Move that away from the device first, or leave the device to the host.")
-    return plan
-
-
-def _permitted(host: Host, request: PersistRequest, model: Model) -> Plan:
-    """The plan. Who has a device open ends with this boot; what is mounted now is a danger that may be accepted."""
-    plan = plan_intents(host, request.intents, model)
-    refusals = [reason for reason in plan.refusals if reason.code is not Code.HOST_NEEDS]
-    if refusals:
-        raise RefusedError(
-            "The rules do not permit this: " + " ".join(sentence(reason) for reason in refusals),
-            "'iommutui preview' shows more.",
-        )
     lasting = [hazard for hazard in plan.hazards if not (hazard.refused and hazard.topic is Topic.USE)]
     return plan._replace(hazards=tuple(hazard._replace(refused=False) for hazard in lasting))
 

@@ -30,16 +30,12 @@ Run = Callable[[tuple[str, ...]], Iterator[str]]
 """Runs a command and yields its lines; IommutuiError where it fails."""
 
 
-class RestoredError(IommutuiError):
-    """The change failed, and everything is as it was before."""
+class ChangeError(IommutuiError):
+    """The change failed, and its exit code says whether everything is as it was before."""
 
-    exit_code = Exit.ROLLED_BACK
-
-
-class NotRestoredError(IommutuiError):
-    """The change failed, and so did putting things back."""
-
-    exit_code = Exit.NOT_ROLLED_BACK
+    def __init__(self, what: str, exit_code: Exit, remedy: str = "") -> None:
+        super().__init__(what, remedy)
+        self.exit_code = exit_code
 
 
 class Record(NamedTuple):
@@ -115,7 +111,7 @@ class Store:
         return [change for change in changes if change.before != change.after]
 
     def carry_out(self, changes: list[Change], made: Iterable[File], mechanism: Mechanism, run: Run) -> Iterator[str]:
-        """Writes the changes and rebuilds the initramfs; lines of progress. RestoredError once all is reverted."""
+        """Writes the changes and rebuilds the initramfs; lines of progress. ChangeError where it failed."""
         before = tuple(change.before for change in changes)
         record = Record(False, before, self.record().made, mechanism.name, boot_id(str(self.root)))
         self._keep(record)
@@ -124,7 +120,7 @@ class Store:
         except (OSError, IommutuiError) as error:
             yield f"failed: {_said(error)}"
             yield from self.revert(run)
-            raise RestoredError(f"{_said(error)} The files are as they were before.") from None
+            raise ChangeError(f"{_said(error)} The files are as they were before.", Exit.ROLLED_BACK) from None
         self._keep(record._replace(finished=True, made={file.path: _sum(file.text or "") for file in made}))
 
     def revert(self, run: Run) -> Iterator[str]:
@@ -134,8 +130,9 @@ class Store:
             self._keep(record._replace(finished=False))
             yield from self._write(record.before, by_name(record.mechanism), run)
         except (OSError, IommutuiError) as error:
-            raise NotRestoredError(
+            raise ChangeError(
                 f"{_said(error)} Not everything is as it was before.",
+                Exit.NOT_ROLLED_BACK,
                 "'iommutui unpersist --last' tries again. Until then boot with iommutui.persist=0.",
             ) from None
         made = {**record.made, **{file.path: _sum(file.text or "") for file in record.before}}

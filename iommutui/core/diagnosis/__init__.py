@@ -77,7 +77,7 @@ def explain(
     number = paste.group if paste.group is not None else group
     groups: list[Group] = [host.groups[number]] if number is not None and number in host.groups else []
     devices = list(dict.fromkeys([*named, *([device] if device is not None else [])]))
-    told = () if found else tuple(about(host, model, devices, groups))
+    told = () if found else tuple(dict.fromkeys(about(host, model, devices, groups)))
     names = tuple(match.message.name for match in matches)
     return Diagnosis(names, tuple(found), told, bool(paste.addresses or devices or number is not None))
 

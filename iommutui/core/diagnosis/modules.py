@@ -12,7 +12,8 @@ _MAKERS = {"nvidia": "10de", "nouveau": "10de", "amdgpu": "1002", "radeon": "100
 
 def not_found(found: Found) -> Iterator[Cause]:
     """The module is not in ``/lib/modules/RELEASE``."""
-    module, drivers = underscored(found.words.get("module", "vfio_pci")), found.host.drivers
+    usual = "vfio_virqfd" if "vfio_virqfd" in found.text else "vfio_pci"
+    module, drivers = underscored(found.words.get("module", usual)), found.host.drivers
     there = [d.name for d in drivers or () if module in (underscored(d.name), underscored(d.module or ""))]
     if module == "vfio_virqfd" and since(found.host, (6, 2)):
         yield found.say("part-of-vfio")
@@ -64,6 +65,11 @@ def no_device(found: Found) -> Iterator[Cause]:
         yield found.say("no-card", module=module)
 
 
+def lost(found: Found) -> Iterator[Cause]:
+    """A driver that has lost its card (``rm_init_adapter``, ``xhci_hc_died``)."""
+    yield from silent(found, found.device) or [found.say("card-lost")]
+
+
 def nvidia_hangs(found: Found) -> Iterator[Cause]:
     """``nv_pci_remove()`` waits while the usage count is not zero, and no signal ends that."""
     kernel = "no process is seen to, so it is the kernel (nvidia_drm with modeset, a console)"
@@ -72,9 +78,9 @@ def nvidia_hangs(found: Found) -> Iterator[Cause]:
 
 # fmt: off
 MESSAGES = (
-    Message("module not found", "module <module> not found | could not load module <module>: no such file | failed to "
-            "find module <module>: | modprobe: cant load module <module>( | failed to load pci stub module | failed to "
-            "load pci driver module", not_found),
+    Message("module not found", "find module vfio_virqfd | module not found: vfio_virqfd | module <module> not found | "
+            "could not load module <module>: no such file | failed to find module <module>: | modprobe: cant load "
+            "module <module>( | failed to load pci stub module | failed to load pci driver module", not_found),
     Message("module is in use", "module <module> is in use | could not remove <module>: device or resource busy | "
             "could not remove <module>: resource temporarily unavailable", in_use),
     Message("module finds no device", "could not insert <module>: no such device | no nvidia gpu found | no nvidia "
@@ -98,11 +104,8 @@ MESSAGES = (
     means("driver and library differ", "driver/library version mismatch", "other-version", "The nvidia module that is "
           "loaded and the libraries are of different versions, as after an update.", "Reboot, or unload nvidia_drm, "
           "nvidia_modeset, nvidia_uvm and nvidia."),
-    means("the card does not answer its driver", "rminitadapter failed | rm_init_adapter failed | fallen off the bus | "
-          "host controller not responding, assume dead", "card-lost", "{it} does not answer the driver any more: it "
-          "lost power, did not survive a reset or a change of power state, or a virtual machine left it in a state "
-          "that the driver does not know.", "Power the machine off and on. {set[vfio-pci.disable_idle_d3=1]} Hand over "
-          "all functions of the card together."),
+    Message("the card does not answer its driver", "rminitadapter failed | rm_init_adapter failed | fallen off the bus "
+            "| host controller not responding, assume dead", lost),
     means("nvidia finds its memory taken", "request_mem_region failed | bar0 is 0m @ | i/o region assigned to your "
           "nvidia", "bar-lost", "The memory of {it} is used by another driver, or the firmware assigned none.", "Turn "
           "on Above 4G decoding, and unbind the other driver (efifb, simpledrm). {set[pci=realloc]}"),

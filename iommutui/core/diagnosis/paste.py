@@ -100,7 +100,7 @@ def pattern(text: str) -> tuple[re.Pattern[str], int]:
     ``<name>`` for a word to keep.
     """
     parts = [part for part in re.split(r"([*#@!]|<\w+>)", text) if part]
-    named = [rf"(?P{part}[\w.-]{{1,40}}?)" if re.fullmatch(r"<\w+>", part) else "" for part in parts]
+    named = [rf"(?=[\d.-]*[a-z_])(?P{part}[\w.-]{{1,40}}?)" if re.fullmatch(r"<\w+>", part) else "" for part in parts]
     built = [_TOKENS.get(part) or name or re.escape(squeeze(part)) for part, name in zip(parts, named, strict=True)]
     literal = sum(len(squeeze(p)) for p, name in zip(parts, named, strict=True) if not name and p not in _TOKENS)
     return re.compile("".join(built)), literal

@@ -30,7 +30,7 @@ CAUSES = {
     "direct-region": ("{what}",
         "Look for a setting of the slot in the firmware setup (shared memory, RMRR), or use another device. Kernels "
         "with the patch relax_rmrr (Proxmox: intel_iommu=on,relax_rmrr) ignore it at your own risk."),
-    "bridge-not-in-the-way": ("{device} is a bridge and blocks nothing {on}: the kernel finds group {group} viable, "
+    "bridge-not-in-the-way": ("{device} is a bridge {on} and blocks nothing: the kernel finds group {group} viable, "
         "and the tool is wrong.",
         "Leave the bridge alone: vfio-pci refuses bridges. Use a version of the tool that skips them."),
     "viable-now": ("Group {group} is viable as it is now, so something has changed since the message.",
@@ -52,6 +52,11 @@ CAUSES = {
         "'iommutui preview {device}=vfio-pci' shows how; in libvirt managed='yes' does it at each start."),
     "reset-reaches-group": ("Resetting the card resets {device} as well, which is {on}, and the virtual machine does "
         "not have group {group}.", "Give this device to the same virtual machine{bind}."),
+    "reset-reaches-board": ("Resetting the card by its bus resets {device} as well, {what} that stays with the host.",
+        "Harmless if the guest starts and restarts. Otherwise the device needs a reset of its own (newer firmware, the "
+        "module vendor-reset), or a power cycle between two guests."),
+    "no-type1": ("The modules vfio and vfio_iommu_type1 are not loaded; in a container the file may be missing.",
+        "Run 'modprobe vfio-pci vfio_iommu_type1' on the host, and pass /dev/vfio/vfio into the container."),
     # of writes and probes
     "driver-not-loaded": ("No driver named {driver} is registered here, so it has no files below /sys/bus/pci/drivers.",
         "Load it with 'modprobe {driver}'."),
@@ -96,6 +101,10 @@ CAUSES = {
     "card-taken": ("{device} is {on}{override}, so {module} finds no card.",
         "Give it back first: 'iommutui preview {device}={target}'."),
     "no-card": ("This machine shows no card that {module} could drive.", "'iommutui list' shows the devices."),
+    "card-lost": ("{it} does not answer its driver any more: it lost power, did not survive a reset or a change of "
+        "power state, or a virtual machine left it in a state that the driver does not know.",
+        "Power the machine off and on. {set[vfio-pci.disable_idle_d3=1]} Hand over all functions of the card "
+        "together."),
     "nvidia-in-use": ("The unbind of {it} waits in the kernel until nobody has it open: {who}.",
         "Before the unbind stop the display manager and nvidia-persistenced, and unload nvidia_drm, nvidia_modeset and "
         "nvidia_uvm. Afterwards that does not always help: one that waits already may need a reboot."),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from iommutui.core.board import of_the_board
 from iommutui.core.diagnosis.base import (
     Cause,
     Found,
@@ -88,6 +89,11 @@ def firmware_asks(found: Found) -> Iterator[Cause]:
     yield from list(firmware_regions(found)) or [found.say("direct-region", what=what)]
 
 
+def no_type1(found: Found) -> Iterator[Cause]:
+    """No driver of the container fits (``VFIO_CHECK_EXTENSION``): type 1 is not loaded, or isolates nothing."""
+    yield from list(_without_isolation(found)) or [found.say("no-type1")]
+
+
 def off(found: Found) -> Iterator[Cause]:
     """No ``iommu_group`` of the device, or of any (``virHostdevHostSupportsPassthroughVFIO()``), or no VFIO."""
     causes = list(no_iommu(found))
@@ -112,7 +118,10 @@ def depends_on(found: Found) -> Iterator[Cause]:
     """``depends on group N which is not owned`` (VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)."""
     group = found.host.groups.get(found.group) if found.group is not None else None
     for device in found.host.members(group) if group is not None else []:
-        if not device.is_bridge:  # A bridge is reset from above it, and is never handed over.
+        what = of_the_board(device)
+        if what:
+            yield found.say("reset-reaches-board", device, what=what)
+        elif not device.is_bridge:  # A bridge is reset from above it, and is never handed over.
             there = is_vfio(found.host, device, device.driver)
             bind = "" if there else f" ('iommutui preview {device.address}=vfio-pci')"
             yield found.say("reset-reaches-group", device, bind=bind)
@@ -150,7 +159,7 @@ MESSAGES = (
             "/dev/vfio/devices/*no such file | couldnt open directory*vfio-dev | iommu group # not found",
             node_missing),
     Message("the group is busy", "/dev/vfio/#*device or resource busy | opengroup*device or resource busy | already in "
-            "use by | device is already attached | not already in use", busy),
+            "use by | not reattaching active device | device is already attached | not already in use", busy),
     means("another virtual machine has it", "is in use by driver qemu", "libvirt-owner", "libvirt has given {it} to "
           "another virtual machine, which the message names.", "Shut that one down, or take the device out of its "
           "definition ('virsh list' shows what runs)."),
@@ -186,10 +195,11 @@ MESSAGES = (
           "Documentation/driver-api/vfio.rst): it gives no access to any device. systemd 254 made it 0600 by mistake "
           "on some machines.", "Update systemd, or run 'udevadm trigger /dev/vfio/vfio', or 'chmod 0666 "
           "/dev/vfio/vfio' until the next boot. The files /dev/vfio/N stay as they are."),
-    means("nothing at /dev/vfio/vfio", "/dev/vfio/vfio*no such file | /dev/vfio/vfio*no such device | vfio "
-          "support*initialized | opencontainer*no such file | no available iommu models", "no-vfio", "The modules vfio "
-          "and vfio_iommu_type1 are not loaded; in a container the file may be missing.", "Run 'modprobe vfio-pci "
-          "vfio_iommu_type1' on the host, and pass /dev/vfio/vfio into the container."),
+    Message("nothing at /dev/vfio/vfio", "/dev/vfio/vfio*no such file | /dev/vfio/vfio*no such device | vfio "
+            "support*initialized | opencontainer*no such file | no available iommu models", no_type1),
+    means("MSI-X table where it does not fit", "table & pba overlap", "msix-table", "The MSI-X table of {it}, as its "
+          "configuration space shows it, overlaps something else: a fault of the card, or it does not answer.", "Try "
+          "x-msix-relocation=bar2 (or another free BAR) for the device, and look whether the host's driver starts it."),
     means("no iommufd", "/dev/iommu*no such file | /dev/iommu*no such device", "no-iommufd", "This kernel has no "
           "iommufd, or its module is not loaded.", "Run 'modprobe iommufd' (from 6.2), or leave iommufd= out: "
           "/dev/vfio/N does without."),

@@ -13,6 +13,7 @@ from iommutui.core.diagnosis.base import (
     firmware_regions,
     means,
     no_iommu,
+    of_no_use,
     refusals,
     settings,
     silent,
@@ -50,6 +51,8 @@ def bound(found: Found) -> Iterator[Cause]:
         yield found.say("bind-asks", driver=driver)
     if device is None or not found.host.has_driver(driver):
         return
+    if "vfio" in driver:
+        yield from of_no_use(found, device)
     now, would = transition(found.host, Bind(device.address, driver), found.model), _would_bind(found, device, driver)
     # A tool that got the errno of the driver's probe had set the override before, whatever it is by now.
     if found.errno != would.result or found.errno == now.result:
@@ -88,7 +91,10 @@ def probe_failed(found: Found) -> Iterator[Cause]:
         yield from no_iommu(found) if found.address is None and "vfio" in driver else ()
         return
     yield from silent(found, device)
-    if is_vfio(found.host, device, driver):
+    if is_vfio(found.host, device, driver) and device.group is None:
+        yield from no_iommu(found)
+    elif is_vfio(found.host, device, driver):
+        yield from of_no_use(found, device)
         yield from refusals(found, _would_bind(found, device, driver).reasons)
     elif not silent(found, device):
         yield found.say("driver-failed", driver=driver)
@@ -159,12 +165,12 @@ def errno(found: Found) -> Iterator[Cause]:
 # fmt: off
 MESSAGES = (
     Message("bind is refused", "/bind*! | cannot bind to driver <driver>: | failed to bind pci device | failed to "
-            "bind*! | cannot bind*! | cannot bind @ to vfio", bound),
+            "bind*! | cannot bind*! | cannot bind @ to vfio | failed to bind device @ to driver", bound),
     Message("unbind is refused", "/unbind*! | failed to unbind pci device | cannot unbind*!", unbound),
     Message("drivers_probe is refused", "drivers_probe*!", probed),
     Message("probe failed", "probe with driver <driver> failed with error | <driver>: probe of @ failed with error | "
-            "probe of @ failed with error | <driver>: probe of @ rejects match | device denylist, driver probing "
-            "disallowed", probe_failed),
+            "probe of @ failed with error | <driver>: probe of @ rejects match | probe of @ rejects match | device "
+            "denylist, driver probing disallowed", probe_failed),
     Message("the id is known", "new_id*file exists | add pci device id*to vfio-pci*file exists", new_id_exists),
     Message("no such file of a driver", "/driver/unbind*no such file or directory | /driver/unbind: directory "
             "nonexistent | /drivers/*/bind: no such file or directory | /drivers/*/unbind: no such file or directory | "

@@ -82,7 +82,7 @@ def _scan_order(host: Host) -> list[Device]:
 
 
 def _unreachable(host: Host, device: Device) -> bool:
-    """A device behind a VMD is found by the driver of that one."""
+    """A device behind a VMD is found by the VMD's driver."""
     controller = controller_of(host, device)
     return controller is not None and controller.driver != VMD
 

@@ -9,10 +9,13 @@ from iommutui.core.plan.intents import Goal
 PLAYING = Kind(
     "audio-playing", Topic.AUDIO, "sound that is being played or recorded", (WARN, INFO),
     "Stop it or choose another output first; a program that keeps the card open can make the unbind wait.",
+    says="Sound is being played or recorded on {device} ({streams}[; held open by {who}]).",
+    asks="whether {device} plays sound",
 )  # fmt: skip
 OPEN = Kind(
     "audio-open", Topic.AUDIO, "a sound card that programs have open", (INFO,),
     "Sound servers usually release it by themselves; if the unbind waits, stop PipeWire or PulseAudio.",
+    says="The sound card {device} is held open by {who}.",
 )  # fmt: skip
 
 

@@ -22,22 +22,28 @@ from iommutui.core.roles import is_vfio
 NO_RESET = Kind(
     "no-reset", Topic.DEVICE, "a device that the kernel knows no way to reset", (INFO,),
     "Expect to power-cycle the machine before the device works again, in the host or in another virtual machine.",
+    says="The kernel knows no way to reset {device}; it may not work again until the machine is power-cycled.",
 )  # fmt: skip
 BROKEN = Kind(
     "reset-broken", Topic.DEVICE, "a chip that is known not to come back from a reset", (WARN,),
     "Load vendor-reset on the host (then reset_method has device_specific), or expect to power-cycle the machine.",
+    says="{device} is a {family} chip of AMD, which is known not to come back from a reset: a virtual machine can "
+    "have it once, and then only after the machine was power-cycled.",
 )  # fmt: skip
 REACHES = Kind(
     "reset-reaches-others", Topic.DEVICE, "a reset that reaches devices of other groups", (WARN,),
     "Hand those devices over as well, or plug the card in elsewhere: VFIO refuses a reset that it does not own all of.",
+    says="{device} can only be reset together with {others}[ (group {groups})], which stays with the host.",
 )  # fmt: skip
 ASLEEP = Kind(
     "sleeps-in-d3cold", Topic.DEVICE, "a device that is powered down (D3cold)", (INFO,),
     "If the virtual machine cannot wake it, try vfio-pci.disable_idle_d3=1 on the kernel's command line.",
+    says="{device} is powered down (D3cold), so not everything of it could be read.",
 )  # fmt: skip
 SILENT = Kind(
     "not-responding", Topic.DEVICE, "a device whose configuration space reads as all ones", (WARN,),
     "Shut the machine down and disconnect it from power for a moment, then look again before you hand the device over.",
+    says="The configuration space of {device} reads as all ones: it sleeps in D3cold or has fallen off the bus.",
 )  # fmt: skip
 
 _BROKEN = {

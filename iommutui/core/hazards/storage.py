@@ -23,30 +23,40 @@ from iommutui.core.uses import Held, Storage
 MOUNTED = Kind(
     "disk-mounted", Topic.STORAGE, "file systems that are mounted from its disks", (DANGER, WARN, INFO),
     "Unmount them first, or leave this device to the host: programs that write to them lose data.", never=True,
+    says="{device} holds file systems that are mounted at {what} ({chain}).{note}",
+    asks="what is mounted from the disks of {device}",
 )  # fmt: skip
 SWAP = Kind(
     "swap-active", Topic.STORAGE, "swap that is in use", (DANGER, WARN),
     "Turn it off first with swapoff; what has been swapped out is lost otherwise, and programs die.", never=True,
+    says="{device} holds swap that is in use ({chain}).{note}",
 )  # fmt: skip
 POOL = Kind(
     "zfs-member", Topic.STORAGE, "a member of an imported ZFS pool", (DANGER,),
     "Export the pool first with zpool export; a pool that loses members stops.", never=True,
+    says="{device} holds a part of the ZFS pool {what} ({chain}).{note}",
+    asks="whether a disk of {device} is a part of a ZFS pool that is imported",
 )  # fmt: skip
 STACK = Kind(
     "disk-assembled", Topic.STORAGE, "a member of an assembled array, volume or cache", (DANGER, WARN),
     "Stop it first (mdadm --stop, vgchange -an, cryptsetup close), so that it ends in a clean state.", never=True,
+    says="{device} holds a part of {what}, which is assembled though not mounted ({chain}).{note}",
 )  # fmt: skip
 REMOTE = Kind(
     "network-mount", Topic.STORAGE, "file systems or swap that come through it from a server", (DANGER, WARN),
     "Unmount them first, or leave this network device to the host: programs that use them hang.", never=True,
+    says="{what} {comes} from a server through {device} ({chain})[; {unclear}][; {remains} stays with the host].",
 )  # fmt: skip
 FSTAB = Kind(
     "fstab-entry", Topic.STORAGE, "a file system that /etc/fstab names", (WARN, INFO),
     "Take it out of /etc/fstab, or add nofail: a boot without the disk stops there.",
+    says="/etc/fstab names a file system on {device} for {what} ({chain}); it is not mounted now.",
+    asks="whether /etc/fstab names a disk of {device}",
 )  # fmt: skip
 IDLE = Kind(
     "disk-leaves", Topic.STORAGE, "a disk that nothing uses now", (INFO,),
     "Make sure that nothing on it is needed: a virtual machine can overwrite all of it.",
+    says="The disk {disks} goes with {device}[; it holds {content}]. Nothing on it is mounted.",
 )  # fmt: skip
 
 _CLASSES = ("01", "0c03", "0c00", "0805")
@@ -66,8 +76,8 @@ def disks(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
             if found:
                 severity = max((_severity(kind, use, lost) for use in found), key=_ORDER.index)
                 unknown_why = "not-recorded" if held is Held.PERHAPS_POOL else ""
-                perhaps = ("perhaps", "yes" if held is Held.PERHAPS_REMOTE else "")
-                yield kind.of(device, severity, (*_facts(found, kind, severity), perhaps), unknown_why)
+                facts = (*_facts(found, kind, severity), *_through(held, severity))
+                yield kind.of(device, severity, facts, unknown_why)
         if own and all(use.held is Held.DISK for use in own):
             facts = (
                 ("disks", listed(word for use in own for word in use.what)),
@@ -99,6 +109,16 @@ def _unknown(host: Host, device: Device, own: Sequence[Storage]) -> Iterator[Haz
         if why:
             yield kind.of(device, INFO, unknown=why)
             return
+
+
+def _through(held: Held, severity: Severity) -> tuple[tuple[str, str], ...]:
+    """How certain it is that something comes through the device, and whether there is another way."""
+    if held not in (Held.REMOTE, Held.PERHAPS_REMOTE):
+        return ()
+    perhaps = held is Held.PERHAPS_REMOTE
+    unclear = "which network device leads to the server is not known" if perhaps else ""
+    remains = "another way to it" if severity is not DANGER else ""
+    return ("comes", "may come" if perhaps else "comes"), ("unclear", unclear), ("remains", remains)
 
 
 def _members_lost(uses: Sequence[Storage], gone: frozenset[Address]) -> dict[tuple[Held, str], int]:

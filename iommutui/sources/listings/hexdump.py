@@ -34,7 +34,7 @@ def of_bytes(header: bytes) -> tuple[Facts, str | None]:
         "multifunction": bool(header[0x0E] & 0x80),
     }
     if kind == 0 and header[0x2C:0x30].strip(b"\0"):
-        facts.update(subsystem_vendor_id=_word(header, 0x2C), subsystem_device_id=_word(header, 0x2E))
+        facts |= {"subsystem_vendor_id": _word(header, 0x2C), "subsystem_device_id": _word(header, 0x2E)}
     if len(header) >= 256:
         port = pci_config.pcie_type(header, lambda offset: header[offset : offset + 4])
         facts.update({} if port is None else {"pcie_type": port})

@@ -79,12 +79,13 @@ def _functions(document: Any) -> Iterator[tuple[str, Address, dict[str, Any]]]:
         if isinstance(value, list):
             waiting += [(each, group) for each in value]
         elif isinstance(value, dict):
-            entry = {_OTHER_NAMES.get(name, name): field for name, field in value.items()}
+            entry: dict[str, Any] = {_OTHER_NAMES.get(str(name), str(name)): field for name, field in value.items()}
             if "iommugroup" not in entry and group is not None:
                 entry["iommugroup"] = group
-            written = next((text for name in _ADDRESS if address_in(text := value.get(name))), None)
-            if written is not None:
-                yield written, address_in(written) or Address(written), entry
+            places = ((value[name], address_in(value[name])) for name in _ADDRESS if name in value)
+            written, address = next((place for place in places if place[1] is not None), ("", None))
+            if address is not None:
+                yield written, address, entry
             else:
                 around = value.get("id") if "devices" in value else None
                 waiting += [(each, entry.get("iommugroup", around)) for each in value.values()]

@@ -36,4 +36,4 @@ def nothing_found(reading: Reading, importers: tuple[Importer, ...]) -> SourceEr
         line = reading.text.lines.line_at(sign.start())
         close = f" Line {line + 1} came closest: {printable(lines[line].strip()[:100])!r}."
     looked = "; ".join(f"{importer.name} ({importer.example})" for importer in importers if importer.name != "system")
-    return SourceError(f"{reading.name} names no PCI device. It was searched for {looked}.{close}", REMEDY)
+    return SourceError(f"{reading.name} names no PCI device. Known formats: {looked}.{close}", REMEDY)

@@ -30,7 +30,7 @@ def read_block(text: Text, at: int) -> tuple[Sighting | None, int]:
         return None, max(end, at + 1)
     sighting = sighting_of(tags, address, at, drivers="driver" in tags or "module" in tags)
     if (ids := re.fullmatch(r"([0-9a-f]{4}):([0-9a-f]{4})", tags.get("ids", "").lower())) is not None:
-        sighting.facts.update(vendor_id=ids[1], device_id=ids[2])
+        sighting.facts.update({"vendor_id": ids[1], "device_id": ids[2]})
     return sighting, end
 
 

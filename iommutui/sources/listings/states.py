@@ -4,6 +4,7 @@ A *section* is a run of one format in which no function comes twice. Sections th
 *state*; where one does, as in a listing before and one after, the next state begins.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from iommutui.core.address import Address
@@ -145,9 +146,9 @@ def _is_another(before: set[str], now: set[str]) -> bool:
     return again * 2 >= len(now) and again >= min(_MARGIN, len(before))
 
 
-def too_many(swapped: list[Clash], functions: set[str]) -> bool:
+def too_many(swapped: list[Clash], functions: Iterable[str]) -> bool:
     """Whether so many functions have other ids that it is another machine."""
-    return len({clash.one.address for clash in swapped}) * 2 > len(functions)
+    return len({clash.one.address for clash in swapped}) * 2 > len(set(functions))
 
 
 def refuse_groups(found: list[Clash]) -> None:
@@ -173,7 +174,7 @@ def agreeing(states: list[State]) -> list[Clash]:
         moved = next((clash for clash in found if clash.one.field == "driver"), None)
         if moved is not None and moved.one.address not in {clash.one.address for clash in ids}:
             raise SourceError(moved.words(), "One is older: leave it out, or compare them with 'iommutui diff'.")
-        if ids and too_many(ids, {*functions} & state.functions):
+        if ids and too_many(ids, functions & state.functions):
             raise SourceError(ids[0].words(), "These are not listings of one machine; 'iommutui diff' compares them.")
         swapped += ids
         known = {**state.known, **known}

@@ -3,7 +3,7 @@
 import re
 
 from iommutui.core.address import parse_pci
-from iommutui.sources.listings.base import Importer, Piece, Taken, Text
+from iommutui.sources.listings.base import Facts, Importer, Piece, Taken, Text
 from iommutui.sources.listings.entries import sighting_of
 from iommutui.sources.listings.hexdump import of_bytes
 
@@ -40,9 +40,9 @@ def read(text: Text, at: int) -> Piece:
     sighting = sighting_of(entry, address, at, drivers=True)
     config = said.get("H:config", "")
     dump, _ = of_bytes(bytes.fromhex(config) if _HEX.fullmatch(config) else b"")
-    facts = {**dump, **sighting.facts}
+    facts: Facts = {**dump, **sighting.facts}
     override, modalias = said.get("A:driver_override"), said.get("E:MODALIAS")
-    if override not in (None, "", "(null)"):
+    if override and override != "(null)":
         facts["driver_override"] = override
     if modalias is not None:
         facts["modalias"] = modalias

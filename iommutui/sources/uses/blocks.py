@@ -47,17 +47,20 @@ class Blocks:
         """Of a device of a file system that has several: its name, and how many more it can lose."""
         self.served: dict[str, str] = {}
         """The server's address (or nothing) of each source of a mount that is a server's."""
+        self.backing: dict[str, str] = {}
+        """What the file behind a loop device is on."""
         self._lower: dict[str, tuple[str, ...]] = {}
         self._caches = _caches(tree) if any(name.startswith("bcache") for name in self.paths) else {}
         self._mapped: dict[str, str] | None = None
 
     def lower(self, name: str) -> tuple[str, ...]:
-        """What this one is made of: the ``slaves`` of an array or a mapping, the caches of a cached disk."""
+        """What this one is made of: ``slaves`` of an array or mapping, caches of a disk, what a loop's file is on."""
         if name not in self._lower:
             path = self.paths.get(name, "")
             found = links_in(self._tree, f"{path}/slaves") if path else []
             if path and self.is_partition(name) and not self.owners(name)[0]:
                 found.append(path.rpartition("/")[0].rpartition("/")[2])  # of an array: md0p1 has no slaves, md0 has
+            found += [self.backing[name]] if name in self.backing else []
             self._lower[name] = (*found, *self._caches.get(name, ()))
         return self._lower[name]
 

@@ -1,7 +1,7 @@
 """What the disks are used for: mounts, swap, pools, ``fstab``, and what is assembled from them."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Held, Storage
@@ -75,12 +75,18 @@ def _mounted(tree: Tree, blocks: Blocks, table: Sequence[proc_tables.Mount]) -> 
     for mount in table:
         for name in _devices_of(blocks, mount, btrfs, zfs):
             points.setdefault(name, set()).add(mount.point)
-    on_files = [m for m in table if m.kind == "overlay" or m.source.startswith("/dev/loop")]
-    for mount in on_files * 2:  # an overlay on a squashfs in a file of the medium: two steps down
-        for path in _files_below(tree, blocks, mount):
-            holder = _holding({name: sorted(found) for name, found in points.items()}, path)
-            if holder is not None:
-                points[holder].add(mount.point)
+    loops = [name for name in blocks.paths if name.startswith("loop")]
+    files = {name: read_attr(tree, f"{blocks.paths[name]}/loop/backing_file") for name in loops}
+    for _ in range(2):  # an image in an image on the medium: two steps down
+        for name, file in files.items():
+            holder = _holding(points, file) if file else None
+            if holder is not None and holder != name:
+                blocks.backing[name] = holder
+                points[holder] |= points.pop(name, set())
+        for mount in table:
+            for directory in _layers(mount):
+                if (holder := _holding(points, directory)) is not None:
+                    points[holder].add(mount.point)
     return {name: _shortest(found) for name, found in points.items()}
 
 
@@ -100,14 +106,10 @@ def _devices_of(
     return btrfs.get(top, (top,)) if top is not None else ()
 
 
-def _files_below(tree: Tree, blocks: Blocks, mount: proc_tables.Mount) -> list[str]:
-    """The directories that an overlay is made of, or the file behind a loop device."""
-    if mount.kind == "overlay":
-        dirs = [option.partition("=")[2] for option in mount.options if option.startswith(("lowerdir", "upperdir"))]
-        return [f"{part}/" for each in dirs for part in each.split(":") if part.startswith("/")]
-    name = blocks.named(mount.source)
-    path = read_attr(tree, f"{blocks.paths[name]}/loop/backing_file") if name is not None else ""
-    return [path] if path else []
+def _layers(mount: proc_tables.Mount) -> list[str]:
+    """The directories that an overlay is made of."""
+    dirs = [o.partition("=")[2] for o in mount.options if o.startswith(("lowerdir", "upperdir"))]
+    return [f"{part}/" for each in dirs for part in each.split(":") if mount.kind == "overlay" and part[:1] == "/"]
 
 
 def _shortest(points: set[str]) -> list[str]:
@@ -164,7 +166,7 @@ def _swapped(tree: Tree, blocks: Blocks, mounted: Tops) -> tuple[Tops, str]:
     return found, ""
 
 
-def _holding(mounted: Tops, path: str) -> str | None:
+def _holding(mounted: Mapping[str, Iterable[str]], path: str) -> str | None:
     """The block device of the file system that a file is on: the longest mount point above it."""
     above = [
         (len(point), name)
@@ -252,7 +254,7 @@ def _link_target(tree: Tree, blocks: Blocks, path: str) -> str | None:
 
 def _stacks(blocks: Blocks, reached: set[str]) -> Tops:
     """Arrays, volumes and caches that nothing above uses."""
-    idle = [name for name in blocks.paths if name not in reached and blocks.lower(name)]
+    idle = [n for n in blocks.paths if n not in reached and n not in blocks.backing and blocks.lower(n)]
     below = {lower for name in idle for lower in blocks.lower(name)}
     return {name: [blocks.label(name)] for name in idle if name not in below}
 

@@ -103,7 +103,7 @@ def _cannot_match(state: AppState) -> str | None:
     if state.view is not View.TOPOLOGY:
         return "n and N go through what a search finds in the topology (T); on the list, / filters."
     if not state.search.strip():
-        return "Nothing is searched for; / searches."
+        return "No search is active; / starts one."
     return None if next_match(state, 1) is not None else f"Nothing matches {state.search}."
 
 

@@ -96,6 +96,13 @@ class Scanner:
         self._at_rest = asyncio.Event()
         self._at_rest.set()
 
+    def first_look(self) -> Host | None:
+        """The look that began earlier, where it has ended well by now; the next one is a fresh one."""
+        if self._first is None or not self._first.done() or self._first.exception() is not None:
+            return None
+        first, self._first = self._first, None
+        return first.result()
+
     def start(self, host: Host | None) -> None:
         """Begins to watch the machine, and to look at it where the first look is not known yet."""
         if host is None:

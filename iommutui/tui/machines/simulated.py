@@ -58,7 +58,7 @@ class SimulatedMachine:
         return None
 
     def keep(self) -> None:
-        """What was applied may stay."""
+        """Confirms what was applied."""
         self._words.put(True)
 
     def undo(self) -> None:

@@ -68,7 +68,6 @@ class DeskScreen(Screen[None]):
         """What is on the screen; `update` changes it."""
         self.scanner = Scanner(machine, self, first)
         self._machine = machine
-        self._first = first
         self._store = store
         self.clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")
         """The time as the log has it."""
@@ -87,8 +86,9 @@ class DeskScreen(Screen[None]):
     def on_mount(self) -> None:
         """The first frame, with the machine where the first look was quick enough for it."""
         self._panes = self.query_one(Panes)
-        if self._first is not None and self._first.done() and self._first.exception() is None:
-            self.state = settled(self._first_seen(self._first.result()))
+        host = self.scanner.first_look()
+        if host is not None:
+            self.state = settled(self._first_seen(host))
         self._panes.state = self.state
         self._panes.show_all(top=True)
         self.call_after_refresh(self.scanner.start, self.state.host)
