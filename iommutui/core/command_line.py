@@ -58,7 +58,7 @@ def idle_ids(host: Host, device: Device) -> Iterator[Notice]:
             right = "pci-stub.ids" if "stub" in name else "vfio-pci.ids"
             yield Notice(
                 "misspelt-parameter",
-                f"{name}= on the kernel command line is no parameter of any module, so it does nothing.",
+                f"{name}= on the kernel command line is not a parameter of any module, so it does nothing.",
                 f"Write {right}={value} instead, with a dot before ids.",
             )
 
@@ -77,27 +77,32 @@ def idle_iommu(host: Host) -> Iterator[Notice]:
         elif not word.startswith(f"{name}="):
             text = f"{word} is misspelt, so the kernel ignores it: the parameter is {name}=."
         elif unknown:
-            text = f"{word} does nothing: {', '.join(unknown)} is no value that {name}= knows."
+            text = f"{word} does nothing: {', '.join(unknown)} is not a value of {name}=."
         else:
             continue
         yield Notice("idle-parameter", text, f"Remove {word}.")
+
+
+def setting_by_ids(host: Host, device: Device) -> tuple[str, str] | None:
+    """The driver that a setting gives the device to by its ids, and where that is said: the command line first."""
+    ids = [device.vendor_id, device.device_id]
+    by_id = host.uses.by_id if host.uses is not None else ()
+    found = [(name, "the kernel command line") for name in taken_by_ids(host, device)]
+    found += [(each.driver, each.where) for each in by_id if any(text.split(":")[:2] == ids for text in each.ids)]
+    return found[0] if found else None
 
 
 def late_ids(host: Host, device: Device) -> Iterator[Notice]:
     """A setting gives the device to ``vfio-pci`` or ``pci-stub`` by its ids, but a host driver had it first."""
     if not serves_host(host, device, device.driver):
         return
-    ids = f"{device.vendor_id}:{device.device_id}"
-    settings = [(name, "the kernel command line") for name in taken_by_ids(host, device)]
-    by_id = host.uses.by_id if host.uses is not None else ()
-    settings += [
-        (each.driver, each.where) for each in by_id if any(i.split(":")[:2] == ids.split(":") for i in each.ids)
-    ]
-    for driver, where in settings[:1]:
+    setting = setting_by_ids(host, device)
+    if setting is not None:
+        driver, where = setting
         yield Notice(
             "ids-too-late",
-            f"{where[0].upper()}{where[1:]} gives {device.address} to {driver} by its ids ({ids}), but {device.driver} "
-            f"was loaded first and took it.",
+            f"{where[0].upper()}{where[1:]} gives {device.address} to {driver} by its ids "
+            f"({device.vendor_id}:{device.device_id}), but {device.driver} was loaded first and took it.",
             f"Put {driver} into the initramfs and let it be loaded first ('softdep {device.driver} pre: {driver}' in "
             f"/etc/modprobe.d), then rebuild the initramfs and reboot. "
             f"'iommutui preview {device.address}={driver}' shows the rebind until then.",

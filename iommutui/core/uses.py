@@ -38,6 +38,10 @@ class Held(StrEnum):
     """A member of a ZFS pool that is imported."""
     PERHAPS_POOL = "perhaps-pool"
     """Perhaps a member of a pool that is imported and whose members do not show."""
+    REMOTE = "remote"
+    """What comes over the network, and through this device: a file system, or swap."""
+    PERHAPS_REMOTE = "perhaps-remote"
+    """The same, where it is not known which network device leads to the server."""
     FSTAB = "fstab"
     """``/etc/fstab`` names it, but it is not mounted."""
     STACK = "stack"
@@ -56,9 +60,9 @@ class Storage(NamedTuple):
     chain: tuple[str, ...] = ()
     """From what is used down to the device's own: ``("dm-0 (vg-root)", "nvme0n1p3")``. For a disk, what is on it."""
     array: str = ""
-    """An array on the way that goes on without some of its members."""
-    spare: int = 0
-    """How many more members that array can lose."""
+    """An array, bond or pool on the way that may go on without some of its members."""
+    spare: int | None = 0
+    """How many more members that array can lose; None: it may be redundant, but that does not show."""
 
 
 class Network(NamedTuple):
@@ -77,7 +81,7 @@ class Network(NamedTuple):
 
     @property
     def top(self) -> str:
-        """What the machine talks through."""
+        """What the network traffic of the machine goes through."""
         return self.chain[0] if self.chain else ""
 
     @property
@@ -157,12 +161,6 @@ class Uses(NamedTuple):
 
     def on(self, keep: Callable[[Address], bool]) -> "Uses":
         """The uses of these devices, and those that are of none."""
-        return self._replace(
-            screens=tuple(each for each in self.screens if keep(each.device)),
-            storage=tuple(each for each in self.storage if keep(each.device)),
-            network=tuple(each for each in self.network if keep(each.device)),
-            inputs=tuple(each for each in self.inputs if each.device is None or keep(each.device)),
-            sounds=tuple(each for each in self.sounds if keep(each.device)),
-            openers=tuple(each for each in self.openers if keep(each.device)),
-            plugged=tuple(each for each in self.plugged if keep(each.device)),
-        )
+        fields = (name for name in self._fields if name not in ("by_id", "gaps"))
+        kept = {n: tuple(e for e in getattr(self, n) if e.device is None or keep(e.device)) for n in fields}
+        return self._replace(**kept)

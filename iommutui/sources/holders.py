@@ -6,7 +6,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.host import Claim, Device, Gap, Group, Host
 from iommutui.core.roles import is_vfio
-from iommutui.sources.open_files import DELETED, VFIO_DEVICE, program, read_open_files, virtual_machine
+from iommutui.sources.open_files import DELETED, VFIO_DEVICE, process_name, read_open_files
 from iommutui.sources.tree import Tree, names_in
 
 _GROUP = re.compile(r"/dev/vfio/(?:noiommu-)?(\d{1,9})(?: \(deleted\))?")
@@ -33,7 +33,7 @@ class Holder(NamedTuple):
     cdevs: tuple[str, ...]
     """Names such as ``vfio0``."""
     gone: tuple[str, ...]
-    """Those of nodes that are no longer there; another device may have got such a name meanwhile."""
+    """Those of nodes that are gone: by now another device may have the name."""
     has_device: bool
     """Whether it has got a device from a group; from which one does not show."""
 
@@ -113,11 +113,9 @@ def find_holders(tree: Tree) -> tuple[list[Holder], str | None]:
         cdevs = [match for file in process.files if (match := _CDEV.fullmatch(file))]
         if not groups and not cdevs:
             continue
-        machine = virtual_machine(tree, process.pid)
-        name = f"VM {machine}" if machine is not None else program(tree, process.pid)
         found.append(
             Holder(
-                f"{name} (pid {process.pid})" if name is not None else f"pid {process.pid}",
+                process_name(tree, process.pid),
                 tuple(groups),
                 tuple(match[1] for match in cdevs if match[2] != DELETED),
                 tuple(match[1] for match in cdevs if match[2] == DELETED),

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from iommutui.core.address import Address, card_of
+from iommutui.core.board import of_the_board
 from iommutui.core.cache import last_call
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
@@ -192,22 +193,28 @@ def _around(host: Host, key: Key) -> Host:
 
 
 @last_call
-def _free(host: Host, model: Model, key: Key) -> tuple[Intent, ...] | None:
+def _free(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> tuple[Intent, ...] | None:
     part = _around(host, key)
     if key.device is not None:
         device = part.devices.get(key.device)
         if device is None or device.bus != "pci" or device.is_bridge:
             return None
-        return free_card(part, key.device, model)
+        return free_card(part, key.device, model, said=said)
     group = part.groups.get(key.group) if key.group is not None else None
-    return free_group(part, group, model) if group is not None else None
+    return free_group(part, group, model, said=said) if group is not None else None
+
+
+def _said(state: AppState) -> tuple[Intent, ...]:
+    """What is staged of the board's devices, each by itself: no preset takes one that was not named."""
+    devices = state.host.devices if state.host is not None else {}
+    return tuple(i for i in state.intents if i.device in devices and of_the_board(devices[i.device]))
 
 
 def freeing(state: AppState) -> tuple[Intent, ...] | None:
     """What frees the selected cards and groups; empty if they are free already, None if nothing frees one of them."""
     if state.host is None:
         return None
-    found = [_free(state.host, state.model, key) for key in selected_rows(state)]
+    found = [_free(state.host, state.model, key, _said(state)) for key in selected_rows(state)]
     return None if not found or None in found else _united(found)
 
 
@@ -241,21 +248,21 @@ def giving_back(state: AppState) -> tuple[Intent, ...]:
 
 
 @last_call
-def _why_not(host: Host, model: Model, key: Key) -> str | None:
+def _why_not(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> str | None:
     part = _around(host, key)
     if key.device is not None:
         asked = [key.device, *(other.address for other in part.same_card(key.device))]
     else:
         group = part.groups.get(key.group) if key.group is not None else None
         asked = asked_of(part, group) if group is not None else []
-    return why_not_free(part, asked, model)
+    return why_not_free(part, asked, model, said)
 
 
 def why_not_freed(state: AppState) -> str | None:
     """Why nothing frees what is selected, as a sentence; None where something does."""
     if state.host is None:
         return None
-    found = (_why_not(state.host, state.model, key) for key in selected_rows(state))
+    found = (_why_not(state.host, state.model, key, _said(state)) for key in selected_rows(state))
     return next((why for why in found if why is not None), None)
 
 

@@ -8,11 +8,13 @@ from iommutui.apply.events import Compensating
 from iommutui.apply.executor import execute
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, RefusedError
-from iommutui.core.hazards import Acceptance
+from iommutui.core.hazards import Acceptance, Severity, display, storage
+from iommutui.core.hazards.sentences import accept_words, dangers_words
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
+from iommutui.core.uses import Held, Storage, Uses
 from tests.apply.journals import list_journals
 from tests.apply.machines import CLOCK, GPU, NIC, SOUND, desktop, facts, finished
 from tests.reacting import FakeKernel, Faults
@@ -91,3 +93,19 @@ def test_a_danger_of_a_device_that_has_left_its_driver_already_is_none(tmp_path:
     kernel = FakeKernel(host, MODEL, Faults(outside={3: lambda now: _lit(now, GPU)}))
     events = list(execute(plan, kernel, tmp_path / "s/journal", clock=CLOCK))
     assert finished(events).exit is Exit.DONE
+
+
+def test_what_is_refused_comes_with_no_words_that_would_accept_it() -> None:
+    gpu, nic = (desktop().devices[address] for address in (GPU, NIC))
+    refused, danger = storage.MOUNTED.of(gpu, Severity.DANGER, (("what", "/"),)), display.BOOT.of(nic, Severity.DANGER)
+    assert dangers_words([danger, refused]).startswith(f"Refused, whatever is accepted: {GPU} holds file systems")
+    assert NIC not in dangers_words([danger, refused])
+    assert "--accept" not in accept_words([danger, refused])
+    assert accept_words([danger]) == f"To accept it: --accept boot-display:{NIC}"
+
+
+def test_a_disk_that_was_mounted_since_the_plan_is_refused_without_words_to_accept_it(tmp_path: Path) -> None:
+    mounted = desktop()._replace(uses=Uses(storage=(Storage(NIC, Held.MOUNT, ("/",), ("sda",)),)))
+    error = _refused(desktop(), (), tmp_path, now=mounted)
+    assert "mounted at /" in error.what
+    assert "--accept" not in f"{error.what} {error.remedy}"

@@ -94,7 +94,7 @@ def test_a_directory_that_is_no_sysfs(run: Run, tmp_path: Path) -> None:
         (b'{"schema": 1, "host": {"dev', "line 1"),
         (b'{"name": "package", "version": "1.0"}', "snapshot"),
         (b'{"schema": 99, "host": {}}', "99"),
-        (b"\xff\xfe\x00", "no PCI function"),
+        (b"\xff\xfe\x00", "no PCI device"),
         (b"", ""),
         (b"[" * 100_000, ""),
     ],

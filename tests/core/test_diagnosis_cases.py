@@ -51,12 +51,12 @@ def ask(trees: Path, tree: str, text: str) -> Diagnosis:
         ("d3cold", "Unknown PCI header type '127' for device '0000:01:00.0'", "does not answer"),
         ("strix", "vfio-pci 0000:c3:00.0: BAR 0: can't reserve [mem 0x2800000000-0x2fffffffff 64bit pref]",
          "simple-framebuffer.0 >"),
-        ("noreset", RESET, "reported to refuse resets"),
+        ("noreset", RESET, "has a fault"),
         ("noreset", RESET, "plan --card 0000:14:00.3"),
         ("qat", "0000:b1:01.0: write error: Invalid argument", "disable_denylist=1"),
         ("qat", "vfio-pci: probe of 0000:b1:01.0 failed with error -22", "disable_denylist=1"),
         ("switchport", "IOMMU group 30 has devices not bound to vfio-pci: Wrong driver devices: "
-         "[('0000:04:00.0', 'pcieport')]", "in nobody's way"),
+         "[('0000:04:00.0', 'pcieport')]", "blocks nothing"),
         ("bnx2x", "write /sys/bus/pci/drivers/bnx2x/bind: 0000:04:00.0: no such device", "nothing to do"),
         ("nvidia-open", "NVRM: Attempting to remove device 0000:07:00.0 with non-zero usage count!", "persistenced"),
         ("nvidia-kms", "NVRM: Attempting to remove device 0000:07:00.0 with non-zero usage count!", "nvidia_drm"),
@@ -85,3 +85,25 @@ def test_what_would_have_helped_is_said(trees: Path, tree: str, text: str, said:
 )  # fmt: skip
 def test_what_this_machine_rules_out_is_not(trees: Path, tree: str, text: str, unsaid: str) -> None:
     assert unsaid not in " ".join(ask(trees, tree, text).sentences)
+
+
+@pytest.mark.parametrize(
+    ("tree", "text", "said", "unsaid"),
+    [
+        ("vmd", "vfio-pci 10000:01:00.0: probe with driver vfio-pci failed with error -22", "a VMD", "Ask again"),
+        ("xen-dom0", "vfio-pci 0000:00:14.0: probe with driver vfio-pci failed with error -22", "pciback", "modprobe"),
+        ("noiommu", "vfio 0000:05:00.0: failed to setup container for group 0: No available IOMMU models",
+         "no-IOMMU mode", "modprobe"),
+        ("apu", "vfio 0000:05:00.0: Cannot reset device 0000:05:00.0, depends on group 22 which is not owned.",
+         "stays with the host", "preview"),
+        ("d3cold", "NVRM: GPU 0000:01:00.0: rm_init_adapter failed, device minor number 0", "all ones", "left it in"),
+        ("nvidia-open", "rmmod: ERROR: Module nvidia_drm is in use", "persistenced (pid 900)", "Leave the module"),
+        ("qat", "vfio-pci 0000:b1:00.0: probe with driver vfio-pci failed with error -22", "on its list", "VT-d"),
+    ],
+)  # fmt: skip
+def test_facts_of_the_machine_decide_among_the_causes(
+    trees: Path, tree: str, text: str, said: str, unsaid: str
+) -> None:
+    answer = " ".join(ask(trees, tree, text).sentences)
+    assert said in answer
+    assert unsaid not in answer

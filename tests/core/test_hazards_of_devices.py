@@ -77,7 +77,7 @@ def test_of_virtual_functions_no_more_is_said_than_holds_for_every_driver(
     ("cmdline", "by_id", "driver", "expected"),
     [
         ("vfio-pci.ids=1002:73b0", (), "amdgpu", True),
-        ("quiet vfio_pci.ids=10de:1,1002:73b0:1043:1", (), "amdgpu", True),
+        ("quiet vfio_pci.ids=10de:1,1002:73b0", (), "amdgpu", True),
         ("", (ById("vfio-pci", ("1002:73b0",), "/etc/modprobe.d/vfio.conf"),), "amdgpu", True),
         ("vfio-pci.ids=1002:73b1", (), "amdgpu", False),
         ("kvm.ids=1002:73b0", (), "amdgpu", False),
@@ -109,7 +109,8 @@ def test_a_device_that_cannot_be_reset(methods: tuple[str, ...] | None, target: 
         ((), LONE, function(B, "nvme"), ["A=vfio-pci"], True),
         (("flr", "bus"), LONE, function(B, "nvme"), ["A=vfio-pci"], False),
         (None, LONE, function(B, "nvme"), ["A=vfio-pci"], False),
-        (("bus",), None, function(B, "nvme"), ["A=vfio-pci"], False),
+        (("bus",), None, function(B, "nvme"), ["A=vfio-pci"], True),
+        (("bus",), None, bridge(B), ["A=vfio-pci"], False),
         (("bus",), LONE, function(B), ["A=vfio-pci"], False),
         (("bus",), LONE, function(B, "nvme"), ["A=vfio-pci", "B=vfio-pci"], False),
         (("bus",), LONE, function(OTHER, "nvme"), ["A=vfio-pci"], False),

@@ -12,7 +12,16 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.fix import fix_hazards, smallest_fix, withheld
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.planner import plan_intents
-from iommutui.core.plan.presets import fix_for, free_card, free_devices, free_group, give_back, why_not_free
+from iommutui.core.plan.presets import (
+    fix_for,
+    free_card,
+    free_devices,
+    free_group,
+    give_back,
+    not_of_use,
+    why_no_fix,
+    why_not_free,
+)
 from iommutui.core.uses import Held, Storage, Uses
 from tests.core.machines import LONE, OTHER, A, B, C, D, bridge, function, group_of, machine
 from tests.core.strategies import machines, models
@@ -95,7 +104,8 @@ def test_a_group_that_would_be_viable_without_drivers_has_a_way_out(host: Host, 
             if device.bus == "pci":
                 empty = empty.with_device(device._replace(driver=None))
         verdict = model.verdict(empty, group)
-        if verdict.viable is True and not verdict.refused:
+        refused = any(not_of_use(host, device) is not None for device in host.members(group))
+        if verdict.viable is True and not verdict.refused and not refused:
             assert fix_for(host, group, None, model) is not None
 
 
@@ -294,15 +304,15 @@ ISA = function(B, fits=(), class_code="060100")
         (machine(group_of(1, GPU)), [A], "dma-hint", None),
         (machine(group_of(1, ISA)), [B], "dma-owner",
          f"Nothing here is of use to a virtual machine. {B} is an ISA bridge of this machine, and no virtual machine "
-         f"can use it. If it has to let go of its driver, name it yourself: {B}=none."),
+         f"can use it. If its driver has to be unbound, name it yourself: {B}=none."),
         (machine(group_of(1, bridge(A), ISA)), [A, B], "dma-owner",
          f"Nothing here is of use to a virtual machine. {A} is a bridge, and vfio-pci refuses bridges. It can "
          f"stay on pcieport: a bridge there does not block its group. {B} is an ISA bridge of this machine, and no "
-         f"virtual machine can use it. If it has to let go of its driver, name it yourself: {B}=none."),
+         f"virtual machine can use it. If its driver has to be unbound, name it yourself: {B}=none."),
         (machine(group_of(1)), [], "dma-owner", "Nothing here is of use to a virtual machine."),
-        (machine(lone=[GPU]), [A], "dma-owner", f"{A} is in no IOMMU group, so no virtual machine can have it."),
+        (machine(lone=[GPU]), [A], "dma-owner", f"{A} is in no IOMMU group, so no virtual machine can use it."),
         (machine(lone=[GPU, AUDIO]), [A, B], "dma-owner",
-         f"{A}, {B} are in no IOMMU group, so no virtual machine can have them."),
+         f"{A}, {B} are in no IOMMU group, so no virtual machine can use them."),
         (machine(group_of(1, GPU, direct=True)), [A], "dma-owner",
          f"Nothing frees {A} for a virtual machine: Firmware requires a direct mapping of 0x0-0xfff for group 1; the "
          "kernel refuses to hand over such a group, whatever its devices are bound to."),
@@ -312,8 +322,8 @@ ISA = function(B, fits=(), class_code="060100")
         (machine(group_of(1, GPU._replace(driver="vfio-pci"), owner="qemu", via="cdev")), [A], "dma-owner",
          f"Nothing frees {A} for a virtual machine: Group 1 is in use by qemu."),
         (machine(group_of(1, GPU, AUDIO)), [A, B], "kernel-ownership",
-         f"Nothing frees {A}, {B} for a virtual machine: Under the model kernel-ownership vfio-pci does not leave its "
-         "group to user space; the target none does."),
+         f"Nothing frees {A}, {B} for a virtual machine: Under the model kernel-ownership vfio-pci keeps its "
+         "group from user space; use the target none."),
     ],
 )  # fmt: skip
 def test_why_nothing_frees_a_device(host: Host, asked: list[Address], model: str, said: str | None) -> None:
@@ -326,3 +336,17 @@ def test_there_is_a_reason_exactly_where_there_is_no_wish(host: Host, model: Mod
     said = why_not_free(host, asked, model)
     assert (said is None) is (free_devices(host, asked, model) is not None)
     assert said is None or not said.endswith(": ")
+
+
+def test_what_vfio_pci_refuses_is_in_no_fix_and_no_wish() -> None:
+    qat = function(A, "c6xx", vendor_id="8086", device_id="37c8", class_code="0b4000", fits=())
+    alone = machine(group_of(1, qat))
+    for wish in (free_card(alone, A, OWNER), free_group(alone, alone.groups[1], OWNER)):
+        assert wish is None
+    assert fix_for(alone, alone.groups[1], None, OWNER) is None
+    assert [reason.code for reason in why_no_fix(alone, alone.groups[1], None, OWNER)] == ["denylisted"]
+    assert "on its list" in (why_not_free(alone, [A], OWNER) or "")
+    beside = machine(group_of(1, qat, AUDIO))
+    assert words(fix_for(beside, beside.groups[1], B, OWNER)) == [f"{A}=none", f"{B}=vfio-pci"]
+    old = alone._replace(kernel="5.8.0")
+    assert words(fix_for(old, old.groups[1], A, OWNER)) == [f"{A}=vfio-pci"]

@@ -35,6 +35,15 @@ REFUSED = [
     (one(DISK, storage=(stored(Held.POOL, "tank"),)), "tank", "zpool export tank"),
     (one(DISK, storage=(stored(Held.PERHAPS_POOL, "tank"),)), "not known", "zpool export tank"),
     (one(DISK, storage=(stored(Held.STACK, "md0", array="md0"),)), "md0", "mdadm --stop"),
+    (one(DISK, storage=(stored(Held.MOUNT, "/srv", array="dm-0", spare=None),)), "does not show it", "lvconvert -m 0"),
+    (
+        one(DISK, storage=(stored(Held.POOL, "tank", array="tank", spare=None),)),
+        "does not show it",
+        "zpool detach tank",
+    ),
+    (one(DISK, storage=(stored(Held.REMOTE, "/srv"),)), "/srv comes from a server", "umount /srv"),
+    (one(DISK, storage=(stored(Held.REMOTE, "[SWAP]"),)), "[SWAP] comes from a server", "leave this network device"),
+    (one(DISK, storage=(stored(Held.PERHAPS_REMOTE, "/"),)), "/ may come from a server", "The system runs from it"),
     (one(NVIDIA, openers=(Opener(A, "Xorg", 1, "/dev/nvidia0"),)), "Xorg", "nvidia_drm"),
     (one(NVIDIA, screens=(Screen(A, held_by=("nvidia_drm with modeset=Y",)),)), "modeset=Y", "unload nvidia_drm"),
 ]

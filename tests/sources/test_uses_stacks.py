@@ -105,6 +105,46 @@ def test_a_live_system_stands_on_the_medium_of_its_image(machine: Machine) -> No
     assert refused(machine, B) == ""
 
 
+def test_a_live_system_on_a_snapshot_of_an_image_in_an_image(machine: Machine) -> None:
+    machine.part(machine.disk(A, "sda", "8:0"), "sda1", "8:1")
+    for name, number, file in (("loop0", "7:0", "/run/initramfs/live/LiveOS/squashfs.img"),
+                               ("loop1", "7:1", "/run/initramfs/squashfs/LiveOS/rootfs.img"),
+                               ("loop2", "7:2", "/overlay (deleted)")):  # fmt: skip
+        machine.thing("block", name, "virtual", {"dev": number, "loop/backing_file": file})
+    machine.mapping("dm-0", "254:0", "loop1", "loop2", dm_name="live-rw")
+    mountinfo(
+        machine,
+        "8:1 / /run/initramfs/live ro - iso9660 /dev/sda1 ro",
+        "7:0 / /run/initramfs/squashfs ro - squashfs /dev/loop0 ro",
+        "254:0 / / rw - ext4 /dev/mapper/live-rw rw",
+    )
+    assert "mounted at /, /run/initramfs/live, /run/initramfs/squashfs" in refused(machine, A)
+    assert "/ ← dm-0 (live-rw) ← loop1 ← sda1" in refused(machine, A)
+
+
+STACKS = [
+    (("254:0", "/", "/dev/mapper/luks"), "mounted at /", "booted from another disk"),
+    (("254:0", "/data", "/dev/mapper/luks"), "mounted at /data", "umount /data"),
+    (("252:0", "/data", "/dev/bcache0"), "mounted at /data", "umount /data"),
+    (("8:1", "/data", "/dev/sda1"), "swap that is in use", "swapoff"),
+]
+
+
+@pytest.mark.parametrize(("mount", "names", "way"), STACKS)
+def test_what_is_mounted_through_a_stack_is_named_with_the_way_to_let_go(
+    machine: Machine, mount: tuple[str, str, str], names: str, way: str
+) -> None:
+    machine.part(machine.disk(A, "sda", "8:0"), "sda1", "8:1")
+    machine.mapping("dm-0", "254:0", "sda1", dm_name="luks", dm_uuid="CRYPT-LUKS2-x")
+    machine.mapping("bcache0", "252:0", "sda1")
+    machine.mounts(mount)
+    if "swap" in names:
+        machine.proc(swaps="Filename Type\n/data/swapfile file 1 0 -2\n")
+    assert names in refused(machine, A)
+    assert way in refused(machine, A)
+    assert refused(machine, B) == ""
+
+
 def test_an_overlay_or_an_image_in_memory_stands_on_no_disk(machine: Machine) -> None:
     machine.disk(A, "sda", "8:0")
     machine.thing("block", "loop0", "virtual", {"dev": "7:0", "loop/backing_file": "/run/live/overlay/fs.squashfs"})
@@ -210,3 +250,41 @@ def test_the_boot_display_is_read(machine: Machine) -> None:
     (machine.tree.place(A) / "boot_display").write_text("1\n")
     devices = machine.host().devices
     assert (devices[A].boots_display, devices[B].boots_display) == (True, False)
+
+
+# -- redundancy that does not show
+
+
+def test_a_mirror_of_lvm_does_not_show_what_it_can_lose(machine: Machine) -> None:
+    for number, (address, name) in enumerate(((A, "sda"), (B, "sdb"))):
+        machine.disk(address, name, f"8:{address[6]}")
+        for part in ("rimage", "rmeta"):
+            minor = 10 + 2 * number + (part == "rmeta")
+            machine.mapping(f"dm-{minor}", f"254:{minor}", name, dm_name=f"vg-root_{part}_{number}", dm_uuid="LVM-x")
+    machine.mapping("dm-0", "254:0", "dm-10", "dm-11", "dm-12", "dm-13", dm_name="vg-root", dm_uuid="LVM-y")
+    machine.mounts(("254:0", "/", "/dev/mapper/vg-root"))
+    assert {(use.device, use.array, use.spare) for use in machine.storage()} == {(A, "dm-0", None), (B, "dm-0", None)}
+    for address, own in ((A, "sda"), (B, "sdb")):
+        said = refused(machine, address)
+        assert "mounted at /" in said
+        assert "the kernel does not show it" in said
+        assert f"lvconvert -m 0 VG/LV /dev/{own}" in said
+
+
+def test_a_plain_volume_is_no_mirror(machine: Machine) -> None:
+    machine.disk(A, "sda", "8:0")
+    machine.mapping("dm-0", "254:0", "sda", dm_name="vg-my_rimage_of", dm_uuid="LVM-y")
+    machine.mapping("dm-1", "254:1", "dm-0", dm_name="vg-root", dm_uuid="LVM-y")
+    machine.mounts(("254:1", "/", "/dev/mapper/vg-root"))
+    assert "does not show" not in refused(machine, A)
+
+
+def test_a_mirror_of_zfs_does_not_show_what_it_can_lose(machine: Machine) -> None:
+    for address, name, number in ((A, "sda", "8:0"), (B, "sdb", "8:16")):
+        machine.disk(address, name, number)
+        machine.tree.file(f"run/udev/data/b{number}", "E:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL=tank\n")
+    machine.tree.file("proc/spl/kstat/zfs/tank/state", "ONLINE\n")
+    said = refused(machine, A)
+    assert "tank may be redundant, but the kernel does not show it" in said
+    assert "zpool export tank" in said
+    assert "zpool detach tank sda" in said

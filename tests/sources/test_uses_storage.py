@@ -123,7 +123,7 @@ def test_members_of_zfs_pools_by_what_udev_found(machine: Machine) -> None:
     machine.tree.file("run/udev/data/b8:1", "S:disk/by-id/x\nE:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL=tank\n")
     assert machine.storage(Held.POOL) == []
     machine.tree.file("proc/spl/kstat/zfs/tank/io", "")
-    assert machine.storage(Held.POOL) == [Storage(A, Held.POOL, ("tank",), ("sda1",))]
+    assert machine.storage(Held.POOL) == [Storage(A, Held.POOL, ("tank",), ("sda1",), "tank", None)]
 
 
 def test_a_pool_whose_members_do_not_show_makes_storage_unknown(machine: Machine) -> None:

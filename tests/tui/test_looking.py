@@ -2,6 +2,8 @@
 
 import pytest
 
+from iommutui.core.address import Address
+from iommutui.core.host import Device, Group
 from iommutui.core.plan.shell import shell_script
 from iommutui.core.query import completion
 from iommutui.demo import demo_host
@@ -104,7 +106,7 @@ async def test_a_search_in_the_topology_hides_nothing() -> None:
         await ui.press("enter")
         assert ui.state.cursor == Key(3, DISK)
         await ui.press("escape", "n")
-        assert ui.toasts()[-1] == "Nothing is searched for; / searches."
+        assert ui.toasts()[-1] == "No search is active; / starts one."
 
 
 async def test_the_log_is_a_view_and_esc_leads_back() -> None:
@@ -251,3 +253,21 @@ async def test_a_filter_s_mistakes_are_named() -> None:
         await ui.type("driver:xyz")
         assert "Nothing matches driver:xyz" in ui.text()
         assert "Unknown key" not in ui.text()
+
+
+async def test_a_part_of_the_board_that_was_named_leaves_and_then_its_group_can_be_freed() -> None:
+    host = small()
+    smbus = Device(Address("0000:05:00.4"), vendor_id="8086", device_id="a123", class_code="0c0500", header_type=0,
+                   driver="i801_smbus", group=2, fits=())  # fmt: skip
+    host = host.with_device(smbus).with_group(Group(2, (NIC, smbus.address), "DMA"))
+    async with screen_of(snapshot_of(host)) as ui:
+        await ui.select(NIC)
+        await ui.press("c")
+        assert ui.staged() == []
+        assert "is an SMBus controller of this machine" in ui.toasts()[-1]
+        assert f"name it yourself: {smbus.address}=none" in ui.toasts()[-1]
+        await ui.select(smbus.address)
+        await ui.press("f")
+        await ui.select(NIC)
+        await ui.press("c")
+        assert ui.staged() == [f"{NIC}=vfio-pci", f"{smbus.address}=none"]

@@ -1,5 +1,6 @@
 """What a message and a cause are, what a message names, and what several families of messages have in common."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from iommutui.core.hazards.base import listed
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import driver_words
 from iommutui.core.models.base import Model, direct_regions
+from iommutui.core.plan.presets import not_of_use
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio
 from iommutui.core.wording import sentence
@@ -26,6 +28,9 @@ class Cause(NamedTuple):
     remedy: str
     group: int | None = None
     device: Address | None = None
+
+
+_NODE = re.compile(r"/dev/vfio/(?:devices/vfio)?\d+")
 
 
 class _Advice(dict[str, str]):
@@ -75,6 +80,7 @@ class Found(NamedTuple):
             **self.words,
             "it": self.it,
             "group": "N" if group is None else group,
+            "node": node[0] if (node := _NODE.search(self.text)) else f"/dev/vfio/{'N' if group is None else group}",
             "device": device.address if device is not None else self.it,
             "on": (f"on {device.driver}" if device.driver else driver_words(self.host, device)) if device else "free",
             "set": _Advice(self.host),
@@ -165,6 +171,13 @@ def users(found: Found, device: Device | None) -> str:
     """Who has a node of the device open; empty where nobody is seen to."""
     openers = found.host.uses.openers_of(device.address) if found.host.uses is not None and device is not None else ()
     return listed(f"{o.name or 'a process'} (pid {o.pid})" if o.pid else o.name or "a process" for o in openers)
+
+
+def of_no_use(found: Found, device: Device) -> Iterator[Cause]:
+    """Why no virtual machine can have the device whatever is rebound, as what is behind a VMD controller."""
+    reason = not_of_use(found.host, device)
+    if reason is not None and reason.code in (Code.BEHIND_VMD, Code.OF_THE_BOARD):
+        yield Cause(reason.code, sentence(reason), "Leave it to the host.", device.group, device.address)
 
 
 def refusals(found: Found, reasons: Iterable[Reason]) -> Iterator[Cause]:

@@ -86,43 +86,46 @@ def interrupt_shared(found: Found) -> Iterator[Cause]:
 # fmt: off
 MESSAGES = (
     Message("DMA mapping is invalid", "vfio_map_dma*invalid argument | dma_map*invalid argument | iommudmamap*invalid "
-            "argument | ioas_map*invalid argument | memory listener initialization failed*invalid argument",
-            map_invalid),
+            "argument | vfiodmamap*invalid argument | ioas_map*invalid argument | memory listener initialization "
+            "failed*invalid argument", map_invalid),
     Message("no memory to map for DMA", "vfio_map_dma*cannot allocate memory | dma_map*cannot allocate memory | "
-            "rlimit_memlock | memory listener initialization failed*cannot allocate memory | iommudmamap*cannot "
-            "allocate memory | cannot limit locked memory | cannot set up dma remapping*cannot allocate memory | "
-            "ioas_map*cannot allocate memory", map_no_memory),
+            "rlimit_memlock | vfiodmamap*cannot allocate memory | memory listener initialization failed*cannot "
+            "allocate memory | iommudmamap*cannot allocate memory | cannot limit locked memory | cannot set up dma "
+            "remapping*cannot allocate memory | ioas_map*cannot allocate memory", map_no_memory),
     Message("DMA is blocked by the IOMMU", "request device [@]*fault | request device @*fault addr | dma read*request "
             "device | dma write*request device | io_page_fault | invalid_device_request | illegal_dev_table_entry | "
             "intr-remap: request device | access is not set | smmu*unhandled context fault", fault),
     Message("interrupt line cannot be shared", "vfio_device_set_irqs failure: device or resource busy | interrupt "
-            "intx*vfio_device_set_irqs failure | interrupt intx*device or resource busy | flags mismatch irq # | "
-            "failed to enable intx | could not enable intx | setup intx fd*device or resource busy", interrupt_shared),
-    means("the IOMMU reports faults", "drhd: handling fault status reg", "dma-fault",
-          "The IOMMU has stopped DMA; the line after this one names the device and the reason.",
-          "Put that line into --error as well.", weight=Weight.ERRNO),
+            "intx*device or resource busy | flags mismatch irq # | failed to enable intx | could not enable intx | "
+            "setup intx fd*device or resource busy", interrupt_shared),
+    means("a mapping failed", "dma mapping failed, unable to continue", "dma-map", "QEMU ends because memory could not "
+          "be mapped for the device; the line before this one says why.", "Pass that line to --error as well.",
+          weight=Weight.ERRNO),
+    means("the IOMMU reports faults", "drhd: handling fault status reg", "dma-fault", "The IOMMU has stopped DMA; the "
+          "line after this one names the device and the reason.", "Pass that line to --error as well.",
+          weight=Weight.ERRNO),
     means("the IOMMU waits for a device", "completion-wait loop timed out | iotlb_inv_timeout | invalidation time-out "
-          "error | qi_submit_sync | device-tlb*timed out", "device-gone",
-          "A device does not answer the IOMMU any more: it lost power, or did not come back from a reset or from "
-          "D3cold.", "Look which card was handed over or reset just before. Power the machine off and on; "
-          "{set[vfio-pci.disable_idle_d3=1]} Or boot with pcie_aspm=off, or use another slot."),
+          "error | qi_submit_sync | device-tlb*timed out", "device-gone", "A device does not answer the IOMMU any "
+          "more: it lost power, or did not come back from a reset or from D3cold.", "Look which card was handed over "
+          "or reset just before. Power the machine off and on; {set[vfio-pci.disable_idle_d3=1]} Or boot with "
+          "pcie_aspm=off, or use another slot."),
     means("bad address to map", "vfio_map_dma*bad address | dma_map*bad address | ioas_map*bad address", "peer-to-peer",
           "What is to be mapped is a BAR of another device, not memory. QEMU goes on without: only DMA from one "
           "handed-over device straight to another does not work.", "Nothing to do, unless the guest needs such DMA."),
     means("no memory for the guest", "unable to map backing store for guest ram | cannot set up guest memory | could "
-          "not allocate*guest ram | dma_map*no space left", "guest-memory",
-          "The host has not enough free memory or huge pages for the guest, or too many mappings of DMA (65535).",
-          "Reserve huge pages at boot (hugepages=), or give the guest less memory."),
-    means("interrupt that nobody wants", "nobody cared | disabling irq #", "stuck-interrupt",
-          "A device holds its interrupt line asserted and no driver answers, so the kernel turns the line off; every "
-          "device on it stops working.", "/proc/interrupts names who shares the line. Make the guest's driver use MSI, "
-          "or put the card elsewhere."),
+          "not allocate*guest ram | dma_map*no space left", "guest-memory", "The host has not enough free memory or "
+          "huge pages for the guest, or too many mappings of DMA (65535).", "Reserve huge pages at boot (hugepages=), "
+          "or give the guest less memory."),
+    means("unhandled interrupt", "nobody cared | disabling irq #", "stuck-interrupt", "A device holds its "
+          "interrupt line asserted and no driver answers, so the kernel turns the line off; every device on it stops "
+          "working.", "/proc/interrupts names who shares the line. Make the guest's driver use MSI, or put the card "
+          "elsewhere."),
     means("no interrupt vectors left", "interrupt msi*no space left | interrupt msi*vfio_device_set_irqs failure",
           "no-vectors", "The host has no interrupt vectors left, or the guest asked for more than the device has.",
           "Give the guest's driver fewer queues; x2APIC in the firmware setup gives the host more vectors."),
     means("a note of the IOMMU", "no atsr found | read/write to iommu perf counter | dmar: iommu enabled | iommuv2 "
-          "functionality not available | masking broken intx support | received unaligned region", "note",
-          "This is a note and no error. ('DMAR: IOMMU enabled' says only that the parameter was read.)",
-          "'iommutui list' shows whether there are groups.", weight=Weight.HARMLESS),
+          "functionality not available | setting identity map | vfio_pci: add [ | masking broken intx support | "
+          "received unaligned region", "note", "This is a note, not an error. ('DMAR: IOMMU enabled' says only that "
+          "the parameter was read.)", "'iommutui list' shows whether there are groups.", weight=Weight.HARMLESS),
 )
 # fmt: on

@@ -12,7 +12,8 @@ _MAKERS = {"nvidia": "10de", "nouveau": "10de", "amdgpu": "1002", "radeon": "100
 
 def not_found(found: Found) -> Iterator[Cause]:
     """The module is not in ``/lib/modules/RELEASE``."""
-    module, drivers = underscored(found.words.get("module", "vfio_pci")), found.host.drivers
+    usual = "vfio_virqfd" if "vfio_virqfd" in found.text else "vfio_pci"
+    module, drivers = underscored(found.words.get("module", usual)), found.host.drivers
     there = [d.name for d in drivers or () if module in (underscored(d.name), underscored(d.module or ""))]
     if module == "vfio_virqfd" and since(found.host, (6, 2)):
         yield found.say("part-of-vfio")
@@ -30,15 +31,21 @@ def not_found(found: Found) -> Iterator[Cause]:
 def in_use(found: Found) -> Iterator[Cause]:
     """``Module X is in use`` (``delete_module()``, EWOULDBLOCK)."""
     module = underscored(found.words["module"])
-    names = (module, module.partition("_")[0])
+    nvidia = module.startswith("nvidia")
+    how = "Leave the module where it is: a device is unbound by itself ('iommutui preview DEVICE=none')."
+    if nvidia:
+        how = (
+            "Stop the display manager, nvidia-persistenced and what else uses the card, then unload nvidia_drm, "
+            "nvidia_modeset, nvidia_uvm, nvidia."
+        )
+    names = ("nvidia",) if nvidia else (module,)
     devices = [d for d in found.host.devices.values() if d.driver is not None and underscored(d.driver) in names]
     for device in devices:
         who = users(found, device)
-        yield found.say(
-            "module-held", device, who=f"{device.address} is on {device.driver}{who and f', and {who}'}; that"
-        )
+        held = f"{device.address} is on {device.driver}{who and f', and {who}'}; that"
+        yield found.say("module-held", device, who=held, how=how)
     if not devices:
-        yield found.say("module-held", who="Another module ('lsmod' names it) or a program")
+        yield found.say("module-held", who="Another module ('lsmod' names it) or a program", how=how)
 
 
 def no_device(found: Found) -> Iterator[Cause]:
@@ -58,6 +65,11 @@ def no_device(found: Found) -> Iterator[Cause]:
         yield found.say("no-card", module=module)
 
 
+def lost(found: Found) -> Iterator[Cause]:
+    """A driver that has lost its card (``rm_init_adapter``, ``xhci_hc_died``)."""
+    yield from silent(found, found.device) or [found.say("card-lost")]
+
+
 def nvidia_hangs(found: Found) -> Iterator[Cause]:
     """``nv_pci_remove()`` waits while the usage count is not zero, and no signal ends that."""
     kernel = "no process is seen to, so it is the kernel (nvidia_drm with modeset, a console)"
@@ -66,47 +78,47 @@ def nvidia_hangs(found: Found) -> Iterator[Cause]:
 
 # fmt: off
 MESSAGES = (
-    Message("module not found", "module <module> not found | could not load module <module>: no such file | failed to "
-            "find module <module>: | modprobe: cant load module <module>( | failed to load pci stub module | failed to "
-            "load pci driver module", not_found),
+    Message("module not found", "find module vfio_virqfd | module not found: vfio_virqfd | module <module> not found | "
+            "could not load module <module>: no such file | failed to find module <module>: | modprobe: cant load "
+            "module <module>( | failed to load pci stub module | failed to load pci driver module", not_found),
     Message("module is in use", "module <module> is in use | could not remove <module>: device or resource busy | "
             "could not remove <module>: resource temporarily unavailable", in_use),
     Message("module finds no device", "could not insert <module>: no such device | no nvidia gpu found | no nvidia "
             "devices probed | the nvidia probe routine was not called | obtained ownership of the nvidia device | "
-            "couldnt communicate with the nvidia driver", no_device),
+            "couldnt communicate with the nvidia driver | no devices were found", no_device),
     Message("nvidia waits at unbind", "attempting to remove device | with non-zero usage count", nvidia_hangs),
     means("module is built in or not there", "module <module> is builtin | module <module> is not currently loaded",
-          "built-in", "{module} is built into the kernel, or not loaded: there is nothing to load or unload.",
-          "Leave the command out of the script; nothing is missing.", weight=Weight.HARMLESS),
+          "built-in", "{module} is built into the kernel, or not loaded: there is nothing to load or unload.", "Leave "
+          "the command out of the script; nothing is missing.", weight=Weight.HARMLESS),
     means("module may not be loaded", "could not insert <module>: operation not permitted | could not remove <module>: "
           "operation not permitted", "not-root", "Only root may load or unload modules, and with Secure Boot only "
-          "signed ones are let in.", "Use sudo, on the host and not in a container."),
+          "signed ones are accepted.", "Use sudo, on the host and not in a container."),
     means("module is not signed", "required key not available | key was rejected by service | loading of unsigned "
-          "module is rejected | lockdown:*is restricted", "secure-boot",
-          "Secure Boot is on, and the kernel accepts only modules signed with a key that it knows.",
-          "Enrol the key that signed the module (mokutil --import), or turn Secure Boot off in the firmware setup."),
+          "module is rejected | lockdown:*is restricted", "secure-boot", "Secure Boot is on, and the kernel accepts "
+          "only modules signed with a key that it knows.", "Enrol the key that signed the module (mokutil --import), "
+          "or turn Secure Boot off in the firmware setup."),
     means("module of another kernel", "exec format error | disagrees about version of symbol | unknown symbol in "
-          "module | invalid module format | could not insert <module>: invalid argument", "other-kernel",
-          "The module was built for another kernel than the one that is running.",
-          "Reboot into the installed kernel, or rebuild the module for this one (dkms autoinstall)."),
-    means("nvidia cannot start the card", "rminitadapter failed | rm_init_adapter failed | fallen off the bus",
-          "card-lost", "{it} does not answer the driver any more: it lost power, did not survive a reset or a change "
-          "of power state, or a virtual machine left it in a state that the driver does not know.",
-          "Power the machine off and on. {set[vfio-pci.disable_idle_d3=1]} Hand over all functions of the card "
-          "together."),
+          "module | invalid module format | could not insert <module>: invalid argument", "other-kernel", "The module "
+          "was built for another kernel than the one that is running.", "Reboot into the installed kernel, or rebuild "
+          "the module for this one (dkms autoinstall)."),
+    means("driver and library differ", "driver/library version mismatch", "other-version", "The nvidia module that is "
+          "loaded and the libraries are of different versions, as after an update.", "Reboot, or unload nvidia_drm, "
+          "nvidia_modeset, nvidia_uvm and nvidia."),
+    Message("the card does not answer its driver", "rminitadapter failed | rm_init_adapter failed | fallen off the bus "
+            "| host controller not responding, assume dead", lost),
     means("nvidia finds its memory taken", "request_mem_region failed | bar0 is 0m @ | i/o region assigned to your "
-          "nvidia", "bar-lost", "The memory of {it} is used by another driver, or the firmware assigned none.",
-          "Turn on Above 4G decoding, and unbind the other driver (efifb, simpledrm). {set[pci=realloc]}"),
+          "nvidia", "bar-lost", "The memory of {it} is used by another driver, or the firmware assigned none.", "Turn "
+          "on Above 4G decoding, and unbind the other driver (efifb, simpledrm). {set[pci=realloc]}"),
     means("amdgpu cannot start the card", "fatal error during gpu init | psp*failed | atombios stuck | unable to "
-          "locate a bios rom | trn=2 ack should not assert | hw_init of ip block*failed | asic reset failed | smu "
-          "error 0x | amd_*: failed to reset device | cannot create duplicate filename", "amd-reset",
-          "{it} was not reset well after its last user (a virtual machine, or amdgpu before): many AMD chips (Polaris, "
-          "Vega, Navi 1x, many APUs) cannot be started twice without a power cycle.",
-          "Power the machine off and on. The module vendor-reset helps chips that it knows (reset_method "
-          "device_specific); otherwise leave the card on vfio-pci between virtual machines."),
-    means("code 43 in the guest", "code 43 | error 43", "guest-driver",
-          "The driver in the guest has found the card and gives up on it; the host has handed it over.",
-          "Give the guest a clean ROM of the card, hide the hypervisor (kvm hidden and a Hyper-V vendor_id, for old "
-          "NVIDIA drivers), and hand over every function of the card."),
+          "locate a bios rom | trn=2 ack should not assert | hw_init of ip block*failed | asic reset failed | "
+          "amdgpu*ring*test failed | smu error 0x | amd_*: failed to reset device | cannot create duplicate filename",
+          "amd-reset", "{it} was not reset well after its last user (a virtual machine, or amdgpu before): many AMD "
+          "chips (Polaris, Vega, Navi 1x, many APUs) cannot be started twice without a power cycle.", "Power the "
+          "machine off and on. The module vendor-reset helps chips that it knows (reset_method device_specific); "
+          "otherwise leave the card on vfio-pci between virtual machines."),
+    means("code 43 in the guest", "code 43 | error 43", "guest-driver", "The driver in the guest has found the card "
+          "and gives up on it; the host has handed it over.", "Give the guest a clean ROM of the card, hide the "
+          "hypervisor (kvm hidden and a Hyper-V vendor_id, for old NVIDIA drivers), and hand over every function of "
+          "the card."),
 )
 # fmt: on

@@ -17,7 +17,8 @@ ERRNOS |= {number: (errorcode[number], strerror(number).lower()) for number in (
 
 _PHRASES = {str(number): phrase for number, (_, phrase) in ERRNOS.items()} | dict(ERRNOS.values())
 _SYMBOL = re.compile(r"\b(?:" + "|".join(name for name, _ in ERRNOS.values()) + r")\b")
-_NUMBER = re.compile(r"(?:errno[ =]|os error |os ?\{ ?code: ?|error[ :]*-|= ?-|ret(?:urned|val)?[ :=]*-)(\d{1,2})\b")
+_BEFORE = r"errno[ =]|os error |os ?\{ ?code: ?|error[ :]*-|= ?-|error\(|ret(?:urned|val)?[ :=]*-"
+_NUMBER = re.compile(rf"(?:{_BEFORE})(\d{{1,2}})\b")
 _STAMPS = r"\[ *\d+\.\d{6}\]|\w{3} +\d+ \d\d:\d\d:\d\d [\w.-]+ [\w./-]+(?:\[\d+\])?:|\d{4}-\d\d-\d\d[t ][\d:.,]+\S*|>"
 _PREFIX = re.compile(rf"\s*(?:(?:{_STAMPS})\s*)*")
 _QUOTES = str.maketrans("", "", "'\"`\\\u2018\u2019\u201c\u201d\u00b4")
@@ -99,7 +100,7 @@ def pattern(text: str) -> tuple[re.Pattern[str], int]:
     ``<name>`` for a word to keep.
     """
     parts = [part for part in re.split(r"([*#@!]|<\w+>)", text) if part]
-    named = [rf"(?P{part}[\w.-]{{1,40}}?)" if re.fullmatch(r"<\w+>", part) else "" for part in parts]
+    named = [rf"(?=[\d.-]*[a-z_])(?P{part}[\w.-]{{1,40}}?)" if re.fullmatch(r"<\w+>", part) else "" for part in parts]
     built = [_TOKENS.get(part) or name or re.escape(squeeze(part)) for part, name in zip(parts, named, strict=True)]
     literal = sum(len(squeeze(p)) for p, name in zip(parts, named, strict=True) if not name and p not in _TOKENS)
     return re.compile("".join(built)), literal

@@ -30,7 +30,7 @@ CAUSES = {
     "direct-region": ("{what}",
         "Look for a setting of the slot in the firmware setup (shared memory, RMRR), or use another device. Kernels "
         "with the patch relax_rmrr (Proxmox: intel_iommu=on,relax_rmrr) ignore it at your own risk."),
-    "bridge-not-in-the-way": ("{device} is a bridge, and in nobody's way {on}: the kernel finds group {group} viable, "
+    "bridge-not-in-the-way": ("{device} is a bridge {on} and blocks nothing: the kernel finds group {group} viable, "
         "and the tool is wrong.",
         "Leave the bridge alone: vfio-pci refuses bridges. Use a version of the tool that skips them."),
     "viable-now": ("Group {group} is viable as it is now, so something has changed since the message.",
@@ -47,14 +47,21 @@ CAUSES = {
         "Ask again with sudo."),
     "no-vfio": ("vfio-pci is not loaded.", "Run 'modprobe vfio-pci', and start it again."),
     "works-again": ("The IOMMU is on as the machine is now{group_too}; something has changed since the message.",
-        "Restart libvirtd (virtqemud), and check that /dev/vfio/vfio is there."),
+        "Restart what said it (libvirtd, virtqemud, Proxmox's page), and check that /dev/vfio/vfio is there."),
     "not-on-vfio": ("{device} is {on}, and has to be on a VFIO driver before the virtual machine starts.",
         "'iommutui preview {device}=vfio-pci' shows how; in libvirt managed='yes' does it at each start."),
     "reset-reaches-group": ("Resetting the card resets {device} as well, which is {on}, and the virtual machine does "
         "not have group {group}.", "Give this device to the same virtual machine{bind}."),
+    "reset-reaches-board": ("Resetting the card by its bus resets {device} as well, {what} that stays with the host.",
+        "Harmless if the guest starts and restarts. Otherwise the device needs a reset of its own (newer firmware, the "
+        "module vendor-reset), or a power cycle between two guests."),
+    "no-type1": ("The modules vfio and vfio_iommu_type1 are not loaded; in a container the file may be missing.",
+        "Run 'modprobe vfio-pci vfio_iommu_type1' on the host, and pass /dev/vfio/vfio into the container."),
     # of writes and probes
     "driver-not-loaded": ("No driver named {driver} is registered here, so it has no files below /sys/bus/pci/drivers.",
         "Load it with 'modprobe {driver}'."),
+    "bind-asks": ("bind takes a free device that {driver} matches, by its override or its ids, and no other name than "
+        "the whole address.", "'iommutui preview DEVICE={driver}' shows the writes in the right order."),
     "would-bind": ("As the machine is now, {driver} would take {device}.",
         "Try again; 'iommutui preview {device}={driver}' shows the writes."),
     "bound-elsewhere": ("{device} is {on}, and unbind works only through the file of its own driver.",
@@ -66,7 +73,7 @@ CAUSES = {
         "Power the machine off and on; if it works then, the device does not reset well between users."),
     "not-responding": ("{device} does not answer: its configuration space reads as all ones (so a header type of 127 "
         "or 7f). It sleeps in D3cold or has fallen off the bus.",
-        "Take the machine off the mains for a moment; check power cables, slot, and a laptop's switch for the card. If "
+        "Unplug the machine for a moment; check power cables, slot, and a laptop's switch for the card. If "
         "vfio-pci put it to sleep: {set[vfio-pci.disable_idle_d3=1]}"),
     "id-known": ("The driver knows this id already, which is harmless.{state}",
         "Go on. Better use driver_override, which names one device: 'iommutui preview {name}=vfio-pci' shows the "
@@ -90,12 +97,14 @@ CAUSES = {
         "it."),
     "insmod-path": ("insmod takes the path of a file, not the name of a module.",
         "'modprobe {module}' finds the file, if there is one."),
-    "module-held": ("{who} uses the module.",
-        "Stop the display manager, nvidia-persistenced and what else uses the card, then unload nvidia_drm, "
-        "nvidia_modeset, nvidia_uvm, nvidia. Of other drivers leave the module, and unbind the device."),
+    "module-held": ("{who} uses the module.", "{how}"),
     "card-taken": ("{device} is {on}{override}, so {module} finds no card.",
         "Give it back first: 'iommutui preview {device}={target}'."),
     "no-card": ("This machine shows no card that {module} could drive.", "'iommutui list' shows the devices."),
+    "card-lost": ("{it} does not answer its driver any more: it lost power, did not survive a reset or a change of "
+        "power state, or a virtual machine left it in a state that the driver does not know.",
+        "Power the machine off and on. {set[vfio-pci.disable_idle_d3=1]} Hand over all functions of the card "
+        "together."),
     "nvidia-in-use": ("The unbind of {it} waits in the kernel until nobody has it open: {who}.",
         "Before the unbind stop the display manager and nvidia-persistenced, and unload nvidia_drm, nvidia_modeset and "
         "nvidia_uvm. Afterwards that does not always help: one that waits already may need a reboot."),
@@ -137,8 +146,11 @@ CAUSES = {
         "the device, the message is harmless, and rombar=0 (<rom bar='off'/>) ends it."),
     "runtime-power": ("{it} did not wake up: vfio-pci powers down a device that nobody uses, and some do not come "
         "back.", "{set[vfio-pci.disable_idle_d3=1]} Or write 0 to d3cold_allowed of the device and of the port above."),
-    "reset-regression": ("Kernels of this release ({kernel}) were reported to refuse resets of a bus that worked "
-        "before.", "Update the kernel."),
+    "host-power": ("{it} is {on}, a host driver, and did not wake up: it has lost power, alone or with its card.",
+        "Power the machine off and on. Then write on to its power/control, or boot with pcie_port_pm=off, so that it "
+        "does not sleep."),
+    "reset-regression": ("This kernel ({kernel}) has a fault: it resets a bus only where each of its functions can be "
+        "reset alone.", "Update to the next release of its series, or to 6.15 and later."),
     "bus-reset": ("{it} is reset with its bus, which needs every device on it in one virtual machine: {others}{kept}.",
         "Hand over all: 'iommutui plan --card {it}'. The message is harmless if the guest starts and restarts."),
     "no-reset": ("The kernel knows no way to reset {it} alone, and a reset of its bus was not possible.",

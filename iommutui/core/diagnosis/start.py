@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from iommutui.core.board import of_the_board
 from iommutui.core.diagnosis.base import (
     Cause,
     Found,
@@ -88,6 +89,11 @@ def firmware_asks(found: Found) -> Iterator[Cause]:
     yield from list(firmware_regions(found)) or [found.say("direct-region", what=what)]
 
 
+def no_type1(found: Found) -> Iterator[Cause]:
+    """No driver of the container fits (``VFIO_CHECK_EXTENSION``): type 1 is not loaded, or isolates nothing."""
+    yield from list(_without_isolation(found)) or [found.say("no-type1")]
+
+
 def off(found: Found) -> Iterator[Cause]:
     """No ``iommu_group`` of the device, or of any (``virHostdevHostSupportsPassthroughVFIO()``), or no VFIO."""
     causes = list(no_iommu(found))
@@ -112,7 +118,10 @@ def depends_on(found: Found) -> Iterator[Cause]:
     """``depends on group N which is not owned`` (VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)."""
     group = found.host.groups.get(found.group) if found.group is not None else None
     for device in found.host.members(group) if group is not None else []:
-        if not device.is_bridge:  # A bridge is reset from above it, and is never handed over.
+        what = of_the_board(device)
+        if what:
+            yield found.say("reset-reaches-board", device, what=what)
+        elif not device.is_bridge:  # A bridge is reset from above it, and is never handed over.
             there = is_vfio(found.host, device, device.driver)
             bind = "" if there else f" ('iommutui preview {device.address}=vfio-pci')"
             yield found.say("reset-reaches-group", device, bind=bind)
@@ -121,11 +130,12 @@ def depends_on(found: Found) -> Iterator[Cause]:
 NO_REMAPPING = means(
     "no interrupt remapping",
     "no interrupt remapping | no interrupt remapping support | allow_unsafe_interrupts | interrupt remapping hardware "
-    "not found | no southbridge ioapic found | disabling interrupt remapping | doesnt support x2apic mode",
+    "not found | no southbridge ioapic found | failed to enable irq remapping | disabling interrupt remapping | doesnt "
+    "support x2apic mode",
     "no-interrupt-remapping",
     "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then says "
     "'No interrupt remapping support' (vfio_iommu_type1_attach_group).",
-    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust it goes without: "
+    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust, you can do without: "
     "{set[vfio_iommu_type1.allow_unsafe_interrupts=1]}",
 )
 NO_REMAPPING_IOMMUFD = means(
@@ -149,11 +159,14 @@ MESSAGES = (
             "/dev/vfio/devices/*no such file | couldnt open directory*vfio-dev | iommu group # not found",
             node_missing),
     Message("the group is busy", "/dev/vfio/#*device or resource busy | opengroup*device or resource busy | already in "
-            "use by | is in use by driver qemu | device is already attached | not already in use", busy),
-    Message("container is refused", "set iommu for container | set group*container*! | set container*! | setup "
-            "container*! | containersetiommu | failed to assign device*operation not permitted | groupsetcontainer | "
-            "cannot set up dma remapping | error bind device*to iommufd | error attach*to id= | platform rmrr "
-            "requirement", container_refused),
+            "use by | not reattaching active device | device is already attached | not already in use", busy),
+    means("another virtual machine has it", "is in use by driver qemu", "libvirt-owner", "libvirt has given {it} to "
+          "another virtual machine, which the message names.", "Shut that one down, or take the device out of its "
+          "definition ('virsh list' shows what runs)."),
+    Message("container is refused", "set iommu for container | failed to select iommu type | set group*container*! | "
+            "set container*! | setup container*! | containersetiommu | failed to assign device*operation not permitted "
+            "| groupsetcontainer | cannot set up dma remapping | error bind device*to iommufd | error attach*to id= | "
+            "platform rmrr requirement", container_refused),
     NO_REMAPPING,
     Message("firmware asks for a 1:1 mapping", "requested this device have a 1:1 | without a 1:1 mapping | ineligible "
             "for iommu domain attach due to platform rmrr", firmware_asks),
@@ -169,61 +182,69 @@ MESSAGES = (
     Message("reset depends on another group", "depends on group #", depends_on),
     means("permission denied on a group's file", "/dev/vfio/#*permission denied | /dev/vfio/devices/*permission denied "
           "| vfio*permission denied | opengroup*permission denied | permission denied*/dev/vfio/#", "node-permissions",
-          "/dev/vfio/{group} belongs to root unless something gives it away; libvirt does that by itself.",
-          "Give it to the user who starts QEMU (chown USER /dev/vfio/{group}); never make it writable for everyone."),
+          "{node} belongs to root unless something gives it away; libvirt does that by itself.", "Give it to the user "
+          "who starts QEMU (chown USER {node}); never make it writable for everyone."),
     means("operation not permitted on a group's file", "/dev/vfio/#*operation not permitted | opengroup*operation not "
-          "permitted | /dev/vfio/devices/*operation not permitted", "device-cgroup",
-          "Not the permissions of the file say this (that would be 'Permission denied'), but the device cgroup of the "
-          "container or of the service that runs the virtual machine.",
-          "Allow the file there: docker --device /dev/vfio/{group} --device /dev/vfio/vfio, LXC "
-          "lxc.cgroup2.devices.allow, systemd DeviceAllow=, libvirt cgroup_device_acl in /etc/libvirt/qemu.conf (or "
-          "let libvirt attach it)."),
+          "permitted | /dev/vfio/devices/*operation not permitted | /dev/vfio/vfio*operation not permitted",
+          "device-cgroup", "Not the permissions of the file say this (that would be 'Permission denied'), but the "
+          "device cgroup of the container or of the service that runs the virtual machine.", "Allow the file there: "
+          "docker --device {node} --device /dev/vfio/vfio, LXC lxc.cgroup2.devices.allow, systemd DeviceAllow=, "
+          "libvirt cgroup_device_acl in /etc/libvirt/qemu.conf (or let libvirt attach it)."),
     means("/dev/vfio/vfio is denied", "/dev/vfio/vfio*permission denied | opencontainer*permission denied | permission "
           "denied*/dev/vfio/vfio", "control-file-permissions", "/dev/vfio/vfio is meant to be open to everyone (0666, "
           "Documentation/driver-api/vfio.rst): it gives no access to any device. systemd 254 made it 0600 by mistake "
           "on some machines.", "Update systemd, or run 'udevadm trigger /dev/vfio/vfio', or 'chmod 0666 "
           "/dev/vfio/vfio' until the next boot. The files /dev/vfio/N stay as they are."),
-    means("nothing at /dev/vfio/vfio", "/dev/vfio/vfio*no such file | /dev/vfio/vfio*no such device | vfio "
-          "support*initialized | opencontainer*no such file | no available iommu models", "no-vfio",
-          "The modules vfio and vfio_iommu_type1 are not loaded; in a container the file may be missing.",
-          "Run 'modprobe vfio-pci vfio_iommu_type1' on the host, and pass /dev/vfio/vfio into the container."),
-    means("no iommufd", "/dev/iommu*no such file | /dev/iommu*no such device", "no-iommufd",
-          "This kernel has no iommufd, or its module is not loaded.",
-          "Run 'modprobe iommufd' (from 6.2), or leave iommufd= out: /dev/vfio/N does without."),
-    means("group in several address spaces", "used in multiple address spaces", "one-address-space",
-          "Devices of group {group} are placed so that the guest's virtual IOMMU gives them different address spaces; "
-          "the host's IOMMU cannot tell the members of a group apart, so they must share one.",
-          "Take the virtual IOMMU (intel-iommu, virtio-iommu) out of the guest, or put all of them behind one "
-          "pcie-to-pci-bridge in the guest."),
-    means("switch without ACS", "lacking acs and cannot be assigned | lacks acs | requires acs", "no-acs",
-          "A switch above {it} does not isolate what is behind it (no ACS); libvirt's strict check refuses that.",
-          "Hand over the whole group of the device. relaxed_acs_check=1 in /etc/libvirt/qemu.conf lifts the check; it "
-          "changes nothing of the isolation."),
-    means("no legacy VGA", "does not support requested feature x-vga", "no-legacy-vga",
-          "Only a device of class 0300 has legacy VGA, where the kernel has CONFIG_VFIO_PCI_VGA and "
-          "vfio-pci.disable_vga is not set.", "Leave x-vga=on (Proxmox: primary GPU) out; a guest that boots with UEFI "
-          "does not need it."),
+    Message("nothing at /dev/vfio/vfio", "/dev/vfio/vfio*no such file | /dev/vfio/vfio*no such device | vfio "
+            "support*initialized | opencontainer*no such file | no available iommu models", no_type1),
+    means("MSI-X table where it does not fit", "table & pba overlap", "msix-table", "The MSI-X table of {it}, as its "
+          "configuration space shows it, overlaps something else: a fault of the card, or it does not answer.", "Try "
+          "x-msix-relocation=bar2 (or another free BAR) for the device, and look whether the host's driver starts it."),
+    means("no iommufd", "/dev/iommu*no such file | /dev/iommu*no such device", "no-iommufd", "This kernel has no "
+          "iommufd, or its module is not loaded.", "Run 'modprobe iommufd' (from 6.2), or leave iommufd= out: "
+          "/dev/vfio/N does without."),
+    means("group in several address spaces", "used in multiple address spaces", "one-address-space", "Devices of group "
+          "{group} are placed so that the guest's virtual IOMMU gives them different address spaces; the host's IOMMU "
+          "cannot tell the members of a group apart, so they must share one.", "Take the virtual IOMMU (intel-iommu, "
+          "virtio-iommu) out of the guest, or put all of them behind one pcie-to-pci-bridge in the guest."),
+    means("not assignable by Xen", "libxl*pci device*is not assignable", "not-assignable", "{it} is not on pciback, "
+          "the driver by which Xen hands devices over.", "Run 'xl pci-assignable-add {it}' first; 'xl "
+          "pci-assignable-list' shows what is there."),
+    means("firmware's tables are broken", "your bios is broken; dmar | rmrr entry for device*is broken | firmware "
+          "bug*dmar", "broken-tables", "The firmware describes the IOMMU or its regions wrongly, so the kernel may "
+          "leave the IOMMU off or a device without it.", "Update the firmware; 'iommutui list' shows whether there are "
+          "groups."),
+    means("no file of no-IOMMU mode", "/dev/vfio/noiommu-#*no such file", "no-noiommu-node", "The file is there only "
+          "in no-IOMMU mode, while the device is on vfio-pci.", "{set[vfio.enable_unsafe_noiommu_mode=1]} With an "
+          "IOMMU that is on, use /dev/vfio/N instead."),
+    means("switch without ACS", "lacking acs and cannot be assigned | lacks acs | requires acs | pci device @ is not "
+          "assignable", "no-acs", "A switch above {it} does not isolate what is behind it (no ACS); libvirt's strict "
+          "check refuses that.", "Hand over the whole group of the device. relaxed_acs_check=1 in "
+          "/etc/libvirt/qemu.conf lifts the check; it changes nothing of the isolation."),
+    means("no legacy VGA", "does not support requested feature x-vga", "no-legacy-vga", "Only a device of class 0300 "
+          "has legacy VGA, where the kernel has CONFIG_VFIO_PCI_VGA and vfio-pci.disable_vga is not set.", "Leave "
+          "x-vga=on (Proxmox: primary GPU) out; a guest that boots with UEFI does not need it."),
     means("no such host device", "no such host device | node device not found | could not access /sys/bus/pci/devices/ "
           "| pci device*not found | no pci device info for device | no node device with matching name", "no-device",
-          "There was no such device when the message was made: addresses change with cards, slots and firmware.",
-          "'iommutui list' shows the devices as they are now; put the address of today into the configuration."),
+          "There was no such device when the message was printed: addresses change with cards, slots and firmware.",
+          "'iommutui list' shows the devices as they are now; put the current address into the configuration."),
     means("guest's hardware", "attempted double use of pci address | slot # function # already in use | no pci bus "
           "found for device vfio-pci | bus pcie.0 does not support hotplugging | q35 machine model is not enabled | "
           "failed moving device bar", "guest-hardware", "The guest has no free place of that kind for the device; the "
-          "host is not concerned.", "Use the machine type q35 with a pcie-root-port for it, and remove its inner "
+          "host is not involved.", "Use the machine type q35 with a pcie-root-port for it, and remove its inner "
           "<address> (guest address)."),
-    means("hook failed", "hook script execution failed | hooks/qemu*exit status", "hook-failed",
-          "A hook script of libvirt ended with an error, so the virtual machine was not started.",
-          "Run the script by hand as root, and put the line on which it ends into --error."),
-    means("the network uses the device", "routing table indicates that interface", "routed",
-          "The machine has a route through this interface, so the tool leaves it alone.",
-          "'iommutui why {it}' says what goes through it; take the address off first (ip addr flush)."),
-    means("no mediated device", "mdev_supported_types/*! | mdev*no space left", "no-mdev",
-          "The parent has no instance of this type left (available_instances), or too little memory for it.",
-          "Remove another mediated device, or choose a smaller type."),
-    means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access",
-          "AppArmor or SELinux forbids QEMU the file; the permissions of the file are not the reason.",
-          "Let libvirt attach the device (it adds the rule), or add /dev/vfio/* to the profile."),
+    means("hook failed", "hook script execution failed | hooks/qemu*exit status", "hook-failed", "A hook script of "
+          "libvirt ended with an error, so the virtual machine was not started.", "Run the script by hand as root, and "
+          "pass its last line to --error."),
+    means("the network uses the device", "routing table indicates that interface", "routed", "The machine has a route "
+          "through this interface, so the tool leaves it alone.", "'iommutui why {it}' says what goes through it; take "
+          "the address off first (ip addr flush)."),
+    means("no mediated device", "mdev_supported_types/*! | mdev*no space left", "no-mdev", "The parent has no instance "
+          "of this type left (available_instances), or too little memory for it.", "Remove another mediated device, or "
+          "choose a smaller type."),
+    means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access", "AppArmor or "
+          "SELinux denies QEMU access to the file; its permissions are not the reason.", "Let libvirt attach "
+          "the device (it adds the rule), or add /dev/vfio/* to the profile."),
     means("start timed out", "start failed*got timeout | timed out waiting for qemu | monitor socket*timeout | cannot "
           "acquire state change lock", "pinning", "With a device handed over, all memory of the guest is allocated and "
           "pinned before it starts; with much memory, or a host that has little left, that takes longer than the tool "

@@ -13,6 +13,7 @@ from iommutui.core.diagnosis.base import (
     firmware_regions,
     means,
     no_iommu,
+    of_no_use,
     refusals,
     settings,
     silent,
@@ -46,8 +47,12 @@ def bound(found: Found) -> Iterator[Cause]:
     """A write to ``bind`` (``bind_store()``): up to 5.14 ENODEV whatever the driver's probe returns."""
     device, driver = found.device, found.driver or VFIO_PCI
     yield from _not_loaded(found)
+    if device is None and found.address is None and found.host.has_driver(driver):
+        yield found.say("bind-asks", driver=driver)
     if device is None or not found.host.has_driver(driver):
         return
+    if "vfio" in driver:
+        yield from of_no_use(found, device)
     now, would = transition(found.host, Bind(device.address, driver), found.model), _would_bind(found, device, driver)
     # A tool that got the errno of the driver's probe had set the override before, whatever it is by now.
     if found.errno != would.result or found.errno == now.result:
@@ -86,7 +91,10 @@ def probe_failed(found: Found) -> Iterator[Cause]:
         yield from no_iommu(found) if found.address is None and "vfio" in driver else ()
         return
     yield from silent(found, device)
-    if is_vfio(found.host, device, driver):
+    if is_vfio(found.host, device, driver) and device.group is None:
+        yield from no_iommu(found)
+    elif is_vfio(found.host, device, driver):
+        yield from of_no_use(found, device)
         yield from refusals(found, _would_bind(found, device, driver).reasons)
     elif not silent(found, device):
         yield found.say("driver-failed", driver=driver)
@@ -149,49 +157,48 @@ def errno(found: Found) -> Iterator[Cause]:
         yield from busy(found)
     elif found.errno == "ENODEV" and device is None and ".sh" in found.text and not _framebuffers(found):
         yield found.say("script-framebuffer")
-    elif found.errno == "EINVAL" and found.model is not VFIO_GROUP:
+    elif found.errno == "EINVAL" and found.model is not VFIO_GROUP and (device is not None or "write" in found.text):
         # Up to 5.18 nothing is refused at a probe: what does not belong there is a BUG_ON.
-        yield from busy(found, " Probing a kernel driver in it says EINVAL.")
+        yield from busy(found, " Probing a host driver in it fails with EINVAL.")
 
 
 # fmt: off
 MESSAGES = (
     Message("bind is refused", "/bind*! | cannot bind to driver <driver>: | failed to bind pci device | failed to "
-            "bind*! | cannot bind*!", bound),
+            "bind*! | cannot bind*! | cannot bind @ to vfio | failed to bind device @ to driver", bound),
     Message("unbind is refused", "/unbind*! | failed to unbind pci device | cannot unbind*!", unbound),
     Message("drivers_probe is refused", "drivers_probe*!", probed),
     Message("probe failed", "probe with driver <driver> failed with error | <driver>: probe of @ failed with error | "
-            "probe of @ failed with error | <driver>: probe of @ rejects match | device denylist, driver probing "
-            "disallowed", probe_failed),
+            "probe of @ failed with error | <driver>: probe of @ rejects match | probe of @ rejects match | device "
+            "denylist, driver probing disallowed", probe_failed),
     Message("the id is known", "new_id*file exists | add pci device id*to vfio-pci*file exists", new_id_exists),
     Message("no such file of a driver", "/driver/unbind*no such file or directory | /driver/unbind: directory "
             "nonexistent | /drivers/*/bind: no such file or directory | /drivers/*/unbind: no such file or directory | "
             "/drivers/*/new_id*no such file or directory | /drivers/*/bind: directory nonexistent | /drivers/*/unbind: "
             "directory nonexistent | /drivers/*/new_id: directory nonexistent | cannot open "
-            "/sys/bus/pci/drivers/*/bind | driver <driver> is not loaded", no_file),
+            "/sys/bus/pci/drivers/*/bind*no such file | driver <driver> is not loaded", no_file),
     Message("no framebuffer to unbind", "framebuffer*/unbind*no such device | -framebuffer/unbind*no such file",
             framebuffer_unbind),
-    means("virtual functions are enabled", "sriov_numvfs*device or resource busy", "vfs-enabled",
-          "Virtual functions are enabled already, and their number can be changed only by way of 0.",
-          "Write 0 to sriov_numvfs first."),
+    means("virtual functions are enabled", "sriov_numvfs*device or resource busy", "vfs-enabled", "Virtual functions "
+          "are enabled already, and their number can be changed only by way of 0.", "Write 0 to sriov_numvfs first."),
     *(Message(phrase, phrase, errno, Weight.ERRNO) for phrase in
       ("device or resource busy", "invalid argument", "no such device")),
     means("a file below /sys is denied", "/sys/*permission denied | /bind: permission denied | /unbind: permission "
-          "denied | /new_id: permission denied | /driver_override: permission denied | /sys/bus/pci/drivers/*: "
-          "permission denied", "not-root", "Only root may write this file. In 'sudo echo ... > FILE' the shell opens "
-          "FILE as yourself, before sudo.", "Use 'echo ... | sudo tee FILE', a root shell, or 'iommutui apply', which "
-          "asks for the rights itself."),
-    means("/sys is read-only", "/sys/*read-only file system", "read-only-sysfs",
-          "/sys is mounted read-only here, as in a container.", "Do it on the host, as root."),
-    means("the id is not known", "remove_id*no such device", "id-unknown",
-          "The driver has no dynamic id like this one, so there is nothing to remove.", "Go on without it."),
-    means("an id is malformed", "new_id*invalid argument | remove_id*invalid argument", "id-format",
-          "The file takes vendor and device in hex with a space between, as '10de 2204'.",
-          "Write them without 0x, colon and quotes. Better use driver_override, which names one device."),
+          "denied | cannot open /sys/bus/pci/drivers/*permission denied | /new_id: permission denied | "
+          "/driver_override: permission denied | /sys/bus/pci/drivers/*: permission denied", "not-root", "Only root "
+          "may write this file. In 'sudo echo ... > FILE' the shell opens FILE as yourself, before sudo.", "Use 'echo "
+          "... | sudo tee FILE', a root shell, or 'iommutui apply', which asks for the rights itself."),
+    means("/sys is read-only", "/sys/*read-only file system", "read-only-sysfs", "/sys is mounted read-only here, as "
+          "in a container.", "Do it on the host, as root."),
+    means("the id is not known", "remove_id*no such device", "id-unknown", "The driver has no dynamic id like this "
+          "one, so there is nothing to remove.", "Go on without it."),
+    means("an id is malformed", "new_id*invalid argument | remove_id*invalid argument", "id-format", "The file takes "
+          "vendor and device in hex with a space between, as '10de 2204'.", "Write them without 0x, colon and quotes. "
+          "Better use driver_override, which names one device."),
     means("no reset by this file", "/reset*inappropriate ioctl | failed to reset pci device*but trying to continue | "
           "cant reset pci device", "reset-file", "The kernel has no reset of {it} alone. The virtual machine resets "
-          "the whole card by its bus where it has all of its functions, so this is often harmless.",
-          "Go on if the virtual machine starts and restarts; 'iommutui why {it}' says what resets the device."),
+          "the whole card by its bus where it has all of its functions, so this is often harmless.", "Go on if the "
+          "virtual machine starts and restarts; 'iommutui why {it}' says what resets the device."),
     means("no driver_override", "/driver_override*no such file | /driver_override: directory nonexistent", "no-device",
           "There is no such device (names start with the domain, mostly 0000:), or the kernel is older than 3.16.",
           "'iommutui list' shows the devices as they are now."),
@@ -200,8 +207,8 @@ MESSAGES = (
           "functions, no more than sriov_totalvfs, and only where the firmware has left address space and bus numbers "
           "for them.", "Bind the physical function to its own driver; turn on SR-IOV, ARI and Above 4G decoding in the "
           "firmware setup. {set[pci=realloc]}"),
-    means("no such console", "vtconsole/*no such file | /vtcon#/bind*!", "no-console",
-          "There is no text console of that number, so nothing has to be unbound from it.",
-          "Leave the line out of the script, or test for the file first."),
+    means("no such console", "vtconsole/*no such file | /vtcon#/bind*!", "no-console", "There is no text console of "
+          "that number, so nothing has to be unbound from it.", "Leave the line out of the script, or test for the "
+          "file first."),
 )
 # fmt: on

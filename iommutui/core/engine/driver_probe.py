@@ -3,6 +3,7 @@
 from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.engine.matching import fit_of, fits_known, matches_class, takes_any
 from iommutui.core.engine.noiommu import may_have_group
+from iommutui.core.engine.parameters import denylist_is_off
 from iommutui.core.host import Device, Host
 from iommutui.core.models.base import Check, since
 from iommutui.core.reasons import Code, Reason, groupless
@@ -47,7 +48,7 @@ def _vfio_probe(host: Host, device: Device, driver: str) -> Check:
         return Check(errno, (Reason(code, device.group, device.address, driver, facts),))
 
     ids = (device.vendor_id or "", device.device_id or "")
-    if driver == VFIO_PCI and ids in DENYLIST and since(host, DENYLIST[ids]):
+    if driver == VFIO_PCI and ids in DENYLIST and since(host, DENYLIST[ids]) and not denylist_is_off(host):
         return refuse("EINVAL", Code.DENYLISTED, ("ids", ":".join(ids)))
     if device.bus == "pci" and device.is_bridge:
         return refuse("EINVAL", Code.BRIDGE)

@@ -20,6 +20,12 @@ def taken_by_ids(host: Host, device: Device) -> list[str]:
     return [driver for driver, name in PARAMETERS.items() if any(_holds(text, device) for text in _ids(host, name))]
 
 
+def denylist_is_off(host: Host) -> bool:
+    """Whether the command line turns off what ``vfio-pci`` refuses by itself (``disable_denylist``)."""
+    words = (word.partition("=") for word in (host.cmdline or "").split())
+    return any(name.replace("-", "_") == "vfio_pci.disable_denylist" and value[:1] in "1yY" for name, _, value in words)
+
+
 def _ids(host: Host, parameter: str) -> list[str]:
     """The ids of the last time that the parameter is given; a dash in its name counts as an underscore."""
     found = ""

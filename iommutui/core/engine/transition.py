@@ -1,6 +1,6 @@
 """``transition(Host, event, model) -> Outcome``: what the kernel does with one write or ioctl.
 
-The mechanics are in ``core.engine``, with the versions in which they changed; what a model decides they ask of it.
+The mechanics are in ``core.engine``, with the versions in which they changed; they ask the model for what it decides.
 """
 
 from collections.abc import Callable

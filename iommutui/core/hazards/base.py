@@ -71,6 +71,10 @@ class Kind(NamedTuple):
     """The advice where the same plan takes what ``advice`` relies on; empty where it relies on nothing."""
     never: bool = False
     """A danger of this kind is refused, whatever is accepted."""
+    says: str = ""
+    """The sentence, with the facts by name; a part in brackets is left out where a fact of it is empty."""
+    asks: str = ""
+    """What is not known where the hazard is unknown."""
 
     def of(
         self, device: Device, severity: Severity, facts: Iterable[tuple[str, str]] = (), unknown: str = ""
@@ -81,7 +85,7 @@ class Kind(NamedTuple):
         return Hazard(self.code, self.topic, severity, device.address, told, unknown, refused)
 
 
-class Check(NamedTuple):
+class HazardCheck(NamedTuple):
     """One entry of the registry: the codes, and the function that finds them."""
 
     find: Callable[[Host, Sequence[Goal]], Iterable[Hazard]]

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
+from iommutui.core.command_line import setting_by_ids
 from iommutui.core.drivers import STUB
 from iommutui.core.hazards.base import (
     DANGER,
     INFO,
     WARN,
-    Check,
     Hazard,
+    HazardCheck,
     Kind,
     Topic,
     given_away,
@@ -19,39 +20,45 @@ from iommutui.core.hazards.base import (
 )
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Goal
-from iommutui.core.uses import ById
 
 SPLIT = Kind(
     "card-split", Topic.CARD, "a part of the card that stays behind with the host", (INFO,),
     "Hand over every function of the card: drivers in the virtual machine expect all of them.",
+    says="{device} ({driver}) is a function of the same card as {moved} and stays with the host[, in group {group}].",
 )  # fmt: skip
 VIRTUAL = Kind(
     "virtual-functions", Topic.CARD, "virtual functions, which may vanish with the driver", (DANGER, WARN),
     "Hand over virtual functions instead, or set sriov_numvfs to 0 first; vfio-pci refuses the card while they exist.",
+    says="{device} has virtual functions ({count}[; in use: {used}]), which many drivers take away when they are "
+    "unbound; a revert does not make them again.",
 )  # fmt: skip
 BY_ID = Kind(
     "matched-by-id", Topic.CARD, "another card of the same id, which a setting by id takes as well", (WARN,),
     "Bind by address instead: take the ids out of the setting, and let an override name this one card.",
+    says="{twins} has the same id as {device} ({ids}), and {where} gives every device of that id to {driver}.",
 )  # fmt: skip
 
 
 TAKEN_BACK = Kind(
     "ids-take-back", Topic.CARD, "a device that a setting by id takes again as soon as the kernel may choose", (WARN,),
     "Take the ids out of the setting, or name the host driver as the target instead of 'default'.",
+    says="Every device with the ids {ids} goes to {driver} ({where}), so that {device} goes back there when the "
+    "kernel chooses[; its host driver is {own}].",
 )  # fmt: skip
 
 
 def ids_take_back(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """``default`` for a device whose ids the command line, or perhaps ``modprobe.d``, gives to VFIO or ``pci-stub``."""
-    settings = [*_on_command_line(host), *(host.uses.by_id if host.uses is not None else ())]
-    for goal in goals if settings else ():
+    for goal in goals:
         device = host.devices[goal.device]
-        ids = f"{device.vendor_id}:{device.device_id}"
-        setting = next((s for s in settings if any(_same(each, ids) for each in s.ids)), None)
-        if goal.any_driver and setting is not None and not on_kernel_driver(host, device):
+        setting = setting_by_ids(host, device) if goal.any_driver and not on_kernel_driver(host, device) else None
+        if setting is not None:
             own = next((fit.driver for fit in device.fits or () if not fit.vfio and fit.driver != STUB), "")
-            facts = (("ids", ids), ("driver", setting.driver), ("where", setting.where), ("own", own))
-            yield TAKEN_BACK.of(device, WARN, facts)
+            yield TAKEN_BACK.of(device, WARN, (*_setting(device, setting), ("own", own)))
+
+
+def _setting(device: Device, setting: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    return ("ids", f"{device.vendor_id}:{device.device_id}"), ("driver", setting[0]), ("where", setting[1])
 
 
 def card_split(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -88,44 +95,23 @@ def _is_used(host: Host, device: Device) -> bool:
 
 def matched_by_id(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """Twins that are not in the plan, where the command line or modprobe.d gives a driver every device of their id."""
-    settings = [*_on_command_line(host), *(host.uses.by_id if host.uses is not None else ())]
-    if not settings:
-        return
     moved = {goal.device for goal in goals}
     for device, _ in taken(host, goals):
-        ids = f"{device.vendor_id}:{device.device_id}"
-        setting = next((s for s in settings if any(_same(each, ids) for each in s.ids)), None)
+        setting = setting_by_ids(host, device)
         twins = [
             other.address
-            for other in host.devices.values()
+            for other in (host.devices.values() if setting is not None else ())
             if other.address not in moved
             and (other.vendor_id, other.device_id) == (device.vendor_id, device.device_id)
             and on_kernel_driver(host, other)
-        ] if setting is not None else []  # fmt: skip
+        ]
         if twins and setting is not None:
-            facts = (("ids", ids), ("twins", listed(twins)), ("driver", setting.driver), ("where", setting.where))
-            yield BY_ID.of(device, WARN, facts)
-
-
-def _same(setting: str, ids: str) -> bool:
-    """``10de:2204`` matches, and so does ``10de:2204:1043:87b5``, which names the card's maker as well."""
-    return ":".join(setting.split(":")[:2]) == ids
-
-
-def _on_command_line(host: Host) -> list[ById]:
-    """``vfio-pci.ids=10de:2204,10de:1aef``; ``-`` and ``_`` mean the same to the kernel."""
-    found = []
-    for word in (host.cmdline or "").split():
-        key, _, value = word.partition("=")
-        driver = key.replace("_", "-").removesuffix(".ids")
-        if key.endswith(".ids") and driver in ("vfio-pci", STUB):
-            found.append(ById(driver, tuple(value.lower().split(",")), "the kernel's command line"))
-    return found
+            yield BY_ID.of(device, WARN, (*_setting(device, setting), ("twins", listed(twins))))
 
 
 CHECKS = (
-    Check(card_split, (SPLIT,)),
-    Check(virtual_functions, (VIRTUAL,)),
-    Check(matched_by_id, (BY_ID,)),
-    Check(ids_take_back, (TAKEN_BACK,)),
+    HazardCheck(card_split, (SPLIT,)),
+    HazardCheck(virtual_functions, (VIRTUAL,)),
+    HazardCheck(matched_by_id, (BY_ID,)),
+    HazardCheck(ids_take_back, (TAKEN_BACK,)),
 )

@@ -4,7 +4,17 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from iommutui.core.address import Address
-from iommutui.core.hazards.base import INFO, WARN, Check, Hazard, Kind, Topic, given_away, listed, on_kernel_driver
+from iommutui.core.hazards.base import (
+    INFO,
+    WARN,
+    Hazard,
+    HazardCheck,
+    Kind,
+    Topic,
+    given_away,
+    listed,
+    on_kernel_driver,
+)
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Goal
 from iommutui.core.roles import is_vfio
@@ -12,22 +22,28 @@ from iommutui.core.roles import is_vfio
 NO_RESET = Kind(
     "no-reset", Topic.DEVICE, "a device that the kernel knows no way to reset", (INFO,),
     "Expect to power-cycle the machine before the device works again, in the host or in another virtual machine.",
+    says="The kernel knows no way to reset {device}; it may not work again until the machine is power-cycled.",
 )  # fmt: skip
 BROKEN = Kind(
     "reset-broken", Topic.DEVICE, "a chip that is known not to come back from a reset", (WARN,),
     "Load vendor-reset on the host (then reset_method has device_specific), or expect to power-cycle the machine.",
+    says="{device} is a {family} chip of AMD, which is known not to come back from a reset: a virtual machine can "
+    "have it once, and then only after the machine was power-cycled.",
 )  # fmt: skip
 REACHES = Kind(
     "reset-reaches-others", Topic.DEVICE, "a reset that reaches devices of other groups", (WARN,),
     "Hand those devices over as well, or plug the card in elsewhere: VFIO refuses a reset that it does not own all of.",
+    says="{device} can only be reset together with {others}[ (group {groups})], which stays with the host.",
 )  # fmt: skip
 ASLEEP = Kind(
     "sleeps-in-d3cold", Topic.DEVICE, "a device that is powered down (D3cold)", (INFO,),
     "If the virtual machine cannot wake it, try vfio-pci.disable_idle_d3=1 on the kernel's command line.",
+    says="{device} is powered down (D3cold), so not everything of it could be read.",
 )  # fmt: skip
 SILENT = Kind(
     "not-responding", Topic.DEVICE, "a device whose configuration space reads as all ones", (WARN,),
-    "Shut the machine down and take it off the mains for a moment, then look again before you hand the device over.",
+    "Shut the machine down and disconnect it from power for a moment, then look again before you hand the device over.",
+    says="The configuration space of {device} reads as all ones: it sleeps in D3cold or has fallen off the bus.",
 )  # fmt: skip
 
 _BROKEN = {
@@ -45,14 +61,15 @@ _OWN = frozenset({"device_specific", "acpi", "flr", "af_flr", "pm"})
 def no_reset(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """A device for a virtual machine that the kernel knows no way to reset (``reset_method``, from 5.15).
 
-    ``reset_method`` has what resets one function. The bus or slot of a card is reset as well, when all of its functions
-    are in one hand (``vfio_pci_dev_set_hot_reset()``).
+    ``reset_method`` has what resets one function, its bus included where it is alone on it. The bus or slot of several
+    functions is reset as well, when all of them are in one hand (``vfio_pci_dev_set_hot_reset()``).
     """
     given = {device.address for device in given_away(host, goals)}
     for device in given_away(host, goals):
         if device.details is None or device.details.reset_methods != ():
             continue
-        if device.parent is None or any(not _in_hand(host, other, given) for other in _same_bus(host, device)):
+        others = bus_mates(host, device)
+        if not others or any(not _in_hand(host, other, given) for other in others):
             yield NO_RESET.of(device, INFO)
 
 
@@ -78,11 +95,12 @@ def reset_reaches_others(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     given = {device.address for device in given_away(host, goals)}
     for device in given_away(host, goals):
         methods = device.details.reset_methods if device.details is not None else None
-        if methods is None or device.parent is None or not _OWN.isdisjoint(methods):
+        mates = bus_mates(host, device)
+        if methods is None or mates is None or not _OWN.isdisjoint(methods):
             continue
         others = [
             other
-            for other in _same_bus(host, device)
+            for other in mates
             if other.group != device.group and other.address not in given and on_kernel_driver(host, other)
         ]
         if others:
@@ -93,12 +111,17 @@ def reset_reaches_others(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
             yield REACHES.of(device, WARN, facts)
 
 
-def _same_bus(host: Host, device: Device) -> Iterator[Device]:
+def bus_mates(host: Host, device: Device) -> list[Device] | None:
+    """The other functions that a reset of the device's bus reaches; None on a root bus, which is never reset.
+
+    A listing may not show the bridge above: without one, what has bus 00 or a root port beside it is on a root bus.
+    """
     bus = device.address.rpartition(":")[0]
-    for place in range(256):
-        other = host.devices.get(Address(f"{bus}:{place >> 3:02x}.{place & 7}"))
-        if other is not None and other.address != device.address:
-            yield other
+    places = (host.devices.get(Address(f"{bus}:{place >> 3:02x}.{place & 7}")) for place in range(256))
+    others = [other for other in places if other is not None and other.address != device.address]
+    if device.parent is None and (bus.endswith(":00") or any(other.is_bridge for other in others)):
+        return None
+    return others
 
 
 def sleeps(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -117,9 +140,9 @@ def not_responding(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 CHECKS = (
-    Check(no_reset, (NO_RESET,)),
-    Check(reset_broken, (BROKEN,)),
-    Check(reset_reaches_others, (REACHES,)),
-    Check(sleeps, (ASLEEP,)),
-    Check(not_responding, (SILENT,)),
+    HazardCheck(no_reset, (NO_RESET,)),
+    HazardCheck(reset_broken, (BROKEN,)),
+    HazardCheck(reset_reaches_others, (REACHES,)),
+    HazardCheck(sleeps, (ASLEEP,)),
+    HazardCheck(not_responding, (SILENT,)),
 )

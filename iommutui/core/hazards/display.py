@@ -8,8 +8,8 @@ from iommutui.core.hazards.base import (
     DANGER,
     INFO,
     WARN,
-    Check,
     Hazard,
+    HazardCheck,
     Kind,
     Topic,
     given_away,
@@ -29,22 +29,39 @@ _WAYS = (
     "Plug the monitor into a display that stays with the host.",
 )
 
-BOOT = Kind("boot-display", Topic.DISPLAY, "the display that the machine booted on", (DANGER, WARN, INFO), *_WAYS)
-MONITOR = Kind("monitor", Topic.DISPLAY, "a monitor that is plugged in", (DANGER, WARN, INFO), *_WAYS)
+BOOT = Kind(
+    "boot-display", Topic.DISPLAY, "the display that the machine booted on", (DANGER, WARN, INFO), *_WAYS,
+    says="{device} is the display that this machine booted on[ ({shows})]; without its driver the screen goes dark "
+    "or freezes[; the monitor on {remains} stays with the host].",
+    asks="whether {device} is the display that this machine booted on",
+)  # fmt: skip
+MONITOR = Kind(
+    "monitor", Topic.DISPLAY, "a monitor that is plugged in", (DANGER, WARN, INFO), *_WAYS,
+    says="A monitor is plugged into {monitors} of {device}, and goes dark[; the monitor on {remains} stays with the "
+    "host].",
+    asks="whether a monitor is plugged into {device}",
+)  # fmt: skip
 CONSOLE = Kind(
     "text-console", Topic.DISPLAY, "the text console (fbcon)", (WARN,),
     "Detach the console first: echo 0 > /sys/class/vtconsole/vtcon1/bind (the one named 'frame buffer device').",
+    says="The text console is drawn on {console}, which {device} has.",
 )  # fmt: skip
 FIRMWARE = Kind(
     "firmware-framebuffer", Topic.DISPLAY, "a BAR on which the firmware's framebuffer lies", (WARN,),
     "If the virtual machine then fails to start with 'BAR: can't reserve', let the host boot on another display.",
+    says="The framebuffer of the firmware ({name}) still lies in the memory of {device}, and a virtual machine "
+    "cannot have memory that the kernel has reserved.",
 )  # fmt: skip
 REMOVED = Kind(
-    "framebuffer-removed", Topic.DISPLAY, "the firmware's framebuffer, which vfio-pci removes", (DANGER, WARN), *_WAYS
-)
+    "framebuffer-removed", Topic.DISPLAY, "the firmware's framebuffer, which vfio-pci removes", (DANGER, WARN), *_WAYS,
+    says="When {device} goes to vfio-pci, this kernel removes the framebuffer of the firmware ({name} of {owner}): "
+    "what it shows goes dark[; the monitor on {remains} stays with the host].",
+)  # fmt: skip
 IN_USE = Kind(
     "gpu-in-use", Topic.DISPLAY, "a GPU that processes have open", (DANGER, INFO),
     "End these processes first (log out of the desktop, stop the display manager); they crash or hang otherwise.",
+    says="{device} is in use by {who} ({nodes}).",
+    asks="who has {device} open",
 )  # fmt: skip
 
 
@@ -82,14 +99,16 @@ def _kept(host: Host, goals: Sequence[Goal], gone: Collection[Address]) -> str:
 
 
 def _is_vga(device: Device) -> bool:
-    """Whether the kernel shows ``boot_vga`` of it (``pci_dev_attrs_are_visible``), as it does of no 0302 and 0380."""
+    """Whether it has ``boot_vga`` (``pci_dev_attrs_are_visible``); classes 0302 and 0380 do not."""
     return (device.class_code or "").startswith("0300")
 
 
 def _facts(screen: Screen | None, kept: str) -> tuple[tuple[str, str], ...]:
     monitors = listed(screen.monitors) if screen is not None else ""
     console = listed(screen.framebuffers) if screen is not None and screen.console else ""
-    return ("monitors", monitors), ("console", console), ("remains", kept)
+    shown = ((monitors, f"a monitor is on {monitors}"), (console, f"the text console is on {console}"))
+    shows = " and ".join(words for there, words in shown if there)
+    return ("monitors", monitors), ("console", console), ("shows", shows), ("remains", kept)
 
 
 def firmware_framebuffer(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -140,7 +159,7 @@ def gpu_in_use(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 CHECKS = (
-    Check(displays, (BOOT, MONITOR, CONSOLE)),
-    Check(firmware_framebuffer, (FIRMWARE, REMOVED)),
-    Check(gpu_in_use, (IN_USE,)),
+    HazardCheck(displays, (BOOT, MONITOR, CONSOLE)),
+    HazardCheck(firmware_framebuffer, (FIRMWARE, REMOVED)),
+    HazardCheck(gpu_in_use, (IN_USE,)),
 )

@@ -6,8 +6,8 @@ from iommutui.core.hazards.base import (
     DANGER,
     INFO,
     WARN,
-    Check,
     Hazard,
+    HazardCheck,
     Kind,
     Topic,
     listed,
@@ -23,9 +23,19 @@ _WAYS = (
     "Plug it into a port of a controller that stays with the host.",
 )
 
-KEYBOARD = Kind("last-keyboard", Topic.INPUT, "the last keyboard", (DANGER,), *_WAYS)
-POINTER = Kind("last-pointer", Topic.INPUT, "the last mouse or touchpad", (WARN,), *_WAYS)
-INPUT = Kind("input-leaves", Topic.INPUT, "a keyboard or pointer, while others remain", (INFO,), *_WAYS)
+KEYBOARD = Kind(
+    "last-keyboard", Topic.INPUT, "the last keyboard", (DANGER,), *_WAYS,
+    says="{names} is on {device}, and no other keyboard remains.",
+)  # fmt: skip
+POINTER = Kind(
+    "last-pointer", Topic.INPUT, "the last mouse or touchpad", (WARN,), *_WAYS,
+    says="{names} is on {device}, and no other mouse or touchpad remains.",
+)  # fmt: skip
+INPUT = Kind(
+    "input-leaves", Topic.INPUT, "a keyboard or pointer, while others remain", (INFO,), *_WAYS,
+    says="{names} goes with {device}[; {remains} stays with the host].",
+    asks="which keyboards and mice are on {device}",
+)  # fmt: skip
 
 
 def inputs(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -56,4 +66,4 @@ def _facts(lost: Sequence[Input], kept: Sequence[Input]) -> tuple[tuple[str, str
     return ("names", listed(i.name for i in lost)), ("remains", listed(i.name for i in kept))
 
 
-CHECKS = (Check(inputs, (KEYBOARD, POINTER, INPUT)),)
+CHECKS = (HazardCheck(inputs, (KEYBOARD, POINTER, INPUT)),)

@@ -1,4 +1,4 @@
-"""What the machine talks through."""
+"""What the network traffic of the machine goes through."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,8 +6,8 @@ from iommutui.core.hazards.base import (
     DANGER,
     INFO,
     WARN,
-    Check,
     Hazard,
+    HazardCheck,
     Kind,
     Topic,
     listed,
@@ -23,12 +23,27 @@ _WAYS = (
     "Move the address to an interface that stays.",
 )
 
-SESSION = Kind("ssh-session", Topic.NETWORK, "the SSH session that you are in", (DANGER, WARN), *_WAYS)
-DEFAULT = Kind("default-route", Topic.NETWORK, "the default route", (DANGER, WARN, INFO), *_WAYS)
-ADDRESS = Kind("network-address", Topic.NETWORK, "an interface with an address", (DANGER, WARN), *_WAYS)
+SESSION = Kind(
+    "ssh-session", Topic.NETWORK, "the SSH session that you are in", (DANGER, WARN), *_WAYS,
+    says="The SSH session that you are in goes through {interface}[ ({chain})], which {device} has[; {remains} "
+    "stays with the host].",
+)  # fmt: skip
+DEFAULT = Kind(
+    "default-route", Topic.NETWORK, "the default route", (DANGER, WARN, INFO), *_WAYS,
+    says="The default route goes through {interface}[ ({chain})], which {device} has[; {remains} stays with the "
+    "host].",
+    asks="what this machine talks through {device}",
+)  # fmt: skip
+ADDRESS = Kind(
+    "network-address", Topic.NETWORK, "an interface with an address", (DANGER, WARN), *_WAYS,
+    says="An address of this machine goes through {interface}[ ({chain})], which {device} has[; {remains} stays "
+    "with the host].",
+)  # fmt: skip
 MEMBER = Kind(
-    "network-member", Topic.NETWORK, "an interface that a bond, bridge or VLAN stands on", (WARN,),
-    "Take it out of the bond, bridge or VLAN first; virtual machines and containers may talk through it.",
+    "network-member", Topic.NETWORK, "an interface that a bond, bridge or VLAN uses", (WARN,),
+    "Take it out of the bond, bridge or VLAN first; virtual machines and containers may use it.",
+    says="A bond, bridge or VLAN goes through {interface}[ ({chain})], which {device} has[; {remains} stays with "
+    "the host].",
 )  # fmt: skip
 
 
@@ -69,8 +84,8 @@ def _carries_on(kind: Kind, lost: Sequence[Network], kept: Sequence[Network]) ->
 
 
 def _facts(uses: Sequence[Network], remains: str = "") -> tuple[tuple[str, str], ...]:
-    chains = listed(" ← ".join(use.chain) for use in uses)
+    chains = listed(" ← ".join(use.chain) for use in uses) if any(len(use.chain) > 1 for use in uses) else ""
     return ("interface", listed(use.own for use in uses)), ("chain", chains), ("remains", remains)
 
 
-CHECKS = (Check(networks, (SESSION, DEFAULT, ADDRESS, MEMBER)),)
+CHECKS = (HazardCheck(networks, (SESSION, DEFAULT, ADDRESS, MEMBER)),)

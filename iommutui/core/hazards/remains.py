@@ -8,6 +8,8 @@ from iommutui.core.host import Host
 NOTHING = Kind(
     "nothing-remains", Topic.DISPLAY, "the last way in: screen or keyboard, and network", (DANGER,),
     "Leave one of them with the host: hand them over one after the other, and only while another way in is open.",
+    says="This plan takes [the display {display} and ][the keyboard {input} and ]the network of {network} at once: "
+    "no way into this machine remains to see or to say that something went wrong.",
 )  # fmt: skip
 
 _AT_IT = ("boot-display", "monitor", "last-keyboard")

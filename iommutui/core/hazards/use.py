@@ -1,28 +1,35 @@
-"""Who else has the device: virtual machines, drivers that do not let go, Thunderbolt."""
+"""Who else has the device: virtual machines, drivers that do not release it, Thunderbolt."""
 
 from collections.abc import Iterator, Sequence
 
-from iommutui.core.hazards.base import DANGER, WARN, Check, Hazard, Kind, Topic, listed, unbound, unknown
+from iommutui.core.hazards.base import DANGER, WARN, Hazard, HazardCheck, Kind, Topic, listed, unbound, unknown
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
 
 VM = Kind(
     "used-by-vm", Topic.USE, "a device that a virtual machine uses", (DANGER,),
-    "Shut the virtual machine down first: the unbind waits until it lets go of the device.", never=True,
+    "Shut the virtual machine down first: the unbind waits until it releases the device.", never=True,
+    says="{device} is in use by {owner}.",
 )  # fmt: skip
 HANGS = Kind(
-    "unbind-hangs", Topic.USE, "a driver that waits for ever while somebody has the device open", (DANGER, WARN),
+    "unbind-hangs", Topic.USE, "a driver that waits forever while somebody has the device open", (DANGER, WARN),
     "End every program that uses it, stop nvidia-persistenced, and unload nvidia_drm and nvidia_uvm before you apply.",
     never=True,
+    says="{driver} waits in the kernel forever when {device} is unbound while somebody has it open, and it is held "
+    "open by {who}.",
+    asks="who has {device} open, and its driver waits for ever while somebody has",
 )  # fmt: skip
 MEDIATED = Kind(
     "mediated-devices", Topic.USE, "mediated devices, which go with their parent", (DANGER, WARN),
     "Shut down the virtual machines that have them, and remove them: echo 1 > /sys/bus/mdev/devices/UUID/remove.",
     never=True,
+    says="{device} has mediated devices ({count}[, group {groups}][, in use by {owner}]), gone as soon as its "
+    "driver leaves.",
 )  # fmt: skip
 PLUGGED = Kind(
     "thunderbolt-devices", Topic.USE, "Thunderbolt or USB4 devices that are plugged in", (WARN,),
     "Unplug them first, and remember that docks carry networks, disks and monitors.",
+    says="Plugged into {device}: {names}.",
 )  # fmt: skip
 
 HANGING_DRIVERS = frozenset({"nvidia"})
@@ -38,7 +45,7 @@ def used_by_vm(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         claim = group.claim if group is not None else None
         leaves = goal.any_driver or goal.driver != device.driver
         if claim is not None and device.address in claim.opened and leaves:
-            yield VM.of(device, DANGER, (("owner", claim.owner),))
+            yield VM.of(device, DANGER, (("owner", claim.owner or "a process that does not show"),))
 
 
 def unbind_hangs(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
@@ -81,8 +88,8 @@ def plugged(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 CHECKS = (
-    Check(used_by_vm, (VM,)),
-    Check(unbind_hangs, (HANGS,)),
-    Check(mediated, (MEDIATED,)),
-    Check(plugged, (PLUGGED,)),
+    HazardCheck(used_by_vm, (VM,)),
+    HazardCheck(unbind_hangs, (HANGS,)),
+    HazardCheck(mediated, (MEDIATED,)),
+    HazardCheck(plugged, (PLUGGED,)),
 )

@@ -22,8 +22,8 @@ class DmaHint(Model):
     title = "DMA hints of drivers, the draft"
     kernels = "none (a draft of September 2021)"
     change = (
-        "Proposed on 27 September 2021: drivers say for whom they do DMA, so that a VFIO driver no longer keeps user "
-        "space out of its own group. Never merged."
+        "Proposed on 27 September 2021: drivers declare for whom they do DMA, so that a VFIO driver no longer keeps "
+        "user space out of its own group. Never merged."
     )
     source = "the design mail, clauses S-01 to S-21"
     through_vfio = False
@@ -38,8 +38,8 @@ class DmaHint(Model):
         ("S-13", "A group is claimed as such or through one of its devices: one count, one owner."),
         ("S-14", "Each release counts down; the last one gives the group back."),
         ("S-15", "Several USER drivers may share a group: vfio-pci beside a vDPA driver."),
-        ("S-16", "NONE binds always and is in nobody's way."),
-        ("S-17", "Marked are pci-stub (NONE), ifcvf and vfio-pci (USER), and nothing else."),
+        ("S-16", "NONE always binds and blocks nothing."),
+        ("S-17", "Only pci-stub (NONE), ifcvf and vfio-pci (USER) are marked."),
         ("S-18", "Bridges are not exempt: pcieport counts as KERNEL."),
         ("S-19", "A group whose devices are all free can be claimed."),
         ("S-20", "Every KERNEL driver has to leave before the first USER driver comes, and back."),

@@ -42,7 +42,7 @@ class DmaOwner(Model):
         ),
         (
             "iommu_device_use_default_domain, 5.19",
-            "While user space owns the group, such a driver is refused: bind says EBUSY, drivers_probe EINVAL.",
+            "While user space owns the group, it is refused: bind fails with EBUSY, drivers_probe with EINVAL.",
         ),
         (
             "iommu_device_use_default_domain, 5.19",
@@ -50,7 +50,7 @@ class DmaOwner(Model):
         ),
         (
             "iommu_device_use_default_domain, 6.12",
-            "In a group that has no default domain yet its probe is deferred: bind says EAGAIN, drivers_probe EINVAL.",
+            "In a group without a default domain its probe is deferred: EAGAIN at bind, EINVAL at drivers_probe.",
         ),
         (
             "pci_dma_configure and its like, 5.19",
@@ -62,7 +62,7 @@ class DmaOwner(Model):
         ),
         (
             "iommu_group_claim_dma_owner, 5.19",
-            "A claim succeeds when nothing is counted; otherwise it fails with EPERM, whoever is in the way.",
+            "A claim succeeds when nothing is counted; otherwise it fails with EPERM.",
         ),
         (
             "iommu_device_claim_dma_owner, 6.2",
@@ -70,7 +70,7 @@ class DmaOwner(Model):
         ),
         (
             "vfio_group_fops_open, 5.19",
-            "The file of a group has one opener at a time: EBUSY for the next, and for it too.",
+            "The file of a group can be open only once: a second open fails with EBUSY, the owner's too.",
         ),
         (
             "vfio_device_block_group, 6.6",
@@ -86,7 +86,7 @@ class DmaOwner(Model):
         ),
         (
             "vfio_group_ioctl_get_status, 6.2",
-            "With an iommufd a group reads as viable whatever is bound; opening a device says EPERM.",
+            "With an iommufd a group reads as viable whatever is bound; opening a device fails with EPERM.",
         ),
         (
             "vfio_noiommu_group_alloc, 5.19",

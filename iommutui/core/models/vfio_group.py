@@ -38,19 +38,22 @@ class VfioGroup(Model):
     source = "drivers/vfio/vfio.c"
     container_waits = True
     rules: tuple[tuple[str, str], ...] = (
-        ("vfio_dev_viable", "A member is in order when it is free, on a VFIO driver, on pci-stub, or a bridge."),
+        ("vfio_dev_viable", "A member is acceptable if it is free, on a VFIO driver, on pci-stub, or a bridge."),
         ("vfio_dev_driver_allowed", "A bridge (header type 1 or 2) passes with any driver; pci-stub passes by name."),
         ("vfio_group_set_container", "A group goes into a container whether it is viable or not."),
         ("vfio_group_get_device_fd", "Its devices open only while it is viable; otherwise EINVAL."),
         (
             "vfio_iommu_group_notifier",
-            "A driver that is not in order, bound while the group is in a container, is a BUG_ON: the kernel crashes.",
+            "An unacceptable driver, bound while the group is in a container, is a BUG_ON: the kernel crashes.",
         ),
         (
             "vfio_unregister_group_dev",
             "Unbinding a device in use waits for its user, and so does unbinding the last VFIO device of a container.",
         ),
-        ("vfio_group_fops_open", "The file of a group has one opener at a time: EBUSY for the next, and for it too."),
+        (
+            "vfio_group_fops_open",
+            "The file of a group can be open only once: a second open fails with EBUSY, the owner's too.",
+        ),
         (
             "vfio_iommu_type1_attach_group",
             "Without interrupt remapping a claim fails with EPERM, unless allow_unsafe_interrupts is set.",

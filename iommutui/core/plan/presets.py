@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 from iommutui.core.address import Address, sort_key
 from iommutui.core.board import is_of_use, passable
 from iommutui.core.drivers import STUB, Role
+from iommutui.core.engine.driver_probe import own_probe
 from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.models.base import Model
 from iommutui.core.plan.fix import fix_hazards, permanent_blockers, smallest_fix, withheld
 from iommutui.core.plan.intents import Intent, default_driver, goal_of
-from iommutui.core.plan.targets import DEFAULT, NONE, Kind, find_target, targets_of, vfio_target
-from iommutui.core.reasons import Reason, groupless
+from iommutui.core.plan.targets import DEFAULT, NONE, TargetKind, targets_of, vfio_target
+from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.roles import is_vfio, serves_host
 from iommutui.core.wording import sentence
 
@@ -53,13 +54,26 @@ def fix_for(host: Host, group: Group, device: Address | None, model: Model) -> t
 
     What is on a VFIO driver already is none of it, whatever its override; nor is what a plan would refuse.
     """
-    card = {device, *(other.address for other in host.same_card(device))} if device is not None else set()
-    asked = [d for d in host.members(group) if (d.address in card if card else d.driver is not None)]
-    wanted = [d for d in asked if is_of_use(host, d) and not is_vfio(host, d, d.driver)]
-    found = _with_the_rest(host, wanted, [group], model) if group.name != NO_IOMMU else None
+    wanted = _wanted_of(host, group, device)
+    usable = [each for each in wanted if not_of_use(host, each) is None]
+    if wanted and not usable:
+        return None
+    found = _with_the_rest(host, usable, [group], model) if group.name != NO_IOMMU else None
     if found is not None:
         return None if refusals_of(fix_hazards(host, (), found)) else found
     return smallest_fix(host, (), [group], model) if passable(host, group) else None
+
+
+def why_no_fix(host: Host, group: Group, device: Address | None, model: Model) -> tuple[Reason, ...]:
+    """Why ``fix_for`` finds nothing: what vfio-pci refuses, what is in no fix, and what no rebind removes."""
+    refused = [reason for d in _wanted_of(host, group, device) if (reason := not_of_use(host, d)) is not None]
+    return (*refused, *withheld(host, group, model), *permanent_blockers(host, group, model))
+
+
+def _wanted_of(host: Host, group: Group, device: Address | None) -> list[Device]:
+    card = {device, *(other.address for other in host.same_card(device))} if device is not None else set()
+    asked = [d for d in host.members(group) if (d.address in card if card else d.driver is not None)]
+    return [d for d in asked if is_of_use(host, d) and not is_vfio(host, d, d.driver)]
 
 
 def asked_of(host: Host, group: Group) -> list[Address]:
@@ -70,7 +84,9 @@ def asked_of(host: Host, group: Group) -> list[Address]:
 
 def not_of_use(host: Host, device: Device) -> Reason | None:
     """Why no virtual machine can have the device, whatever is rebound; None where one can."""
-    return goal_of(host, Intent(device.address, vfio_target(host, device)))[2]
+    driver = vfio_target(host, device)
+    refused = (reason for reason in own_probe(host, device, driver).reasons if reason.code is Code.DENYLISTED)
+    return goal_of(host, Intent(device.address, driver))[2] or next(refused, None)
 
 
 def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: Sequence[Intent] = ()) -> str | None:
@@ -86,7 +102,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
         if unknown is not None:
             return sentence(groupless(unknown))
         verb, them = ("is", "it") if len(devices) == 1 else ("are", "them")
-        return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can have {them}."
+        return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can use {them}."
     if _free(host, devices, model, True, said) is not None:
         return None
     reasons = [reason for device in devices if (reason := not_of_use(host, device)) is not None]
@@ -94,7 +110,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
     told = [sentence(reason) for reason in reasons]
     if not told:
         told = [
-            f"Under the model {model.name} {name} does not leave its group to user space; the target none does."
+            f"Under the model {model.name} {name} keeps its group from user space; use the target none."
             for d in devices
             if model.role(host, d, name := vfio_target(host, d)).role is Role.KERNEL
         ]
@@ -131,7 +147,7 @@ def _with_the_rest(
     """The devices on the VFIO drivers that fit them best, and the smallest fix that the groups need besides."""
     decided = {intent.device for intent in said}
     wanted = [Intent(d.address, vfio_target(host, d)) for d in devices if d.address not in decided]
-    if any(find_target(host, host.devices[intent.device], intent.target) is None for intent in wanted):
+    if any(not_of_use(host, host.devices[intent.device]) is not None for intent in wanted):
         return None
     further = smallest_fix(host, [*wanted, *said], groups, model)
     if further is None:
@@ -159,7 +175,7 @@ def _own_driver(host: Host, device: Device) -> str:
     chosen = default_driver(host, device)
     if chosen is None or serves_host(host, device, chosen):
         return DEFAULT
-    return next((t.name for t in targets_of(host, device) if t.kind is Kind.KERNEL), DEFAULT)
+    return next((t.name for t in targets_of(host, device) if t.kind is TargetKind.KERNEL), DEFAULT)
 
 
 def _concerned(host: Host, addresses: Iterable[Address]) -> Sequence[Device]:

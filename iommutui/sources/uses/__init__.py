@@ -26,13 +26,15 @@ def with_uses(tree: Tree, host: Host, depth: Depth, session: str | None, console
 def _quick(tree: Tree, session: str | None) -> "Uses":
     from iommutui.core.uses import Uses
     from iommutui.sources.uses.network import read_network
+    from iommutui.sources.uses.remote import through
     from iommutui.sources.uses.storage import read_storage
 
-    storage, no_storage = read_storage(tree, everything=False)
+    storage, far, no_storage = read_storage(tree, everything=False)
     network, no_network = read_network(tree, session)
+    storage += through(tree, far, network)
     left = ("screens", "firmware", "inputs", "sounds", "openers", "plugged", "by_id")
     gaps = (*no_storage, *no_network, *(Gap(field, "not-collected") for field in left))
-    return Uses(storage=storage, network=network, gaps=gaps)
+    return Uses(storage=tuple(storage), network=network, gaps=gaps)
 
 
 def _everything(tree: Tree, host: Host, session: str | None, console: bool) -> "Uses":
@@ -43,16 +45,18 @@ def _everything(tree: Tree, host: Host, session: str | None, console: bool) -> "
     from iommutui.sources.uses.modprobe import read_by_id
     from iommutui.sources.uses.network import read_network
     from iommutui.sources.uses.openers import read_openers
+    from iommutui.sources.uses.remote import through
     from iommutui.sources.uses.storage import read_storage
     from iommutui.sources.uses.thunderbolt import read_plugged
 
     screens, no_screens = read_display(tree, console)
-    storage, no_storage = read_storage(tree, everything=True)
+    storage, far, no_storage = read_storage(tree, everything=True)
     network, no_network = read_network(tree, session)
+    storage += through(tree, far, network)
     inputs, no_inputs = read_inputs(tree)
     sounds, no_sounds = read_sounds(tree)
     openers, no_openers = read_openers(tree, host.devices)
     plugged, no_plugged = read_plugged(tree)
     by_id, no_ids = read_by_id(tree)
     gaps = (*no_screens, *no_storage, *no_network, *no_inputs, *no_sounds, *no_openers, *no_plugged, *no_ids)
-    return Uses(screens, storage, network, inputs, sounds, openers, plugged, by_id, gaps)
+    return Uses(screens, tuple(storage), network, inputs, sounds, openers, plugged, by_id, gaps)

@@ -6,43 +6,61 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.sources.tree import Tree
-from iommutui.sources.uses.sysfs_links import Entry, entries, functions_above, gap_reason, links_in, read_attr, resolve
+from iommutui.sources.uses.remote import server_of_disk
+from iommutui.sources.uses.sysfs_links import (
+    ClassDevice,
+    entries,
+    functions_above,
+    gap_reason,
+    links_in,
+    read_attr,
+    resolve,
+)
 
 _SUBSYSTEM = re.compile(r"(devices/virtual/nvme-subsystem/([\w-]+))/")
 _CONTROLLER = re.compile(r"nvme\d+")
 _SPARES = {"raid4": 1, "raid5": 1, "raid6": 2, "raid10": 1}
+_LVM_IMAGE = re.compile(r".*_[rm]image_\d+")
 
 
 class Leg(NamedTuple):
     """One way from a block device down to a PCI function."""
 
-    device: Address
+    device: Address | None
+    """None: it ends at a server."""
     chain: tuple[str, ...]
     """Labels, from the top down to the function's own: ``("dm-0 (vg-root)", "nvme0n1p3")``."""
     array: str
-    """The first array on the way that can lose members; ``spare`` is how many more."""
-    spare: int
+    """The first array on the way that can lose members; ``spare`` is how many more, None where that does not show."""
+    spare: int | None
+    server: str = ""
+    """The address of the server, where it is known."""
 
 
 class Blocks:
     """The block devices of a machine, each asked for its lower ones once."""
 
-    def __init__(self, tree: Tree, found: list[Entry]) -> None:
+    def __init__(self, tree: Tree, found: list[ClassDevice]) -> None:
         self._tree = tree
         self.paths = {entry.name: entry.path for entry in found}
-        self.spares: dict[str, tuple[str, int]] = {}
+        self.spares: dict[str, tuple[str, int | None]] = {}
         """Of a device of a file system that has several: its name, and how many more it can lose."""
+        self.served: dict[str, str] = {}
+        """The server's address (or nothing) of each source of a mount that is a server's."""
+        self.backing: dict[str, str] = {}
+        """What the file behind a loop device is on."""
         self._lower: dict[str, tuple[str, ...]] = {}
         self._caches = _caches(tree) if any(name.startswith("bcache") for name in self.paths) else {}
         self._mapped: dict[str, str] | None = None
 
     def lower(self, name: str) -> tuple[str, ...]:
-        """What this one is made of: the ``slaves`` of an array or a mapping, the caches of a cached disk."""
+        """What this one is made of: ``slaves`` of an array or mapping, caches of a disk, what a loop's file is on."""
         if name not in self._lower:
             path = self.paths.get(name, "")
             found = links_in(self._tree, f"{path}/slaves") if path else []
             if path and self.is_partition(name) and not self.owners(name)[0]:
                 found.append(path.rpartition("/")[0].rpartition("/")[2])  # of an array: md0p1 has no slaves, md0 has
+            found += [self.backing[name]] if name in self.backing else []
             self._lower[name] = (*found, *self._caches.get(name, ()))
         return self._lower[name]
 
@@ -87,27 +105,42 @@ class Blocks:
 
     def owners(self, name: str) -> tuple[tuple[Address, ...], str]:
         """The functions that the device itself is on; and its NVMe subsystem, where that has several controllers."""
+        places, subsystem = self._places(name)
+        return tuple(dict.fromkeys(a for place in places for a in functions_above(place))), subsystem
+
+    def _places(self, name: str) -> tuple[list[str], str]:
+        """Where the device is in sysfs: one place for each controller of its NVMe subsystem, where it is in one."""
         path = self.paths.get(name, "")
         subsystem = _SUBSYSTEM.match(path)
         if subsystem is None:
-            return functions_above(path), ""
+            return [path], ""
         controllers = [n for n in links_in(self._tree, subsystem[1], "nvme") if _CONTROLLER.fullmatch(n)]
-        found = [a for n in controllers for a in functions_above(resolve(self._tree, f"{subsystem[1]}/{n}"))]
-        return tuple(dict.fromkeys(found)), subsystem[2] if len(controllers) > 1 else ""
+        places = [resolve(self._tree, f"{subsystem[1]}/{n}") for n in controllers]
+        return places, subsystem[2] if len(controllers) > 1 else ""
+
+    def _servers(self, name: str) -> list[str]:
+        """The servers that have the device, one for each way to it; empty texts where their addresses do not show."""
+        if name in self.served:
+            return [self.served[name]]
+        found = (server_of_disk(self._tree, place) for place in self._places(name)[0])
+        return [server for server in found if server is not None]
 
     def legs(self, name: str, reached: set[str] | None = None) -> list[Leg]:
         """Every way down, each block device once; ``reached`` gains the names of all that was passed."""
         found: list[Leg] = []
         seen = {name}
-        waiting: deque[tuple[str, tuple[str, ...], str, int]] = deque([(name, (), *self.spares.get(name, ("", 0)))])
+        first = self.spares.get(name, ("", 0))
+        waiting: deque[tuple[str, tuple[str, ...], str, int | None]] = deque([(name, (), *first)])
         while waiting:
             here, above, array, spare = waiting.popleft()
             chain = (*above, self.label(here))
             owners, subsystem = self.owners(here)
+            servers = [] if owners else self._servers(here)
             if subsystem and not array:
-                array, spare = subsystem, len(owners) - 1
+                array, spare = subsystem, len(owners or servers) - 1
             found += [Leg(owner, chain, array, spare) for owner in owners]
-            if not array and (can_lose := self._spare(here)):
+            found += [Leg(None, chain, array, spare, server) for server in servers]
+            if not array and (can_lose := self._spare(here)) != 0:
                 array, spare = here, can_lose
             for lower in self.lower(here):
                 if lower not in seen:
@@ -117,10 +150,16 @@ class Blocks:
             reached |= seen
         return found
 
-    def _spare(self, name: str) -> int:
-        """How many members an array can lose now; of a raid10 one, which any layout survives; all paths but one."""
-        if name.startswith("dm-") and read_attr(self._tree, f"{self.paths[name]}/dm/uuid").startswith("mpath-"):
-            return len(self.lower(name)) - 1
+    def _spare(self, name: str) -> int | None:
+        """How many members an array can lose now; of a raid10 one, which any layout survives; all paths but one.
+
+        Of LVM's mirrors and RAID neither level nor what is in sync is in sysfs: ``dmsetup status`` tells root.
+        """
+        if name.startswith("dm-") and name in self.paths:
+            if read_attr(self._tree, f"{self.paths[name]}/dm/uuid").startswith("mpath-"):
+                return len(self.lower(name)) - 1
+            images = (_LVM_IMAGE.fullmatch(self.mapped_name(lower)) for lower in self.lower(name))
+            return None if any(images) else 0
         if not name.startswith("md") or name not in self.paths:
             return 0
         place = f"{self.paths[name]}/md"

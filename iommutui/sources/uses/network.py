@@ -25,7 +25,7 @@ class _Talk(NamedTuple):
 
 
 def read_network(tree: Tree, session: str | None) -> tuple[tuple[Network, ...], list[Gap]]:
-    """What is talked through each interface. ``session`` is the address on this machine that an SSH session came to."""
+    """What goes through each interface. ``session`` is the address on this machine that an SSH session came to."""
     found = entries(tree, "class/net")
     if not isinstance(found, list):
         why = gap_reason(tree, found)
@@ -64,7 +64,7 @@ def _ways(tree: Tree, paths: dict[str, str], lower: dict[str, tuple[str, ...]], 
 
 
 def _is_bond(tree: Tree, path: str) -> bool:
-    """A bond has a directory of that name; a team does not tell what it is, and counts as one interface."""
+    """A bond has a directory of that name; a team does not show that it is one, and counts as one interface."""
     return os.path.isdir(f"{tree.sys}/{path}/bonding")
 
 
@@ -75,6 +75,7 @@ def _talk(tree: Tree, session: str | None) -> _Talk:
     addresses = [*proc_tables.addresses6(own6)] if isinstance(own6, bytes) else []
     default = {route.interface for route in (*routes, *wide) if not route.mask}
     addressed = {route.interface for route in routes if not route.link_local}
+    addressed |= {route.interface for route in wide if route.mask and not route.link_local}
     addressed |= {address.interface for address in addresses if not address.link_local}
     came = _interface_of(session, routes, addresses) if session else None
     # A kernel without IPv6 has none of its tables; without IPv4's there is no network at all.
@@ -82,6 +83,15 @@ def _talk(tree: Tree, session: str | None) -> _Talk:
         (gap_reason(tree, tables4), *(table.why for table in (tables6, own6) if isinstance(table, Unreadable)))
     )
     return _Talk(default, addressed, came, why)
+
+
+def read_routes(tree: Tree) -> list[proc_tables.Route]:
+    """The routes of the main table, of IPv4 and IPv6."""
+    four, six = _table(tree, "route"), _table(tree, "ipv6_route")
+    return [
+        *(proc_tables.routes4(four) if isinstance(four, bytes) else ()),
+        *(proc_tables.routes6(six) if isinstance(six, bytes) else ()),
+    ]
 
 
 def _table(tree: Tree, name: str) -> bytes | Unreadable | None:

@@ -26,7 +26,7 @@ class Swap(NamedTuple):
     is_file: bool
 
 
-class Entry(NamedTuple):
+class FstabLine(NamedTuple):
     """A line of ``/etc/fstab``."""
 
     source: str
@@ -60,13 +60,13 @@ def swaps(data: bytes) -> Iterator[Swap]:
             yield Swap(path, fields[1] == b"file")
 
 
-def fstab(data: bytes) -> Iterator[Entry]:
+def fstab(data: bytes) -> Iterator[FstabLine]:
     """``UUID=... /home ext4 defaults 0 2``; ``none`` is the mount point of a swap area."""
     for line in data.splitlines():
         fields = line.split()
         if len(fields) >= 3 and not fields[0].startswith(b"#"):
             swap = fields[2] == b"swap"
-            yield Entry(_plain(fields[0]).strip('"'), "[SWAP]" if swap else _plain(fields[1]))
+            yield FstabLine(_plain(fields[0]).strip('"'), "[SWAP]" if swap else _plain(fields[1]))
 
 
 class Route(NamedTuple):
@@ -78,6 +78,8 @@ class Route(NamedTuple):
     direct: bool
     """It leads to the link itself, not through a gateway."""
     link_local: bool = False
+    bits: int = 32
+    """Of an address: 32 or 128."""
 
 
 _UP, _GATEWAY, _REJECT = 0x1, 0x2, 0x200
@@ -112,7 +114,7 @@ def routes6(data: bytes) -> Iterator[Route]:
         if flags & _UP and not flags & _REJECT and interface != "lo" and length <= 128:
             mask = (1 << 128) - (1 << (128 - length))
             local = network >> 118 == 0x3FA or network >> 120 == 0xFF
-            yield Route(interface, network, mask, not flags & _GATEWAY, local)
+            yield Route(interface, network, mask, not flags & _GATEWAY, local, 128)
 
 
 class Address6(NamedTuple):

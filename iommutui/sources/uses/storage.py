@@ -1,13 +1,14 @@
 """What the disks are used for: mounts, swap, pools, ``fstab``, and what is assembled from them."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Held, Storage
 from iommutui.sources.tree import Tree, Unreadable, names_in
 from iommutui.sources.uses import proc_tables
 from iommutui.sources.uses.blocks import Blocks, read_blocks
+from iommutui.sources.uses.remote import Far, server_of
 from iommutui.sources.uses.sysfs_links import SHORT, first_nonempty, gap_reason, links_in, read_attr, resolve
 
 MOUNTS_LIMIT = 1 << 22
@@ -20,8 +21,8 @@ Tops = dict[str, list[str]]
 """What is used, by the name of its block device: mount points, or the names of swap areas and pools."""
 
 
-def read_storage(tree: Tree, everything: bool) -> tuple[tuple[Storage, ...], list[Gap]]:
-    """The uses of every disk. Without ``everything`` only mounts and swap are looked at, which is quick."""
+def read_storage(tree: Tree, everything: bool) -> tuple[list[Storage], list[Far], list[Gap]]:
+    """The uses of every disk, and what servers have. Without ``everything`` only mounts and swap are looked at."""
     blocks, why = read_blocks(tree)
     gaps = [why]
     reached: set[str] = set()
@@ -30,26 +31,30 @@ def read_storage(tree: Tree, everything: bool) -> tuple[tuple[Storage, ...], lis
     mounted = _mounted(tree, blocks, table)
     swapped, why = _swapped(tree, blocks, mounted)
     gaps.append(why)
-    found = [*_legs(blocks, Held.MOUNT, mounted, reached), *_legs(blocks, Held.SWAP, swapped, reached)]
+    far: list[Far] = []
+    found = [*_legs(blocks, Held.MOUNT, mounted, reached, far), *_legs(blocks, Held.SWAP, swapped, reached, far)]
     unfollowed = "" if everything else "not-collected"
     if everything:
         pools, perhaps, why = _pools(tree, blocks, reached)
         gaps.append(why)
-        found += _legs(blocks, Held.POOL, pools, reached)
-        found += _legs(blocks, Held.PERHAPS_POOL, perhaps, None)
+        found += _legs(blocks, Held.POOL, pools, reached, far)
+        found += _legs(blocks, Held.PERHAPS_POOL, perhaps)
         awaited, unfollowed = _fstab(tree, blocks, {word for mount in table for word in (mount.source, mount.point)})
-        found += _legs(blocks, Held.FSTAB, awaited, None)
-        found += _legs(blocks, Held.STACK, _stacks(blocks, reached), None)
+        found += _legs(blocks, Held.FSTAB, awaited)
+        found += _legs(blocks, Held.STACK, _stacks(blocks, reached), far=far)
         found += _disks(tree, blocks)
     known = (("storage", first_nonempty(gaps)), ("fstab", unfollowed))
-    return tuple(found), [Gap(name, why) for name, why in known if why]
+    return found, far, [Gap(name, why) for name, why in known if why]
 
 
-def _legs(blocks: Blocks, held: Held, tops: Tops, reached: set[str] | None) -> list[Storage]:
+def _legs(
+    blocks: Blocks, held: Held, tops: Tops, reached: set[str] | None = None, far: list[Far] | None = None
+) -> list[Storage]:
+    legs = [(tuple(what), leg) for name, what in tops.items() for leg in blocks.legs(name, reached)]
+    if far is not None:
+        far += [Far(what, leg.server, leg.chain, leg.array, leg.spare) for what, leg in legs if leg.device is None]
     return [
-        Storage(leg.device, held, tuple(what), leg.chain, leg.array, leg.spare)
-        for name, what in tops.items()
-        for leg in blocks.legs(name, reached)
+        Storage(leg.device, held, what, leg.chain, leg.array, leg.spare) for what, leg in legs if leg.device is not None
     ]
 
 
@@ -70,18 +75,28 @@ def _mounted(tree: Tree, blocks: Blocks, table: Sequence[proc_tables.Mount]) -> 
     for mount in table:
         for name in _devices_of(blocks, mount, btrfs, zfs):
             points.setdefault(name, set()).add(mount.point)
-    on_files = [m for m in table if m.kind == "overlay" or m.source.startswith("/dev/loop")]
-    for mount in on_files * 2:  # an overlay on a squashfs in a file of the medium: two steps down
-        for path in _files_below(tree, blocks, mount):
-            holder = _holding({name: sorted(found) for name, found in points.items()}, path)
-            if holder is not None:
-                points[holder].add(mount.point)
+    loops = [name for name in blocks.paths if name.startswith("loop")]
+    files = {name: read_attr(tree, f"{blocks.paths[name]}/loop/backing_file") for name in loops}
+    for _ in range(2):  # an image in an image on the medium: two steps down
+        for name, file in files.items():
+            holder = _holding(points, file) if file else None
+            if holder is not None and holder != name:
+                blocks.backing[name] = holder
+                points[holder] |= points.pop(name, set())
+        for mount in table:
+            for directory in _layers(mount):
+                if (holder := _holding(points, directory)) is not None:
+                    points[holder].add(mount.point)
     return {name: _shortest(found) for name, found in points.items()}
 
 
 def _devices_of(
     blocks: Blocks, mount: proc_tables.Mount, btrfs: dict[str, tuple[str, ...]], zfs: dict[str, tuple[str, ...]]
 ) -> tuple[str, ...]:
+    server = server_of(mount)
+    if server is not None:
+        blocks.served[mount.source] = server
+        return (mount.source,)
     if mount.kind == "zfs":
         return zfs.get(mount.source.partition("/")[0], ())
     top = None if mount.number.startswith("0:") else blocks.numbered(mount.number)
@@ -91,14 +106,10 @@ def _devices_of(
     return btrfs.get(top, (top,)) if top is not None else ()
 
 
-def _files_below(tree: Tree, blocks: Blocks, mount: proc_tables.Mount) -> list[str]:
-    """The directories that an overlay is made of, or the file behind a loop device."""
-    if mount.kind == "overlay":
-        dirs = [option.partition("=")[2] for option in mount.options if option.startswith(("lowerdir", "upperdir"))]
-        return [f"{part}/" for each in dirs for part in each.split(":") if part.startswith("/")]
-    name = blocks.named(mount.source)
-    path = read_attr(tree, f"{blocks.paths[name]}/loop/backing_file") if name is not None else ""
-    return [path] if path else []
+def _layers(mount: proc_tables.Mount) -> list[str]:
+    """The directories that an overlay is made of."""
+    dirs = [o.partition("=")[2] for o in mount.options if o.startswith(("lowerdir", "upperdir"))]
+    return [f"{part}/" for each in dirs for part in each.split(":") if mount.kind == "overlay" and part[:1] == "/"]
 
 
 def _shortest(points: set[str]) -> list[str]:
@@ -155,7 +166,7 @@ def _swapped(tree: Tree, blocks: Blocks, mounted: Tops) -> tuple[Tops, str]:
     return found, ""
 
 
-def _holding(mounted: Tops, path: str) -> str | None:
+def _holding(mounted: Mapping[str, Iterable[str]], path: str) -> str | None:
     """The block device of the file system that a file is on: the longest mount point above it."""
     above = [
         (len(point), name)
@@ -182,6 +193,7 @@ def _pools(tree: Tree, blocks: Blocks, reached: set[str]) -> tuple[Tops, Tops, s
         facts = udev_facts(tree, blocks, name)
         if facts.get("ID_FS_TYPE") == "zfs_member" and facts.get("ID_FS_LABEL") in imported:
             found[name] = [facts["ID_FS_LABEL"]]
+            blocks.spares[name] = (facts["ID_FS_LABEL"], None)
     missing = sorted(set(imported) - {label for labels in found.values() for label in labels})
     unused = [name for name in blocks.paths if name not in reached | {*found} and blocks.owners(name)[0]]
     perhaps = {name: missing for name in unused if missing and not blocks.is_partition(name)}
@@ -242,7 +254,7 @@ def _link_target(tree: Tree, blocks: Blocks, path: str) -> str | None:
 
 def _stacks(blocks: Blocks, reached: set[str]) -> Tops:
     """Arrays, volumes and caches that nothing above uses."""
-    idle = [name for name in blocks.paths if name not in reached and blocks.lower(name)]
+    idle = [n for n in blocks.paths if n not in reached and n not in blocks.backing and blocks.lower(n)]
     below = {lower for name in idle for lower in blocks.lower(name)}
     return {name: [blocks.label(name)] for name in idle if name not in below}
 

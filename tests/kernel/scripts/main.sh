@@ -70,7 +70,7 @@ else
     err=$!
     $b sh "$job/guest.sh" < /dev/null > /run/stdout 2> /run/stderr
     status=$?
-    # A process the command left behind may keep the pipes open for ever.
+    # A process the command left behind may keep the pipes open forever.
     tries=0
     while [ $tries -lt 30 ] && { kill -0 $out || kill -0 $err; } 2> /dev/null; do
         $b sleep 0.1
