@@ -119,8 +119,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _test(arguments: argparse.Namespace, pytest_arguments: list[str]) -> int:
-    chosen = {each: suite.default_tests(each) for each in suite.guests(arguments.kernel, arguments.iommu)}
-    tests = suite.BRIEF if arguments.brief else chosen
+    if arguments.brief:
+        tests = {each: files for each, files in suite.BRIEF.items() if each.kernel in (arguments.kernel or EVERY)}
+    else:
+        tests = {each: suite.default_tests(each) for each in suite.guests(arguments.kernel, arguments.iommu)}
     with ExitStack() as stack:
         jobs = arguments.job or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iommutui-job-")))
         timeout = arguments.timeout or None
