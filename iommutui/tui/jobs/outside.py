@@ -15,7 +15,12 @@ class OpenMachine(Message):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.text = text
+        self.text = text.strip()
+
+    @property
+    def is_listing(self) -> bool:
+        """Whether it is the content and not a name; JSON and XML may be a single line."""
+        return "\n" in self.text or self.text[:1] in ("[", "{", "<")
 
 
 class HandOver(Message):
