@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench.budgets import engine, listing, screen, typing
+from tests.bench.budgets import engine, listing, pastes, screen, typing
 from tests.bench.measure import Ratio, need
 
 
@@ -15,7 +15,7 @@ def main() -> int:
     compileall.compile_dir(Path(__file__).parents[2] / "iommutui", quiet=1)
     ratios: list[Ratio] = []
     with tempfile.TemporaryDirectory() as folder:
-        for part in (listing, engine, screen, typing):
+        for part in (listing, pastes, engine, screen, typing):
             for ratio in part(Path(folder)):
                 print(
                     f"{'ok  ' if ratio.met else 'OVER'} {ratio.what}: {ratio.ours} beside {ratio.reference}, "

@@ -1,6 +1,7 @@
 """The report: what it says first, what it hides, and that it opens again as what it was made of."""
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -66,18 +67,12 @@ def as_kernels_write(host: Host) -> Host:
     def digits(text: str | None) -> str | None:
         return text if re.fullmatch("[0-9a-f]{2}|[0-9a-f]{4}|[0-9a-f]{6}", text or "") else None
 
-    devices = {
-        address: device._replace(
-            bus="pci",
-            class_name=None,
-            **{
-                field: name(getattr(device, field))
-                for field in ("driver", "driver_override", "vendor_name", "device_name")
-            },
-            **{field: digits(getattr(device, field)) for field in IN_A_TEXT if field.endswith(("_id", "code", "ion"))},
-        )
-        for address, device in host.devices.items()
-    }
+    devices = {}
+    for address, device in host.devices.items():
+        kept: dict[str, Any] = {"bus": "pci", "class_name": None}
+        kept |= {n: name(getattr(device, n)) for n in ("driver", "driver_override", "vendor_name", "device_name")}
+        kept |= {n: digits(getattr(device, n)) for n in IN_A_TEXT if n.endswith(("_id", "code", "ion"))}
+        devices[address] = device._replace(**kept)
     kernel = host.kernel if host.kernel and re.fullmatch(r"\d+\.\d+[-.\w]*", host.kernel) else None
     cmdline = host.cmdline if host.cmdline and re.fullmatch(r"[!-_a-~]+( [!-_a-~]+)*", host.cmdline) else None
     return host._replace(devices=devices, kernel=kernel, cmdline=cmdline)
