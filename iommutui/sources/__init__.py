@@ -76,9 +76,6 @@ def open_text(text: str, name: str = "the paste", driver_table: DriverTable = KN
 
 def _listings_in(folder: str) -> list[str]:
     """The files of a folder that is no recorded tree; of several one that is a whole machine, where there is one."""
-    from iommutui.sources.listings.archive import is_tar
-    from iommutui.sources.snapshot import is_snapshot, read_bytes
-
     if any(os.path.isdir(os.path.join(folder, name)) for name in ("sys", "bus/pci", "proc")):
         return []
     try:
@@ -86,6 +83,9 @@ def _listings_in(folder: str) -> list[str]:
             files = sorted(entry.path for entry in entries if entry.is_file() and not entry.name.startswith("."))
     except OSError:
         return []
+    from iommutui.sources.listings.archive import is_tar
+    from iommutui.sources.snapshot import is_snapshot, read_bytes
+
     whole = [file for file in files if is_tar(data := read_bytes(file)) or is_snapshot(data)]
     return whole[:1] or files
 
