@@ -86,6 +86,7 @@ def _listings_in(folder: str) -> list[str]:
             files = sorted(entry.path for entry in entries if entry.is_file() and not entry.name.startswith("."))
     except OSError:
         return []
+
     whole = [file for file in files if is_tar(data := read_bytes(file)) or is_snapshot(data)]
     return whole[:1] or files
 

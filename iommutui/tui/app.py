@@ -148,22 +148,25 @@ class IommutuiApp(App[None]):
         self.notify("q leaves iommutui; Ctrl-Q does so from anywhere.")
 
     def on_paste(self, event: Paste) -> None:
-        """Several lines that no field has taken are a listing."""
-        if self.screen is self.desk and len(event.text.splitlines()) > 1:
-            self.post_message(DeskScreen.OpenMachine(event.text))
+        """A listing that no field has taken."""
+        message = DeskScreen.OpenMachine(event.text)
+        if self.screen is self.desk and message.is_listing:
+            self.post_message(message)
 
     @on(DeskScreen.OpenMachine)
     async def _asked_for_machine(self, message: DeskScreen.OpenMachine) -> None:
-        text = message.text.strip()
-        name = "the pasted listing" if "\n" in text else text
+        name = "the pasted listing" if message.is_listing else message.text
         lost = " What is staged here is lost." if self.desk.state.intents else ""
         question = f"The screen then shows {name}, on which everything is simulated.{lost}"
-        await self.desk.confirm("Open another machine?", question, "Open", "Stay", lambda: self._open(text))
+        await self.desk.confirm("Open another machine?", question, "Open", "Stay", lambda: self._open(message))
 
-    def _open(self, text: str) -> None:
+    def _open(self, message: DeskScreen.OpenMachine) -> None:
         """Shows another machine on a desk of its own, once it has been read."""
         table = self.desk.state.host.driver_table if self.desk.state.host is not None else KNOWN
-        machine = pasted(text, table) if "\n" in text else machine_of([text], demo=False, kernel=None, table=table)
+        text = message.text
+        machine = (
+            pasted(text, table) if message.is_listing else machine_of([text], demo=False, kernel=None, table=table)
+        )
         first: Future[Host] = Future()
         try:
             first.set_result(machine.scan())

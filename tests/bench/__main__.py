@@ -1,6 +1,6 @@
 """``make bench``: each budget with what was measured, and exit code 1 where one is not met.
 
-``python -m tests.bench listing`` measures one part: ``listing``, ``engine``, ``screen`` or ``typing``.
+``python -m tests.bench listing`` measures one part: ``listing``, ``pastes``, ``engine``, ``screen`` or ``typing``.
 """
 
 import compileall
@@ -8,13 +8,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench.budgets import engine, listing, screen, typing
+from tests.bench.budgets import engine, listing, pastes, screen, typing
 from tests.bench.measure import Ratio, need
 
 
 def main() -> int:
     """Runs the parts that are named, or all; the trees live in a temporary folder."""
-    parts = {part.__name__: part for part in (listing, engine, screen, typing)}
+    parts = {part.__name__: part for part in (listing, pastes, engine, screen, typing)}
     if not parts.keys() >= set(sys.argv[1:]):
         sys.exit(f"The parts are {', '.join(parts)}.")
     need("pciutils", "lspci")

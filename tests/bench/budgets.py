@@ -7,6 +7,7 @@ from pathlib import Path
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
+from iommutui.sources import load
 from iommutui.sources.snapshot import write
 from tests.bench.keys import TABLE_SCRIPT, keys
 from tests.bench.measure import Ratio, commands, cpu, first_frames
@@ -30,6 +31,22 @@ def listing(folder: Path) -> Iterator[Ratio]:
         if count == 64:
             ours, script = commands([[PROGRAM, "list", "--from", tree], ["sh", str(HERE / "arch-wiki.sh"), tree]], 5)
             yield Ratio("list, 64 devices, beside the shell script", _ms(ours), _ms(script), ours / script, 1 / 8)
+
+
+def pastes(folder: Path) -> Iterator[Ratio]:
+    """A listing of 1 MB, many details or many functions, beside reading it and splitting it into lines."""
+    details = "\tRegion 0: Memory at f0000000 (64-bit, prefetchable) [size=256M]\n" * 24
+    function = "VGA compatible controller [0300]: NVIDIA Corporation GP106 [GeForce GTX 1060] [10de:1c02] (rev a1)"
+    numbered = [(number, f"{number >> 8:04x}:{number & 255:02x}:00.0 {function}\n") for number in range(9_000)]
+    for name, text in (
+        ("lspci -vv", "".join(f"{line}\tIOMMU group: {n}\n{details}\n" for n, line in numbered[:580])),
+        ("a line for each function", "".join(f"IOMMU Group {n} {line}" for n, line in numbered)),
+    ):
+        path = folder / "paste.txt"
+        path.write_text(text)
+        reference = cpu(lambda: path.read_bytes().decode().splitlines(), 9)  # noqa: B023
+        ours = cpu(lambda: load(str(path)), 5)  # noqa: B023
+        yield Ratio(f"opening {name}, 1 MB, beside reading it", _ms(ours), _ms(reference), ours / reference, 20.0)
 
 
 def engine(folder: Path) -> Iterator[Ratio]:

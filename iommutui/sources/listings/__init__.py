@@ -12,7 +12,6 @@ from iommutui.sources.listings import (
     groups,
     json_documents,
     kernel_log,
-    lshw,
     lspci,
     nodedev,
     paths,
@@ -30,7 +29,7 @@ from iommutui.sources.names import local_names
 
 IMPORTERS: tuple[Importer, ...] = tuple(
     module.IMPORTER
-    for module in (groups, paths, lspci, records, kernel_log, json_documents, tables, nodedev, lshw, umockdev, system)
+    for module in (groups, paths, lspci, records, kernel_log, json_documents, tables, nodedev, umockdev, system)
 )
 
 

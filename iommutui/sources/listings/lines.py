@@ -18,9 +18,10 @@ _MARKS = (
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff]")
+_CONTROLS = dict.fromkeys(n for n in (*range(32), 127) if chr(n) not in "\t\n\x0b\x0c\x1b")
 _SPACES = re.compile("[\x0b\x0c\x85\xa0\u2000-\u200a\u2028\u2029\u202f\u3000]")
 _QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?)+(?=[^\s>])|^[ \t]*>[> ]*(?=[ \t]|$)", re.MULTILINE)
-_PRINTABLE = re.compile(r"=3D|=[CE][0-9A-F]=[89AB][0-9A-F]")
+_PRINTABLE = ("=3D", "=C2=", "=C3=", "=E2=")
 _TAG = re.compile(r"</?(?:a|b|br|code|div|em|font|i|li|p|pre|span|strong|td|tr)\b[^<>\n]{0,200}>")
 _ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
 _LONGEST = 1 << 14
@@ -46,7 +47,7 @@ def decode(data: bytes) -> str:
 
 def _unwrapped(text: str) -> str:
     """What mail (quoted-printable), a web page or Markdown has put around characters and lines, taken off again."""
-    if _PRINTABLE.search(text) is not None:
+    if any(sign in text for sign in _PRINTABLE):
         text = quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
     if "&lt;" in text and "<device>" not in text:
         text = html.unescape(text)
@@ -65,7 +66,7 @@ class Lines:
             text = _ANSI.sub("", text)
         if not text.isascii():
             text = _SPACES.sub(" ", text)
-        text = _INVISIBLE.sub("", text)
+        text = text.translate(_CONTROLS) if text.isascii() else _INVISIBLE.sub("", text)
         if ">" in text:
             text = _QUOTED.sub("", text)
         self.text = text

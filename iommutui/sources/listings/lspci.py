@@ -13,14 +13,14 @@ from iommutui.sources.listings.hexdump import read_dump
 NAME = "lspci"
 
 _DETAIL = re.compile(
-    r"^[ \t]*(?:Subsystem:\s+(?P<subsystem>[^\n]*)"
+    r"[ \t]*(?:Subsystem:\s+(?P<subsystem>.*)"
     r"|Kernel\s+driver\s+in\s+use:\s*(?P<driver>[^\s,]+)"
     r"|Driver override:\s*(?P<driver_override>\S+)"
     r"|Kernel\s+modules:\s*(?P<modules>\S+)"
-    r"|(?:Flags:[^\n]*?\b)?IOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
+    r"|(?:Flags:.*?\b)?IOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
     r"|Bus:\s*primary=[0-9a-f]{2},\s*secondary=(?P<below>[0-9a-f]{2})"
-    r"|Capabilities:[^\n]*?Express\s+\(v\d+\)\s+(?P<port>[A-Z][\w/ -]*))",
-    re.MULTILINE,
+    r"|Capabilities:.*?Express\s+\(v\d+\)\s+(?P<port>[A-Z][\w/ -]*)"
+    r"|(?P<dump>00: [0-9a-fA-F]{2} ))"
 )
 _IDS = re.compile(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]?\s*$")
 
@@ -50,17 +50,15 @@ def read_function(text: Text, at: int, line: str | None = None) -> tuple[Sightin
     path, address, facts = parsed
     if end == start and "/" not in path:
         return Sighting(at, address, facts, DRIVER if "driver" in facts else NOTHING), end
-    return _with_details(path, address, facts, at, "\n".join(lines[start:end])), end
+    return _with_details(path, address, facts, at, lines[start:end]), end
 
 
-def _with_details(path: str, address: Address, facts: Facts, line: int, details: str) -> Sighting:
+def _with_details(path: str, address: Address, facts: Facts, line: int, details: list[str]) -> Sighting:
     below = None
-    if "00: " in details:
-        # What the line itself says goes before what a dump says, but for the class, which a dump tells in full.
-        dump, below = read_dump(details)
-        facts = {**dump, **facts, "class_code": dump["class_code"]} if dump else facts
     tells = NOTHING
-    for found in _DETAIL.finditer(details):
+    for at, found in enumerate(map(_DETAIL.match, details)):
+        if found is None:
+            continue
         kind, text = found.lastgroup, found[found.lastgroup or 0]
         if kind == "subsystem" and (ids := _IDS.search(text)) is not None:
             facts["subsystem_vendor_id"], facts["subsystem_device_id"] = ids[1].lower(), ids[2].lower()
@@ -80,6 +78,11 @@ def _with_details(path: str, address: Address, facts: Facts, line: int, details:
         elif kind == "port":
             port = PORT_TYPES.get(re.split(r",| \(|  |\s+(?:MSI|IntMsgNum)\b", text)[0].strip())
             facts.update({} if port is None else {"pcie_type": port})
+        elif kind == "dump":
+            dump, bus = read_dump("\n".join(details[at:]))
+            below = below or bus
+            # What is said in words goes before what a dump says, but for the class, which a dump tells in full.
+            facts = {**dump, **facts, "class_code": dump["class_code"]} if dump else facts
     domain = address.partition(":")[0]
     parents, _, last = path.rpartition("/")
     if ":" in last and (parent := address_of(parents)) is not None:

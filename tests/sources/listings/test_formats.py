@@ -312,11 +312,3 @@ IOMMU Group 1 01:00.0 {GPU}
     bare = host(f"We ship 5.2.3\n5.2.3\nIOMMU Group 1 01:00.0 {GPU}\n")
     assert bare.kernel is None
     assert any(gap.attribute == "kernel" for gap in bare.gaps)
-
-
-def test_lshw_tells_names_and_nothing_else() -> None:
-    text = "Bus info          Device  Class    Description\npci@0000:01:00.0  enp1s0  network  I211 Gigabit\n"
-    found = device(f"{text}pci@0000:02:00.0              display     Oland PRO [Radeon R7 240/340]\n", "0000:02:00.0")
-    assert (found.device_name, found.vendor_id, found.group) == ("Oland PRO [Radeon R7 240/340]", None, None)
-    assert {gap.attribute for gap in found.gaps} >= {"driver", "iommu_group", "vendor", "class"}
-    assert device(f"{text}IOMMU Group 1 01:00.0 {GPU}\n").group == 1
