@@ -36,7 +36,7 @@ class Settings(NamedTuple):
     journal: dict[str, int] = {}  # noqa: RUF012 - never changed in place
     """How many journals of earlier boots are kept, and for how many days."""
     wrong: tuple[IommutuiError, ...] = ()
-    """Each mistake in the file, with file, line and remedy. What has one is as good as absent."""
+    """Each mistake in the file, with file, line and remedy. A setting with a mistake is ignored."""
 
 
 def settings_path() -> str:

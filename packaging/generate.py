@@ -22,11 +22,11 @@ from iommutui.core.models import MODELS
 TARGETS = ("vfio-pci", "pci-stub", "none", "default")
 
 ENVIRONMENT = {
-    "IOMMUTUI_DEBUG": "If set, messages of the program's own work go to this file, or to standard error if it is 1.",
-    "IOMMUTUI_STATE_DIR": "Where journals are kept, in place of /var/lib/iommutui.",
-    "NO_COLOR": "If set, nothing is coloured.",
-    "XDG_CONFIG_HOME": "Where the directory of the settings is, in place of ~/.config.",
-    "XDG_STATE_HOME": "Where the screen keeps its marks, in place of ~/.local/state.",
+    "IOMMUTUI_DEBUG": "A file to which the program writes a trace of its work; 1 stands for standard error.",
+    "IOMMUTUI_STATE_DIR": "The state directory, in place of /var/lib/iommutui.",
+    "NO_COLOR": "If set, no colours are used.",
+    "XDG_CONFIG_HOME": "The directory that holds iommutui/config.toml, in place of ~/.config.",
+    "XDG_STATE_HOME": "The directory for the screen's marks and layout, in place of ~/.local/state.",
 }
 FILES = {
     "~/.config/iommutui/config.toml": "The settings: roles of drivers, keys and theme of the screen.",
@@ -48,6 +48,8 @@ def options_of(parser: argparse.ArgumentParser) -> list[Option]:
     """The arguments of a parser, in the order of its help."""
     found = []
     for action in parser._actions:
+        if action.help == argparse.SUPPRESS:
+            continue
         value = str(action.metavar or action.dest) if action.nargs != 0 else ""
         many = action.nargs in ("*", "+") or type(action).__name__ == "_AppendAction"
         required = action.nargs == "+" and not action.option_strings
@@ -96,9 +98,9 @@ def manual() -> str:
         *(line for command in COMMANDS for line in _synopsis(command.name, options_of(command_parser(command)))),
         ".Sh DESCRIPTION",
         ".Nm",
-        "shows the IOMMU groups of a machine, says which of them can be handed to a virtual machine and why others",
-        "cannot, and rebinds their devices with a way back.",
-        "Without a command it opens the screen; where there is no terminal it prints the listing.",
+        "shows the IOMMU groups of a machine, explains which of them can be handed to a virtual machine and why others",
+        "cannot, and rebinds their devices so that the change can be reverted.",
+        "Without a command it opens the screen or, without a terminal, prints the listing.",
         ".Pp",
         "These options name the machine and its rules, before a command or after it:",
         *_list(top),
@@ -112,7 +114,7 @@ def manual() -> str:
         "A",
         ".Ar TARGET",
         "is vfio-pci or another VFIO driver that fits the device, pci-stub, none (no driver), default (what the kernel",
-        "chooses), or a kernel driver that knows the device.",
+        "chooses), or a host driver that supports the device.",
         ".Sh ENVIRONMENT",
         *_terms((f".Ev {name}", text) for name, text in ENVIRONMENT.items()),
         ".Sh FILES",
@@ -120,7 +122,7 @@ def manual() -> str:
         ".Sh EXIT STATUS",
         *_terms((str(int(code)), f"{text[0].upper()}{text[1:]}.") for code, text in EXIT_MEANINGS.items()),
         ".Sh EXAMPLES",
-        "See what stands in the way of a graphics card, free it, and give it back:",
+        "See what blocks a graphics card, free it, and revert:",
         ".Bd -literal -offset indent",
         "iommutui list class:gpu",
         "iommutui why 01:00.0",
@@ -194,7 +196,7 @@ def _text(text: str) -> str:
     return re.sub(r"(?<=[.?!]) (?=[A-Z])", "\n", plain.removesuffix("..") + ("." if plain.endswith("..") else ""))
 
 
-# Completions. What an argument is tells what completes it.
+# Completions.
 
 
 def kind_of(value: str) -> str:

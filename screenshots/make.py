@@ -17,7 +17,7 @@ from iommutui.core.host import Host, by_address
 from iommutui.demo import demo_host
 from iommutui.tui.app import IommutuiApp
 from iommutui.tui.machines.simulated import SimulatedMachine
-from iommutui.tui.state import Key, Kind, Source, start
+from iommutui.tui.state import Key, Source, SourceKind, start
 from screenshots.png import is_of, png_of
 
 FOLDER = Path(__file__).parent
@@ -117,7 +117,7 @@ async def frames(
     load: Callable[[], Host], size: tuple[int, int], steps: Sequence[tuple[tuple[str, ...], float]]
 ) -> list[str]:
     """A picture after the keys of each step."""
-    machine = SimulatedMachine(Source(Kind.DEMO), load)
+    machine = SimulatedMachine(Source(SourceKind.DEMO), load)
     app = IommutuiApp(machine, start(machine.source))
     app.desk.clock = lambda: "12:00:00"
     async with app.run_test(size=size) as pilot:

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from iommutui.apply.kernel import Answer, GivenUp, Late, LoadAnswer, ReadBack, Waiting, Written
-from iommutui.apply.simulated_kernel import SimulatedKernel
+from iommutui.apply.kernel import Answer, ReadBack, SimulatedKernel, TellLate, Waiting
 from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
@@ -109,7 +108,7 @@ class FakeKernel:
         self._point()
         return self.inner.read_back(address)
 
-    def write(self, step: Step, late: Late) -> Iterator[Answer]:
+    def write(self, step: Step, late: TellLate) -> Iterator[Answer]:
         self._point()
         self.before_write()
         self.steps.append(step)
@@ -118,20 +117,20 @@ class FakeKernel:
         if number in faults.block:
             if step.op == "unbind":
                 list(self.inner.write(step, late))  # the link goes at once
-            yield Waiting(4.0, ("holder (1): /dev/vfio/1",))
-            yield GivenUp(30.0, ("holder (1): /dev/vfio/1",))
+            yield Waiting(4.0, holders=("holder (1): /dev/vfio/1",))
+            yield Waiting(30.0, given_up=True, holders=("holder (1): /dev/vfio/1",))
             return
         if number in faults.fail:
-            answers: list[Answer] = [Written(faults.fail[number])]
+            answers: list[Answer] = [faults.fail[number]]
         elif faults.fail_from is not None and number >= faults.fail_from[0]:
-            answers = [Written(faults.fail_from[1])]
+            answers = [faults.fail_from[1]]
         elif number in faults.ignore:
-            answers = [Written("ok")]
+            answers = ["ok"]
         else:
             answers = list(self.inner.write(step, late))
             if number in faults.half:
-                answers = [Written(faults.half[number])]
-        if step.op == "probe" and step.device in faults.binds and answers == [Written("ok")]:
+                answers = [faults.half[number]]
+        if step.op == "probe" and step.device in faults.binds and answers == ["ok"]:
             device = self.host.devices[step.device]
             self.inner.host = self.host.with_device(device._replace(driver=faults.binds[step.device]))
         if number in faults.outside_write:
@@ -141,13 +140,13 @@ class FakeKernel:
         self._point()
         yield from answers
 
-    def load_module(self, name: str) -> Iterator[LoadAnswer]:
+    def load_module(self, name: str) -> Iterator[Answer]:
         self._point()
         if self.faults.no_module:
             raise IommutuiError(f"The module {name} is missing.", "Install it.")
         if self.faults.stuck_module:
             yield Waiting(4.0)
-            yield GivenUp(60.0)
+            yield Waiting(60.0, given_up=True)
             return
         yield from self.inner.load_module(name)
         self._point()

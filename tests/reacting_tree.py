@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from iommutui.apply.child import Late, Patience
+from iommutui.apply.child import Patience
+from iommutui.apply.kernel import SimulatedKernel, Waiting
 from iommutui.apply.real_kernel import NO_OVERRIDE, RealKernel, Write
-from iommutui.apply.simulated_kernel import SimulatedKernel
 from iommutui.core.address import Address
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
@@ -166,11 +166,11 @@ class ReactingTree:
 
         def call(
             work: Callable[[], bytes], _late: Callable[[bytes, float], None], _patience: Patience
-        ) -> Iterator[Late | bytes]:
+        ) -> Iterator[Waiting | bytes]:
             answer = work()
             if answer == NEVER.encode():
-                yield Late(4.0, given_up=False)
-                yield Late(30.0, given_up=True)
+                yield Waiting(4.0)
+                yield Waiting(30.0, given_up=True)
             else:
                 yield answer
 

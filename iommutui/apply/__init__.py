@@ -1,1 +1,1 @@
-"""The only rooms that write: the writer, the executor with its journal, the way back, and the privileged entry."""
+"""The only package that writes: the writer, the executor with its journal, rollback, revert, the privileged process."""

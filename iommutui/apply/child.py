@@ -1,6 +1,6 @@
 """Processes that the applying process forks. A child never returns into what is above it on the stack.
 
-The process that forks has one thread. A system call that may block for ever is made by a child, because a process that
+The process that forks has one thread. A system call that may block forever is made by a child, because a process that
 is blocked in sysfs cannot be killed; and a countdown goes on in a child that has a session of its own.
 """
 
@@ -17,6 +17,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from iommutui import debug
+from iommutui.apply.kernel import Waiting
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM)
@@ -40,13 +41,6 @@ class Patience(NamedTuple):
 PATIENCE = Patience()
 
 
-class Late(NamedTuple):
-    """The call has not returned after this many seconds; the last of them is where the parent gives up."""
-
-    seconds: float
-    given_up: bool
-
-
 class Stop:
     """Whether the apply was asked to stop, and by what."""
 
@@ -60,7 +54,7 @@ class Stop:
 
 @contextmanager
 def held_signals() -> Iterator[Stop]:
-    """While it lasts, a signal only asks, so that no write is left half told.
+    """While it lasts, a signal only asks, so that no write is left half reported.
 
     Off the main thread signals do not arrive, and nothing is changed.
     """
@@ -111,8 +105,8 @@ def fork(work: Callable[[], int]) -> int:
 
 def in_child(
     work: Callable[[], bytes], late: Callable[[bytes, float], None], patience: Patience = PATIENCE
-) -> Generator[Late | bytes, None, None]:
-    """Runs ``work`` in a child: a `Late` after each look while it takes long, then its answer.
+) -> Generator[Waiting | bytes, None, None]:
+    """Runs ``work`` in a child: a `Waiting` after each look while it takes long, then its answer.
 
     The answer is empty where the child died, or had more to say than `ANSWER_LIMIT`. The child waits until the parent
     has taken it. A parent that has given up, or died, closes the socket instead, and then the child tells its own
@@ -146,7 +140,7 @@ def in_child(
             if not select.select([mine], [], [], max(min(look, left), 0.0))[0]:
                 look = patience.each
                 seconds = time.monotonic() - started
-                yield Late(seconds, given_up=seconds >= patience.give_up)
+                yield Waiting(seconds, given_up=seconds >= patience.give_up, notable=seconds >= patience.first)
                 if seconds >= patience.give_up:
                     return
                 continue
@@ -210,17 +204,16 @@ def _leave_login_session() -> None:
         return
     import subprocess
 
-    unit = (f"iommutui-{os.getpid()}.scope", "fail", "1", "PIDs", "au", "1", str(os.getpid()), "0")
-    call = ("busctl", "call", _SYSTEMD, "/org/freedesktop/systemd1", f"{_SYSTEMD}.Manager", "StartTransientUnit")
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    call = ("busctl", *scope_call(os.getpid()))
     try:
-        done = subprocess.run(
-            [*call, "ssa(sv)a(sa(sv))", *unit],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=5,
-        )
-        debug.log("scope: %s %s", unit[0], done)
+        done = subprocess.run(call, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=5)
+        debug.log("scope: %s", done)
     except (OSError, subprocess.TimeoutExpired) as error:
         debug.log("scope: %s", error)
+
+
+def scope_call(pid: int) -> tuple[str, ...]:
+    """What ``busctl`` is asked for: ``StartTransientUnit`` of org.freedesktop.systemd1(5), a scope of one process."""
+    method = ("call", _SYSTEMD, "/org/freedesktop/systemd1", f"{_SYSTEMD}.Manager", "StartTransientUnit")
+    return (*method, "ssa(sv)a(sa(sv))", f"iommutui-{pid}.scope", "fail", "1", "PIDs", "au", "1", str(pid), "0")

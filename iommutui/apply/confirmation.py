@@ -7,19 +7,15 @@ which leaves a note in the journal directory.
 """
 
 import os
-import select
 import stat
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from iommutui import debug
 from iommutui.apply.child import Stop
-from iommutui.apply.events import Counting, Event, Kept
-from iommutui.apply.journal.format import Awaiting
-from iommutui.apply.journal.format import Kept as KeptLine
-from iommutui.apply.journal.writer import JournalWriter
+from iommutui.apply.events import Counting, Kept
+from iommutui.apply.journal.format import JournalWriter
 from iommutui.apply.kernel import Clock
 
 KEEP, UNDO = b"keep", b"undo"
@@ -30,9 +26,6 @@ REQUEST_LIMIT = 1 << 20
 
 TICK = 1.0
 """Seconds between two events of a countdown."""
-
-_LOOK = 0.2
-"""Seconds between two looks for a note."""
 
 
 class Decision(NamedTuple):
@@ -48,7 +41,7 @@ class Confirmer(Protocol):
     """Whoever may confirm what was applied."""
 
     def begin(self, journal_id: str) -> None:
-        """The countdown begins: what was said before it was about something else."""
+        """The countdown begins: earlier words were not about it."""
 
     def wait(self, seconds: float) -> Decision | None:
         """Waits at most so long for a decision; None where none came."""
@@ -68,12 +61,12 @@ class NotConfirmedError(Exception):
     """Everything is to be rolled back; the text says why."""
 
 
-def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Stop) -> Iterator[Event]:
+def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Stop) -> Iterator[Counting | Kept]:
     """Counts down until it is confirmed. NotConfirmedError where it is not, or somebody wants it reverted at once.
 
-    The beginning and the confirmation are in the journal before anybody is told of them.
+    The beginning and the confirmation are in the journal before anybody is informed.
     """
-    journal.append(Awaiting(timeout.within))
+    journal.append(Counting(timeout.within, timeout.within))
     confirmer = timeout.confirmer
     end = clock.monotonic() + timeout.within
     confirmer.begin(journal.id)
@@ -87,100 +80,15 @@ def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Sto
             if decision is not None:
                 break
             if left <= 0:
-                raise NotConfirmedError(f"nobody kept it within {timeout.within:g} seconds")
+                raise NotConfirmedError(f"nobody confirmed it within {timeout.within:g} seconds")
         if not decision.keep:
-            raise NotConfirmedError(f"it was taken back by {decision.by}")
-        journal.append(KeptLine(decision.by))
+            raise NotConfirmedError(f"it was reverted by {decision.by}")
+        kept = Kept(decision.by)
+        journal.append(kept)
     finally:
         confirmer.end()
     debug.log("apply: confirmed by %s", decision.by)
-    yield Kept(decision.by)
-
-
-class RequestChannel:
-    """The standard input of the applying process: a request, and a word while a countdown goes on."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor: int | None = descriptor
-        self._held = b""
-
-    def request(self) -> str:
-        """The first line if it is a whole object, else everything up to the end, as far as a request may go."""
-        while b"\n" not in self._held and len(self._held) <= REQUEST_LIMIT and self._read():
-            pass
-        line, newline, rest = self._held.partition(b"\n")
-        if newline and line.strip().endswith(b"}"):
-            self._held = rest
-            return line.decode(errors="replace")
-        while len(self._held) <= REQUEST_LIMIT and self._read():
-            pass
-        text, self._held = self._held, b""
-        return text.decode(errors="replace")
-
-    def forget(self) -> None:
-        """Whatever has been said so far was not about what comes now."""
-        for _ in range(64):  # more than any pipe holds: who goes on writing must not hold this up
-            if self._descriptor is None or not select.select([self._descriptor], [], [], 0)[0] or not self._read():
-                break
-        self._held = b""
-
-    def wait(self, seconds: float) -> bytes | None:
-        """Waits at most so long; a line, or None where no whole one has come."""
-        if b"\n" not in self._held:
-            if self._descriptor is None:
-                time.sleep(seconds)
-                return None
-            if select.select([self._descriptor], [], [], seconds)[0]:
-                self._read()
-        line, newline, rest = self._held.partition(b"\n")
-        if not newline:
-            self._held = self._held[-REQUEST_LIMIT:]
-            return None
-        self._held = rest
-        return line.strip()
-
-    def _read(self) -> bool:
-        """Reads what there is, and waits for something if need be; False at the end."""
-        try:
-            part = os.read(self._descriptor, 1 << 16) if self._descriptor is not None else b""
-        except OSError:
-            part = b""
-        self._held += part
-        if not part:
-            self._descriptor = None
-        return bool(part)
-
-
-class ConfirmationListener:
-    """Implements `Confirmer`: the program that asked, and notes in the journal directory."""
-
-    def __init__(self, directory: Path, channel: RequestChannel) -> None:
-        self._directory = directory
-        self._channel = channel
-        self._note: Path | None = None
-
-    def begin(self, journal_id: str) -> None:
-        """From here on what is said counts."""
-        self._note = note_of(self._directory, journal_id)
-        self._channel.forget()
-
-    def wait(self, seconds: float) -> Decision | None:
-        """Looks for a note several times while it waits for the program that asked."""
-        end = time.monotonic() + seconds
-        while True:
-            if self._note is not None and _is_note(self._note):
-                return Decision(keep=True, by="'iommutui keep'")
-            left = end - time.monotonic()
-            if left <= 0:
-                return None
-            said = self._channel.wait(min(left, _LOOK))
-            if said in (KEEP, UNDO):
-                return Decision(keep=said == KEEP, by="the program that asked for it")
-
-    def end(self) -> None:
-        """The note has been read, or came too late."""
-        if self._note is not None:
-            self._note.unlink(missing_ok=True)
+    yield kept
 
 
 def note_of(directory: Path, journal_id: str) -> Path:
@@ -199,7 +107,8 @@ def take_note_back(directory: Path, journal_id: str) -> None:
     note_of(directory, journal_id).unlink(missing_ok=True)
 
 
-def _is_note(path: Path) -> bool:
+def is_note(path: Path) -> bool:
+    """Whether there is one, of root's or of whoever applies."""
     try:
         facts = os.lstat(path)
     except OSError:

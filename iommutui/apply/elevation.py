@@ -80,7 +80,7 @@ class Applying:
                 self._first = self._line()
 
     def keep(self) -> None:
-        """What was applied may stay."""
+        """Confirms what was applied."""
         self._say(KEEP)
 
     def undo(self) -> None:
@@ -105,14 +105,14 @@ class Applying:
         code = self._process.wait()
         if last is None:
             raise NotPermittedError(
-                f"The applying process ended with code {code} and has said nothing: it did not become root, or did "
+                f"The applying process ended with code {code} and printed nothing: it did not become root, or did "
                 "not start.",
                 "Nothing was written.",
             )
         if not isinstance(last, Finished | Refused):
             raise IommutuiError(
                 f"The applying process ended with code {code}, before it had finished.",
-                "'iommutui journal' tells what was written.",
+                "'iommutui journal' shows what was written.",
             )
 
     def _line(self) -> bytes:

@@ -1,12 +1,21 @@
-"""What an apply says while it goes on, in order: to the command line, and as lines of JSON to another process."""
+"""What an apply says while it goes on, as values and as lines of JSON.
+
+They are written so that no reader can hold the applying process, whether it is slow, stopped or dead.
+"""
 
 import json
 import math
+import os
+import select
+import stat
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import get_args
 
 from iommutui.apply.validation import Json, Message, parse_tagged, tagged
 from iommutui.core.errors import Exit, IommutuiError
-from iommutui.core.plan.drift import Change
+from iommutui.core.plan.drift import Change, DeviceFacts
 from iommutui.core.plan.planner import Step
 
 
@@ -19,7 +28,7 @@ class Started(Message):
 
 
 class Notice(Message):
-    """Something that has to be told once, such as what became of an earlier apply."""
+    """Something that has to be reported once, such as what became of an earlier apply."""
 
     what: str
 
@@ -58,14 +67,8 @@ class StepWaiting(Message):
     """Processes that may be why, as far as that can be seen."""
 
 
-class Compensating(Message):
-    """Something failed, and everything that was changed is taken back now."""
-
-    why: str
-
-
 class Counting(Message):
-    """Everything is carried out and in effect, and is taken back unless somebody keeps it. Told about once a second.
+    """Everything is in effect, and is taken back unless somebody keeps it. An event about once a second.
 
     ``keep`` and a newline on the standard input of the applying process keep it, ``undo`` takes it back at once;
     ``iommutui keep`` does the former from any other terminal.
@@ -83,21 +86,29 @@ class Kept(Message):
     """Who said so, in words."""
 
 
+class Compensating(Message):
+    """Something failed, and everything that was changed is taken back now."""
+
+    why: str
+
+
+class Finished(Message):
+    """The last event, and the last line of a journal."""
+
+    exit: Exit
+    summary: str
+    left: tuple[Change, ...] = ()
+    """Where it was not wholly taken back: each difference to the state before."""
+    after: tuple[DeviceFacts, ...] = ()
+    """The moved devices as the apply left them; empty where nobody looked."""
+
+
 class Refused(Message):
     """The last event where nothing was written at all: what an error says, for who reads events and not talk."""
 
     exit: Exit
     what: str
     remedy: str
-
-
-class Finished(Message):
-    """The last event."""
-
-    exit: Exit
-    summary: str
-    left: tuple[Change, ...] = ()
-    """Where it was not wholly taken back: each difference to the state before."""
 
 
 Event = (
@@ -123,21 +134,101 @@ def to_json(event: Event) -> dict[str, Json]:
     return tagged("event", event)
 
 
-def from_json(value: object) -> Event:
-    """The event in a decoded JSON object; IommutuiError for anything else."""
-    try:
-        return from_line(json.dumps(value))
-    except (TypeError, ValueError, RecursionError):
-        raise IommutuiError("What the applying process said is not an event.") from None
-
-
 def from_line(line: str | bytes) -> Event:
     """The event in a line of JSON; IommutuiError for anything else."""
     if len(line) > LINE_LIMIT:
-        raise IommutuiError("What the applying process said is too long for an event.")
-    event: Event = parse_tagged("event", get_args(Event), line, "What the applying process said")
+        raise IommutuiError("The output of the applying process is too long for an event.")
+    event: Event = parse_tagged("event", get_args(Event), line, "The output of the applying process")
     times = (getattr(event, "seconds", 0.0), getattr(event, "within", 0.0))
     first = 0 if isinstance(event, StepWaiting) else 1
     if any(not math.isfinite(time) or time < 0 for time in times) or getattr(event, "number", 1) < first:
-        raise IommutuiError("What the applying process said holds a number that cannot be.")
+        raise IommutuiError("The output of the applying process holds an impossible number.")
     return event
+
+
+# -- writing them
+
+ROOM_SECONDS = 3.0
+"""How long an event waits for room in the pipe. What is dropped then is in the journal."""
+
+
+class ReaderGoneError(Exception):
+    """Thrown into the events by who cannot pass them on any more: everything is to be rolled back."""
+
+
+class EventStream:
+    """Events as lines of JSON, or as text, on a descriptor that somebody may or may not read."""
+
+    def __init__(self, descriptor: int, patience: float = ROOM_SECONDS) -> None:
+        self._descriptor = _own(descriptor)
+        self._patience = patience
+        self._rest = b""
+        """What is left of a line that was written in part; it has to come before any other."""
+        self._slow = False
+        """The reader has let an event wait in vain, and the next one does not wait before it reads again."""
+
+    def send(self, event: Event) -> None:
+        """Writes an event as JSON."""
+        self.write((json.dumps(to_json(event)) + "\n").encode(), event)
+
+    def write(self, data: bytes, event: Event) -> None:
+        """Writes what is shown of an event, or drops it. OSError where nobody can ever read it."""
+        if isinstance(event, Counting):
+            patience = 0.0
+        else:
+            patience = self._patience if not self._slow or isinstance(event, Finished) else 0.0
+        end = time.monotonic() + patience
+        self._rest = self._put(self._rest, end)
+        if self._rest:
+            self._slow = True
+            return
+        left = self._put(data, end)
+        self._slow = bool(left)
+        if left != data:
+            self._rest = left
+
+    def _put(self, data: bytes, end: float) -> bytes:
+        """Writes in parts that do not block, until a time; what is left."""
+        while data and select.select([], [self._descriptor], [], max(end - time.monotonic(), 0.0))[1]:
+            try:
+                data = data[os.write(self._descriptor, data[: select.PIPE_BUF]) :]
+            except BlockingIOError:
+                return data  # a terminal with room for less
+        return data
+
+
+def _own(descriptor: int) -> int:
+    """The same pipe or terminal, opened anew so that it does not block here and stays as it is for everybody else.
+
+    Files do not block, and neither do sockets for so little as one part where they say that they have room.
+    """
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        try:
+            return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:
+            pass  # somebody else's terminal: it is asked for room before each part
+    return descriptor
+
+
+def tell(events: Generator[Event, None, None], send: Callable[[Event], None], *, alone: bool = False) -> int:
+    """Passes every event on as it comes; the exit code.
+
+    Where nobody can read them any more, everything is rolled back; ``alone``: it goes on without a reader.
+    """
+    code = Exit.ERROR
+    listening = True
+    with closing(events):
+        for event in events:
+            if isinstance(event, Finished):
+                code = event.exit
+            if not listening:
+                continue
+            try:
+                send(event)
+            except OSError:
+                listening = False
+                if not alone and not isinstance(event, Finished):
+                    following = events.throw(ReaderGoneError())
+                    code = following.exit if isinstance(following, Finished) else code
+    return code

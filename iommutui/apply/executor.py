@@ -6,33 +6,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iommutui import debug
-from iommutui.apply.admission import admit, dangers, moved
 from iommutui.apply.child import Stop, held_signals
 from iommutui.apply.confirmation import NotConfirmedError, Timeout, count_down
-from iommutui.apply.events import Event, Finished, Notice, Started
+from iommutui.apply.events import Event, Finished, Notice, ReaderGoneError, Started
 from iommutui.apply.journal.directory import lock, new_id
-from iommutui.apply.journal.format import SCHEMA, Header, Planned
-from iommutui.apply.journal.writer import JournalWriter
+from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter, Planned
 from iommutui.apply.kernel import SYSTEM_CLOCK, Clock, Kernel, ReadBack
 from iommutui.apply.real_kernel import denied
 from iommutui.apply.recovery import RETENTION, Retention, close_earlier, prune, refuse_unfinished
-from iommutui.apply.rollback import Rollback
-from iommutui.apply.steps import DeniedError, FailedError, Steps, StuckError
-from iommutui.apply.wording import accept_words, changes_words, dangers_words, done_words, left_words
+from iommutui.apply.request import refuse_dangers, refuse_drift
+from iommutui.apply.rollback import Rollback, left_words
+from iommutui.apply.steps import DeniedError, FailedError, Steps, StuckError, silent
 from iommutui.core.address import Address
-from iommutui.core.errors import Exit, IommutuiError
-from iommutui.core.hazards import Acceptance, unaccepted
+from iommutui.core.errors import Exit, IommutuiError, RefusedError
+from iommutui.core.hazards import Acceptance, Hazard, hazards_of
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.drift import Change, device_facts, differences, drift
 from iommutui.core.plan.intents import Goal
-from iommutui.core.plan.planner import Plan, Step
+from iommutui.core.plan.planner import Plan, Step, still_to_leave
+from iommutui.core.wording import changes_words, sentence
 
 _GONE = "the program that asked for it has gone"
-
-
-class ReaderGoneError(Exception):
-    """Thrown into the events by who cannot pass them on any more: everything is to be rolled back."""
 
 
 def execute(
@@ -46,7 +41,7 @@ def execute(
     timeout: Timeout | None = None,
     retention: Retention = RETENTION,
 ) -> Generator[Event, None, None]:
-    """Carries out the plan and tells what happens; the last event is `Finished`.
+    """Carries out the plan and reports what happens; the last event is `Finished`.
 
     1. Lock: the machine and its journals are held for this apply alone.
     2. Recovery: nothing begins while an apply of this boot is left half way.
@@ -108,7 +103,7 @@ class _Apply:
                 stack.enter_context(kernel.hold())
                 debug.log("apply: %s and the machine are locked; boot %s", directory, kernel.boot())
                 refuse_unfinished(directory, kernel.boot(), self.reverts)
-            before = admit(plan, kernel, self.accepted)
+            before = self._admit()
             debug.log("apply: admitted, %s steps, modules %s, model %s", len(plan.steps), plan.modules, plan.model)
             if not plan.steps and self.reverts is None:
                 yield Finished(Exit.DONE, "Nothing to do: every device is where it should be.")
@@ -124,6 +119,23 @@ class _Apply:
             yield from map(Notice, notices)
             yield from self._attempt(journal, before)
 
+    def _admit(self) -> Host:
+        """The machine as it is now, on which the plan may be carried out; RefusedError where it may not."""
+        plan = self.plan
+        if not plan.permitted:
+            why = " ".join(sentence(reason) for reason in plan.refusals)
+            raise RefusedError(why, "'iommutui preview' shows what would do.")
+        fresh = self.kernel.survey()
+        refuse_drift(plan.basis, fresh, _moved(plan))
+        for address in _moved(plan):
+            gap = silent(fresh.devices[address])
+            if gap is not None:
+                raise RefusedError(
+                    f"The state of {address} is not known: {gap}.", "Find out what holds it, and try again."
+                )
+        refuse_dangers((*plan.hazards, *_dangers(plan, fresh)), self.accepted)
+        return fresh
+
     def _header(self, directory: Path, before: Host) -> Header:
         plan, now, boot = self.plan, self.clock.now(), self.kernel.boot()
         with_steps = {step.device for step in plan.steps}
@@ -136,7 +148,7 @@ class _Apply:
             goals=plan.goals,
             modules=plan.modules,
             steps=tuple(Planned(step.op, step.device, step.value) for step in plan.steps),
-            before=tuple(device_facts(before.devices[a]) for a in moved(plan) if a in with_steps),
+            before=tuple(device_facts(before.devices[a]) for a in _moved(plan) if a in with_steps),
             reverts=self.reverts,
             accepted=self.accepted,
             boot=boot,
@@ -172,7 +184,8 @@ class _Apply:
             # Whatever it is, a machine that is half rebound is worse.
             why = f"something unexpected happened ({type(error).__name__}: {error})"
         else:
-            yield steps.end(Exit.DONE, done_words(steps.number, len(devices)))
+            writes, changed = f"{steps.number} write{'s' * (steps.number != 1)}", len(devices)
+            yield steps.end(Exit.DONE, f"{writes} done, {changed} device{'s' * (changed != 1)} changed.")
             return
         debug.log("apply: rollback: %s", why)
         yield from rollback.run(why)
@@ -202,14 +215,12 @@ class _Apply:
         host = self.kernel.survey()
         debug.log("apply: another look at drift and dangers")
         self._check_drift(host)
-        left = unaccepted(dangers(self.plan, host), self.accepted)
-        if left:
-            raise FailedError(f"{dangers_words(left)} {accept_words(left)}")
+        refuse_dangers(_dangers(self.plan, host), self.accepted)
 
     def _check_drift(self, host: Host) -> None:
         expected = tuple(self._steps.expected[facts.device] for facts in self.plan.basis.devices)
         basis = self.plan.basis._replace(devices=expected)
-        changes = drift(basis, host, moved(self.plan))
+        changes = drift(basis, host, _moved(self.plan))
         surprises = [change for change in changes if not self._arrived(change)]
         if surprises:
             raise FailedError(f"the machine changed meanwhile ({changes_words(surprises)})")
@@ -262,12 +273,22 @@ class _Apply:
             self._steps.expected[goal.device] = device_facts(device)
 
 
+def _moved(plan: Plan) -> list[Address]:
+    """The devices that the plan is about."""
+    return [goal.device for goal in plan.goals]
+
+
+def _dangers(plan: Plan, host: Host) -> tuple[Hazard, ...]:
+    """What the host would lose now by going on: only a device that has yet to leave its driver can be missed."""
+    return tuple(hazards_of(host, still_to_leave(host, plan.goals)))
+
+
 def _bystanders(plan: Plan, before: Host) -> list[Address]:
     """The devices that a module which is loaded for the plan may take, although the plan is not about them."""
     if not plan.modules:
         return []
     free = (device for device in before.devices.values() if device.bus == "pci" and device.driver is None)
-    return [device.address for device in free if device.address not in moved(plan)]
+    return [device.address for device in free if device.address not in _moved(plan)]
 
 
 def _difference(goal: Goal, found: ReadBack) -> str:

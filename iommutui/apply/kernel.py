@@ -1,49 +1,41 @@
-"""What an apply needs of a machine: its kernel, real or simulated, and its clock."""
+"""What an apply needs of a machine: its kernel and its clock. Beside it a kernel that the engine plays."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 from iommutui.core.address import Address
-from iommutui.core.host import Host
+from iommutui.core.drivers import STUB, VFIO_PCI, underscored
+from iommutui.core.engine.transition import transition
+from iommutui.core.errors import IommutuiError
+from iommutui.core.events import Bind
+from iommutui.core.host import Device, Driver, Fit, Host
+from iommutui.core.models.base import Model
+from iommutui.core.outcome import OK
 from iommutui.core.plan.planner import Step
 
 
 class Waiting(NamedTuple):
-    """A write, or a module that is being loaded, has not returned yet."""
+    """What was asked of the kernel has not returned after this many seconds."""
 
     seconds: float
+    given_up: bool = False
+    """It is not waited for any more. It may still end, so nothing must be written meanwhile."""
     holders: tuple[str, ...] = ()
+    """Processes that may be why, as far as that can be seen."""
     notable: bool = True
     """It takes long enough to be shown."""
 
 
-class Written(NamedTuple):
-    """A write has returned: ``ok``, or the name of an errno."""
-
-    result: str
-
-
-class GivenUp(NamedTuple):
-    """A write has not returned, and is not waited for any more. It may still end; nothing must be written meanwhile."""
-
-    seconds: float
-    holders: tuple[str, ...] = ()
-
-
-class Loaded(NamedTuple):
-    """A module is there."""
-
+Answer = Waiting | str
+"""A wait, or what has returned in the end: ``ok``, or the name of an errno."""
 
 DENIED = frozenset({"EACCES", "EPERM", "EROFS"})
 """Results that say that this user, or anybody here, must not write."""
 
-Answer = Waiting | Written | GivenUp
-LoadAnswer = Waiting | Loaded | GivenUp
-
-Late = Callable[[str, float], None]
+TellLate = Callable[[str, float], None]
 """Told the result and the seconds of a write that ended after it had been given up, in whichever process it ended."""
 
 
@@ -78,14 +70,11 @@ class Kernel(Protocol):
     def read_back(self, address: Address) -> ReadBack:
         """Driver and override of one device now; IommutuiError where it is gone or does not answer."""
 
-    def write(self, step: Step, late: Late) -> Iterator[Answer]:
-        """Does the write: any number of `Waiting`, then `Written` or `GivenUp`. Closing the iterator gives up."""
+    def write(self, step: Step, late: TellLate) -> Iterator[Answer]:
+        """Does the write: any number of `Waiting`, then its result unless it was given up. Closing gives up."""
 
-    def load_module(self, name: str) -> Iterator[LoadAnswer]:
-        """Loads a module: any number of `Waiting`, then `Loaded` or `GivenUp`.
-
-        IommutuiError says whether it is missing, blocked by an administrator, or failed.
-        """
+    def load_module(self, name: str) -> Iterator[Answer]:
+        """Loads a module, as `write` does it. IommutuiError: it is missing, blocked by an administrator, or failed."""
 
 
 class Clock(Protocol):
@@ -111,3 +100,89 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+
+
+class SimulatedKernel:
+    """What a snapshot's plans are applied to: it has no access to any file. ``host`` is the machine as it is now."""
+
+    lasting = False
+
+    def __init__(self, host: Host, model: Model) -> None:
+        self.host = host
+        self.model = model
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Nobody else has it."""
+        return nullcontext()
+
+    def boot(self) -> str | None:
+        """It never boots."""
+        return None
+
+    def check(self, steps: Sequence[Step]) -> None:
+        """Everything may be written."""
+
+    def observe(self) -> Host:
+        """The Host as it is."""
+        return self.host
+
+    survey = observe
+
+    def read_back(self, address: Address) -> ReadBack:
+        """From the Host."""
+        device = self.host.devices.get(address)
+        if device is None:
+            raise IommutuiError(f"There is no device {address} any more.")
+        return ReadBack(device.driver, device.driver_override)
+
+    def write(self, step: Step, late: TellLate) -> Iterator[Answer]:
+        """One transition; what would block is given up at once. IommutuiError where the kernel would not survive."""
+        outcome = transition(self.host, step.event, self.model)
+        if outcome.crash is not None:
+            raise IommutuiError(f"The kernel would not survive this write: {outcome.crash}")
+        self.host = outcome.host
+        if outcome.blocks:
+            holders = tuple(reason.fact("owner") for reason in outcome.reasons if reason.fact("owner"))
+            yield Waiting(0.0, holders=holders)
+            yield Waiting(0.0, given_up=True, holders=holders)
+            return
+        yield outcome.result
+
+    def load_module(self, name: str) -> Iterator[Answer]:
+        """Registers the module's drivers, which then take the free devices that match, as they do on a real machine."""
+        drivers = _drivers_of(self.host, name)
+        if not drivers:
+            raise IommutuiError(f"The module {name} is missing: no driver of this machine comes from it.")
+        devices = {address: _with_loaded(device, name) for address, device in self.host.devices.items()}
+        known = self.host.drivers
+        if known is not None:
+            known = (*known, *(Driver(driver, name) for driver in drivers if not self.host.has_driver(driver)))
+        self.host = self.host._replace(devices=devices, drivers=known)
+        for device in devices.values():
+            if device.bus == "pci" and device.driver is None:
+                self._take(device.address, drivers)
+        yield OK
+
+    def _take(self, address: Address, drivers: Sequence[str]) -> None:
+        """A driver that registers is tried on every free device, and on no other driver's behalf."""
+        for driver in drivers:
+            outcome = transition(self.host, Bind(address, driver), self.model)
+            if outcome.ok:
+                self.host = outcome.host
+                return
+
+
+def _is_of(fit: Fit, module: str) -> bool:
+    return fit.module is not None and underscored(fit.module) == underscored(module)
+
+
+def _drivers_of(host: Host, module: str) -> list[str]:
+    """The drivers that come from the module; two that every machine can have are named like their modules."""
+    found = {fit.driver for device in host.devices.values() for fit in device.fits or () if _is_of(fit, module)}
+    found |= {name for name in (VFIO_PCI, STUB) if underscored(name) == underscored(module)}
+    return sorted(found)
+
+
+def _with_loaded(device: Device, module: str) -> Device:
+    fits = device.fits and tuple(fit._replace(loaded=fit.loaded or _is_of(fit, module)) for fit in device.fits)
+    return device._replace(fits=fits)

@@ -1,4 +1,4 @@
-"""Loading the module of a target, and telling why that did not work: missing, blocked, or failed."""
+"""Loading the module of a target, and why that did not work: missing, blocked, or failed."""
 
 import os
 import re
@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import IommutuiError
+from iommutui.sources.tree import Tree
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _REFUSING = re.compile(r"(?:/usr)?/bin/(?:false|true)\b")
@@ -39,7 +40,7 @@ def load(name: str, root: str = "/", runner: Runner = run) -> None:
     """Loads the module. IommutuiError says whether it is blocked, missing, or failed to load."""
     if _NAME.fullmatch(name) is None:
         raise IommutuiError(f"{name!r} is not a module's name.")
-    if _is_loaded(name, root):
+    if os.path.isdir(os.path.join(root, "sys/module", underscored(name))):
         return
     block = _block(name, root, runner)
     if block is not None:
@@ -59,15 +60,12 @@ def load(name: str, root: str = "/", runner: Runner = run) -> None:
     raise IommutuiError(f"The module {name} could not be loaded: {complaint}.", "The kernel's log may say more.")
 
 
-def _is_loaded(name: str, root: str) -> bool:
-    return os.path.isdir(os.path.join(root, "sys/module", underscored(name)))
-
-
 def _block(name: str, root: str, runner: Runner) -> str | None:
     """What keeps the module out, in words; a plain ``blacklist`` line keeps it from loading by itself only."""
-    if _read(os.path.join(root, "proc/sys/kernel/modules_disabled")).strip() == "1":
+    tree = Tree(root)
+    if tree.text("proc/sys/kernel/modules_disabled") == "1":
         return "kernel.modules_disabled, which holds until the next boot"
-    for word in _read(os.path.join(root, "proc/cmdline")).split():
+    for word in str(tree.text("proc/cmdline") or "").split():
         key, _, value = word.partition("=")
         if key == "module_blacklist" and underscored(name) in (underscored(part) for part in value.split(",")):
             return "module_blacklist= on the kernel's command line"
@@ -77,11 +75,3 @@ def _block(name: str, root: str, runner: Runner) -> str | None:
         if ours and _REFUSING.match(words[2]):
             return f"the line 'install {words[1]} {words[2]}' of its modprobe configuration"
     return None
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""

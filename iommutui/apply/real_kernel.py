@@ -9,25 +9,28 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import NamedTuple
 
 from iommutui import sources
 from iommutui.apply import modules
-from iommutui.apply.child import PATIENCE, Late, Patience, in_child
-from iommutui.apply.holders import holders
-from iommutui.apply.journal.directory import boot_id, holding
-from iommutui.apply.kernel import Answer, GivenUp, LoadAnswer, Loaded, ReadBack, Waiting, Written
-from iommutui.apply.kernel import Late as TellLate
+from iommutui.apply.child import PATIENCE, Patience, in_child
+from iommutui.apply.journal.directory import holding
+from iommutui.apply.kernel import Answer, ReadBack, TellLate, Waiting
 from iommutui.core.address import Address, is_pci
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
 from iommutui.core.outcome import OK
 from iommutui.core.plan.planner import Step, new_step
+from iommutui.core.printable import printable
+from iommutui.sources.boots import boot_id
+from iommutui.sources.open_files import possible_holders
+from iommutui.sources.tree import Tree
 
 DIED = "ECHILD"
-"""The result of a write whose child died before it could tell one."""
+"""The result of a write whose child died before it could report one."""
 
 NO_OVERRIDE = "(null)"
 """What ``driver_override`` reads where there is none."""
@@ -38,7 +41,7 @@ MODULE_PATIENCE = Patience(give_up=60.0)
 
 _PROBE = "sys/bus/pci/drivers_probe"
 
-Call = Callable[[Callable[[], bytes], Callable[[bytes, float], None], Patience], Iterator[Late | bytes]]
+Call = Callable[[Callable[[], bytes], Callable[[bytes, float], None], Patience], Iterator[Waiting | bytes]]
 """What `in_child` is: it makes a system call that may block."""
 
 
@@ -59,13 +62,13 @@ class RealKernel:
         call: Call = in_child,
         put: "Callable[[Write], str] | None" = None,
     ) -> None:
-        self._scan = scan or _listing
-        self._survey = scan or _whole
+        self._scan = scan or partial(sources.load, depth=sources.Depth.LISTING)
+        self._survey = scan or sources.load
         self._root = sources.HERE if root is None else root
         self._patience = patience
         self._load = load
         self._call = call
-        self._write = put or _put_now
+        self._put = put
 
     def hold(self) -> AbstractContextManager[None]:
         """A lock on ``drivers_probe``, which only those who may write to it can take, wherever their journals are."""
@@ -80,8 +83,11 @@ class RealKernel:
         return boot_id(self._root)
 
     def check(self, steps: Sequence[Step]) -> None:
-        """NotPermittedError where one of the files may not be written."""
-        check(self._root, steps)
+        """NotPermittedError where one of the writes would be denied; IommutuiError where one cannot be."""
+        for path in dict.fromkeys(write_of(self._root, step).path for step in steps):
+            # A file that is not there is the kernel's answer to give, at its turn.
+            if os.path.lexists(path) and not os.access(path, os.W_OK):
+                raise denied(path)
 
     def observe(self) -> Host:
         """A fresh scan."""
@@ -99,7 +105,7 @@ class RealKernel:
             return json.dumps(_read_back(directory)).encode()
 
         for answer in self._call(work, lambda *_: None, self._patience):
-            if isinstance(answer, Late):
+            if isinstance(answer, Waiting):
                 continue
             if not answer:
                 break
@@ -110,22 +116,25 @@ class RealKernel:
         raise IommutuiError(f"{address} does not answer: something in the kernel still holds it.")
 
     def write(self, step: Step, late: TellLate) -> Iterator[Answer]:
-        """One write of one child. Closing the iterator leaves the child to itself, and it tells ``late``."""
+        """One write of one child. Closing the iterator leaves the child to itself, which then reports ``late``."""
         write = write_of(self._root, step)
 
         def work() -> bytes:
-            return self._write(write).encode()
+            return (self._put or put)(write).encode()
 
         def tell(answer: bytes, seconds: float) -> None:
             late(answer.decode(), seconds)
 
         for answer in self._call(work, tell, self._patience):
             if isinstance(answer, bytes):
-                yield Written(answer.decode() or DIED)
+                yield answer.decode() or DIED
+            elif answer.notable or answer.given_up:
+                found = possible_holders(Tree(self._root), step.device)
+                yield answer._replace(holders=tuple(map(printable, found)))
             else:
-                yield self._late(answer, self._patience, step.device)
+                yield answer
 
-    def load_module(self, name: str) -> Iterator[LoadAnswer]:
+    def load_module(self, name: str) -> Iterator[Answer]:
         """``modprobe`` in a child, with the reason where it is refused."""
 
         def work() -> bytes:
@@ -136,26 +145,13 @@ class RealKernel:
             return b"[]"
 
         for answer in self._call(work, lambda *_: None, MODULE_PATIENCE):
-            if not isinstance(answer, bytes):
-                yield self._late(answer, MODULE_PATIENCE, None)
+            if isinstance(answer, Waiting):
+                yield answer
                 continue
             why = json.loads(answer or b'["modprobe died."]')
             if why:
                 raise IommutuiError(*why)
-            yield Loaded()
-
-    def _late(self, late: Late, patience: Patience, device: Address | None) -> Waiting | GivenUp:
-        notable = late.seconds >= patience.first
-        found = holders(self._root, device) if device is not None and (notable or late.given_up) else ()
-        return GivenUp(late.seconds, found) if late.given_up else Waiting(late.seconds, found, notable)
-
-
-def _listing(root: str) -> Host:
-    return sources.load(root, depth=sources.Depth.LISTING)
-
-
-def _whole(root: str) -> Host:
-    return sources.load(root)
+            yield OK
 
 
 def _read_back(directory: str) -> tuple[str | None, str | None] | None:
@@ -225,20 +221,8 @@ def put(write: Write) -> str:
         os.close(descriptor)
 
 
-def _put_now(write: Write) -> str:
-    return put(write)  # looked up when it is called, so that tests can play the kernel
-
-
 def _name(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, "EIO")
-
-
-def check(root: str, steps: Iterable[Step]) -> None:
-    """NotPermittedError where one of the writes would be denied; IommutuiError where one cannot be."""
-    for path in dict.fromkeys(write_of(root, step).path for step in steps):
-        # A file that is not there is the kernel's answer to give, at its turn.
-        if os.path.lexists(path) and not os.access(path, os.W_OK):
-            raise denied(path)
 
 
 def denied(what: str) -> NotPermittedError:

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from iommutui.apply.events import Finished, Kept
 from iommutui.apply.journal.directory import SUFFIX, at_work, lock, may_be_open, may_write, names, of_boot
-from iommutui.apply.journal.format import End, Kept
+from iommutui.apply.journal.format import JournalWriter
 from iommutui.apply.journal.reader import Damaged, Journal, Journals, read_journals
-from iommutui.apply.journal.writer import JournalWriter
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 
 
@@ -28,7 +28,7 @@ class Retention(NamedTuple):
 
 RETENTION = Retention()
 
-CUT_OFF_BY_REBOOT = "It was cut off by the end of its boot, and its bindings ended with that."
+CUT_OFF_BY_REBOOT = "It was interrupted by the end of its boot, and its bindings ended with it."
 
 
 def open_journals(directory: Path, boot: str | None) -> tuple[Journal | Damaged, ...]:
@@ -64,19 +64,19 @@ def refuse_unfinished(directory: Path, boot: str | None, reverts: str | None) ->
 def cut_off_words(journal: Journal | Damaged) -> str:
     """What happened to it."""
     if isinstance(journal, Damaged):
-        return f"the journal {journal.id} is damaged ({journal.why}), and its apply may have been cut off."
+        return f"the journal {journal.id} is damaged ({journal.why}), and its apply may have been interrupted."
     if journal.kept_by is not None:
-        return f"the apply {journal.id} was cut off after it had been kept."
+        return f"the apply {journal.id} was interrupted after it had been confirmed."
     if journal.waiting:
-        return f"the apply {journal.id} was cut off while it waited to be kept, and nobody has kept it."
-    return f"the apply {journal.id} was cut off before it had ended."
+        return f"the apply {journal.id} was interrupted while it waited to be confirmed."
+    return f"the apply {journal.id} was interrupted."
 
 
 def way_out(journal: Journal | Damaged) -> str:
     """What to do about it."""
     keep = f"'iommutui keep {journal.id}' leaves everything as it is."
     reverted = what_reverts(journal)
-    return keep if reverted is None else f"'iommutui revert {reverted}' takes it back; {keep}"
+    return keep if reverted is None else f"'iommutui revert {reverted}' reverts it; {keep}"
 
 
 def what_reverts(journal: Journal | Damaged) -> str | None:
@@ -99,18 +99,18 @@ def leave_as_it_is(directory: Path, journal_id: str, by: str) -> None:
         with JournalWriter.reopen(directory, journal.id) as writer:
             writer.append(Kept(by))
             code = Exit.DONE if whole else Exit.NOT_ROLLED_BACK
-            writer.append(End(code, "It was cut off, and everything was left as it was."))
+            writer.append(Finished(code, "It was interrupted, and everything was left as it was."))
 
 
 def close_earlier(directory: Path, boot: str | None) -> Iterator[str]:
-    """Ends the journals that an earlier boot cut off, and yields what there is to tell. The caller holds the lock."""
+    """Ends the journals that an earlier boot cut off, and yields what there is to report. The caller holds the lock."""
     if boot is None or not may_be_open(directory, None):
         return
     for journal in read_journals(directory).every:
         if journal.open and not journal.of_boot(boot):
             with suppress(IommutuiError), JournalWriter.reopen(directory, journal.id) as writer:
-                writer.append(End(Exit.NOT_ROLLED_BACK, CUT_OFF_BY_REBOOT))
-                yield f"The apply {journal.id} was cut off by the end of an earlier boot, and nothing of it is left."
+                writer.append(Finished(Exit.NOT_ROLLED_BACK, CUT_OFF_BY_REBOOT))
+                yield f"The apply {journal.id} was interrupted by the end of an earlier boot; nothing of it is left."
 
 
 def prune(directory: Path, boot: str | None, now: datetime, retention: Retention) -> None:

@@ -10,26 +10,26 @@ import math
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from iommutui.apply.admission import refuse_drift
 from iommutui.apply.confirmation import REQUEST_LIMIT
 from iommutui.apply.journal.directory import ID
 from iommutui.apply.journal.format import Planned
 from iommutui.apply.revert import find_revert
 from iommutui.apply.validation import Json, object_in, parse_plain, to_object
-from iommutui.core.address import parse_pci
+from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError, SourceError
-from iommutui.core.hazards import Acceptance
+from iommutui.core.hazards import Acceptance, Hazard, unaccepted
+from iommutui.core.hazards.sentences import accept_words, dangers_words
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
-from iommutui.core.plan.drift import Basis
+from iommutui.core.plan.drift import Basis, drift
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
-from iommutui.core.wording import sentence
+from iommutui.core.wording import changes_words, sentence
 
 SCHEMA = 1
 PLAN_KIND = "iommutui-plan"
@@ -97,9 +97,7 @@ def shown_of(plan: Plan) -> Shown:
 def check_seconds(seconds: float) -> float:
     """The seconds of ``keep_within``; IommutuiError for what is no such time."""
     if not math.isfinite(seconds) or not SHORTEST <= seconds <= LONGEST:
-        raise IommutuiError(
-            f"A plan can be kept within {SHORTEST:.0f} to {LONGEST:.0f} seconds, not within {seconds:g}."
-        )
+        raise IommutuiError(f"The time to confirm is {SHORTEST:.0f} to {LONGEST:.0f} seconds, not {seconds:g}.")
     return seconds
 
 
@@ -113,21 +111,21 @@ def parse_request(text: str) -> Request:
     if type(schema) is not int or schema != SCHEMA:
         raise IommutuiError(f"{what} is not valid: its schema is {schema!r:.20}, and this program knows {SCHEMA}.")
     if content.pop("kernel", None) is not None:
-        raise IommutuiError(f"{what} is not valid: it names a kernel, and the one that is running counts.")
+        raise IommutuiError(f"{what} is not valid: it names a kernel, but the running one always counts.")
     form = parse_plain(Request, content, what)
     if form.model is not None and form.model not in MODELS:
         raise IommutuiError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
     if form.reverts is not None:
         if ID.fullmatch(form.reverts) is None:
-            raise IommutuiError(f"{what} names a journal by something that is no journal's id.")
+            raise IommutuiError(f"{what} names a journal by something that is not a journal's id.")
         if form.intents:
-            raise IommutuiError(f"{what} holds intents beside the journal that it takes back.")
+            raise IommutuiError(f"{what} holds intents beside the journal that it reverts.")
     elif not form.intents:
         raise IommutuiError(f"{what} holds no intent.")
     check_intents(form.intents, what)
     for accepted in form.accepted:
         if parse_pci(accepted.device) != accepted.device or _CODE.fullmatch(accepted.code) is None:
-            raise IommutuiError(f"{what} accepts something that is no danger of a device.")
+            raise IommutuiError(f"{what} accepts something that is not a danger of a device.")
     if form.keep_within is not None:
         check_seconds(form.keep_within)
     return form
@@ -138,9 +136,9 @@ def check_intents(intents: tuple[Intent, ...], what: str) -> None:
     seen: set[str] = set()
     for intent in intents:
         if parse_pci(intent.device) != intent.device:
-            raise IommutuiError(f"{what} names a device that is no PCI address.")
+            raise IommutuiError(f"{what} names a device that is not a PCI address.")
         if _TARGET.fullmatch(intent.target) is None:
-            raise IommutuiError(f"{what} holds a target for {intent.device} that is no driver's name.")
+            raise IommutuiError(f"{what} holds a target for {intent.device} that is not a driver's name.")
         if intent.device in seen:
             raise IommutuiError(f"{what} holds two intents for {intent.device}.")
         seen.add(intent.device)
@@ -157,7 +155,7 @@ def plan_request(request: Request, host: Host, journal_dir: Path | None = None, 
         if request.reverts is None:
             return plan_intents(host, request.intents, model)
         if journal_dir is None:
-            raise IommutuiError("There is no directory of journals to take one back from.")
+            raise IommutuiError("There are no journals, so there is nothing to revert.")
         return find_revert(journal_dir, request.reverts, host, model, boot).plan
 
     own = model_for(host.kernel)
@@ -186,8 +184,25 @@ def refuse_unshown(shown: Shown | None, plan: Plan) -> None:
         raise RefusedError(
             "What would be written now is not what was shown: a driver or a module has come or gone since, or it was "
             "shown by your settings' [drivers], which root does not go by.",
-            "Look at it as it is now, and plan again; or name a driver as the target instead of 'default'.",
+            "Check its present state, and plan again; or name a driver as the target instead of 'default'.",
         )
+
+
+def refuse_drift(basis: Basis, host: Host, addresses: list[Address]) -> None:
+    """RefusedError that lists each fact that is not as it was when the plan was made."""
+    changes = drift(basis, host, addresses)
+    if changes:
+        raise RefusedError(
+            f"The machine is not as it was when this was planned: {changes_words(changes)}.",
+            "Check its present state, and plan again.",
+        )
+
+
+def refuse_dangers(hazards: Iterable[Hazard], accepted: Collection[Acceptance]) -> None:
+    """RefusedError that names each danger that nobody has accepted, its evidence, and the words that accept it."""
+    left = unaccepted(dict.fromkeys(hazards), accepted)
+    if left:
+        raise RefusedError(dangers_words(left), accept_words(left))
 
 
 # -- plan files
@@ -224,7 +239,7 @@ def parse_plan(text: bytes, what: str) -> Request:
     if content.get("schema") != PLAN_SCHEMA:
         raise SourceError(
             f"{what} has another schema than {PLAN_SCHEMA}, the one that this program knows.",
-            "It is from another version of iommutui: make it anew with this one. " + _PLAN_REMEDY,
+            "It is from another version of iommutui: make it again with this one. " + _PLAN_REMEDY,
         )
     steps = content.get("steps")
     if isinstance(steps, list):

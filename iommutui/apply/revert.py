@@ -11,7 +11,6 @@ from pathlib import Path
 
 from iommutui.apply.journal.format import BLOCKED
 from iommutui.apply.journal.reader import Journal, read_journals
-from iommutui.apply.wording import changes_words
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Host
@@ -19,6 +18,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.drift import Change, DeviceFacts, device_facts, differences
 from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import Plan, plan_goals
+from iommutui.core.wording import changes_words
 
 _BY_HAND = "'iommutui apply DEVICE=TARGET' rebinds a device whatever a journal says."
 
@@ -40,6 +40,12 @@ class Revert:
     journal: Journal
     plan: Plan
     left_alone: tuple[Change, ...]
+
+    @property
+    def left_alone_words(self) -> str:
+        """What it does not put back, as a sentence; empty where that is nothing."""
+        changes = changes_words(self.left_alone)
+        return f"Left alone, because it has been changed since: {changes}." if changes else ""
 
 
 def standing(journal: Journal, host: Host, journals: Sequence[Journal] = ()) -> Standing:
@@ -98,7 +104,7 @@ def plan_revert(journal: Journal, host: Host, model: Model, journals: Sequence[J
     if journal.reverted_by is not None:
         raise RefusedError(f"The apply {journal.id} has been reverted already, by {journal.reverted_by}.", _BY_HAND)
     if journal.header.reverts is not None:
-        again = f"'iommutui revert {journal.header.reverts}' goes on with it." if journal.open else _BY_HAND
+        again = f"'iommutui revert {journal.header.reverts}' continues it." if journal.open else _BY_HAND
         raise RefusedError(f"{journal.id} is itself a revert, of {journal.header.reverts}.", again)
     found = standing(journal, host, journals)
     if found.changed and not found.as_left:
@@ -122,7 +128,7 @@ def _origin(facts: DeviceFacts, journal: Journal, journals: Sequence[Journal]) -
     return facts
 
 
-class State(StrEnum):
+class JournalState(StrEnum):
     """What a journal means now."""
 
     GOING_ON = "going-on"
@@ -143,23 +149,25 @@ class State(StrEnum):
     """It failed, or was cut off and kept, and what it left is as it left it."""
 
 
-def state_of(journal: Journal, journals: Sequence[Journal], host: Host, boot: str | None, *, going_on: bool) -> State:
+def state_of(
+    journal: Journal, journals: Sequence[Journal], host: Host, boot: str | None, *, going_on: bool
+) -> JournalState:
     """``going_on``: an apply is at work now."""
     if journal.open and journal.of_boot(boot) and journal.reverted_by is None:
         if going_on:
-            return State.WAITING if journal.waiting else State.GOING_ON
-        return State.CUT_OFF
+            return JournalState.WAITING if journal.waiting else JournalState.GOING_ON
+        return JournalState.CUT_OFF
     if journal.reverted_by is not None:
-        return State.REVERTED
+        return JournalState.REVERTED
     if journal.header.reverts is not None:
-        return State.REVERT
+        return JournalState.REVERT
     if not journal.changed_something:
-        return State.UNCHANGED
+        return JournalState.UNCHANGED
     if not journal.of_boot(boot):
-        return State.REBOOTED
+        return JournalState.REBOOTED
     if standing(journal, host, journals).changed:
-        return State.CHANGED
-    return State.IN_EFFECT if journal.exit is Exit.DONE else State.INCOMPLETE
+        return JournalState.CHANGED
+    return JournalState.IN_EFFECT if journal.exit is Exit.DONE else JournalState.INCOMPLETE
 
 
 def find_revert(directory: Path, wanted: str | None, host: Host, model: Model, boot: str | None) -> Revert:

@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from iommutui.apply.admission import silent
 from iommutui.apply.events import Compensating, Event
-from iommutui.apply.journal.format import Turn
-from iommutui.apply.steps import FailedError, Steps, StuckError
-from iommutui.apply.wording import back_words, left_words, step_words
+from iommutui.apply.steps import FailedError, Steps, StuckError, capital, silent, step_words
 from iommutui.core.address import Address
 from iommutui.core.engine.transition import transition
 from iommutui.core.errors import Exit
@@ -15,6 +12,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.drift import Change, DeviceFacts, device_facts, differences
 from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import Step, plan_goals
+from iommutui.core.wording import changes_words
 
 
 class Rollback:
@@ -26,10 +24,11 @@ class Rollback:
         self._model = model
 
     def run(self, why: str) -> Iterator[Event]:
-        """Does it, and tells what is left; the last event is `Finished`."""
+        """Does it, and reports what is left; the last event is `Finished`."""
         self._steps.journal.muted = True
-        self._steps.journal.append(Turn(why))
-        yield Compensating(why)
+        turn = Compensating(why)
+        self._steps.journal.append(turn)
+        yield turn
         try:
             steps, goals = self._plan()
             failed: set[Address] = set()
@@ -49,13 +48,16 @@ class Rollback:
         except StuckError as stuck:
             left = self.left_unread()
             yield self._steps.end(
-                Exit.NOT_ROLLED_BACK, f"{stuck} It was taking back what had been done: {why}.{left_words(left)}", left
+                Exit.NOT_ROLLED_BACK, f"{stuck} This happened while rolling back: {why}.{left_words(left)}", left
             )
             return
         except Exception as error:
             left = (*self.left_unread(), Change("host", "state", "known", "not known"))
-            why = f"{why.rstrip('.')}; and while taking it back: {error}"
-        yield self._steps.end(Exit.NOT_ROLLED_BACK if left else Exit.ROLLED_BACK, back_words(why, left), left)
+            why = f"{why.rstrip('.')}; and while rolling back: {error}"
+        ended = (
+            f"Not everything could be restored.{left_words(left)}" if left else "Drivers and overrides are restored."
+        )
+        yield self._steps.end(Exit.NOT_ROLLED_BACK if left else Exit.ROLLED_BACK, f"{capital(why)}. {ended}", left)
 
     def _plan(self) -> tuple[Sequence[Step], dict[Address, Goal]]:
         now = self._steps.kernel.observe()
@@ -77,7 +79,7 @@ class Rollback:
             return
         outcome = transition(self._steps.kernel.observe(), step.event, self._model)
         if outcome.crash is not None or outcome.blocks:
-            raise FailedError(f"{step_words(step)} would do harm")
+            raise FailedError(f"{step_words(step)} would be harmful")
 
     def _left(self) -> tuple[Change, ...]:
         """Each difference to the state before, as the machine shows it now."""
@@ -93,3 +95,8 @@ class Rollback:
     def left_unread(self) -> tuple[Change, ...]:
         """Each difference to the state before, from what was read after each write, where nothing may be read now."""
         return tuple(differences(self._before.values(), [self._steps.expected[address] for address in self._before]))
+
+
+def left_words(left: Sequence[Change]) -> str:
+    """What differs from the state before, to be put behind a sentence."""
+    return f" What is not as before: {changes_words(left)}." if left else ""

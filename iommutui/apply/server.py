@@ -1,12 +1,18 @@
-"""``iommutui apply --stdin``: the process that writes, for a program that asks it to and may not write itself."""
+"""``iommutui apply --stdin``: the process that writes, for a program that asks it to and may not write itself.
 
+What it is told comes on its standard input: a request, and a word while a countdown goes on.
+"""
+
+import os
+import select
 import sys
+import time
+from pathlib import Path
 
 from iommutui import debug
 from iommutui.apply.child import in_own_session
-from iommutui.apply.confirmation import ConfirmationListener, RequestChannel, Timeout
-from iommutui.apply.event_stream import EventStream, tell
-from iommutui.apply.events import Refused
+from iommutui.apply.confirmation import KEEP, REQUEST_LIMIT, UNDO, Decision, Timeout, is_note, note_of
+from iommutui.apply.events import EventStream, Refused, tell
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import journal_dir
 from iommutui.apply.real_kernel import RealKernel
@@ -16,6 +22,9 @@ from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.printable import printable
 from iommutui.sources import load
 from iommutui.sources.ssh_session import session_address
+
+_LOOK = 0.2
+"""Seconds between two looks for a note."""
 
 
 def serve(retention: Retention) -> int:
@@ -62,3 +71,89 @@ def _refuse(stream: EventStream, error: IommutuiError) -> Exit:
             print(printable(line), file=sys.stderr)
     stream.send(Refused(error.exit_code, error.what, error.remedy))
     return error.exit_code
+
+
+class RequestChannel:
+    """The standard input of the applying process: a request, and a word while a countdown goes on."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+        self._held = b""
+
+    def request(self) -> str:
+        """The first line if it is a whole object, else everything up to the end, as far as a request may go."""
+        while b"\n" not in self._held and len(self._held) <= REQUEST_LIMIT and self._read():
+            pass
+        line, newline, rest = self._held.partition(b"\n")
+        if newline and line.strip().endswith(b"}"):
+            self._held = rest
+            return line.decode(errors="replace")
+        while len(self._held) <= REQUEST_LIMIT and self._read():
+            pass
+        text, self._held = self._held, b""
+        return text.decode(errors="replace")
+
+    def forget(self) -> None:
+        """Whatever has been said so far was not about what comes now."""
+        for _ in range(64):  # more than any pipe holds: who goes on writing must not hold this up
+            if self._descriptor is None or not select.select([self._descriptor], [], [], 0)[0] or not self._read():
+                break
+        self._held = b""
+
+    def wait(self, seconds: float) -> bytes | None:
+        """Waits at most so long; a line, or None where no whole one has come."""
+        if b"\n" not in self._held:
+            if self._descriptor is None:
+                time.sleep(seconds)
+                return None
+            if select.select([self._descriptor], [], [], seconds)[0]:
+                self._read()
+        line, newline, rest = self._held.partition(b"\n")
+        if not newline:
+            self._held = self._held[-REQUEST_LIMIT:]
+            return None
+        self._held = rest
+        return line.strip()
+
+    def _read(self) -> bool:
+        """Reads what there is, and waits for something if need be; False at the end."""
+        try:
+            part = os.read(self._descriptor, 1 << 16) if self._descriptor is not None else b""
+        except OSError:
+            part = b""
+        self._held += part
+        if not part:
+            self._descriptor = None
+        return bool(part)
+
+
+class ConfirmationListener:
+    """Implements `Confirmer`: the program that asked, and notes in the journal directory."""
+
+    def __init__(self, directory: Path, channel: RequestChannel) -> None:
+        self._directory = directory
+        self._channel = channel
+        self._note: Path | None = None
+
+    def begin(self, journal_id: str) -> None:
+        """From here on what is said counts."""
+        self._note = note_of(self._directory, journal_id)
+        self._channel.forget()
+
+    def wait(self, seconds: float) -> Decision | None:
+        """Looks for a note several times while it waits for the program that asked."""
+        end = time.monotonic() + seconds
+        while True:
+            if self._note is not None and is_note(self._note):
+                return Decision(keep=True, by="'iommutui keep'")
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            said = self._channel.wait(min(left, _LOOK))
+            if said in (KEEP, UNDO):
+                return Decision(keep=said == KEEP, by="the program that asked for it")
+
+    def end(self) -> None:
+        """The note has been read, or came too late."""
+        if self._note is not None:
+            self._note.unlink(missing_ok=True)

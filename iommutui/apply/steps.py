@@ -1,21 +1,24 @@
 """One write after the other, each begun in the journal, made, and looked at; and what is known after it."""
 
 from collections.abc import Generator, Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui import debug
 from iommutui.apply.child import Stop
 from iommutui.apply.events import Event, Finished, ModuleLoaded, StepBegun, StepDone, StepWaiting
-from iommutui.apply.journal.format import BLOCKED, Begin, End, Module, Result
-from iommutui.apply.journal.writer import JournalWriter
-from iommutui.apply.kernel import DENIED, Clock, GivenUp, Kernel, LoadAnswer, Waiting, Written
-from iommutui.apply.wording import step_words, stuck_words
+from iommutui.apply.journal.format import BLOCKED, Begin, JournalWriter, Module, Result
+from iommutui.apply.kernel import DENIED, Answer, Clock, Kernel, Waiting
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.gap import gap_words
+from iommutui.core.host import Device
 from iommutui.core.outcome import OK
 from iommutui.core.plan.drift import Change, DeviceFacts
 from iommutui.core.plan.intents import Goal
 from iommutui.core.plan.planner import Step
+
+if TYPE_CHECKING:
+    from iommutui.apply.journal.reader import JournaledWrite
 
 
 class FailedError(Exception):
@@ -74,9 +77,9 @@ class Steps:
         self.written[step.device] = None
         yield StepBegun(number, step)
         started = self._clock.monotonic()
-        answers = self.kernel.write(step, self.journal.late_teller(number))
-        answer = yield from self._wait(number, step, answers, back=back)
-        result = answer.result if isinstance(answer, Written) else ""
+        result = yield from self._wait(
+            number, step, self.kernel.write(step, self.journal.late_teller(number)), back=back
+        )
         seconds = max(self._clock.monotonic() - started, 0.0)
         first = number == 1 and self.touched == {step.device}
         seen = self._look(step, goal)
@@ -91,26 +94,24 @@ class Steps:
             raise FailedError(f"{step_words(step)} did not do what it should: {seen.note}")
 
     def _wait(
-        self, number: int, step: Step, answers: Iterator[Written | LoadAnswer], *, back: bool = False
-    ) -> Generator[Event, None, Written | LoadAnswer | None]:
-        """The last answer. StuckError where there is none in time, or somebody asks to stop while it is waited for."""
-        answer: Written | LoadAnswer | None = None
+        self, number: int, step: Step, answers: Iterator[Answer], *, back: bool = False
+    ) -> Generator[Event, None, str]:
+        """The result. StuckError where there is none in time, or somebody asks to stop while it is waited for."""
         for answer in answers:
-            if not isinstance(answer, Waiting | GivenUp):
-                break
+            if not isinstance(answer, Waiting):
+                return answer
             debug.log("apply: waiting for %s %s: %s", step.op, step.device or step.value, answer)
-            asked = None
-            if isinstance(answer, Waiting):
-                if not answer.notable:
-                    continue  # many writes take a second or two, and an interrupt can wait for those
+            if not answer.notable and not answer.given_up:
+                continue  # many writes take a second or two, and an interrupt can wait for those
+            if not answer.given_up:
                 yield StepWaiting(number, step, answer.seconds, answer.holders)
-                asked = None if back else self._stop.why
-            if asked is not None or isinstance(answer, GivenUp):
+            asked = None if back else self._stop.why
+            if asked is not None or answer.given_up:
                 self._give_up(number, step, answer)
-                raise StuckError(stuck_words(step, answer.seconds, answer.holders, asked))
-        return answer
+                raise StuckError(_stuck_words(step, answer, asked))
+        raise FailedError(f"{step_words(step)} was not answered")
 
-    def _give_up(self, number: int, step: Step, answer: Waiting | GivenUp) -> None:
+    def _give_up(self, number: int, step: Step, answer: Waiting) -> None:
         if step.op == "unbind":
             # The link of a device goes before its driver has let go.
             self.expected[step.device] = self.expected[step.device]._replace(driver=None)
@@ -136,11 +137,44 @@ class Steps:
     def end(self, code: Exit, summary: str, left: tuple[Change, ...] = ()) -> Finished:
         """The last line and the last event."""
         self.journal.muted = True
-        told = summary + _BROKEN if self.journal.broken else summary
-        lasting = code in (Exit.DONE, Exit.NOT_ROLLED_BACK)
-        self.journal.append(End(code, told, left, tuple(self.expected[a] for a in self.written) if lasting else ()))
-        # The last line may be the first that cannot be written.
-        return Finished(code, summary + _BROKEN if self.journal.broken else summary, left)
+        after = tuple(self.expected[a] for a in self.written) if code in (Exit.DONE, Exit.NOT_ROLLED_BACK) else ()
+
+        def last() -> Finished:
+            return Finished(code, summary + _BROKEN if self.journal.broken else summary, left, after)
+
+        self.journal.append(last())
+        return last()  # that line may be the first that cannot be written
 
 
 _BROKEN = " The journal is not complete, because it could not be written."
+
+
+def silent(device: Device) -> str | None:
+    """Why driver or override of the device are not known, in words; None where they are."""
+    gaps = (device.gap(attribute) for attribute in ("driver", "driver_override"))
+    return next((gap_words(gap.why) for gap in gaps if gap is not None), None)
+
+
+def step_words(step: "Step | JournaledWrite") -> str:
+    """What a step does, as the subject of a sentence."""
+    device, value = step.device, step.value
+    if step.op == "override":
+        return f"setting the override of {device} to {value}" if value else f"clearing the override of {device}"
+    if step.op == "modprobe":
+        return f"loading the module {value}"
+    return f"unbinding {device} from {value}" if step.op == "unbind" else f"probing {device}"
+
+
+def _stuck_words(step: Step, waiting: Waiting, asked: str | None) -> str:
+    said = f"{capital(step_words(step))} has not returned after {waiting.seconds:.0f} s, so nothing further is written."
+    if asked is not None:
+        said = f"{capital(asked)}. {said}"
+    if waiting.holders:
+        return f"{said} It may be held by {'; '.join(waiting.holders)}."
+    return said if step.op == "modprobe" else f"{said} Which process holds it could not be seen."
+
+
+def capital(text: str) -> str:
+    """The beginning of a sentence, without the stop at its end."""
+    text = text.rstrip(".")
+    return text[:1].upper() + text[1:]

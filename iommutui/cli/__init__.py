@@ -43,13 +43,13 @@ def main(argv: list[str] | None = None) -> int:
         run, options = parse(sys.argv[1:] if argv is None else argv)
         return run(options)
     except IommutuiError as error:
-        from iommutui.cli.offline import said_of
+        from iommutui.cli.options import with_source
         from iommutui.cli.output import complain
 
         sys.stdout.flush()
         complain(f"iommutui: {error.what}")
         if error.remedy:
-            complain(error.remedy if options is None else said_of(options, error.remedy))
+            complain(error.remedy if options is None else with_source(options, error.remedy))
         return error.exit_code
     except BrokenPipeError:
         return Exit.DONE  # the reader (head, less) has gone, and nothing is wrong

@@ -1,9 +1,10 @@
 """``iommutui apply``: rebinds devices on this machine."""
 
 import argparse
+import os
 
-from iommutui.cli.options import chosen_model, parse_intents, read_host
-from iommutui.cli.parser import Options, add_source
+from iommutui.cli.options import parse_intents, read_host, read_machine, refuse_recorded
+from iommutui.cli.parser import Options
 from iommutui.core.errors import UsageError
 from iommutui.core.models import model_for
 from iommutui.core.plan.planner import plan_intents
@@ -11,15 +12,15 @@ from iommutui.core.plan.planner import plan_intents
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``apply DEVICE=TARGET...``, ``apply FILE``, or ``apply --stdin``."""
-    from iommutui.cli.carry_out import add_terms
+    from iommutui.cli.apply_client import add_terms
 
     parser.add_argument(
         "intents",
         nargs="*",
         metavar="DEVICE=TARGET",
-        help="as for preview; or the file that 'iommutui plan' has written",
+        help="as for preview; or a file that 'iommutui plan' wrote",
     )
-    parser.add_argument("--plan", metavar="FILE", help="carry out a plan file, whatever its name looks like")
+    parser.add_argument("--plan", metavar="FILE", help="apply a plan file (only needed if its name contains '=')")
     add_terms(parser)
     parser.add_argument(
         "--stdin",
@@ -27,13 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="read intents and the facts they were decided on as JSON (what the screen does); implies --yes --json",
     )
     parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
-    add_source(parser)
 
 
 def run(options: Options) -> int:
     """Reviews, asks, writes; the exit code says how it ended."""
-    from iommutui.cli.carry_out import carry_out, retention
-    from iommutui.cli.offline import refuse_recorded
+    from iommutui.apply.request import plan_request, read_plan, refuse_by_kernel
+    from iommutui.cli.apply_client import carry_out, retention
 
     refuse_recorded(options, "apply")
     if options.debug:
@@ -46,16 +46,16 @@ def run(options: Options) -> int:
         return serve(retention())
     path = _plan_file(options)
     if path is not None:
-        return _from_file(options, path)
+        request = read_plan(path)
+        host = read_host(options)
+        return carry_out(host, plan_request(request, host), options, request.intents)
     if not options.intents:
-        raise UsageError("Say what to apply.", "For example: iommutui apply 01:00.0=vfio-pci 01:00.1=vfio-pci")
-    host = read_host(options)
+        raise UsageError("Name the devices and their targets.", "For example: iommutui apply 01:00.0=vfio-pci")
+    host, model = read_machine(options)
     intents = parse_intents(host, options.intents)
-    own, model = model_for(host.kernel), chosen_model(options, host)
     plan = plan_intents(host, intents, model)
+    own = model_for(host.kernel)
     if plan.permitted and model is not own:
-        from iommutui.apply.request import refuse_by_kernel
-
         refuse_by_kernel(lambda: plan_intents(host, intents, own))
     return carry_out(host, plan, options, intents)
 
@@ -67,21 +67,9 @@ def _plan_file(options: Options) -> str | None:
     if path is None and len(words) == 1 and "=" not in words[0]:
         path = words.pop()
     if path is not None and (words or options.model):
-        raise UsageError("A plan file says by itself what to apply, and by which model.", "Give nothing beside it.")
-    return path
-
-
-def _from_file(options: Options, path: str) -> int:
-    import os
-
-    from iommutui.apply.request import plan_request, read_plan
-    from iommutui.cli.carry_out import carry_out
-
-    if not os.path.lexists(path):
+        raise UsageError("A plan file already holds devices, targets and a model.", "Give nothing besides it.")
+    if path is not None and not os.path.lexists(path):
         raise UsageError(
             f"{path!r} is neither DEVICE=TARGET nor a plan file.", "'iommutui plan ... -o FILE' makes one."
         )
-    request = read_plan(path)
-    host = read_host(options)
-    plan = plan_request(request, host)
-    return carry_out(host, plan, options, request.intents)
+    return path

@@ -1,26 +1,134 @@
-"""The command line's side of an applying process: its events are printed, and what is typed is passed on."""
+"""What apply and revert share: the review, the question, and the applying process, with which the terminal speaks."""
 
+import argparse
 import os
 import select
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
-from iommutui.apply.elevation import Applying
-from iommutui.apply.events import Counting, Finished, Refused
-from iommutui.apply.request import Request
+from iommutui.apply.elevation import Applying, own_program, root_program
+from iommutui.apply.events import Counting, Event, EventStream, Finished, Refused, tell
+from iommutui.apply.executor import execute
+from iommutui.apply.journal.directory import journal_dir, may_write
+from iommutui.apply.real_kernel import RealKernel
+from iommutui.apply.recovery import RETENTION, Retention
+from iommutui.apply.request import Request, check_seconds, refuse_dangers, request_of
 from iommutui.cli.event_printer import EventPrinter
-from iommutui.cli.output import complain
-from iommutui.core.errors import Exit
+from iommutui.cli.options import parse_accepted
+from iommutui.cli.output import complain, confirmed, write_lines
+from iommutui.cli.parser import Options
+from iommutui.cli.review import plan_lines
+from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
+from iommutui.core.hazards import cuts_a_lifeline
+from iommutui.core.host import Host
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import Plan
+from iommutui.settings import read_settings
 
-_KEEP = frozenset({"keep", "k", "yes", "y"})
-_UNDO = frozenset({"undo", "u", "no", "n"})
+
+def add_terms(parser: argparse.ArgumentParser) -> None:
+    """``--accept CODE:DEVICE``, ``--keep-within SECONDS`` and ``--yes``."""
+    parser.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="CODE:DEVICE",
+        help="accept one danger of the review, for one device; may be repeated",
+    )
+    parser.add_argument(
+        "--keep-within",
+        type=_seconds,
+        metavar="SECONDS",
+        help="revert automatically unless confirmed in time, here or with 'iommutui keep'",
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers still have to be accepted")
 
 
-def listen(applying: Applying, request: Request, printer: EventPrinter) -> int:
-    """Starts it, prints what it says, and returns how it ended.
+def _seconds(text: str) -> float:
+    try:
+        return check_seconds(float(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, such as 30") from None
+    except IommutuiError as error:
+        raise argparse.ArgumentTypeError(error.what[:1].lower() + error.what[1:].removesuffix(".")) from None
 
-    Ctrl+C is for the applying process, which takes everything back; this one goes on to tell of it.
+
+def carry_out(
+    host: Host, plan: Plan, options: Options, intents: Sequence[Intent] = (), reverts: str | None = None
+) -> int:
+    """Reviews the plan, asks, and applies it. Returns the exit code."""
+    accepted = parse_accepted(host, options.accept)
+    _review(host, plan, as_json=options.json)
+    if not plan.permitted:
+        return Exit.REFUSED
+    refuse_dangers(plan.hazards, accepted)
+    dangers = {hazard.acceptance for hazard in plan.hazards}
+    for acceptance in (each for each in accepted if each not in dangers):
+        complain(f"--accept {acceptance} was not needed: this plan has no such danger.")
+    printer = EventPrinter(as_json=options.json, goes_back=reverts is None)
+    if not plan.steps and not plan.modules and reverts is None:
+        printer.show(Finished(Exit.DONE, "Nothing to do: every device is where it should be."))
+        return Exit.DONE
+    if cuts_a_lifeline(plan.hazards) and options.keep_within is None:
+        complain("You may lose access to this machine: --keep-within 30 would revert unless you confirm in time.")
+    elevation = _elevation(plan)
+    writes = f"{len(plan.steps)} write{'' if len(plan.steps) == 1 else 's'}"
+    if plan.steps and not options.yes and not confirmed(f"Make {writes}?", "--yes applies without asking."):
+        complain("Nothing was written.")
+        return Exit.REFUSED
+    if elevation == "" and options.keep_within is None:
+        events = execute(plan, RealKernel(), journal_dir(), reverts=reverts, accepted=accepted, retention=retention())
+        sys.stdout.flush()
+        stream = EventStream(sys.stdout.fileno())
+
+        def send(event: Event) -> None:
+            stream.write(printer.text(event).encode(sys.stdout.encoding), event)
+
+        return tell(events, send)
+    # As root, and in a session of its own where somebody has to confirm.
+    request = request_of(plan, intents, accepted=accepted, keep_within=options.keep_within, reverts=reverts)
+    return _listen(Applying(own_program(), elevation), request, printer)
+
+
+def retention() -> Retention:
+    """How long journals are kept, by the settings of who writes them."""
+    return RETENTION._replace(**read_settings().journal)
+
+
+def _review(host: Host, plan: Plan, *, as_json: bool) -> None:
+    lines = plan_lines(host, plan, ())
+    if not as_json:
+        write_lines(lines)
+        sys.stdout.flush()
+    elif not plan.permitted:
+        for line in lines:
+            complain(line)
+
+
+def _elevation(plan: Plan) -> str | None:
+    """The program that makes the applying process root; empty where this process may write."""
+    try:
+        RealKernel().check(plan.steps)
+    except NotPermittedError:
+        if os.geteuid() == 0:
+            raise
+    else:
+        if os.geteuid() == 0 or (plan.steps and may_write(journal_dir())):
+            return ""
+    found = root_program()
+    if found is None:
+        raise NotPermittedError(
+            "Writing needs root, and none of sudo, pkexec and run0 is installed.", "Run the same as root."
+        )
+    return found
+
+
+def _listen(applying: Applying, request: Request, printer: EventPrinter) -> int:
+    """Starts the applying process, prints its events, and returns how it ended.
+
+    Ctrl+C is for that process, which reverts; this one goes on to print what it does.
     """
     before = signal.signal(signal.SIGINT, lambda *_: None)
     code = Exit.ERROR
@@ -42,7 +150,7 @@ def listen(applying: Applying, request: Request, printer: EventPrinter) -> int:
 
 
 def _forget_typed() -> None:
-    """What was typed before there was anything to keep says nothing about it."""
+    """Drops what was typed before there was anything to confirm."""
     if sys.stdin.isatty():
         import termios
 
@@ -51,14 +159,14 @@ def _forget_typed() -> None:
 
 
 def _pass_on(applying: Applying) -> None:
-    """A word that was typed; Enter alone means nothing, so that nobody keeps what he cannot see."""
+    """Passes on a word that was typed. Enter alone means nothing, so that nobody confirms what he cannot see."""
     if not sys.stdin.isatty() or not select.select([sys.stdin], [], [], 0)[0]:
         return
     with suppress(OSError):
         word = os.read(sys.stdin.fileno(), 1024).decode(errors="replace").strip().lower()
-        if word in _KEEP:
+        if word in ("keep", "k", "yes", "y"):
             applying.keep()
-        elif word in _UNDO:
+        elif word in ("undo", "u", "no", "n"):
             applying.undo()
         elif word:
-            complain("'keep' keeps it, 'undo' takes it back at once.")
+            complain("Type 'keep' to confirm, or 'undo' to revert now.")

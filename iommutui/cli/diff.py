@@ -2,72 +2,72 @@
 
 import argparse
 
-from iommutui.cli.documents import SCHEMA
-from iommutui.cli.options import chosen_model, read_host
-from iommutui.cli.output import clean, write_json, write_lines
-from iommutui.cli.parser import Options, add_json, add_source
+from iommutui.cli.options import read_machine
+from iommutui.cli.output import write_json, write_lines
+from iommutui.cli.parser import Options
 from iommutui.core.diff import change_sentence, compare, is_equal
 from iommutui.core.errors import UsageError
 from iommutui.core.host import Host
+from iommutui.core.models import model_for
+from iommutui.core.models.base import Model
+from iommutui.core.redact import redact
 
 EQUAL, DIFFERENT = 0, 1
 """Exit codes, which are those of ``diff`` itself."""
 
+Side = tuple[str, Host, Model]
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``diff [A] [B] [--kernel OLD --kernel NEW] [--last-boot]``."""
-    parser.add_argument("before", nargs="?", metavar="A", help="what --from takes (default: the machine of --from)")
-    parser.add_argument("after", nargs="?", metavar="B", help="likewise (default: the machine of --from, or this one)")
     parser.add_argument(
-        "--last-boot", action="store_true", help="compare this machine with what it was before it was started last"
+        "before", nargs="?", metavar="A", help="a machine, as --from takes it (default: that of --from)"
     )
-    add_json(parser)
-    add_source(parser)
+    parser.add_argument("after", nargs="?", metavar="B", help="another machine (default: that of --from, or this one)")
+    parser.add_argument("--last-boot", action="store_true", help="compare this machine with its state before this boot")
 
 
 def run(options: Options) -> int:
-    """Prints the differences."""
-    kernels = getattr(options, "kernels", [])
-    (name, before), (other_name, after) = _sides(options, kernels)
-    models = [chosen_model(options, host) for host in (before, after)]
-    changes = compare(before, after, *models)
+    """Prints the differences between the machines as they may be shown to others."""
+    (name, before, model), (other_name, after, other_model) = _sides(options)
+    changes = compare(redact(before), redact(after), model, other_model)
     equal = is_equal(changes)
     if options.json:
-        document = {
-            "schema": SCHEMA,
-            "before": name,
-            "after": other_name,
-            "equal": equal,
-            "changes": [{**change._asdict(), "text": change_sentence(change)} for change in changes],
-        }
-        write_json(document)
+        document = [{**change._asdict(), "text": change_sentence(change)} for change in changes]
+        write_json({"before": name, "after": other_name, "equal": equal, "changes": document})
     else:
         lines = [change_sentence(change) for change in changes]
-        lines += [f"{name} and {other_name} are equal, as far as both tell."] if equal else []
-        write_lines([clean(line) for line in lines])
+        lines += [f"{name} and {other_name} are equal, as far as both are known."] if equal else []
+        write_lines(lines)
     return EQUAL if equal else DIFFERENT
 
 
-def _sides(options: Options, kernels: list[str]) -> list[tuple[str, Host]]:
+def _sides(options: Options) -> tuple[Side, Side]:
     named = [path for path in (options.before, options.after) if path is not None]
+    kernels: list[str] = getattr(options, "kernels", [])
     if len(kernels) > 2 or (len(kernels) == 2 and named):
         raise UsageError("Two kernels are compared on one machine.", "Name the machine with --from.")
     if len(kernels) == 2:
-        return [(f"kernel {kernel}", read_host(Options(**{**vars(options), "kernel": kernel}))) for kernel in kernels]
-    shared = vars(options)
-    here = ("the machine of --from" if options.source else "this machine", Options(**shared))
+        before, after = (_side(f"kernel {kernel}", options, kernel=kernel) for kernel in kernels)
+        return before, after
     if options.last_boot:
-        from iommutui.apply.boots import before_this_boot, remember
-        from iommutui.core.redact import redact
+        from iommutui.sources.boots import before_this_boot, remember
 
         if named or options.source or options.demo:
-            raise UsageError("--last-boot is about this machine.", "Leave the other machines out.")
-        now = redact(read_host(here[1]))
+            raise UsageError("--last-boot compares this machine with itself.", "Leave the other machines out.")
+        host, model = read_machine(options)
+        now = redact(host)
         remember(now)
-        return [("the last boot", before_this_boot()), ("this boot", now)]
+        then = before_this_boot()
+        return ("the last boot", then, model if options.model else model_for(then.kernel)), ("this boot", now, model)
     if not named:
         raise UsageError("There is nothing to compare with.", "Give one file or two, --last-boot, or --kernel twice.")
     if len(named) == 2 and options.source:
         raise UsageError("These are three machines.", "Leave --from out.")
-    sides = [(path, read_host(Options(**{**shared, "source": [path], "demo": False}))) for path in named]
-    return sides if len(sides) == 2 else [*sides, (here[0], read_host(here[1]))]
+    first, *rest = (_side(path, options, source=[path], demo=False) for path in named)
+    other = rest[0] if rest else _side("the machine of --from" if options.source else "this machine", options)
+    return first, other
+
+
+def _side(name: str, options: Options, **changed: object) -> Side:
+    return name, *read_machine(Options(**{**vars(options), **changed}))

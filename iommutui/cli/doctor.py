@@ -1,14 +1,13 @@
 """``iommutui doctor``: what is missing or wrong around the program and in the kernel's setup, and what it costs."""
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from iommutui.cli.options import read_host
-from iommutui.cli.output import clean, write_json, write_lines
-from iommutui.cli.parser import Options, add_json, add_source, version_line
+from iommutui.cli.output import write_json, write_lines
+from iommutui.cli.parser import Options, version_line
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, SourceError
@@ -16,10 +15,10 @@ from iommutui.core.host import Host
 from iommutui.core.models import model_for
 from iommutui.sources import HERE
 
-SCHEMA = 1
 _SIGNS = {"ok": "✔", "warning": "!", "problem": "✖", "unknown": "?"}
 _LEAST = (60, 18)
 """Columns and lines that the screen needs."""
+_NO_PASSTHROUGH = "No device can be handed to a virtual machine."
 
 
 class Finding(NamedTuple):
@@ -33,24 +32,18 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``doctor [--json]``."""
-    add_json(parser)
-    add_source(parser)
-
-
 def run(options: Options) -> int:
     """Prints a line for each check; ERROR where one found a problem."""
     recorded = options.demo or options.source is not None
     findings = [*([] if recorded else _program()), *_machine(options)]
     if options.json:
-        write_json({"schema": SCHEMA, "version": version_line(), "checks": [each._asdict() for each in findings]})
+        write_json({"version": version_line(), "checks": [each._asdict() for each in findings]})
     else:
         lines = [version_line()]
         for each in findings:
             lines.append(f"{_SIGNS[each.state]} {each.check}: {each.text}")
             lines += [f"  {words}" for words in (each.cost, each.remedy) if words]
-        write_lines([clean(line) for line in lines])
+        write_lines(lines)
     return Exit.ERROR if any(each.state == "problem" for each in findings) else Exit.DONE
 
 
@@ -60,7 +53,7 @@ def _program() -> Iterator[Finding]:
     yield _names()
     yield from _terminal()
     yield _root()
-    yield _state()
+    yield _journals()
     yield _settings()
 
 
@@ -71,10 +64,10 @@ def _machine(options: Options) -> Iterator[Finding]:
     try:
         host = read_host(options)
     except SourceError as error:
-        yield Finding("machine", "problem", error.what, "Nothing can be shown of it.", error.remedy)
+        yield Finding("machine", "problem", error.what, "None of its devices can be shown.", error.remedy)
         return
     root = None if options.demo else HERE if options.source is None else options.source[0]
-    yield _rules(host)
+    yield _kernel(host)
     yield _iommu(host)
     yield _vfio_pci(host)
     if host.groups:
@@ -87,7 +80,7 @@ def _events() -> Finding:
 
     answer = watch(lambda event: None)
     if isinstance(answer, Unavailable):
-        cost = "The screen does not follow changes by itself; r looks again."
+        cost = "The screen does not follow changes by itself; press r to rescan."
         return Finding("live updates", "warning", answer.why, cost, answer.remedy)
     answer.stop()
     return Finding("live updates", "ok", "pyudev and libudev receive the kernel's events.")
@@ -97,17 +90,11 @@ def _names() -> Finding:
     from iommutui.sources.names import PLACES, has_hardware_database
 
     found = next((f"/{place}" for place in PLACES if os.path.isfile(f"/{place}")), None)
-    if found is not None:
-        return Finding("names", "ok", f"Names of devices come from {found}.")
-    if has_hardware_database():
-        return Finding("names", "ok", "Names of devices come from udev's hardware database.")
-    return Finding(
-        "names",
-        "warning",
-        "Neither pci.ids nor udev's hardware database was found.",
-        "Vendors and devices are shown by their numbers.",
-        "Install the package pci.ids (Debian, Ubuntu) or hwdata (Arch, Fedora, openSUSE).",
-    )
+    if found is None and not has_hardware_database():
+        what = "Neither pci.ids nor udev's hardware database was found."
+        remedy = "Install the package pci.ids (Debian, Ubuntu) or hwdata (Arch, Fedora, openSUSE)."
+        return Finding("names", "warning", what, "Vendors and devices are shown by their numbers.", remedy)
+    return Finding("names", "ok", f"Names of devices come from {found or 'the hardware database of udev'}.")
 
 
 def _terminal() -> Iterator[Finding]:
@@ -115,17 +102,12 @@ def _terminal() -> Iterator[Finding]:
         yield Finding("terminal", "unknown", "Standard output is not a terminal, so its colours and size are unknown.")
         return
     columns, lines = os.get_terminal_size(sys.stdout.fileno())
-    size = f"{columns} columns and {lines} lines"
+    text = f"The terminal has {columns} columns and {lines} lines."
     if columns < _LEAST[0] or lines < _LEAST[1]:
-        yield Finding(
-            "terminal size",
-            "warning",
-            f"The terminal has {size}.",
-            f"The screen needs {_LEAST[0]} by {_LEAST[1]}; the commands work at any size.",
-            "Make the window larger, or its font smaller.",
-        )
+        cost = f"The screen needs {_LEAST[0]} by {_LEAST[1]}; the commands work at any size."
+        yield Finding("terminal size", "warning", text, cost, "Enlarge the window, or use a smaller font.")
     else:
-        yield Finding("terminal size", "ok", f"The terminal has {size}.")
+        yield Finding("terminal size", "ok", text)
     yield _colours()
 
 
@@ -137,7 +119,7 @@ def _colours() -> Finding:
         curses.setupterm(kind, sys.stdout.fileno())
         count = curses.tigetnum("colors")
     except curses.error:
-        remedy = "Set TERM to what the terminal is, such as xterm-256color, or install ncurses-term."
+        remedy = "Set TERM to the terminal's type, such as xterm-256color, or install ncurses-term."
         return Finding("colours", "warning", f"TERM={kind} is not a known terminal.", "Colours may be wrong.", remedy)
     if os.environ.get("NO_COLOR"):
         return Finding("colours", "ok", "NO_COLOR turns colours off.")
@@ -145,27 +127,21 @@ def _colours() -> Finding:
         return Finding("colours", "ok", "The terminal shows 16 million colours.")
     if count >= 8:
         return Finding("colours", "ok", f"The terminal shows {count} colours ({kind}).")
-    return Finding("colours", "ok", f"The terminal has no colours ({kind}); signs say the same.")
+    return Finding("colours", "ok", f"The terminal has no colours ({kind}); signs take their place.")
 
 
 def _root() -> Finding:
     from iommutui.apply.elevation import PROGRAMS, root_program
 
     program = root_program()
-    if program is None:
-        return Finding(
-            "root",
-            "problem",
-            f"This user is not root, and none of {', '.join(PROGRAMS)} is installed.",
-            "apply and revert cannot write; everything else works.",
-            "Install sudo or polkit, or run them in a shell of root's.",
-        )
-    return Finding(
-        "root", "ok", f"apply and revert become root through {program}." if program else "This user is root."
-    )
+    if program is not None:
+        return Finding("root", "ok", f"apply and revert become root by {program}." if program else "This user is root.")
+    what = f"This user is not root, and none of {', '.join(PROGRAMS)} is installed."
+    remedy = "Install sudo or polkit, or run them in a root shell."
+    return Finding("root", "problem", what, "apply and revert cannot write; everything else works.", remedy)
 
 
-def _state() -> Finding:
+def _journals() -> Finding:
     from iommutui.apply.journal.directory import check_trusted, journal_dir
 
     directory = journal_dir()
@@ -176,7 +152,7 @@ def _state() -> Finding:
     except IommutuiError as error:
         return Finding("journals", "problem", error.what, "apply and revert refuse to write.", error.remedy)
     except OSError as error:
-        return Finding("journals", "unknown", f"{directory} cannot be looked at: {error.strerror}.")
+        return Finding("journals", "unknown", f"{directory} cannot be read: {error.strerror}.")
     return Finding("journals", "ok", f"Journals are in {directory}.")
 
 
@@ -192,10 +168,10 @@ def _settings() -> Finding:
     return Finding("settings", "ok", words)
 
 
-def _rules(host: Host) -> Finding:
+def _kernel(host: Host) -> Finding:
     model = model_for(host.kernel)
     if host.kernel is None:
-        cost = f"The rules of the newest kernels are taken ({model.name})."
+        cost = f"The rules of the newest kernels are used ({model.name})."
         return Finding("kernel", "unknown", "The kernel's release is unknown.", cost, "Name it with --kernel.")
     return Finding("kernel", "ok", f"Linux {host.kernel}; its rules are those of the model {model.name}.")
 
@@ -204,16 +180,13 @@ def _iommu(host: Host) -> Finding:
     if host.groups:
         return Finding("IOMMU", "ok", f"The IOMMU is on: {len(host.groups)} groups.")
     what, *advice = no_iommu_advice(host)
-    return Finding("IOMMU", "problem", what, "No device can be handed to a virtual machine.", " ".join(advice))
+    return Finding("IOMMU", "problem", what, _NO_PASSTHROUGH, " ".join(advice))
 
 
 def _vfio_pci(host: Host) -> Finding:
     if VFIO_PCI in host.lacks:
-        cost, remedy = (
-            "No device can be handed to a virtual machine.",
-            "Install the package of the kernel's extra modules.",
-        )
-        return Finding("vfio-pci", "problem", "This kernel has no module vfio-pci.", cost, remedy)
+        remedy = "Install the package with the kernel's extra modules."
+        return Finding("vfio-pci", "problem", "This kernel has no module vfio-pci.", _NO_PASSTHROUGH, remedy)
     modules_known = not any(gap.attribute == "modules.alias" for gap in host.gaps)
     if modules_known or (host.drivers is not None and host.has_driver(VFIO_PCI)):
         return Finding("vfio-pci", "ok", "This kernel has vfio-pci.")
@@ -225,30 +198,28 @@ def _interrupts(on: bool | None) -> Finding:
     if on:
         return Finding(check, "ok", "Interrupts are remapped.")
     if on is None:
-        return Finding(
-            check, "unknown", "Whether interrupts are remapped is unknown: /proc/interrupts does not show it."
-        )
+        what = "Whether interrupts are remapped is unknown: /proc/interrupts does not show it."
+        return Finding(check, "unknown", what)
     return Finding(
         check,
         "problem",
         "Interrupts are not remapped.",
         "VFIO refuses to attach a group (EPERM), because a device could forge interrupts.",
         "Turn on interrupt remapping or x2APIC in the firmware setup, and remove intremap=off from the kernel command "
-        "line. vfio_iommu_type1.allow_unsafe_interrupts=1 goes without, and lets a guest attack the host.",
+        "line. vfio_iommu_type1.allow_unsafe_interrupts=1 works without it, but lets a guest attack the host.",
     )
 
 
 def _lockdown(mode: str | None) -> Finding:
     if mode is None:
-        return Finding(
-            "lockdown", "unknown", "Whether the kernel is locked down is unknown: securityfs does not show it."
-        )
+        what = "Whether the kernel is locked down is unknown: securityfs does not show it."
+        return Finding("lockdown", "unknown", what)
     if mode == "none":
         return Finding("lockdown", "ok", "The kernel is not locked down.")
     return Finding(
         "lockdown",
         "warning",
         f"The kernel is locked down ({mode}), as Secure Boot asks for.",
-        "Modules without a signature do not load (vendor-reset, drivers that DKMS builds); vfio-pci is not affected.",
-        "Sign them with a key that is enrolled (mokutil), or turn Secure Boot off.",
+        "Unsigned modules do not load (vendor-reset, drivers that DKMS builds); vfio-pci is not affected.",
+        "Sign them with an enrolled key (mokutil), or turn Secure Boot off.",
     )

@@ -18,11 +18,11 @@ from iommutui.apply.events import (
     StepWaiting,
     to_json,
 )
-from iommutui.apply.wording import change_words
 from iommutui.cli.output import clean, text_of
 from iommutui.cli.review import shell_line
 from iommutui.core.errors import Exit
 from iommutui.core.outcome import OK
+from iommutui.core.wording import change_words
 
 _PHASES = {"override": "overrides", "unbind": "leaving drivers", "probe": "coming to drivers"}
 
@@ -31,7 +31,7 @@ class EventPrinter:
     """Prints events."""
 
     def __init__(self, *, as_json: bool, goes_back: bool = False) -> None:
-        """``goes_back``: what is done can be taken back, and that is told at the end."""
+        """``goes_back``: what is done can be reverted, and the end says how."""
         self._as_json = as_json
         self._goes_back = goes_back
         self._journal = ""
@@ -67,12 +67,12 @@ class EventPrinter:
             case Counting():
                 return self._countdown(event)
             case Kept(by=by):
-                return [f"Kept by {by}."]
+                return [f"Confirmed by {by}."]
             case Compensating(why=why):
                 self._phase = ("", 0)
-                return [f"Taking everything back: {why}"]
+                return [f"Rolling back: {why}"]
             case Finished(exit=Exit.DONE, summary=summary) if self._journal and self._goes_back:
-                return [summary, f"'iommutui revert {self._journal}' takes it back."]
+                return [summary, f"'iommutui revert {self._journal}' reverts it."]
             case Finished(summary=summary, left=left):
                 return [summary, *(f"  {change_words(change)}" for change in left)]
             case StepBegun(step=step) if step.op != self._phase[0]:
@@ -87,8 +87,8 @@ class EventPrinter:
         if event.seconds >= event.within - 0.5:
             return [
                 "",
-                f"Done. Everything is taken back in {left} s unless you keep it:",
+                f"Done. Reverts automatically in {left} s unless you confirm:",
                 f"  type 'keep' and Enter here, or run 'iommutui keep {self._journal}' at any other terminal.",
-                "  'undo' takes it back at once.",
+                "  'undo' reverts now.",
             ]
         return [f"  {left} s left"] if left <= 5 or left % 10 == 0 else []

@@ -4,10 +4,10 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from iommutui.cli.options import chosen_model, read_host
+from iommutui.cli.options import read_machine
 from iommutui.cli.output import complain, write_json, write_lines
-from iommutui.cli.parser import Options, add_json, add_source
-from iommutui.cli.plan import add_wishes, wanted_intents
+from iommutui.cli.parser import Options
+from iommutui.cli.plan import add_presets, wanted_intents
 from iommutui.core.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -22,11 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "devices", nargs="*", metavar="DEVICE", help="a device for the virtual machine, or DEVICE=TARGET as for preview"
     )
-    add_wishes(parser)
+    add_presets(parser)
     parser.add_argument("--plan", metavar="FILE", help="the rebinds of a plan that 'iommutui plan -o FILE' wrote")
     parser.add_argument("-o", "--output", metavar="FILE", help="write it to a file instead of standard output")
-    add_json(parser)
-    add_source(parser)
 
 
 def run(options: Options) -> int:
@@ -42,7 +40,7 @@ def run(options: Options) -> int:
     for warning in export.warnings:
         complain(warning)
     if options.json:
-        write_json({"schema": 1, "format": form.name, "text": export.text, "warnings": list(export.warnings)})
+        write_json({"format": form.name, "text": export.text, "warnings": list(export.warnings)})
     elif options.output:
         from iommutui.sources.snapshot import save
 
@@ -63,14 +61,12 @@ def _subject(options: Options) -> "Subject":
             "Say what to export: devices, --card, --group, or --plan.",
             "For example: iommutui export libvirt --card 01:00.0",
         )
-    host = read_host(options)
+    host, model = read_machine(options)
     if options.plan:
         from iommutui.apply.request import read_plan
 
         request = read_plan(options.plan)
-        model = MODELS[request.model] if request.model and options.model is None else chosen_model(options, host)
-        return subject_of(host, request.intents, model)
-    model = chosen_model(options, host)
+        return subject_of(host, request.intents, model if options.model else MODELS[request.model or model.name])
     options.intents = [word for word in options.devices if "=" in word]
     options.free = [word for word in options.devices if "=" not in word]
     return subject_of(host, wanted_intents(host, options, model), model)
@@ -81,7 +77,7 @@ def _list(as_json: bool) -> int:
 
     forms = FORMATS.values()
     if as_json:
-        write_json({"schema": 1, "formats": [{"name": form.name, "title": form.title} for form in forms]})
+        write_json({"formats": [{"name": form.name, "title": form.title} for form in forms]})
     else:
         width = max(len(form.name) for form in forms)
         write_lines([f"{form.name:{width}}  {form.title}" for form in forms])

@@ -3,15 +3,16 @@
 import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from iommutui.apply.wording import changes_words, write_words
-from iommutui.cli.documents import SCHEMA
-from iommutui.cli.output import clean, complain, write_json, write_lines
-from iommutui.cli.parser import Options, add_json, add_source
+from iommutui.apply.steps import step_words
+from iommutui.cli.options import refuse_recorded
+from iommutui.cli.output import complain, write_json, write_lines
+from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit
+from iommutui.core.wording import changes_words
 
 if TYPE_CHECKING:
     from iommutui.apply.journal.reader import Damaged, Journal, JournaledWrite
-    from iommutui.apply.revert import State
+    from iommutui.apply.revert import JournalState
     from iommutui.core.plan.drift import Change
 
 
@@ -19,7 +20,7 @@ class _Shown(NamedTuple):
     """A journal, what it means now, and what something else has changed since."""
 
     journal: "Journal"
-    state: "State"
+    state: "JournalState"
     changed: "tuple[Change, ...]"
 
 
@@ -28,18 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "id", nargs="?", metavar="ID", help="show one journal, write by write; its id or the beginning of it"
     )
-    add_json(parser)
-    add_source(parser)
 
 
 def run(options: Options) -> int:
     """Lists journals, the newest last, or shows one."""
-    from iommutui.apply.journal.directory import at_work, boot_id, journal_dir
+    from iommutui.apply.journal.directory import at_work, journal_dir
     from iommutui.apply.journal.reader import Damaged, read_journals
     from iommutui.apply.revert import standing, state_of
-    from iommutui.cli.offline import refuse_recorded
     from iommutui.cli.persist import persisted, persisted_documents, persisted_lines
     from iommutui.sources import HERE, Depth, load
+    from iommutui.sources.boots import boot_id
 
     refuse_recorded(options, "journal")
     directory, boot = journal_dir(), boot_id(HERE)
@@ -55,19 +54,17 @@ def run(options: Options) -> int:
         state = state_of(journal, ours, host, boot, going_on=going_on)
         return _Shown(journal, state, standing(journal, host, ours).changed if state == "changed" else ())
 
-    chosen = [journals.find_any(options.id)] if options.id else journals.every
-    shown = [look(journal) for journal in chosen]
+    shown = [look(each) for each in ([journals.find_any(options.id)] if options.id else journals.every)]
     lasting = [] if options.id else persisted(options)
     if options.json:
-        document = {"journals": [_document(each) for each in shown], "persisted": persisted_documents(lasting)}
-        write_json({"schema": SCHEMA, **document})
+        write_json({"journals": [_document(each) for each in shown], "persisted": persisted_documents(lasting)})
         return Exit.DONE
     if not shown:
         complain(f"Nothing has been applied yet; journals would be in {directory}.")
     lines: list[str] = []
     for each in shown:
         lines += _lines(each, whole=bool(options.id)) if isinstance(each, _Shown) else _damaged_lines(each)
-    write_lines([clean(line) for line in (*lines, *persisted_lines(lasting))])
+    write_lines((*lines, *persisted_lines(lasting)))
     return Exit.DONE
 
 
@@ -82,34 +79,33 @@ def _state(shown: _Shown) -> str:
         case "going-on":
             return "going on"
         case "waiting":
-            return "waits to be kept"
+            return "waits to be confirmed"
         case "cut-off":
             from iommutui.apply.recovery import cut_off_words
 
-            return f"CUT OFF: {cut_off_words(journal)}"
+            return f"INTERRUPTED: {cut_off_words(journal)}"
         case "reverted":
-            return f"taken back by {journal.reverted_by}"
+            return f"reverted by {journal.reverted_by}"
         case "revert":
-            done = journal.exit is Exit.DONE
-            return f"{'took' if done else 'tried to take'} {journal.header.reverts} back"
+            return f"{'reverted' if journal.exit is Exit.DONE else 'tried to revert'} {journal.header.reverts}"
         case "undone-by-reboot":
-            return "undone by a reboot" if not journal.open else "cut off, and undone by a reboot"
+            return "undone by a reboot" if not journal.open else "interrupted, and undone by a reboot"
         case "changed":
             return f"changed since by something else: {changes_words(shown.changed)}"
         case "in-effect":
-            return f"in effect, kept by {journal.kept_by}" if journal.kept_by is not None else "in effect"
+            return f"in effect, confirmed by {journal.kept_by}" if journal.kept_by is not None else "in effect"
         case "not-rolled-back":
-            cut_off = journal.kept_by is not None
-            return "cut off, and left as it was" if cut_off else "FAILED, and not wholly rolled back"
+            interrupted = journal.kept_by is not None
+            return "interrupted, and left as it was" if interrupted else "FAILED, and not wholly rolled back"
     if journal.exit is Exit.PERMISSION:
         return "not permitted, nothing was changed"
-    return "failed, and rolled back" if journal.within is None else "not kept, and taken back"
+    return "failed, and rolled back" if journal.within is None else "not confirmed, and reverted"
 
 
 def _remedy(shown: _Shown) -> str:
     """What can be done about it now; empty where that is nothing."""
     if shown.state == "waiting":
-        return f"'iommutui keep {shown.journal.id}' keeps it."
+        return f"'iommutui keep {shown.journal.id}' confirms it."
     if shown.state == "cut-off":
         from iommutui.apply.recovery import way_out
 
@@ -118,13 +114,13 @@ def _remedy(shown: _Shown) -> str:
         devices = {change.subject for change in shown.changed}
         if devices == {facts.device for facts in shown.journal.header.before}:
             return ""
-        return f"'iommutui revert {shown.journal.id}' takes back the rest."
+        return f"'iommutui revert {shown.journal.id}' reverts the rest."
     in_effect = shown.state in ("in-effect", "not-rolled-back")
-    return f"'iommutui revert {shown.journal.id}' takes it back." if in_effect else ""
+    return f"'iommutui revert {shown.journal.id}' reverts it." if in_effect else ""
 
 
-def when(started: str) -> str:
-    """The time of a journal as the clock on the wall shows it: ``2026-11-22 16:03:46``."""
+def _local_time(started: str) -> str:
+    """The time of a journal in the time zone of this machine: ``2026-11-22 16:03:46``."""
     from datetime import datetime
 
     try:
@@ -138,7 +134,7 @@ def _lines(shown: _Shown, *, whole: bool) -> list[str]:
 
     journal = shown.journal
     before = {facts.device: facts for facts in journal.header.before}
-    lines = [f"{journal.id}  {when(journal.header.started)}  {_state(shown)}"]
+    lines = [f"{journal.id}  {_local_time(journal.header.started)}  {_state(shown)}"]
     for goal in journal.header.goals:
         was = before.get(goal.device)
         now = f"{was.driver or 'free'} → " if was is not None else "stays at "
@@ -157,7 +153,7 @@ def _details(journal: "Journal") -> list[str]:
     """Everything that is known of it, write by write."""
     header = journal.header
     lines = ["", f"  Kernel {header.kernel or 'not known'}, model {header.model}, boot {header.boot or 'not known'}"]
-    for title, every in (("Before", header.before), ("Left", journal.end.after if journal.end is not None else ())):
+    for title, every in (("Before", header.before), ("After", journal.end.after if journal.end is not None else ())):
         lines += [
             f"  {title}: {facts.device} on {facts.driver or 'no driver'}, override {facts.override or 'none'}"
             for facts in every
@@ -170,24 +166,26 @@ def _details(journal: "Journal") -> list[str]:
     for step in journal.steps:
         if step.restoring and not turned:
             turned = True
-            lines += ["", f"  Taken back because {journal.why}:" if journal.why else "  Taken back:"]
-        lines.append(f"  {step.number:3}. {_step_words(step)}")
+            lines += ["", f"  Rolled back: {journal.why}." if journal.why else "  Rolled back."]
+        lines.append(f"  {step.number:3}. {_write_words(step)}")
     if journal.within is not None:
-        kept = f"kept by {journal.kept_by}" if journal.kept_by is not None else "not kept"
-        lines += ["", f"  To be kept within {journal.within:g} s: {kept}"]
-    if journal.end is not None:
-        lines += ["", f"  {journal.end.summary}"]
-    return lines
+        kept = f"confirmed by {journal.kept_by}" if journal.kept_by is not None else "not confirmed"
+        lines += ["", f"  To be confirmed within {journal.within:g} s: {kept}"]
+    return [*lines, "", f"  {journal.end.summary}"] if journal.end is not None else lines
 
 
-def _step_words(step: "JournaledWrite") -> str:
+def _write_words(step: "JournaledWrite") -> str:
     """``unbinding 0000:01:00.0 from nvidia: ok, 0.21 s``."""
-    what = write_words(step.op, step.device, step.value)
+    what = step_words(step)
     if step.result is None:
-        return f"{what}: not known, the apply was cut off before it returned"
-    late = ", after nobody waited for it any more" if step.late else ""
+        return f"{what}: not known, the apply was interrupted before it returned"
+    late = ", after iommutui had stopped waiting for it" if step.late else ""
     note = f" ({step.note})" if step.note else ""
     return f"{what}: {step.result}{note}, {step.seconds:.2f} s{late}"
+
+
+_HEADER = ("started", "boot", "kernel", "model", "goals", "modules", "before", "reverts", "accepted")
+_OF_JOURNAL = ("id", "open", "steps", "why", "exit", "within", "kept_by", "reverted_by", "damage")
 
 
 def _document(shown: "_Shown | Damaged") -> dict[str, Any]:
@@ -196,28 +194,17 @@ def _document(shown: "_Shown | Damaged") -> dict[str, Any]:
 
     if isinstance(shown, Damaged):
         return {"id": shown.id, "state": "damaged", "damage": shown.why, "open": shown.open, "in_effect": False}
-    journal = shown.journal
-    header, end = journal.header, journal.end
-    document = {
-        "id": journal.id,
-        "state": shown.state,
-        "open": journal.open,
-        "in_effect": shown.state in ("in-effect", "not-rolled-back", "changed") and bool(_remedy(shown)),
-        "changed": shown.changed,
-        **{name: getattr(header, name) for name in _HEADER},
-        "planned": header.steps,
-        "steps": journal.steps,
-        "why": journal.why,
-        "exit": journal.exit,
-        "summary": end.summary if end is not None else "",
-        "left": end.left if end is not None else (),
-        "after": end.after if end is not None else (),
-        "within": journal.within,
-        "kept_by": journal.kept_by,
-        "reverted_by": journal.reverted_by,
-        "damage": journal.damage,
-    }
-    return to_object(document)
-
-
-_HEADER = ("started", "boot", "kernel", "model", "goals", "modules", "before", "reverts", "accepted")
+    journal, end = shown.journal, shown.journal.end
+    return to_object(
+        {
+            **{name: getattr(journal, name) for name in _OF_JOURNAL},
+            **{name: getattr(journal.header, name) for name in _HEADER},
+            "state": shown.state,
+            "in_effect": shown.state in ("in-effect", "not-rolled-back", "changed") and bool(_remedy(shown)),
+            "changed": shown.changed,
+            "planned": journal.header.steps,
+            "summary": end.summary if end is not None else "",
+            "left": end.left if end is not None else (),
+            "after": end.after if end is not None else (),
+        }
+    )

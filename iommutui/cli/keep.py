@@ -1,4 +1,4 @@
-"""``iommutui keep``: what was applied may stay. It works from any terminal, also where the screen has gone."""
+"""``iommutui keep``: confirms an apply. It works from any terminal, also where the screen has gone."""
 
 import argparse
 import subprocess
@@ -6,63 +6,60 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iommutui.cli.options import refuse_recorded
 from iommutui.cli.output import complain, write_lines
-from iommutui.cli.parser import Options, add_source
+from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 
 if TYPE_CHECKING:
     from iommutui.apply.journal.reader import Damaged, Journal
 
-_LOOK = 0.1
-"""Seconds between two looks at the journal, while the applying process takes note."""
+_INTERVAL = 0.1
+"""Seconds between two looks at the journal, until the applying process has taken note."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``keep [ID]``."""
     parser.add_argument(
-        "id", nargs="?", metavar="ID", help="a journal's id or its beginning (default: the one that waits)"
+        "id", nargs="?", metavar="ID", help="a journal's id or its beginning (default: the apply that waits)"
     )
-    add_source(parser)
 
 
 def run(options: Options) -> int:
-    """Keeps what a countdown is about to take back, or what an apply that was cut off has left."""
+    """Confirms what a countdown would revert, or accepts the state that an interrupted apply left."""
     from iommutui.apply.journal.directory import at_work, journal_dir
-    from iommutui.cli.offline import refuse_recorded
 
     refuse_recorded(options, "keep")
     directory = journal_dir()
     journal = _wanted(directory, options.id)
     try:
-        if at_work(directory):
-            return _keep_in_time(directory, journal)
-        return _leave(directory, journal)
+        return _confirm(directory, journal) if at_work(directory) else _leave(directory, journal)
     except PermissionError:
         return _as_root(journal)
 
 
 def _wanted(directory: Path, words: str | None) -> "Journal | Damaged":
-    """The journal without an end that is meant."""
-    from iommutui.apply.journal.directory import boot_id
+    """The journal that is meant, which has not ended."""
     from iommutui.apply.journal.reader import read_journals
     from iommutui.apply.recovery import unfinished
     from iommutui.sources import HERE
+    from iommutui.sources.boots import boot_id
 
     journals = read_journals(directory)
     if words is not None:
         journal = journals.find_any(words)
         if not journal.open:
             raise RefusedError(
-                f"The apply {journal.id} has ended: there is nothing to keep.", "'iommutui journal' says how."
+                f"The apply {journal.id} has ended: there is nothing to confirm.", "'iommutui journal' says how."
             )
         return journal
     found = unfinished(journals, boot_id(HERE))
     if not found:
-        raise IommutuiError("Nothing waits to be kept.", "'iommutui journal' lists what was applied.")
+        raise IommutuiError("No apply waits to be confirmed.", "'iommutui journal' lists what was applied.")
     return found[-1]
 
 
-def _keep_in_time(directory: Path, journal: "Journal | Damaged") -> int:
+def _confirm(directory: Path, journal: "Journal | Damaged") -> int:
     """Leaves a note for the applying process, and waits until its journal says what came of it."""
     from iommutui.apply.confirmation import leave_note, take_note_back
     from iommutui.apply.journal.directory import at_work
@@ -70,8 +67,8 @@ def _keep_in_time(directory: Path, journal: "Journal | Damaged") -> int:
 
     if isinstance(journal, Damaged) or journal.within is None:
         raise RefusedError(
-            f"The apply {journal.id} is at work, and has nothing to keep yet.",
-            "It waits to be kept only at its end, and only where --keep-within asks for that.",
+            f"The apply {journal.id} is at work, and there is nothing to confirm yet.",
+            "It waits for confirmation only at its end, and only where --keep-within asks for it.",
         )
     try:
         leave_note(directory, journal.id)
@@ -80,10 +77,10 @@ def _keep_in_time(directory: Path, journal: "Journal | Damaged") -> int:
     except PermissionError:
         raise
     except OSError as error:
-        raise IommutuiError(f"The applying process cannot be told: {error.strerror}.") from None
+        raise IommutuiError(f"The applying process cannot be reached: {error.strerror}.") from None
     now = read_journals(directory).find(journal.id)
     while at_work(directory) and now.waiting:
-        time.sleep(_LOOK)
+        time.sleep(_INTERVAL)
         now = read_journals(directory).find(journal.id)
     now = read_journals(directory).find(journal.id)
     if now.kept_by is None:
@@ -91,8 +88,8 @@ def _keep_in_time(directory: Path, journal: "Journal | Damaged") -> int:
         if now.waiting:
             return _leave(directory, now)  # it died meanwhile
         summary = now.end.summary if now.end is not None else ""
-        raise RefusedError(f"It is too late: the apply {journal.id} is taken back. {summary}".strip())
-    write_lines([f"Kept: {journal.id} stays in effect."])
+        raise RefusedError(f"It is too late: the apply {journal.id} is being reverted. {summary}".strip())
+    write_lines([f"Confirmed: {journal.id} stays in effect."])
     return Exit.DONE
 
 
@@ -100,9 +97,9 @@ def _leave(directory: Path, journal: "Journal | Damaged") -> int:
     """Ends the journal of a process that is gone."""
     from iommutui.apply.recovery import leave_as_it_is, what_reverts
 
-    leave_as_it_is(directory, journal.id, by="'iommutui keep', after it had been cut off")
+    leave_as_it_is(directory, journal.id, by="'iommutui keep', after it had been interrupted")
     reverted = what_reverts(journal)
-    still = f"; 'iommutui revert {reverted}' still takes it back" if reverted is not None else ""
+    still = f"; 'iommutui revert {reverted}' still reverts it" if reverted is not None else ""
     write_lines([f"{journal.id} is left as it is{still}."])
     return Exit.DONE
 
@@ -116,6 +113,6 @@ def _as_root(journal: "Journal | Damaged") -> int:
     except OSError as error:
         raise NotPermittedError(f"{command[0]} does not start: {error.strerror}.") from None
     if code not in {*Exit}:
-        complain("Nothing was kept.")
+        complain("Nothing was confirmed.")
         return Exit.PERMISSION
     return code

@@ -2,20 +2,26 @@
 
 from typing import TYPE_CHECKING
 
-from iommutui.cli.options import chosen_model, read_host
-from iommutui.cli.output import Paint, clean, columns, complain, cut, folded, write_as_is, write_json
-from iommutui.cli.parser import Options, add_json, add_source
+from iommutui.cli.options import read_machine
+from iommutui.cli.output import clean, columns, complain, cut, write_json, write_lines
+from iommutui.cli.parser import Options
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
 from iommutui.core.errors import Exit
-from iommutui.core.gap import UNBINDING
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import GLYPHS, NO_ISOLATION, NOTHING_TO_PASS, class_words, device_name, group_word, owner_of
+from iommutui.core.labels import (
+    GLYPHS,
+    class_words,
+    device_name,
+    driver_words,
+    group_word,
+    owner_of,
+    use_labels,
+)
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import Verdict
 from iommutui.core.reasons import Code
-from iommutui.core.use_labels import use_labels
 from iommutui.sources import Depth
 
 if TYPE_CHECKING:
@@ -24,8 +30,6 @@ if TYPE_CHECKING:
     from iommutui.core.query import Query
 
 _KEYS = "driver:, group:, viable:, class:, id:, override:, bus:"
-_STYLE = {"viable": "good", "blocked": "bad", "in use": "warn", "refused": "warn", "unknown": "dim",
-          NOTHING_TO_PASS: "dim", NO_ISOLATION: "warn"}  # fmt: skip
 
 
 def add_arguments(parser: "ArgumentParser") -> None:
@@ -36,14 +40,11 @@ def add_arguments(parser: "ArgumentParser") -> None:
         metavar="FILTER",
         help=f"terms that must all match: words of a row, or {_KEYS}; '!' before a term inverts it",
     )
-    add_json(parser)
-    add_source(parser)
 
 
 def run(options: Options) -> int:
     """Prints the listing."""
-    host = read_host(options, Depth.FULL if options.json else Depth.LISTING)
-    model = chosen_model(options, host)
+    host, model = read_machine(options, Depth.FULL if options.json else Depth.LISTING)
     verdicts = {number: model.verdict(host, group) for number, group in host.groups.items()}
     devices = _filtered(host, options.filter, verdicts)
     if options.json:
@@ -51,7 +52,7 @@ def run(options: Options) -> int:
 
         write_json(list_document(host, model, devices))
     else:
-        write_as_is(_lines(host, devices, verdicts, model, bool(options.filter)))
+        write_lines(_lines(host, devices, verdicts, model, bool(options.filter)))
     if options.filter and not devices:
         from iommutui.core.query import mistakes
 
@@ -80,8 +81,7 @@ def _matches(host: Host, device: Device, query: "Query", verdicts: dict[int, Ver
 
 
 def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> list[str]:
-    paint, room = Paint(), columns()
-    marks = use_labels(host)
+    room, marks = columns(), use_labels(host)
     width = max((len(device.address) for device in devices), default=0)
     by_group: dict[int | None, list[Device]] = {}
     for device in devices:
@@ -91,13 +91,13 @@ def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], mode
         members = by_group.get(number, [])
         if members or not filtered:
             word = group_word(host, group, verdicts[number])
-            lines += [paint(_STYLE[word], part) for part in folded(_group_line(group, verdicts[number], word), room)]
-            lines += [_device_line(device, width, marks, paint, room) for device in members]
+            lines.append(_group_line(group, verdicts[number], word))
+            lines += [_device_line(host, device, width, marks, room) for device in members]
     alone = by_group.get(None, [])
     if alone:
-        lines.append(paint("bold", "No IOMMU group"))
-        lines += [_device_line(device, width, marks, paint, room) for device in alone]
-    return lines + folded(_summary(host, devices, verdicts, model, filtered), room)
+        lines.append("No IOMMU group")
+        lines += [_device_line(host, device, width, marks, room) for device in alone]
+    return [*lines, _summary(host, devices, verdicts, model, filtered)]
 
 
 def _group_line(group: Group, verdict: Verdict, word: str) -> str:
@@ -117,9 +117,9 @@ def _short(address: str) -> str:
 
 
 def _device_line(
-    device: Device, width: int, marks: dict[Address, tuple[str, ...]], paint: Paint, room: int | None
+    host: Host, device: Device, width: int, marks: dict[Address, tuple[str, ...]], room: int | None
 ) -> str:
-    driver = clean(device.driver) if device.driver is not None else _no_driver(device)
+    driver = clean(device.driver) if device.driver is not None else _no_driver(host, device)
     if device.driver_override is not None and device.driver_override != device.driver:
         driver += f" (override {clean(device.driver_override)})"
     ids = f" [{device.vendor_id}:{device.device_id}]" if device.vendor_name and device.device_name else ""
@@ -132,7 +132,7 @@ def _device_line(
         mark = cut(mark, max(room - len(start) - _NAME, 0))
         name = _shorter_name(device, interfaces, room - len(start) - len(mark))
         start = cut(start, room)
-    return start + name + paint("warn", mark) if mark else start + name
+    return start + name + mark
 
 
 _NAME = 24
@@ -148,13 +148,11 @@ def _shorter_name(device: Device, interfaces: str, room: int) -> str:
     return cut(cut(clean(device.device_name or whole), max(room - len(interfaces), 0)) + interfaces, room)
 
 
-def _no_driver(device: Device) -> str:
-    gap = device.gap("driver") or device.gap("driver_override")
-    if gap is not None and gap.why == UNBINDING:
-        return "(being unbound)"
-    if gap is not None and gap.why == "timeout":
+def _no_driver(host: Host, device: Device) -> str:
+    word = driver_words(host, device)
+    if word != "being unbound" and any(gap.why == "timeout" for gap in device.gaps):
         return "(no answer)"
-    return "(unknown)" if gap is not None and gap.attribute == "driver" else "-"
+    return "-" if word == "free" else f"({word})"
 
 
 def _summary(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> str:

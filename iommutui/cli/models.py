@@ -1,10 +1,7 @@
 """``iommutui models``: the models, their kernels, their rules, and the role of every known driver."""
 
-import argparse
-
-from iommutui.cli.documents import SCHEMA
-from iommutui.cli.output import clean, write_json, write_lines
-from iommutui.cli.parser import Options, add_json, add_source
+from iommutui.cli.output import write_json, write_lines
+from iommutui.cli.parser import Options
 from iommutui.core.address import Address
 from iommutui.core.drivers import DriverTable, Role
 from iommutui.core.errors import Exit
@@ -15,23 +12,17 @@ from iommutui.core.models.base import Model
 from iommutui.settings import driver_table, read_settings
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``models [--json]``."""
-    add_json(parser)
-    add_source(parser)
-
-
 def run(options: Options) -> int:
     """Prints every model, with the drivers of the user's settings."""
     host = _example(driver_table(read_settings()))
     if options.json:
-        document = {"schema": SCHEMA, "models": [_document(model, host) for model in MODELS.values()]}
+        document = {"models": [_document(model, host) for model in MODELS.values()]}
         write_json(document)
     else:
         lines: list[str] = []
         for model in MODELS.values():
             lines += _lines(model, host)
-        write_lines([clean(line) for line in lines])
+        write_lines(lines)
     return Exit.DONE
 
 

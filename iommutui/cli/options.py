@@ -1,10 +1,11 @@
-"""What commands make of the options that they share."""
+"""What commands make of the options that they share: the machine, its model, intents and accepted dangers."""
 
 import re
 from typing import TYPE_CHECKING
 
+from iommutui.cli.output import complain
 from iommutui.cli.parser import Options
-from iommutui.core.errors import IommutuiError, UsageError
+from iommutui.core.errors import IommutuiError, RefusedError, UsageError
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
@@ -16,17 +17,21 @@ if TYPE_CHECKING:
     from iommutui.core.plan.intents import Intent
 
 
+def read_machine(options: Options, depth: Depth = Depth.FULL) -> tuple[Host, Model]:
+    """The machine that the options name, and the model of ``--model``, else that of the machine's kernel."""
+    host = read_host(options, depth)
+    return host, model_for(host.kernel) if options.model is None else MODELS[options.model]
+
+
 def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
     """The machine that ``--from``, ``--demo`` and ``--kernel`` name, with the drivers of the user's settings.
 
-    What is wrong with the settings is told, and keeps nobody from anything.
+    A mistake in the settings is reported on standard error, and the rest of them is used.
     """
-    config = read_settings()
-    for error in config.wrong:
-        from iommutui.cli.output import complain
-
-        complain(f"Note: {error.what} {error.remedy} This goes on without it.")
-    table = driver_table(config)
+    settings = read_settings()
+    for error in settings.wrong:
+        complain(f"Note: {error.what} {error.remedy} It is ignored until then.")
+    table = driver_table(settings)
     check_source(options)
     if options.demo:
         from iommutui.demo import demo_host
@@ -34,8 +39,6 @@ def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
         host = demo_host()
         return host._replace(kernel=options.kernel or host.kernel, driver_table=table)
     if options.source is not None:
-        from iommutui.cli.output import complain
-
         opened = open_source(options.source, kernel=options.kernel, depth=depth, driver_table=table)
         for note in opened.notes:
             complain(f"Note: {note}")
@@ -43,20 +46,20 @@ def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
     from iommutui.sources.ssh_session import session_address
 
     host = load(kernel=options.kernel, depth=depth, session=session_address(), driver_table=table)
-    tell_what_was_cut_off()
+    _report_interrupted()
     return host
 
 
-def tell_what_was_cut_off() -> None:
-    """A line of talk for each apply to this machine that a crash has left half way; nothing where there is none."""
-    from iommutui.apply.journal.directory import boot_id, journal_dir, may_be_open
+def _report_interrupted() -> None:
+    """A note on standard error for each apply to this machine that a crash interrupted."""
+    from iommutui.apply.journal.directory import journal_dir, may_be_open
     from iommutui.sources import HERE
+    from iommutui.sources.boots import boot_id
 
     directory, boot = journal_dir(), boot_id(HERE)
     if not may_be_open(directory, boot):
         return
     from iommutui.apply.recovery import cut_off_words, open_journals, way_out
-    from iommutui.cli.output import complain
 
     try:
         for journal in open_journals(directory, boot):
@@ -66,7 +69,7 @@ def tell_what_was_cut_off() -> None:
 
 
 def check_source(options: Options) -> None:
-    """UsageError where no machine, kernel or model can be meant by the options."""
+    """UsageError where the options name no machine, kernel or model."""
     if options.kernel is not None and re.match(r"\d+\.\d+", options.kernel) is None:
         raise UsageError(
             f"{options.kernel!r} is not a kernel release.", "Write it as 'uname -r' prints it: 6.1.0-13-amd64."
@@ -77,9 +80,41 @@ def check_source(options: Options) -> None:
         raise UsageError(f"Unknown model {options.model!r}.", f"The models are {', '.join(MODELS)}.")
 
 
-def chosen_model(options: Options, host: Host) -> Model:
-    """The model of ``--model``, else that of the Host's kernel."""
-    return model_for(host.kernel) if options.model is None else MODELS[options.model]
+def refuse_recorded(options: Options, command: str) -> None:
+    """Only the running machine can be written and has journals, under the rules of its own kernel."""
+    if options.source is not None or options.demo:
+        other = " and ".join(options.source or ()) or "the built-in machine of --demo"
+        raise RefusedError(
+            f"'{command}' works on this machine only, and {other} is a recording.",
+            "'iommutui preview' and 'iommutui plan' show what would happen on it; nothing is written."
+            if command == "apply"
+            else "Applies to a recording are simulated on the screen, whose log (L) lists them while it is open.",
+        )
+    if options.kernel is not None:
+        raise RefusedError(f"'{command}' uses the kernel that is running.", "Leave --kernel out.")
+
+
+def same_machine(options: Options) -> str:
+    """The options that make another command read the same machine by the same rules, to append to its words."""
+    words = ["--demo"] if options.demo else []
+    for source in options.source or ():
+        words += ["--from", source]
+    for option, value in (("--kernel", options.kernel), ("--model", options.model)):
+        if value is not None:
+            words += [option, value]
+    if not words:
+        return ""
+    import shlex
+
+    return f" {shlex.join(words)}"
+
+
+def with_source(options: Options, text: str) -> str:
+    """The text, in which every command that it quotes (``'iommutui why 14'``) reads the same machine."""
+    there = same_machine(options)
+    if not there:
+        return text
+    return re.sub(r"'(iommutui (?:list|why|preview|plan)\b[^']*)'", lambda found: f"'{found[1]}{there}'", text)
 
 
 def parse_intents(host: Host, words: list[str]) -> "list[Intent]":
@@ -100,22 +135,15 @@ def parse_intents(host: Host, words: list[str]) -> "list[Intent]":
 
 
 def parse_accepted(host: Host, words: list[str]) -> "tuple[Acceptance, ...]":
-    """``CODE:DEVICE`` words as what they accept; the device is spelled as everywhere."""
+    """``CODE:DEVICE`` words as the dangers that they accept."""
     from iommutui.core.hazards import KINDS, Acceptance
     from iommutui.core.query import find_device
 
     found = []
     for word in words:
-        code, colon, device = word.partition(":")
-        if not colon or not code or not device:
-            raise UsageError(
-                f"{word!r} is not CODE:DEVICE.",
-                "The review lists each danger with the option that accepts it.",
-            )
-        if code not in KINDS:
-            raise UsageError(
-                f"Unknown danger {code!r}.",
-                "The review lists each danger with the option that accepts it.",
-            )
+        code, _, device = word.partition(":")
+        if code not in KINDS or not device:
+            what = f"Unknown danger {code!r}." if code and device else f"{word!r} is not CODE:DEVICE."
+            raise UsageError(what, "The review lists each danger with the option that accepts it.")
         found.append(Acceptance(code, find_device(host, device).address))
     return tuple(dict.fromkeys(found))

@@ -3,37 +3,28 @@
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
+from iommutui.core.errors import UsageError
+
+SCHEMA = 1
+"""Of every JSON document; it grows when a field changes its meaning or goes away."""
+
 _PLAIN = str.maketrans({"✔": "+", "✖": "x", "●": "*", "→": ">", "…": "."})
-_COLOURS = {"good": "32", "bad": "31", "warn": "33", "dim": "2", "bold": "1"}
+_GREEN, _RED, _YELLOW, _DIM = "32", "31", "33", "2"
 _SIGNS = {
-    r"✔ viable|^✔": "good",
-    r"✖ blocked|^✖|^ *DANGER\b": "bad",
-    r"● in use|^●|! refused|^!|^ *WARNING\b": "warn",
+    r"✔ viable|^✔": _GREEN,
+    r"✖ blocked|^✖|^ *DANGER\b": _RED,
+    r"● in use|^●|! (?:refused|no isolation)|^!|  ! .*|^ *WARNING\b": _YELLOW,
+    r"· nothing to pass|\? unknown": _DIM,
 }
-"""What stands out wherever it is printed: verdicts by their signs, and hazards by their severity."""
-
-
-def colourful() -> bool:
-    """Whether standard output is a terminal that may be coloured (``NO_COLOR``, ``TERM=dumb``)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-class Paint:
-    """Puts colour round words; made once, so that a long listing asks the environment once."""
-
-    def __init__(self, on: bool | None = None) -> None:
-        self.on = colourful() if on is None else on
-
-    def __call__(self, style: str, text: str) -> str:
-        return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if self.on else text
+"""What stands out wherever it is printed: verdicts by their signs, uses of devices, and hazards by their severity."""
 
 
 def clean(text: str) -> str:
-    """A name as it may be printed. Most are plain ASCII, which needs no second look."""
-    if text.isascii() and text.isprintable():
+    """A text as it may be printed: what `printable` escapes is not printable to ``str`` either."""
+    if text.isprintable():
         return text
     from iommutui.core.printable import printable
 
@@ -75,23 +66,19 @@ def cut(text: str, width: int) -> str:
 
 
 def _coloured(line: str) -> str:
-    for pattern, style in _SIGNS.items():
-        line = re.sub(pattern, rf"\033[{_COLOURS[style]}m\g<0>\033[0m", line)
+    for pattern, colour in _SIGNS.items():
+        line = re.sub(pattern, rf"\033[{colour}m\g<0>\033[0m", line)
     return line
 
 
 def write_lines(lines: Iterable[str]) -> None:
-    """Prints lines, on a terminal folded and with their signs in colour."""
+    """Prints lines as clean text, on a terminal folded and with their signs in colour (``NO_COLOR``, ``TERM=dumb``)."""
     width = columns()
+    lines = [clean(line) for line in lines]
     if width is not None:
         lines = [part for line in lines for part in folded(line, width)]
-        if colourful():
+        if not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
             lines = [_coloured(line) for line in lines]
-    write_as_is(lines)
-
-
-def write_as_is(lines: Iterable[str]) -> None:
-    """Prints lines that fit and are coloured already."""
     sys.stdout.write(text_of(lines))
 
 
@@ -104,11 +91,24 @@ def text_of(lines: Iterable[str]) -> str:
     return text
 
 
-def write_json(document: Any) -> None:
-    """One JSON document, indented for people."""
+def json_text(document: Mapping[str, Any]) -> str:
+    """One JSON document with its ``schema``, indented for people."""
     import json
 
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=True) + "\n")
+    return json.dumps({"schema": SCHEMA, **document}, indent=2, ensure_ascii=True) + "\n"
+
+
+def write_json(document: Mapping[str, Any]) -> None:
+    """Prints a JSON document."""
+    sys.stdout.write(json_text(document))
+
+
+def confirmed(question: str, hint: str) -> bool:
+    """Whether the person at the terminal says yes. UsageError, with the hint, where there is no terminal."""
+    if not sys.stdin.isatty():
+        raise UsageError("There is no terminal to ask on.", hint)
+    print(f"\n{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def complain(text: str) -> None:

@@ -23,84 +23,61 @@ class Options(SimpleNamespace):
 Run = Callable[[Options], int]
 
 
+_DOCUMENT, _EVENTS = "print one JSON document", "print what happens as JSON events, one a line"
+
+
 class Command(NamedTuple):
-    """One entry of the registry: the module holds ``add_arguments(parser)`` and ``run(options)``."""
+    """An entry of the registry: ``cli/NAME.py`` has ``run(options)``, and ``add_arguments`` for options of its own."""
 
     name: str
-    module: str
     help: str
-    examples: tuple[str, ...] = ()
+    examples: tuple[str, ...]
     """Arguments for the command; ``--demo`` works with all of them but those of apply, keep and revert."""
+    json: str = _DOCUMENT
+    """The help of ``--json``; empty for a command without it."""
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command("list", "list the IOMMU groups and their devices", ("group:17", "driver:nouveau --json")),
     Command(
-        "list",
-        "list",
-        "list the IOMMU groups and their devices",
-        ("group:17", "driver:nouveau --json"),
+        "why", "explain why a group can be handed to a virtual machine, or why not", ("17", "09:00.0 --all-models")
     ),
+    Command("preview", "show what rebinding devices would do; nothing is written", ("09:00.0=vfio-pci 09:00.1=none",)),
+    Command("simulate", "simulate kernel events, JSON lines in and out", ("events.jsonl",), ""),
     Command(
-        "why",
-        "why",
-        "explain why a group can be handed to a virtual machine, or why not",
-        ("17", "09:00.0 --all-models"),
-    ),
-    Command(
-        "preview",
-        "preview",
-        "show what rebinding devices would do; nothing is written",
-        ("09:00.0=vfio-pci 09:00.1=none",),
-    ),
-    Command(
-        "simulate",
-        "simulate",
-        "simulate kernel events, JSON lines in and out",
-        ("events.jsonl",),
-    ),
-    Command(
-        "plan",
         "plan",
         "find the rebinds that free a card, a group or devices; save them for apply",
         ("--card 09:00.0 -o gpu.json", "--group 17"),
     ),
     Command(
         "apply",
-        "apply",
         "rebind devices on this machine, after a review",
         ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json --keep-within 30"),
+        _EVENTS,
     ),
     Command(
-        "export",
         "export",
         "print a plan for another program: libvirt, QEMU, Proxmox, a shell, boot loaders",
         ("libvirt --card 09:00.0", "shell 09:00.0 -o rebind.sh", ""),
     ),
     Command(
         "persist",
-        "persist",
         "make bindings persist: the next boot sets them before any host driver loads",
         ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json", "--list"),
     ),
-    Command("unpersist", "unpersist", "remove bindings that persist", ("", "09:00.0", "--last")),
-    Command("keep", "keep", "confirm an apply that would revert automatically", ("",)),
-    Command("revert", "revert", "revert an apply", ("", "20261122T104501-1a2b")),
-    Command("journal", "journal", "list what was applied", ("", "20261122T104501-1a2b")),
-    Command("snapshot", "snapshot", "save this machine to a file that opens anywhere", ("-o machine.json",)),
+    Command("unpersist", "remove bindings that persist", ("", "09:00.0", "--last"), _EVENTS),
+    Command("keep", "confirm an apply that would revert automatically", ("",), ""),
+    Command("revert", "revert an apply", ("", "20261122T104501-1a2b"), _EVENTS),
+    Command("journal", "list what was applied", ("", "20261122T104501-1a2b")),
+    Command("snapshot", "save this machine to a file that opens anywhere", ("-o machine.json",), ""),
+    Command("report", "print a redacted report to show to people who help", ("09:00.0", "-o report.md")),
     Command(
-        "report",
-        "report",
-        "print a redacted report for those who help",
-        ("09:00.0", "-o report.md"),
-    ),
-    Command(
-        "diff",
         "diff",
         "compare two machines, two states of one, or one under two kernels",
         ("before.json after.json", "--kernel 5.15 --kernel 6.8"),
     ),
-    Command("doctor", "doctor", "check what the program and passthrough need of this system", ("", "--json")),
-    Command("models", "models", "describe the models of the kernel's rules", ("--json",)),
+    Command("doctor", "check what the program and passthrough need of this system", ("", "--json")),
+    Command("models", "describe the models of the kernel's rules", ("--json",)),
 )
 
 
@@ -111,11 +88,16 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=prog,
             usage=usage,
-            description=_wrapped(description),
+            description=description,
             epilog=epilog,
             allow_abbrev=False,
-            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=_width()),
+            formatter_class=_formatter,
         )
+
+    def format_help(self) -> str:
+        """The formatter wraps only the options, because most of the text around them is lists."""
+        self.description = _wrapped(self.description or "")
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with the exit code of a usage error."""
@@ -148,7 +130,9 @@ def version_line() -> str:
 
 def parse(argv: Sequence[str]) -> tuple[Run, Options]:
     """The command to run and its options; prints help or a usage error and exits by itself."""
-    source = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    source = argparse.ArgumentParser(
+        add_help=False, allow_abbrev=False, exit_on_error=False, formatter_class=_formatter
+    )
     add_source(source)
     options = Options()
     try:
@@ -162,7 +146,7 @@ def parse(argv: Sequence[str]) -> tuple[Run, Options]:
     if command is None:
         screen_parser().error(f"unknown command {name!r}{_meant(name)}")
     words.remove(name)
-    return _run_of(command.module), command_parser(command).parse_args(words, options)
+    return _run_of(command.name), command_parser(command).parse_args(words, options)
 
 
 def _run_of(module: str) -> Run:
@@ -177,7 +161,12 @@ def command_parser(command: Command) -> Parser:
         description=command.help[0].upper() + command.help[1:] + ".",
         epilog="\n".join(("examples:", *(f"  iommutui {command.name} {words}".rstrip() for words in command.examples))),
     )
-    import_module(f"iommutui.cli.{command.module}").add_arguments(parser)
+    module = import_module(f"iommutui.cli.{command.name}")
+    if hasattr(module, "add_arguments"):
+        module.add_arguments(parser)
+    if command.json:
+        parser.add_argument("--json", action="store_true", help=command.json)
+    add_source(parser)
     return parser
 
 
@@ -215,7 +204,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         dest="source",
         action="append",
         metavar="PATH",
-        help="read a snapshot, a pasted listing (several times: all of one machine; FILE#2: the second state in it), a "
+        help="read a snapshot, a pasted listing (several are combined; FILE#2 is the second state in a file), a "
         "recorded sysfs as a directory or tar archive, or '-' for standard input (default: this machine)",
     )
     parser.add_argument("--demo", action="store_true", help="use a built-in example machine")
@@ -223,11 +212,6 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--kernel", action=_Kernel, metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)"
     )
     parser.add_argument("--model", metavar="NAME", help="use these rules ('iommutui models' lists them)")
-
-
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """``--json``, which every reading command takes."""
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def _meant(name: str) -> str:
@@ -240,8 +224,12 @@ def _meant(name: str) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Every ``add_argument`` makes one, and without a width it would import `shutil` to find one."""
+    return argparse.RawDescriptionHelpFormatter(prog, width=_width())
+
+
 def _wrapped(text: str, hang: int = 0) -> str:
-    """The formatter does not wrap the text around the options, because most of it is lists."""
     from textwrap import fill
 
     return fill(text, _width(), subsequent_indent=" " * hang)

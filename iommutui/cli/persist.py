@@ -3,20 +3,16 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iommutui.cli.offline import refuse_recorded
-from iommutui.cli.options import chosen_model, parse_accepted, parse_intents, read_host
-from iommutui.cli.output import clean, complain, write_json, write_lines
-from iommutui.cli.parser import Options, add_json, add_source
+from iommutui.cli.options import parse_accepted, parse_intents, read_host, refuse_recorded
+from iommutui.cli.output import complain, confirmed, write_json, write_lines
+from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from iommutui.apply.persistence.declaration import Entry, Status
+    from iommutui.apply.persistence.declaration import Entry
     from iommutui.apply.persistence.request import PersistRequest, Prepared
-    from iommutui.core.hazards import Hazard
     from iommutui.core.host import Host
     from iommutui.core.plan.intents import Intent
 
@@ -27,22 +23,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what",
         nargs="*",
         metavar="DEVICE=TARGET",
-        help="as for preview; or the file of 'iommutui plan', or the id of a journal of 'iommutui apply'",
+        help="as for preview; or a file that 'iommutui plan' wrote, or the id of a journal of 'iommutui apply'",
     )
     parser.add_argument("--list", action="store_true", help="show what persists, and whether it is in force")
-    parser.add_argument("--with", dest="way", choices=["driverctl"], help="use driverctl, which is later in the boot")
+    parser.add_argument(
+        "--with",
+        dest="way",
+        choices=["driverctl"],
+        metavar="driverctl",
+        help="use driverctl, which acts later in the boot",
+    )
     parser.add_argument(
         "--accept", action="append", default=[], metavar="CODE:DEVICE", help="accept one danger, as for apply"
     )
+    parser.add_argument("--stdin", action="store_true", help="read a request as JSON (what this program does as root)")
     add_answers(parser)
 
 
 def add_answers(parser: argparse.ArgumentParser) -> None:
-    """``--yes``, ``--stdin`` and ``--json``."""
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers have to be accepted all the same")
-    parser.add_argument("--stdin", action="store_true", help="read a request as JSON (what the screen does)")
-    add_json(parser)
-    add_source(parser)
+    """``--yes``."""
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers still have to be accepted")
 
 
 def run(options: Options) -> int:
@@ -54,26 +54,27 @@ def run(options: Options) -> int:
         return serve()
     if options.list:
         return _list(options)
+    if options.model is not None:
+        raise UsageError("'persist' goes by the rules of the running kernel.", "Leave --model out.")
     from iommutui.apply.persistence.request import SCHEMA, PersistRequest
-    from iommutui.core.hazards import unaccepted
-    from iommutui.core.plan.planner import plan_intents
+    from iommutui.core.plan.drift import basis_of
 
     host = read_host(options)
     intents = _intents(options, host)
-    model = chosen_model(options, host)
-    plan = plan_intents(host, intents, model)
-    accepted = parse_accepted(host, options.accept)
     request = PersistRequest(
-        SCHEMA, tuple(intents), plan.basis, model.name, accepted, driverctl=options.way == "driverctl"
+        SCHEMA,
+        tuple(intents),
+        basis_of(host, [intent.device for intent in intents]),
+        parse_accepted(host, options.accept),
+        driverctl=options.way == "driverctl",
     )
-    missing = unaccepted(plan.hazards, accepted)
-    return review_and_ask(options, host, request, missing)
+    return review_and_ask(options, host, request)
 
 
 def _intents(options: Options, host: "Host") -> "list[Intent]":
     words: list[str] = options.what
     if not words:
-        raise UsageError("Say what is to last.", "For example: iommutui persist 01:00.0=vfio-pci 01:00.1=vfio-pci")
+        raise UsageError("Name the bindings that are to persist.", "For example: iommutui persist 01:00.0=vfio-pci")
     if len(words) > 1 or "=" in words[0]:
         return parse_intents(host, words)
     from iommutui.apply.journal.directory import ID, journal_dir
@@ -93,40 +94,44 @@ def _intents(options: Options, host: "Host") -> "list[Intent]":
     return [Intent(goal.device, goal.driver or "none") for goal in goals if not goal.any_driver]
 
 
-def review_and_ask(options: Options, host: "Host", request: "PersistRequest", missing: Sequence["Hazard"] = ()) -> int:
+def review_and_ask(options: Options, host: "Host", request: "PersistRequest") -> int:
     """Shows every file as a diff, asks, and has the change made; the exit code."""
-    from iommutui import sources
     from iommutui.apply.persistence.request import prepare
     from iommutui.apply.persistence.service import machine_store
     from iommutui.apply.persistence.store import digest_of
-    from iommutui.apply.wording import accept_words, dangers_words
+    from iommutui.core.hazards import unaccepted
+    from iommutui.core.hazards.sentences import accept_words, dangers_words
 
-    prepared = prepare(request, host, Path(sources.HERE), machine_store())
+    store = machine_store()
+    prepared = prepare(request, host, store)
     if not options.json:
-        write_lines([clean(line) for line in _review(prepared, declares=bool(request.intents))])
+        command = prepared.mechanism.command(store.root)
+        write_lines(_review(prepared, command, declares=bool(request.intents)))
         sys.stdout.flush()
+    missing = unaccepted(prepared.hazards, request.accepted)
     if missing:
         complain(f"{dangers_words(missing)} {accept_words(missing)}")
         return Exit.REFUSED
-    if prepared.changes and not options.yes and not _confirmed(len(prepared.changes)):
+    files = f"{len(prepared.changes)} file{'' if len(prepared.changes) == 1 else 's'}"
+    if prepared.changes and not options.yes and not confirmed(f"Change {files}?", "--yes goes on without asking."):
         complain("Nothing was written.")
         return Exit.REFUSED
     return _carry_out(request._replace(shown=digest_of(prepared.changes)), as_json=options.json)
 
 
-def _review(prepared: "Prepared", *, declares: bool) -> list[str]:
+def _review(prepared: "Prepared", command: tuple[str, ...], *, declares: bool) -> list[str]:
     from iommutui.apply.persistence.declaration import SWITCH
     from iommutui.apply.persistence.store import diff_of
     from iommutui.cli.review import hazard_lines
 
     lines = [*diff_of(prepared.changes), *hazard_lines(prepared.hazards), ""]
-    if prepared.mechanism.rebuild:
-        lines += [f"Then: {' '.join(prepared.mechanism.rebuild)}"]
-    if declares and prepared.mechanism.rebuild:
+    if command:
+        lines += [f"Then: {' '.join(command)}"]
+    if command and declares:
         lines += [
-            f"If a boot shows no picture: press e in the menu of the boot loader and add {SWITCH} to the line of the",
-            "kernel; that boot then ignores all of this. A second entry with that word saves the typing. To remove",
-            "it for good: 'iommutui unpersist'.",
+            f"If the next boot shows no picture: press e in the boot loader's menu and add {SWITCH} to the kernel's",
+            "line; that boot then ignores all of this. A second entry with that word saves the typing. To remove it",
+            "for good: 'iommutui unpersist'.",
         ]
     return lines
 
@@ -141,7 +146,7 @@ def _carry_out(request: "PersistRequest", *, as_json: bool) -> int:
         if as_json:
             sys.stdout.write(to_line(event).decode())
         elif not code:
-            write_lines([clean(event.text)])
+            write_lines([event.text])
         else:
             complain(f"iommutui: {event.text}")
             if event.remedy:
@@ -150,38 +155,34 @@ def _carry_out(request: "PersistRequest", *, as_json: bool) -> int:
     return code
 
 
-def _confirmed(files: int) -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError("There is no terminal to ask on.", "--yes goes on without asking.")
-    print(f"Change {files} file{'' if files == 1 else 's'}? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def persisted(options: Options) -> "list[tuple[Entry, Status]]":
-    """What is declared, and what has become of it."""
-    from iommutui.apply.persistence.declaration import status_of
+def persisted(options: Options) -> "list[tuple[Entry, str]]":
+    """What is declared to persist, and why it is not in force; empty where it is."""
+    from iommutui.apply.persistence.declaration import why_not_in_force
     from iommutui.apply.persistence.request import declared
     from iommutui.apply.persistence.service import machine_store
+    from iommutui.sources.boots import boot_id
 
-    entries = declared(machine_store())
+    store = machine_store()
+    record, entries = store.record(), declared(store)
+    if not record.finished:
+        complain("A change to what persists was interrupted; 'iommutui unpersist --last' reverts it.")
     if not entries:
         return []
-    host = read_host(options)
-    return [(entry, status_of(entry, host)) for entry in entries]
+    host, booted = read_host(options), record.boot != boot_id(str(store.root))
+    return [(entry, why_not_in_force(entry, host, booted=booted)) for entry in entries]
 
 
-def persisted_lines(found: "list[tuple[Entry, Status]]") -> list[str]:
+def persisted_lines(found: "list[tuple[Entry, str]]") -> list[str]:
     """``persists 0000:09:00.0 (10de:1f08) on vfio-pci: not in force, another device (...) is at 0000:09:00.0``."""
     return [
-        f"persists {entry.address} ({entry.ids}) on {entry.target}: "
-        + ("in force" if status.in_force else f"not in force, {status.why}")
-        for entry, status in found
+        f"persists {entry.address} ({entry.ids}) on {entry.target}: {f'not in force, {why}' if why else 'in force'}"
+        for entry, why in found
     ]
 
 
-def persisted_documents(found: "list[tuple[Entry, Status]]") -> list[dict[str, object]]:
+def persisted_documents(found: "list[tuple[Entry, str]]") -> list[dict[str, object]]:
     """The same as JSON."""
-    return [{**entry._asdict(), **status._asdict()} for entry, status in found]
+    return [{**entry._asdict(), "in_force": not why, "why": why} for entry, why in found]
 
 
 def _list(options: Options) -> int:
@@ -189,11 +190,9 @@ def _list(options: Options) -> int:
 
     finished, found = machine_store().record().finished, persisted(options)
     if options.json:
-        write_json({"schema": 1, "finished": finished, "persisted": persisted_documents(found)})
+        write_json({"finished": finished, "persisted": persisted_documents(found)})
         return Exit.DONE
-    if not finished:
-        complain("A change was cut off; 'iommutui unpersist --last' reverts it.")
     if not found:
-        complain("Nothing persists by iommutui.")
-    write_lines([clean(line) for line in persisted_lines(found)])
+        complain("Nothing persists through iommutui.")
+    write_lines(persisted_lines(found))
     return Exit.DONE

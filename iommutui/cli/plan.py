@@ -3,17 +3,16 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from iommutui.apply.wording import accept_words
-from iommutui.cli.offline import same_machine
-from iommutui.cli.options import chosen_model, parse_intents, read_host
-from iommutui.cli.output import clean, complain, write_json, write_lines
-from iommutui.cli.parser import Options, add_json, add_source
+from iommutui.cli.options import parse_intents, read_machine, same_machine
+from iommutui.cli.output import complain, json_text, write_json, write_lines
+from iommutui.cli.parser import Options
 from iommutui.cli.review import plan_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import turn_on_advice
 from iommutui.core.board import is_of_use, of_the_board
 from iommutui.core.errors import Exit, RefusedError, UsageError
 from iommutui.core.hazards import unaccepted
+from iommutui.core.hazards.sentences import accept_words
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import also_takes
 from iommutui.core.models.base import Model
@@ -39,13 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DEVICE",
         help="free these devices for a virtual machine, with whatever else their groups need",
     )
-    add_wishes(parser)
+    add_presets(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="write the plan to a file that 'iommutui apply' takes")
-    add_json(parser)
-    add_source(parser)
 
 
-def add_wishes(parser: argparse.ArgumentParser) -> None:
+def add_presets(parser: argparse.ArgumentParser) -> None:
     """``--card`` and ``--group``, of which ``wanted_intents`` makes intents."""
     parser.add_argument(
         "--card", action="append", default=[], metavar="DEVICE", help="free every function of this device's card"
@@ -66,26 +63,28 @@ def run(options: Options) -> int:
     """Prints the plan, or writes it; REFUSED where it is not permitted."""
     if not (options.intents or options.free or options.card or options.group):
         raise UsageError("Name the devices to plan for.", "For example: iommutui plan --card 01:00.0 -o plan.json")
-    host = read_host(options)
-    model = chosen_model(options, host)
+    host, model = read_machine(options)
     intents = wanted_intents(host, options, model)
     plan = plan_intents(host, intents, model)
+    further = beyond(host, _selected(host, options), intents)
     if options.json or options.output:
-        further = beyond(host, selected_devices(host, options), intents)
         document = {**_document(host, intents, plan, model), "beyond": [device.address for device in further]}
     if options.json:
         write_json(document)
     else:
-        more = also_takes(beyond(host, selected_devices(host, options), intents))
+        more = also_takes(further)
         top = [f"{more[0].upper()}{more[1:]}", ""] if more else []
-        write_lines([clean(line) for line in (*top, *_lines(host, intents, plan, model))])
+        write_lines((*top, *_lines(host, intents, plan, model)))
     if not plan.permitted:
         if options.output:
             complain(f"The plan is not permitted, so {options.output} was not written.")
         return Exit.REFUSED
     if options.output:
+        from iommutui.sources.snapshot import save
+
+        save(json_text(document), options.output)
         where = " on that machine" if same_machine(options) else ""
-        _write(document, options.output, where)
+        complain(f"Wrote {options.output}; 'iommutui apply {options.output}' carries it out{where}.")
     return Exit.DONE
 
 
@@ -109,23 +108,19 @@ def wanted_intents(host: Host, options: Options, model: Model) -> list[Intent]:
     if free:
         devices = [_of_use(host, find_device(host, text)) for text in free]
         preset += _found(host, free_devices(host, devices, model, reached=True, said=named), devices, model, named)
-    _tell_of_conflicts(preset, said)
+    chosen = {intent.device: intent.target for intent in preset}
+    for device, target in said:
+        other = chosen.get(device, target)
+        if other != target:
+            complain(f"{device} will go to {target}, as named; the rest of the request needs {other}.")
     return list({intent.device: intent for intent in (*preset, *said)}.values())
 
 
-def selected_devices(host: Host, options: Options) -> list[Address]:
+def _selected(host: Host, options: Options) -> list[Address]:
     """What was asked for by name: the rest of a plan is what it takes beyond that."""
     words = [*options.card, *(word.partition("=")[0] for word in (*options.intents, *options.free))]
     members = [a for number in options.group if number in host.groups for a in host.groups[number].members]
     return [*(find_device(host, word).address for word in words), *members]
-
-
-def _tell_of_conflicts(preset: list[Intent], said: list[Intent]) -> None:
-    chosen = {intent.device: intent.target for intent in preset}
-    for intent in said:
-        other = chosen.get(intent.device, intent.target)
-        if other != intent.target:
-            complain(f"{intent.device} will go to {intent.target}, as named; the rest of the request needs {other}.")
 
 
 def _of_use(host: Host, device: Device) -> Address:
@@ -160,51 +155,37 @@ def _lines(host: Host, intents: list[Intent], plan: Plan, model: Model) -> list[
     fix = smallest_fix(host, intents, [host.groups[change.group] for change in plan.groups], model)
     lines = plan_lines(host, plan, fix)
     if plan.permitted:
-        lines += ["", count_words(plan)]
+        lines += ["", f"{', '.join(_counts(plan))}."]
         left = unaccepted(plan.hazards, ())
         if left:
             lines.append(accept_words(left))
     return lines
 
 
-def count_words(plan: Plan) -> str:
-    """``6 writes, 2 devices rebound, 1 left as it is, 1 group.``"""
+def _counts(plan: Plan) -> list[str]:
+    """``6 writes``, ``2 devices changed``, ``1 device right already``, ``1 group touched``."""
     counts = counts_of(plan)
-    return (
-        ", ".join(
-            f"{number} {noun if number == 1 else plural}{rest}"
-            for number, noun, plural, rest in (
-                (counts.writes, "write", "writes", ""),
-                (counts.devices, "device", "devices", " changed"),
-                (counts.no_ops, "device", "devices", " right already"),
-                (counts.modules, "module", "modules", " to load"),
-                (counts.groups, "group", "groups", " touched"),
-            )
-            if number or noun == "write"
-        )
-        + "."
+    words = (
+        (counts.writes, "write", ""),
+        (counts.devices, "device", " changed"),
+        (counts.no_ops, "device", " right already"),
+        (counts.modules, "module", " to load"),
+        (counts.groups, "group", " touched"),
     )
+    return [f"{n} {noun}{'' if n == 1 else 's'}{rest}" for n, noun, rest in words if n or noun == "write"]
 
 
 def _document(host: Host, intents: list[Intent], plan: Plan, model: Model) -> "Document":
     from iommutui.apply.request import PLAN_KIND
-    from iommutui.cli.documents import basis_document, plan_document, predicted_document
+    from iommutui.apply.validation import to_object
+    from iommutui.cli.documents import intent_documents, plan_document, predicted_document
 
     return {
         "kind": PLAN_KIND,
         **plan_document(host, intents, plan, model),
-        "intents": [{"device": intent.device, "target": intent.target} for intent in intents],
+        "intents": intent_documents(intents),
         "accept": [str(hazard.acceptance) for hazard in unaccepted(plan.hazards, ()) if not hazard.refused],
         "counts": counts_of(plan)._asdict(),
         "predicted": predicted_document(plan, model),
-        "basis": basis_document(plan.basis),
+        "basis": to_object(plan.basis),
     }
-
-
-def _write(document: "Document", path: str, where: str) -> None:
-    import json
-
-    from iommutui.sources.snapshot import save
-
-    save(json.dumps(document, indent=1, ensure_ascii=True) + "\n", path)
-    complain(f"Written to {path}; 'iommutui apply {path}' carries it out{where}.")

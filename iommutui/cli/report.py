@@ -1,35 +1,42 @@
 """``iommutui report``: what somebody who is to help has to know."""
 
 import argparse
+import sys
 
-from iommutui.cli.options import chosen_model, read_host
-from iommutui.cli.output import complain, write_lines
-from iommutui.cli.parser import Options, add_source
+from iommutui.cli.options import read_machine
+from iommutui.cli.output import complain, json_text, text_of
+from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit
 from iommutui.core.query import find_device
+from iommutui.core.redact import redact
 from iommutui.core.report import report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``report [DEVICE] [-o FILE] [--plain]``."""
-    parser.add_argument("device", nargs="?", metavar="DEVICE", help="what the question is about; it comes first")
+    """``report [DEVICE] [-o FILE] [--plain | --json]``."""
+    parser.add_argument(
+        "device", nargs="?", metavar="DEVICE", help="the device that the question is about; it comes first"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (default: stdout)")
-    parser.add_argument("--plain", action="store_true", help="without Markdown's marks")
-    add_source(parser)
+    parser.add_argument("--plain", action="store_true", help="print plain text instead of Markdown")
 
 
 def run(options: Options) -> int:
     """Writes the report."""
-    host = read_host(options)
+    host, model = read_machine(options)
     device = find_device(host, options.device).address if options.device else None
-    text = report(host, chosen_model(options, host), device, markdown=not options.plain)
+    if options.json:
+        from iommutui.cli.documents import report_document
+
+        text = json_text(report_document(redact(host), model, device))
+    else:
+        text = report(host, model, device, markdown=not options.plain)
     if options.output is None:
-        write_lines(text.splitlines())
+        sys.stdout.write(text_of(text.splitlines()))
         return Exit.DONE
     from iommutui.sources.snapshot import save
 
     save(text, options.output)
-    complain(
-        f"Wrote {options.output} (redacted). Read it before you share it; 'iommutui --from {options.output}' opens it."
-    )
+    opens = "" if options.json else f"; 'iommutui --from {options.output}' opens it"
+    complain(f"Wrote {options.output} (redacted). Read it before you share it{opens}.")
     return Exit.DONE

@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from iommutui.cli.options import read_host
-from iommutui.cli.output import clean, complain, write_lines
-from iommutui.cli.parser import Options, add_source
+from iommutui.cli.output import complain, write_lines
+from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit, UsageError
 from iommutui.sources import open_source
 
@@ -19,12 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep the kernel's whole command line, mount points, names of volumes and processes, and MACs in names",
     )
     parser.add_argument(
-        "--explain", action="store_true", help="show what every line of a listing was taken for, and write nothing"
+        "--explain", action="store_true", help="show how each line of a listing was read, and write nothing"
     )
     parser.add_argument(
         "--script", action="store_true", help="print a shell script that records a machine without iommutui"
     )
-    add_source(parser)
 
 
 def run(options: Options) -> int:
@@ -40,7 +39,7 @@ def run(options: Options) -> int:
     if options.explain:
         if options.source is None:
             raise UsageError("--explain tells of a listing.", "Name one with --from.")
-        write_lines([clean(line) for line in open_source(options.source).explain()])
+        write_lines(open_source(options.source).explain())
         return Exit.DONE
     host = read_host(options)
     host = host if options.unredacted else redact(host)

@@ -2,8 +2,7 @@
 
 import argparse
 
-from iommutui.cli.offline import refuse_recorded
-from iommutui.cli.options import read_host
+from iommutui.cli.options import read_host, refuse_recorded
 from iommutui.cli.parser import Options
 from iommutui.cli.persist import add_answers, review_and_ask
 from iommutui.core.address import parse_pci
@@ -13,9 +12,7 @@ from iommutui.core.errors import UsageError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``unpersist [DEVICE...]``, or ``unpersist --last``."""
     parser.add_argument("devices", nargs="*", metavar="DEVICE", help="the address of a device (default: everything)")
-    parser.add_argument(
-        "--last", action="store_true", help="revert the last change: the files are as they were before it"
-    )
+    parser.add_argument("--last", action="store_true", help="revert the last change, and restore its files")
     add_answers(parser)
 
 

@@ -3,10 +3,10 @@
 import argparse
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import NamedTuple
 
 from iommutui.cli.documents import (
-    SCHEMA,
+    Document,
     device_document,
     group_document,
     hazard_documents,
@@ -15,10 +15,9 @@ from iommutui.cli.documents import (
     reason_documents,
     verdict_document,
 )
-from iommutui.cli.offline import said_of, same_machine
-from iommutui.cli.options import chosen_model, read_host
-from iommutui.cli.output import clean, write_json, write_lines
-from iommutui.cli.parser import Options, add_json, add_source
+from iommutui.cli.options import read_machine, same_machine, with_source
+from iommutui.cli.output import write_json, write_lines
+from iommutui.cli.parser import Options
 from iommutui.cli.review import hazard_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
@@ -43,34 +42,67 @@ from iommutui.core.wording import sentence, state_words, verdict_sentence
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``why GROUP|DEVICE [--all-models] [--json]``, or ``why [GROUP|DEVICE] --error TEXT``."""
     parser.add_argument("subject", nargs="?", metavar="GROUP|DEVICE", help="a group's number, or a device")
-    parser.add_argument(
-        "--error", metavar="TEXT", help="an error message: print the causes of it that fit this machine"
-    )
+    parser.add_argument("--error", metavar="TEXT", help="an error message: print its causes that fit this machine")
     parser.add_argument("--all-models", action="store_true", help="compare the verdicts of all models")
-    add_json(parser)
-    add_source(parser)
+
+
+class _Question(NamedTuple):
+    """What is asked: a group, or a device and its group."""
+
+    host: Host
+    model: Model
+    device: Device | None
+    group: Group
+
+    @property
+    def _asked(self) -> Address | None:
+        """The device whose card is wanted; None for the whole group, as for a bridge of it."""
+        return self.device.address if self.device is not None and not self.device.is_bridge else None
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.model.verdict(self.host, self.group)
+
+    def fix(self) -> tuple[Intent, ...] | None:
+        """For the device's card, or for the whole group; empty where it is viable already or in use."""
+        verdict = self.verdict
+        if (verdict.viable and not verdict.refused) or self.group.claim is not None:
+            return ()
+        return fix_for(self.host, self.group, self._asked, self.model)
+
+    def no_fix(self) -> tuple[Reason, ...]:
+        """Why nothing makes the group viable."""
+        return why_no_fix(self.host, self.group, self._asked, self.model)
+
+    def hazards(self, fix: tuple[Intent, ...] | None) -> list[Hazard]:
+        """The impact of the fix; or, where there is none, of handing over the device or its group."""
+        members = [self.device] if self.device is not None else self.host.members(self.group)
+        alone = [Intent(m.address, VFIO_PCI) for m in members if m.driver is not None and not m.is_bridge]
+        return hazards_of(self.host, [goal for i in fix or alone if (goal := goal_of(self.host, i)[0]) is not None])
+
+    def notices(self) -> list[Notice]:
+        """Settings that were meant to put the device, or those of its group, on a VFIO driver and have not."""
+        devices = self.host.members(self.group) if self.device is None else [self.device]
+        return list(dict.fromkeys(notice for each in devices for notice in notices_of(self.host, each)))
 
 
 def run(options: Options) -> int:
-    """Explains one group."""
-    host = read_host(options)
-    model = chosen_model(options, host)
-    if options.error is not None:
-        device, group = _subject(host, options.subject) if options.subject is not None else (None, None)
-        return explain_error(options, host, model, device=device, group=group)
-    if options.subject is None:
+    """Explains one group, one device, or an error message."""
+    host, model = read_machine(options)
+    if options.subject is None and options.error is None:
         raise UsageError("Name a group or a device.", "For example: iommutui why 14, or iommutui why 01:00.0")
-    device, group = _subject(host, options.subject)
+    device, group = (None, None) if options.subject is None else _subject(host, options.subject)
+    if options.error is not None:
+        return _explain_error(options, host, model, device=device, group=group)
     if group is None:
+        assert device is not None
         return _without_group(host, device, model, options.json)
-    fix = _fix(host, device, group, model)
+    asked = _Question(host, model, device, group)
     models = list(MODELS.values()) if options.all_models else []
     if options.json:
-        write_json(_document(host, device, group, model, fix, models))
+        write_json(_document(asked, models))
     else:
-        there = same_machine(options)
-        lines = _lines(host, device, group, model, fix, models, there)
-        write_lines([clean(said_of(options, line)) for line in lines])
+        write_lines([with_source(options, line) for line in _lines(asked, models, same_machine(options))])
     return Exit.DONE
 
 
@@ -86,7 +118,7 @@ def _subject(host: Host, text: str) -> tuple[Device | None, Group | None]:
 
 
 def _ranges(numbers: Sequence[int]) -> list[str]:
-    """``0-4``, ``7``: what follows each other as one."""
+    """``0-4``, ``7``: consecutive numbers as one."""
     runs: list[tuple[int, int]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + 1:
@@ -96,65 +128,28 @@ def _ranges(numbers: Sequence[int]) -> list[str]:
     return [str(first) if first == last else f"{first}-{last}" for first, last in runs]
 
 
-def _fix(host: Host, device: Device | None, group: Group, model: Model) -> tuple[Intent, ...] | None:
-    """What to do for the device's card, or for the whole group; nothing where it can be had already or is in use."""
-    verdict = model.verdict(host, group)
-    if (verdict.viable and not verdict.refused) or group.claim is not None:
-        return ()
-    return fix_for(host, group, _asked(device), model)
-
-
-def _asked(device: Device | None) -> Address | None:
-    """The device whose card is wanted; None for the whole group, as for a bridge of it."""
-    return device.address if device is not None and not device.is_bridge else None
-
-
-def _hazards(host: Host, device: Device | None, group: Group, fix: tuple[Intent, ...] | None) -> list[Hazard]:
-    """The impact of the fix; or, where there is none, of handing over the device or its group."""
-    members = [device] if device is not None else host.members(group)
-    alone = [Intent(m.address, VFIO_PCI) for m in members if m.driver is not None and not m.is_bridge]
-    return hazards_of(host, [goal for i in fix or alone if (goal := goal_of(host, i)[0]) is not None])
-
-
-def _notices(host: Host, device: Device | None, group: Group) -> list[Notice]:
-    """Settings that were meant to put the device, or those of its group, on a VFIO driver and have not."""
-    devices = host.members(group) if device is None else [device]
-    return list(dict.fromkeys(notice for each in devices for notice in notices_of(host, each)))
-
-
-def _document(
-    host: Host, device: Device | None, group: Group, model: Model, fix: tuple[Intent, ...] | None, models: list[Model]
-) -> dict[str, Any]:
+def _document(asked: _Question, models: list[Model]) -> Document:
+    host, model, device, group = asked
+    fix = asked.fix()
+    by_model = {m.name: {**verdict_document(m.verdict(host, group)), "change": m.change} for m in models}
     return {
-        "schema": SCHEMA,
         "host": host_document(host, model),
         "model": model.name,
         "device": device.address if device else None,
-        "group": group_document(host, group, model.verdict(host, group)),
+        "group": group_document(host, group, asked.verdict),
         "devices": [device_document(host, member, model) for member in host.members(group)],
         "shared": why_shared(host, group),
         "fix": intent_documents(fix),
-        **({"no_fix": reason_documents(why_no_fix(host, group, _asked(device), model))} if fix is None else {}),
-        "hazards": hazard_documents(_hazards(host, device, group, fix)),
-        "notices": [notice._asdict() for notice in _notices(host, device, group)],
-        **(
-            {"models": {m.name: {**verdict_document(m.verdict(host, group)), "change": m.change} for m in models}}
-            if models
-            else {}
-        ),
+        **({"no_fix": reason_documents(asked.no_fix())} if fix is None else {}),
+        "hazards": hazard_documents(asked.hazards(fix)),
+        "notices": [notice._asdict() for notice in asked.notices()],
+        **({"models": by_model} if models else {}),
     }
 
 
-def _lines(
-    host: Host,
-    device: Device | None,
-    group: Group,
-    model: Model,
-    fix: tuple[Intent, ...] | None,
-    models: list[Model],
-    there: str,
-) -> list[str]:
-    verdict = model.verdict(host, group)
+def _lines(asked: _Question, models: list[Model], there: str) -> list[str]:
+    host, model, device, group = asked
+    verdict, fix = asked.verdict, asked.fix()
     held = passable(host, group)
     lines = [f"{GLYPHS[group_word(host, group, verdict)]} {verdict_sentence(host, group, verdict)}"]
     lines += _reason_lines(verdict.reasons if held else ())
@@ -166,15 +161,17 @@ def _lines(
         role = role_words(model.role(host, member, member.driver).role) if member.driver else ""
         bound = driver_words(host, member) + (f" ({role})" if role else "")
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
-    if held:
-        lines += _no_fix_lines(host, device, group, verdict, model) if fix is None else _fix_lines(fix, there)
+    if held and fix is None:
+        lines += _no_fix_lines(asked)
+    elif held and fix:
+        lines += ["", "Smallest fix:", f"  iommutui preview {' '.join(map(str, fix))}{there}"]
     shared = why_shared(host, group) if verdict.viable is False else []
     if shared:
         lines += ["", "Why these share a group:", *(f"  {text}" for text in shared)]
         lines += ["  Another slot, firmware or kernel can group them otherwise; 'iommutui diff' compares two of them."]
-    for notice in _notices(host, device, group):
+    for notice in asked.notices():
         lines += ["", f"Note: {notice.text}", f"  {notice.remedy}"]
-    hazards = _hazards(host, device, group, fix)
+    hazards = asked.hazards(fix)
     if hazards:
         lines += ["", f"Impact on the host of handing over {device.address if device else f'group {group.id}'}:"]
         lines += [f"  {line}" if line else "" for line in hazard_lines(hazards)]
@@ -186,8 +183,7 @@ def _lines(
             word = f"{verdict_glyph(answer)} {verdict_word(answer)}"
             lines.append(f"  {each.name:{width}}  {word:<11}  claim: {answer.claim}")
             lines.append(f"  {'':{width}}  {each.change}")
-    lines += ["", f"Model {model.name}: {model.title} (kernels: {model.kernels})."]
-    return lines
+    return [*lines, "", f"Model {model.name}: {model.title} (kernels: {model.kernels})."]
 
 
 def _reason_lines(reasons: Iterable[Reason]) -> list[str]:
@@ -203,31 +199,23 @@ def _reason_lines(reasons: Iterable[Reason]) -> list[str]:
     return lines
 
 
-def _no_fix_lines(host: Host, device: Device | None, group: Group, verdict: Verdict, model: Model) -> list[str]:
+def _no_fix_lines(asked: _Question) -> list[str]:
     """The reasons that no rebind removes, as far as the verdict does not name them already."""
+    verdict = asked.verdict
     if verdict.refused:
         return []
     if verdict.viable is None:
-        return ["", "Which rebinds would let a virtual machine have this group is not known either."]
-    why = [reason for reason in why_no_fix(host, group, _asked(device), model) if reason not in verdict.reasons]
-    return ["", "No rebind lets a virtual machine have it.", *(f"  {sentence(r)}" for r in why)]
+        return ["", "Which rebinds would let a virtual machine use this group is not known either."]
+    why = [reason for reason in asked.no_fix() if reason not in verdict.reasons]
+    return ["", "No rebind lets a virtual machine use it.", *(f"  {sentence(r)}" for r in why)]
 
 
-def _fix_lines(fix: tuple[Intent, ...], there: str) -> list[str]:
-    if not fix:
-        return []
-    words = " ".join(str(intent) for intent in fix)
-    return ["", "Smallest fix:", f"  iommutui preview {words}{there}"]
-
-
-def _without_group(host: Host, device: Device | None, model: Model, as_json: bool) -> int:
-    assert device is not None
+def _without_group(host: Host, device: Device, model: Model, as_json: bool) -> int:
     reason = groupless(device)
     advice = no_iommu_advice(host)
     if as_json:
         write_json(
             {
-                "schema": SCHEMA,
                 "host": host_document(host, model),
                 "model": model.name,
                 "device": device.address,
@@ -239,11 +227,11 @@ def _without_group(host: Host, device: Device | None, model: Model, as_json: boo
             }
         )
     else:
-        write_lines([clean(line) for line in (f"✖ {sentence(reason)}", *advice)])
+        write_lines((f"✖ {sentence(reason)}", *advice))
     return Exit.DONE
 
 
-def explain_error(
+def _explain_error(
     options: Options, host: Host, model: Model, *, device: Device | None = None, group: Group | None = None
 ) -> int:
     """Prints the causes of ``--error`` that fit, most likely first, or what is known of the devices that it names.
@@ -257,12 +245,15 @@ def explain_error(
     if not diagnosis.messages and not diagnosis.about:
         known = "; ".join(message.name for message in MESSAGES)
         raise IommutuiError("Unknown error message.", f"Known messages: {known}.")
-    if options.json:
-        causes = [dict(zip(cause._fields, cause, strict=True)) for cause in diagnosis.causes]
-        document = {"schema": SCHEMA, "host": host_document(host, model), "message": None, "causes": causes}
-        if diagnosis.messages:
-            document |= {"message": diagnosis.messages[0], "messages": diagnosis.messages}
-        write_json(document | ({"about": diagnosis.about} if diagnosis.about else {}))
-    else:
-        write_lines([clean(said_of(options, line)) for line in diagnosis.sentences])
+    if not options.json:
+        write_lines([with_source(options, line) for line in diagnosis.sentences])
+        return Exit.DONE
+    document = {
+        "host": host_document(host, model),
+        "message": diagnosis.messages[0] if diagnosis.messages else None,
+        "causes": [cause._asdict() for cause in diagnosis.causes],
+        **({"messages": diagnosis.messages} if diagnosis.messages else {}),
+        **({"about": diagnosis.about} if diagnosis.about else {}),
+    }
+    write_json(document)
     return Exit.DONE

@@ -15,7 +15,7 @@ XEN_DOM0 = "xen-dom0"
 _XEN = (
     "This is dom0 of Xen: the hypervisor has the IOMMU, so this kernel sees none and has no groups. VFIO is not used "
     "here.",
-    "Whether the IOMMU is on, Xen says: 'xl dmesg | grep -i -e vt-d -e iommu', and 'xl info' (hvm_directio).",
+    "Xen shows whether the IOMMU is on: 'xl dmesg | grep -i -e vt-d -e iommu', and 'xl info' (hvm_directio).",
     "Devices are handed over through pciback: 'xl pci-assignable-add 01:00.0', then a pci= line in the guest's "
     "configuration.",
 )
@@ -41,7 +41,7 @@ def no_iommu_advice(host: Host) -> list[str]:
         if gap.why != NOT_LISTED:
             return [f"The IOMMU groups are not known: {gap_words(gap.why)}."]
         return [
-            "The listing tells no IOMMU groups: the IOMMU was off, or the command does not show them.",
+            "The listing shows no IOMMU groups: the IOMMU was off, or the command does not show them.",
             "Add 'lspci -v' (pciutils 3.7 or later) or the Arch wiki's script with a second --from, or record the "
             "machine with the script of 'iommutui snapshot --script'.",
         ]

@@ -13,7 +13,7 @@ INTEL, AMD, HYGON = "8086", "1022", "1d94"
 
 
 class Part(NamedTuple):
-    """A row: what it is called, the classes that it has, and of which makers; or the drivers that tell it."""
+    """A row: what it is called, the classes that it has, and of which makers; or the drivers that identify it."""
 
     what: str
     classes: tuple[str, ...] = ()

@@ -7,14 +7,9 @@ a virtual function is one by itself.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from iommutui.core.address import Address, card_of
-
-if TYPE_CHECKING:
-    from iommutui.core.host import Device
-else:
-    Device = object  # core.host builds on this module
+from iommutui.core.device import Device
 
 Devices = dict[Address, Device]
 

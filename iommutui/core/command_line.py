@@ -58,7 +58,7 @@ def idle_ids(host: Host, device: Device) -> Iterator[Notice]:
             right = "pci-stub.ids" if "stub" in name else "vfio-pci.ids"
             yield Notice(
                 "misspelt-parameter",
-                f"{name}= on the kernel command line is no parameter of any module, so it does nothing.",
+                f"{name}= on the kernel command line is not a parameter of any module, so it does nothing.",
                 f"Write {right}={value} instead, with a dot before ids.",
             )
 
@@ -77,7 +77,7 @@ def idle_iommu(host: Host) -> Iterator[Notice]:
         elif not word.startswith(f"{name}="):
             text = f"{word} is misspelt, so the kernel ignores it: the parameter is {name}=."
         elif unknown:
-            text = f"{word} does nothing: {', '.join(unknown)} is no value that {name}= knows."
+            text = f"{word} does nothing: {', '.join(unknown)} is not a value of {name}=."
         else:
             continue
         yield Notice("idle-parameter", text, f"Remove {word}.")

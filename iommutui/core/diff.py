@@ -11,7 +11,7 @@ from iommutui.core.labels import device_name, verdict_word
 from iommutui.core.models.base import Model
 
 
-class Kind(StrEnum):
+class ChangeKind(StrEnum):
     """What sort of difference it is, as it stands in JSON."""
 
     KERNEL = "kernel"
@@ -35,7 +35,7 @@ class Kind(StrEnum):
 class Change(NamedTuple):
     """One difference. ``before`` and ``after`` are empty where there was nothing, or will be nothing."""
 
-    kind: Kind
+    kind: ChangeKind
     subject: str
     before: str
     after: str
@@ -53,34 +53,35 @@ def compare(before: Host, after: Host, model_before: Model, model_after: Model) 
 
 
 def is_equal(changes: list[Change]) -> bool:
-    """Whether nothing differs, as far as both sides tell."""
-    return all(change.kind is Kind.UNKNOWN for change in changes)
+    """Whether nothing differs, as far as both sides are known."""
+    return all(change.kind is ChangeKind.UNKNOWN for change in changes)
 
 
 def change_sentence(change: Change) -> str:
     """A change in words."""
     kind, subject, old, new = change
     words = {
-        Kind.ADDED: f"{subject} is new: {new}.",
-        Kind.REMOVED: f"{subject} is gone: {old}.",
-        Kind.MOVED: f"{old} is at {new} now: {subject}.",
-        Kind.SPLIT: f"Group {old} has become the groups {new}.",
-        Kind.MERGED: f"The groups {old} have become group {new}.",
-        Kind.REGROUPED: f"The devices of the groups {old} are in the groups {new} now.",
-        Kind.RENUMBERED: f"Group {old} is group {new} now, with the same devices.",
-        Kind.UNKNOWN: f"Not compared: {subject}, which only one side tells.",
+        ChangeKind.ADDED: f"{subject} is new: {new}.",
+        ChangeKind.REMOVED: f"{subject} is gone: {old}.",
+        ChangeKind.MOVED: f"{old} is at {new} now: {subject}.",
+        ChangeKind.SPLIT: f"Group {old} has become the groups {new}.",
+        ChangeKind.MERGED: f"The groups {old} have become group {new}.",
+        ChangeKind.REGROUPED: f"The devices of the groups {old} are in the groups {new} now.",
+        ChangeKind.RENUMBERED: f"Group {old} is group {new} now, with the same devices.",
+        ChangeKind.UNKNOWN: f"Not compared: {subject}, which only one side tells.",
     }
     return words.get(kind) or f"{kind.replace('-', ' ').capitalize()} of {subject}: {old or 'none'} → {new or 'none'}."
 
 
 def _machine(before: Host, after: Host, model_before: Model, model_after: Model) -> Iterator[Change]:
-    for kind, old, new in ((Kind.KERNEL, before.kernel, after.kernel), (Kind.CMDLINE, before.cmdline, after.cmdline)):
+    facts = ((ChangeKind.KERNEL, before.kernel, after.kernel), (ChangeKind.CMDLINE, before.cmdline, after.cmdline))
+    for kind, old, new in facts:
         if old is not None and new is not None and old != new:
             yield Change(kind, "the machine", old, new)
         elif old != new:
-            yield Change(Kind.UNKNOWN, f"the {kind.replace('-', ' ')}", old or "", new or "")
+            yield Change(ChangeKind.UNKNOWN, f"the {kind.replace('-', ' ')}", old or "", new or "")
     if model_before.name != model_after.name:
-        yield Change(Kind.MODEL, "the kernel", model_before.name, model_after.name)
+        yield Change(ChangeKind.MODEL, "the kernel", model_before.name, model_after.name)
 
 
 def _pairs(before: Host, after: Host) -> dict[Address, Address]:
@@ -117,14 +118,14 @@ def _alike(one: Device, other: Device) -> bool:
 def _presence(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterator[Change]:
     for old, new in pairs.items():
         if old != new:
-            yield Change(Kind.MOVED, device_name(after.devices[new]), old, new)
+            yield Change(ChangeKind.MOVED, device_name(after.devices[new]), old, new)
     arrived = set(pairs.values())
     for address, device in before.devices.items():
         if address not in pairs:
-            yield Change(Kind.REMOVED, address, device_name(device), "")
+            yield Change(ChangeKind.REMOVED, address, device_name(device), "")
     for address, device in after.devices.items():
         if address not in arrived:
-            yield Change(Kind.ADDED, address, "", device_name(device))
+            yield Change(ChangeKind.ADDED, address, "", device_name(device))
 
 
 def _groups(
@@ -132,22 +133,22 @@ def _groups(
 ) -> Iterator[Change]:
     if any(gap.attribute == "iommu_groups" for gap in (*before.gaps, *after.gaps)):
         if before.groups or after.groups:
-            yield Change(Kind.UNKNOWN, "the groups", "", "")
+            yield Change(ChangeKind.UNKNOWN, "the groups", "", "")
         return
     for old, new in pairs.items():
         one, other = before.devices[old], after.devices[new]
         if (one.group is None) != (other.group is None) and not one.gap("iommu_group") and not other.gap("iommu_group"):
-            yield Change(Kind.UNGROUPED, new, *("" if d.group is None else str(d.group) for d in (one, other)))
+            yield Change(ChangeKind.UNGROUPED, new, *("" if d.group is None else str(d.group) for d in (one, other)))
     for olds, news in _parts(before, after, pairs):
         words = (", ".join(map(str, olds)), ", ".join(map(str, news)))
         if len(olds) == len(news) == 1:
             if olds != news:
-                yield Change(Kind.RENUMBERED, words[0], *words)
+                yield Change(ChangeKind.RENUMBERED, words[0], *words)
             was, now = _verdict(before, olds[0], model_before), _verdict(after, news[0], model_after)
             if was != now and _tells(before, olds[0], now) and _tells(after, news[0], was):
-                yield Change(Kind.VERDICT, f"group {news[0]}", was, now)
+                yield Change(ChangeKind.VERDICT, f"group {news[0]}", was, now)
         else:
-            kind = Kind.SPLIT if len(olds) == 1 else Kind.MERGED if len(news) == 1 else Kind.REGROUPED
+            kind = ChangeKind.SPLIT if len(olds) == 1 else ChangeKind.MERGED if len(news) == 1 else ChangeKind.REGROUPED
             yield Change(kind, words[0], *words)
 
 
@@ -188,10 +189,10 @@ def _parts(before: Host, after: Host, pairs: dict[Address, Address]) -> list[tup
 
 def _bindings(one: Device, other: Device) -> Iterator[Change]:
     for kind, field, old, new in (
-        (Kind.DRIVER, "driver", one.driver, other.driver),
-        (Kind.OVERRIDE, "driver_override", one.driver_override, other.driver_override),
+        (ChangeKind.DRIVER, "driver", one.driver, other.driver),
+        (ChangeKind.OVERRIDE, "driver_override", one.driver_override, other.driver_override),
     ):
         if old != new and not (one.gap(field) or other.gap(field)):
             yield Change(kind, other.address, old or "", new or "")
     if one.interfaces != other.interfaces and one.interfaces and other.interfaces:
-        yield Change(Kind.INTERFACES, other.address, " ".join(one.interfaces), " ".join(other.interfaces))
+        yield Change(ChangeKind.INTERFACES, other.address, " ".join(one.interfaces), " ".join(other.interfaces))

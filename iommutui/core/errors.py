@@ -18,7 +18,7 @@ class Exit(IntEnum):
 EXIT_MEANINGS = {
     Exit.DONE: "done",
     Exit.ERROR: "error",
-    Exit.USAGE: "usage",
+    Exit.USAGE: "usage error",
     Exit.REFUSED: "refused",
     Exit.PERMISSION: "no permission",
     Exit.ROLLED_BACK: "failed or not confirmed, and rolled back",

@@ -1,37 +1,45 @@
-"""The kernel's own primitive events: a rebind, a plan and a recorded trace are sequences of them."""
+"""The kernel's own primitive events: a rebind, a plan and a recorded trace are sequences of them.
 
-from typing import NamedTuple
+Dataclasses, not named tuples: an unbind and a probe of the same device must not be equal.
+"""
+
+from dataclasses import dataclass
 
 from iommutui.core.address import Address
 
 
-class Override(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Override:
     """A write to ``driver_override``; None clears it."""
 
     device: Address
     driver: str | None
 
 
-class Unbind(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Unbind:
     """A write to the ``unbind`` file of the driver that the device is on."""
 
     device: Address
 
 
-class Bind(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Bind:
     """A write to ``/sys/bus/pci/drivers/DRIVER/bind``."""
 
     device: Address
     driver: str
 
 
-class Probe(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Probe:
     """A write to ``/sys/bus/pci/drivers_probe``."""
 
     device: Address
 
 
-class ClaimGroup(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ClaimGroup:
     """``VFIO_GROUP_SET_CONTAINER`` with an IOMMU set; with ``devices``, every member on a VFIO driver is opened too."""
 
     group: int
@@ -39,7 +47,8 @@ class ClaimGroup(NamedTuple):
     devices: bool = True
 
 
-class ClaimDevice(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ClaimDevice:
     """``VFIO_GROUP_GET_DEVICE_FD``, or with ``cdev`` the bind of a device file to an iommufd."""
 
     device: Address
@@ -47,27 +56,31 @@ class ClaimDevice(NamedTuple):
     cdev: bool = False
 
 
-class ReleaseGroup(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ReleaseGroup:
     """The owner closes everything it holds of the group."""
 
     group: int
     owner: str
 
 
-class ReleaseDevice(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ReleaseDevice:
     """The owner closes one device."""
 
     device: Address
     owner: str
 
 
-class Remove(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Remove:
     """A write to the device's ``remove``; what is below a bridge goes with it."""
 
     device: Address
 
 
-class Rescan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rescan:
     """A write to ``/sys/bus/pci/rescan``."""
 
 

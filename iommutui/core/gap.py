@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 NOT_LISTED = "not-listed"
-"""The gap of what a pasted listing does not tell."""
+"""The gap of what a pasted listing does not show."""
 
 
 class Gap(NamedTuple):
@@ -25,8 +25,8 @@ _WORDS = {
     "EPERM": "it can be read by root only",
     "timeout": "the kernel did not answer in time",
     "not-recorded": "it was not recorded",
-    "not-collected": "it was not looked at",
-    NOT_LISTED: "the listing does not tell it",
+    "not-collected": "it was not collected",
+    NOT_LISTED: "the listing does not show it",
     "malformed": "it does not hold what a kernel writes there",
     UNBINDING: "an unbind of it has not returned yet",
     "asleep": "the device is powered down, and reading it would wake it",

@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.card import others_of_card, slot_of
+from iommutui.core.device import Bar as Bar
+from iommutui.core.device import Details as Details
+from iommutui.core.device import Device as Device
+from iommutui.core.device import Fit as Fit
 from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.gap import Gap as Gap
 
@@ -22,117 +26,6 @@ if TYPE_CHECKING:
 else:
     # A field's type as a string would be compiled, and the first ``compile`` of a process takes 1 ms.
     DelayedWrite = Uses = object
-
-
-class Bar(NamedTuple):
-    """A base address register: line ``number`` of ``resource``. ``size`` in bytes; ``flags`` as the kernel has them."""
-
-    number: int
-    start: int
-    size: int
-    flags: int
-
-
-class Fit(NamedTuple):
-    """A driver that the device could be bound to, because its table of ids or the module's aliases match."""
-
-    driver: str
-    """The name below ``/sys/bus/pci/drivers``; for a module that is not loaded, the module's name."""
-    module: str | None
-    loaded: bool
-    vfio: bool = False
-    """True for a ``vfio_pci:`` alias: a VFIO driver, which matches only through ``driver_override``."""
-    proven: bool = False
-    """The device has been seen on it, so the driver's own probe is known to accept it."""
-    refused: bool = False
-    """The driver's own probe seems to turn the device down: see ``settled``."""
-
-
-class Details(NamedTuple):
-    """Facts of a PCI function that no rule needs, read where a person asks for them."""
-
-    numa_node: int | None = None
-    reset_methods: tuple[str, ...] | None = None
-    power_state: str | None = None
-    d3cold_allowed: bool | None = None
-    bars: tuple[Bar, ...] | None = None
-    sriov_totalvfs: int | None = None
-    sriov_numvfs: int | None = None
-    link_speed: str | None = None
-    link_width: str | None = None
-    max_link_speed: str | None = None
-    max_link_width: str | None = None
-    config_answers: bool | None = None
-    """False where configuration space reads as all ones, as that of a device that has fallen off the bus."""
-    irq: int | None = None
-    """The interrupt line (INTx), or a vector of MSI while a driver uses that; 0: none."""
-
-
-class Device(NamedTuple):
-    """A PCI function, or a member of a group on another bus. Ids are lower-case hex without ``0x``."""
-
-    address: Address
-    bus: str = "pci"
-    vendor_id: str | None = None
-    device_id: str | None = None
-    subsystem_vendor_id: str | None = None
-    subsystem_device_id: str | None = None
-    class_code: str | None = None
-    """Six hex digits: base class, sub-class, programming interface; four where a listing does not tell the last."""
-    revision: str | None = None
-    header_type: int | None = None
-    """Configuration byte 0x0e without its top bit: 0 normal, 1 PCI-to-PCI bridge, 2 CardBus bridge."""
-    multifunction: bool | None = None
-    """The top bit of that byte: the device says of itself that its slot has several functions."""
-    pcie_type: int | None = None
-    """Device/port type of the PCI Express capability; visible to root only."""
-    modalias: str | None = None
-    driver: str | None = None
-    driver_override: str | None = None
-    group: int | None = None
-    parent: Address | None = None
-    """The bridge above; None on a root bus. Of a mediated device the function that it is a part of."""
-    boot_vga: bool | None = None
-    """The VGA card that the kernel's arbiter has as the default one."""
-    boot_display: bool | None = None
-    """The display that firmware left its framebuffer on (from 6.17); whatever class it has."""
-    physfn: Address | None = None
-    virtfns: tuple[Address, ...] = ()
-    vfio_dev: tuple[str, ...] | None = None
-    """Names below ``vfio-dev``, which exists (from 6.1) while a VFIO driver is bound."""
-    iommu: str | None = None
-    interfaces: tuple[str, ...] = ()
-    """Network interfaces, those of a child on the virtio bus included."""
-    fits: tuple[Fit, ...] | None = None
-    """None: not collected."""
-    vendor_name: str | None = None
-    device_name: str | None = None
-    class_name: str | None = None
-    details: Details | None = None
-    """None: not collected."""
-    gaps: tuple[Gap, ...] = ()
-    not_isolated_from: tuple[Address, ...] | None = None
-    """Functions of its slot that were in its group when it was removed, so that nothing isolates it from them; None for
-    a device that never was."""
-
-    def gap(self, attribute: str) -> Gap | None:
-        """Why the attribute is not known, or None where it is."""
-        for gap in self.gaps:
-            if gap.attribute == attribute:
-                return gap
-        return None
-
-    @property
-    def boots_display(self) -> bool:
-        """Whether it is the display that the machine booted on."""
-        return bool(self.boot_display or self.boot_vga)
-
-    @property
-    def is_bridge(self) -> bool:
-        """Header type 1 or 2; where that is not known, the class of a bridge (0604, 0607, 0609)."""
-        if self.header_type is not None:
-            return self.header_type != 0
-        return (self.class_code or "")[:4] in ("0604", "0607", "0609")
 
 
 class Region(NamedTuple):

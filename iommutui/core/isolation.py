@@ -19,8 +19,7 @@ def why_shared(host: Host, group: Group) -> list[str]:
     found = [*_bridges(host, members, inside), *_cards(members), *_neighbours(members, inside)]
     if "pcie_acs_override" in (host.cmdline or ""):
         found.append(
-            "The kernel command line has pcie_acs_override, so groups are cut finer than the hardware keeps devices "
-            "apart."
+            "The kernel command line has pcie_acs_override, so groups are smaller than what the hardware isolates."
         )
     return found
 
@@ -34,8 +33,8 @@ def _bridges(host: Host, members: list[Device], inside: set[Address]) -> list[st
         if below:
             who = "the other one is" if len(below) == 1 else f"{len(below)} others are"
             found.append(
-                f"{bridge.address} is a bridge in the group itself, and {who} below it: it does not keep what is "
-                "behind it apart (no ACS), so the group cannot be split there."
+                f"{bridge.address} is a bridge in the group itself, and {who} below it: it does not isolate what is "
+                "behind it (no ACS), so the group cannot be split there."
             )
     return found
 
@@ -67,7 +66,7 @@ def _neighbours(members: list[Device], inside: set[Address]) -> list[str]:
         if device.parent is not None and device.parent not in inside:
             behind.setdefault(device.parent, set()).add(card_of(device.address))
     return [
-        f"{len(cards)} slots of the group are behind {port}, which does not keep them apart."
+        f"{len(cards)} slots of the group are behind {port}, which does not isolate them."
         for port, cards in behind.items()
         if len(cards) > 1
     ]

@@ -1,12 +1,18 @@
 """Short words and signs for rows and columns; whole sentences are in ``wording``."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from iommutui.core.address import Address
 from iommutui.core.board import passable
 from iommutui.core.drivers import Role
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.models.base import unbind_pending
 from iommutui.core.outcome import State, Verdict
+from iommutui.core.roles import serves_host
+
+if TYPE_CHECKING:
+    from iommutui.core.uses import Network, Storage
 
 
 def verdict_word(verdict: Verdict) -> str:
@@ -123,3 +129,49 @@ def rank(device: Device) -> int:
 def structural(device: Device) -> bool:
     """Whether it holds the machine together, and is never handed over."""
     return device.is_bridge or (device.class_code or "")[:4] == "0600"
+
+
+def use_labels(host: Host) -> dict[Address, tuple[str, ...]]:
+    """Words such as ``root disk``, ``default route``, ``boot display`` or ``in use by qemu (pid 123)``, by device."""
+    found: dict[Address, dict[str, None]] = {}
+    for address, device in host.devices.items():
+        if device.boots_display and serves_host(host, device, device.driver):
+            found.setdefault(address, {})["boot display"] = None
+    for group in host.groups.values():
+        for address in group.claim.opened if group.claim is not None else ():
+            owner = group.claim.owner if group.claim is not None else ""
+            found.setdefault(address, {})[f"in use by {owner}"] = None
+    if host.uses is not None:
+        for screen in host.uses.screens:
+            for monitor in screen.monitors:
+                found.setdefault(screen.device, {})[f"monitor on {monitor}"] = None
+        for use in host.uses.storage:
+            for words in _storage(use):
+                found.setdefault(use.device, {})[words] = None
+        for talk in host.uses.network:
+            for words in _network(talk):
+                found.setdefault(talk.device, {})[words] = None
+        for each in host.uses.inputs:
+            if each.device is not None:
+                found.setdefault(each.device, {})["keyboard" if each.keyboard else "pointer"] = None
+        for sound in host.uses.sounds:
+            if sound.playing:
+                found.setdefault(sound.device, {})["playing sound"] = None
+    return {address: tuple(words) for address, words in found.items()}
+
+
+def _storage(use: "Storage") -> list[str]:
+    if use.held == "mount":
+        others = [point for point in use.what if point != "/"]
+        return [*(["root disk"] if "/" in use.what else []), *([f"mounted {others[0]}"] if others else [])]
+    if use.held == "pool":
+        return [" ".join(("pool", *use.what[:1]))]
+    return ["swap"] if use.held == "swap" else []
+
+
+def _network(talk: "Network") -> list[str]:
+    words = [
+        *(["SSH session"] if talk.session else []),
+        *(["default route"] if talk.default_route else []),
+    ]
+    return words or (["address"] if talk.address else [])

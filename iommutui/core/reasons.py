@@ -74,7 +74,7 @@ class Reason(NamedTuple):
 
 
 def groupless(device: Device) -> Reason:
-    """Why a device that has no group here has none: it is so, or nothing tells it."""
+    """Why a device that has no group here has none: it has none, or that is not known."""
     gap = device.gap("iommu_group")
     if gap is None:
         return Reason(Code.NO_GROUP, device=device.address)

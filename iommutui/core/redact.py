@@ -25,7 +25,7 @@ _KEPT = re.compile(
     """,
     re.VERBOSE,
 )
-"""Parameters whose values are of use to a reader and tell nothing of the owner; ``-`` is written ``_``."""
+"""Parameters whose values are of use to a reader and reveal nothing about the owner; ``-`` is written ``_``."""
 
 _BY_MAC = re.compile(r"([a-z]{2,3}x)[0-9a-f]{12}.*")
 _FILE = re.compile(r".*(?:firmware|path|file)")
@@ -67,7 +67,7 @@ def _parameter(word: str) -> str:
 
 
 def _placeholders(host: Host) -> dict[str, str]:
-    """A name for every interface whose own tells something: ``enxaabbccddeeff`` -> ``enx0``, ``alice0`` -> ``net0``."""
+    """Placeholders for names that reveal something: ``enxaabbccddeeff`` -> ``enx0``, ``alice0`` -> ``net0``."""
     every = [name for group in (host.devices, host.removed) for d in group.values() for name in d.interfaces]
     every += [use.own for use in host.uses.network if use.chain] if host.uses is not None else []
     taken = set(every)
@@ -152,7 +152,7 @@ KNOWN_PROGRAMS = frozenset(
         *("nvidia-persiste", "nvidia-smi", "nvidia-powerd", "chrome", "firefox", "ollama"),
     }
 )
-"""Programs that tell something about a machine and nothing about its owner, as their names are in ``comm``."""
+"""Programs that say something about a machine and nothing about its owner, as their names are in ``comm``."""
 
 
 def redact_uses(uses: Uses, interface: Callable[[str], str]) -> Uses:

@@ -16,7 +16,7 @@ from iommutui.core.wording import gap_words, hazard_loss, sentence, verdict_sent
 
 
 def report(host: Host, model: Model, device: Address | None = None, *, markdown: bool = True) -> str:
-    """The machine, the device that the question is about first; without Markdown's marks where they are not wanted."""
+    """The machine, the device in question first; as Markdown or as plain text."""
     host = redact(host)
     lines = [*_machine(host, model, markdown)]
     if device is not None:

@@ -81,7 +81,7 @@ class Network(NamedTuple):
 
     @property
     def top(self) -> str:
-        """What the machine talks through."""
+        """What the network traffic of the machine goes through."""
         return self.chain[0] if self.chain else ""
 
     @property
@@ -161,12 +161,6 @@ class Uses(NamedTuple):
 
     def on(self, keep: Callable[[Address], bool]) -> "Uses":
         """The uses of these devices, and those that are of none."""
-        return self._replace(
-            screens=tuple(each for each in self.screens if keep(each.device)),
-            storage=tuple(each for each in self.storage if keep(each.device)),
-            network=tuple(each for each in self.network if keep(each.device)),
-            inputs=tuple(each for each in self.inputs if each.device is None or keep(each.device)),
-            sounds=tuple(each for each in self.sounds if keep(each.device)),
-            openers=tuple(each for each in self.openers if keep(each.device)),
-            plugged=tuple(each for each in self.plugged if keep(each.device)),
-        )
+        fields = (name for name in self._fields if name not in ("by_id", "gaps"))
+        kept = {n: tuple(e for e in getattr(self, n) if e.device is None or keep(e.device)) for n in fields}
+        return self._replace(**kept)

@@ -3,7 +3,7 @@
 Those of hazards are in `iommutui.core.hazards.sentences`, and come from here as well.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from iommutui.core.drivers import STUB
 from iommutui.core.gap import NOT_LISTED
@@ -15,11 +15,12 @@ from iommutui.core.hazards.sentences import refusal_sentence
 from iommutui.core.host import Group, Host
 from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, group_word
 from iommutui.core.outcome import State, Verdict
+from iommutui.core.plan.drift import Change
 from iommutui.core.plan.intents import DEFAULT, NONE, Goal
 from iommutui.core.reasons import Code, Reason
 
 _LSPCI = "lspci -v (pciutils 3.7 or later)"
-"""What tells groups."""
+"""The command that shows groups."""
 
 
 def _subject(reason: Reason) -> str:
@@ -55,7 +56,7 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     ),
     Code.UNKNOWN_GROUP: lambda r: f"It is not known which IOMMU group {_subject(r)} is in, if any ({_why(r, _LSPCI)}).",
     Code.UNKNOWN_MEMBERS: lambda r: (
-        f"It is not known what else is in group {r.group} ({_why(r, _LSPCI)}), so nothing certain can be said of it."
+        f"It is not known what else is in group {r.group} ({_why(r, _LSPCI)}), so its verdict is uncertain."
     ),
     Code.NO_NODE: lambda r: (
         f"/dev/vfio/{r.group} does not exist: it is there only while a device of the group is on a VFIO driver."
@@ -162,11 +163,11 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.HOST_NEEDS: refusal_sentence,
     Code.OF_THE_BOARD: lambda r: (
         f"{r.device} is {r.fact('what') or 'a part'} of this machine, and no virtual machine can use it. "
-        f"If it has to let go of its driver, name it yourself: {r.device}=none."
+        f"If its driver has to be unbound, name it yourself: {r.device}=none."
     ),
     Code.BEHIND_VMD: lambda r: (
-        f"{r.device} is behind a VMD controller ({r.fact('controller') or 'not known'}) and cannot go without it: "
-        f"hand over the controller with all that is behind it, or turn VMD off in the firmware setup."
+        f"{r.device} is behind a VMD controller ({r.fact('controller') or 'not known'}) and cannot be handed over "
+        f"without it: hand over the controller with everything behind it, or turn VMD off in the firmware setup."
     ),
     Code.NO_MODULE: lambda r: (
         f"This kernel has no {r.driver} for {r.device}: it is neither built in nor among the kernel's modules. "
@@ -177,7 +178,7 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
 
 def _why(reason: Reason, command: str) -> str:
     why = reason.fact("why")
-    return f"the listing does not tell it; {command} does" if why == NOT_LISTED else gap_words(why)
+    return f"the listing does not show it; {command} does" if why == NOT_LISTED else gap_words(why)
 
 
 def sentence(reason: Reason) -> str:
@@ -237,3 +238,13 @@ def target_words(target: str) -> str:
         STUB: "park it: a driver that does nothing",
         "vfio-pci": "hand it to a virtual machine",
     }.get(target, f"bind it to {target}")
+
+
+def change_words(change: Change) -> str:
+    """``0000:01:00.0: driver was nvidia and is vfio-pci``."""
+    return f"{change.subject}: {change.fact} was {change.before} and is {change.now}"
+
+
+def changes_words(changes: Iterable[Change]) -> str:
+    """Every change, in one line."""
+    return "; ".join(map(change_words, changes))

@@ -6,23 +6,24 @@ drivers that have the expected form gets into the body.
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import files
 from textwrap import wrap
 from typing import NamedTuple
 
-from iommutui.core.address import Address, card_of, is_pci
+from iommutui.core.address import card_of, is_pci
 from iommutui.core.errors import RefusedError
-from iommutui.core.hazards import Severity
+from iommutui.core.hazards import KINDS, Severity, Topic
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import device_name
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Goal, Intent
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.printable import printable
+from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio
 from iommutui.core.wording import goal_words, hazard_loss, sentence
 
 _WIDTH = 110
-_HEX4 = re.compile(r"[0-9a-f]{4}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
@@ -66,7 +67,7 @@ class Format(NamedTuple):
     """What undoes it."""
     body: Callable[[Subject], list[str]]
     vm: bool = True
-    """It tells a virtual machine, and is of no use where none gets a device."""
+    """It configures a virtual machine, so it needs a device that goes to one."""
     by_ids: bool = False
     """It cannot name one device, only every device of some ids."""
     first: str = ""
@@ -83,17 +84,26 @@ class Export(NamedTuple):
 
 
 def subject_of(host: Host, intents: Sequence[Intent], model: Model) -> Subject:
-    """The subject of these intents; RefusedError where the plan is not permitted."""
+    """The subject of these intents; RefusedError where the plan is not permitted.
+
+    Who has a device open now is told as a danger: it may have let go when the text is used.
+    """
     plan = plan_intents(host, intents, model)
-    if not plan.permitted:
-        raise RefusedError(
-            "The plan is not permitted: " + " ".join(sentence(reason) for reason in plan.refusals),
-            "'iommutui preview' shows which writes are refused.",
-        )
-    for goal in plan.goals:
-        if not is_pci(goal.device):
-            raise RefusedError(f"{goal.device!r} is not the address of a PCI device.")
+    refuse(
+        reason
+        for reason in plan.refusals
+        if reason.code is not Code.HOST_NEEDS or KINDS[reason.fact("hazard")].topic is not Topic.USE
+    )
+    if not all(is_pci(goal.device) for goal in plan.goals):
+        raise RefusedError("Only PCI devices can be exported.")
     return Subject(host, model, plan)
+
+
+def refuse(reasons: Iterable[Reason]) -> None:
+    """RefusedError where there are any."""
+    why = " ".join(sentence(reason) for reason in reasons)
+    if why:
+        raise RefusedError(f"The plan is not permitted: {why}", "'iommutui preview' shows which writes are refused.")
 
 
 def render(form: Format, subject: Subject) -> Export:
@@ -108,17 +118,18 @@ def render(form: Format, subject: Subject) -> Export:
     lines += [_described(device, goal) for device, goal in subject.moved]
     lines += ["", *warnings] if warnings else []
     lines += ["", f"Where: {form.where}", f"When: {form.when}", f"Undo: {form.undo}", *form.notes(subject)]
-    wrapped = [
-        part
-        for line in lines
-        for part in (wrap(ascii_only(line), _WIDTH, subsequent_indent="  ", break_on_hyphens=False) or [""])
-    ]
-    comments = [form.comment(line).rstrip() for line in wrapped]
+    parts = (wrap(_ascii(line), _WIDTH, subsequent_indent="  ", break_on_hyphens=False) or [""] for line in lines)
+    comments = [form.comment(part).rstrip() for wrapped in parts for part in wrapped]
     text = "".join(f"{line}\n" for line in ([form.first] if form.first else []) + comments + form.body(subject))
     return Export(text, tuple(warnings))
 
 
-def ascii_only(text: str) -> str:
+def data(name: str) -> str:
+    """The text of a file that a format is made from."""
+    return (files("iommutui.export") / "data" / name).read_text(encoding="utf-8")
+
+
+def _ascii(text: str) -> str:
     """A name as any program may read it in a comment."""
     return printable(text).encode("ascii", "backslashreplace").decode("ascii")
 
@@ -131,32 +142,22 @@ def _described(device: Device, goal: Goal) -> str:
 
 
 def _hazards(subject: Subject) -> Iterable[str]:
+    words = {Severity.DANGER: "DANGER", Severity.WARN: "WARNING"}
     for hazard in subject.plan.hazards:
-        if hazard.severity is not Severity.INFO:
-            yield f"{'DANGER' if hazard.severity is Severity.DANGER else 'WARNING'} [{hazard.code}]: " + (
-                hazard_loss(hazard)
-            )
+        if hazard.severity in words:
+            yield f"{words[hazard.severity]} [{hazard.code}]: {hazard_loss(hazard)}"
 
 
 def _twins(subject: Subject) -> Iterable[str]:
-    for address, others in twins(subject).items():
-        yield (
-            f"WARNING: {ids_of(subject, subject.host.devices[address])} also takes {', '.join(others)}, because this "
-            "format knows ids only. 'iommutui persist' goes by address and leaves them alone."
-        )
-
-
-def twins(subject: Subject) -> dict[Address, list[Address]]:
-    """For each device that goes by ids, the devices outside the plan that the same ids would take."""
-    moved = {goal.device for goal in subject.plan.goals}
-    found = {}
+    """A warning for each device that goes by ids, and takes devices outside the plan with it."""
     for device, _ in by_ids(subject):
-        others = [d.address for d in _alike(subject.host, device) if d.address not in moved]
-        if len(ids_of(subject, device).split(":")) == 4:
-            others = [a for a in others if _board(subject.host.devices[a]) == _board(device)]
+        ids = ids_of(subject, device)
+        others = [d.address for d in _alike(subject, device) if ids == device.ids or d.board == device.board]
         if others:
-            found[device.address] = others
-    return found
+            yield (
+                f"WARNING: {ids} also takes {', '.join(others)}, because this format knows ids only. "
+                "'iommutui persist' goes by address and leaves them alone."
+            )
 
 
 def by_ids(subject: Subject) -> list[tuple[Device, str]]:
@@ -166,39 +167,22 @@ def by_ids(subject: Subject) -> list[tuple[Device, str]]:
 
 def ids_of(subject: Subject, device: Device) -> str:
     """``10de:2204``, and ``10de:2204:1043:87b5`` where that spares another device. RefusedError where not known."""
-    short = hex_ids(device.vendor_id, device.device_id)
-    if short is None:
+    if device.ids is None:
         raise RefusedError(f"The ids of {device.address} are not known.", "Choose a format that goes by address.")
+    others = {other.board for other in _alike(subject, device)} - {device.board}
+    return f"{device.ids}:{device.board}" if device.board is not None and others else device.ids
+
+
+def _alike(subject: Subject, device: Device) -> list[Device]:
+    """Devices outside the plan with the same vendor and device id."""
     moved = {goal.device for goal in subject.plan.goals}
-    others = {_board(d) for d in _alike(subject.host, device) if d.address not in moved}
-    board = _board(device)
-    return f"{short}:{board}" if board is not None and others - {board} else short
-
-
-def hex_ids(vendor: str | None, device: str | None) -> str | None:
-    """Both ids with a colon between, where they are four hex digits each."""
-    known = [each for each in (vendor, device) if each is not None and _HEX4.fullmatch(each)]
-    return ":".join(known) if len(known) == 2 else None
-
-
-def _board(device: Device) -> str | None:
-    return hex_ids(device.subsystem_vendor_id, device.subsystem_device_id)
-
-
-def _alike(host: Host, device: Device) -> list[Device]:
-    ids = (device.vendor_id, device.device_id)
     return [
         other
-        for other in host.devices.values()
-        if other.bus == "pci" and other.address != device.address and (other.vendor_id, other.device_id) == ids
+        for other in subject.host.devices.values()
+        if other.bus == "pci" and other.address not in moved and other.ids == device.ids
     ]
 
 
 def is_name(text: str | None) -> bool:
     """Whether it can be the name of a driver or module in a file of settings."""
     return text is not None and _NAME.fullmatch(text) is not None
-
-
-def is_display(device: Device) -> bool:
-    """Whether it is a display controller (class 03)."""
-    return (device.class_code or "").startswith("03")

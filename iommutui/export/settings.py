@@ -1,26 +1,28 @@
-"""Settings that are read at every boot: driverctl, modprobe.d."""
+"""Settings that are read at every boot: driverctl, modprobe.d, the kernel's command line, and a module for NixOS."""
+
+from collections.abc import Callable
 
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import RefusedError
-from iommutui.core.host import Device
-from iommutui.core.plan.intents import Goal
+from iommutui.core.plan.targets import NONE
 from iommutui.core.roles import serves_host
-from iommutui.export.base import Format, Subject, by_ids, ids_of, is_name
+from iommutui.export.base import Format, Subject, by_ids, data, ids_of, is_name
 
 
 def _driverctl(subject: Subject) -> list[str]:
-    return [_override(device, goal) for device, goal in subject.moved]
+    lines = []
+    for device, goal in subject.moved:
+        if goal.override is not None and not is_name(goal.override):
+            raise RefusedError(f"{goal.override!r} is not a driver name that driverctl accepts.")
+        words = f"unset-override {device.address}" if goal.override is None else f"set-override {device.address}"
+        lines.append(" ".join(filter(None, ("driverctl", words, goal.override))))
+    return lines
 
 
-def _override(device: Device, goal: Goal) -> str:
-    if goal.override is None:
-        return f"driverctl unset-override {device.address}"
-    if not is_name(goal.override):
-        raise RefusedError(f"{goal.override!r} is not a driver name that driverctl accepts.")
-    return f"driverctl set-override {device.address} {goal.override}"
+# -- by ids
 
 
-def id_parameters(subject: Subject) -> dict[str, str]:
+def _id_parameters(subject: Subject) -> dict[str, str]:
     """``{"vfio-pci": "10de:2204,10de:1aef"}``; RefusedError where no target of the plan takes ids."""
     found: dict[str, list[str]] = {}
     for device, driver in by_ids(subject):
@@ -33,7 +35,7 @@ def id_parameters(subject: Subject) -> dict[str, str]:
     return {driver: ",".join(dict.fromkeys(ids)) for driver, ids in found.items()}
 
 
-def left_out(subject: Subject) -> list[str]:
+def _left_out(subject: Subject) -> list[str]:
     """A note for the devices that settings by ids cannot be made for."""
     known = {device.address for device, _ in by_ids(subject)}
     rest = [goal.device for _, goal in subject.moved if goal.device not in known]
@@ -47,7 +49,7 @@ def _modprobe(subject: Subject) -> list[str]:
         names = [_module(subject, device.driver)] if serves_host(subject.host, device, device.driver) else []
         names += [fit.module for fit in device.fits or () if not fit.vfio and not fit.refused]
         host_drivers.setdefault(driver, {}).update(dict.fromkeys(underscored(n) for n in names if n and is_name(n)))
-    for driver, ids in id_parameters(subject).items():
+    for driver, ids in _id_parameters(subject).items():
         lines.append(f"options {driver} ids={ids}")
         lines += [f"softdep {name} pre: {driver}" for name in host_drivers[driver] if name != underscored(driver)]
     return lines
@@ -67,6 +69,39 @@ def _built_in(subject: Subject) -> list[str]:
         f"WARNING: {', '.join(found)} may be built into this kernel. Then this file has no effect: use the kernel's "
         "command line instead ('iommutui export' lists the formats)."
     ]
+
+
+_EARLY = (
+    "The driver has to come before the host's. dracut does that with rd.driver.pre; for mkinitcpio put vfio_pci first "
+    "into MODULES of /etc/mkinitcpio.conf, for initramfs-tools into /etc/initramfs-tools/modules, and rebuild the "
+    "initramfs. A driver that is built in comes first by itself."
+)
+
+
+def _kernel(name: str, where: str, undo: str, form: Callable[[list[str]], str], loader: str, first: str = "") -> Format:
+    """``vfio-pci.ids=10de:2204,10de:1aef``, and what makes an initramfs of dracut load that driver first."""
+
+    def body(subject: Subject) -> list[str]:
+        found = _id_parameters(subject)
+        words = [f"{driver}.ids={ids}" for driver, ids in found.items()]
+        return [form([*words, *(f"rd.driver.pre={driver}" for driver in found)])]
+
+    title, notes = f"Kernel parameters for {loader}", lambda subject: [_EARLY, *_left_out(subject)]
+    return Format(name, title, where, "at the next boot.", undo, body, False, True, first, notes=notes)
+
+
+# -- NixOS
+
+
+def _nixos(subject: Subject) -> list[str]:
+    goals = [(device, goal.override) for device, goal in subject.moved if goal.override is not None]
+    calls = []
+    for device, name in goals:
+        if device.ids is None or not is_name(name):
+            raise RefusedError(f"The ids of {device.address} are not known, and the script has to check them.")
+        calls.append(f'    override {device.address} "0x{device.ids.replace(":", " 0x")}" {name}')
+    modules = dict.fromkeys(f'"{underscored(name)}" ' for _, name in goals if name != NONE)
+    return data("nixos.nix").replace("@calls@", "\n".join(calls)).replace("@modules@", "".join(modules)).splitlines()
 
 
 FORMATS = (
@@ -94,6 +129,50 @@ FORMATS = (
         _modprobe,
         vm=False,
         by_ids=True,
-        notes=lambda subject: [*_built_in(subject), *left_out(subject)],
+        notes=lambda subject: [*_built_in(subject), *_left_out(subject)],
+    ),
+    _kernel(
+        "grub",
+        "at the end of /etc/default/grub. Then run 'update-grub' (Debian, Ubuntu), or "
+        "'grub2-mkconfig -o /boot/grub2/grub.cfg' or 'grub-mkconfig -o /boot/grub/grub.cfg'. On Fedora, whose entries "
+        "are of their own: grubby --update-kernel=ALL --args='...'.",
+        "remove the line and run the same command again. For one boot: press e in the menu, delete the words, Ctrl+X.",
+        lambda words: f'GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT {" ".join(words)}"',
+        "GRUB",
+    ),
+    _kernel(
+        "systemd-boot",
+        "in /boot/loader/entries/*.conf, as one more 'options' line of the entry. Where kernel-install or a unified "
+        "kernel image makes the entries, put the words at the end of the line in /etc/kernel/cmdline instead, and "
+        "rebuild them (kernel-install add-all, bootctl, mkinitcpio -P).",
+        "take the line out again. For one boot: press e in the menu and delete the words.",
+        lambda words: f"options {' '.join(words)}",
+        "systemd-boot",
+    ),
+    _kernel(
+        "limine",
+        "in limine.conf, at the end of the entry's 'cmdline:' line. Where limine-entry-tool makes the entries, it is "
+        "this line in /etc/default/limine, and then 'limine-update'.",
+        "take the words out again. For one boot: press e in the menu and delete them.",
+        lambda words: f'KERNEL_CMDLINE[default]+=" {" ".join(words)}"',
+        "Limine",
+    ),
+    _kernel(
+        "rpm-ostree",
+        "a root shell.",
+        "rpm-ostree kargs --delete-if-present=WORD, for each of the words; or boot the deployment before.",
+        lambda words: f"rpm-ostree kargs {' '.join(f'--append-if-missing={word}' for word in words)}",
+        "rpm-ostree (Silverblue, Bazzite)",
+        "#!/bin/sh",
+    ),
+    Format(
+        "nixos",
+        "A NixOS module that binds by address in the initrd",
+        "a file such as /etc/nixos/iommutui.nix that the imports of configuration.nix name; then 'nixos-rebuild boot'.",
+        "at the next boot, before udev loads the host drivers (not before what boot.initrd.kernelModules names).",
+        "take it out of imports and rebuild; or boot an older generation. For one boot: iommutui.persist=0 as a kernel "
+        "parameter.",
+        _nixos,
+        vm=False,
     ),
 )

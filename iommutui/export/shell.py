@@ -5,45 +5,11 @@ from shlex import quote
 from iommutui.core.errors import RefusedError
 from iommutui.core.plan.intents import restoring
 from iommutui.core.plan.planner import Plan, plan_goals
-from iommutui.export.base import Format, Subject, hex_ids
-
-_FUNCTIONS = """\
-set -eu
-pci=/sys/bus/pci
-
-stop() {
-    echo "$0: $1" >&2
-    exit 1
-}
-driver_of() {
-    link=$(readlink "$pci/devices/$1/driver") || link=none
-    echo "${link##*/}"
-}
-expect_ids() { # ADDRESS IDS
-    read -r vendor <"$pci/devices/$1/vendor" || stop "there is no device at $1"
-    read -r device <"$pci/devices/$1/device"
-    [ "$vendor $device" = "$2" ] || stop "another device is at $1"
-}
-expect_driver() { # ADDRESS DRIVER
-    [ "$(driver_of "$1")" = "$2" ] || stop "$1 is on $(driver_of "$1"), not on $2; see '$0 revert'"
-}
-override() { # ADDRESS DRIVER, or an empty word to clear it
-    printf '%s\\n' "$2" >"$pci/devices/$1/driver_override"
-}
-leave() { # ADDRESS DRIVER
-    [ "$(driver_of "$1")" = "$2" ] || return 0
-    printf '%s' "$1" >"$pci/drivers/$2/unbind"
-    expect_driver "$1" none
-}
-bind() { # ADDRESS DRIVER, or 'any'
-    [ "$(driver_of "$1")" != "$2" ] || return 0
-    printf '%s' "$1" >"$pci/drivers_probe"
-    [ "$2" = any ] || expect_driver "$1" "$2"
-}
-"""
+from iommutui.export.base import Format, Subject, data, refuse
 
 
 def _body(subject: Subject) -> list[str]:
+    refuse(subject.plan.refusals)
     host = subject.host
     devices = [device for device, goal in subject.moved if goal not in subject.plan.no_ops]
     back = plan_goals(
@@ -51,14 +17,13 @@ def _body(subject: Subject) -> list[str]:
     )
     ids = []
     for device in devices:
-        pair = hex_ids(device.vendor_id, device.device_id)
-        if pair is None:
+        if device.ids is None:
             raise RefusedError(f"The ids of {device.address} are not known, and the script has to check them.")
-        ids.append(f"expect_ids {device.address} '0x{pair.replace(':', ' 0x')}'")
+        ids.append(f"expect_ids {device.address} '0x{device.ids.replace(':', ' 0x')}'")
     start = [f"expect_driver {d.address} {quote(host.devices[d.address].driver or 'none')}" for d in devices]
     modules = [f"modprobe -- {quote(module)}" for module in subject.plan.modules]
     return [
-        *_FUNCTIONS.splitlines(),
+        *data("rebind.sh").splitlines()[1:],
         *_function("apply", [*start, *modules, *_writes(subject.plan)]),
         *_function("revert", _writes(back)),
         "",

@@ -37,8 +37,9 @@ def load(
     """The machine at ``path``; SourceError says what is wrong with it and what to do.
 
     None is this machine, ``-`` standard input, a directory a recorded tree: one with ``sys`` and beside it ``proc``,
-    ``lib/modules``..., or a bare sysfs. A file is a snapshot, such a tree in a tar archive, or listings as they are
-    pasted; ``FILE#2`` is the second state that a listing tells of. Several paths are listings of one machine.
+    ``lib/modules``..., or a bare sysfs; else a folder of listings of one machine. A file is a snapshot, such a tree in
+    a tar archive, or listings as they are pasted; ``FILE#2`` is the second state that a listing tells of. Several paths
+    are listings of one machine.
     ``kernel`` replaces the release that the source tells, and with it the rules that apply; what fits a device stays
     as it was recorded. ``session`` is the address of this machine that the caller's SSH session came to
     (`iommutui.sources.ssh_session`). ``driver_table`` is what is known of drivers.
@@ -54,12 +55,13 @@ def open_source(
     session: str | None = None,
     driver_table: DriverTable = KNOWN,
 ) -> Opened:
-    """As `load`, with what is to be told of it."""
+    """As `load`, with notes about it."""
     paths = [path] if isinstance(path, str) else list(path or ())
     if not paths:
         opened = Opened(_scan(HERE, depth, session, driver_table))
     elif len(paths) == 1 and paths[0] != "-" and os.path.isdir(paths[0]):
-        opened = Opened(_scan(paths[0], depth, session, driver_table))
+        files = _listings_in(paths[0])
+        opened = _files(files, depth, driver_table) if files else Opened(_scan(paths[0], depth, session, driver_table))
     else:
         opened = _files(paths, depth, driver_table)
     host = opened.host._replace(driver_table=driver_table)
@@ -70,6 +72,22 @@ def open_text(text: str, name: str = "the paste", driver_table: DriverTable = KN
     """The machine in a text that was pasted: a snapshot or listings. SourceError as of `load`."""
     opened = _content([(name, text.encode("utf-8", "replace"), None)], Depth.FULL, driver_table)
     return opened._replace(host=opened.host._replace(driver_table=driver_table))
+
+
+def _listings_in(folder: str) -> list[str]:
+    """The files of a folder that is no recorded tree; of several one that is a whole machine, where there is one."""
+    from iommutui.sources.listings.archive import is_tar
+    from iommutui.sources.snapshot import is_snapshot, read_bytes
+
+    if any(os.path.isdir(os.path.join(folder, name)) for name in ("sys", "bus/pci", "proc")):
+        return []
+    try:
+        with os.scandir(folder) as entries:
+            files = sorted(entry.path for entry in entries if entry.is_file() and not entry.name.startswith("."))
+    except OSError:
+        return []
+    whole = [file for file in files if is_tar(data := read_bytes(file)) or is_snapshot(data)]
+    return whole[:1] or files
 
 
 def _scan(root: str, depth: Depth, session: str | None, driver_table: DriverTable) -> Host:
@@ -107,7 +125,7 @@ def _files(paths: list[str], depth: Depth, driver_table: DriverTable) -> Opened:
 
 
 def _content(read: list[tuple[str, bytes, int | None]], depth: Depth, driver_table: DriverTable) -> Opened:
-    from iommutui.sources.listings import archive, capture, explained, read_listings
+    from iommutui.sources.listings import archive, capture, read_listings
     from iommutui.sources.listings.lines import decode
     from iommutui.sources.snapshot import is_snapshot, parse, to_text
 
@@ -130,4 +148,4 @@ def _content(read: list[tuple[str, bytes, int | None]], depth: Depth, driver_tab
         with capture.laid_out(texts[0][1], name) as root:
             return Opened(_scan(root, depth, None, driver_table))
     listing = read_listings(texts)
-    return Opened(listing.host, listing.notes, lambda: [line for each in listing.readings for line in explained(each)])
+    return Opened(listing.host, listing.notes, lambda: [line for each in listing.readings for line in each.explained()])

@@ -18,6 +18,10 @@ cd "${1:-/}" || exit 1
 
 known='[a-z]*_iommu|iommu[a-z_.]*|pcie?[a-z_.]*|acpi[a-z_]*|vfio[-a-z_.]*|kvm[a-z_.]*|hugepages|default_hugepagesz'
 known="$known|video|vga|efi|isolcpus|nohz_full|mem|mitigations|initcall_blacklist|module_blacklist|modprobe.blacklist"
+known="$known|console|panic|loglevel|intremap|rd.driver.[a-z]*"
+
+# Interfaces that are named by what they are and where; the others are named by people, and shown as net0.
+interfaces='(eth|wlan|wwan|usb|ib|can|net)[0-9]{1,4}|(en|wl|ww|ib)(P[0-9]+)?[ops][0-9a-z]+|[a-z]{2,3}x0'
 
 # The named files, links and directories of the directory that is current, as far as there are such.
 show() {
@@ -64,11 +68,12 @@ config() {
 device() (
     cd "$1" || return
     printf '[%s]\n' "$1"
-    show class vendor device subsystem_vendor subsystem_device revision modalias driver_override boot_vga numa_node \
+    show class vendor device subsystem_vendor subsystem_device revision modalias driver_override boot_vga numa_node irq \
         power_state d3cold_allowed sriov_totalvfs sriov_numvfs max_link_speed max_link_width reset_method resource \
         driver subsystem iommu iommu_group physfn virtfn* vfio-dev vfio-dev/*
     for name in net/* virtio*/net/*; do
-        [ -d "$name" ] && printf '%s/\n' "$name" | sed 's|\([a-z][a-z]*x\)[0-9a-f]\{12\}|\10|'
+        [ -d "$name" ] && printf '%s/\n' "$name" |
+            sed -E "s|([a-z]+x)[0-9a-f]{12}|\10|; /\/($interfaces)\/$/!s|[^/]+/$|net0/|"
     done
     # Reading these would wake a device that is powered down.
     if ! grep -qs D3cold power_state; then
@@ -89,6 +94,7 @@ sed 's/ -- .*/ -- <redacted>/; s/=[^ ]*"[^"]*"[^ ]*/=<redacted>/g' proc/cmdline 
     sed -E "/=/!b; /^($known)=/!s/=.*/=<redacted>/" | tr '\n' ' ' | sed 's/ *$//; s/^/cmdline=/; s/$/\n/'
 grep -m1 -E '^vendor(_id)?[[:space:]]*:' proc/cpuinfo 2>/dev/null | sed 's/^/cpuinfo=/'
 grep -qs -m1 '^flags.* hypervisor' proc/cpuinfo && echo 'cpuinfo=flags : hypervisor'
+grep -Eo '(IR-)?(IO-APIC|PCI-MSI)' proc/interrupts 2>/dev/null | sort -u | sed 's/^/interrupts=/'
 [ -r proc/xen/capabilities ] && (cd proc/xen && echo "[proc/xen]" && show capabilities)
 [ -d sys/hypervisor ] && (cd sys/hypervisor && echo "[sys/hypervisor]" && show type)
 [ -d sys/class/dmi/id ] && (cd sys/class/dmi/id && echo "[sys/class/dmi/id]" && show sys_vendor product_name)
@@ -121,6 +127,11 @@ fi
 echo "[sys/module]"
 for module in sys/module/*; do
     [ -d "$module" ] && printf '%s/\n' "${module##*/}"
+done
+for module in vfio vfio_iommu_type1 iommufd; do
+    [ -d "sys/module/$module/parameters" ] || continue
+    (cd "sys/module/$module/parameters" && printf '[%s]\n' "sys/module/$module/parameters" &&
+        show allow_unsafe_interrupts enable_unsafe_noiommu_mode)
 done
 for drivers in sys/module/*/drivers; do
     [ -d "$drivers" ] && (cd "$drivers" && printf '[%s]\n' "$drivers" && show ./pci:* | sed 's|^\./||')

@@ -28,7 +28,7 @@ def read_details(node: Node, kernel: Version | None, config_answers: bool | None
 
 
 def _reset_methods(node: Node, kernel: Version | None) -> tuple[str, ...] | None:
-    """From 5.15 a device without the file is one that cannot be reset; before, nothing tells."""
+    """From 5.15 a device without the file is one that cannot be reset; before, nothing shows it."""
     if "reset_method" not in node.present and kernel is not None and kernel >= _RESET_METHOD_SINCE:
         return ()
     text = node.text("reset_method")

@@ -4,10 +4,9 @@ import re
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.gap import UNBINDING
 from iommutui.core.host import Claim, Device, Gap, Group, Host
 from iommutui.core.roles import is_vfio
-from iommutui.sources.open_files import DELETED, VFIO_DEVICE, program, read_open_files, virtual_machine
+from iommutui.sources.open_files import DELETED, VFIO_DEVICE, process_name, read_open_files
 from iommutui.sources.tree import Tree, names_in
 
 _GROUP = re.compile(r"/dev/vfio/(?:noiommu-)?(\d{1,9})(?: \(deleted\))?")
@@ -34,7 +33,7 @@ class Holder(NamedTuple):
     cdevs: tuple[str, ...]
     """Names such as ``vfio0``."""
     gone: tuple[str, ...]
-    """Those of nodes that are no longer there; another device may have got such a name meanwhile."""
+    """Those of nodes that are gone: by now another device may have the name."""
     has_device: bool
     """Whether it has got a device from a group; from which one does not show."""
 
@@ -77,7 +76,7 @@ def _add_leaving(host: Host, groups: dict[int, Group], holders: list[Holder], by
     """
     if not holders:
         return
-    leaving = [device for device in host.devices.values() if device.driver is None and _is_leaving(device)]
+    leaving = [device for device in host.devices.values() if device.being_unbound]
     if not leaving:
         named = {name: holder for holder in holders for name in holder.gone if name in by_cdev}
         pairs = [(by_cdev[name], holder.name) for name, holder in named.items()]
@@ -93,17 +92,9 @@ def _add_leaving(host: Host, groups: dict[int, Group], holders: list[Holder], by
                 groups[group.id] = group._replace(claim=claim._replace(uses=claim.uses + 1, opened=opened))
 
 
-def _is_leaving(device: Device) -> bool:
-    return device.gap("driver") == Gap("driver", UNBINDING)
-
-
 def _held(host: Host, group: Group) -> tuple[Address, ...]:
     """Members on a VFIO driver, and those whose unbind waits already."""
-    return tuple(
-        device.address
-        for device in host.members(group)
-        if is_vfio(host, device, device.driver) or (device.driver is None and _is_leaving(device))
-    )
+    return tuple(d.address for d in host.members(group) if d.being_unbound or is_vfio(host, d, d.driver))
 
 
 def _with_cdev(group: Group, owner: str, device: Device) -> Group:
@@ -122,11 +113,9 @@ def find_holders(tree: Tree) -> tuple[list[Holder], str | None]:
         cdevs = [match for file in process.files if (match := _CDEV.fullmatch(file))]
         if not groups and not cdevs:
             continue
-        machine = virtual_machine(tree, process.pid)
-        name = f"VM {machine}" if machine is not None else program(tree, process.pid)
         found.append(
             Holder(
-                f"{name} (pid {process.pid})" if name is not None else f"pid {process.pid}",
+                process_name(tree, process.pid),
                 tuple(groups),
                 tuple(match[1] for match in cdevs if match[2] != DELETED),
                 tuple(match[1] for match in cdevs if match[2] == DELETED),

@@ -4,6 +4,7 @@ Other users' processes show to root only, and a recording rarely has any.
 """
 
 import os
+import re
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -14,6 +15,12 @@ VFIO_DEVICE = "anon_inode:[vfio-device]"
 
 DELETED = " (deleted)"
 """Ends the name of a node that is no longer there."""
+
+_VFIO = "/dev/vfio/"
+_NODES = {"0x03": r"/dev/(?:dri/|nvidia)", "0x04": r"/dev/snd/"}
+"""Nodes of displays and of sound, by the base class of the device."""
+_MOST = 8
+"""No more processes are named."""
 
 
 class Process(NamedTuple):
@@ -51,6 +58,40 @@ def read_open_files(tree: Tree) -> OpenFiles:
         elif files:
             found.append(Process(pid, files))
     return OpenFiles(tuple(found), hidden)
+
+
+def possible_holders(tree: Tree, address: str) -> tuple[str, ...]:
+    """Which processes may be why an unbind of the device does not return: ``VM win11 (pid 1234): /dev/vfio/14``.
+
+    Those with a file of VFIO, or one of the device's kind; where the device's group is known, other groups' files do
+    not count. A best effort: other drivers wait for their device alone (nvme, for a controller that does not answer).
+    """
+    place = f"sys/bus/pci/devices/{address}"
+    kind = tree.text(f"{place}/class")
+    nodes = re.compile("|".join((_VFIO, _NODES.get(kind[:4] if isinstance(kind, str) else "", _VFIO))))
+    try:
+        own: str | None = _VFIO + os.path.basename(os.readlink(f"{tree.root}/{place}/iommu_group"))
+    except OSError:
+        own = None
+    found = []
+    for process in read_open_files(tree).processes:
+        files = [
+            file
+            for file in process.files
+            if nodes.match(file)
+            and file != f"{_VFIO}vfio"
+            and (own is None or file == own or not file.removeprefix(_VFIO).isdigit())
+        ]
+        if files:
+            found.append(f"{process_name(tree, process.pid)}: {', '.join(files)}")
+    return tuple(found[:_MOST])
+
+
+def process_name(tree: Tree, pid: int) -> str:
+    """``VM win11 (pid 226)``, or the program's ``qemu-system-x86 (pid 226)``; ``pid 226`` where neither shows."""
+    machine = virtual_machine(tree, pid)
+    name = f"VM {machine}" if machine is not None else program(tree, pid)
+    return f"{name} (pid {pid})" if name is not None else f"pid {pid}"
 
 
 def program(tree: Tree, pid: int) -> str | None:

@@ -1,4 +1,4 @@
-"""What a function's configuration space tells. Pure: bytes in, values out.
+"""What a function's configuration space shows. Pure: bytes in, values out.
 
 Only the header and the capability that is looked for are read: some chips lock up when bytes that they do not define
 are read, which is why the kernel shows no more than the first 64 bytes to users without privileges.

@@ -169,7 +169,7 @@ def read_bytes(path: str) -> bytes:
         raise SourceError(f"{name} cannot be read: {error.strerror}.", "Give a file that you may read.") from None
     if len(data) > LIMIT:
         raise SourceError(
-            f"{name} is larger than {LIMIT >> 20} MiB: that is no snapshot or listing of a machine.", _MAKE
+            f"{name} is larger than {LIMIT >> 20} MiB, which is too large for a snapshot or listing.", _MAKE
         )
     return data
 
@@ -232,7 +232,7 @@ def _check_kind(value: object, name: str) -> None:
         raise SourceError(f"{name} is JSON, but not a snapshot of iommutui.", _MAKE)
     schema = value["schema"]
     if isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
-        raise SourceError(f"{name}: schema: this is no version of the format.", _MAKE)
+        raise SourceError(f"{name}: schema: this is not a version of the format.", _MAKE)
     if schema > SCHEMA:
         tool = value.get("tool")
         writer = f" ({tool[:40]!r})" if isinstance(tool, str) else ""
@@ -246,7 +246,7 @@ def _wrong(error: ValidationError, name: str) -> SourceError:
     """The first error, with its place in the words of the file."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = _location(first["loc"])
-    what = _WORDS.get(first["type"], "this is not what belongs here")
+    what = _WORDS.get(first["type"], "this does not belong here")
     more = f" There are {error.error_count() - 1} more." if error.error_count() > 1 else ""
     return SourceError(f"{name}: {where}: {what}.{more}", "Correct that line, or make the snapshot again.")
 
@@ -260,7 +260,7 @@ _WORDS = {
     "bool_type": "this has to be true or false",
     "tuple_type": "this has to be a list",
     "named_tuple_type": "this has to be an object",
-    "too_long": "there is more in this than belongs here",
+    "too_long": "this has more elements than it should",
     "json_invalid": "this is not JSON in Unicode",
 }
 

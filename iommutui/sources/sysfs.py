@@ -30,7 +30,7 @@ def scan(
     session: str | None = None,
     driver_table: DriverTable = KNOWN,
 ) -> Host:
-    """Everything that the tree tells, or SourceError where it is no sysfs with PCI devices.
+    """Everything that the tree shows, or SourceError where it is no sysfs with PCI devices.
 
     ``deadline`` says whether attributes whose reading may block are read by a child process; by default on the sysfs of
     the running kernel only. ``session`` is the address that an SSH session of the caller came to.
@@ -113,7 +113,7 @@ def _scan(
 
 
 def _blocking(path: str) -> list[str]:
-    """The attributes of a device that are left to the child; its ``uevent`` only where that tells of a driver."""
+    """The attributes of a device that are left to the child; its ``uevent`` only where it names a driver."""
     override, uevent = f"{path}/driver_override", f"{path}/uevent"
     return [override] if os.path.lexists(f"{path}/driver") else [override, uevent]
 
@@ -124,7 +124,7 @@ def _may_be_claimed(tree: Tree, host: Host) -> bool:
 
 
 def _console_switches(tree: Tree) -> list[str]:
-    """Files that tell whether the text console is drawn on framebuffers. Reading one waits for the console's lock."""
+    """Files that show whether the text console is drawn on framebuffers. Reading one waits for the console's lock."""
     place = f"{tree.sys}/class/vtconsole"
     names = names_in(place)
     every = [f"{place}/{name}" for name in names] if isinstance(names, list) else []
@@ -132,7 +132,7 @@ def _console_switches(tree: Tree) -> list[str]:
 
 
 def _is_bound(answer: str | Unreadable | None) -> bool:
-    """One that does not answer is being changed, which nobody does to a console that is not there."""
+    """One that does not answer is being changed, so the console is there."""
     return answer == "1" or isinstance(answer, Unreadable)
 
 

@@ -1,11 +1,13 @@
 """The application: settings, theme, and what is the same on every screen."""
 
 import os
+import subprocess
+import sys
 from concurrent.futures import Future
 from typing import ClassVar, Literal
 
 from textual import on
-from textual.app import App
+from textual.app import App, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.events import Event, Key, Paste
 from textual.message import Message
@@ -16,7 +18,6 @@ from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.settings import Settings, settings_path
 from iommutui.tui.commands.base import Severity
-from iommutui.tui.jobs.outside import HandOver, OpenMachine, run_in_terminal
 from iommutui.tui.keys import keymap, use_keys
 from iommutui.tui.machines import machine_of, pasted
 from iommutui.tui.machines.base import Machine
@@ -28,7 +29,7 @@ from iommutui.tui.text.spans import visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
 
 SIGNS = {"information": "", "warning": "! ", "error": "✖ "}
-"""What a message begins with, so that its severity is not told by colour alone."""
+"""What a message begins with, so that its severity is not shown by colour alone."""
 
 
 class IommutuiApp(App[None]):
@@ -140,7 +141,7 @@ class IommutuiApp(App[None]):
         stopped = now - before > 0.2
         self.keys_from = now if stopped else now + 2
         if not stopped:
-            self.notify("Nothing here can suspend the program. q quits it.", severity="warning")
+            self.notify("This terminal cannot suspend the program. q quits it.", severity="warning")
 
     def action_help_quit(self) -> None:
         """``ctrl+c``, by which many programs are ended."""
@@ -149,15 +150,15 @@ class IommutuiApp(App[None]):
     def on_paste(self, event: Paste) -> None:
         """Several lines that no field has taken are a listing."""
         if self.screen is self.desk and len(event.text.splitlines()) > 1:
-            self.post_message(OpenMachine(event.text))
+            self.post_message(DeskScreen.OpenMachine(event.text))
 
-    @on(OpenMachine)
-    def _asked_for_machine(self, message: OpenMachine) -> None:
+    @on(DeskScreen.OpenMachine)
+    async def _asked_for_machine(self, message: DeskScreen.OpenMachine) -> None:
         text = message.text.strip()
         name = "the pasted listing" if "\n" in text else text
         lost = " What is staged here is lost." if self.desk.state.intents else ""
-        question = f"The screen then shows {name}, on which nothing is real.{lost}"
-        self.desk.confirm("Open another machine?", question, "Open", "Stay", lambda: self._open(text))
+        question = f"The screen then shows {name}, on which everything is simulated.{lost}"
+        await self.desk.confirm("Open another machine?", question, "Open", "Stay", lambda: self._open(text))
 
     def _open(self, text: str) -> None:
         """Shows another machine on a desk of its own, once it has been read."""
@@ -173,11 +174,19 @@ class IommutuiApp(App[None]):
         self.desk = DeskScreen(machine, start(machine.source), first, self._store)
         self.call_later(self.push_screen, self.desk)  # once the question is off the screen
 
-    @on(HandOver)
-    def _hand_over(self, message: HandOver) -> None:
-        why = run_in_terminal(self, message.words)
-        if why is not None:
-            self.notify(why, severity="warning")
+    @on(DeskScreen.HandOver)
+    def _hand_over(self, message: DeskScreen.HandOver) -> None:
+        """Runs another command of the program in the terminal until it ends and Enter is pressed."""
+        from iommutui.apply.elevation import own_program  # with the applying room, which no first frame needs
+
+        try:
+            with self.suspend():
+                subprocess.run([*own_program(), *message.words], check=False)
+                print("\nEnter returns to the screen. ", end="", flush=True)
+                sys.stdin.readline()
+        except SuspendNotSupported:
+            there = f"Run it in another one: iommutui {' '.join(message.words)}"
+            self.notify(f"This terminal cannot be handed over. {there}", severity="warning")
         self.desk.rescan()
 
     async def action_leave(self) -> None:

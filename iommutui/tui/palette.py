@@ -19,11 +19,9 @@ class Runner(Protocol):
     @property
     def state(self) -> AppState:
         """Its state."""
-        ...
 
     async def action_run(self, command_id: str) -> None:
         """Does a command, or says why it cannot be done now."""
-        ...
 
 
 def name_of(command: Command) -> str:

@@ -15,7 +15,7 @@ from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.wording import sentence
 
 
-class Kind(StrEnum):
+class SourceKind(StrEnum):
     """Where the machine on the screen comes from."""
 
     LIVE = "live"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 class Source(NamedTuple):
     """The machine on the screen."""
 
-    kind: Kind
+    kind: SourceKind
     label: str = ""
     """The snapshot's file name; on a live machine, the kernel that it is taken to have instead of its own."""
     writer: str | None = ""
@@ -35,7 +35,7 @@ class Source(NamedTuple):
     @property
     def real(self) -> bool:
         """Whether a write would reach hardware."""
-        return self.kind is Kind.LIVE
+        return self.kind is SourceKind.LIVE
 
 
 class Phase(StrEnum):
@@ -95,7 +95,7 @@ class Key(NamedTuple):
     device: Address | None = None
 
 
-class Entry(NamedTuple):
+class LogLine(NamedTuple):
     """A line of the log."""
 
     at: str
@@ -156,7 +156,7 @@ class AppState(NamedTuple):
     """What the last apply has put on a VFIO driver, until something else is staged."""
     live_lacks: str = ""
     """Why changes of the machine are not seen as they happen; empty where they are."""
-    log: tuple[Entry, ...] = ()
+    log: tuple[LogLine, ...] = ()
 
     @property
     def selection(self) -> Key | None:
@@ -219,7 +219,7 @@ def undone(state: AppState) -> AppState:
 
 
 def redone(state: AppState) -> AppState:
-    """One step that was taken back, done again."""
+    """Redoes one step that was undone."""
     if not state.redo:
         return state
     return state._replace(intents=state.redo[-1], redo=state.redo[:-1], undo=(*state.undo, state.intents))
@@ -261,7 +261,7 @@ def with_host(state: AppState, host: Host) -> tuple[AppState, tuple[str, ...]]:
             if before is None or goal_of(before, intent)[2] is None:
                 notes.append(f"{intent} cannot be done any more. {sentence(refusal)}")
         elif _changed(before, device) and fulfilled(host, intent, state.model):
-            notes.append(f"{intent} is so already; it is taken off the plan.")
+            notes.append(f"{intent} is the case already; it is taken off the plan.")
         else:
             kept.append(intent)
     model = state.model if state.chosen_model else model_for(host.kernel)
@@ -307,7 +307,7 @@ def failed(state: AppState, problem: Problem) -> AppState:
 
 def logged(state: AppState, at: str, text: str, style: str = "plain") -> AppState:
     """The state with one more line in the log."""
-    return state._replace(log=(*state.log, Entry(at, text, style)))
+    return state._replace(log=(*state.log, LogLine(at, text, style)))
 
 
 def ended(state: AppState, plan: Plan, *, revert: bool) -> AppState:

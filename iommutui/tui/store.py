@@ -1,6 +1,6 @@
 """What the screen remembers from one time to the next: marks, order, room, theme, and that the orientation is over.
 
-``$XDG_STATE_HOME/iommutui/screen.json``. Nothing depends on it: a file that cannot be read is as good as none, and one
+``$XDG_STATE_HOME/iommutui/screen.json``. Nothing depends on it: a file that cannot be read counts as none, and one
 that cannot be written costs what it would hold and nothing else.
 """
 
@@ -63,7 +63,7 @@ class Store:
 
 
 def _memory(value: dict[str, Any]) -> Memory:
-    """What can be used of the file; whatever else stands in it is as good as absent."""
+    """What can be used of the file; anything else in it is ignored."""
     plain = Memory()
     marks = value.get("marks")
     sort, share, theme = value.get("sort"), value.get("share"), value.get("theme")

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from iommutui.apply.journal.format import SCHEMA, Header, Planned
+from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter, Planned
 from iommutui.apply.journal.reader import Journal, read_journals
-from iommutui.apply.journal.writer import JournalWriter
 from iommutui.core.plan.drift import DeviceFacts
 from iommutui.core.plan.intents import Goal
 from tests.apply.machines import GPU

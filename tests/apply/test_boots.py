@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from iommutui.apply.events import Notice
+from iommutui.apply.events import Compensating, Counting, Finished, Notice
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import may_be_open
-from iommutui.apply.journal.format import Awaiting, End, Late, Module, Result, Turn
+from iommutui.apply.journal.format import Late, Module, Result
 from iommutui.apply.journal.reader import read_journals
 from iommutui.apply.recovery import Retention, leave_as_it_is, open_journals
-from iommutui.apply.revert import Revert, State, find_revert, standing, state_of
+from iommutui.apply.revert import JournalState, Revert, find_revert, standing, state_of
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Host
@@ -74,7 +74,7 @@ class Machine:
         self.kernel = FakeKernel(host or desktop(), MODEL)
         self.kernel.boot_id = OTHER_BOOT
 
-    def state(self, journal: str) -> State:
+    def state(self, journal: str) -> JournalState:
         journals = list_journals(self.directory)
         return state_of(load(self.directory, journal), journals, self.host, self.boot, going_on=False)
 
@@ -97,13 +97,13 @@ def test_a_journal_says_its_boot_and_what_it_left(machine: Machine) -> None:
     assert journal.id.endswith(BOOT[:4])
     assert journal.end is not None
     assert [(f.device, f.driver, f.override) for f in journal.end.after] == [(GPU, "vfio-pci", "vfio-pci")]
-    assert machine.state(journal.id) is State.IN_EFFECT
+    assert machine.state(journal.id) is JournalState.IN_EFFECT
 
 
 def test_a_reboot_undoes_it_and_a_revert_pulls_nothing_away(machine: Machine) -> None:
     journal = machine.apply((GPU, "vfio-pci"))
     machine.reboot(changed(GPU, driver="vfio-pci", driver_override="vfio-pci")(desktop()))
-    assert machine.state(journal) is State.REBOOTED
+    assert machine.state(journal) is JournalState.REBOOTED
     for wanted in (journal, None):
         with pytest.raises(IommutuiError, match="earlier boot"):
             machine.revert(wanted)
@@ -113,7 +113,7 @@ def test_a_reboot_undoes_it_and_a_revert_pulls_nothing_away(machine: Machine) ->
 def test_a_boot_that_is_not_known_counts_as_this_one(machine: Machine) -> None:
     machine.kernel.boot_id = None
     journal = machine.apply((GPU, "vfio-pci"))
-    assert machine.state(journal) is State.IN_EFFECT
+    assert machine.state(journal) is JournalState.IN_EFFECT
     machine.kernel.boot_id = BOOT
     assert load(machine.directory, journal).of_boot(None)
     machine.kernel.boot_id = None
@@ -123,10 +123,10 @@ def test_a_boot_that_is_not_known_counts_as_this_one(machine: Machine) -> None:
 
 def test_an_apply_that_a_reboot_cut_off_blocks_nothing_and_is_told_once(machine: Machine) -> None:
     journal = machine.die((GPU, "vfio-pci"), (SOUND, "vfio-pci"))
-    assert machine.state(journal) is State.CUT_OFF
+    assert machine.state(journal) is JournalState.CUT_OFF
     machine.reboot()
     assert open_journals(machine.directory, machine.boot) == ()
-    assert machine.state(journal) is State.REBOOTED
+    assert machine.state(journal) is JournalState.REBOOTED
     plan = plan_intents(machine.host, [Intent(NIC, "vfio-pci")], MODEL)
     (told,) = machine.run(plan)
     assert journal in told
@@ -148,7 +148,7 @@ def test_a_damaged_one_of_an_earlier_boot_is_closed_as_well(machine: Machine) ->
 def test_what_something_else_moved_is_named_and_not_touched(machine: Machine) -> None:
     journal = machine.apply((GPU, "vfio-pci"))
     machine.foreign(GPU, "nouveau", "nouveau")
-    assert machine.state(journal) is State.CHANGED
+    assert machine.state(journal) is JournalState.CHANGED
     with pytest.raises(RefusedError) as caught:
         machine.revert()
     assert f"{GPU}: driver was vfio-pci and is nouveau" in caught.value.what
@@ -163,7 +163,7 @@ def test_the_rest_is_reverted(machine: Machine) -> None:
     assert {step.device for step in found.plan.steps} == {GPU}
     machine.revert()
     assert facts(machine.host) == facts(desktop())
-    assert machine.state(journal) is State.REVERTED
+    assert machine.state(journal) is JournalState.REVERTED
 
 
 def test_a_card_that_is_gone_or_another_keeps_nothing_else_from_being_reverted(machine: Machine) -> None:
@@ -313,7 +313,7 @@ def test_a_damaged_one_with_its_header_can_be_reverted(machine: Machine) -> None
 
 def _of(directory: Path, day: int, boot: str) -> str:
     name = f"202611{day:02}T104501-{boot[:4]}"
-    written(directory, End(Exit.DONE, "Done."), header=replace(HEADER, id=name, boot=boot))
+    written(directory, Finished(Exit.DONE, "Done."), header=replace(HEADER, id=name, boot=boot))
     return name
 
 
@@ -350,8 +350,8 @@ def test_lines_and_events_of_different_kinds_are_never_equal() -> None:
     values: list[object] = [
         Result(1, "ok", 1.0),
         Late(1, "ok", 1.0),
-        Awaiting(1.0),
-        Turn("x"),
+        Counting(1.0, 1.0),
+        Compensating("x"),
         Module("x"),
         Notice("x"),
     ]

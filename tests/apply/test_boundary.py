@@ -16,7 +16,6 @@ from iommutui.apply.events import (
     StepBegun,
     StepDone,
     StepWaiting,
-    from_json,
     from_line,
     to_json,
 )
@@ -49,7 +48,6 @@ EVENTS: tuple[Event, ...] = (
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
 def test_events_there_and_back(event: Event) -> None:
     value = to_json(event)
-    assert from_json(json.loads(json.dumps(value))) == event
     assert from_line(json.dumps(value)) == event
 
 
@@ -57,7 +55,7 @@ def test_steps_with_reasons() -> None:
     plan = plan_intents(desktop(), [Intent(GPU, "vfio-pci"), Intent(TWIN_A, "vfio-pci")], MODELS["dma-hint"])
     assert any(step.reasons for step in plan.steps)
     for step in plan.steps:
-        assert from_json(to_json(StepBegun(1, step))) == StepBegun(1, step)
+        assert from_line(json.dumps(to_json(StepBegun(1, step)))) == StepBegun(1, step)
 
 
 @pytest.mark.parametrize(
@@ -81,23 +79,20 @@ def test_steps_with_reasons() -> None:
         to_json(EVENTS[3]) | {"seconds": float("inf")},
         to_json(EVENTS[3]) | {"number": 0},
         to_json(EVENTS[3]) | {"step": "rm"},
-        {"event": "compensating", "why": {1, 2}},
         {"event": "compensating", "why": "\ud800"},
     ],
     ids=lambda value: repr(value)[:40],
 )
 def test_what_is_no_event(value: object) -> None:
     with pytest.raises(IommutuiError):
-        from_json(value)
+        from_line(json.dumps(value))
 
 
 def test_deep_and_long_events() -> None:
-    deep: Any = "x"
-    for _ in range(100_000):
-        deep = [deep]
-    for value in (deep, {"event": "compensating", "why": deep}, {"event": "compensating", "why": "x" * LINE_LIMIT}):
+    deep = "[" * 100_000 + "]" * 100_000
+    for why in (deep, json.dumps("x" * LINE_LIMIT)):
         with pytest.raises(IommutuiError):
-            from_json(value)
+            from_line(f'{{"event":"compensating","why":{why}}}')
     with pytest.raises(IommutuiError):
         from_line(b"\xff")
     with pytest.raises(IommutuiError):
@@ -106,7 +101,7 @@ def test_deep_and_long_events() -> None:
 
 def test_hostile_names_are_not_repeated() -> None:
     with pytest.raises(IommutuiError) as caught:
-        from_json({"event": "started", "journal_id": "x", "steps": 1, "\x1b[2J" + "y" * 500: 1})
+        from_line(json.dumps({"event": "started", "journal_id": "x", "steps": 1, "\x1b[2J" + "y" * 500: 1}))
     assert "\x1b" not in caught.value.what
     assert len(caught.value.what) < 250
 

@@ -6,10 +6,10 @@ import pytest
 
 from iommutui.apply.events import Compensating
 from iommutui.apply.executor import execute
-from iommutui.apply.wording import accept_words, dangers_words
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.hazards import Acceptance, Severity, display, storage
+from iommutui.core.hazards.sentences import accept_words, dangers_words
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent

@@ -97,7 +97,7 @@ def test_words_reach_it_while_it_counts_down(tmp_path: Path) -> None:
 def test_silence_is_no_root(tmp_path: Path) -> None:
     applying = Applying(_player(tmp_path, ""), "")
     applying.begin(REQUEST)
-    with pytest.raises(NotPermittedError, match="has said nothing") as caught:
+    with pytest.raises(NotPermittedError, match="printed nothing") as caught:
         list(applying.events())
     assert caught.value.exit_code is Exit.PERMISSION
 
@@ -113,7 +113,7 @@ def test_an_end_without_an_end_is_told(tmp_path: Path) -> None:
 def test_hostile_events(tmp_path: Path, text: str) -> None:
     applying = Applying(_player(tmp_path, text), "")
     applying.begin(REQUEST)
-    with pytest.raises(IommutuiError, match="What the applying process said"):
+    with pytest.raises(IommutuiError, match="The output of the applying process"):
         list(applying.events())
     applying._process.stdout.close()  # type: ignore[union-attr]
     applying._process.wait()  # type: ignore[union-attr]

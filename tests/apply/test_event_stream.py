@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from iommutui.apply.event_stream import EventStream
-from iommutui.apply.events import Counting, Finished, Kept, StepWaiting
+from iommutui.apply.events import Counting, EventStream, Finished, Kept, StepWaiting
 from iommutui.core.errors import Exit
 from iommutui.core.plan.planner import new_step
 from tests.apply.machines import GPU
@@ -45,7 +44,7 @@ def test_a_countdown_is_dropped_and_never_waited_for(pipe: tuple[int, int]) -> N
 def test_after_one_that_waited_in_vain_no_other_waits(pipe: tuple[int, int]) -> None:
     stream = EventStream(pipe[1], patience=0.01)
     stream.send(WAITING)
-    stream._patience = 1e6  # who waited now would do so for ever
+    stream._patience = 1e6  # who waited now would do so forever
     for _ in range(1000):
         stream.send(Kept("somebody"))
     os.close(pipe[0])

@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iommutui.apply import real_kernel
 from iommutui.apply.events import Finished, StepDone, from_line, to_json
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import may_be_open
+from iommutui.apply.real_kernel import RealKernel, write_of
 from iommutui.apply.recovery import open_journals
 from iommutui.apply.request import PLAN_KIND as KIND
 from iommutui.apply.request import parse_plan, parse_request, plan_request, request_of, request_to_json, shown_of
 from iommutui.apply.revert import plan_revert
-from iommutui.cli.documents import basis_document, plan_document
+from iommutui.apply.validation import to_object
+from iommutui.cli.documents import plan_document
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.plan.planner import Plan
 from tests.apply.journals import load
@@ -35,7 +36,7 @@ PLAN = json.loads(
             **plan_document(CASE.host, CASE.intents, CASE.plan, CASE.model),
             "kind": KIND,
             "intents": [intent._asdict() for intent in CASE.intents],
-            "basis": basis_document(CASE.plan.basis),
+            "basis": to_object(CASE.plan.basis),
         }
     )
 )
@@ -173,9 +174,9 @@ def _reverted(journal: Path) -> Plan:
 
 def _writes(plan: Plan) -> bool:
     """Whether everything that would be written goes where an apply writes, or is refused before the first write."""
-    checked = _outcome(lambda: real_kernel.check("/nowhere", plan.steps))
+    checked = _outcome(lambda: RealKernel("/nowhere").check(plan.steps))
     return isinstance(checked, IommutuiError) or all(
-        real_kernel.write_of("/root", step).path.startswith("/root/sys/bus/pci/") for step in plan.steps
+        write_of("/root", step).path.startswith("/root/sys/bus/pci/") for step in plan.steps
     )
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.apply.events import Compensating, Finished
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import journal_dir, lock, new_id
-from iommutui.apply.journal.format import End, Turn
-from iommutui.apply.journal.writer import JournalWriter
+from iommutui.apply.journal.format import JournalWriter
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 from tests.apply.journals import HEADER, list_journals, written
 from tests.apply.machines import CASES, CLOCK, facts, finished
@@ -139,8 +139,8 @@ class TestWriting:
         with monkeypatch.context() as patched:
             patched.setattr(os, "write", full)
             with pytest.raises(IommutuiError, match=os.strerror(errno.ENOSPC)):
-                journal.append(Turn("x"))
-        journal.append(End(Exit.DONE, "Done."))
+                journal.append(Compensating("x"))
+        journal.append(Finished(Exit.DONE, "Done."))
         journal.close()
         assert journal.broken
         (entry,) = list_journals(directory)
@@ -196,7 +196,7 @@ class TestWriting:
             fsync(descriptor)
 
         monkeypatch.setattr(os, "fsync", note)
-        path = written(directory, Turn("x"), End(Exit.DONE, ""))
+        path = written(directory, Compensating("x"), Finished(Exit.DONE, ""))
         assert synced.count(str(path)) == 3
         # The names as well: of the state directory, of the journal directory, and of the file.
         assert str(directory.parent.parent) in synced

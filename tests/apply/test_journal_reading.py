@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.apply.events import Compensating, Finished
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.format import Begin, End, Late, Result, Turn
+from iommutui.apply.journal.format import Begin, Late, Result
 from iommutui.apply.journal.reader import Journals, read_journals
 from iommutui.apply.revert import plan_revert
 from iommutui.core.errors import Exit, IommutuiError, RefusedError, SourceError
@@ -29,13 +30,13 @@ class TestReading:
             Begin(2, "unbind", GPU, "nvidia"),
             Result(2, "blocked", 30.0),
             Late(2, "ok", 99.0),
-            Turn("it failed"),
+            Compensating("it failed"),
             Begin(3, "override", GPU, None, True),
-            End(Exit.NOT_ROLLED_BACK, "Alas."),
+            Finished(Exit.NOT_ROLLED_BACK, "Alas."),
         )
         (entry,) = list_journals(directory)
         assert (entry.id, entry.header.started, entry.open) == (HEADER.id, HEADER.started, False)
-        assert (entry.end, entry.why) == (End(Exit.NOT_ROLLED_BACK, "Alas."), "it failed")
+        assert (entry.end, entry.why) == (Finished(Exit.NOT_ROLLED_BACK, "Alas."), "it failed")
         assert entry.header.before == HEADER.before
         assert entry.header.goals == HEADER.goals
         assert [(s.number, s.result, s.seconds, s.late, s.restoring) for s in entry.steps] == [
@@ -45,7 +46,7 @@ class TestReading:
         ]
 
     def test_half_a_line_at_the_end_is_a_crash(self, directory: Path) -> None:
-        path = written(directory, Begin(1, "override", GPU, "vfio-pci"), End(Exit.DONE, "Done."))
+        path = written(directory, Begin(1, "override", GPU, "vfio-pci"), Finished(Exit.DONE, "Done."))
         whole = path.read_bytes()
         last = whole.rstrip(b"\n").rindex(b"\n") + 1
         for length in range(last, len(whole)):
@@ -76,8 +77,8 @@ class TestReading:
             '{"line":"begin","number":"1","op":"x","device":"y","value":null}',
             '{"line":"begin","number":1,"op":"x","device":"y","value":null,"more":1}',
             '{"line":"begin","number":1,"op":"x"}',
-            '{"line":"end","exit":77,"summary":""}',
-            '{"line":"end","exit":0,"summary":"","left":[{}]}',
+            '{"line":"finished","exit":77,"summary":""}',
+            '{"line":"finished","exit":0,"summary":"","left":[{}]}',
             "[" * 100_000,
             '{"line":' * 5_000,
             '{"line":"turn","why":NaN}',
@@ -89,7 +90,7 @@ class TestReading:
             file.write(line + "\n")
         (journal,) = list_journals(directory)
         assert journal.damage.startswith("line 2")
-        assert (journal.header, journal.open) == (HEADER, '"line":"end"' not in line)
+        assert (journal.header, journal.open) == (HEADER, '"line":"finished"' not in line)
 
     def test_bytes_that_are_no_text(self, directory: Path) -> None:
         path = written(directory)
@@ -142,7 +143,7 @@ class TestReading:
 class TestLoading:
     def _three(self, directory: Path) -> None:
         for name in ("20261122T104501-1a2b", "20261122T104502-1a2b", "20261123T104501-ffff"):
-            written(directory, End(Exit.DONE, "Done."), header=replace(HEADER, id=name))
+            written(directory, Finished(Exit.DONE, "Done."), header=replace(HEADER, id=name))
 
     def test_by_prefix(self, directory: Path) -> None:
         self._three(directory)
@@ -167,7 +168,7 @@ class TestLoading:
         [(Exit.DONE, True), (Exit.NOT_ROLLED_BACK, True), (Exit.ROLLED_BACK, False), (Exit.PERMISSION, False)],
     )
     def test_what_may_have_left_something(self, code: Exit, something: bool, directory: Path) -> None:
-        written(directory, End(code, ""))
+        written(directory, Finished(code, ""))
         (entry,) = list_journals(directory)
         assert entry.changed_something is something
 

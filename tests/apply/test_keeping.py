@@ -10,16 +10,15 @@ import pytest
 
 from iommutui.apply.confirmation import (
     TICK,
-    ConfirmationListener,
     Decision,
-    RequestChannel,
     Timeout,
     leave_note,
     note_of,
 )
-from iommutui.apply.events import Compensating, Counting, Event, Finished, Kept
-from iommutui.apply.executor import ReaderGoneError, execute
+from iommutui.apply.events import Compensating, Counting, Event, Finished, Kept, ReaderGoneError
+from iommutui.apply.executor import execute
 from iommutui.apply.journal.reader import Journal
+from iommutui.apply.server import ConfirmationListener, RequestChannel
 from iommutui.core.errors import Exit
 from tests.apply.journals import list_journals
 from tests.apply.machines import CASES, facts, finished
@@ -84,7 +83,7 @@ def test_nobody_keeps_it(tmp_path: Path) -> None:
     assert _left(events) == [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
     end = finished(events)
     assert end.exit is Exit.ROLLED_BACK
-    assert end.summary == "Nobody kept it within 5 seconds. Everything is as it was before."
+    assert end.summary == "Nobody confirmed it within 5 seconds. Drivers and overrides are restored."
     assert facts(kernel.host) == facts(CASE.host)
     assert (entry.within, entry.kept_by, entry.exit) == (5.0, None, Exit.ROLLED_BACK)
     assert voices.began == [entry.id]
@@ -105,7 +104,7 @@ def test_somebody_keeps_it(turn: int, tmp_path: Path) -> None:
 def test_somebody_takes_it_back_at_once(tmp_path: Path) -> None:
     kernel, events, entry, _ = _run(tmp_path, {2: Decision(False, "a friend")})
     assert _left(events) == [5.0, 4.0]
-    assert finished(events).summary.startswith("It was taken back by a friend.")
+    assert finished(events).summary.startswith("It was reverted by a friend.")
     assert facts(kernel.host) == facts(CASE.host)
     assert entry.kept_by is None
 

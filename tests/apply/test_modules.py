@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.holders import holders
 from iommutui.apply.modules import Ran, load
 from iommutui.core.errors import IommutuiError
+from iommutui.sources.open_files import possible_holders
+from iommutui.sources.tree import Tree
 from tests.apply.machines import GPU
 
 
@@ -28,7 +29,10 @@ class TestHolders:
             for number, file in enumerate(files):
                 (fds / str(number)).symlink_to(file)
         (tmp_path / "proc/self").mkdir()
-        assert holders(str(tmp_path), GPU) == ("qemu\\x1b[2J (10): /dev/vfio/14", "Xorg (11): /dev/dri/card0")
+        assert possible_holders(Tree(str(tmp_path)), GPU) == (
+            "qemu\x1b[2J (pid 10): /dev/vfio/14",
+            "Xorg (pid 11): /dev/dri/card0",
+        )
 
     def test_nobody_is_named_for_a_driver_that_waits_for_its_device_alone(self, tmp_path: Path) -> None:
         device = tmp_path / "sys/bus/pci/devices" / GPU
@@ -37,10 +41,10 @@ class TestHolders:
         (tmp_path / "proc/11/fd/0").symlink_to("/dev/dri/card0")
         for kind, count in (("0x010802", 0), ("0x030000", 1), ("0x040300", 0)):
             (device / "class").write_text(f"{kind}\n")
-            assert len(holders(str(tmp_path), GPU)) == count
+            assert len(possible_holders(Tree(str(tmp_path)), GPU)) == count
 
     def test_nothing_to_see(self, tmp_path: Path) -> None:
-        assert holders(str(tmp_path), GPU) == ()
+        assert possible_holders(Tree(str(tmp_path)), GPU) == ()
 
 
 class TestModules:

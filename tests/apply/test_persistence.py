@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply.persistence.command import run_command
-from iommutui.apply.persistence.declaration import Entry, from_text, status_of, to_text
-from iommutui.apply.persistence.mechanisms import CONF, MECHANISMS, File, by_name, files_of, mechanism_of
-from iommutui.apply.persistence.needs import Tables, next_boot_needs
+from iommutui.apply.persistence.declaration import CONF, Entry, from_text, to_text, why_not_in_force
+from iommutui.apply.persistence.mechanisms import MECHANISMS, Mechanism, by_name, files_of, mechanism_of
+from iommutui.apply.persistence.needs import Tables, next_boot_needs, tables_of
 from iommutui.apply.persistence.request import (
     SCHEMA,
     PersistRequest,
@@ -22,18 +22,18 @@ from iommutui.apply.persistence.request import (
 from iommutui.apply.persistence.store import Store, digest_of
 from iommutui.apply.validation import to_line
 from iommutui.core.address import Address
-from iommutui.core.errors import IommutuiError, RefusedError
+from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, unaccepted
-from iommutui.core.host import Host
+from iommutui.core.host import Claim, Host
 from iommutui.core.models import model_for
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
-from iommutui.core.uses import Held, Storage, Uses
+from iommutui.core.uses import Held, Network, Opener, Storage, Uses
 from iommutui.demo import demo_host
 
 CARD = Address("0000:09:00.0")
 SOUND = Address("0000:09:00.1")
-TOOLS = [each for each in MECHANISMS if each.rebuild]
+TOOLS = [each for each in MECHANISMS if each.commands]
 
 
 class Machine:
@@ -41,12 +41,15 @@ class Machine:
 
     def __init__(self, path: Path, tool: str = "initramfs-tools") -> None:
         self.root, self.state = path / "root", path / "state"
-        program = self.root / "usr" / by_name(tool).programs[0]
-        program.parent.mkdir(parents=True)
-        program.write_text("#!/bin/sh\n# reads mkinitcpio.conf.d\n")
+        self.install(by_name(tool).program, "# reads mkinitcpio.conf.d\n")
+        self.install(by_name(tool).commands[-1][0], "# reads mkinitcpio.conf.d\n")
         self.commands: list[tuple[str, ...]] = []
         self.fails = 0
         self.host = demo_host()
+
+    def install(self, program: str, text: str = "") -> None:
+        (self.root / "usr/bin").mkdir(parents=True, exist_ok=True)
+        (self.root / "usr/bin" / program).write_text(text)
 
     @property
     def store(self) -> Store:
@@ -60,13 +63,13 @@ class Machine:
             raise IommutuiError("the command failed.")
 
     def do(self, request: PersistRequest) -> list[str]:
-        return list(carry_out(request, self.host, self.root, self.state, self.run))
+        return list(carry_out(request, self.host, self.store, self.run))
 
     def files(self) -> dict[str, tuple[str, int]]:
         return {
             "/" + str(path.relative_to(self.root)): (path.read_text(), stat.S_IMODE(path.stat().st_mode))
             for path in sorted(self.root.rglob("*"))
-            if path.is_file() and "/usr/bin" not in str(path) and "/usr/sbin" not in str(path)
+            if path.is_file() and "/usr/bin" not in str(path)
         }
 
 
@@ -80,7 +83,7 @@ def persist(*intents: tuple[str, str], host: Host | None = None) -> PersistReque
     wanted = tuple(Intent(Address(device), target) for device, target in intents)
     plan = plan_intents(host, wanted, model_for(host.kernel))
     accepted = tuple(hazard.acceptance for hazard in unaccepted(plan.hazards, ()))
-    return PersistRequest(SCHEMA, wanted, plan.basis, accepted=accepted)
+    return PersistRequest(SCHEMA, wanted, plan.basis, accepted)
 
 
 ALL = PersistRequest(SCHEMA, forget_all=True)
@@ -88,8 +91,7 @@ LAST = PersistRequest(SCHEMA, revert_last=True)
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
-def test_persist_and_unpersist(tmp_path: Path, tool: object) -> None:
-    assert isinstance(tool, type(MECHANISMS[0]))
+def test_persist_and_unpersist(tmp_path: Path, tool: Mechanism) -> None:
     machine = Machine(tmp_path, tool.name)
     said = machine.do(persist((CARD, "vfio-pci"), (SOUND, "vfio-pci")))
     files = machine.files()
@@ -99,12 +101,12 @@ def test_persist_and_unpersist(tmp_path: Path, tool: object) -> None:
     ]
     assert files[CONF][1] == 0o644
     assert f"{CARD} 10de:1f08 1043:87c0 vfio-pci\n" in files[CONF][0]
-    assert machine.commands == [tool.rebuild]
+    assert machine.commands == [tool.commands[-1]]
     assert said[-1] == "working"
     machine.do(ALL)
     assert machine.files() == {}
     assert not (machine.root / "etc/iommutui").exists()
-    assert machine.commands == [tool.rebuild] * 2
+    assert machine.commands == [tool.commands[-1]] * 2
 
 
 def test_one_more_device_and_one_less(machine: Machine) -> None:
@@ -137,8 +139,9 @@ def test_the_last_change_is_taken_back(machine: Machine) -> None:
 
 def test_a_rebuild_that_fails_restores_the_files_and_is_run_again(machine: Machine) -> None:
     machine.fails = 1
-    with pytest.raises(IommutuiError, match="The files are as they were before"):
+    with pytest.raises(IommutuiError, match="The files are as they were before") as failed:
         machine.do(persist((CARD, "vfio-pci")))
+    assert failed.value.exit_code == Exit.ROLLED_BACK
     assert machine.files() == {}
     assert len(machine.commands) == 2
     assert machine.store.record().finished
@@ -146,10 +149,11 @@ def test_a_rebuild_that_fails_restores_the_files_and_is_run_again(machine: Machi
 
 def test_a_rebuild_that_fails_twice_leaves_the_change_open(machine: Machine) -> None:
     machine.fails = 2
-    with pytest.raises(IommutuiError):
+    with pytest.raises(IommutuiError) as failed:
         machine.do(persist((CARD, "vfio-pci")))
+    assert failed.value.exit_code == Exit.NOT_ROLLED_BACK
     assert machine.files() == {}
-    with pytest.raises(RefusedError, match="cut off"):
+    with pytest.raises(RefusedError, match="interrupted"):
         machine.do(persist((CARD, "vfio-pci")))
     machine.do(LAST)
     machine.do(persist((CARD, "vfio-pci")))
@@ -224,7 +228,7 @@ def test_a_link_is_not_followed(machine: Machine, tmp_path: Path) -> None:
 
 def test_what_was_not_shown_is_not_written(machine: Machine) -> None:
     request = persist((CARD, "vfio-pci"))
-    shown = digest_of(prepare(request, machine.host, machine.root, machine.store).changes)
+    shown = digest_of(prepare(request, machine.host, machine.store).changes)
     other = persist((SOUND, "vfio-pci"))._replace(shown=shown)
     with pytest.raises(RefusedError, match="not what was shown"):
         machine.do(other)
@@ -266,17 +270,32 @@ def test_makers_of_initramfs_that_are_not_used(tmp_path: Path) -> None:
         (place / mark).touch()
         with pytest.raises(RefusedError, match=words):
             mechanism_of(place)
-    old = tmp_path / "usr/bin/mkinitcpio"
-    old.parent.mkdir(parents=True)
-    old.write_text("#!/bin/bash\n")
+
+
+def test_mkinitcpio_has_to_read_its_drop_in_files(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, "mkinitcpio")
+    preset = machine.root / "etc/mkinitcpio.d/linux.preset"
+    preset.parent.mkdir(parents=True)
+    preset.write_text('#ALL_config="/etc/mkinitcpio.conf"\nPRESETS=(default)\n')
+    assert mechanism_of(machine.root).command(machine.root) == ("mkinitcpio", "-P")
+    preset.write_text("PRESETS=(default)\nALL_config='/etc/mkinitcpio.conf'\n")
+    with pytest.raises(RefusedError, match=r"/etc/mkinitcpio.d/linux.preset, line 2"):
+        mechanism_of(machine.root)
+    machine.install("mkinitcpio", "#!/bin/bash\n")
     with pytest.raises(RefusedError, match="older than 36"):
-        mechanism_of(tmp_path)
+        mechanism_of(machine.root)
+
+
+@pytest.mark.parametrize(("tool", "program"), [("mkinitcpio", "limine-mkinitcpio"), ("dracut", "dracut-rebuild")])
+def test_a_distribution_with_a_command_of_its_own(tmp_path: Path, tool: str, program: str) -> None:
+    machine = Machine(tmp_path, tool)
+    machine.install(program)
+    machine.do(persist((CARD, "vfio-pci")))
+    assert machine.commands == [(program,)]
 
 
 def test_dracut_of_debian_comes_first(machine: Machine) -> None:
-    dracut = machine.root / "usr/bin/dracut"
-    dracut.parent.mkdir(parents=True)
-    dracut.touch()
+    machine.install("dracut")
     assert mechanism_of(machine.root).name == "initramfs-tools"
     hook = machine.root / "etc/kernel/postinst.d/dracut"
     hook.parent.mkdir(parents=True)
@@ -288,7 +307,7 @@ def test_driverctl(machine: Machine) -> None:
     request = persist((CARD, "vfio-pci"))._replace(driverctl=True)
     with pytest.raises(RefusedError, match="driverctl is not installed"):
         machine.do(request)
-    (machine.root / "usr/sbin/driverctl").touch()
+    machine.install("driverctl")
     machine.do(request)
     machine.do(persist((SOUND, "none"))._replace(driverctl=True))
     assert {path: text for path, (text, _) in machine.files().items()} == {
@@ -305,21 +324,32 @@ def test_driverctl(machine: Machine) -> None:
 
 USES = [
     (Storage(CARD, Held.MOUNT, ("/", "/home"), ("nvme0n1p2",)), "/ is on it"),
+    (Storage(CARD, Held.MOUNT, ("/usr",), ("nvme0n1p2",)), "/usr is on it"),
+    (Storage(CARD, Held.MOUNT, ("/boot",), ("md0", "sda1")), "/boot is on it"),
     (Storage(CARD, Held.MOUNT, ("/boot/efi",), ("nvme0n1p1",)), "/boot/efi is on it"),
+    (Storage(CARD, Held.MOUNT, ("/mnt/usr",), ("nvme0n1p2",)), None),
     (Storage(CARD, Held.MOUNT, ("/data",), ("dm-0 (data)", "sda")), "/etc/fstab requires /data"),
     (Storage(CARD, Held.MOUNT, ("/luks",), ("dm-1 (luks-home)", "sda")), "/etc/crypttab opens luks-home"),
-    (Storage(CARD, Held.FSTAB, ("/my disk",), ("sdb",)), "/etc/fstab requires /my disk"),
+    (Storage(CARD, Held.STACK, ("dm-1 (luks-home)",), ("sda",)), "/etc/crypttab opens luks-home"),
+    (Storage(CARD, Held.FSTAB, ("/my disk",), ("sdb",)), "/etc/fstab requires /my disk, without nofail: 'UUID=4"),
+    (Storage(CARD, Held.FSTAB, ("[SWAP]",), ("sdb",)), "/etc/fstab requires [SWAP]"),
     (Storage(CARD, Held.SWAP, ("[SWAP]",), ("sda3",)), "swap"),
+    (Storage(CARD, Held.DISK, ("sdf",), ("sdf1 (ext4)", "sdf3 (swap)")), "resume= on the kernel's command line"),
+    (Storage(CARD, Held.DISK, ("sdg",), ("sdg1 (ext4)", "sdg3 (swap)")), None),
     (Storage(CARD, Held.POOL, ("tank",), ("sda",)), "the pool tank"),
     (Storage(CARD, Held.MOUNT, ("/games",), ("sdc1",)), None),
+    (Storage(CARD, Held.MOUNT, ("/later",), ("sdc2",)), None),
+    (Storage(CARD, Held.MOUNT, ("/auto",), ("sdc3",)), None),
     (Storage(CARD, Held.MOUNT, ("/mnt/now",), ("sdd1",)), None),
     (Storage(CARD, Held.MOUNT, ("/mnt/now",), ("dm-2 (luks-backup)", "sdd1")), None),
     (Storage(CARD, Held.DISK, ("sde",), ("ext4",)), None),
 ]
 TABLES = Tables(
     fstab="# /games is not needed\nUUID=1 / ext4 defaults 0 1\nUUID=2 /data ext4 defaults 0 2\n"
-    "UUID=3 /games ext4 defaults,nofail 0 2\nUUID=4 /my\\040disk ext4 defaults 0 2\nshort\n",
+    "UUID=3 /games ext4 defaults,nofail 0 2\nUUID=4 /my\\040disk ext4 defaults 0 2\nshort\n"
+    "UUID=7 none swap sw 0 0\nUUID=8 /later ext4 noauto 0 0\nUUID=9 /auto ext4 x-systemd.automount 0 0\n",
     crypttab="luks-home UUID=5 none luks\nluks-backup UUID=6 none luks,nofail\n",
+    resume="sdf3",
 )
 
 
@@ -334,10 +364,88 @@ def test_what_the_next_boot_needs(use: Storage, why: str | None) -> None:
     assert list(next_boot_needs(host, other.goals, TABLES)) == []
 
 
-def test_what_the_next_boot_needs_may_not_persist(machine: Machine) -> None:
-    disk = next(d for d in machine.host.devices.values() if (d.class_code or "").startswith("0108"))
-    with pytest.raises(RefusedError):
-        machine.do(persist((disk.address, "vfio-pci")))
+def using(machine: Machine, use: Storage, fstab: str = "") -> Machine:
+    (machine.root / "etc").mkdir(exist_ok=True)
+    (machine.root / "etc/fstab").write_text(fstab)
+    machine.host = machine.host._replace(uses=Uses(storage=(use,)))
+    return machine
+
+
+def test_what_the_next_boot_needs_may_not_persist_whatever_is_accepted(machine: Machine) -> None:
+    line = "UUID=1 /data ext4 defaults 0 2"
+    using(machine, Storage(CARD, Held.MOUNT, ("/data",), ("sda1",)), f"{line}\n")
+    with pytest.raises(RefusedError, match=f"The next boot needs {CARD}: /etc/fstab requires /data.*{line}"):
+        machine.do(persist((CARD, "vfio-pci"), host=machine.host))
+    assert CONF not in machine.files()
+
+
+def test_a_disk_that_is_mounted_only_now_may_persist_once_that_is_accepted(machine: Machine) -> None:
+    using(machine, Storage(CARD, Held.MOUNT, ("/data",), ("sda1",)))
+    request = persist((CARD, "vfio-pci"), host=machine.host)
+    assert Acceptance("disk-mounted", CARD) in request.accepted
+    with pytest.raises(RefusedError, match=f"Not accepted: disk-mounted:{CARD}"):
+        machine.do(request._replace(accepted=()))
+    machine.do(request)
+    assert [entry.address for entry in declared(machine.store)] == [CARD]
+
+
+def test_what_has_a_device_open_now_does_not_matter_at_the_next_boot(machine: Machine) -> None:
+    host = machine.host
+    card = host.devices[CARD]
+    host = host.with_device(card._replace(driver="nvidia"))
+    machine.host = host._replace(uses=Uses(openers=(Opener(CARD, "Xorg", 1, "/dev/nvidia0"),)))
+    plan = plan_intents(machine.host, [Intent(CARD, "vfio-pci")], model_for(host.kernel))
+    assert not plan.permitted
+    machine.do(persist((CARD, "vfio-pci"), host=machine.host))
+    assert [entry.address for entry in declared(machine.store)] == [CARD]
+
+
+def test_a_device_that_a_virtual_machine_holds_may_persist_elsewhere(machine: Machine) -> None:
+    host = machine.host
+    group = host.group_of(CARD)
+    assert group is not None
+    host = host.with_device(host.devices[CARD]._replace(driver="vfio-pci"))
+    machine.host = host.with_group(group._replace(claim=Claim("vm1", opened=(CARD,))))
+    machine.do(persist((CARD, "none"), host=machine.host))
+    assert [entry.target for entry in declared(machine.store)] == ["none"]
+
+
+def test_a_virtual_function_persists_by_driverctl_only(machine: Machine) -> None:
+    machine.install("driverctl")
+    machine.host = machine.host.with_device(machine.host.devices[CARD]._replace(physfn=Address("0000:08:00.0")))
+    request = persist((CARD, "vfio-pci"), host=machine.host)
+    with pytest.raises(RefusedError, match="a virtual function is made later"):
+        machine.do(request)
+    machine.do(request._replace(driverctl=True))
+
+
+@pytest.mark.parametrize(
+    "word", ["root=/dev/nfs", "nfsroot=10.0.0.1:/x", "netroot=iscsi:@10.0.0.1::3260::x", "boot=nfs"]
+)
+def test_the_card_that_the_root_comes_through(tmp_path: Path, word: str) -> None:
+    def needs(cmdline: str, *, address: bool = True) -> list[str]:
+        host = demo_host()._replace(uses=Uses(network=(Network(CARD, ("br0", "eth0"), address=address),)))
+        plan = plan_intents(host, [Intent(CARD, "vfio-pci")], model_for(host.kernel))
+        return list(next_boot_needs(host, plan.goals, tables_of(tmp_path, cmdline)))
+
+    assert needs(f"quiet {word}") == [f"The next boot needs {CARD}: / may come through eth0 ({word})."]
+    assert needs(f"quiet {word}", address=False) == []
+    assert needs("quiet root=/dev/sda1") == []
+
+
+def test_the_device_that_the_boot_resumes_from(tmp_path: Path) -> None:
+    links = tmp_path / "dev/disk/by-uuid"
+    links.mkdir(parents=True)
+    (tmp_path / "dev/sda3").touch()
+    (links / "1234-5").symlink_to("../../sda3")
+    for word, name in (("resume=/dev/sda3", "sda3"), ("resume=UUID=1234-5", "sda3"), ("noresume", "")):
+        assert tables_of(tmp_path, f"quiet {word} ro").resume == name, word
+
+
+def test_a_table_that_cannot_be_read_refuses(tmp_path: Path) -> None:
+    (tmp_path / "etc/fstab").mkdir(parents=True)
+    with pytest.raises(RefusedError, match="/etc/fstab cannot be read"):
+        tables_of(tmp_path, "")
 
 
 ENTRY = Entry(CARD, "10de:1f08", "1043:87c0", "vfio-pci")
@@ -357,20 +465,24 @@ def test_a_line_that_is_none_is_named(line: str) -> None:
 def test_whether_it_is_in_force() -> None:
     host = demo_host()
     card = host.devices[CARD]
-    assert status_of(ENTRY, host).why == "it is on nouveau until the next boot"
-    assert status_of(ENTRY, host.with_device(card._replace(driver="vfio-pci"))).in_force
-    assert "another device (10de:2204)" in status_of(ENTRY, host.with_device(card._replace(device_id="2204"))).why
-    assert "iommutui.persist=0" in status_of(ENTRY, host._replace(cmdline="quiet iommutui.persist=0")).why
-    assert "no device" in status_of(ENTRY, host._replace(devices={})).why
-    free = host.with_device(card._replace(driver=None))
-    assert status_of(ENTRY._replace(target="none"), free).in_force
+
+    def why(host: Host, *, booted: bool = False, entry: Entry = ENTRY) -> str:
+        return why_not_in_force(entry, host, booted=booted)
+
+    assert why(host) == "it is on nouveau until the next boot"
+    assert why(host, booted=True) == "it is on nouveau; the kernel log says why: dmesg | grep iommutui"
+    assert why(host.with_device(card._replace(driver="vfio-pci"))) == ""
+    assert "another device (10de:2204)" in why(host.with_device(card._replace(device_id="2204")))
+    assert "iommutui.persist=0" in why(host._replace(cmdline="quiet iommutui.persist=0"), booted=True)
+    assert "no device" in why(host._replace(devices={}))
+    assert why(host.with_device(card._replace(driver=None)), entry=ENTRY._replace(target="none")) == ""
 
 
 def test_a_request_says_one_thing() -> None:
     good = persist((CARD, "vfio-pci"))
     assert parse_persist_request(to_line(good).decode()) == good
     for bad in (
-        good._replace(forget_all=True), PersistRequest(SCHEMA), ALL._replace(schema=2), good._replace(model="x"),
+        good._replace(forget_all=True), PersistRequest(SCHEMA), ALL._replace(schema=2),
         PersistRequest(SCHEMA, forget=(Address("../../etc/passwd"),)),
         good._replace(intents=(Intent(CARD, "../x"),)),
     ):  # fmt: skip
@@ -401,4 +513,4 @@ def test_a_command_whose_child_keeps_the_output_open_ends_all_the_same() -> None
 
 def test_files_are_in_the_package() -> None:
     for tool in TOOLS:
-        assert all(isinstance(file, File) and file.text for file in files_of(tool, [ENTRY]))
+        assert all(file.text for file in files_of(tool, [ENTRY]))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.apply.events import Finished, Kept
 from iommutui.apply.executor import execute
 from iommutui.apply.journal import directory as places
 from iommutui.apply.journal.directory import at_work, lock, may_be_open
-from iommutui.apply.journal.format import End, Kept
+from iommutui.apply.journal.format import JournalWriter
 from iommutui.apply.journal.reader import Journal, read_journals
-from iommutui.apply.journal.writer import JournalWriter
 from iommutui.apply.recovery import cut_off_words, open_journals, unfinished, way_out
 from iommutui.apply.revert import plan_revert
 from iommutui.core.errors import Exit, RefusedError
@@ -69,7 +69,7 @@ def test_an_apply_that_ended_is_not_open(directory: Path) -> None:
 def test_one_that_was_cut_off_is_open_until_it_is_taken_back(directory: Path) -> None:
     host = _cut_off(directory, CASE.host)
     (entry,) = open_journals(directory, BOOT)
-    assert cut_off_words(entry) == f"the apply {entry.id} was cut off before it had ended."
+    assert cut_off_words(entry) == f"the apply {entry.id} was interrupted."
     assert f"iommutui revert {entry.id}" in way_out(entry)
     _reverted(directory, host, entry.id)
     assert may_be_open(directory, BOOT)
@@ -85,7 +85,7 @@ def test_a_revert_that_was_cut_off_is_settled_with_what_it_takes_back(directory:
     assert isinstance(entry, Journal)
     assert entry.header.reverts == first
     assert f"iommutui revert {first}" in way_out(entry)
-    with pytest.raises(RefusedError, match="was cut off"):
+    with pytest.raises(RefusedError, match="was interrupted"):
         list(execute(CASE.plan, FakeKernel(CASE.host, CASE.model), directory, clock=CLOCK))
     _reverted(directory, host, first)
     assert open_journals(directory, BOOT) == ()
@@ -98,7 +98,7 @@ def test_one_that_is_left_as_it_is_blocks_nothing(directory: Path) -> None:
         file.write(b'{"line":"resu')  # what was being written when it died
     with lock(directory), JournalWriter.reopen(directory, entry.id) as journal:
         journal.append(Kept("somebody"))
-        journal.append(End(Exit.NOT_ROLLED_BACK, "Left."))
+        journal.append(Finished(Exit.NOT_ROLLED_BACK, "Left."))
     assert not may_be_open(directory, BOOT)
     again = load(directory, entry.id)
     assert (again.kept_by, again.exit, again.changed_something) == ("somebody", Exit.NOT_ROLLED_BACK, True)

@@ -6,8 +6,7 @@ import pytest
 
 from iommutui.apply.events import Compensating
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.format import Line, Result
-from iommutui.apply.journal.writer import JournalWriter
+from iommutui.apply.journal.format import JournalWriter, Line, Result
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.host import Claim, Gap, Host
 from tests.apply.changes import GPU_CASE, changed, gone

@@ -3,7 +3,9 @@
 import contextlib
 import io
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply import real_kernel
-from iommutui.apply.child import ANSWER_LIMIT, Late, Patience, fork, in_child, in_own_session
+from iommutui.apply.child import ANSWER_LIMIT, Patience, fork, in_child, in_own_session, scope_call
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import lock
-from iommutui.apply.kernel import Answer, GivenUp, ReadBack, SystemClock, Waiting, Written
+from iommutui.apply.kernel import Answer, ReadBack, SystemClock, Waiting
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
@@ -27,6 +29,8 @@ from tests.reacting import FakeKernel
 AT_ONCE = Patience(first=0.0, each=0.0, give_up=0.0)
 FOR_EVER = Patience(first=0.0, each=1e6, give_up=1e6)
 """One notice at once, and then whatever it takes."""
+UNHURRIED = Patience(first=1e6, each=1e6, give_up=1e6)
+"""No notice, however busy the machine is."""
 
 
 def _step(op: str, value: str | None = None, device: str = GPU) -> Step:
@@ -60,7 +64,11 @@ def _files(root: Path) -> dict[str, bytes]:
     }
 
 
-def _answers(kernel: RealKernel, step: Step) -> list[Waiting | Written | GivenUp]:
+def _kernel(tree: Path) -> RealKernel:
+    return RealKernel(str(tree), patience=UNHURRIED)
+
+
+def _answers(kernel: RealKernel, step: Step) -> list[Answer]:
     return list(kernel.write(step, lambda *_: None))
 
 
@@ -77,13 +85,13 @@ class TestWrites:
     def test_the_right_bytes_in_the_right_file(self, step: Step, path: str, data: bytes, tree: Path) -> None:
         (tree / f"sys/devices/pci0000:00/{GPU}/driver_override").write_bytes(b"")
         before = _files(tree)
-        assert _answers(RealKernel(str(tree)), step) == [Written("ok")]
+        assert _answers(_kernel(tree), step) == ["ok"]
         assert _files(tree) == before | {path: data}
 
     def test_what_the_step_says_of_its_path_does_not_count(self, tree: Path) -> None:
         step = _step("probe")._replace(path=str(tree / "elsewhere"))
         (tree / "elsewhere").touch()
-        assert _answers(RealKernel(str(tree)), step) == [Written("ok")]
+        assert _answers(_kernel(tree), step) == ["ok"]
         assert (tree / "elsewhere").read_bytes() == b""
 
     def test_one_system_call(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +115,7 @@ class TestWrites:
     )
     def test_nothing_is_created(self, step: Step, tree: Path) -> None:
         before = _files(tree)
-        assert _answers(RealKernel(str(tree)), step) == [Written("ENOENT")]
+        assert _answers(_kernel(tree), step) == ["ENOENT"]
         assert _files(tree) == before
 
     @pytest.mark.parametrize(
@@ -137,7 +145,7 @@ class TestWrites:
     def test_strange_names_are_not_written(self, step: Step, tree: Path) -> None:
         before = _files(tree)
         with pytest.raises(IommutuiError):
-            _answers(RealKernel(str(tree)), step)
+            _answers(_kernel(tree), step)
         assert _files(tree) == before
 
     def test_a_link_in_place_of_the_file(self, tree: Path) -> None:
@@ -146,12 +154,12 @@ class TestWrites:
         probe = tree / "sys/bus/pci/drivers_probe"
         probe.unlink()
         probe.symlink_to(victim)
-        assert _answers(RealKernel(str(tree)), _step("probe")) == [Written("ELOOP")]
+        assert _answers(_kernel(tree), _step("probe")) == ["ELOOP"]
         assert victim.read_bytes() == b""
 
     def test_what_is_no_file(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(real_kernel, "write_of", lambda *_: real_kernel.Write(os.devnull, b"x"))
-        assert _answers(RealKernel(str(tree)), _step("probe")) == [Written("EINVAL")]
+        assert _answers(_kernel(tree), _step("probe")) == ["EINVAL"]
 
 
 class TestPermission:
@@ -184,7 +192,7 @@ class TestPermission:
 
 class TestReading:
     def test_driver_and_override(self, tree: Path) -> None:
-        kernel = RealKernel(str(tree))
+        kernel = _kernel(tree)
         assert kernel.read_back(GPU) == ReadBack("nvidia", None)
         override = tree / f"sys/devices/pci0000:00/{GPU}/driver_override"
         override.write_text("vfio-pci\n")
@@ -252,12 +260,12 @@ def reap(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 class TestChild:
     def test_an_answer(self) -> None:
-        assert list(in_child(lambda: b"ok", lambda *_: None)) == [b"ok"]
+        assert list(in_child(lambda: b"ok", lambda *_: None, UNHURRIED)) == [b"ok"]
 
     def test_notices_and_then_an_answer(self, gate: tuple[int, int]) -> None:
         waiting = in_child(lambda: os.read(gate[0], 1), lambda *_: None, FOR_EVER)
         notice = next(waiting)
-        assert isinstance(notice, Late)
+        assert isinstance(notice, Waiting)
         assert not notice.given_up
         os.write(gate[1], b"x")
         assert list(waiting) == [b"x"]
@@ -265,7 +273,7 @@ class TestChild:
     def test_giving_up(self, gate: tuple[int, int], tmp_path: Path, reap: Callable[[], None]) -> None:
         told = tmp_path / "told"
         answers = list(in_child(lambda: os.read(gate[0], 1), lambda answer, _: _keep(told, answer), AT_ONCE))
-        assert [type(a) for a in answers] == [Late]
+        assert [type(a) for a in answers] == [Waiting]
         assert not told.exists()
         os.write(gate[1], b"x")
         reap()
@@ -281,20 +289,20 @@ class TestChild:
         assert told.read_bytes() == b"x"
 
     def test_an_answer_that_is_taken_is_not_late(self, tmp_path: Path) -> None:
-        list(in_child(lambda: b"x", lambda answer, _: _keep(tmp_path / "told", answer)))
+        list(in_child(lambda: b"x", lambda answer, _: _keep(tmp_path / "told", answer), UNHURRIED))
         assert not (tmp_path / "told").exists()
 
     def test_a_child_that_dies(self) -> None:
         def die() -> bytes:
             os._exit(1)
 
-        assert list(in_child(die, lambda *_: None)) == [b""]
+        assert list(in_child(die, lambda *_: None, UNHURRIED)) == [b""]
 
     def test_an_error_in_the_child_stays_there(self) -> None:
         def fail() -> bytes:
             raise KeyboardInterrupt
 
-        assert list(in_child(fail, lambda *_: None)) == [b""]
+        assert list(in_child(fail, lambda *_: None, UNHURRIED)) == [b""]
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_signals_do_not_reach_it(self, number: signal.Signals) -> None:
@@ -302,22 +310,24 @@ class TestChild:
             os.kill(os.getpid(), number)
             return b"done"
 
-        assert list(in_child(work, lambda *_: None)) == [b"done"]
+        assert list(in_child(work, lambda *_: None, UNHURRIED)) == [b"done"]
 
     def test_it_has_a_session_of_its_own(self) -> None:
         """A terminal that hangs up, or Ctrl+C at it, does not reach a write."""
         work = lambda: f"{os.getsid(0) == os.getpid()} {os.getppid()}".encode()  # noqa: E731
-        assert list(in_child(work, lambda *_: None)) == [f"True {os.getpid()}".encode()]
+        assert list(in_child(work, lambda *_: None, UNHURRIED)) == [f"True {os.getpid()}".encode()]
 
     @pytest.mark.parametrize("size", [1, 8192, 8193, 300_000, ANSWER_LIMIT])
     def test_an_answer_is_read_whole(self, size: int) -> None:
-        assert list(in_child(lambda: b"x" * size, lambda *_: None)) == [b"x" * size]
+        assert list(in_child(lambda: b"x" * size, lambda *_: None, UNHURRIED)) == [b"x" * size]
 
     def test_an_answer_without_end_is_refused(self) -> None:
-        assert list(in_child(lambda: b"x" * (ANSWER_LIMIT + 1), lambda *_: None)) == [b""]
+        assert list(in_child(lambda: b"x" * (ANSWER_LIMIT + 1), lambda *_: None, UNHURRIED)) == [b""]
 
     def test_the_output_of_the_parent_is_not_kept_open(self, tmp_path: Path) -> None:
-        assert list(in_child(lambda: os.readlink("/proc/self/fd/1").encode(), lambda *_: None)) == [b"/dev/null"]
+        assert list(in_child(lambda: os.readlink("/proc/self/fd/1").encode(), lambda *_: None, UNHURRIED)) == [
+            b"/dev/null"
+        ]
 
 
 def _keep(path: Path, answer: bytes) -> None:
@@ -349,7 +359,7 @@ class TestStuck:
         monkeypatch.setattr(real_kernel, "put", slow)
         for address in (GPU, SOUND):
             (tree / f"sys/devices/pci0000:00/{address}/driver_override").write_bytes(b"")
-        monkeypatch.setattr("iommutui.apply.real_kernel.holders", lambda *_: ("qemu (7): /dev/vfio/14",))
+        monkeypatch.setattr("iommutui.apply.real_kernel.possible_holders", lambda *_: ("qemu (7): /dev/vfio/14",))
 
         def scan(_root: str) -> object:
             overrides = [(tree / f"sys/devices/pci0000:00/{a}/driver_override").read_text() for a in (GPU, SOUND)]
@@ -389,7 +399,7 @@ class TestStuck:
         """It is waited for like a write, and given up; the child goes on."""
         monkeypatch.setattr("iommutui.apply.real_kernel.MODULE_PATIENCE", AT_ONCE)
         kernel = RealKernel(str(tree), load=lambda *_: (os.read(gate[0], 1), None)[1])
-        assert [type(answer) for answer in kernel.load_module("vfio_pci")] == [GivenUp]
+        assert [isinstance(a, Waiting) and a.given_up for a in kernel.load_module("vfio_pci")] == [True]
         os.write(gate[1], b"x")
         reap()
 
@@ -406,11 +416,15 @@ class TestStuck:
 
         class Waits(FakeKernel):
             def write(self, step: Step, late: object) -> Iterator[Answer]:
-                while True:
+                for _ in range(100):
                     os.kill(os.getpid(), signal.SIGINT)
-                    yield Waiting(4.0, ("qemu (7): /dev/vfio/14",))
+                    yield Waiting(4.0, holders=("qemu (7): /dev/vfio/14",))
 
-        events = list(execute(one.plan, Waits(one.host, one.model), tmp_path / "s/journal"))
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
+        try:
+            events = list(execute(one.plan, Waits(one.host, one.model), tmp_path / "s/journal"))
+        finally:
+            signal.signal(signal.SIGINT, before)
         end = finished(events)
         assert end.exit is Exit.NOT_ROLLED_BACK
         assert "interrupted by SIGINT" in end.summary
@@ -440,6 +454,35 @@ class TestForks:
             return 5
 
         assert in_own_session(work) == 5
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[str]:
+    """The address of a message bus on which nobody is systemd."""
+    if shutil.which("dbus-daemon") is None or shutil.which("busctl") is None:
+        pytest.skip("needs dbus-daemon and busctl")
+    configuration = tmp_path / "bus.conf"
+    configuration.write_text(
+        f"<busconfig><listen>unix:path={tmp_path}/bus</listen><auth>EXTERNAL</auth>"
+        '<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>'
+    )
+    words = ("dbus-daemon", f"--config-file={configuration}", "--nofork", "--print-address")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stdout is not None
+        yield daemon.stdout.readline().strip()
+        daemon.terminate()
+
+
+class TestScope:
+    """What systemd is asked for. That it does so is beyond these tests: none of their machines runs it."""
+
+    @pytest.mark.parametrize(("cut", "complaint"), [(0, "not provided by any"), (1, "signature")])
+    def test_busctl_takes_the_call(self, bus: str, cut: int, complaint: str) -> None:
+        call = scope_call(1234)
+        asked = subprocess.run(
+            ["busctl", f"--address={bus}", *call[: len(call) - cut]], capture_output=True, text=True, check=False
+        )
+        assert complaint in asked.stderr
 
 
 class TestTheMachine:

@@ -11,7 +11,7 @@ from iommutui.cli import main
 from iommutui.demo import demo_host
 from iommutui.sources.snapshot import write
 from tests.apply.machines import desktop
-from tests.cli.machine import put_in_place
+from tests.cli.reacting_machine import put_in_place
 from tests.reacting_tree import ReactingTree
 
 

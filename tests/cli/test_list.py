@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.core.host import Claim, Gap
+from iommutui.demo import demo_host
+from iommutui.sources.snapshot import write
 from tests.cli.conftest import Run
 
 
@@ -91,7 +94,7 @@ def test_a_directory_that_is_no_sysfs(run: Run, tmp_path: Path) -> None:
         (b'{"schema": 1, "host": {"dev', "line 1"),
         (b'{"name": "package", "version": "1.0"}', "snapshot"),
         (b'{"schema": 99, "host": {}}', "99"),
-        (b"\xff\xfe\x00", "no PCI function"),
+        (b"\xff\xfe\x00", "no PCI device"),
         (b"", ""),
         (b"[" * 100_000, ""),
     ],
@@ -118,3 +121,23 @@ def test_help_lists_every_command(run: Run) -> None:
     for name in ("list", "why", "preview", "simulate", "apply", "revert", "journal", "snapshot", "models"):
         assert f"\n  {name} " in answer.out
         assert run(name, "--help").code == 0
+
+
+@pytest.mark.parametrize(
+    ("gaps", "opened", "said"),
+    [
+        ((), True, "(being unbound)"),
+        ((Gap("driver", "unbinding"), Gap("driver_override", "timeout")), False, "(being unbound)"),
+        ((Gap("driver_override", "timeout"),), False, "(no answer)"),
+        ((Gap("driver", "EACCES"),), False, "(unknown)"),
+        ((), False, "-"),
+    ],
+)
+def test_why_no_driver_is_named(gaps: tuple[Gap, ...], opened: bool, said: str, run: Run, tmp_path: Path) -> None:
+    host = demo_host()
+    group = host.groups[19]
+    device = host.devices[group.members[0]]._replace(driver=None, driver_override=None, gaps=gaps)
+    claim = Claim("qemu", opened=(device.address,)) if opened else None
+    write(host.with_device(device).with_group(group._replace(claim=claim)), str(tmp_path / "host.json"))
+    lines = run("list", "--from", str(tmp_path / "host.json")).out.splitlines()
+    assert next(line for line in lines if device.address in line).split("  ")[2] == said

@@ -25,7 +25,7 @@ def test_nothing_to_read_ends_with_1_and_says_what_was_looked_for(run: Run, tmp_
     path.write_text("Hello\n")
     answer = run("list", "--from", str(path))
     assert (answer.code, answer.out) == (1, "")
-    assert "Looked for were" in answer.err
+    assert "Known formats" in answer.err
 
 
 def test_explain_shows_every_line(run: Run, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.apply.journal.directory import journal_dir
 from iommutui.apply.persistence import service
 from iommutui.apply.validation import to_line
 from iommutui.core.errors import Exit
@@ -82,6 +83,24 @@ def test_a_journal_says_the_same(lasting: ReactingTree, run: Run) -> None:
     assert ": in force" in run("persist", "--list").out
 
 
+def test_a_record_that_cannot_be_written_is_told_before_anything_is_written(lasting: ReactingTree, run: Run) -> None:
+    (journal_dir().parent / "persist.new").mkdir(parents=True)
+    answer = run(*WORDS, "--yes")
+    assert (answer.code, overrides(lasting)) == (Exit.ERROR, {})
+    assert "persist.new: Is a directory." in answer.err
+
+
+def test_a_change_that_was_cut_off_is_told_by_every_list(lasting: ReactingTree, run: Run) -> None:
+    assert run(*WORDS, "--yes").code == Exit.DONE
+    record = journal_dir().parent / "persist.json"
+    record.write_text(record.read_text().replace('"finished":true', '"finished":false'))
+    for words in (("persist", "--list"), ("journal",)):
+        assert "A change to what persists was cut off; 'iommutui unpersist --last' reverts it." in run(*words).err
+    assert run(*WORDS, "--yes").code == Exit.REFUSED
+    assert run("unpersist", "--last", "--yes").code == Exit.DONE
+    assert overrides(lasting) == {}
+
+
 def test_events_as_json(lasting: ReactingTree, run: Run) -> None:
     answer = run("persist", f"{SOUND}=none", "--with", "driverctl", "--yes", "--json")
     assert answer.lines[-1]["code"] == answer.code
@@ -90,6 +109,7 @@ def test_events_as_json(lasting: ReactingTree, run: Run) -> None:
 def test_mistakes(lasting: ReactingTree, run: Run) -> None:
     assert run("persist").code == Exit.USAGE
     assert run("persist", "gpu").code == Exit.USAGE
+    assert run(*WORDS, "--model", "dma-hint").code == Exit.USAGE
     assert run("unpersist", "gpu").code == Exit.USAGE
     assert run("unpersist", GPU, "--last").code == Exit.USAGE
     assert run("persist", "09:00.0=vfio-pci", "--demo").code == Exit.REFUSED

@@ -208,10 +208,10 @@ def test_where_a_file_says_its_steps_go_does_not_count(run: Run, machine: Reacti
     ("words", "said"),
     [
         (["no-such-file"], "neither DEVICE=TARGET nor a plan file"),
-        (["--plan", "x", f"{GPU}=none"], "Give nothing beside it"),
-        (["x.json", "--model", "dma-owner"], "Give nothing beside it"),
+        (["--plan", "x", f"{GPU}=none"], "Give nothing besides it"),
+        (["x.json", "--model", "dma-owner"], "Give nothing besides it"),
         (["x.json", "y.json"], "is not DEVICE=TARGET"),
-        ([], "Say what to apply"),
+        ([], "Name the devices"),
         ([f"{GPU}=none", "--accept", "boot-display"], "is not CODE:DEVICE"),
         ([f"{GPU}=none", "--keep-within", "0"], "seconds"),
         ([f"{GPU}=none", "--keep-within", "nan"], "seconds"),

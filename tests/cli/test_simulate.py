@@ -85,9 +85,9 @@ def test_a_device_that_is_not_there_is_the_kernels_to_refuse(simulate: Any) -> N
         ("{", "line 1"),
         ("[]", "JSON object"),
         ({"op": "explode"}, "'op' must be one of"),
-        ({"op": "bind", "device": "0000:09:00.0"}, "'driver' must be a string"),
-        ({"op": "claim", "group": "x", "owner": "a"}, "'group' must be a number"),
-        ({"op": "claim", "group": 17}, "'owner' must be a string"),
+        ({"op": "bind", "device": "0000:09:00.0"}, "driver: "),
+        ({"op": "claim", "group": "x", "owner": "a"}, "group: "),
+        ({"op": "claim", "group": 17}, "owner: "),
     ],
 )
 def test_events_that_are_none(simulate: Any, event: Event | str, said: str) -> None:

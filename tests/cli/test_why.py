@@ -96,7 +96,7 @@ def test_an_error_message_may_be_about_a_device_that_it_does_not_name(on_demo: R
 def test_an_error_that_nothing_explains_now_says_when_to_ask_again(on_demo: Run) -> None:
     said = on_demo("why", "1", "--error", "write error: Device or resource busy")
     assert said.code == 0
-    assert "Nothing on this machine explains it" in said.out
+    assert "Nothing in the present state of this machine explains it" in said.out
     assert "Ask again while it fails" in said.out
 
 
@@ -109,7 +109,7 @@ def test_what_to_do_next_is_about_the_same_machine(run: Run) -> None:
 def test_a_message_that_is_not_known_says_what_is_known_of_what_it_names(on_demo: Run) -> None:
     said = on_demo("why", "--error", "something odd about 09:00.0")
     assert said.code == 0
-    assert said.out.startswith("This message is not known here.")
+    assert said.out.startswith("This message is unknown.")
     assert "0000:09:00.0 is on nouveau" in said.out
     document = on_demo("why", "--error", "something odd about 09:00.0", "--json").document
     assert (document["message"], document["causes"]) == (None, [])

@@ -56,12 +56,12 @@ def test_a_setting_of_modprobe_that_came_too_late() -> None:
 @pytest.mark.parametrize(
     ("vendor", "cmdline", "said"),
     [
-        ("AuthenticAMD", "amd_iommu=on", "no value"),
+        ("AuthenticAMD", "amd_iommu=on", "is not a value"),
         ("AuthenticAMD", "intel_iommu=on", "for processors of Intel"),
         ("GenuineIntel", "amd_iommu=force_enable", "for processors of AMD"),
         ("GenuineIntel", "intel-iommu=on", "misspelt"),
-        ("GenuineIntel", "iommu=on", "no value"),
-        ("GenuineIntel", "iommu=1", "no value"),
+        ("GenuineIntel", "iommu=on", "is not a value"),
+        ("GenuineIntel", "iommu=1", "is not a value"),
         ("GenuineIntel", "intel_iommu=on iommu=pt", ""),
         ("GenuineIntel", "intel_iommu=on,igfx_off", ""),
         ("AuthenticAMD", "amd_iommu=force_isolation iommu=pt quiet", ""),

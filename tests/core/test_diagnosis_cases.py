@@ -56,7 +56,7 @@ def ask(trees: Path, tree: str, text: str) -> Diagnosis:
         ("qat", "0000:b1:01.0: write error: Invalid argument", "disable_denylist=1"),
         ("qat", "vfio-pci: probe of 0000:b1:01.0 failed with error -22", "disable_denylist=1"),
         ("switchport", "IOMMU group 30 has devices not bound to vfio-pci: Wrong driver devices: "
-         "[('0000:04:00.0', 'pcieport')]", "in nobody's way"),
+         "[('0000:04:00.0', 'pcieport')]", "blocks nothing"),
         ("bnx2x", "write /sys/bus/pci/drivers/bnx2x/bind: 0000:04:00.0: no such device", "nothing to do"),
         ("nvidia-open", "NVRM: Attempting to remove device 0000:07:00.0 with non-zero usage count!", "persistenced"),
         ("nvidia-kms", "NVRM: Attempting to remove device 0000:07:00.0 with non-zero usage count!", "nvidia_drm"),

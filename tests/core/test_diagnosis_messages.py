@@ -99,7 +99,7 @@ def names(text: str) -> list[str]:
         ("the IOMMU waits for a device", "AMD-Vi: Completion-Wait loop timed out"),
         ("interrupt line cannot be shared", "genirq: Flags mismatch irq 16. 00000000 (vfio-intx(0000:01:00.0)) vs."),
         ("no interrupt vectors left", "for interrupt MSIX-0: VFIO_DEVICE_SET_IRQS failure: No space left on device"),
-        ("interrupt that nobody wants", "irq 16: nobody cared (try booting with the irqpoll option)"),
+        ("unhandled interrupt", "irq 16: nobody cared (try booting with the irqpoll option)"),
         ("cannot reserve a BAR", "vfio-pci 0000:08:00.0: BAR 0 [mem 0xd0000000-0xdfffffff 64bit pref]: can't reserve"),
         ("cannot reserve a BAR", "vfio_region_write(0000:08:00.0:region1+0x1008) failed: Device or resource busy"),
         ("no address space for a BAR", "pci 0000:09:00.0: BAR 1 [mem size 0x10000000]: can't assign; no space"),

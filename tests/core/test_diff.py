@@ -3,7 +3,7 @@
 from typing import Any
 
 from iommutui.core.address import Address
-from iommutui.core.diff import Change, Kind, change_sentence, compare, is_equal
+from iommutui.core.diff import Change, ChangeKind, change_sentence, compare, is_equal
 from iommutui.core.gap import NOT_LISTED
 from iommutui.core.host import Claim, Device, Gap, Group, Host, by_address, by_number
 from iommutui.core.models import MODELS, model_for
@@ -31,7 +31,7 @@ def changes(before: Host, after: Host) -> list[Change]:
     return compare(before, after, model_for(before.kernel), model_for(after.kernel))
 
 
-def kinds(before: Host, after: Host) -> list[Kind]:
+def kinds(before: Host, after: Host) -> list[ChangeKind]:
     """The sorts of difference."""
     return [change.kind for change in changes(before, after)]
 
@@ -45,54 +45,59 @@ def test_a_machine_is_equal_to_itself() -> None:
 
 def test_what_came_and_what_went() -> None:
     other = device("0000:02:00.0", "8086:1533", 2)
-    assert kinds(machine(GPU), machine(GPU, other)) == [Kind.ADDED]
-    assert kinds(machine(GPU, other), machine(GPU)) == [Kind.REMOVED]
+    assert kinds(machine(GPU), machine(GPU, other)) == [ChangeKind.ADDED]
+    assert kinds(machine(GPU, other), machine(GPU)) == [ChangeKind.REMOVED]
 
 
 def test_another_card_in_the_slot_is_one_gone_and_one_new() -> None:
-    assert kinds(machine(GPU), machine(device("0000:01:00.0", "1002:73bf"))) == [Kind.REMOVED, Kind.ADDED]
+    assert kinds(machine(GPU), machine(device("0000:01:00.0", "1002:73bf"))) == [ChangeKind.REMOVED, ChangeKind.ADDED]
 
 
 def test_a_card_at_another_address_has_moved_with_its_group() -> None:
     moved = [device("0000:03:00.0", group=5), device("0000:03:00.1", "10de:1aef", 5)]
     found = changes(machine(GPU, SOUND), machine(*moved))
     assert [(c.kind, c.before, c.after) for c in found] == [
-        (Kind.MOVED, "0000:01:00.0", "0000:03:00.0"),
-        (Kind.MOVED, "0000:01:00.1", "0000:03:00.1"),
-        (Kind.RENUMBERED, "1", "5"),
+        (ChangeKind.MOVED, "0000:01:00.0", "0000:03:00.0"),
+        (ChangeKind.MOVED, "0000:01:00.1", "0000:03:00.1"),
+        (ChangeKind.RENUMBERED, "1", "5"),
     ]
 
 
 def test_of_two_equal_cards_the_one_in_its_place_stays() -> None:
     one, two = device("0000:01:00.0"), device("0000:02:00.0", group=2)
     found = changes(machine(one, two), machine(two, device("0000:07:00.0", group=1)))
-    assert [(c.kind, c.before, c.after) for c in found] == [(Kind.MOVED, "0000:01:00.0", "0000:07:00.0")]
+    assert [(c.kind, c.before, c.after) for c in found] == [(ChangeKind.MOVED, "0000:01:00.0", "0000:07:00.0")]
 
 
 def test_groups_that_split_merge_and_are_rearranged() -> None:
     apart = SOUND._replace(group=2)
-    assert kinds(machine(GPU, SOUND), machine(GPU, apart)) == [Kind.SPLIT]
-    assert kinds(machine(GPU, apart), machine(GPU, SOUND)) == [Kind.MERGED]
+    assert kinds(machine(GPU, SOUND), machine(GPU, apart)) == [ChangeKind.SPLIT]
+    assert kinds(machine(GPU, apart), machine(GPU, SOUND)) == [ChangeKind.MERGED]
     three = [device(f"0000:0{n}:00.0", f"8086:000{n}", g) for n, g in ((1, 1), (2, 1), (3, 2))]
     other = [device(f"0000:0{n}:00.0", f"8086:000{n}", g) for n, g in ((1, 1), (2, 2), (3, 2))]
-    assert kinds(machine(*three), machine(*other)) == [Kind.REGROUPED]
+    assert kinds(machine(*three), machine(*other)) == [ChangeKind.REGROUPED]
 
 
 def test_a_device_that_lost_its_group() -> None:
-    assert Kind.UNGROUPED in kinds(machine(GPU, SOUND), machine(GPU, SOUND._replace(group=None)))
+    assert ChangeKind.UNGROUPED in kinds(machine(GPU, SOUND), machine(GPU, SOUND._replace(group=None)))
 
 
 def test_drivers_overrides_interfaces_and_the_verdict() -> None:
     bound = GPU._replace(driver="nvidia", interfaces=("eth0",))
     now = GPU._replace(driver="vfio-pci", driver_override="vfio-pci", interfaces=("enp1s0",))
-    assert set(kinds(machine(bound), machine(now))) == {Kind.VERDICT, Kind.DRIVER, Kind.OVERRIDE, Kind.INTERFACES}
+    assert set(kinds(machine(bound), machine(now))) == {
+        ChangeKind.VERDICT,
+        ChangeKind.DRIVER,
+        ChangeKind.OVERRIDE,
+        ChangeKind.INTERFACES,
+    }
 
 
 def test_what_one_side_does_not_know_is_no_difference() -> None:
     gaps = tuple(Gap(name, NOT_LISTED) for name in ("driver", "driver_override"))
     unknown = machine(GPU._replace(gaps=gaps), gaps=(Gap("kernel", NOT_LISTED),), kernel=None)
     found = changes(machine(GPU._replace(driver="nvidia")), unknown)
-    assert [change.kind for change in found] == [Kind.UNKNOWN]
+    assert [change.kind for change in found] == [ChangeKind.UNKNOWN]
     assert is_equal(found)
     without = machine(GPU._replace(group=None), gaps=(Gap("iommu_groups", NOT_LISTED),))
     assert is_equal(changes(machine(GPU), without))
@@ -109,10 +114,10 @@ def test_a_claim_that_one_side_could_not_see_is_no_difference() -> None:
 def test_two_kernels_on_one_machine() -> None:
     port = device("0000:00:01.0", "8086:1901", class_code="060400", driver="pcieport", header_type=1)
     old, new = (machine(port, GPU, kernel=kernel) for kernel in ("5.15.0", "6.8.0"))
-    assert [change.kind for change in changes(old, new)] == [Kind.KERNEL, Kind.MODEL]
+    assert [change.kind for change in changes(old, new)] == [ChangeKind.KERNEL, ChangeKind.MODEL]
     found = compare(old, old, MODELS["dma-hint"], MODELS["vfio-group"])
-    assert Kind.VERDICT in [change.kind for change in found]
+    assert ChangeKind.VERDICT in [change.kind for change in found]
 
 
 def test_every_change_has_a_sentence() -> None:
-    assert all(change_sentence(Change(kind, "a", "b", "c")).endswith(".") for kind in Kind)
+    assert all(change_sentence(Change(kind, "a", "b", "c")).endswith(".") for kind in ChangeKind)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from iommutui.core.diagnosis import explain
 from iommutui.core.events import ClaimDevice, ClaimGroup
 from iommutui.core.host import Host, VfioParameters
 from iommutui.core.models import model_for
@@ -58,3 +59,20 @@ def test_a_node_that_is_bound_or_shut_out_says_so_before_interrupts_are_asked_fo
     assert shown(on("dma-owner", host, CDEV)) == "EINVAL"
     held = on("dma-owner", without(remapping=True), GROUP).host._replace(interrupt_remapping=False)
     assert shown(on("dma-owner", held, CDEV)) == "EBUSY"
+
+
+BIND = f"vfio {A}: error bind device fd=29 to iommufd=28: "
+
+
+def causes(text: str, host: Host) -> list[str]:
+    return [str(cause.code) for cause in explain(host, text, model_for(host.kernel)).causes]
+
+
+def test_what_qemu_says_of_an_iommufd_is_explained() -> None:
+    refused = BIND + "Operation not permitted"
+    assert causes(refused, pair("vfio-pci", "nvme", kernel=NEW)._replace(interrupt_remapping=True)) == ["kernel-driver"]
+    assert causes(refused, without(parameters=CONTAINER)) == ["no-interrupt-remapping"]
+    assert causes(refused, without(parameters=IOMMUFD)) == []
+    remedy = explain(without(), refused, model_for(NEW)).causes[0].remedy
+    assert "iommufd.allow_unsafe_interrupts" in remedy
+    assert causes(BIND + "Device or resource busy", pair("vfio-pci", None, kernel=NEW, owner="vm1")) == ["group-owned"]

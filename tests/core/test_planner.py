@@ -9,7 +9,7 @@ from iommutui.core.plan.fix import smallest_fix
 from iommutui.core.plan.intents import Intent, restoring
 from iommutui.core.plan.planner import Plan, plan_goals, plan_intents
 from iommutui.core.plan.presets import fix_for
-from iommutui.core.plan.targets import Kind, find_target, targets_of
+from iommutui.core.plan.targets import TargetKind, find_target, targets_of
 from tests.core.machines import LAST_OLD, LONE, A, B, C, bridge, function, group_of, machine, pair
 
 OWNER, HINT, OLD_RULE, SKETCH = (MODELS[n] for n in ("dma-owner", "dma-hint", "vfio-group", "kernel-ownership"))
@@ -197,13 +197,13 @@ def test_targets() -> None:
     host = pair("amdgpu", None)
     names = [(target.name, target.kind) for target in targets_of(host, host.devices[A])]
     assert names[:5] == [
-        ("mlx5_vfio_pci", Kind.VFIO),
-        ("vfio-pci", Kind.VFIO),
-        ("pci-stub", Kind.STUB),
-        ("none", Kind.NONE),
-        ("default", Kind.DEFAULT),
+        ("mlx5_vfio_pci", TargetKind.VFIO),
+        ("vfio-pci", TargetKind.VFIO),
+        ("pci-stub", TargetKind.STUB),
+        ("none", TargetKind.NONE),
+        ("default", TargetKind.DEFAULT),
     ]
-    assert ("snd_hda_intel", Kind.KERNEL) in names
+    assert ("snd_hda_intel", TargetKind.KERNEL) in names
     port = machine(group_of(1, bridge(A)))
     assert [t.name for t in targets_of(port, port.devices[A])] == ["pci-stub", "none", "default", "pcieport", "shpchp"]
     usb = machine(group_of(1, function(A, bus="usb")))

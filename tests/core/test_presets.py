@@ -304,15 +304,15 @@ ISA = function(B, fits=(), class_code="060100")
         (machine(group_of(1, GPU)), [A], "dma-hint", None),
         (machine(group_of(1, ISA)), [B], "dma-owner",
          f"Nothing here is of use to a virtual machine. {B} is an ISA bridge of this machine, and no virtual machine "
-         f"can use it. If it has to let go of its driver, name it yourself: {B}=none."),
+         f"can use it. If its driver has to be unbound, name it yourself: {B}=none."),
         (machine(group_of(1, bridge(A), ISA)), [A, B], "dma-owner",
          f"Nothing here is of use to a virtual machine. {A} is a bridge, and vfio-pci refuses bridges. It can "
          f"stay on pcieport: a bridge there does not block its group. {B} is an ISA bridge of this machine, and no "
-         f"virtual machine can use it. If it has to let go of its driver, name it yourself: {B}=none."),
+         f"virtual machine can use it. If its driver has to be unbound, name it yourself: {B}=none."),
         (machine(group_of(1)), [], "dma-owner", "Nothing here is of use to a virtual machine."),
-        (machine(lone=[GPU]), [A], "dma-owner", f"{A} is in no IOMMU group, so no virtual machine can have it."),
+        (machine(lone=[GPU]), [A], "dma-owner", f"{A} is in no IOMMU group, so no virtual machine can use it."),
         (machine(lone=[GPU, AUDIO]), [A, B], "dma-owner",
-         f"{A}, {B} are in no IOMMU group, so no virtual machine can have them."),
+         f"{A}, {B} are in no IOMMU group, so no virtual machine can use them."),
         (machine(group_of(1, GPU, direct=True)), [A], "dma-owner",
          f"Nothing frees {A} for a virtual machine: Firmware requires a direct mapping of 0x0-0xfff for group 1; the "
          "kernel refuses to hand over such a group, whatever its devices are bound to."),
@@ -322,8 +322,8 @@ ISA = function(B, fits=(), class_code="060100")
         (machine(group_of(1, GPU._replace(driver="vfio-pci"), owner="qemu", via="cdev")), [A], "dma-owner",
          f"Nothing frees {A} for a virtual machine: Group 1 is in use by qemu."),
         (machine(group_of(1, GPU, AUDIO)), [A, B], "kernel-ownership",
-         f"Nothing frees {A}, {B} for a virtual machine: Under the model kernel-ownership vfio-pci does not leave its "
-         "group to user space; the target none does."),
+         f"Nothing frees {A}, {B} for a virtual machine: Under the model kernel-ownership vfio-pci keeps its "
+         "group from user space; use the target none."),
     ],
 )  # fmt: skip
 def test_why_nothing_frees_a_device(host: Host, asked: list[Address], model: str, said: str | None) -> None:

@@ -1,11 +1,15 @@
 """The report: what it says first, what it hides, and that it opens again as what it was made of."""
 
+import re
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from iommutui.core.address import Address
 from iommutui.core.diff import compare, is_equal
-from iommutui.core.host import Host
+from iommutui.core.host import Device, Host
 from iommutui.core.models import model_for
 from iommutui.core.redact import redact
 from iommutui.core.report import report
@@ -36,17 +40,54 @@ def test_a_report_opens_as_the_machine_that_it_is_of(markdown: bool) -> None:
     assert is_equal(compare(host, again, *[model_for(host.kernel)] * 2))
 
 
-@settings(max_examples=60)
-@given(hosts())
-def test_any_machine_with_functions_opens_again(host: Host) -> None:
-    pci = {address: device for address, device in redact(host).devices.items() if device.bus == "pci"}
-    if not pci:
-        return
-    again = open_text(text_of(host)).host
-    assert set(again.devices) == set(pci)
-    for address, device in pci.items():
-        assert again.devices[address].group == device.group
-        assert again.devices[address].vendor_id == (device.vendor_id if device.device_id else None)
+IN_A_TEXT = (
+    *("group", "driver", "driver_override", "class_code", "revision"),
+    *("vendor_id", "device_id", "subsystem_vendor_id", "subsystem_device_id"),
+)
+"""What the report tells of a function."""
+
+
+def told(device: Device) -> dict[str, object]:
+    """As much of a function as a text can say: ids only in pairs, a revision only where it is not 00."""
+    facts = {name: getattr(device, name) for name in IN_A_TEXT}
+    for first, second in (("vendor_id", "device_id"), ("subsystem_vendor_id", "subsystem_device_id")):
+        if not facts[first] or not facts[second]:
+            facts[first] = facts[second] = None
+    facts["revision"] = None if device.revision == "00" else device.revision
+    facts["driver is unknown"] = device.driver is None and device.gap("driver") is not None
+    return facts
+
+
+def as_kernels_write(host: Host) -> Host:
+    """The Host with ids and names as hardware, kernels and pci.ids have them, and a command line of printable words."""
+
+    def name(text: str | None) -> str | None:
+        return re.sub(r"[^a-z0-9_.-]", "", text or "", flags=re.IGNORECASE) or None
+
+    def digits(text: str | None) -> str | None:
+        return text if re.fullmatch("[0-9a-f]{2}|[0-9a-f]{4}|[0-9a-f]{6}", text or "") else None
+
+    devices = {}
+    for address, device in host.devices.items():
+        facts: dict[str, Any] = {"bus": "pci", "class_name": None}
+        for field in ("driver", "driver_override", "vendor_name", "device_name"):
+            facts[field] = name(getattr(device, field))
+        for field in IN_A_TEXT:
+            if field.endswith(("_id", "code", "ion")):
+                facts[field] = digits(getattr(device, field))
+        devices[address] = device._replace(**facts)
+    kernel = host.kernel if host.kernel and re.fullmatch(r"\d+\.\d+[-.\w]*", host.kernel) else None
+    cmdline = host.cmdline if host.cmdline and re.fullmatch(r"[!-_a-~]+( [!-_a-~]+)*", host.cmdline) else None
+    return host._replace(devices=devices, kernel=kernel, cmdline=cmdline)
+
+
+@settings(max_examples=40)
+@given(hosts().map(as_kernels_write).filter(lambda host: bool(host.devices)), st.booleans())
+def test_any_machine_opens_again_as_it_is(host: Host, markdown: bool) -> None:
+    pci = redact(host).devices
+    again = open_text(text_of(host, markdown=markdown)).host
+    assert {a: told(d) for a, d in again.devices.items()} == {a: told(d) for a, d in pci.items()}
+    assert (again.kernel, again.cmdline) == (host.kernel, redact(host).cmdline)
 
 
 def test_the_question_comes_first_with_verdict_and_way_out() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iommutui.core.use_labels import use_labels
+from iommutui.core.labels import use_labels
 from tests.core.machines import A, function, group_of, machine
 
 

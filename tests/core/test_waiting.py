@@ -18,6 +18,8 @@ from iommutui.core.events import (
 )
 from iommutui.core.host import Fit, Gap, Host
 from iommutui.core.models import MODELS, model_for
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
 from tests.core.machines import (
     NEW,
     OLD,
@@ -352,3 +354,14 @@ def test_a_release_has_nothing_to_do_with_what_was_removed_before() -> None:
     after = on("dma-owner", gone.host, ReleaseGroup(3, "vm3")).host
     assert after.groups[3].claim is None
     assert after.devices.keys() == gone.host.devices.keys()
+
+
+@pytest.mark.parametrize("kernel", [OLD, NEW])
+@pytest.mark.parametrize("target", ["default", "none", "vfio-pci"])
+def test_beside_an_unbind_whose_holder_does_not_show_nothing_is_permitted(kernel: str, target: str) -> None:
+    host = pair(None, "nvme", kernel=kernel)
+    idle = host.with_device(host.devices[B]._replace(driver_override="nvme"))
+    leaving = idle.with_device(idle.devices[A]._replace(gaps=(Gap("driver", "unbinding"),)))
+    plan = plan_intents(leaving, [Intent(B, target)], model_for(kernel))
+    assert [(str(reason.code), reason.device) for reason in plan.refusals] == [("being-unbound", A)]
+    assert plan_intents(idle, [Intent(B, target)], model_for(kernel)).permitted

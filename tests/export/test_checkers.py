@@ -1,5 +1,6 @@
 """Every format, for every group of every recorded machine, read by the program that it is for."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -118,6 +119,18 @@ def test_modprobe(group_plans: list[Subject], tmp_path: Path) -> None:
 
 def test_nixos(group_plans: list[Subject], tmp_path: Path) -> None:
     check("nix-instantiate", "--parse", *files(group_plans, "nixos", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("systemd", "script"),
+    [("false", "boot.initrd.preDeviceCommands"), ("true", "boot.initrd.systemd.services.iommutui.script")],
+)
+def test_the_script_of_nixos_is_one(group_plans: list[Subject], tmp_path: Path, systemd: str, script: str) -> None:
+    path = files(group_plans[:1], "nixos", tmp_path)[0]
+    module = f"import {path} {{ config.boot.initrd.systemd.enable = {systemd}; lib.mkIf = yes: value: value; }}"
+    shown = check("nix-instantiate", "--eval", "--strict", "--json", "-E", f"({module}).{script}")
+    (tmp_path / "script.sh").write_text(json.JSONDecoder().raw_decode(shown)[0])
+    check("shellcheck", "-s", "sh", "-S", "warning", str(tmp_path / "script.sh"))
 
 
 def test_every_format_says_where_it_goes_and_how_it_is_undone(group_plans: list[Subject]) -> None:

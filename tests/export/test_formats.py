@@ -12,6 +12,7 @@ from iommutui.core.errors import RefusedError
 from iommutui.core.host import Device, Gap, Host
 from iommutui.core.models import model_for
 from iommutui.core.plan.intents import Intent
+from iommutui.core.uses import Opener, Uses
 from iommutui.demo import demo_host
 from iommutui.export import FORMATS, Subject, render, subject_of
 
@@ -133,6 +134,18 @@ def test_what_may_have_a_driver_is_not_exported() -> None:
 def test_a_plan_that_is_not_permitted_is_not_exported() -> None:
     with pytest.raises(RefusedError, match="not permitted"):
         card(functions=(Address("0000:77:00.0"),))
+
+
+def test_who_has_a_device_open_now_is_a_danger_on_top_of_everything_but_a_script() -> None:
+    host = demo_host()
+    host = host.with_device(host.devices[CARD[0]]._replace(driver="nvidia"))
+    subject = card(host._replace(uses=Uses(openers=(Opener(CARD[0], "Xorg", 1, "/dev/nvidia0"),))), CARD[:1])
+    for name in FORMATS:
+        if name == "shell":
+            with pytest.raises(RefusedError, match="Xorg"):
+                render(FORMATS[name], subject)
+        else:
+            assert any(line.startswith("DANGER [unbind-hangs]") for line in render(FORMATS[name], subject).warnings)
 
 
 def test_a_virtual_machine_is_told_nothing_where_it_gets_nothing() -> None:

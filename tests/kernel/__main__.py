@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     test.add_argument("-k", "--kernel", action="append", choices=EVERY, help="default: all that are there")
     test.add_argument("--iommu", choices=["intel", "amd"], help="default: intel")
+    test.add_argument("--brief", action="store_true", help="half an hour: the rules everywhere, the rest on one kernel")
     test.add_argument("-t", "--topology", default="gpu", choices=topology.TOPOLOGIES)
     test.add_argument("--timeout", type=float, default=2700, metavar="S", help="seconds for each kernel")
     test.add_argument(
@@ -118,11 +119,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _test(arguments: argparse.Namespace, pytest_arguments: list[str]) -> int:
-    guests = suite.guests(arguments.kernel, arguments.iommu)
+    chosen = {each: suite.default_tests(each) for each in suite.guests(arguments.kernel, arguments.iommu)}
+    tests = suite.BRIEF if arguments.brief else chosen
     with ExitStack() as stack:
         jobs = arguments.job or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iommutui-job-")))
         timeout = arguments.timeout or None
-        return suite.run(guests, arguments.topology, jobs.resolve(), timeout, pytest_arguments, arguments.at_once)
+        return suite.run(tests, arguments.topology, jobs.resolve(), timeout, pytest_arguments, arguments.at_once)
 
 
 def main(words: list[str]) -> int:

@@ -10,13 +10,19 @@ DRIVERS = f"""
 driver_of() {{ basename "$(readlink /sys/bus/pci/devices/$1/driver || echo none)"; }}
 echo "target=$(driver_of {TARGET}) twin=$(driver_of {TWIN})"
 """
+LOOK = DRIVERS + "iommutui persist --list\n"
+PERSIST = f"iommutui persist {TARGET}=vfio-pci --yes || exit\n"
+GENERATING = "update-initramfs: Generating"
+"""What update-initramfs prints once it is at work."""
+SUMS = "find /etc /usr/lib/dracut /usr/share/initramfs-tools -type f | sort | xargs sha256sum"
+"""Everything that an initramfs is made by."""
 
 
 def run(tool: str) -> int:
     """Every boot of the story with this maker of initramfs; the exit status."""
     with tempfile.TemporaryDirectory(prefix="iommutui-persist-") as folder:
         disk = install(tool, Path(folder))
-        for name, part in PARTS.items():
+        for name, part in STORIES[tool].items():
             boot = part(disk)
             print(f"{tool}: {name}: {boot.seconds:.0f} s", flush=True)
     return 0
@@ -28,78 +34,92 @@ def _hold(boot: Boot, *, status: int | None = 0, out: tuple[str, ...] = (), log:
     wrong += [f"it did not print {word!r}" for word in out if word not in boot.out]
     wrong += [f"the kernel log has no {word!r}" for word in log if word not in boot.dmesg]
     if wrong:
-        raise HarnessError(f"{'; '.join(wrong)}\n--- it printed\n{boot.out}\n--- console\n{boot.console[-3000:]}")
+        ours = "\n".join(line for line in boot.dmesg.splitlines() if "iommutui:" in line)
+        raise HarnessError(
+            f"{'; '.join(wrong)}\n--- it printed\n{boot.out}\n--- kernel log\n{ours}\n{boot.log_of(TARGET)}\n"
+            f"--- console\n{boot.console[-3000:]}"
+        )
     return boot
 
 
-def _without_host_driver(boot: Boot) -> Boot:
+def _persists(disk: Disk) -> Boot:
+    boot = disk.boot(f"{DRIVERS}{SUMS} >/root/before\n{PERSIST}iommutui persist --list\n")
+    shown = ("+++ /etc/iommutui/persist.conf", "iommutui.persist=0", "Done.", "it is on e1000e until the next boot")
+    return _hold(boot, out=("target=e1000e twin=e1000e", *shown))
+
+
+def _power_cut(disk: Disk) -> Boot:
+    """The power goes while the initramfs is made."""
+    boot = disk.boot(f"{DRIVERS}{SUMS} >/root/before\nsync\n{PERSIST}", cut_off_at=GENERATING)
+    return _hold(boot, status=None, out=("target=e1000e twin=e1000e", GENERATING))
+
+
+def _after_the_power_cut(disk: Disk) -> Boot:
+    """The machine boots, and says what was cut off; nothing more persists before that is reverted."""
+    again = f"iommutui persist {TARGET}=vfio-pci --yes; echo refused=$?\niommutui unpersist --last --yes || exit\n"
+    boot = disk.boot(f"{LOOK}{again}{SUMS} | cmp - /root/before && echo reverted\n{PERSIST}")
+    return _hold(
+        boot, out=("twin=e1000e", "was cut off; 'iommutui unpersist --last'", "refused=3", "reverted", "Done.")
+    )
+
+
+def _in_force(disk: Disk) -> Boot:
+    """The device never met its host driver; what a journal has done persists as well, and is reverted by itself."""
+    job = f"""{LOOK}iommutui journal
+iommutui apply {TWIN}=vfio-pci --yes || exit
+journal=$(iommutui journal --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["journals"][0]["id"])')
+iommutui persist "$journal" --yes || exit
+grep -c vfio-pci /etc/iommutui/persist.conf
+iommutui unpersist --last --yes || exit
+grep -v '^#' /etc/iommutui/persist.conf
+"""
+    return _met_no_host_driver(_hold(disk.boot(job), out=(f"+{TWIN} 8086:10d3", "\n2\n", f"\n{TARGET} 8086:10d3")))
+
+
+def _in_force_until_unpersist(disk: Disk) -> Boot:
+    return _met_no_host_driver(_hold(disk.boot(LOOK + "iommutui unpersist --yes\n"), out=("Done.",)))
+
+
+def _met_no_host_driver(boot: Boot) -> Boot:
+    _hold(boot, out=("target=vfio-pci twin=e1000e", ": in force"), log=(f"iommutui: {TARGET}: in force, vfio-pci",))
     met = [line for line in boot.log_of(TARGET).splitlines() if f"e1000e {TARGET}" in line]
     if met:
         raise HarnessError("the host driver had the device first:\n" + "\n".join(met))
     return boot
 
 
-def _persists(disk: Disk) -> Boot:
-    job = DRIVERS + f"iommutui persist {TARGET}=vfio-pci --yes || exit\niommutui persist --list\n"
-    return _hold(
-        disk.boot(job),
-        out=(
-            "target=e1000e twin=e1000e",
-            "+++ /etc/iommutui/persist.conf",
-            "iommutui.persist=0",
-            "Done.",
-            "not in force, it is on e1000e",
-        ),
-    )
-
-
-def _in_force(disk: Disk) -> Boot:
-    boot = disk.boot(DRIVERS + "iommutui persist --list && iommutui journal\n")
-    _hold(boot, out=("target=vfio-pci twin=e1000e", ": in force"), log=(f"iommutui: {TARGET}: in force, vfio-pci",))
-    return _without_host_driver(boot)
-
-
 def _switched_off(disk: Disk) -> Boot:
-    boot = disk.boot(DRIVERS + "iommutui persist --list\n", words="iommutui.persist=0")
-    return _hold(
-        boot, out=("target=e1000e twin=e1000e", "this boot has iommutui.persist=0"), log=("iommutui.persist=0",)
-    )
+    boot = disk.boot(LOOK, words="iommutui.persist=0")
+    shown = ("target=e1000e twin=e1000e", "this boot has iommutui.persist=0")
+    return _hold(boot, out=shown, log=("iommutui.persist=0, so nothing is set",))
 
 
 def _another_card(disk: Disk) -> Boot:
-    boot = disk.boot(DRIVERS + "iommutui persist --list\n", target="e1000")
-    return _hold(
-        boot,
-        out=("target=e1000 twin=e1000e", "another device (8086:100e) is at"),
-        log=(f"iommutui: {TARGET}: not in force, another device is there",),
-    )
-
-
-def _power_cut(disk: Disk) -> Boot:
-    """The power goes while the initramfs is made."""
-    return _hold(disk.boot("iommutui unpersist --yes\n", cut_off_at="run "), status=None, out=("run ",))
-
-
-def _after_the_power_cut(disk: Disk) -> Boot:
-    """The machine boots, one way or the other, and says what was cut off; it is put back, and taken away again."""
-    job = DRIVERS + "iommutui persist --list\niommutui unpersist --last --yes && iommutui unpersist --yes\n"
-    return _hold(disk.boot(job), out=("twin=e1000e", "A change was cut off", "Done."))
+    boot = disk.boot(LOOK + "iommutui unpersist --yes\n", target="e1000")
+    shown = ("target=e1000 twin=e1000e", "another device (8086:100e) is at", "Done.")
+    return _hold(boot, out=shown, log=(f"iommutui: {TARGET}: not in force, another device is there",))
 
 
 def _as_before(disk: Disk) -> Boot:
-    job = DRIVERS + "find /etc /usr/lib -name '*iommutui*'\niommutui persist --list\n"
-    boot = _hold(disk.boot(job), out=("target=e1000e twin=e1000e", "Nothing persists"))
-    if "/etc/" in boot.out or "/usr/lib/" in boot.out or "iommutui:" in boot.dmesg:
-        raise HarnessError(f"something was left behind:\n{boot.out}")
+    boot = disk.boot(f"{LOOK}{SUMS} | diff - /root/before && echo unchanged\n")
+    _hold(boot, out=("target=e1000e twin=e1000e", "Nothing persists", "unchanged"))
+    if "iommutui:" in boot.dmesg:
+        raise HarnessError("the initramfs still has the script")
     return boot
 
 
-PARTS = {
-    "persist": _persists,
-    "the device never meets its host driver, and its twin is left alone": _in_force,
-    "iommutui.persist=0": _switched_off,
-    "another card at the address": _another_card,
-    "a power cut while the initramfs is made": _power_cut,
-    "boots, and takes back": _after_the_power_cut,
-    "everything as it was": _as_before,
+STORIES = {
+    "initramfs-tools": {
+        "a power cut while the initramfs is made": _power_cut,
+        "boots, is reverted, and persists": _after_the_power_cut,
+        "the device never meets its host driver, and its twin is left alone; by a journal, and reverted": _in_force,
+        "iommutui.persist=0": _switched_off,
+        "another card at the address; unpersist": _another_card,
+        "everything as it was": _as_before,
+    },
+    "dracut": {
+        "persist": _persists,
+        "the device never meets its host driver, and its twin is left alone; unpersist": _in_force_until_unpersist,
+        "everything as it was": _as_before,
+    },
 }

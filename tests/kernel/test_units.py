@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -202,7 +203,7 @@ class TestSuite:
         monkeypatch.setattr(kernels, "fetch", lambda name: kernels.Kernel(name, tmp_path / name))
         monkeypatch.setattr(guest, "run", run)
         (tmp_path / "sid/root/usr/lib/modules/6.1").mkdir(parents=True)
-        assert suite.run([suite.Guest("sid")], "gpu", tmp_path / "jobs", None, []) == failed
+        assert suite.run({suite.Guest("sid"): ()}, "gpu", tmp_path / "jobs", None, []) == failed
         assert len(boots) == min(deaths + 1, 2)
 
     @pytest.mark.parametrize(("missing", "status"), [(["sid"], 0), (["sid", "trixie"], 1)])
@@ -227,7 +228,8 @@ class TestSuite:
 
         monkeypatch.setattr(kernels, "fetch", fetch)
         monkeypatch.setattr(guest, "run", run)
-        assert suite.run([suite.Guest(name) for name in kernels.NAMES], "gpu", tmp_path / "jobs", None, [], 2) == status
+        tests: dict[suite.Guest, Sequence[str]] = {suite.Guest(name): () for name in kernels.NAMES}
+        assert suite.run(tests, "gpu", tmp_path / "jobs", None, [], 2) == status
         lines = capsys.readouterr().out.splitlines()
         assert lines[-1] == f"{5 * (4 - len(missing))} passed, 0 failed"
         assert "sid        missing" in lines
@@ -328,6 +330,8 @@ def test_guests_are_every_kernel_and_what_depends_on_versions_runs_on_all_of_the
     assert [each.name for each in suite.guests(["sid", "sid"], "amd")] == ["sid-amd"]
     assert set(suite.default_tests(suite.Guest("bullseye"))) < set(suite.default_tests(suite.Guest("sid")))
     assert suite.default_tests(suite.Guest("sid", "amd")) == suite.IOMMU
+    assert {each.kernel for each in suite.BRIEF} == set(kernels.NAMES)
+    assert all((suite.CHECKOUT / file).exists() for files in suite.BRIEF.values() for file in files)
 
 
 def test_an_option_that_a_configuration_lost_is_named() -> None:

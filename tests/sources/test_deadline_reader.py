@@ -1,4 +1,4 @@
-"""Attributes that never answer. A FIFO that nobody writes to stands for one: opening it waits for ever."""
+"""Attributes that never answer. A FIFO that nobody writes to stands for one: opening it waits forever."""
 
 import os
 import subprocess

@@ -1,12 +1,14 @@
 """A person at the screen: selects, presses keys, reads lines."""
 
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from textual.events import Key as KeyPress
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.widgets import Static
 
 from iommutui.core.address import Address
@@ -18,7 +20,7 @@ from iommutui.tui.app import IommutuiApp
 from iommutui.tui.machines.base import Applier, CutOff, Machine, Watch, WayBack
 from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.rows import listing
-from iommutui.tui.state import AppState, Key, Kind, Phase, Source, start
+from iommutui.tui.state import AppState, Key, Phase, Source, SourceKind, start
 
 R = TypeVar("R")
 
@@ -104,9 +106,13 @@ class Ui:
         address = Address(what)
         return Key(self.state.host.devices[address].group, address)
 
+    def strips(self) -> list[Strip]:
+        """The screen as Textual would paint it: the one private name here, since headless it paints nothing."""
+        return self.app.screen._compositor.render_strips()
+
     def lines(self) -> list[str]:
         """The screen, line by line."""
-        strips = self.app.screen._compositor.render_strips()
+        strips = self.strips()
         assert len({strip.cell_length for strip in strips}) <= 1, "lines that are not as wide as the terminal"
         return [strip.text.rstrip() for strip in strips]
 
@@ -134,10 +140,15 @@ class Ui:
 
 @asynccontextmanager
 async def screen_of(
-    machine: Machine, size: tuple[int, int] = WIDE, *, model: str | None = None, settle: bool = True
+    machine: Machine,
+    size: tuple[int, int] = WIDE,
+    *,
+    model: str | None = None,
+    settle: bool = True,
+    first: Future[Host] | None = None,
 ) -> AsyncIterator[Ui]:
-    """The program on a terminal of this size."""
-    app = IommutuiApp(machine, start(machine.source, model))
+    """The program on a terminal of this size; ``first``: a look that began before it."""
+    app = IommutuiApp(machine, start(machine.source, model), first)
     app.NOTIFICATION_TIMEOUT = 600  # type: ignore[misc]  # none expires before a slow machine has looked at it
     async with app.run_test(size=size, notifications=True) as pilot:
         ui = Ui(app, pilot)
@@ -148,14 +159,14 @@ async def screen_of(
 
 def snapshot_of(host: Host, name: str = "friend.json") -> SimulatedMachine:
     """A machine from a file."""
-    return SimulatedMachine(Source(Kind.SNAPSHOT, name), lambda: host)
+    return SimulatedMachine(Source(SourceKind.SNAPSHOT, name), lambda: host)
 
 
 class LiveLike:
     """A live machine whose facts the test changes; its applier is the test's."""
 
     def __init__(self, host: Host, applier: Applier, writer: str | None = "") -> None:
-        self.source = Source(Kind.LIVE, "", writer)
+        self.source = Source(SourceKind.LIVE, "", writer)
         self.applier = applier
         self.host = host
         self.lacks = ""

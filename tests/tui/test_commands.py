@@ -10,7 +10,7 @@ from iommutui.demo import demo_host
 from iommutui.tui.commands import COMMANDS, reason_against
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.machines.simulated import SimulatedMachine
-from iommutui.tui.state import Kind, Pane, Phase, Source, staged
+from iommutui.tui.state import Pane, Phase, Source, SourceKind, staged
 from tests.tui.driver import SMALLEST, USUAL, LiveLike, Ui, screen_of, snapshot_of
 from tests.tui.fakes import Refusing
 from tests.tui.machines import GPU, NIC, PORT, small, without_iommu
@@ -36,9 +36,9 @@ MACHINES: dict[str, Callable[[], Machine]] = {
     "old": lambda: snapshot_of(small("5.10")),
     "no-iommu": lambda: snapshot_of(without_iommu()),
     "empty": lambda: snapshot_of(_nothing()),
-    "broken": lambda: SimulatedMachine(Source(Kind.SNAPSHOT, "x"), _broken),
+    "broken": lambda: SimulatedMachine(Source(SourceKind.SNAPSHOT, "x"), _broken),
     "owned": lambda: snapshot_of(_owned()),
-    "demo": lambda: SimulatedMachine(Source(Kind.DEMO), demo_host),
+    "demo": lambda: SimulatedMachine(Source(SourceKind.DEMO), demo_host),
     "read-only": lambda: LiveLike(small(), Refusing("no"), writer=None),
 }
 

@@ -12,7 +12,7 @@ from iommutui.core.plan.planner import plan_intents
 from iommutui.core.plan.shell import shell_script
 from iommutui.core.uses import Network, Opener, Uses
 from iommutui.tui.pages.copies import copies
-from iommutui.tui.state import Key, Kind, Problem, Source, start
+from iommutui.tui.state import Key, Problem, Source, SourceKind, start
 from tests.tui.driver import WIDE, LiveLike, Ui, screen_of, snapshot_of
 from tests.tui.fakes import Refusing, Scripted
 from tests.tui.machines import GPU, NIC, small
@@ -77,12 +77,12 @@ async def test_errors_and_toasts_show_a_hostile_name_as_it_is(name: str) -> None
 async def test_a_scan_that_fails_shows_a_hostile_reason_as_it_is(name: str) -> None:
     from iommutui.core.errors import SourceError
     from iommutui.tui.machines.simulated import SimulatedMachine
-    from iommutui.tui.state import Kind, Phase, Source
+    from iommutui.tui.state import Phase, Source, SourceKind
 
     def load() -> Host:
         raise SourceError(f"{name} is broken.", f"Repair {name}.")
 
-    async with screen_of(SimulatedMachine(Source(Kind.SNAPSHOT, name), load)) as ui:
+    async with screen_of(SimulatedMachine(Source(SourceKind.SNAPSHOT, name), load)) as ui:
         assert ui.state.phase is Phase.FAILED
         assert ui.state.problem == Problem(f"{name} is broken.", f"Repair {name}.")
         await _seen(ui, f"{name} is broken.")
@@ -111,7 +111,7 @@ async def test_every_view_and_tab_shows_a_hostile_name_as_it_is(name: str, shown
 
 def test_a_report_for_a_forum_holds_no_terminal_command() -> None:
     for name in (*NAMES, *ACTIVE):
-        state = start(Source(Kind.SNAPSHOT, name))._replace(host=hostile(name), cursor=Key(2, NIC))
+        state = start(Source(SourceKind.SNAPSHOT, name))._replace(host=hostile(name), cursor=Key(2, NIC))
         for copied in copies(state):
             assert not any(char in copied.text() for char in "\x1b\x07\x9b\u202e"), (name, copied.name)
 
@@ -138,6 +138,6 @@ async def test_a_countdown_and_the_log_after_it_show_a_hostile_name_as_it_is(nam
                 break
         await ui.pilot.press("y")
         await ui.settle()
-        assert f"kept by {name}" in ui.log()
+        assert f"confirmed by {name}" in ui.log()
         await ui.press("escape", "L")
-        await _seen(ui, f"kept by {name}")
+        await _seen(ui, f"confirmed by {name}")

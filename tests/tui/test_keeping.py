@@ -44,7 +44,7 @@ async def test_what_takes_the_display_counts_down_and_is_kept_by_y() -> None:
         await ui.pilot.press("y")
         await until(ui, lambda: ui.state.phase is Phase.READY)
         assert applier.words == ["keep"]
-        assert "kept by the program that asked for it" in ui.log()
+        assert "confirmed by the program that asked for it" in ui.log()
 
 
 async def test_the_countdown_needs_no_scrolling_on_the_smallest_terminal() -> None:
@@ -112,11 +112,11 @@ async def test_the_timer_is_played_on_a_machine_that_is_not_real() -> None:
 
 async def test_an_apply_that_was_cut_off_is_offered_to_be_taken_back() -> None:
     machine = LiveLike(small(), Refusing("no"))
-    machine.left = CutOff("j7", "The apply j7 was cut off [/] here.", "'iommutui keep j7' leaves everything.")
+    machine.left = CutOff("j7", "The apply j7 was interrupted [/] here.", "'iommutui keep j7' leaves everything.")
     async with screen_of(machine) as ui:
-        assert "The apply j7 was cut off [/] here." in ui.text()
+        assert "The apply j7 was interrupted [/] here." in ui.text()
         await ui.press("enter")
-        assert "cut off" not in ui.text()
+        assert "interrupted" not in ui.text()
     async with screen_of(machine) as ui:
         await ui.press("y")
         assert "Review: revert" in ui.text()

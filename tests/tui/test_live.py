@@ -105,7 +105,7 @@ async def test_a_review_waits_for_the_look_that_is_under_way(monkeypatch: pytest
         machine.host = changed(machine.host, NIC, driver="e1000e")
         machine.changed()
         await ui.pilot.press("a")
-        await _until(ui, "Waiting until the machine has been looked at.")
+        await _until(ui, "Waiting until the machine has been scanned.")
         assert "Review: apply" not in ui.text()
         machine.go_on.set()
         await _until(ui, "Review: apply")
@@ -201,7 +201,7 @@ async def test_an_apply_that_fails_stays_on_the_screen_and_keeps_the_intents() -
         text = ui.text()
         assert "✖ EBUSY" in text
         assert "Reverting everything: EBUSY" in text
-        assert "0000:05:00.0: driver was igb, is none" in text
+        assert "0000:05:00.0: driver was igb and is none" in text
         assert ui.staged() == [f"{NIC}=vfio-pci"]
         await ui.press("escape")
         assert "Reverting everything" not in "\n".join(ui.lines()[:20])

@@ -106,7 +106,7 @@ async def test_a_search_in_the_topology_hides_nothing() -> None:
         await ui.press("enter")
         assert ui.state.cursor == Key(3, DISK)
         await ui.press("escape", "n")
-        assert ui.toasts()[-1] == "Nothing is searched for; / searches."
+        assert ui.toasts()[-1] == "No search is active; / starts one."
 
 
 async def test_the_log_is_a_view_and_esc_leads_back() -> None:

@@ -31,7 +31,7 @@ def _light(colour: Color) -> float:
 
 def contrasts(ui: Ui) -> list[tuple[float, str]]:
     """The contrast of every piece of text on the screen, the faintest first."""
-    return contrast_of(ui.app.screen._compositor.render_strips())
+    return contrast_of(ui.strips())
 
 
 def contrast_of(strips: Iterable[Strip]) -> list[tuple[float, str]]:
@@ -70,7 +70,7 @@ async def test_dialogs_can_be_read(theme: str, keys: tuple[str, ...]) -> None:
         ui.app.theme = theme
         await ui.press(*keys)
         box = ui.app.screen.query_one("#dialog").region
-        rows = ui.app.screen._compositor.render_strips()[box.y : box.bottom]
+        rows = ui.strips()[box.y : box.bottom]
         assert contrast_of(strip.crop(box.x, box.right) for strip in rows)[0] >= (4.5, "")
 
 

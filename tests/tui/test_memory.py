@@ -77,7 +77,7 @@ async def test_marks_that_cannot_be_kept_are_told_of_and_nothing_else_happens(tm
         await ui.settle()
         await ui.press("b")
         assert any("cannot be written" in text for text in ui.log())
-        assert "It is forgotten at the end." in ui.toasts()[-1]
+        assert "It is lost when the program ends." in ui.toasts()[-1]
         assert any(key.device in ui.state.marks for key in [ui.state.cursor] if key is not None)
 
 
@@ -167,7 +167,7 @@ async def test_one_s_own_keys_are_not_for_dialogs_and_a_command_without_a_key_ca
         await ui.press("f9")
         assert "Search for themes" in ui.text()
         await ui.press("escape", "question_mark")
-        assert "f9        Choose another theme; it is kept." in "\n".join(
+        assert "f9        Choose another theme; it is saved." in "\n".join(
             line.text for line in help_lines(topics(), Pane.LIST)
         )
         await ui.press("escape", "c", "a")

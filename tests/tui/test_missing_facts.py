@@ -2,11 +2,11 @@
 
 from iommutui.core.advice import missing_facts
 from iommutui.core.host import Host
-from iommutui.tui.state import Kind, Source
+from iommutui.tui.state import Source, SourceKind
 from tests.tui.driver import screen_of, snapshot_of
 from tests.tui.machines import GPU, changed, small
 
-SNAPSHOT, LIVE = Source(Kind.SNAPSHOT, "friend.json"), Source(Kind.LIVE)
+SNAPSHOT, LIVE = Source(SourceKind.SNAPSHOT, "friend.json"), Source(SourceKind.LIVE)
 
 
 def nameless() -> Host:

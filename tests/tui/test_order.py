@@ -8,7 +8,7 @@ import pytest
 from iommutui.core.address import Address
 from iommutui.core.host import Claim, Device, Group, Host, by_address, by_number
 from iommutui.tui.rows import listing
-from iommutui.tui.state import Kind, Sort, Source, start, with_host
+from iommutui.tui.state import Sort, Source, SourceKind, start, with_host
 
 
 def bridge(address: str) -> Device:
@@ -29,7 +29,7 @@ def machine(groups: dict[int, Device], claims: dict[int, Claim] | None = None) -
 
 
 def order(host: Host, sort: Sort) -> list[int | None]:
-    state = with_host(start(Source(Kind.DEMO)), host)[0]._replace(sort=sort)
+    state = with_host(start(Source(SourceKind.DEMO)), host)[0]._replace(sort=sort)
     return list(dict.fromkeys(key.group for key in listing(state).keys))
 
 

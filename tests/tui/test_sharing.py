@@ -11,6 +11,7 @@ from iommutui.demo import demo_host
 from iommutui.sources.snapshot import write
 from iommutui.tui.machines import machine_of
 from iommutui.tui.machines.base import Machine
+from tests.sources.listings.test_formats import WITH_IDS, WITHOUT_IDS
 from tests.tui.driver import Ui, screen_of
 
 
@@ -104,6 +105,14 @@ async def test_a_pasted_listing_opens_after_a_question(prompted: bool) -> None:
         await ui.until(lambda: "Whether group 1 is viable is unknown" in ui.text())
         assert "pasted listing" in ui.text()
         assert ui.state.source.real is False
+
+
+@pytest.mark.parametrize("name", [*WITH_IDS, *WITHOUT_IDS])
+async def test_a_bare_paste_of_every_format_opens(name: str) -> None:
+    async with screen_of(demo()) as ui:
+        await paste(ui, {**WITH_IDS, **WITHOUT_IDS}[name])
+        await ui.press("y")
+        await ui.until(lambda: ui.state.host is not None and {*ui.state.host.groups} == {1})
 
 
 async def test_a_paste_that_is_no_listing_leaves_the_machine() -> None:

@@ -1,9 +1,13 @@
 """A machine that is not real goes on as a real one would after an apply."""
 
+from concurrent.futures import Future
+from math import inf
+
 from iommutui.core.address import Address
 from iommutui.core.host import Host
 from iommutui.demo import demo_host
-from tests.tui.driver import screen_of, snapshot_of
+from iommutui.tui.screens.review import CountdownScreen
+from tests.tui.driver import Ui, screen_of, snapshot_of
 
 CARD = "0000:08:00.0"
 
@@ -17,19 +21,37 @@ def used(host: Host | None) -> list[str]:
     return [name for name, found in (("screen", screens), ("openers", openers)) if Address(CARD) in found]
 
 
+async def apply_and_keep(ui: Ui) -> None:
+    """Puts the card on VFIO and confirms it in time."""
+    await ui.select(CARD)
+    await ui.press("v", "a")
+    await ui.type("15")
+    await ui.pilot.press("y")
+    while not (isinstance(ui.app.screen, CountdownScreen) and ui.app.screen.shown_at < inf):
+        await ui.pilot.pause(0.01)
+    await ui.press("y")
+
+
 async def test_a_display_that_was_given_away_has_no_monitor_and_has_it_again_when_it_is_back() -> None:
     host = demo_host()
     assert used(host) == ["screen", "openers"]
     others = len(host.uses.screens) - 1 if host.uses is not None else 0
     async with screen_of(snapshot_of(host)) as ui:
-        await ui.select(CARD)
-        await ui.press("v", "a")
-        await ui.type("15")
-        await ui.press("y", "y")
-        assert "monitor" not in ui.line_with(CARD)
+        assert "[moni" in ui.line_with("08:00.0 amdgpu")
+        await apply_and_keep(ui)
+        assert "[moni" not in ui.line_with("08:00.0 vfio-pci")
         assert used(ui.state.host) == []
         assert ui.state.host is not None
         assert ui.state.host.uses is not None
         assert len(ui.state.host.uses.screens) == others
-        await ui.press("R", "y", "y")
+        await ui.press("R")
+        await ui.press("y")
         assert ui.state.host.uses == host.uses
+
+
+async def test_what_an_apply_changed_is_shown_though_a_look_began_before_the_screen() -> None:
+    first: Future[Host] = Future()
+    first.set_result(demo_host())
+    async with screen_of(snapshot_of(first.result()), first=first) as ui:
+        await apply_and_keep(ui)
+        assert "→" not in ui.line_with("08:00.0 vfio-pci")

@@ -4,7 +4,7 @@ import pytest
 
 from iommutui.demo import demo_host
 from iommutui.tui.machines.simulated import SimulatedMachine
-from iommutui.tui.state import Kind, Source
+from iommutui.tui.state import Source, SourceKind
 from tests.tui.driver import LARGE, SMALLEST, USUAL, WIDE, Ui, screen_of, snapshot_of
 from tests.tui.machines import small, without_iommu
 from tests.tui.snapshot import check
@@ -61,7 +61,7 @@ async def test_the_filter(size: str) -> None:
 
 
 async def test_the_built_in_machine() -> None:
-    async with screen_of(SimulatedMachine(Source(Kind.DEMO), demo_host), WIDE) as ui:
+    async with screen_of(SimulatedMachine(Source(SourceKind.DEMO), demo_host), WIDE) as ui:
         assert ui.lines()[0].startswith(" DEMO — nothing is real")
         for words in ("nothing to pass", "✖ blocked"):
             assert ui.line_with(words)
@@ -73,7 +73,7 @@ DIALOGS = (("c", "a"), ("v", "a"), ("question_mark",), ("t",), ("m",), ("Y",), (
 def box(ui: Ui) -> list[str]:
     """The dialog and the footer, without what is beside them."""
     region = ui.app.screen.query_one("#dialog").region
-    strips = ui.app.screen._compositor.render_strips()
+    strips = ui.strips()
     return [strip.crop(region.x, region.right).text for strip in strips[region.y : region.bottom]] + ui.lines()[-1:]
 
 

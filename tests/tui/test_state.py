@@ -5,10 +5,10 @@ from iommutui.core.plan.intents import Intent
 from iommutui.tui.state import (
     AppState,
     Key,
-    Kind,
     Phase,
     Problem,
     Source,
+    SourceKind,
     failed,
     folded,
     judged_by,
@@ -21,7 +21,7 @@ from iommutui.tui.state import (
 )
 from tests.tui.machines import DISK, GPU, NIC, SOUND, changed, small
 
-DEMO = Source(Kind.DEMO, "demo")
+DEMO = Source(SourceKind.DEMO, "demo")
 
 
 def ready(**fields: object) -> AppState:
@@ -79,7 +79,7 @@ def test_an_intent_that_came_true_by_itself_is_taken_off_the_plan() -> None:
     before = staged(ready(), {GPU: "vfio-pci"})
     after, notes = with_host(before, changed(small(), GPU, driver="vfio-pci", driver_override="vfio-pci"))
     assert after.intents == ()
-    assert notes == ("0000:01:00.0=vfio-pci is so already; it is taken off the plan.",)
+    assert notes == ("0000:01:00.0=vfio-pci is the case already; it is taken off the plan.",)
 
 
 def test_an_intent_that_has_become_impossible_stays_and_is_told_of_once() -> None:

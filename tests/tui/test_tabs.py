@@ -7,13 +7,13 @@ from iommutui.core.host import Host
 from iommutui.core.isolation import why_shared
 from iommutui.demo import demo_host
 from iommutui.tui.pages import details, impact
-from iommutui.tui.state import AppState, Key, Kind, Source, Tab, staged, start, with_host
+from iommutui.tui.state import AppState, Key, Source, SourceKind, Tab, staged, start, with_host
 from iommutui.tui.text.spans import Line
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
 
 def state_of(host: Host | None = None, **fields: object) -> AppState:
-    return with_host(start(Source(Kind.DEMO)), host or small())[0]._replace(**fields)  # type: ignore[arg-type]
+    return with_host(start(Source(SourceKind.DEMO)), host or small())[0]._replace(**fields)  # type: ignore[arg-type]
 
 
 def words(lines: tuple[Line, ...]) -> str:
@@ -73,7 +73,7 @@ def test_the_models_stand_side_by_side_and_the_kernel_s_own_is_named() -> None:
 
 def test_of_a_kernel_that_is_not_known_no_model_is_the_own_one() -> None:
     text = shown(Tab.MODELS, Key(1, GPU), small()._replace(kernel=None))
-    assert "taken: the kernel is not known" in text
+    assert "assumed: the kernel is unknown" in text
     assert "this kernel" not in text
 
 
@@ -107,7 +107,7 @@ def test_groups_cut_by_the_override_are_said_to_be() -> None:
 def test_slots_behind_one_port_that_is_in_another_group() -> None:
     host = changed(changed(small(), NIC, parent=PORT, group=9), DISK, parent=PORT, group=9)
     group = host.groups[2]._replace(id=9, members=(NIC, DISK))
-    assert why_shared(host, group) == [f"2 slots of the group are behind {PORT}, which does not keep them apart."]
+    assert why_shared(host, group) == [f"2 slots of the group are behind {PORT}, which does not isolate them."]
     assert SOUND not in group.members
 
 

@@ -6,12 +6,12 @@ from iommutui.core.plan.intents import Intent
 from iommutui.demo import demo_host
 from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.topology import matches, next_match, topology_row, tree
-from iommutui.tui.state import AppState, Key, Kind, Source, View, staged, start, with_host
+from iommutui.tui.state import AppState, Key, Source, SourceKind, View, staged, start, with_host
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small
 
 
 def state_of(host: Host, **fields: object) -> AppState:
-    state = with_host(start(Source(Kind.DEMO)), host)[0]
+    state = with_host(start(Source(SourceKind.DEMO)), host)[0]
     return state._replace(view=View.TOPOLOGY, **fields)  # type: ignore[arg-type]
 
 

@@ -15,13 +15,13 @@ from iommutui.tui.pages import details, plan_title
 from iommutui.tui.pages.plan import Review, plan_lines, review_lines, step_lines
 from iommutui.tui.rows import cursor_index, listing, row, settled
 from iommutui.tui.rows.base import KIND, nothing_to_pass
-from iommutui.tui.state import AppState, Key, Kind, Pane, Source, Tab, View, staged, start, with_host
+from iommutui.tui.state import AppState, Key, Pane, Source, SourceKind, Tab, View, staged, start, with_host
 from iommutui.tui.text.spans import Line
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
 
 def state_of(host: Host | None = None, **fields: object) -> AppState:
-    return with_host(start(Source(Kind.DEMO)), host or small())[0]._replace(**fields)  # type: ignore[arg-type]
+    return with_host(start(Source(SourceKind.DEMO)), host or small())[0]._replace(**fields)  # type: ignore[arg-type]
 
 
 def text(state: AppState, key: Key, width: int = 90) -> str:

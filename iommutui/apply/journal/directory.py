@@ -45,15 +45,6 @@ def journal_dir() -> "Path":
     return Path(os.path.abspath(os.environ.get("IOMMUTUI_STATE_DIR") or STATE), "journal")
 
 
-def boot_id(root: str = "/") -> str | None:
-    """What the kernel calls this boot; None where that cannot be read."""
-    try:
-        with open(os.path.join(root, "proc/sys/kernel/random/boot_id"), encoding="ascii", errors="replace") as file:
-            return file.read().strip() or None
-    except OSError:
-        return None
-
-
 def new_id(directory: "Place", now: "datetime", boot: str | None) -> str:
     """An id that sorts after every earlier one, also where the clock went back or two begin in one second."""
     from datetime import UTC, datetime, timedelta
@@ -83,11 +74,11 @@ def _mark(boot: str | None) -> str:
 
 
 def is_ended(content: bytes) -> bool:
-    """Whether the content of a journal, or the end of it, holds a whole `End` line, newline included.
+    """Whether the content of a journal, or the end of it, holds a whole `Finished` line, newline included.
 
     A `Late` line may follow it.
     """
-    start = content.rfind(b'\n{"line":"end",')
+    start = content.rfind(b'\n{"line":"finished",')
     return start >= 0 and b"\n" in content[start + 1 :]
 
 

@@ -6,19 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
+from iommutui.apply.events import Compensating, Counting, Finished, Kept
 from iommutui.apply.journal.directory import SUFFIX, check_trusted, is_ended, names, of_boot
-from iommutui.apply.journal.format import (
-    SCHEMA,
-    Awaiting,
-    Begin,
-    End,
-    Header,
-    Kept,
-    Late,
-    Line,
-    Result,
-    Turn,
-)
+from iommutui.apply.journal.format import SCHEMA, Begin, Header, Late, Line, Result
 from iommutui.apply.validation import parse_tagged
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError, SourceError
@@ -50,7 +40,7 @@ class Journal:
     steps: tuple[JournaledWrite, ...] = ()
     why: str | None = None
     """Why everything was rolled back; None where that was not begun."""
-    end: End | None = None
+    end: Finished | None = None
     """None: the apply is going on, or was cut off."""
     within: float | None = None
     """The seconds in which somebody had to confirm it; None where nobody had to."""
@@ -218,18 +208,18 @@ def _told(header: Header, lines: Sequence[Line], damage: str, *, ended: bool) ->
                 steps[step] = steps[step]._replace(result=result, seconds=seconds, note=note)
             case Late(number=step, result=result, seconds=seconds) if step in steps:
                 steps[step] = steps[step]._replace(result=result, seconds=seconds, late=True)
-            case Awaiting():
-                journal = replace(journal, within=line.seconds)
+            case Counting():
+                journal = replace(journal, within=line.within)
             case Kept():
                 journal = replace(journal, kept_by=line.by)
-            case Turn():
+            case Compensating():
                 journal = replace(journal, why=line.why)
-            case End():
+            case Finished():
                 journal = replace(journal, end=line)
             case Result() | Late():
                 damage = damage or f"line {number} is the result of a write that was not begun"
             case Header():
                 damage = damage or f"line {number} is another header"
     if ended and journal.end is None:
-        journal = replace(journal, end=End(Exit.NOT_ROLLED_BACK, "How it ended cannot be read."))
+        journal = replace(journal, end=Finished(Exit.NOT_ROLLED_BACK, "How it ended cannot be read."))
     return replace(journal, steps=tuple(steps.values()), damage=damage)

@@ -12,8 +12,7 @@ from iommutui.core.errors import IommutuiError
 
 LONGEST = 1800.0
 """It is given up after these seconds."""
-_LINE_LIMIT = 4096
-_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
 def run_command(command: tuple[str, ...], longest: float = LONGEST) -> Iterator[str]:
@@ -40,18 +39,19 @@ def run_command(command: tuple[str, ...], longest: float = LONGEST) -> Iterator[
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 raise IommutuiError(f"{words} has not ended after {longest:.0f} seconds, and was killed.")
-            if not select.select([output], [], [], 0.5)[0]:
-                continue
-            part = os.read(output.fileno(), 1 << 16)
-            if not part:
-                break
-            *lines, rest = (rest + part).split(b"\n")
-            for line in (*lines, rest) if len(rest) > _LINE_LIMIT else lines:
-                yield "  " + line[:_LINE_LIMIT].decode("utf-8", "backslashreplace")
-            rest = b"" if len(rest) > _LINE_LIMIT else rest
+            if select.select([output], [], [], 0.5)[0]:
+                part = os.read(output.fileno(), 1 << 12)
+                if not part:
+                    break
+                *lines, rest = (rest + part).split(b"\n")
+                yield from map(_shown, lines)
     if rest:
-        yield "  " + rest.decode("utf-8", "backslashreplace")
+        yield _shown(rest)
     with suppress(subprocess.TimeoutExpired):
         process.wait(max(ends - time.monotonic(), 1.0))
     if process.returncode:
         raise IommutuiError(f"{words} ended with code {process.returncode}.")
+
+
+def _shown(line: bytes) -> str:
+    return f"  {line.decode('utf-8', 'backslashreplace')}"

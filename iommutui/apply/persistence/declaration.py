@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, is_pci, sort_key
 from iommutui.core.errors import IommutuiError, RefusedError
-from iommutui.core.host import Device, Host
+from iommutui.core.host import Host
 from iommutui.core.plan.planner import Plan
 
+CONF = "/etc/iommutui/persist.conf"
 SWITCH = "iommutui.persist=0"
 """The word of the kernel's command line with which nothing that was declared is done."""
 
@@ -29,7 +30,7 @@ class Entry(NamedTuple):
     ids: str
     """``10de:2204``."""
     board: str
-    """The same of the subsystem, which tells two makers' cards apart; ``-`` where it is not known."""
+    """The same of the subsystem, which distinguishes two makers' cards; ``-`` where it is not known."""
     target: str
     """The override: a driver, or ``none``."""
 
@@ -44,17 +45,10 @@ def entries_of(host: Host, plan: Plan) -> list[Entry]:
                 f"'iommutui unpersist {goal.device}' removes an entry for it.",
             )
         device = host.devices[goal.device]
-        ids = _pair(device.vendor_id, device.device_id)
-        if ids is None or not _TARGET.fullmatch(goal.override):
+        if device.ids is None or not _TARGET.fullmatch(goal.override):
             raise RefusedError(f"The ids of {goal.device} are not known, and the next boot has to check them.")
-        board = _pair(device.subsystem_vendor_id, device.subsystem_device_id)
-        found.append(Entry(goal.device, ids, board or "-", goal.override))
+        found.append(Entry(goal.device, device.ids, device.board or "-", goal.override))
     return found
-
-
-def _pair(vendor: str | None, device: str | None) -> str | None:
-    ids = f"{vendor}:{device}"
-    return ids if _IDS.fullmatch(ids) else None
 
 
 def merged(old: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
@@ -76,13 +70,7 @@ def from_text(text: str, path: str) -> list[Entry]:
         if not fields or fields[0].startswith("#"):
             continue
         entry = Entry(Address(fields[0]), *fields[1:4]) if len(fields) >= 4 else None
-        if (
-            entry is None
-            or not is_pci(entry.address)
-            or not _IDS.fullmatch(entry.ids)
-            or not (entry.board == "-" or _IDS.fullmatch(entry.board))
-            or not _TARGET.fullmatch(entry.target)
-        ):
+        if entry is None or not _is_whole(entry):
             raise IommutuiError(
                 f"{path}, line {number}: not ADDRESS IDS SUBSYSTEM TARGET.",
                 "Correct the line, or remove it: # begins a comment.",
@@ -91,27 +79,21 @@ def from_text(text: str, path: str) -> list[Entry]:
     return found
 
 
-class Status(NamedTuple):
-    """Whether an entry is in force on the machine as it is now, and why not."""
-
-    in_force: bool
-    why: str = ""
+def _is_whole(entry: Entry) -> bool:
+    known = _IDS.fullmatch(entry.ids) and (entry.board == "-" or _IDS.fullmatch(entry.board))
+    return bool(known and is_pci(entry.address) and _TARGET.fullmatch(entry.target))
 
 
-def status_of(entry: Entry, host: Host) -> Status:
-    """What has become of the entry."""
+def why_not_in_force(entry: Entry, host: Host, *, booted: bool) -> str:
+    """Why the entry is not in force now; empty where it is. ``booted``: since it was declared."""
     device = host.devices.get(entry.address)
     if device is None:
-        return Status(False, f"no device is at {entry.address}")
-    if _differs(entry, device):
-        return Status(False, f"another device ({device.vendor_id}:{device.device_id}) is at {entry.address}")
+        return f"no device is at {entry.address}"
+    if entry.ids not in ("-", device.ids) or entry.board not in ("-", device.board):
+        return f"another device ({device.vendor_id}:{device.device_id}) is at {entry.address}"
     if (device.driver or "none") == entry.target:
-        return Status(True)
+        return ""
     if SWITCH in (host.cmdline or "").split():
-        return Status(False, f"this boot has {SWITCH} on its command line")
-    return Status(False, f"it is on {device.driver or 'no driver'} until the next boot")
-
-
-def _differs(entry: Entry, device: Device) -> bool:
-    board = _pair(device.subsystem_vendor_id, device.subsystem_device_id)
-    return entry.ids not in ("-", _pair(device.vendor_id, device.device_id)) or entry.board not in ("-", board)
+        return f"this boot has {SWITCH} on its command line"
+    until = "; the kernel log says why: dmesg | grep iommutui" if booted else " until the next boot"
+    return f"it is on {device.driver or 'no driver'}{until}"

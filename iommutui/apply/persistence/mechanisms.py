@@ -1,24 +1,24 @@
 """Ways to make a declaration last: which files each takes, and the distribution's command that makes the initramfs."""
 
+import re
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from iommutui.apply.persistence.declaration import Entry, to_text
+from iommutui.apply.persistence.declaration import CONF, Entry, to_text
 from iommutui.core.address import Address
 from iommutui.core.errors import RefusedError
 
-CONF = "/etc/iommutui/persist.conf"
 DRIVERCTL = "driverctl"
 _DRIVERCTL_FILE = "/etc/driverctl.d/pci-"
 
 
 class File(NamedTuple):
-    """A file as it is to be. ``path`` is absolute on the machine."""
+    """A file as it is, or is to be. ``path`` is absolute on the machine; ``text`` of None: there is none."""
 
     path: str
-    text: str
+    text: str | None
     mode: int = 0o644
 
 
@@ -26,17 +26,16 @@ class Mechanism(NamedTuple):
     """One entry of the registry."""
 
     name: str
-    programs: tuple[str, ...]
-    """Where it is installed, one of these files exists below /usr."""
-    data: tuple[tuple[str, str, int], ...]
+    program: str
+    """Where it is installed, it is in /usr/bin or /usr/sbin."""
+    data: tuple[tuple[str, str, int], ...] = ()
     """Path on the machine, name in ``data``, mode."""
-    rebuild: tuple[str, ...]
-    """The command that rebuilds the initramfs of every installed kernel; empty: none is needed."""
+    commands: tuple[tuple[str, ...], ...] = ()
+    """What rebuilds the initramfs of every installed kernel: the first of them that is installed. Empty: none."""
 
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where its files are, but those that are named after a device."""
-        return (CONF, *(path for path, _, _ in self.data)) if self.data else ()
+    def command(self, root: Path) -> tuple[str, ...]:
+        """The one to run on the machine; empty where nothing is to be rebuilt."""
+        return next((each for each in self.commands if _installed(root, each[0])), ())
 
 
 _SCRIPT = ("/etc/iommutui/persist.sh", "persist.sh", 0o755)
@@ -46,48 +45,50 @@ _DRACUT = "/usr/lib/dracut/modules.d/10iommutui"
 MECHANISMS = (
     Mechanism(
         "mkinitcpio",
-        ("bin/mkinitcpio",),
+        "mkinitcpio",
         (
             _SCRIPT,
             (f"/etc/iommutui/{_UNIT}", _UNIT, 0o644),
             ("/etc/initcpio/install/iommutui", "mkinitcpio-install.sh", 0o644),
             ("/etc/initcpio/hooks/iommutui", "mkinitcpio-hook.sh", 0o644),
-            ("/etc/mkinitcpio.conf.d/iommutui.conf", "mkinitcpio.conf", 0o644),
+            # Drop-in files are read in the order of their names, and one of another may set HOOKS anew.
+            ("/etc/mkinitcpio.conf.d/zz-iommutui.conf", "mkinitcpio.conf", 0o644),
         ),
-        ("mkinitcpio", "-P"),
+        # The first is of Limine's hook, whose /usr/local/bin/mkinitcpio asks a question.
+        (("limine-mkinitcpio",), ("mkinitcpio", "-P")),
     ),
     Mechanism(
         "initramfs-tools",
-        ("sbin/mkinitramfs",),
+        "mkinitramfs",
         (
             _SCRIPT,
             ("/etc/initramfs-tools/hooks/iommutui", "initramfs-tools-hook.sh", 0o755),
             ("/etc/initramfs-tools/scripts/init-top/iommutui", "initramfs-tools-init-top.sh", 0o755),
         ),
-        ("update-initramfs", "-u", "-k", "all"),
+        (("update-initramfs", "-u", "-k", "all"),),
     ),
     Mechanism(
         "dracut",
-        ("bin/dracut", "sbin/dracut"),
+        "dracut",
         (
             _SCRIPT,
             (f"{_DRACUT}/module-setup.sh", "dracut-module-setup.sh", 0o755),
             (f"{_DRACUT}/pre-udev.sh", "dracut-pre-udev.sh", 0o755),
             (f"{_DRACUT}/{_UNIT}", _UNIT, 0o644),
         ),
-        ("dracut", "--force", "--regenerate-all"),
+        # The first is EndeavourOS's: its images have names that dracut itself does not know.
+        (("dracut-rebuild",), ("dracut", "--force", "--regenerate-all")),
     ),
-    Mechanism(DRIVERCTL, ("sbin/driverctl", "bin/driverctl"), (), ()),
+    Mechanism(DRIVERCTL, "driverctl"),
 )
 
 
 def mechanism_of(root: Path, *, driverctl: bool = False) -> Mechanism:
     """The one to use on the machine. RefusedError, with what to do instead, where there is none."""
-    usable = [each for each in MECHANISMS if any((root / "usr" / program).exists() for program in each.programs)]
     if driverctl:
-        if MECHANISMS[-1] not in usable:
+        if not _installed(root, DRIVERCTL):
             raise RefusedError("driverctl is not installed.", "Leave '--with driverctl' out.")
-        return MECHANISMS[-1]
+        return by_name(DRIVERCTL)
     if (root / "etc/NIXOS").exists():
         raise RefusedError("NixOS makes its initrd from its configuration.", "'iommutui export nixos' prints a module.")
     if (root / "run/ostree-booted").exists():
@@ -95,26 +96,49 @@ def mechanism_of(root: Path, *, driverctl: bool = False) -> Mechanism:
             "/usr of this system is read-only (ostree), and so are the modules of its initramfs.",
             "'iommutui export rpm-ostree' prints kernel arguments, which go by ids.",
         )
-    if (root / "etc/kernel/postinst.d/dracut").exists():
-        # Debian's dracut makes the images, whatever else is left there of initramfs-tools.
-        usable.sort(key=lambda each: each.name != "dracut")
-    found = usable[0] if usable else MECHANISMS[-1]
-    if found.name == DRIVERCTL:
+    usable = [each for each in MECHANISMS if each.commands and _installed(root, each.program)]
+    if not usable:
         raise RefusedError(
             "No program that makes an initramfs was found: mkinitcpio, initramfs-tools or dracut.",
             "'iommutui export' lists other ways, such as the kernel command line.",
         )
-    if found.name == "mkinitcpio" and "mkinitcpio.conf.d" not in (root / "usr/bin/mkinitcpio").read_text("utf-8"):
-        raise RefusedError("This mkinitcpio is older than 36 and reads no /etc/mkinitcpio.conf.d.", "Update it first.")
+    # Debian's dracut makes the images, whatever else is left there of initramfs-tools.
+    debians = (root / "etc/kernel/postinst.d/dracut").exists()
+    found = next((each for each in usable if debians and each.name == "dracut"), usable[0])
+    if found.name == "mkinitcpio":
+        _refuse_unread_settings(root)
     return found
+
+
+def _installed(root: Path, program: str) -> bool:
+    return any((root / "usr" / place / program).exists() for place in ("bin", "sbin"))
+
+
+def _refuse_unread_settings(root: Path) -> None:
+    """RefusedError where mkinitcpio would not read /etc/mkinitcpio.conf.d (mkinitcpio(8), ``--config``)."""
+    if "mkinitcpio.conf.d" not in (root / "usr/bin/mkinitcpio").read_text("utf-8", "replace"):
+        raise RefusedError("This mkinitcpio is older than 36 and reads no /etc/mkinitcpio.conf.d.", "Update it first.")
+    for preset in sorted((root / "etc/mkinitcpio.d").glob("*.preset")):
+        for number, line in enumerate(preset.read_text("utf-8", "replace").splitlines(), 1):
+            if re.match(r"\s*\w+_config=", line):
+                raise RefusedError(
+                    f"/etc/mkinitcpio.d/{preset.name}, line {number}: it names a file of settings, and with that "
+                    "mkinitcpio reads no /etc/mkinitcpio.conf.d.",
+                    "Put # before that line (/etc/mkinitcpio.conf is read all the same), and try again.",
+                )
 
 
 def by_name(name: str) -> Mechanism:
     """The mechanism of this name. RefusedError for one that another version made."""
-    found = next((each for each in MECHANISMS if each.name == name), None)
-    if found is None:
-        raise RefusedError(f"This version of iommutui knows no way of the name {name!r}.")
-    return found
+    for each in MECHANISMS:
+        if each.name == name:
+            return each
+    raise RefusedError(f"This version of iommutui does not know the mechanism {name!r}.")
+
+
+def paths_of(mechanism: Mechanism) -> tuple[str, ...]:
+    """Where its files are, but those that are named after a device."""
+    return (CONF, *(path for path, _, _ in mechanism.data)) if mechanism.data else ()
 
 
 def files_of(mechanism: Mechanism, entries: Iterable[Entry]) -> list[File]:
@@ -123,10 +147,8 @@ def files_of(mechanism: Mechanism, entries: Iterable[Entry]) -> list[File]:
     if mechanism.name == DRIVERCTL:
         return [File(f"{_DRIVERCTL_FILE}{entry.address}", f"{entry.target}\n") for entry in entries]
     data = files("iommutui.apply.persistence") / "data"
-    return [
-        File(CONF, to_text(entries)),
-        *(File(path, (data / name).read_text(encoding="utf-8"), mode) for path, name, mode in mechanism.data),
-    ] if entries else []  # fmt: skip
+    made = [File(path, (data / name).read_text(encoding="utf-8"), mode) for path, name, mode in mechanism.data]
+    return [File(CONF, to_text(entries)), *made] if entries else []
 
 
 def driverctl_entry(path: str, text: str) -> Entry:

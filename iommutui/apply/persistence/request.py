@@ -4,17 +4,14 @@ The asking program prepares the same change to show it. The process that writes 
 the machine, and refuses where it differs.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from iommutui.apply.admission import refuse_drift
 from iommutui.apply.journal.directory import lock
 from iommutui.apply.persistence.command import run_command
-from iommutui.apply.persistence.declaration import Entry, entries_of, from_text, merged
+from iommutui.apply.persistence.declaration import CONF, Entry, entries_of, from_text, merged
 from iommutui.apply.persistence.mechanisms import (
-    CONF,
     DRIVERCTL,
     File,
     Mechanism,
@@ -22,20 +19,22 @@ from iommutui.apply.persistence.mechanisms import (
     driverctl_entry,
     files_of,
     mechanism_of,
+    paths_of,
 )
-from iommutui.apply.persistence.needs import Tables, next_boot_needs
+from iommutui.apply.persistence.needs import next_boot_needs, tables_of
 from iommutui.apply.persistence.store import Change, Run, Store, digest_of
-from iommutui.apply.request import check_intents
+from iommutui.apply.request import check_intents, refuse_drift
 from iommutui.apply.validation import parse
-from iommutui.apply.wording import accept_words, dangers_words
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError
-from iommutui.core.hazards import Acceptance, Hazard, unaccepted
+from iommutui.core.hazards import Acceptance, Hazard, Topic, unaccepted
+from iommutui.core.hazards.sentences import accept_words, dangers_words
 from iommutui.core.host import Host
-from iommutui.core.models import MODELS, model_for
+from iommutui.core.models import model_for
 from iommutui.core.plan.drift import Basis
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
+from iommutui.core.reasons import Code
 from iommutui.core.wording import sentence
 
 SCHEMA = 1
@@ -47,7 +46,6 @@ class PersistRequest(NamedTuple):
     schema: int
     intents: tuple[Intent, ...] = ()
     basis: Basis | None = None
-    model: str | None = None
     accepted: tuple[Acceptance, ...] = ()
     forget: tuple[Address, ...] = ()
     forget_all: bool = False
@@ -74,12 +72,10 @@ def parse_persist_request(text: str) -> PersistRequest:
     if request.schema != SCHEMA:
         raise IommutuiError(f"{what} has schema {request.schema}, and this program knows {SCHEMA}.")
     if sum(map(bool, (request.intents, request.forget, request.forget_all, request.revert_last))) != 1:
-        raise IommutuiError(f"{what} does not say one thing to do.")
-    if request.model is not None and request.model not in MODELS:
-        raise IommutuiError(f"{what} names an unknown model.")
+        raise IommutuiError(f"{what} has to ask for exactly one thing.")
     check_intents(request.intents, what)
     if any(parse_pci(address) != address for address in request.forget):
-        raise IommutuiError(f"{what} names a device by something that is no PCI address.")
+        raise IommutuiError(f"{what} names a device that is not a PCI address.")
     return request
 
 
@@ -87,12 +83,12 @@ def declared(store: Store) -> list[Entry]:
     """What is declared now."""
     record = store.record()
     if record.mechanism == DRIVERCTL:
-        return [driverctl_entry(path, store.read(path) or "") for path in record.made]
-    text = store.read(CONF)
+        return [driverctl_entry(path, store.read(path).text or "") for path in record.made]
+    text = store.read(CONF).text
     return [] if text is None else from_text(text, CONF)
 
 
-def prepare(request: PersistRequest, host: Host, root: Path, store: Store) -> Prepared:
+def prepare(request: PersistRequest, host: Host, store: Store) -> Prepared:
     """The change that is asked for. RefusedError where it may not be made."""
     record = store.record()
     if request.revert_last:
@@ -100,89 +96,69 @@ def prepare(request: PersistRequest, host: Host, root: Path, store: Store) -> Pr
             raise RefusedError("There is no change to revert.", "'iommutui persist --list' shows what persists.")
         return Prepared(store.undo(), [], by_name(record.mechanism))
     if not record.finished:
-        raise RefusedError("An earlier change was cut off.", "'iommutui unpersist --last' reverts it.")
+        raise RefusedError("An earlier change was interrupted.", "'iommutui unpersist --last' reverts it.")
     known = declared(store)
     if request.intents:
-        mechanism = mechanism_of(root, driverctl=request.driverctl)
+        mechanism = mechanism_of(store.root, driverctl=request.driverctl)
         if known and record.mechanism not in ("", mechanism.name):
             raise RefusedError(
-                f"What persists now does so by {record.mechanism}.", "Run 'iommutui unpersist' first, then this again."
+                f"What persists now uses {record.mechanism}.", "Run 'iommutui unpersist' first, then this again."
             )
-        plan = _plan(request, host, root)
+        plan = _plan(request, host, store.root)
         files = files_of(mechanism, merged(known, entries_of(host, plan)))
         return Prepared(store.changes(files), files, mechanism, plan.hazards)
     unknown = [address for address in request.forget if address not in {entry.address for entry in known}]
     if unknown:
         raise RefusedError(f"{', '.join(unknown)}: nothing is declared.", "'iommutui persist --list' shows what is.")
-    mechanism = by_name(record.mechanism) if record.mechanism else mechanism_of(root)
+    mechanism = by_name(record.mechanism) if record.mechanism else mechanism_of(store.root)
     left = [entry for entry in known if request.forget and entry.address not in request.forget]
     files = files_of(mechanism, left)
-    changes = store.changes(files, mechanism.paths)
+    changes = store.changes(files, paths_of(mechanism))
     if not changes:
-        raise RefusedError("Nothing persists by iommutui.", "'iommutui persist' makes a binding last.")
+        raise RefusedError("Nothing persists through iommutui.", "'iommutui persist' makes a binding last.")
     return Prepared(changes, files, mechanism)
 
 
 def _plan(request: PersistRequest, host: Host, root: Path) -> Plan:
-    own = model_for(host.kernel)
-    model = MODELS[request.model] if request.model is not None else own
-    plan = plan_intents(host, request.intents, model)
-    _refuse(plan)
-    if model is not own:
-        _refuse(plan_intents(host, request.intents, own))
-    needs = list(next_boot_needs(host, plan.goals, _tables(root)))
-    if needs:
-        raise RefusedError(" ".join(needs), "Move that away from the device first, or leave the device to the host.")
-    return plan
+    """The plan for the next boot, by the rules of the running kernel.
 
-
-def _refuse(plan: Plan) -> None:
-    if not plan.permitted:
+    Who has a device open, or claims it, ends with this boot; what is mounted now is a danger that may be accepted.
+    """
+    groups = {number: group._replace(claim=None) for number, group in host.groups.items()}
+    plan = plan_intents(host._replace(groups=groups), request.intents, model_for(host.kernel))
+    refusals = [reason for reason in plan.refusals if reason.code is not Code.HOST_NEEDS]
+    if refusals:
         raise RefusedError(
-            "The rules do not permit this: " + " ".join(sentence(reason) for reason in plan.refusals),
+            "The rules do not permit this: " + " ".join(sentence(reason) for reason in refusals),
             "'iommutui preview' shows more.",
         )
+    late = [g.device for g in plan.goals if host.devices[g.device].physfn is not None and not request.driverctl]
+    if late:
+        raise RefusedError(
+            f"{', '.join(late)}: a virtual function is made later in the boot than the declaration is read.",
+            "'--with driverctl' binds it when it appears.",
+        )
+    needs = list(next_boot_needs(host, plan.goals, tables_of(root, host.cmdline or "")))
+    if needs:
+        raise RefusedError(" ".join(needs), "Move that away from the device first, or leave the device to the host.")
+    lasting = [hazard for hazard in plan.hazards if not (hazard.refused and hazard.topic is Topic.USE)]
+    return plan._replace(hazards=tuple(hazard._replace(refused=False) for hazard in lasting))
 
 
-def _tables(root: Path) -> Tables:
-    def text(name: str) -> str:
-        try:
-            return (root / "etc" / name).read_text("utf-8", "backslashreplace")
-        except FileNotFoundError:
-            return ""
-        except PermissionError:
-            if os.geteuid() != 0:
-                return ""  # the process that writes is root, and looks by itself
-            raise
-        except OSError as error:
-            raise RefusedError(
-                f"/etc/{name} cannot be read ({error.strerror}), and the next boot goes by it."
-            ) from None
-
-    return Tables(text("fstab"), text("crypttab"))
-
-
-def carry_out(request: PersistRequest, host: Host, root: Path, state: Path, run: Run = run_command) -> Iterator[str]:
-    """Makes the change; lines of progress. ``state`` is the directory of the journals' state.
-
-    IommutuiError where it is refused, or failed and was reverted.
-    """
-    store = Store(root, state)
-    with lock(state / "journal"):
+def carry_out(request: PersistRequest, host: Host, store: Store, run: Run = run_command) -> Iterator[str]:
+    """Makes the change; lines of progress. IommutuiError where it is refused, or failed and was reverted."""
+    with lock(store.state / "journal"):
         if request.basis is not None:
             refuse_drift(request.basis, host, [intent.device for intent in request.intents])
-        prepared = prepare(request, host, root, store)
+        prepared = prepare(request, host, store)
         dangers = unaccepted(prepared.hazards, request.accepted)
         if dangers:
             raise RefusedError(dangers_words(dangers), accept_words(dangers))
         if request.shown is not None and request.shown != digest_of(prepared.changes):
-            raise RefusedError("What would be written now is not what was shown.", "Look at it again.")
+            raise RefusedError("The files to write are no longer those that were shown.", "Look at it again.")
         if request.revert_last:
             yield from store.revert(run)
         elif not prepared.changes:
             yield "Every file is as it should be."
         else:
             yield from store.carry_out(prepared.changes, prepared.files, prepared.mechanism, run)
-
-
-__all__ = ["DRIVERCTL", "PersistRequest", "Prepared", "carry_out", "declared", "parse_persist_request", "prepare"]

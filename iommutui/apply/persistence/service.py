@@ -50,13 +50,15 @@ def serve() -> int:
 
 
 def events_of(text: str) -> Iterator[Event]:
-    """What becomes of a request. It does not raise IommutuiError: that is an event."""
+    """What becomes of a request. It does not raise IommutuiError or OSError: they are events."""
     try:
         request = parse_persist_request(text)
-        for line in carry_out(request, sources.load(), Path(sources.HERE), journal_dir().parent):
+        for line in carry_out(request, sources.load(), machine_store()):
             yield Event(line)
     except IommutuiError as error:
         yield Event(error.what, error.exit_code, error.remedy)
+    except OSError as error:
+        yield Event(f"{error.filename}: {error.strerror}.", Exit.ERROR, "Nothing was written.")
     else:
         yield Event("Done.", Exit.DONE)
 

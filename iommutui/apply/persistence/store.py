@@ -20,58 +20,49 @@ from iommutui.apply.journal.directory import sync_directory
 from iommutui.apply.persistence.mechanisms import File, Mechanism, by_name
 from iommutui.apply.validation import parse, to_line
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
+from iommutui.sources.boots import boot_id
 
 MARKER = "Made by iommutui"
 SIZE_LIMIT = 1 << 20
 """No file that is replaced or removed is longer, in bytes: none of ours is."""
 
-
-class RestoredError(IommutuiError):
-    """The change failed, and everything is as it was before."""
-
-    exit_code = Exit.ROLLED_BACK
+Run = Callable[[tuple[str, ...]], Iterator[str]]
+"""Runs a command and yields its lines; IommutuiError where it fails."""
 
 
-class NotRestoredError(IommutuiError):
-    """The change failed, and so did putting things back."""
+class ChangeError(IommutuiError):
+    """The change failed, and its exit code says whether everything is as it was before."""
 
-    exit_code = Exit.NOT_ROLLED_BACK
-
-
-class Before(NamedTuple):
-    """What was at a path. ``text`` of None: nothing."""
-
-    path: str
-    text: str | None
-    mode: int
+    def __init__(self, what: str, exit_code: Exit, remedy: str = "") -> None:
+        super().__init__(what, remedy)
+        self.exit_code = exit_code
 
 
 class Record(NamedTuple):
     """The last change: whether it is finished, what was there before it, and what it left."""
 
     finished: bool
-    before: tuple[Before, ...] = ()
+    before: tuple[File, ...] = ()
     made: dict[str, str] = {}  # noqa: RUF012 - never changed in place
     """SHA-256 of every file of ours, by path."""
     mechanism: str = ""
     """The name of the one that the files are for."""
+    boot: str | None = None
+    """The ``boot_id`` that it was made in."""
 
 
 class Change(NamedTuple):
-    """One path, as it is and as it is to be; None where there is no file."""
+    """One path, as it is and as it is to be."""
 
-    path: str
-    before: str | None
-    after: str | None
-    before_mode: int
-    mode: int
+    before: File
+    after: File
 
 
 class Store:
-    """The files below ``root``, and the record of the last change in ``state``."""
+    """The files below ``root``, and the record of the last change in ``state``, the directory of all state."""
 
     def __init__(self, root: Path, state: Path) -> None:
-        self._root = root
+        self.root, self.state = root, state
         self._record = state / "persist.json"
 
     def record(self) -> Record:
@@ -84,88 +75,84 @@ class Store:
             raise IommutuiError(f"{self._record} cannot be read: {error.strerror}.") from None
         return parse(Record, text, f"The record {self._record}")
 
-    def read(self, path: str) -> str | None:
-        """The text of a file, or None where there is none. RefusedError for what is no plain file of ours."""
-        return self._before(path).text
+    def read(self, path: str) -> File:
+        """The file as it is. RefusedError for what is no plain file of ours."""
+        place = self._place(path)
+        try:
+            facts = os.lstat(place)
+        except (FileNotFoundError, NotADirectoryError):
+            return File(path, None, 0)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > SIZE_LIMIT:
+            raise RefusedError(f"{path} is not a file that iommutui made.", "Move it out of the way, and try again.")
+        return File(path, place.read_text("utf-8", "backslashreplace"), stat.S_IMODE(facts.st_mode))
 
     def changes(self, wanted: Iterable[File], known: Iterable[str] = ()) -> list[Change]:
         """What it takes that exactly these files are there and no others of ours. RefusedError: one is not ours.
 
         ``known`` are paths at which files of ours may be that the record does not have.
         """
-        record = self.record()
+        made = self.record().made
         files = {file.path: file for file in wanted}
         found = []
-        for path in dict.fromkeys((*files, *record.made, *known)):
-            before, file = self._before(path), files.get(path)
-            after = file.text if file is not None else None
-            mode = file.mode if file is not None else before.mode
-            if before.text is not None and MARKER not in before.text and record.made.get(path) != _sum(before.text):
+        for path in dict.fromkeys((*files, *made, *known)):
+            before = self.read(path)
+            if before.text is not None and MARKER not in before.text and made.get(path) != _sum(before.text):
                 raise RefusedError(
                     f"{path} was not made by iommutui, or was changed since.", "Move it out of the way, and try again."
                 )
-            if (before.text, before.mode) != (after, mode):
-                found.append(Change(path, before.text, after, before.mode, mode))
+            after = files.get(path, File(path, None, before.mode))
+            if before != after:
+                found.append(Change(before, after))
         return found
 
     def undo(self) -> list[Change]:
         """What it takes to restore what was there before the last change."""
-        found = []
-        for old in self.record().before:
-            now = self._before(old.path)
-            if now != old:
-                found.append(Change(old.path, now.text, old.text, now.mode, old.mode))
-        return found
+        changes = [Change(self.read(old.path), old) for old in self.record().before]
+        return [change for change in changes if change.before != change.after]
 
-    def carry_out(self, changes: list[Change], made: Iterable[File], mechanism: Mechanism, run: "Run") -> Iterator[str]:
-        """Writes the changes and rebuilds the initramfs; lines of progress. RestoredError once all is reverted."""
-        before = tuple(Before(change.path, change.before, change.before_mode) for change in changes)
-        self._keep(Record(False, before, self.record().made, mechanism.name))
+    def carry_out(self, changes: list[Change], made: Iterable[File], mechanism: Mechanism, run: Run) -> Iterator[str]:
+        """Writes the changes and rebuilds the initramfs; lines of progress. ChangeError where it failed."""
+        before = tuple(change.before for change in changes)
+        record = Record(False, before, self.record().made, mechanism.name, boot_id(str(self.root)))
+        self._keep(record)
         try:
-            for change in changes:
-                yield f"{'remove' if change.after is None else 'write'} {change.path}"
-                self._put(change.path, change.after, change.mode)
-            yield from _rebuild(mechanism, run)
+            yield from self._write((change.after for change in changes), mechanism, run)
         except (OSError, IommutuiError) as error:
             yield f"failed: {_said(error)}"
             yield from self.revert(run)
-            raise RestoredError(f"{_said(error)} The files are as they were before.") from None
-        self._keep(Record(True, before, {file.path: _sum(file.text) for file in made}, mechanism.name))
+            raise ChangeError(f"{_said(error)} The files are as they were before.", Exit.ROLLED_BACK) from None
+        self._keep(record._replace(finished=True, made={file.path: _sum(file.text or "") for file in made}))
 
-    def revert(self, run: "Run") -> Iterator[str]:
+    def revert(self, run: Run) -> Iterator[str]:
         """Restores what was there before the last change, and rebuilds the initramfs."""
         record = self.record()
         try:
             self._keep(record._replace(finished=False))
-            for before in record.before:
-                yield f"{'remove' if before.text is None else 'restore'} {before.path}"
-                self._put(before.path, before.text, before.mode)
-            yield from _rebuild(by_name(record.mechanism), run)
+            yield from self._write(record.before, by_name(record.mechanism), run)
         except (OSError, IommutuiError) as error:
-            raise NotRestoredError(
+            raise ChangeError(
                 f"{_said(error)} Not everything is as it was before.",
+                Exit.NOT_ROLLED_BACK,
                 "'iommutui unpersist --last' tries again. Until then boot with iommutui.persist=0.",
             ) from None
-        made = {b.path: _sum(b.text) for b in record.before if b.text is not None}
-        left = {path: value for path, value in record.made.items() if self._before(path).text is not None}
-        self._keep(Record(True, (), {**left, **made}, record.mechanism))
+        made = {**record.made, **{file.path: _sum(file.text or "") for file in record.before}}
+        left = {path: value for path, value in made.items() if self.read(path).text is not None}
+        self._keep(Record(True, (), left, record.mechanism, boot_id(str(self.root))))
 
-    def _before(self, path: str) -> Before:
-        place = self._place(path)
-        try:
-            facts = os.lstat(place)
-        except (FileNotFoundError, NotADirectoryError):
-            return Before(path, None, 0)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > SIZE_LIMIT:
-            raise RefusedError(f"{path} is not a file that iommutui made.", "Move it out of the way, and try again.")
-        return Before(path, place.read_text("utf-8", "backslashreplace"), stat.S_IMODE(facts.st_mode))
+    def _write(self, files: Iterable[File], mechanism: Mechanism, run: Run) -> Iterator[str]:
+        for file in files:
+            yield f"{'remove' if file.text is None else 'write'} {file.path}"
+            self._put(file)
+        command = mechanism.command(self.root)
+        if command:
+            yield from run(command)
 
-    def _put(self, path: str, text: str | None, mode: int) -> None:
+    def _put(self, file: File) -> None:
         """The file at once as a whole, on disk when this returns; its directory is made where it is missing."""
-        place = self._place(path)
+        place = self._place(file.path)
         for stale in place.parent.glob(f".{place.name}.????????"):
             stale.unlink()  # a power cut left it
-        if text is None:
+        if file.text is None:
             with suppress(FileNotFoundError):
                 os.unlink(place)
                 sync_directory(place.parent)
@@ -174,38 +161,33 @@ class Store:
                     place.parent.rmdir()
             return
         place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        new = place.parent / f".{place.name}.{secrets.token_hex(4)}"
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fchmod(file.fileno(), mode)
-                os.fsync(file.fileno())
-            os.replace(new, place)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(new)
-            raise
-        sync_directory(place.parent)
+        _replace(place, place.parent / f".{place.name}.{secrets.token_hex(4)}", file.text.encode(), file.mode)
 
     def _place(self, path: str) -> Path:
-        return self._root / path.lstrip("/")
+        return self.root / path.lstrip("/")
 
     def _keep(self, record: Record) -> None:
         self._record.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        new = self._record.with_suffix(".new")
-        with open(new, "wb") as file:
-            file.write(to_line(record))
+        # Whoever looks at the machine may see what persists.
+        _replace(self._record, self._record.with_suffix(".new"), to_line(record), 0o644)
+
+
+def _replace(place: Path, new: Path, content: bytes, mode: int) -> None:
+    with suppress(FileNotFoundError):
+        new.unlink()
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
             file.flush()
-            os.fchmod(file.fileno(), 0o644)  # whoever looks at the machine may see what persists
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        os.replace(new, self._record)
-        sync_directory(self._record.parent)
-
-
-Run = Callable[[tuple[str, ...]], Iterator[str]]
-"""Runs a command and yields its lines; IommutuiError where it fails."""
+        os.replace(new, place)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(new)
+        raise
+    sync_directory(place.parent)
 
 
 def _said(error: OSError | IommutuiError) -> str:
@@ -213,23 +195,19 @@ def _said(error: OSError | IommutuiError) -> str:
     return f"{said.rstrip('.')}."
 
 
-def _rebuild(mechanism: Mechanism, run: Run) -> Iterator[str]:
-    return run(mechanism.rebuild) if mechanism.rebuild else iter(())
-
-
 def diff_of(changes: Iterable[Change]) -> list[str]:
     """The changes as a person reviews them."""
     lines: list[str] = []
     for change in changes:
-        old, new = ((text or "").splitlines() for text in (change.before, change.after))
-        from_file, to_file = ("/dev/null" if t is None else change.path for t in (change.before, change.after))
+        old, new = ((file.text or "").splitlines() for file in change)
+        from_file, to_file = ("/dev/null" if file.text is None else file.path for file in change)
         lines += difflib.unified_diff(old, new, from_file, to_file, lineterm="")
     return lines
 
 
 def digest_of(changes: Iterable[Change]) -> str:
     """What stands for these changes and no others, to compare what was shown with what would be written."""
-    return _sum(json.dumps([list(change) for change in changes]))
+    return _sum(json.dumps(list(changes)))
 
 
 def _sum(text: str) -> str:

@@ -41,16 +41,16 @@ class Diagnosis(NamedTuple):
     @property
     def sentences(self) -> tuple[str, ...]:
         """The whole answer, for people; causes with the same remedy stand together."""
-        lines = [f"Recognised: {'; '.join(self.messages)}." if self.messages else "This message is not known here."]
+        lines = [f"Recognised: {'; '.join(self.messages)}." if self.messages else "This message is unknown."]
         numbered = enumerate(self.causes, 1)
         for remedy, causes in groupby(numbered, lambda each: each[1].remedy):
             lines += [*(f"{number}. {cause.text}" for number, cause in causes), f"   {remedy}"]
         if self.messages and not self.causes:
-            lines.append("Nothing on this machine explains it as it is now.")
+            lines.append("Nothing in the present state of this machine explains it.")
             lines.append("Ask again while it fails, as root: only root sees which programs hold a group.")
             lines += [] if self.named else ["Name the device as well: 'iommutui why DEVICE --error TEXT'."]
         if self.about:
-            lines += ["What this machine says of it:", *(f"  {sentence}" for sentence in self.about)]
+            lines += ["What is known of it on this machine:", *(f"  {sentence}" for sentence in self.about)]
         return tuple(lines)
 
 

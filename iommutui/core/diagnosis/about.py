@@ -11,7 +11,7 @@ from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import sentence, verdict_sentence
 
 MOST = 4
-"""Devices of a long text that are told of, the first ones."""
+"""How many devices of a long text are described: the first ones."""
 
 
 def about(host: Host, model: Model, devices: Sequence[Device], groups: Iterable[Group]) -> Iterator[str]:

@@ -114,7 +114,7 @@ MESSAGES = (
           "{set[vfio-pci.disable_idle_d3=1]}"),
     means("device is in use while it is unbound", "device is currently in use, task | blocked until device is released "
           "| relaying device request to user | no device request channel registered", "unbind-waits", "Somebody "
-          "unbinds {it} from vfio-pci while a virtual machine has it open, and the kernel waits until it lets go.",
+          "unbinds {it} from vfio-pci while a virtual machine has it open, and the kernel waits until it is released.",
           "Shut the virtual machine down; the unbind then ends by itself."),
     means("kernel crash at a bind", "kernel bug at drivers/vfio | vfio_group_nb_verify", "bug-on", "A host driver was "
           "bound to a device of a group that a virtual machine has; up to Linux 5.18 the kernel does not survive that.",
@@ -127,7 +127,7 @@ MESSAGES = (
           "Intel's own graphics needs it at 00:02.0 of a guest of type pc (i440fx) with its ROM.", "Leave legacy mode "
           "and hand it over as a second display with x-igd-opregion=on and a romfile."),
     means("a note of vfio-pci", "enabling device (# | changed vga decodes | hiding ecap | hiding cap | deactivate vga "
-          "console", "note", "This is a note and no error: it is said at every start.", "Nothing to do about it.",
+          "console", "note", "This is a note, not an error; it appears at every start.", "Nothing to do about it.",
           weight=Weight.HARMLESS),
 )
 # fmt: on

@@ -99,10 +99,10 @@ MESSAGES = (
             "intx*device or resource busy | flags mismatch irq # | failed to enable intx | could not enable intx | "
             "setup intx fd*device or resource busy", interrupt_shared),
     means("a mapping failed", "dma mapping failed, unable to continue", "dma-map", "QEMU ends because memory could not "
-          "be mapped for the device; the line before this one says why.", "Put that line into --error as well.",
+          "be mapped for the device; the line before this one says why.", "Pass that line to --error as well.",
           weight=Weight.ERRNO),
     means("the IOMMU reports faults", "drhd: handling fault status reg", "dma-fault", "The IOMMU has stopped DMA; the "
-          "line after this one names the device and the reason.", "Put that line into --error as well.",
+          "line after this one names the device and the reason.", "Pass that line to --error as well.",
           weight=Weight.ERRNO),
     means("the IOMMU waits for a device", "completion-wait loop timed out | iotlb_inv_timeout | invalidation time-out "
           "error | qi_submit_sync | device-tlb*timed out", "device-gone", "A device does not answer the IOMMU any "
@@ -116,7 +116,7 @@ MESSAGES = (
           "not allocate*guest ram | dma_map*no space left", "guest-memory", "The host has not enough free memory or "
           "huge pages for the guest, or too many mappings of DMA (65535).", "Reserve huge pages at boot (hugepages=), "
           "or give the guest less memory."),
-    means("interrupt that nobody wants", "nobody cared | disabling irq #", "stuck-interrupt", "A device holds its "
+    means("unhandled interrupt", "nobody cared | disabling irq #", "stuck-interrupt", "A device holds its "
           "interrupt line asserted and no driver answers, so the kernel turns the line off; every device on it stops "
           "working.", "/proc/interrupts names who shares the line. Make the guest's driver use MSI, or put the card "
           "elsewhere."),
@@ -125,7 +125,7 @@ MESSAGES = (
           "Give the guest's driver fewer queues; x2APIC in the firmware setup gives the host more vectors."),
     means("a note of the IOMMU", "no atsr found | read/write to iommu perf counter | dmar: iommu enabled | iommuv2 "
           "functionality not available | setting identity map | vfio_pci: add [ | masking broken intx support | "
-          "received unaligned region", "note", "This is a note and no error. ('DMAR: IOMMU enabled' says only that the "
-          "parameter was read.)", "'iommutui list' shows whether there are groups.", weight=Weight.HARMLESS),
+          "received unaligned region", "note", "This is a note, not an error. ('DMAR: IOMMU enabled' says only that "
+          "the parameter was read.)", "'iommutui list' shows whether there are groups.", weight=Weight.HARMLESS),
 )
 # fmt: on

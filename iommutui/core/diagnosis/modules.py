@@ -92,7 +92,7 @@ MESSAGES = (
           "the command out of the script; nothing is missing.", weight=Weight.HARMLESS),
     means("module may not be loaded", "could not insert <module>: operation not permitted | could not remove <module>: "
           "operation not permitted", "not-root", "Only root may load or unload modules, and with Secure Boot only "
-          "signed ones are let in.", "Use sudo, on the host and not in a container."),
+          "signed ones are accepted.", "Use sudo, on the host and not in a container."),
     means("module is not signed", "required key not available | key was rejected by service | loading of unsigned "
           "module is rejected | lockdown:*is restricted", "secure-boot", "Secure Boot is on, and the kernel accepts "
           "only modules signed with a key that it knows.", "Enrol the key that signed the module (mokutil --import), "

@@ -30,7 +30,7 @@ CAUSES = {
     "direct-region": ("{what}",
         "Look for a setting of the slot in the firmware setup (shared memory, RMRR), or use another device. Kernels "
         "with the patch relax_rmrr (Proxmox: intel_iommu=on,relax_rmrr) ignore it at your own risk."),
-    "bridge-not-in-the-way": ("{device} is a bridge, and in nobody's way {on}: the kernel finds group {group} viable, "
+    "bridge-not-in-the-way": ("{device} is a bridge {on} and blocks nothing: the kernel finds group {group} viable, "
         "and the tool is wrong.",
         "Leave the bridge alone: vfio-pci refuses bridges. Use a version of the tool that skips them."),
     "viable-now": ("Group {group} is viable as it is now, so something has changed since the message.",
@@ -73,7 +73,7 @@ CAUSES = {
         "Power the machine off and on; if it works then, the device does not reset well between users."),
     "not-responding": ("{device} does not answer: its configuration space reads as all ones (so a header type of 127 "
         "or 7f). It sleeps in D3cold or has fallen off the bus.",
-        "Take the machine off the mains for a moment; check power cables, slot, and a laptop's switch for the card. If "
+        "Unplug the machine for a moment; check power cables, slot, and a laptop's switch for the card. If "
         "vfio-pci put it to sleep: {set[vfio-pci.disable_idle_d3=1]}"),
     "id-known": ("The driver knows this id already, which is harmless.{state}",
         "Go on. Better use driver_override, which names one device: 'iommutui preview {name}=vfio-pci' shows the "

@@ -68,13 +68,19 @@ def busy(found: Found, more: str = "") -> Iterator[Cause]:
 
 
 def container_refused(found: Found) -> Iterator[Cause]:
-    """EPERM (up to 6.5) or EINVAL of VFIO_SET_IOMMU or SET_CONTAINER (``vfio_iommu_type1_attach_group()``)."""
+    """EPERM (up to 6.5) or EINVAL of VFIO_SET_IOMMU or SET_CONTAINER (``vfio_iommu_type1_attach_group()``).
+
+    Or of VFIO_DEVICE_BIND_IOMMUFD (``iommufd_device_bind()``), which says EBUSY while the group's file is open.
+    """
     yield from _without_isolation(found)
+    if found.errno == "EBUSY":
+        return (yield from busy(found))
     yield from firmware_regions(found)
     yield from in_the_way(found)
-    ruled_out = found.host.interrupt_remapping or found.host.vfio.unsafe_interrupts_container
-    if found.errno != "EINVAL" and not ruled_out:
-        yield from NO_REMAPPING.explain(found)
+    iommufd, allowed = "iommufd" in found.text, found.host.vfio
+    ruled_out = allowed.unsafe_interrupts_iommufd if iommufd else allowed.unsafe_interrupts_container
+    if found.errno != "EINVAL" and not found.host.interrupt_remapping and not ruled_out:
+        yield from (NO_REMAPPING_IOMMUFD if iommufd else NO_REMAPPING).explain(found)
 
 
 def firmware_asks(found: Found) -> Iterator[Cause]:
@@ -129,13 +135,23 @@ NO_REMAPPING = means(
     "no-interrupt-remapping",
     "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then says "
     "'No interrupt remapping support' (vfio_iommu_type1_attach_group).",
-    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust it goes without: "
+    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust, you can do without: "
     "{set[vfio_iommu_type1.allow_unsafe_interrupts=1]}",
+)
+NO_REMAPPING_IOMMUFD = means(
+    "no interrupt remapping for iommufd",
+    "msi interrupts are not secure",
+    "no-interrupt-remapping",
+    "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then says "
+    "'MSI interrupts are not secure' (iommufd_device_bind).",
+    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust it goes without: "
+    "{set[iommufd.allow_unsafe_interrupts=1]}",
 )
 
 
 # fmt: off
 MESSAGES = (
+    NO_REMAPPING_IOMMUFD,
     Message("group is not viable", "not viable | failed to get group # | bound to their vfio bus driver | devices not "
             "bound to vfio-pci | groupviable | not all devices in iommu group bound to vfio | wrong driver devices",
             not_viable),
@@ -210,16 +226,16 @@ MESSAGES = (
           "x-vga=on (Proxmox: primary GPU) out; a guest that boots with UEFI does not need it."),
     means("no such host device", "no such host device | node device not found | could not access /sys/bus/pci/devices/ "
           "| pci device*not found | no pci device info for device | no node device with matching name", "no-device",
-          "There was no such device when the message was made: addresses change with cards, slots and firmware.",
-          "'iommutui list' shows the devices as they are now; put the address of today into the configuration."),
+          "There was no such device when the message was printed: addresses change with cards, slots and firmware.",
+          "'iommutui list' shows the devices as they are now; put the current address into the configuration."),
     means("guest's hardware", "attempted double use of pci address | slot # function # already in use | no pci bus "
           "found for device vfio-pci | bus pcie.0 does not support hotplugging | q35 machine model is not enabled | "
           "failed moving device bar", "guest-hardware", "The guest has no free place of that kind for the device; the "
-          "host is not concerned.", "Use the machine type q35 with a pcie-root-port for it, and remove its inner "
+          "host is not involved.", "Use the machine type q35 with a pcie-root-port for it, and remove its inner "
           "<address> (guest address)."),
     means("hook failed", "hook script execution failed | hooks/qemu*exit status", "hook-failed", "A hook script of "
           "libvirt ended with an error, so the virtual machine was not started.", "Run the script by hand as root, and "
-          "put the line on which it ends into --error."),
+          "pass its last line to --error."),
     means("the network uses the device", "routing table indicates that interface", "routed", "The machine has a route "
           "through this interface, so the tool leaves it alone.", "'iommutui why {it}' says what goes through it; take "
           "the address off first (ip addr flush)."),
@@ -227,8 +243,8 @@ MESSAGES = (
           "of this type left (available_instances), or too little memory for it.", "Remove another mediated device, or "
           "choose a smaller type."),
     means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access", "AppArmor or "
-          "SELinux forbids QEMU the file; the permissions of the file are not the reason.", "Let libvirt attach the "
-          "device (it adds the rule), or add /dev/vfio/* to the profile."),
+          "SELinux denies QEMU access to the file; its permissions are not the reason.", "Let libvirt attach "
+          "the device (it adds the rule), or add /dev/vfio/* to the profile."),
     means("start timed out", "start failed*got timeout | timed out waiting for qemu | monitor socket*timeout | cannot "
           "acquire state change lock", "pinning", "With a device handed over, all memory of the guest is allocated and "
           "pinned before it starts; with much memory, or a host that has little left, that takes longer than the tool "

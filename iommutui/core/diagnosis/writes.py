@@ -159,7 +159,7 @@ def errno(found: Found) -> Iterator[Cause]:
         yield found.say("script-framebuffer")
     elif found.errno == "EINVAL" and found.model is not VFIO_GROUP and (device is not None or "write" in found.text):
         # Up to 5.18 nothing is refused at a probe: what does not belong there is a BUG_ON.
-        yield from busy(found, " Probing a kernel driver in it says EINVAL.")
+        yield from busy(found, " Probing a host driver in it fails with EINVAL.")
 
 
 # fmt: off

@@ -2,8 +2,7 @@
 
 from iommutui.core.engine.detach import driver_left, driverless, holding
 from iommutui.core.engine.driver_probe import own_probe
-from iommutui.core.engine.iommu_function import is_iommu, probe_refused
-from iommutui.core.engine.matching import candidates, matches_by_id
+from iommutui.core.engine.matching import candidates, is_iommu, matches_by_id
 from iommutui.core.engine.noiommu import with_group
 from iommutui.core.events import Bind, Override, Probe, Unbind
 from iommutui.core.host import Device, Host
@@ -119,13 +118,15 @@ def probe(host: Host, event: Probe, model: Model) -> Outcome:
 
 
 def _behind(host: Host, event: Bind | Override, why: tuple[Reason, ...]) -> Outcome:
-    """The write waits behind an unbind, and is carried out when that has ended (`core.engine.waiting`)."""
+    """The write waits behind an unbind, and is carried out when that has ended (`core.engine.claims`)."""
     return Outcome(OK, host._replace(waiting=(*host.waiting, event)), why, blocks=True)
 
 
 def _core_check(host: Host, device: Device, driver: str, model: Model) -> Check:
     """``really_probe`` up to the driver's own probe."""
-    return probe_refused(host, device, driver) or model.check_probe(host, device, driver)
+    if is_iommu(host, device):
+        return Check("EBUSY", (Reason(Code.IOMMU_FUNCTION, device.group, device.address, driver),))
+    return model.check_probe(host, device, driver)
 
 
 def _attach(host: Host, device: Device, driver: str, model: Model) -> Outcome:

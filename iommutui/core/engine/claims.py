@@ -1,9 +1,10 @@
 """Claims of a group's DMA and their release (``drivers/vfio``, ``drivers/iommu/iommu.c``)."""
 
 from iommutui.core.address import Address, sort_key
+from iommutui.core.engine.binding import bind, override
 from iommutui.core.engine.detach import driver_left
-from iommutui.core.engine.waiting import go_on
-from iommutui.core.events import ClaimDevice, ClaimGroup, ReleaseDevice, ReleaseGroup
+from iommutui.core.engine.hotplug import finish_removal
+from iommutui.core.events import ClaimDevice, ClaimGroup, Override, ReleaseDevice, ReleaseGroup
 from iommutui.core.host import NO_IOMMU, Claim, Device, Group, Host
 from iommutui.core.models.base import Check, Model, has_node, not_vfio, owned, unbind_pending, vfio_devices
 from iommutui.core.outcome import OK, Outcome, missing, refused
@@ -91,7 +92,7 @@ def release_group(host: Host, event: ReleaseGroup, model: Model) -> Outcome:
         return _not_owner(host, group, event.group, event.owner)
     left = 0 if model.through_vfio else group.claim.uses - 1
     group = group._replace(claim=group.claim._replace(uses=left) if left else None)
-    return Outcome(OK, go_on(driver_left(host.with_group(group), group, model), model))
+    return Outcome(OK, _go_on(driver_left(host.with_group(group), group, model), model))
 
 
 def release_device(host: Host, event: ReleaseDevice, model: Model) -> Outcome:
@@ -112,7 +113,26 @@ def release_device(host: Host, event: ReleaseDevice, model: Model) -> Outcome:
     if claim.via == "group":
         uses = claim.uses if model.through_vfio else max(1, uses)
     left = group._replace(claim=claim._replace(uses=uses, opened=now_open) if uses else None)
-    return Outcome(OK, go_on(driver_left(host.with_group(left), left, model), model))
+    return Outcome(OK, _go_on(driver_left(host.with_group(left), left, model), model))
+
+
+def _go_on(host: Host, model: Model) -> Host:
+    """What waited behind an unbind goes on: a ``remove``, then writes to devices whose unbind has ended.
+
+    ``bind`` waits since 5.15 (seen on 6.1 and 6.12; before, ``bind_store`` says ENODEV), an override up to 6.11 (seen
+    on 5.10 and 6.1; later ``driver_override_store`` does not take the lock of the device).
+
+    They get the lock of the device in their order, and are judged only then: a driver that matched when ``bind`` was
+    written has to match still (``__pci_device_probe``), and the group may be another owner's (6.12: EBUSY).
+    """
+    host = finish_removal(host, model)
+    for event in host.waiting:
+        device = host.devices.get(event.device)
+        if device is not None and unbind_pending(host.group_of(event.device), device):
+            continue
+        host = host._replace(waiting=tuple(other for other in host.waiting if other is not event))
+        host = (override(host, event, model) if isinstance(event, Override) else bind(host, event, model)).host
+    return host
 
 
 def _not_owner(

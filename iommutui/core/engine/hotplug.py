@@ -82,7 +82,7 @@ def _scan_order(host: Host) -> list[Device]:
 
 
 def _unreachable(host: Host, device: Device) -> bool:
-    """A device behind a VMD is found by the driver of that one."""
+    """A device behind a VMD is found by the VMD's driver."""
     controller = controller_of(host, device)
     return controller is not None and controller.driver != VMD
 
@@ -168,7 +168,7 @@ def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> t
 
 
 def _parted(host: Host, device: Device) -> Device:
-    """The device as it is removed, with the functions that nothing isolates it from: nothing else tells of ACS here."""
+    """The device as it is removed, with the functions that nothing isolates it from: nothing else shows ACS here."""
     group = host.group_of(device.address)
     shared = group.members if group is not None else ()
     mates = {other.address for other in host.same_slot(device.address) if other.address in shared}

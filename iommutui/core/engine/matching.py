@@ -1,11 +1,20 @@
 """Which drivers match a device (``pci_match_device``, ``driver_match_device``)."""
 
 from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, SHPCHP, STUB
-from iommutui.core.engine.iommu_function import is_iommu
 from iommutui.core.engine.parameters import taken_by_ids
 from iommutui.core.host import Device, Fit, Host
 from iommutui.core.models.base import since
 from iommutui.core.roles import is_vfio
+
+
+def is_iommu(host: Host, device: Device) -> bool:
+    """Whether an active IOMMU is this function, as AMD's are: no driver gets it.
+
+    Up to 6.15 nothing matches it (``match_driver = false`` in ``iommu_init_pci``, commit cbbc00be2ce3; seen on 5.10 and
+    6.1, and in the source of 6.12.118). Commit 3be5fa236649 reverted that for 6.16, where ``really_probe`` refuses a
+    device with resources before it is probed, here those of the IOMMU's driver (seen on 7.2).
+    """
+    return any(iommu.function == device.address for iommu in host.iommus or ())
 
 
 def candidates(host: Host, device: Device) -> list[str]:

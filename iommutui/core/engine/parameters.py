@@ -44,16 +44,11 @@ def _holds(text: str, device: Device) -> bool:
         return False
     if not 2 <= len(given) <= 6:
         return False
-    vendor, product, subvendor, subdevice, class_code, mask = [*given, *(ANY, ANY, ANY, ANY, 0, 0)[len(given) :]]
-    pairs = (
-        (vendor, device.vendor_id),
-        (product, device.device_id),
-        (subvendor, device.subsystem_vendor_id),
-        (subdevice, device.subsystem_device_id),
-    )
-    if any(wanted not in (ANY, _number(is_)) for wanted, is_ in pairs):
+    *wanted, code, mask = [*given, *(ANY, ANY, ANY, ANY, 0, 0)[len(given) :]]
+    shown = (device.vendor_id, device.device_id, device.subsystem_vendor_id, device.subsystem_device_id)
+    if any(number not in (ANY, _number(text)) for number, text in zip(wanted, shown, strict=True)):
         return False
-    return (class_code ^ (_number(device.class_code) or 0)) & mask == 0
+    return (code ^ (_number(device.class_code) or 0)) & mask == 0
 
 
 def _number(text: str | None) -> int | None:

@@ -6,8 +6,8 @@ from iommutui.core.address import sort_key
 from iommutui.core.hazards import audio, card, condition, display, input, isolation, network, remains, storage, use
 from iommutui.core.hazards.base import (
     Acceptance,
-    Check,
     Hazard,
+    HazardCheck,
     Kind,
     Severity,
     Topic,
@@ -17,7 +17,7 @@ from iommutui.core.hazards.base import (
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
 
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[HazardCheck, ...] = (
     *display.CHECKS,
     *storage.CHECKS,
     *network.CHECKS,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from iommutui.core.hazards.base import INFO, WARN, Check, Hazard, Kind, Topic, listed, unbound, unknown
+from iommutui.core.hazards.base import INFO, WARN, Hazard, HazardCheck, Kind, Topic, listed, unbound, unknown
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
 
@@ -14,7 +14,7 @@ PLAYING = Kind(
 )  # fmt: skip
 OPEN = Kind(
     "audio-open", Topic.AUDIO, "a sound card that programs have open", (INFO,),
-    "Sound servers let go by themselves, as a rule; if the unbind waits, stop PipeWire or PulseAudio.",
+    "Sound servers usually release it by themselves; if the unbind waits, stop PipeWire or PulseAudio.",
     says="The sound card {device} is held open by {who}.",
 )  # fmt: skip
 
@@ -35,4 +35,4 @@ def sounds(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
             yield PLAYING.of(device, INFO, unknown=why)
 
 
-CHECKS = (Check(sounds, (PLAYING, OPEN)),)
+CHECKS = (HazardCheck(sounds, (PLAYING, OPEN)),)

@@ -85,7 +85,7 @@ class Kind(NamedTuple):
         return Hazard(self.code, self.topic, severity, device.address, told, unknown, refused)
 
 
-class Check(NamedTuple):
+class HazardCheck(NamedTuple):
     """One entry of the registry: the codes, and the function that finds them."""
 
     find: Callable[[Host, Sequence[Goal]], Iterable[Hazard]]

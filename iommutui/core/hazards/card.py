@@ -8,8 +8,8 @@ from iommutui.core.hazards.base import (
     DANGER,
     INFO,
     WARN,
-    Check,
     Hazard,
+    HazardCheck,
     Kind,
     Topic,
     given_away,
@@ -110,8 +110,8 @@ def matched_by_id(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 CHECKS = (
-    Check(card_split, (SPLIT,)),
-    Check(virtual_functions, (VIRTUAL,)),
-    Check(matched_by_id, (BY_ID,)),
-    Check(ids_take_back, (TAKEN_BACK,)),
+    HazardCheck(card_split, (SPLIT,)),
+    HazardCheck(virtual_functions, (VIRTUAL,)),
+    HazardCheck(matched_by_id, (BY_ID,)),
+    HazardCheck(ids_take_back, (TAKEN_BACK,)),
 )

@@ -4,7 +4,17 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from iommutui.core.address import Address
-from iommutui.core.hazards.base import INFO, WARN, Check, Hazard, Kind, Topic, given_away, listed, on_kernel_driver
+from iommutui.core.hazards.base import (
+    INFO,
+    WARN,
+    Hazard,
+    HazardCheck,
+    Kind,
+    Topic,
+    given_away,
+    listed,
+    on_kernel_driver,
+)
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Goal
 from iommutui.core.roles import is_vfio
@@ -32,7 +42,7 @@ ASLEEP = Kind(
 )  # fmt: skip
 SILENT = Kind(
     "not-responding", Topic.DEVICE, "a device whose configuration space reads as all ones", (WARN,),
-    "Shut the machine down and take it off the mains for a moment, then look again before you hand the device over.",
+    "Shut the machine down and disconnect it from power for a moment, then look again before you hand the device over.",
     says="The configuration space of {device} reads as all ones: it sleeps in D3cold or has fallen off the bus.",
 )  # fmt: skip
 
@@ -130,9 +140,9 @@ def not_responding(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 CHECKS = (
-    Check(no_reset, (NO_RESET,)),
-    Check(reset_broken, (BROKEN,)),
-    Check(reset_reaches_others, (REACHES,)),
-    Check(sleeps, (ASLEEP,)),
-    Check(not_responding, (SILENT,)),
+    HazardCheck(no_reset, (NO_RESET,)),
+    HazardCheck(reset_broken, (BROKEN,)),
+    HazardCheck(reset_reaches_others, (REACHES,)),
+    HazardCheck(sleeps, (ASLEEP,)),
+    HazardCheck(not_responding, (SILENT,)),
 )

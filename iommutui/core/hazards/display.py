@@ -8,8 +8,8 @@ from iommutui.core.hazards.base import (
     DANGER,
     INFO,
     WARN,
-    Check,
     Hazard,
+    HazardCheck,
     Kind,
     Topic,
     given_away,
@@ -99,7 +99,7 @@ def _kept(host: Host, goals: Sequence[Goal], gone: Collection[Address]) -> str:
 
 
 def _is_vga(device: Device) -> bool:
-    """Whether the kernel shows ``boot_vga`` of it (``pci_dev_attrs_are_visible``), as it does of no 0302 and 0380."""
+    """Whether it has ``boot_vga`` (``pci_dev_attrs_are_visible``); classes 0302 and 0380 do not."""
     return (device.class_code or "").startswith("0300")
 
 
@@ -159,7 +159,7 @@ def gpu_in_use(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 CHECKS = (
-    Check(displays, (BOOT, MONITOR, CONSOLE)),
-    Check(firmware_framebuffer, (FIRMWARE, REMOVED)),
-    Check(gpu_in_use, (IN_USE,)),
+    HazardCheck(displays, (BOOT, MONITOR, CONSOLE)),
+    HazardCheck(firmware_framebuffer, (FIRMWARE, REMOVED)),
+    HazardCheck(gpu_in_use, (IN_USE,)),
 )

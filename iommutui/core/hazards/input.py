@@ -6,8 +6,8 @@ from iommutui.core.hazards.base import (
     DANGER,
     INFO,
     WARN,
-    Check,
     Hazard,
+    HazardCheck,
     Kind,
     Topic,
     listed,
@@ -66,4 +66,4 @@ def _facts(lost: Sequence[Input], kept: Sequence[Input]) -> tuple[tuple[str, str
     return ("names", listed(i.name for i in lost)), ("remains", listed(i.name for i in kept))
 
 
-CHECKS = (Check(inputs, (KEYBOARD, POINTER, INPUT)),)
+CHECKS = (HazardCheck(inputs, (KEYBOARD, POINTER, INPUT)),)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from iommutui.core.hazards.base import WARN, Check, Hazard, Kind, Topic, given_away
+from iommutui.core.hazards.base import WARN, Hazard, HazardCheck, Kind, Topic, given_away
 from iommutui.core.host import NO_IOMMU, Host
 from iommutui.core.plan.intents import Goal
 
@@ -21,7 +21,7 @@ OVERRIDE = Kind(
 
 NO_IOMMU_MODE = Kind(
     "no-isolation", Topic.DEVICE, "a device that nothing isolates (no-IOMMU mode)", (WARN,),
-    "Only programs such as DPDK can use it, as root, and they can reach all memory; a virtual machine cannot have it.",
+    "Only programs such as DPDK can use it, as root, and they can reach all memory; a virtual machine cannot use it.",
     says="No IOMMU translates {device} (no-IOMMU mode): nothing keeps its DMA from any memory of this machine.",
 )  # fmt: skip
 
@@ -53,7 +53,7 @@ def acs_override(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 CHECKS = (
-    Check(no_isolation, (NO_IOMMU_MODE,)),
-    Check(direct_region, (DIRECT,)),
-    Check(acs_override, (OVERRIDE,)),
+    HazardCheck(no_isolation, (NO_IOMMU_MODE,)),
+    HazardCheck(direct_region, (DIRECT,)),
+    HazardCheck(acs_override, (OVERRIDE,)),
 )

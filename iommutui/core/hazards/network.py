@@ -1,4 +1,4 @@
-"""What the machine talks through."""
+"""What the network traffic of the machine goes through."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,8 +6,8 @@ from iommutui.core.hazards.base import (
     DANGER,
     INFO,
     WARN,
-    Check,
     Hazard,
+    HazardCheck,
     Kind,
     Topic,
     listed,
@@ -40,8 +40,8 @@ ADDRESS = Kind(
     "with the host].",
 )  # fmt: skip
 MEMBER = Kind(
-    "network-member", Topic.NETWORK, "an interface that a bond, bridge or VLAN stands on", (WARN,),
-    "Take it out of the bond, bridge or VLAN first; virtual machines and containers may talk through it.",
+    "network-member", Topic.NETWORK, "an interface that a bond, bridge or VLAN uses", (WARN,),
+    "Take it out of the bond, bridge or VLAN first; virtual machines and containers may use it.",
     says="A bond, bridge or VLAN goes through {interface}[ ({chain})], which {device} has[; {remains} stays with "
     "the host].",
 )  # fmt: skip
@@ -88,4 +88,4 @@ def _facts(uses: Sequence[Network], remains: str = "") -> tuple[tuple[str, str],
     return ("interface", listed(use.own for use in uses)), ("chain", chains), ("remains", remains)
 
 
-CHECKS = (Check(networks, (SESSION, DEFAULT, ADDRESS, MEMBER)),)
+CHECKS = (HazardCheck(networks, (SESSION, DEFAULT, ADDRESS, MEMBER)),)

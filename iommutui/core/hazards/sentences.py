@@ -1,6 +1,7 @@
 """Hazards as sentences: what is lost, and what to do about it. Plain text, no markup."""
 
 import re
+from collections.abc import Iterable
 
 from iommutui.core.address import Address
 from iommutui.core.gap import gap_words
@@ -44,9 +45,9 @@ def hazard_loss(hazard: Hazard) -> str:
 def hazard_advice(hazard: Hazard) -> str:
     """What to do instead, or first."""
     if hazard.unknown in ("EACCES", "EPERM"):
-        return "Look as root to be sure: sudo iommutui preview shows it."
+        return "Run 'sudo iommutui preview' to be sure."
     if hazard.unknown and not hazard.refused:
-        return "Look for yourself before you apply."
+        return "Check this before you apply."
     kind = KINDS[hazard.code]
     if hazard.fact("way"):
         return hazard.fact("way")
@@ -67,3 +68,22 @@ def refusal_sentence(reason: Reason) -> str:
 def hazard_sentence(hazard: Hazard) -> str:
     """What the host loses, and what to do about it."""
     return f"{hazard_loss(hazard)} {hazard_advice(hazard)}"
+
+
+def dangers_words(hazards: Iterable[Hazard]) -> str:
+    """Every danger with its evidence; where one of them is refused, those that are."""
+    every = list(hazards)
+    refused = [hazard for hazard in every if hazard.refused]
+    said = " ".join(hazard_sentence(hazard) for hazard in refused or every)
+    if refused:
+        return f"Refused, whatever is accepted: {said}"
+    return f"{'1 danger has' if len(every) == 1 else f'{len(every)} dangers have'} not been accepted. {said}"
+
+
+def accept_words(hazards: Iterable[Hazard]) -> str:
+    """What to do about dangers that nobody has accepted: the options that accept them, unless one is refused."""
+    every = list(hazards)
+    if any(hazard.refused for hazard in every):
+        return "Do that first, or leave the device to the host."
+    options = " ".join(f"--accept {hazard.acceptance}" for hazard in every)
+    return f"To accept {'it' if len(every) == 1 else 'them'}: {options}"

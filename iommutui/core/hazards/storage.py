@@ -7,8 +7,8 @@ from iommutui.core.hazards.base import (
     DANGER,
     INFO,
     WARN,
-    Check,
     Hazard,
+    HazardCheck,
     Kind,
     Severity,
     Topic,
@@ -179,4 +179,4 @@ def _facts(uses: Sequence[Storage], kind: Kind, severity: Severity) -> tuple[tup
     return ("what", what), ("chain", chains), ("array", array), ("unseen", unseen), ("way", way)
 
 
-CHECKS = (Check(disks, (MOUNTED, SWAP, POOL, STACK, REMOTE, FSTAB, IDLE)),)
+CHECKS = (HazardCheck(disks, (MOUNTED, SWAP, POOL, STACK, REMOTE, FSTAB, IDLE)),)

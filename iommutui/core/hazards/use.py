@@ -1,21 +1,21 @@
-"""Who else has the device: virtual machines, drivers that do not let go, Thunderbolt."""
+"""Who else has the device: virtual machines, drivers that do not release it, Thunderbolt."""
 
 from collections.abc import Iterator, Sequence
 
-from iommutui.core.hazards.base import DANGER, WARN, Check, Hazard, Kind, Topic, listed, unbound, unknown
+from iommutui.core.hazards.base import DANGER, WARN, Hazard, HazardCheck, Kind, Topic, listed, unbound, unknown
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
 
 VM = Kind(
     "used-by-vm", Topic.USE, "a device that a virtual machine uses", (DANGER,),
-    "Shut the virtual machine down first: the unbind waits until it lets go of the device.", never=True,
+    "Shut the virtual machine down first: the unbind waits until it releases the device.", never=True,
     says="{device} is in use by {owner}.",
 )  # fmt: skip
 HANGS = Kind(
-    "unbind-hangs", Topic.USE, "a driver that waits for ever while somebody has the device open", (DANGER, WARN),
+    "unbind-hangs", Topic.USE, "a driver that waits forever while somebody has the device open", (DANGER, WARN),
     "End every program that uses it, stop nvidia-persistenced, and unload nvidia_drm and nvidia_uvm before you apply.",
     never=True,
-    says="{driver} waits in the kernel for ever when {device} is unbound while somebody has it open, and it is held "
+    says="{driver} waits in the kernel forever when {device} is unbound while somebody has it open, and it is held "
     "open by {who}.",
     asks="who has {device} open, and its driver waits for ever while somebody has",
 )  # fmt: skip
@@ -88,8 +88,8 @@ def plugged(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 
 CHECKS = (
-    Check(used_by_vm, (VM,)),
-    Check(unbind_hangs, (HANGS,)),
-    Check(mediated, (MEDIATED,)),
-    Check(plugged, (PLUGGED,)),
+    HazardCheck(used_by_vm, (VM,)),
+    HazardCheck(unbind_hangs, (HANGS,)),
+    HazardCheck(mediated, (MEDIATED,)),
+    HazardCheck(plugged, (PLUGGED,)),
 )

@@ -6,7 +6,7 @@ from iommutui.core.kernel import Version, parse_release
 from iommutui.core.models.base import Model
 
 NAMES = ("kernel-ownership", "dma-hint", "vfio-group", "dma-owner")
-"""In the order in which they were thought of. Each has a module of its name here, and in it the model as a constant."""
+"""In the order of their history. Each has a module of its name here, and in it the model as a constant."""
 
 
 class _Models(Mapping[str, Model]):

@@ -4,15 +4,12 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.gap import UNBINDING, Gap
+from iommutui.core.drivers import Role
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.kernel import parse_release
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import KnownRole, is_vfio
-
-COUNTED_BUSES = frozenset({"pci", "platform", "amba", "fsl-mc", "cdx"})
-"""Buses whose ``dma_configure`` takes part in ownership (Linux 6.12); drivers on other buses are never counted."""
 
 
 class Check(NamedTuple):
@@ -23,7 +20,7 @@ class Check(NamedTuple):
 
 
 class Model(Protocol):
-    """One set of kernel rules."""
+    """One set of kernel rules; what is answered here is what most of them say."""
 
     name: str
     title: str
@@ -33,11 +30,10 @@ class Model(Protocol):
     source: str
     rules: tuple[tuple[str, str], ...]
     """What the model says, rule by rule: (where it comes from, sentence)."""
-    through_vfio: bool
+    through_vfio: bool = True
     """Whether a group is claimed through VFIO's files, which exist while a member is on a VFIO driver; otherwise by the
     bare call into the IOMMU core, whose claims of one owner are counted and released one by one."""
-
-    container_waits: bool
+    container_waits: bool = False
     """Whether an unbind of a group's last VFIO device waits for the container; otherwise it ends the claim."""
 
     def role(self, host: Host, device: Device, driver: str) -> KnownRole:
@@ -48,29 +44,47 @@ class Model(Protocol):
         """Whether the group can be handed to user space now."""
         ...
 
+    def counts(self, device: Device) -> bool:
+        """Whether a driver on the device can be in the way."""
+        return True
+
+    def in_the_way(self, host: Host, group: Group) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
+        """Members on host drivers that keep user space out, and the roles of drivers that are guesses."""
+        blockers: tuple[Reason, ...] = ()
+        guesses: tuple[Reason, ...] = ()
+        for device, driver in bound(host, group):
+            known = self.role(host, device, driver)
+            if known.assumed:
+                facts = (("role", known.role),)
+                guesses += (Reason(Code.ASSUMED_ROLE, group.id, device.address, driver, facts),)
+            if known.role is Role.KERNEL and self.counts(device):
+                blockers += (Reason(Code.KERNEL_DRIVER, group.id, device.address, driver),)
+        return blockers, guesses
+
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """What the driver core says before the driver's own probe runs."""
-        ...
+        return Check()
 
     def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
         """What the kernel prints if it does not survive that this driver has just been bound."""
-        ...
+        return None
 
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:
         """Claim of a whole group."""
-        ...
+        verdict = self.verdict(host, group)
+        return Check(verdict.claim, verdict.reasons)
 
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
         """Claim of a group through one of its devices."""
-        ...
+        return self.check_claim(host, group, owner)
 
     def opens_devices(self, host: Host, group: Group) -> bool:
         """Whether devices of the group can be opened once it is claimed."""
-        ...
+        return True
 
     def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
-        """Whether an unbind of this device waits for the group's owner."""
-        ...
+        """Whether an unbind of this device waits for the group's owner: while it is open."""
+        return device.address in opened(group)
 
 
 def since(host: Host, version: tuple[int, int]) -> bool:
@@ -89,10 +103,7 @@ def unbind_pending(group: Group | None, device: Device) -> bool:
 
     Its user has it open, or the kernel was seen to be in the middle of the unbind.
     """
-    return device.driver is None and (_opened_by_user(group, device) or device.gap("driver") == _UNBINDING)
-
-
-_UNBINDING = Gap("driver", UNBINDING)
+    return device.being_unbound or (device.driver is None and _opened_by_user(group, device))
 
 
 def _opened_by_user(group: Group | None, device: Device) -> bool:
@@ -119,13 +130,6 @@ def unknown_drivers(host: Host, group: Group, matters: Callable[[Device], bool] 
     reasons.sort(key=lambda reason: sort_key(str(reason.device)))
     gap = group.gap("members")
     return reasons if gap is None else [*reasons, Reason(Code.UNKNOWN_MEMBERS, group.id, facts=(("why", gap.why),))]
-
-
-def assumed_role(group: Group, device: Device, driver: str, known: KnownRole) -> tuple[Reason, ...]:
-    """Says that the role is a guess, where it is one."""
-    if not known.assumed:
-        return ()
-    return (Reason(Code.ASSUMED_ROLE, group.id, device.address, driver, (("role", known.role),)),)
 
 
 def owned(group: Group) -> Reason:

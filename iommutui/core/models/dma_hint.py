@@ -9,25 +9,24 @@ there: the inverted value where something is refused, a claimed group without a 
 
 from iommutui.core.drivers import Role
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.models.base import Check, bound, opened, owned, unknown_drivers
+from iommutui.core.models.base import Check, Model, bound, owned, unknown_drivers
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import KnownRole, hinted_role
 
 
-class DmaHint:
+class DmaHint(Model):
     """``iommu_dev_viable``, ``iommu_device_set_dma_hint`` and ``iommu_{group,device}_init_user_dma`` of the draft."""
 
     name = "dma-hint"
     title = "DMA hints of drivers, the draft"
     kernels = "none (a draft of September 2021)"
     change = (
-        "Proposed on 27 September 2021: drivers say for whom they do DMA, so that a VFIO driver no longer keeps user "
-        "space out of its own group. Never merged."
+        "Proposed on 27 September 2021: drivers declare for whom they do DMA, so that a VFIO driver no longer keeps "
+        "user space out of its own group. Never merged."
     )
     source = "the design mail, clauses S-01 to S-21"
     through_vfio = False
-    container_waits = False
     rules: tuple[tuple[str, str], ...] = (
         ("S-01", "A driver says KERNEL, USER or NONE; one that says nothing is KERNEL."),
         ("S-03", "The hint is checked before the driver is set, so a refused device stays free."),
@@ -39,8 +38,8 @@ class DmaHint:
         ("S-13", "A group is claimed as such or through one of its devices: one count, one owner."),
         ("S-14", "Each release counts down; the last one gives the group back."),
         ("S-15", "Several USER drivers may share a group: vfio-pci beside a vDPA driver."),
-        ("S-16", "NONE binds always and is in nobody's way."),
-        ("S-17", "Marked are pci-stub (NONE), ifcvf and vfio-pci (USER), and nothing else."),
+        ("S-16", "NONE always binds and blocks nothing."),
+        ("S-17", "Only pci-stub (NONE), ifcvf and vfio-pci (USER) are marked."),
         ("S-18", "Bridges are not exempt: pcieport counts as KERNEL."),
         ("S-19", "A group whose devices are all free can be claimed."),
         ("S-20", "Every KERNEL driver has to leave before the first USER driver comes, and back."),
@@ -95,27 +94,12 @@ class DmaHint:
             return Check(OK, (Reason(Code.DRAFT_GAP_H1, group.id, device.address, driver), *unknown))
         return Check(OK, tuple(unknown))
 
-    def crash_of(self, host: Host, device: Device, driver: str) -> None:
-        """Nothing crashes: the BUG_ON is what the draft replaces."""
-
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:
         """``__iommu_group_init_user_dma``: viability first, then the owner (S-12, RFC 06/20)."""
         verdict = self.verdict(host, group)
         if verdict.viable and group.claim is not None and group.claim.owner == owner:
             return Check()
         return Check(verdict.claim, verdict.reasons)
-
-    def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
-        """``iommu_device_init_user_dma`` is the same switch, reached through a device (S-13)."""
-        return self.check_claim(host, group, owner)
-
-    def opens_devices(self, host: Host, group: Group) -> bool:
-        """A claimed group's devices open."""
-        return True
-
-    def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
-        """As VFIO does: while the device is open."""
-        return device.address in opened(group)
 
 
 def bridge_gaps(group: Group, blockers: list[tuple[Device, str]]) -> tuple[Reason, ...]:

@@ -4,9 +4,8 @@ from iommutui.core.drivers import Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.kernel import parse_release
 from iommutui.core.models.base import (
-    COUNTED_BUSES,
     Check,
-    assumed_role,
+    Model,
     bound,
     check_interrupts,
     check_rmrr,
@@ -21,8 +20,11 @@ from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import KnownRole, managed_role
 
+COUNTED_BUSES = frozenset({"pci", "platform", "amba", "fsl-mc", "cdx"})
+"""Buses whose ``dma_configure`` takes part in ownership (Linux 6.12); drivers on other buses are never counted."""
 
-class DmaOwner:
+
+class DmaOwner(Model):
     """``drivers/iommu/iommu.c`` from 5.19: kernel drivers are counted, user space claims when none is."""
 
     name = "dma-owner"
@@ -33,8 +35,6 @@ class DmaOwner:
         "free or on pcieport."
     )
     source = "drivers/iommu/iommu.c, driver_managed_dma"
-    through_vfio = True
-    container_waits = False
     rules: tuple[tuple[str, str], ...] = (
         (
             "iommu_device_use_default_domain, 5.19",
@@ -42,7 +42,7 @@ class DmaOwner:
         ),
         (
             "iommu_device_use_default_domain, 5.19",
-            "While user space owns the group, such a driver is refused: bind says EBUSY, drivers_probe EINVAL.",
+            "While user space owns the group, it is refused: bind fails with EBUSY, drivers_probe with EINVAL.",
         ),
         (
             "iommu_device_use_default_domain, 5.19",
@@ -50,7 +50,7 @@ class DmaOwner:
         ),
         (
             "iommu_device_use_default_domain, 6.12",
-            "In a group that has no default domain yet its probe is deferred: bind says EAGAIN, drivers_probe EINVAL.",
+            "In a group without a default domain its probe is deferred: EAGAIN at bind, EINVAL at drivers_probe.",
         ),
         (
             "pci_dma_configure and its like, 5.19",
@@ -62,7 +62,7 @@ class DmaOwner:
         ),
         (
             "iommu_group_claim_dma_owner, 5.19",
-            "A claim succeeds when nothing is counted; otherwise it fails with EPERM, whoever is in the way.",
+            "A claim succeeds when nothing is counted; otherwise it fails with EPERM.",
         ),
         (
             "iommu_device_claim_dma_owner, 6.2",
@@ -70,7 +70,7 @@ class DmaOwner:
         ),
         (
             "vfio_group_fops_open, 5.19",
-            "The file of a group has one opener at a time: EBUSY for the next, and for it too.",
+            "The file of a group can be open only once: a second open fails with EBUSY, the owner's too.",
         ),
         (
             "vfio_device_block_group, 6.6",
@@ -86,7 +86,7 @@ class DmaOwner:
         ),
         (
             "vfio_group_ioctl_get_status, 6.2",
-            "With an iommufd a group reads as viable whatever is bound; opening a device says EPERM.",
+            "With an iommufd a group reads as viable whatever is bound; opening a device fails with EPERM.",
         ),
         (
             "vfio_noiommu_group_alloc, 5.19",
@@ -98,8 +98,12 @@ class DmaOwner:
         """``driver_managed_dma`` set (USER or NONE) or not (KERNEL)."""
         return managed_role(host, device, driver)
 
+    def counts(self, device: Device) -> bool:
+        """Whether ``dma_configure`` of the device's bus takes part in ownership (6.12)."""
+        return device.bus in COUNTED_BUSES
+
     def _counted(self, host: Host, device: Device, driver: str) -> bool:
-        return device.bus in COUNTED_BUSES and self.role(host, device, driver).role is Role.KERNEL
+        return self.counts(device) and self.role(host, device, driver).role is Role.KERNEL
 
     def verdict(self, host: Host, group: Group) -> Verdict:
         """``vfio_group_ioctl_get_status`` and ``iommu_group_claim_dma_owner`` (6.12)."""
@@ -109,14 +113,8 @@ class DmaOwner:
         unprotected = no_iommu(group)
         if unprotected is not None:
             return unprotected
-        guesses: tuple[Reason, ...] = ()
-        blockers: tuple[Reason, ...] = ()
-        for device, driver in bound(host, group):
-            known = self.role(host, device, driver)
-            guesses += assumed_role(group, device, driver, known)
-            if known.role is Role.KERNEL and device.bus in COUNTED_BUSES:
-                blockers += (Reason(Code.KERNEL_DRIVER, group.id, device.address, driver),)
-        unknown = tuple(unknown_drivers(host, group, lambda device: device.bus in COUNTED_BUSES))
+        blockers, guesses = self.in_the_way(host, group)
+        unknown = tuple(unknown_drivers(host, group, self.counts))
         if group.foreign:
             foreign = Reason(Code.FOREIGN_DOMAIN, group.id)
             return Verdict(not blockers, State.FOREIGN, "EPERM" if blockers else "EBUSY", (foreign, *blockers))
@@ -152,14 +150,6 @@ class DmaOwner:
             return Check("EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id),))
         return Check()
 
-    def crash_of(self, host: Host, device: Device, driver: str) -> None:
-        """Nothing crashes: the notifier and its BUG_ON are gone."""
-
-    def check_claim(self, host: Host, group: Group, owner: str) -> Check:
-        """``iommu_group_claim_dma_owner``, for what ``vfio_group_fops_open`` has let through."""
-        verdict = self.verdict(host, group)
-        return Check(verdict.claim, verdict.reasons)
-
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
         """``vfio_group_get_device_fd`` in a container; ``iommu_device_claim_dma_owner`` (6.2); a device file (6.6)."""
         missing = not_vfio(host, group, device)
@@ -182,14 +172,6 @@ class DmaOwner:
         if claim is None:
             return self.check_claim(host._replace(interrupt_remapping=True), group, owner)
         return Check() if claim.owner == owner else Check("EPERM", (owned(group),))
-
-    def opens_devices(self, host: Host, group: Group) -> bool:
-        """A claimed group's devices open."""
-        return True
-
-    def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
-        """Only where the device itself is open (``vfio_unregister_group_dev``)."""
-        return device.address in opened(group)
 
 
 def _since(host: Host, version: tuple[int, int]) -> bool:

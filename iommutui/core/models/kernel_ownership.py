@@ -6,13 +6,13 @@ kernel. That is why the draft came: a VFIO driver would keep user space out of i
 
 from iommutui.core.drivers import Role
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.models.base import Check, bound, opened, owned, unknown_drivers
+from iommutui.core.models.base import Check, Model, owned, unknown_drivers
 from iommutui.core.outcome import OK, State, Verdict
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import KnownRole
 
 
-class KernelOwnership:
+class KernelOwnership(Model):
     """``iommu_set_kernel_ownership`` and ``iommu_release_kernel_ownership`` of the quoted sketch."""
 
     name = "kernel-ownership"
@@ -21,7 +21,6 @@ class KernelOwnership:
     change = "Proposed on 22 September 2021: the driver core decides when a driver is bound, not VFIO when it is asked."
     source = "the sketch quoted in the design mail"
     through_vfio = False
-    container_waits = False
     rules: tuple[tuple[str, str], ...] = (
         ("iommu_set_kernel_ownership", "Every driver that is probed takes its group for the kernel, vfio-pci too."),
         ("iommu_set_kernel_ownership", "While user space owns the group, every driver is refused with EBUSY."),
@@ -37,7 +36,7 @@ class KernelOwnership:
         """Viable when nothing at all is bound."""
         if group.claim is not None:
             return Verdict(True, State.USER, "EBUSY", (owned(group),))
-        blockers = tuple(Reason(Code.KERNEL_DRIVER, group.id, d.address, n) for d, n in bound(host, group))
+        blockers, _ = self.in_the_way(host, group)
         unknown = tuple(unknown_drivers(host, group))
         if blockers:
             return Verdict(False, State.KERNEL, "EBUSY", (*blockers, *unknown))
@@ -54,27 +53,11 @@ class KernelOwnership:
             return Check("EBUSY", (owned(group),))
         return Check()
 
-    def crash_of(self, host: Host, device: Device, driver: str) -> None:
-        """Nothing crashes."""
-
-    def check_claim(self, host: Host, group: Group, owner: str) -> Check:
-        """The sketch shows no claim; refused while anything is bound or anyone, the same owner included, has it."""
-        verdict = self.verdict(host, group)
-        return Check(verdict.claim, verdict.reasons)
-
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
         """As a claim of its group, but that an owner may claim its further devices: they are what it needs."""
         if group.claim is not None and group.claim.owner == owner and group.claim.via != "group":
             return Check()
         return self.check_claim(host, group, owner)
-
-    def opens_devices(self, host: Host, group: Group) -> bool:
-        """A claimed group's devices open."""
-        return True
-
-    def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
-        """As VFIO does: while the device is open."""
-        return device.address in opened(group)
 
 
 KERNEL_OWNERSHIP = KernelOwnership()

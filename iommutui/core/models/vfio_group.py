@@ -8,8 +8,7 @@ from iommutui.core.drivers import STUB, Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import (
     Check,
-    assumed_role,
-    bound,
+    Model,
     check_interrupts,
     check_rmrr,
     no_iommu,
@@ -26,7 +25,7 @@ from iommutui.core.roles import KnownRole, vfio_role
 BUG = "kernel BUG at drivers/vfio/vfio.c (vfio_iommu_group_notifier)"
 
 
-class VfioGroup:
+class VfioGroup(Model):
     """``vfio_dev_viable``, ``vfio_group_nb_verify`` and ``vfio_iommu_group_notifier`` (5.10 to 5.18)."""
 
     name = "vfio-group"
@@ -37,22 +36,24 @@ class VfioGroup:
         "group in use is a BUG_ON."
     )
     source = "drivers/vfio/vfio.c"
-    through_vfio = True
     container_waits = True
     rules: tuple[tuple[str, str], ...] = (
-        ("vfio_dev_viable", "A member is in order when it is free, on a VFIO driver, on pci-stub, or a bridge."),
+        ("vfio_dev_viable", "A member is acceptable if it is free, on a VFIO driver, on pci-stub, or a bridge."),
         ("vfio_dev_driver_allowed", "A bridge (header type 1 or 2) passes with any driver; pci-stub passes by name."),
         ("vfio_group_set_container", "A group goes into a container whether it is viable or not."),
         ("vfio_group_get_device_fd", "Its devices open only while it is viable; otherwise EINVAL."),
         (
             "vfio_iommu_group_notifier",
-            "A driver that is not in order, bound while the group is in a container, is a BUG_ON: the kernel crashes.",
+            "An unacceptable driver, bound while the group is in a container, is a BUG_ON: the kernel crashes.",
         ),
         (
             "vfio_unregister_group_dev",
             "Unbinding a device in use waits for its user, and so does unbinding the last VFIO device of a container.",
         ),
-        ("vfio_group_fops_open", "The file of a group has one opener at a time: EBUSY for the next, and for it too."),
+        (
+            "vfio_group_fops_open",
+            "The file of a group can be open only once: a second open fails with EBUSY, the owner's too.",
+        ),
         (
             "vfio_iommu_type1_attach_group",
             "Without interrupt remapping a claim fails with EPERM, unless allow_unsafe_interrupts is set.",
@@ -74,13 +75,7 @@ class VfioGroup:
 
     def verdict(self, host: Host, group: Group) -> Verdict:
         """``vfio_group_viable``. A claim is not checked for it, so its errno is that of opening a device."""
-        guesses: tuple[Reason, ...] = ()
-        blockers = []
-        for device, driver in bound(host, group):
-            known = self.role(host, device, driver)
-            guesses += assumed_role(group, device, driver, known)
-            if known.role is Role.KERNEL:
-                blockers.append(Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
+        blockers, guesses = self.in_the_way(host, group)
         unknown = tuple(unknown_drivers(host, group, lambda device: not _exempt(device)))
         if group.claim is not None:
             return Verdict(not blockers, State.USER, "EBUSY", (owned(group), *blockers))
@@ -104,10 +99,6 @@ class VfioGroup:
             return Check("EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id),))
         direct = check_rmrr(host, group)
         return direct if direct.errno != OK else check_interrupts(host, group)
-
-    def check_probe(self, host: Host, device: Device, driver: str) -> Check:
-        """The driver core asks nobody."""
-        return Check()
 
     def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
         """``BUG_ON(vfio_group_nb_verify())``: only the device just bound is judged, and only in a live group."""

@@ -8,7 +8,7 @@ from iommutui.core.host import Device, Host
 
 
 class DeviceFacts(NamedTuple):
-    """What a plan depends on of one device; ``ids`` tells another card at the same address."""
+    """What a plan depends on of one device; ``ids`` reveals another card at the same address."""
 
     device: Address
     ids: str

@@ -118,7 +118,7 @@ def permanent_blockers(host: Host, group: Group, model: Model) -> tuple[Reason, 
 def fix_hazards(host: Host, goals: Sequence[Goal], fix: Iterable[Intent] | None) -> tuple[Hazard, ...]:
     """What the host loses by a fix, beyond what it loses by these goals.
 
-    There is no other fix to choose, so one that costs something is told with what it costs.
+    There is no other fix to choose, so one that costs something is shown with its cost.
     """
     further = [goal for intent in fix or () if (goal := goal_of(host, intent)[0]) is not None]
     known = frozenset(hazards_of(host, goals)) if further else frozenset()

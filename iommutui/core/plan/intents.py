@@ -7,7 +7,7 @@ from iommutui.core.board import of_the_board
 from iommutui.core.drivers import STUB
 from iommutui.core.engine.matching import candidates
 from iommutui.core.host import Device, Host
-from iommutui.core.plan.targets import DEFAULT, NONE, Kind, Target, exists_somewhere, find_target
+from iommutui.core.plan.targets import DEFAULT, NONE, Target, TargetKind, exists_somewhere, find_target
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import serves_host
 from iommutui.core.vmd import controller_of
@@ -49,9 +49,9 @@ def goal_of(host: Host, intent: Intent) -> tuple[Goal | None, Target | None, Rea
     target = find_target(host, device, intent.target)
     if target is None:
         return None, None, _why_no_target(host, device, intent.target)
-    if target.kind is Kind.NONE:
+    if target.kind is TargetKind.NONE:
         return Goal(device.address, None, NONE, NONE), target, None
-    if target.kind is Kind.DEFAULT:
+    if target.kind is TargetKind.DEFAULT:
         return Goal(device.address, default_driver(host, device), None, None, any_driver=True), target, None
     return Goal(device.address, target.name, target.name, target.name), target, None
 

@@ -178,11 +178,16 @@ def _proven(host: Host, device: Device, driver: str) -> Device:
 
 
 def _unknown_driver(host: Host, goal: Goal) -> Reason | None:
-    """A device that may be bound to anything is neither free nor has it a driver that could be unbound."""
+    """A device that may be bound to anything is neither free nor has it a driver that could be unbound.
+
+    While an unbind waits for a holder that does not show, nobody knows what the group's other members may be bound to.
+    """
     device = host.devices[goal.device]
     group = host.group_of(device.address)
-    if unbind_pending(group, device):
-        return in_use(group, device)[0]
+    others = host.members(group) if group is not None and group.claim is None else []
+    for each in (device, *others):
+        if unbind_pending(group, each):
+            return in_use(group, each)[0]
     gap = device.gap("driver") if device.driver is None else None
     return None if gap is None else Reason(Code.UNKNOWN_DRIVER, device.group, device.address, facts=(("why", gap.why),))
 

@@ -11,7 +11,7 @@ from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.models.base import Model
 from iommutui.core.plan.fix import fix_hazards, permanent_blockers, smallest_fix, withheld
 from iommutui.core.plan.intents import Intent, default_driver, goal_of
-from iommutui.core.plan.targets import DEFAULT, NONE, Kind, targets_of, vfio_target
+from iommutui.core.plan.targets import DEFAULT, NONE, TargetKind, targets_of, vfio_target
 from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.roles import is_vfio, serves_host
 from iommutui.core.wording import sentence
@@ -102,7 +102,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
         if unknown is not None:
             return sentence(groupless(unknown))
         verb, them = ("is", "it") if len(devices) == 1 else ("are", "them")
-        return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can have {them}."
+        return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can use {them}."
     if _free(host, devices, model, True, said) is not None:
         return None
     reasons = [reason for device in devices if (reason := not_of_use(host, device)) is not None]
@@ -110,7 +110,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
     told = [sentence(reason) for reason in reasons]
     if not told:
         told = [
-            f"Under the model {model.name} {name} does not leave its group to user space; the target none does."
+            f"Under the model {model.name} {name} keeps its group from user space; use the target none."
             for d in devices
             if model.role(host, d, name := vfio_target(host, d)).role is Role.KERNEL
         ]
@@ -175,7 +175,7 @@ def _own_driver(host: Host, device: Device) -> str:
     chosen = default_driver(host, device)
     if chosen is None or serves_host(host, device, chosen):
         return DEFAULT
-    return next((t.name for t in targets_of(host, device) if t.kind is Kind.KERNEL), DEFAULT)
+    return next((t.name for t in targets_of(host, device) if t.kind is TargetKind.KERNEL), DEFAULT)
 
 
 def _concerned(host: Host, addresses: Iterable[Address]) -> Sequence[Device]:

@@ -19,7 +19,7 @@ DEFAULT = "default"
 """Clear the override and let the kernel choose."""
 
 
-class Kind(StrEnum):
+class TargetKind(StrEnum):
     """What a target means for the device."""
 
     VFIO = "vfio"
@@ -33,7 +33,7 @@ class Target(NamedTuple):
     """One possible target of a device."""
 
     name: str
-    kind: Kind
+    kind: TargetKind
     module: str | None = None
     loaded: bool = True
 
@@ -45,16 +45,17 @@ def targets_of(host: Host, device: Device) -> list[Target]:
         return found
     if is_of_use(host, device):
         variants = [f for f in device.fits or () if f.vfio and f.driver != VFIO_PCI]
-        found += [Target(f.driver, Kind.VFIO, f.module, f.loaded) for f in variants]
-        found.append(Target(VFIO_PCI, Kind.VFIO, "vfio-pci", host.has_driver(VFIO_PCI)))
+        found += [Target(f.driver, TargetKind.VFIO, f.module, f.loaded) for f in variants]
+        found.append(Target(VFIO_PCI, TargetKind.VFIO, "vfio-pci", host.has_driver(VFIO_PCI)))
     if not of_the_board(device):
-        found.append(Target(STUB, Kind.STUB, "pci-stub", host.has_driver(STUB)))
+        found.append(Target(STUB, TargetKind.STUB, "pci-stub", host.has_driver(STUB)))
     found = [target for target in found if target.loaded or target.name not in host.lacks]
-    found.append(Target(NONE, Kind.NONE))
-    found.append(Target(DEFAULT, Kind.DEFAULT))
-    kernel = {f.driver: Target(f.driver, Kind.KERNEL, f.module, f.loaded) for f in device.fits or () if not f.vfio}
+    found.append(Target(NONE, TargetKind.NONE))
+    found.append(Target(DEFAULT, TargetKind.DEFAULT))
+    fits = [fit for fit in device.fits or () if not fit.vfio]
+    kernel = {f.driver: Target(f.driver, TargetKind.KERNEL, f.module, f.loaded) for f in fits}
     if device.driver is not None and serves_host(host, device, device.driver):
-        kernel.setdefault(device.driver, Target(device.driver, Kind.KERNEL))
+        kernel.setdefault(device.driver, Target(device.driver, TargetKind.KERNEL))
     found += [target for target in kernel.values() if target.name not in (STUB, VFIO_PCI)]
     return found
 
@@ -75,7 +76,7 @@ def vfio_target(host: Host, device: Device) -> str:
     """The VFIO driver to choose for a device: the one that it is on, else the variant that fits it, else vfio-pci."""
     if device.driver is not None and is_vfio(host, device, device.driver):
         return device.driver
-    return next((target.name for target in targets_of(host, device) if target.kind is Kind.VFIO), VFIO_PCI)
+    return next((target.name for target in targets_of(host, device) if target.kind is TargetKind.VFIO), VFIO_PCI)
 
 
 def exists_somewhere(host: Host, name: str) -> bool:

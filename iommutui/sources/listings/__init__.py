@@ -1,7 +1,7 @@
 """Listings that people paste: scripts' groups, ``lspci``, kernel logs, what other tools print. A text -> `Host`.
 
 What each importer reads is in its module, and what they have in common in ``base``. ``reading`` finds which lines are
-whose and tells states apart, ``merging`` makes a Host of them.
+whose, ``states`` tells states apart, and ``merging`` makes a Host of them.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,6 @@ from typing import NamedTuple
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Host
 from iommutui.sources.listings import (
-    dmar,
     groups,
     json_documents,
     kernel_log,
@@ -17,7 +16,6 @@ from iommutui.sources.listings import (
     lspci,
     nodedev,
     paths,
-    r15ch13,
     records,
     system,
     tables,
@@ -26,27 +24,14 @@ from iommutui.sources.listings import (
 from iommutui.sources.listings.base import Importer
 from iommutui.sources.listings.merging import merge
 from iommutui.sources.listings.near import nothing_found
-from iommutui.sources.listings.reading import Reading, State, explained, read_text
+from iommutui.sources.listings.reading import Reading, read_text
+from iommutui.sources.listings.states import State, agreeing, states_of
 from iommutui.sources.names import local_names
 
-IMPORTERS: tuple[Importer, ...] = (
-    groups.IMPORTER,
-    r15ch13.IMPORTER,
-    dmar.IMPORTER,
-    paths.IMPORTER,
-    lspci.IMPORTER,
-    records.IMPORTER,
-    kernel_log.IMPORTER,
-    json_documents.IMPORTER,
-    tables.IMPORTER,
-    nodedev.IMPORTER,
-    lshw.IMPORTER,
-    umockdev.IMPORTER,
-    system.IMPORTER,
+IMPORTERS: tuple[Importer, ...] = tuple(
+    module.IMPORTER
+    for module in (groups, paths, lspci, records, kernel_log, json_documents, tables, nodedev, lshw, umockdev, system)
 )
-
-
-__all__ = ["IMPORTERS", "Listing", "explained", "read_listings"]
 
 
 class Listing(NamedTuple):
@@ -59,48 +44,47 @@ class Listing(NamedTuple):
 
 
 def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
-    """One machine from texts: (name, content, number of the state from 1, None for the one that tells most).
+    """One machine from texts: (name, content, number of the state from 1, None for the one that says most).
 
     SourceError where there is nothing to read in any of them, or where they contradict each other.
     """
     readings = [read_text(content, name, IMPORTERS) for name, content, _ in texts]
-    if not any(state.functions for reading in readings for state in reading.states):
+    told = [states_of(reading) for reading in readings]
+    if not any(state.functions for states in told for state in states):
         raise nothing_found(readings[0], IMPORTERS)
     chosen: list[State] = []
     notes: list[str] = []
-    for reading, (name, _, number) in zip(readings, texts, strict=True):
-        states = [state for state in reading.states if state.functions]
-        chosen += [_choose(states, number, name, notes)] if states else reading.states
-        if not states:
+    for reading, states, (name, _, number) in zip(readings, told, texts, strict=True):
+        with_functions = [state for state in states if state.functions]
+        chosen += [_choose(with_functions, number, name, notes)] if with_functions else states
+        if not with_functions:
             notes.append(f"{name} tells of no PCI function.")
-        if reading.ignored:
-            lines = "line was" if reading.ignored == 1 else "lines were"
-            notes.append(
-                f"{name}: {reading.ignored} {lines} ignored; 'iommutui snapshot --from {name} --explain' shows which."
-            )
+        if ignored := reading.ignored():
+            lines = "line was" if ignored == 1 else "lines were"
+            notes.append(f"{name}: {ignored} {lines} ignored; 'iommutui snapshot --from {name} --explain' shows which.")
+    swapped = {clash.one.address: clash for clash in agreeing(chosen)}
     names = local_names()
     try:
-        host, swapped = merge(chosen, names)
+        host = merge(chosen, {*swapped}, names)
     finally:
         names.close()
     notes += [
-        f"{clash.words()} What most is said of was taken, and the group of the slot."
-        for clash in {clash.one.device.address: clash for clash in swapped}.values()
+        f"{clash.words()} What most is said of was taken, and the group of the slot." for clash in swapped.values()
     ]
     return Listing(host, tuple(readings), tuple(notes))
 
 
 def _choose(states: list[State], number: int | None, name: str, notes: list[str]) -> State:
-    """The state that is meant: without a number the one that tells most, of several such the last."""
+    """The state that is meant: without a number the one that says most, of several such the last."""
     if number is not None and not 1 <= number <= len(states):
-        raise SourceError(f"{name} has no state {number}: it tells of {len(states)}.", f"Give {name}#1, or {name}.")
+        raise SourceError(f"{name} has no state {number}: it has {len(states)}.", f"Give {name}#1, or {name}.")
     at = number - 1 if number is not None else max(range(len(states)), key=lambda n: (states[n].size(), n))
     if number is None and len(states) > 1:
         places = ", ".join(f"{n + 1} in lines {first} to {last}" for n, (first, last) in
                            enumerate(state.lines() for state in states))  # fmt: skip
         others = " or ".join(f"'--from {name}#{n + 1}'" for n in range(len(states)) if n != at)
         notes.append(
-            f"{name} tells of {len(states)} states of the machine that contradict each other ({places}). This is "
+            f"{name} describes {len(states)} states of the machine that contradict each other ({places}). This is "
             f"state {at + 1}; {others} shows another."
         )
     return states[at]

@@ -19,7 +19,7 @@ _ATTRIBUTE = 1 << 22
 """Bytes of the largest member that is of use, which is ``modules.alias``."""
 
 _ERRORS = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
-_REMEDY = "Make the archive anew, or give the directory that it was made of."
+_REMEDY = "Make the archive again, or give the directory that it was made of."
 
 
 def plain(data: bytes, name: str) -> bytes:

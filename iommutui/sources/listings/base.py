@@ -1,23 +1,58 @@
 """What an importer is, and what it hands over. The importers stand beside this, one format a module."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
-from iommutui.core.host import Device
+from iommutui.core.address import Address
 from iommutui.sources.listings.lines import Lines
+
+NOTHING: frozenset[str] = frozenset()
+DRIVER = frozenset({"driver"})
+GROUP = frozenset({"group"})
+UNTOLD = frozenset({"untold"})
+"""The listing tells drivers, and of this function that it does not know."""
+
+
+class Facts(TypedDict, total=False):
+    """Fields of a `Device`, as far as they are told."""
+
+    vendor_id: str
+    device_id: str
+    subsystem_vendor_id: str
+    subsystem_device_id: str
+    class_code: str
+    revision: str
+    header_type: int
+    multifunction: bool
+    pcie_type: int
+    modalias: str
+    driver: str | None
+    driver_override: str
+    group: int
+    parent: Address | None
+    physfn: Address
+    iommu: str
+    vendor_name: str | None
+    device_name: str | None
+    class_name: str | None
 
 
 class Sighting(NamedTuple):
-    """What one place of a text says of a function: a `Device` in which a field at its default says nothing."""
+    """What one place of a text says of a function."""
 
     line: int
-    device: Device
-    tells: frozenset[str] = frozenset()
+    address: Address
+    facts: Facts
+    tells: frozenset[str] = NOTHING
     """``driver``, ``group``: this listing tells them, so that where it says nothing there is no driver, no group."""
     below: str | None = None
     """The bus behind a bridge: ``0000:01``."""
     way: str = ""
-    """The way to it by slots alone, ``0000:00:01.0/00.0``, where its bus is not told (``lspci -P``)."""
+    """The way to it by slots alone, ``0000:00:01.0/00.0``, where its bus is not shown (``lspci -P``)."""
+
+    def function(self) -> str:
+        """What tells it from other functions of its listing."""
+        return self.way or self.address
 
 
 class Taken(NamedTuple):
@@ -34,6 +69,8 @@ class Piece(NamedTuple):
     end: int
     sightings: tuple[Sighting, ...] = ()
     taken: tuple[Taken, ...] = ()
+    tells: frozenset[str] = NOTHING
+    """As of a sighting, for all of them."""
     kernel: str | None = None
     cmdline: str | None = None
     cpu_vendor: str | None = None
@@ -42,7 +79,7 @@ class Piece(NamedTuple):
 
 
 class Text(NamedTuple):
-    """The lines of a text, and for each the name of the importer that it may begin something for."""
+    """The lines of a text, and for each the importer whose record it may begin."""
 
     lines: Lines
     kinds: list[str | None]
@@ -66,12 +103,6 @@ class Importer(NamedTuple):
     """A listing names a function once: where one comes again, another listing has begun; and what it tells of some
     functions (drivers, groups) it would tell of all."""
 
-
-NOTHING: frozenset[str] = frozenset()
-DRIVER = frozenset({"driver"})
-GROUP = frozenset({"group"})
-UNTOLD = frozenset({"untold"})
-"""The listing tells drivers, and of this function that it does not know."""
 
 BOUNDARY = "boundary"
 """The kind of a line that ends what is above it: a shell's prompt, a code fence, a heading."""

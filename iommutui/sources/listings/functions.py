@@ -7,8 +7,9 @@
 import re
 
 from iommutui.core.address import Address, parse_pci
-from iommutui.core.host import Device
+from iommutui.sources.listings.base import Facts
 from iommutui.sources.listings.classes import class_code
+from iommutui.sources.listings.entries import facts_of
 
 BDF = r"(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]"
 """An address, with or without its domain."""
@@ -19,108 +20,83 @@ FULL = r"(?<![0-9a-fA-F:])[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]
 PATH = rf"{BDF}(?:/(?:[0-9a-fA-F]{{2}}:)?[01][0-9a-fA-F]\.[0-7])*"
 """An address, or the way to it: ``00:01.0/01:00.0`` (``-PP``), ``00:01.0/00.0`` (``-P``)."""
 
-_LINE = re.compile(rf"({PATH})[ \t,]+(?:- )?(?:Class )?(\S.*)")
-_TAIL = re.compile(
-    r"[ \t]*\((?:rev ([0-9a-fA-F]{2})|prog-if ([0-9a-fA-F]{2})(?: \[[^\]]*\])?|[^()\[\]]{0,40})\)[ \t]*$"
-)
-_CLASS = re.compile(r"(.*?)[ \t]?\[([0-9a-fA-F]{4})\]:[ \t]*(.*)")
-_NUMERIC = re.compile(r"([0-9a-fA-F]{4}):[ \t]*([0-9a-fA-F]{4}:[0-9a-fA-F]{4})\b(.*)")
-_IDS = re.compile(r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]")
+IDS = r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]"
+
+MARKS = rf"[\s*#`|>-]*+(?:Group Device:\s*|IOMMU Group \*\s)?(?:{IDS}\s+)?(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?"
+"""What scripts put before an address: marks of lists, its ids, of what can be reset, or the number of the group."""
+
+_LINE = re.compile(rf"{MARKS}({PATH})[ \t,]+(?:- )?(?:Class )?(\S.*)")
+_IDS = re.compile(IDS)
+_REVISION = re.compile(r"\(rev ([0-9a-fA-F]{2})\)")
+_INTERFACE = re.compile(r"\(prog-if ([0-9a-fA-F]{2})\b")
+_DRIVER = re.compile(r"\bDriver: *(\S+)")
+_TAIL = re.compile(r"[ \t]*\((?:rev|prog-if) [0-9a-fA-F]{2}\b")
+_CLASS = re.compile(r"(.*?)[ \t]?\[([0-9a-fA-F]{4})\](?::[ \t]*|[ \t]+(?=\S))(.*)")
+_NUMERIC = re.compile(r"([0-9a-fA-F]{4}):[ \t]*([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\b")
 _COLUMN = re.compile(r'"([^"]*)"')
 _BROKEN = re.compile(r"\[[0-9a-fA-F]{0,4}:?\s*$")
-_LAST_ID = re.compile(r"(.*?)[ \t]*\[([0-9a-fA-F]{4})\]$")
 
 
-def parse_function(text: str) -> tuple[Device, str] | None:
-    """The function that a line names, and its address as it is written there; None for any other line."""
+def parse_function(text: str) -> tuple[str, Address, Facts] | None:
+    """The function that a line names: its address as it is written there, as a kernel spells it, and its facts."""
     match = _LINE.match(text)
-    if match is None:
+    address = address_of(match[3]) if match is not None else None
+    if match is None or address is None:
         return None
-    path, rest = match.groups()
-    address = address_of(path)
-    if address is None:
-        return None
-    if rest.startswith('"'):
-        return _columns(address, rest), path
-    rest, revision, interface = _without_tail(rest.rstrip())
-    numeric = _NUMERIC.match(rest)
-    if numeric is not None:
-        code, ids, rest = numeric[1], numeric[2], rest.replace(numeric[2], f"[{numeric[2]}]", 1)
-        class_name, name = None, ""
-    elif (named := _CLASS.match(rest)) is not None:
-        class_name, code, name = named.groups()
-        ids = ""
+    vendor, device, path, rest = match.groups()
+    if rest[0] == '"':
+        return path, address, _columns(rest)
+    facts: Facts = {}
+    tail = rest
+    for ids in _IDS.finditer(rest):
+        vendor, device, tail = ids[1], ids[2], rest[ids.end() :]
+    if tail is not rest:
+        rest = rest[: -len(tail) - len("[10de:2204]")].rstrip()
+    elif (end := _TAIL.search(rest)) is not None:
+        rest, tail = rest[: end.start()], rest[end.start() :]
+    revision, interface = (_REVISION.search(tail), _INTERFACE.search(tail)) if tail else (None, None)
+    if revision is not None:
+        facts["revision"] = revision[1].lower()
+    if tail and (driver := _DRIVER.search(tail)) is not None:
+        facts["driver"] = driver[1]
+    if (named := _CLASS.match(rest)) is not None:
+        facts["class_name"], code, name = named.groups()
+    elif (numeric := _NUMERIC.match(rest)) is not None:
+        code, vendor, device = numeric.groups()
+        name = ""
     else:
         class_name, colon, name = rest.partition(": ")
-        if not colon:
+        class_name, _, name = (class_name, "", name) if colon else rest.partition("  ")
+        if not name:
             class_name, name = "", rest
-        code, ids = class_code(class_name) or "", ""
-    found = list(_IDS.finditer(rest))
-    if found:
-        ids = f"{found[-1][1]}:{found[-1][2]}"
-        name = name if numeric is not None else name[: max(0, name.rfind(found[-1][0]))].rstrip()
-    vendor, _, product = ids.lower().partition(":")
-    return Device(
-        address=address,
-        vendor_id=vendor or None,
-        device_id=product or None,
-        class_code=_with_interface(code.lower(), interface),
-        revision=revision,
-        class_name=class_name or None,
-        device_name=name or None,
-    ), path
+        code = class_code(class_name) or ""
+        if class_name:
+            facts["class_name"] = class_name
+    if vendor and device:
+        facts["vendor_id"], facts["device_id"] = vendor.lower(), device.lower()
+    if code:
+        facts["class_code"] = (code + interface[1] if interface is not None else code).lower()
+    if name := name.strip():
+        facts["device_name"] = name
+    return path, address, facts
 
 
 def address_of(path: str) -> Address | None:
     """The address at the end of a path, whose domain only the first of its parts may have; of ``-P`` the first part."""
+    if "/" not in path:
+        return parse_pci(path)
     first, _, _ = path.partition("/")
     last = path.rpartition("/")[2]
     domain = first.rpartition(":")[0].rpartition(":")[0]
     return parse_pci(f"{domain}:{last}" if domain and last.count(":") == 1 else last) or parse_pci(first)
 
 
-def _without_tail(rest: str) -> tuple[str, str | None, str]:
-    """A line without ``(rev 07) (prog-if 00 [Normal decode])``, the revision, and the interface."""
-    revision, interface = None, ""
-    while (tail := _TAIL.search(rest)) is not None and (tail[1] or tail[2]):
-        revision, interface = (tail[1] or revision), (tail[2] or interface)
-        rest = rest[: tail.start()]
-    return rest, revision.lower() if revision else None, interface.lower()
-
-
-def _with_interface(code: str, interface: str) -> str | None:
-    """Four digits where the programming interface is not told."""
-    return code + interface if code else None
-
-
-def _columns(address: Address, rest: str) -> Device:
-    """``-mm``: ``"VGA compatible controller [0300]" "Intel Corporation [8086]" "HD Graphics [1912]" -r06``."""
-    class_, vendor, product, *more = [*_COLUMN.findall(rest), "", "", ""]
-    class_name, code = split_id(class_)
-    vendor_name, vendor_id = split_id(vendor)
-    device_name, device_id = split_id(product)
-    revision = re.search(r"-r([0-9a-f]{2})\b", rest)
-    interface = re.search(r"-p([0-9a-f]{2})\b", rest)
-    return Device(
-        address=address,
-        vendor_id=vendor_id,
-        device_id=device_id,
-        subsystem_vendor_id=split_id(more[0])[1],
-        subsystem_device_id=split_id(more[1])[1] if len(more) > 1 else None,
-        class_code=_with_interface(code or class_code(class_name) or "", interface[1] if interface else ""),
-        revision=revision[1] if revision else None,
-        class_name=class_name or None,
-        vendor_name=vendor_name or None,
-        device_name=device_name or None,
-    )
-
-
-def split_id(text: str) -> tuple[str, str | None]:
-    """``Intel Corporation [8086]`` -> the name and the id; ``8086`` alone is an id."""
-    match = _LAST_ID.match(text)
-    if match is not None:
-        return match[1], match[2].lower()
-    return ("", text.lower()) if re.fullmatch(r"[0-9a-fA-F]{4}", text) else (text, None)
+def _columns(rest: str) -> Facts:
+    """``-mm``: ``"VGA compatible controller [0300]" "Intel Corporation [8086]" "HD Graphics [1912]" -r06 -p00``."""
+    names = ("class", "vendor", "device", "subsystem_vendor", "subsystem_device")
+    options = {f"-{option}": value for option, value in re.findall(r" -([rp])([0-9a-f]{2})\b", rest)}
+    more = {"revision": options.get("-r"), "interface": options.get("-p")}
+    return facts_of({**dict(zip(names, _COLUMN.findall(rest), strict=False)), **more})
 
 
 def joined(lines: list[str], kinds: list[str | None], at: int, text: str) -> tuple[str, int]:

@@ -9,19 +9,19 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from iommutui.core.address import Address, parse_pci
-from iommutui.core.host import Device
-from iommutui.sources.listings.base import DRIVER, GROUP, NOTHING, Importer, Piece, Sighting, Taken, Text
-from iommutui.sources.listings.functions import split_id
+from iommutui.core.address import Address
+from iommutui.sources.listings.base import Importer, Piece, Sighting, Taken, Text
+from iommutui.sources.listings.entries import address_in, sighting_of
 
 NAME = "json"
 
 _DECODER = json.JSONDecoder()
 _NEXT = re.compile(r"[\s,\[]*(?=\{)")
-_ADDRESS = ("id", "address", "slot", "sysfs_bus_id")
-_GROUP = ("iommugroup", "sysfs_iommu_group_id")
-_ID = ("vendorid", "hex", "value")
-"""Fields of an object that stands for a vendor or device."""
+_ADDRESS = ("id", "address", "slot", "sysfs_bus_id", "pciAddress", "pci_address", "bdf")
+_OTHER_NAMES = {"sysfs_iommu_group_id": "iommugroup", "dev_class": "class", "svendor": "subsystem_vendor"}
+_OTHER_NAMES |= {"iommuGroup": "iommugroup", "iommu_group": "iommugroup", "vendorId": "vendor", "vendor_id": "vendor"}
+_OTHER_NAMES |= {"deviceId": "device", "device_id": "device", "class_code": "class", "name": "device_name"}
+_OTHER_NAMES |= {"sdevice": "subsystem_device", "rev": "revision", "progif": "interface"}
 
 
 def read(text: Text, at: int) -> Piece:
@@ -36,17 +36,21 @@ def read(text: Text, at: int) -> Piece:
             end += 1
         return Piece(end)
     sightings: list[Sighting] = []
-    line = at
-    for written, device, tells in _functions(found):
-        place = lines.text.find(f'"{written}"', start, stop)
-        line = lines.line_at(place) if place >= 0 else line
-        sightings.append(Sighting(line, device, tells))
-    # Proxmox leaves out bridges and memory unless it is told not to.
-    own = any(sighting.tells >= GROUP for sighting in sightings)
-    hides = own and not any((sighting.device.class_code or "").startswith("06") for sighting in sightings)
+    line, place = at, start
+    for written, address, entry in _functions(found):
+        place = max(place, lines.text.find(f'"{written}"', place, stop))
+        line = lines.line_at(place)
+        told = sighting_of(entry, address, line, drivers="driver_modules" in entry)
+        sightings.append(told)
     end = lines.line_at(max(stop - 1, start)) + 1
     taken = (Taken(at, end, f"json: {len(sightings)} functions"),) if sightings else ()
-    return Piece(end if sightings else at + 1, tuple(sightings), taken, hides=hides)
+    return Piece(end if sightings else at + 1, tuple(sightings), taken, hides=hides_bridges(sightings))
+
+
+def hides_bridges(sightings: list[Sighting]) -> bool:
+    """Whether it is Proxmox's list, which leaves out bridges and memory unless it is told not to."""
+    flat = any("group" in sighting.tells for sighting in sightings)
+    return flat and not any(sighting.facts.get("class_code", "").startswith("06") for sighting in sightings)
 
 
 def _decode(text: str, start: int) -> tuple[Any, int]:
@@ -68,58 +72,23 @@ def _decode(text: str, start: int) -> tuple[Any, int]:
     return (found, stop) if found else (None, wrong)
 
 
-def _functions(document: Any) -> Iterator[tuple[str, Device, frozenset[str]]]:
-    """Every function of a document, at whatever depth: its address as it is written, and what is told of it."""
+def _functions(document: Any) -> Iterator[tuple[str, Address, dict[str, Any]]]:
+    """Every function of a document, at whatever depth: its address as it is written and as it is, and its fields."""
     waiting: list[tuple[Any, Any]] = [(document, None)]
     for value, group in waiting:
         if isinstance(value, list):
             waiting += [(each, group) for each in value]
         elif isinstance(value, dict):
-            written = next((text for name in _ADDRESS if parse_pci(text := _string(value.get(name)))), None)
-            own = next((value[name] for name in _GROUP if name in value), None)
-            if written is None:
-                around = own if own is not None else value.get("id") if "devices" in value else group
-                waiting += [(each, around) for each in value.values()]
+            entry: dict[str, Any] = {_OTHER_NAMES.get(str(name), str(name)): field for name, field in value.items()}
+            if "iommugroup" not in entry and group is not None:
+                entry["iommugroup"] = group
+            places = ((value[name], address_in(value[name])) for name in _ADDRESS if name in value)
+            written, address = next((place for place in places if place[1] is not None), ("", None))
+            if address is not None:
+                yield written, address, entry
             else:
-                tells = (GROUP if own is not None else NOTHING) | (DRIVER if "driver_modules" in value else NOTHING)
-                yield written, device_of(value, written, own if own is not None else group), tells
-
-
-def device_of(entry: dict[str, Any], written: str, group: Any) -> Device:
-    """The function of an object, at the address that is written in it."""
-    class_name, code = split_id(_string(entry.get("class", entry.get("dev_class"))))
-    return Device(
-        parse_pci(written) or Address(written),
-        vendor_id=_id(entry.get("vendor")),
-        device_id=_id(entry.get("device")),
-        subsystem_vendor_id=_id(entry.get("subsystem_vendor")),
-        subsystem_device_id=_id(entry.get("subsystem_device")),
-        class_code=code or _id(entry.get("class")),
-        driver=_string(entry.get("driver")) or None,
-        group=int(group) if isinstance(group, int | str) and re.fullmatch(r"\d{1,9}", str(group)) else None,
-        vendor_name=_name(entry.get("vendor_name") or entry.get("vendor")),
-        device_name=_name(entry.get("device_name") or entry.get("device")),
-        class_name=class_name if code else None,
-    )
-
-
-def _id(value: Any) -> str | None:
-    """``0x10de``, ``10de``, ``GP106 [1c02]``, or an object with one of these."""
-    if isinstance(value, dict):
-        return next((found for name in _ID if (found := _id(value.get(name))) is not None), None)
-    digits = _string(value).lower().removeprefix("0x")
-    return digits if re.fullmatch(r"[0-9a-f]{4}|[0-9a-f]{6}", digits) else split_id(_string(value))[1]
-
-
-def _name(value: Any) -> str | None:
-    if isinstance(value, dict):
-        return _name(value.get("name"))
-    name, _ = split_id(_string(value))
-    return name if name and not name.startswith("0x") and not re.fullmatch(r"[0-9a-f]{4}", name) else None
-
-
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+                around = value.get("id") if "devices" in value else None
+                waiting += [(each, entry.get("iommugroup", around)) for each in value.values()]
 
 
 IMPORTER = Importer(

@@ -6,20 +6,18 @@ several boots, each with groups of its own; what was removed later is listed as 
 
 import re
 
-from iommutui.core.address import Address, parse_pci
-from iommutui.core.host import Device
-from iommutui.sources.listings.base import Importer, Piece, Sighting, Taken, Text
+from iommutui.core.address import parse_pci
+from iommutui.sources.listings.base import Facts, Importer, Piece, Sighting, Taken, Text
 
 NAME = "kernel log"
 
 _ANY = r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]"
 _LINE = re.compile(
-    rf"(?P<new>{_ANY}): Adding to iommu group (?P<group>\d{{1,9}})"
-    rf"|Adding device (?P<old>{_ANY}) to group (?P<old_group>\d{{1,9}})"
-    rf"|(?:Removing device )?(?P<gone>{_ANY}):? (?:Removing )?from (?:iommu )?group"
-    rf"|(?P<pci>{_ANY}): \[(?P<vendor>[0-9a-f]{{4}}):(?P<product>[0-9a-f]{{4}})\]"
+    rf"(?P<address>{_ANY})(?::? (?:Adding to iommu|to) group (?P<group>\d{{1,9}})"
+    r"|:? (?P<gone>Removing from|from) (?:iommu )?group"
+    r"|: \[(?P<vendor>[0-9a-f]{4}):(?P<product>[0-9a-f]{4})\]"
     r" type (?P<header>[0-9a-f]{2}) class (?:0x)?(?P<code>[0-9a-f]{6})"
-    rf"|(?P<bridge>{_ANY}): PCI bridge to \[bus (?P<bus>[0-9a-f]{{2}})"
+    r"|: PCI bridge to \[bus (?P<bus>[0-9a-f]{2}))"
     r"|[Cc]ommand line: (?P<cmdline>\S.*?)\s*$"
     r"|Linux version (?P<version>\d\S{0,100})"
 )
@@ -38,39 +36,44 @@ def read(text: Text, at: int) -> Piece:
     while end < len(lines) and kinds[end] in (NAME, None):
         match = _LINE.search(lines[end]) if kinds[end] == NAME else None
         if match is not None:
-            said = match.groupdict()
-            address = parse_pci(said["new"] or said["old"] or said["gone"] or said["pci"] or said["bridge"] or "")
-            group = int(said["group"] or said["old_group"] or -1)
+            kind, address = match.lastgroup, parse_pci(match["address"] or "")
+            group = int(match["group"] or -1)
             before = groups.get(address or "")
-            other = group >= 0 and before is not None and before.device.group != group and address not in removed
+            other = group >= 0 and before is not None and before.facts["group"] != group and address not in removed
             if (found or groups) and (other or _BOOT.search(lines[end])):
                 break
-            if address is not None and group >= 0:
-                groups[address] = Sighting(end, Device(address, group=group))
-            elif address is not None and said["gone"]:
+            if address is None:
+                cmdline, kernel = cmdline or match["cmdline"], kernel or match["version"]
+            elif kind == "group":
+                groups[address] = Sighting(end, address, {"group": group})
+            elif kind == "gone":
                 removed.add(address)
-            elif address is not None and said["bridge"]:
-                found.append(Sighting(end, Device(address), below=f"{address.partition(':')[0]}:{said['bus']}"))
-            elif address is not None:
-                found.append(Sighting(end, _enumerated(address, said)))
-            cmdline, kernel = cmdline or said["cmdline"], kernel or said["version"]
+            elif kind == "bus":
+                found.append(Sighting(end, address, {}, below=f"{address.partition(':')[0]}:{match['bus']}"))
+            else:
+                found.append(Sighting(end, address, _enumerated(match)))
             taken.append(Taken(end, end + 1, f"kernel log: {address or 'the kernel'}"))
         end += 1
     return Piece(max(end, at + 1), (*found, *groups.values()), tuple(taken), kernel=kernel, cmdline=cmdline)
 
 
-def _enumerated(address: Address, said: dict[str, str]) -> Device:
-    kind = int(said["header"], 16) & 0x7F
-    return Device(
-        address, vendor_id=said["vendor"], device_id=said["product"], class_code=said["code"], header_type=kind
-    )
+def _enumerated(match: re.Match[str]) -> Facts:
+    kind = int(match["header"], 16) & 0x7F
+    return {
+        "vendor_id": match["vendor"],
+        "device_id": match["product"],
+        "class_code": match["code"],
+        "header_type": kind,
+    }
 
 
 IMPORTER = Importer(
     name=NAME,
     example="[    0.476185] pci 0000:00:01.0: Adding to iommu group 0",
-    opens=r"[^\n]{0,99}?(?:[0-9a-fA-F]:[01][0-9a-fA-F]\.[0-7](?:: (?:Adding to|Removing from|PCI bridge to) "
-    r"|: \[[0-9a-f]{4}:[0-9a-f]{4}\] type | (?:to|from) group )|ommand line: \S|Linux version \d)",
+    # From colon to colon: every address and nearly every line of interest has one in front.
+    opens=r"(?:[^:\n]*+:){0,9}?(?:[01][0-9a-fA-F]\.[0-7]"
+    r"(?::? (?:Adding to|Removing from|to group|from (?:iommu )?group) |: PCI bridge to |: \[[0-9a-f:]{9}\] type )"
+    r"|(?<=ommand line:) \S| ?(?:\[[^\]\n]{0,40}\] )?Linux version \d)",
     score=3,
     read=read,
     needs=("iommu group", "to group", " type ", "ommand line: ", "Linux version "),

@@ -1,6 +1,8 @@
 """Pasted bytes as clean lines, whatever a terminal, an editor, a mail program or a forum has done to them."""
 
 import codecs
+import html
+import quopri
 import re
 from bisect import bisect_right
 from functools import cached_property
@@ -18,6 +20,9 @@ _ANSI = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff]")
 _SPACES = re.compile("[\x0b\x0c\x85\xa0\u2000-\u200a\u2028\u2029\u202f\u3000]")
 _QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?)+(?=[^\s>])|^[ \t]*>[> ]*(?=[ \t]|$)", re.MULTILINE)
+_PRINTABLE = re.compile(r"=3D|=[CE][0-9A-F]=[89AB][0-9A-F]")
+_TAG = re.compile(r"</?(?:a|b|br|code|div|em|font|i|li|p|pre|span|strong|td|tr)\b[^<>\n]{0,200}>")
+_ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
 _LONGEST = 1 << 14
 """Characters of a line that is looked at; only structured formats have longer ones, and they are read as a whole."""
 
@@ -39,11 +44,23 @@ def decode(data: bytes) -> str:
         return data.decode("cp1252", "replace") if many else wrong
 
 
+def _unwrapped(text: str) -> str:
+    """What mail (quoted-printable), a web page or Markdown has put around characters and lines, taken off again."""
+    if _PRINTABLE.search(text) is not None:
+        text = quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+    if "&lt;" in text and "<device>" not in text:
+        text = html.unescape(text)
+    if "</" in text or "<br" in text:
+        text = _TAG.sub("", re.sub(r"<br ?/?>(?!\n)", "\n", text))
+    return _ESCAPED.sub(r"\1", text) if "\\[" in text else text
+
+
 class Lines:
     """A text, line by line, numbered from 0 here and from 1 for people."""
 
     def __init__(self, text: str) -> None:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+        text = _unwrapped(text)
         if "\x1b" in text:
             text = _ANSI.sub("", text)
         if not text.isascii():

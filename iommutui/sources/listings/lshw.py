@@ -2,12 +2,9 @@
 
 import re
 
-from iommutui.core.address import Address, parse_pci
-from iommutui.core.host import Device
+from iommutui.core.address import parse_pci
 from iommutui.sources.listings.base import Importer, Piece, Sighting, Taken, Text
 from iommutui.sources.listings.functions import BDF
-
-NAME = "lshw"
 
 _LINE = re.compile(rf"\s*pci@({BDF})\s+(?:\S+\s+)?([a-z]+)\s{{2,}}(\S.*?)\s*$")
 
@@ -18,12 +15,11 @@ def read(text: Text, at: int) -> Piece:
     address = parse_pci(match[1]) if match is not None else None
     if match is None or address is None:
         return Piece(at + 1)
-    device = Device(Address(address), device_name=match[3])
-    return Piece(at + 1, (Sighting(at, device),), (Taken(at, at + 1, f"lshw: {address}"),))
+    return Piece(at + 1, (Sighting(at, address, {"device_name": match[3]}),), (Taken(at, at + 1, f"lshw: {address}"),))
 
 
 IMPORTER = Importer(
-    name=NAME,
+    name="lshw",
     example="pci@0000:01:00.0  display  GA102 [GeForce RTX 3090] (lshw -businfo)",
     opens=rf"\s*pci@{BDF}\s",
     score=7,

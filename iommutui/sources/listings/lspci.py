@@ -4,11 +4,10 @@ Groups are in it with ``-v`` from pciutils 3.7 on, drivers with ``-k`` or ``-v``
 """
 
 import re
-from typing import Any
 
-from iommutui.core.host import Device
-from iommutui.sources.listings.base import DRIVER, GROUP, NOTHING, UNTOLD, Importer, Piece, Sighting, Taken, Text
-from iommutui.sources.listings.functions import PATH, address_of, joined, parse_function
+from iommutui.core.address import Address
+from iommutui.sources.listings.base import DRIVER, GROUP, NOTHING, UNTOLD, Facts, Importer, Piece, Sighting, Taken, Text
+from iommutui.sources.listings.functions import BDF, IDS, MARKS, PATH, address_of, joined, parse_function
 from iommutui.sources.listings.hexdump import read_dump
 
 NAME = "lspci"
@@ -24,12 +23,6 @@ _DETAIL = re.compile(
     re.MULTILINE,
 )
 _IDS = re.compile(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]?\s*$")
-
-_OWN = ("vendor_id", "device_id", "revision")
-"""What the line itself says goes before what a dump says."""
-
-_MARKS = re.compile(r"[\s*#`|>-]*(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?")
-"""What may stand before an address: marks of lists, of what can be reset, or the number of the group once more."""
 
 PORT_TYPES = {
     "Endpoint": 0,
@@ -48,25 +41,29 @@ def read_function(text: Text, at: int, line: str | None = None) -> tuple[Sightin
     """The function that a line names, with the details below it, and where they end; ``line`` stands for that line."""
     lines, kinds = text.lines.all, text.kinds
     header, count = joined(lines, kinds, at, lines[at] if line is None else line)
-    end = at + count
+    start = end = at + count
     while end < len(lines) and lines[end].strip() and (kinds[end] is None or lines[end - 1].rstrip().endswith(",")):
         end += 1
-    parsed = parse_function(_MARKS.sub("", header, count=1))
-    return (None, at + 1) if parsed is None else (_sighting(*parsed, at, "\n".join(lines[at + count : end])), end)
+    parsed = parse_function(header)
+    if parsed is None:
+        return None, at + 1
+    path, address, facts = parsed
+    if end == start and "/" not in path:
+        return Sighting(at, address, facts, DRIVER if "driver" in facts else NOTHING), end
+    return _with_details(path, address, facts, at, "\n".join(lines[start:end])), end
 
 
-def _sighting(device: Device, path: str, line: int, details: str) -> Sighting:
-    if not details and "/" not in path:
-        return Sighting(line, device)
-    facts: dict[str, Any] = read_dump(details) if "00: " in details else {}
-    below = facts.pop("below", None)
-    if facts:
-        facts.update((name, value) for name in _OWN if (value := getattr(device, name)) is not None)
+def _with_details(path: str, address: Address, facts: Facts, line: int, details: str) -> Sighting:
+    below = None
+    if "00: " in details:
+        # What the line itself says goes before what a dump says, but for the class, which a dump tells in full.
+        dump, below = read_dump(details)
+        facts = {**dump, **facts, "class_code": dump["class_code"]} if dump else facts
     tells = NOTHING
     for found in _DETAIL.finditer(details):
         kind, text = found.lastgroup, found[found.lastgroup or 0]
         if kind == "subsystem" and (ids := _IDS.search(text)) is not None:
-            facts.update(subsystem_vendor_id=ids[1].lower(), subsystem_device_id=ids[2].lower())
+            facts["subsystem_vendor_id"], facts["subsystem_device_id"] = ids[1].lower(), ids[2].lower()
         elif kind == "driver":
             facts["driver"] = None if text in ("none", "?") else text
             tells |= UNTOLD if text == "?" else DRIVER
@@ -79,15 +76,16 @@ def _sighting(device: Device, path: str, line: int, details: str) -> Sighting:
             tells |= GROUP
         elif kind == "below":
             below = text
-            facts["header_type"] = 2 if (device.class_code or "").startswith("0607") else 1
+            facts["header_type"] = 2 if facts.get("class_code", "").startswith("0607") else 1
         elif kind == "port":
-            facts["pcie_type"] = PORT_TYPES.get(re.split(r",| \(|  |\s+(?:MSI|IntMsgNum)\b", text)[0].strip())
-    domain = device.address.partition(":")[0]
+            port = PORT_TYPES.get(re.split(r",| \(|  |\s+(?:MSI|IntMsgNum)\b", text)[0].strip())
+            facts.update({} if port is None else {"pcie_type": port})
+    domain = address.partition(":")[0]
     parents, _, last = path.rpartition("/")
-    if parents and ":" in last:
-        facts["parent"] = address_of(parents)
-    way = f"{device.address}/{path.partition('/')[2]}" if parents and ":" not in last else ""
-    return Sighting(line, device._replace(**facts), tells, f"{domain}:{below}" if below else None, way)
+    if ":" in last and (parent := address_of(parents)) is not None:
+        facts["parent"] = parent
+    way = f"{address}/{path.partition('/')[2]}" if parents and ":" not in last else ""
+    return Sighting(line, address, facts, tells, f"{domain}:{below}" if below else None, way)
 
 
 def read(text: Text, at: int) -> Piece:
@@ -95,13 +93,14 @@ def read(text: Text, at: int) -> Piece:
     sighting, end = read_function(text, at)
     if sighting is None:
         return Piece(end)
-    return Piece(end, (sighting,), (Taken(at, end, f"lspci: {sighting.device.address}"),))
+    return Piece(end, (sighting,), (Taken(at, end, f"lspci: {sighting.address}"),))
 
 
 IMPORTER = Importer(
     name=NAME,
     example="01:00.0 VGA compatible controller [0300]: NVIDIA Corporation ... [10de:2204]",
-    opens=rf'[\s*#`|>-]*(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?{PATH}[ \t]+(?:"|(?:- )?[A-Z0-9][^\n]{{0,120}}?: ?\S)',
+    opens=rf'{MARKS}{PATH}[ \t]+(?:"|(?:- )?[A-Z0-9][^\n]{{0,120}}?(?:: ?|\[[0-9a-f]{{4}}\] )\S)'
+    rf"|\s*{IDS}\s+(?:\[R\]\s+)?{BDF}\s",
     score=2,
     read=read,
     once=True,

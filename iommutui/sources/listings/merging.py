@@ -1,153 +1,132 @@
-"""From the states of one or several texts to a `Host`, with a gap for everything that they do not tell."""
+"""From the states of one or several texts to a `Host`, with a gap for everything that they do not show."""
 
-from typing import Any
+from collections.abc import Iterator
 
 from iommutui.core.address import Address, parse_pci
-from iommutui.core.errors import SourceError
 from iommutui.core.gap import NOT_LISTED
 from iommutui.core.host import Device, Gap, Group, Host, Iommu, by_address, by_number
-from iommutui.sources.listings.base import NOTHING, Sighting
-from iommutui.sources.listings.reading import Clash, Known, Section, State, clashes, refuse, too_many, value_of
+from iommutui.sources.listings.base import GROUP, NOTHING, UNTOLD, Facts, Sighting
+from iommutui.sources.listings.states import Section, State
 from iommutui.sources.names import Names
 
-_EMPTY = Device(Address(""))
-_CLASS = Device._fields.index("class_code")
 _UNTOLD = ("kernel", "cmdline", "drivers", "claims")
 """Fields of a machine that a listing rarely has."""
 
+_GAPS = {
+    name: Gap(name, NOT_LISTED) for name in ("vendor", "class", "driver", "driver_override", "iommu_group", "parent")
+}
 
-def merge(states: list[State], names: Names) -> tuple[Host, list[Clash]]:
-    """The machine that all of these states tell of, and the functions that have two pairs of ids in them.
 
-    SourceError where two of them are of different machines, or of one at different times.
-    """
-    swapped = _swapped(states)
+def merge(states: list[State], swapped: set[Address], names: Names) -> Host:
+    """The machine that all of these states tell of. ``swapped``: functions with two pairs of ids."""
     sections = [section for state in states for section in state.sections]
     seen: dict[Address, list[Sighting]] = {}
-    for sighting in _placed([each for section in sections for each in section.sightings]):
-        seen.setdefault(sighting.device.address, []).append(sighting)
-    for address in {clash.one.device.address for clash in swapped}:
+    told: dict[Address, frozenset[str]] = {}
+    below: dict[str, Address] = {}
+    for section, sightings in _placed(sections):
+        tells = section.tells()
+        for sighting in sightings:
+            address = sighting.address
+            seen.setdefault(address, []).append(sighting)
+            more = sighting.tells if sighting.tells >= UNTOLD else sighting.tells | tells
+            told[address] = told.get(address, NOTHING) | more
+            if sighting.below is not None:
+                below[sighting.below] = address
+    for address in swapped:
         seen[address] = _of_one_card(seen[address])
-    below = {s.below: address for address, several in seen.items() for s in several if s.below is not None}
-    devices = by_address(_device(address, several, below, names) for address, several in seen.items())
+    devices = by_address(_device(address, several, told[address], below, names) for address, several in seen.items())
     members: dict[int, list[Address]] = {}
     for device in devices.values():
         if device.group is not None:
             members.setdefault(device.group, []).append(device.address)
-    hidden = _hides(sections)
-    gaps = (Gap("reserved_regions", NOT_LISTED), *([Gap("members", NOT_LISTED)] if hidden else []))
+    gaps = (Gap("reserved_regions", NOT_LISTED), *([Gap("members", NOT_LISTED)] if _hides(sections) else []))
     groups = by_number(Group(number, tuple(several), gaps=gaps) for number, several in members.items())
-    pieces = [piece for section in sections for piece in section.pieces]
+    pieces = [piece for section in reversed(sections) for piece in reversed(section.pieces)]
     units = dict.fromkeys(device.iommu for device in devices.values() if device.iommu)
     host = Host(
         devices=devices,
         groups=groups,
-        kernel=next((p.kernel for p in reversed(pieces) if p.kernel), None),
-        cmdline=next((p.cmdline for p in reversed(pieces) if p.cmdline), None),
-        cpu_vendor=next((p.cpu_vendor for p in reversed(pieces) if p.cpu_vendor), None),
+        kernel=next((piece.kernel for piece in pieces if piece.kernel), None),
+        cmdline=next((piece.cmdline for piece in pieces if piece.cmdline), None),
+        cpu_vendor=next((piece.cpu_vendor for piece in pieces if piece.cpu_vendor), None),
         iommus=tuple(Iommu(unit) for unit in units) or None,
     )
-    told = any("group" in s.tells for several in seen.values() for s in several)
     untold = [name for name in _UNTOLD if getattr(host, name, None) is None]
-    untold += [] if groups or told else ["iommu_groups"]
-    return host._replace(gaps=tuple(Gap(name, NOT_LISTED) for name in untold)), swapped
+    untold += [] if groups or any(tells >= GROUP for tells in told.values()) else ["iommu_groups"]
+    return host._replace(gaps=tuple(Gap(name, NOT_LISTED) for name in untold))
 
 
 def _hides(sections: list[Section]) -> bool:
     """Whether every listing that tells groups leaves members out."""
-    groups = [s for s in sections if any(each.device.group is not None for each in s.sightings)]
+    groups = [section for section in sections if any("group" in each.facts for each in section.sightings)]
     return bool(groups) and all(any(piece.hides for piece in section.pieces) for section in groups)
-
-
-def _swapped(states: list[State]) -> list[Clash]:
-    known: Known = {}
-    swapped = [clash for state in states for clash in state.swapped]
-    for state in states:
-        functions = {address for address, _ in known}
-        found = [c for section in state.sections for c in clashes(known, section.sightings, state.name)]
-        refuse(found)
-        ids = [clash for clash in found if clash.field == "ids"]
-        moved = next((clash for clash in found if clash.field == "driver"), None)
-        if moved is not None and moved.one.device.address not in {clash.one.device.address for clash in ids}:
-            raise SourceError(
-                moved.words(), "One of them is older: leave it out, or compare them with 'iommutui diff'."
-            )
-        if ids and too_many(ids, functions & state.functions):
-            raise SourceError(
-                ids[0].words(), "These are not listings of one machine: compare them with 'iommutui diff'."
-            )
-        swapped += ids
-        for key, sighting in state.known.items():
-            known.setdefault(key, sighting)
-    return swapped
 
 
 def _of_one_card(seen: list[Sighting]) -> list[Sighting]:
     """What is said of the card that most is said of; the group is the slot's, whatever is in it."""
 
-    def told(sighting: Sighting) -> tuple[bool, int]:
-        return "driver" in sighting.tells, sum(value is not None for value in sighting.device)
+    def ids(sighting: Sighting) -> tuple[str | None, str | None]:
+        return sighting.facts.get("vendor_id"), sighting.facts.get("device_id")
 
-    best = value_of(max((s for s in seen if value_of(s, "ids")), key=told), "ids")
+    best = ids(max((s for s in seen if None not in ids(s)), key=lambda s: ("driver" in s.tells, len(s.facts))))
     found = []
     for sighting in seen:
-        device = sighting.device
-        if value_of(sighting, "ids") not in (None, best):
-            sighting = sighting._replace(device=Device(device.address, group=device.group), tells=NOTHING)
+        if None not in ids(sighting) and ids(sighting) != best:
+            only: Facts = {"group": sighting.facts["group"]} if "group" in sighting.facts else {}
+            sighting = sighting._replace(facts=only)
         found.append(sighting)
     return found
 
 
-def _placed(sightings: list[Sighting]) -> list[Sighting]:
-    """The sightings, those that are named by the way to them (``lspci -P``) at their addresses, or left out."""
-    below = {s.device.address: s.below for s in sightings if s.below is not None}
+def _placed(sections: list[Section]) -> Iterator[tuple[Section, list[Sighting]]]:
+    """Sections, and their sightings: those that are named by the way to them (``lspci -P``) at their addresses."""
+    below = {s.address: s.below for section in sections for s in section.sightings if s.below is not None}
+    for section in sections:
+        ways = any(sighting.way for sighting in section.sightings)
+        yield section, _at_addresses(section.sightings, below) if ways else section.sightings
+
+
+def _at_addresses(sightings: list[Sighting], below: dict[Address, str]) -> list[Sighting]:
     found = []
     for sighting in sightings:
-        if not sighting.way:
-            found.append(sighting)
-            continue
-        first, *slots = sighting.way.split("/")
+        first, *slots = sighting.way.split("/") if sighting.way else [sighting.address]
         place: Address | None = Address(first)
-        parent = sighting.device.parent
         for slot in slots:
-            parent = place
+            if place is not None:
+                sighting.facts["parent"] = place
             place = parse_pci(f"{below[place]}:{slot}") if place in below else None
         if place is not None:
-            device = sighting.device._replace(address=place, parent=parent)
-            if sighting.below is not None:
+            if slots and sighting.below is not None:
                 below[place] = sighting.below
-            found.append(sighting._replace(device=device))
+            found.append(sighting._replace(address=place))
     return found
 
 
-def _device(address: Address, seen: list[Sighting], below: dict[str, Address], names: Names) -> Device:
-    fields: list[Any] = list(seen[0].device)
+def _device(
+    address: Address, seen: list[Sighting], tells: frozenset[str], below: dict[str, Address], names: Names
+) -> Device:
+    facts = seen[0].facts
     for sighting in seen[1:]:
-        for n, (mine, other) in enumerate(zip(fields, sighting.device, strict=True)):
-            if mine == _EMPTY[n] or (n == _CLASS and len(str(other or "")) > len(str(mine))):
-                fields[n] = other
-    device = Device(*fields)
-    tells = NOTHING.union(*(sighting.tells for sighting in seen))
-    parent = device.parent or below.get(address.rpartition(":")[0])
-    unknown = [
-        ("vendor", device.vendor_id is None),
-        ("class", device.class_code is None),
-        ("driver", device.driver is None and "driver" not in tells),
-        ("driver_override", device.driver_override is None),
-        ("iommu_group", device.group is None and "group" not in tells),
-        ("parent", parent is None and not below),
+        # What is told first holds, but for the class, of which some tell four digits and some all six.
+        code = max(facts.get("class_code", ""), sighting.facts.get("class_code", ""), key=len)
+        facts = {**sighting.facts, **facts}
+        if code:
+            facts["class_code"] = code
+    facts["parent"] = facts.get("parent") or below.get(address.rpartition(":")[0])
+    if facts["parent"] == address:
+        facts["parent"] = None
+    missing = [
+        "vendor" if "vendor_id" not in facts else "",
+        "class" if "class_code" not in facts else "",
+        "driver" if not facts.get("driver") and "driver" not in tells else "",
+        "driver_override" if "driver_override" not in facts else "",
+        "iommu_group" if "group" not in facts and "group" not in tells else "",
+        "parent" if facts["parent"] is None and not below else "",
     ]
-    vendor_name, device_name, class_name = device.vendor_name, device.device_name, device.class_name
-    if class_name is None or (vendor_name is None and device_name is None):
-        known = names.of(None, device.vendor_id, device.device_id, device.class_code)
-        class_name = class_name or known.class_
-        if vendor_name is None and device_name is None:
-            vendor_name, device_name = known.vendor, known.device
-    return device._replace(
-        address=address,
-        parent=parent if parent != address else None,
-        vendor_name=vendor_name,
-        device_name=device_name,
-        class_name=class_name,
-        gaps=tuple(Gap(name, NOT_LISTED) for name, missing in unknown if missing),
-    )
+    unnamed = "vendor_name" not in facts and "device_name" not in facts
+    if unnamed or "class_name" not in facts:
+        known = names.of(None, facts.get("vendor_id"), facts.get("device_id"), facts.get("class_code"))
+        facts.setdefault("class_name", known.class_)
+        if unnamed:
+            facts["vendor_name"], facts["device_name"] = known.vendor, known.device
+    return Device(address, **facts, gaps=tuple([_GAPS[name] for name in missing if name]))

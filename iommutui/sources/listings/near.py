@@ -14,13 +14,11 @@ _SIGNS = (
     r"(?i)\biommu\b",
     r"(?i)\b(?:pci|vga|usb|ethernet) (?:bridge|controller|compatible)",
 )
-"""What lines of listings have in them, the most telling first."""
+"""What lines of listings have in them, the most specific first."""
 
 _TREE = r"^[ \t|+\\-]{0,60}-\[[0-9a-f]{4}:[0-9a-f]{2}"
 
-REMEDY = (
-    "'iommutui snapshot --script' prints a script that records everything; 'lspci -nnkv' tells the most of one line."
-)
+REMEDY = "'iommutui snapshot --script' prints a script that records everything; 'lspci -nnkv' shows the most by itself."
 
 
 def nothing_found(reading: Reading, importers: tuple[Importer, ...]) -> SourceError:
@@ -38,4 +36,4 @@ def nothing_found(reading: Reading, importers: tuple[Importer, ...]) -> SourceEr
         line = reading.text.lines.line_at(sign.start())
         close = f" Line {line + 1} came closest: {printable(lines[line].strip()[:100])!r}."
     looked = "; ".join(f"{importer.name} ({importer.example})" for importer in importers if importer.name != "system")
-    return SourceError(f"{reading.name} tells of no PCI function. Looked for were {looked}.{close}", REMEDY)
+    return SourceError(f"{reading.name} names no PCI device. Known formats: {looked}.{close}", REMEDY)

@@ -7,12 +7,13 @@ import re
 from xml.etree import ElementTree
 
 from iommutui.core.address import Address, is_pci, parse_pci
-from iommutui.core.host import Device
-from iommutui.sources.listings.base import DRIVER, GROUP, Importer, Piece, Sighting, Taken, Text
+from iommutui.sources.listings.base import Importer, Piece, Sighting, Taken, Text
+from iommutui.sources.listings.entries import sighting_of
 
 NAME = "nodedev"
 
 _END = "</device>"
+_PARTS = ("domain", "bus", "slot", "function")
 _LONGEST = 1 << 16
 """Characters of an element; a card with 64 virtual functions has a tenth."""
 
@@ -34,7 +35,7 @@ def read(text: Text, at: int) -> Piece:
         end = text.lines.line_at(close - 1) + 1
         if seen:
             found += seen
-            taken.append(Taken(text.lines.line_at(start), end, f"nodedev: {seen[0].device.address}"))
+            taken.append(Taken(text.lines.line_at(start), end, f"nodedev: {seen[0].address}"))
         start = content.find("<device>", close)
     return Piece(end, tuple(found), tuple(taken))
 
@@ -47,38 +48,36 @@ def _sightings(element: str, line: int) -> list[Sighting]:
     pci = node.find("capability[@type='pci']")
     if pci is None:
         return []
-    group, members = _group(pci)
-    address = _address([pci.findtext(name) for name in ("domain", "bus", "slot", "function")], 10)
-    physical = pci.find("capability[@type='phys_function']/address")
+    group = pci.find("iommuGroup")
+    number = "" if group is None else group.get("number", "")
+    number = number if re.fullmatch(r"\d{1,9}", number) else ""
     seen = []
+    address = _address([pci.findtext(name) for name in _PARTS], 10)
     if address is not None:
-        device = Device(
-            address=address,
-            vendor_id=_id(pci.find("vendor")),
-            device_id=_id(pci.find("product")),
-            class_code=_hex(pci.findtext("class"), 6),
-            driver=node.findtext("driver/name") or None,
-            group=group,
-            parent=parse_pci(node.findtext("parent") or ""),
-            physfn=None if physical is None else _of_attributes(physical),
-            vendor_name=_text(pci.findtext("vendor")),
-            device_name=_text(pci.findtext("product")),
-        )
-        seen.append(Sighting(line, device, DRIVER | GROUP if group is not None else DRIVER))
-    seen += [Sighting(line, Device(member, group=group)) for member in members if member != address]
-    return seen
+        entry = {
+            "class": (pci.findtext("class") or "").strip(),
+            "vendor": _named(pci.find("vendor")),
+            "device": _named(pci.find("product")),
+            "driver": node.findtext("driver/name"),
+            **({"iommugroup": number} if number else {}),
+        }
+        own = sighting_of(entry, address, line, drivers=True)
+        if (parent := parse_pci(node.findtext("parent") or "")) is not None:
+            own.facts["parent"] = parent
+        physical = pci.find("capability[@type='phys_function']/address")
+        if physical is not None and (function := _of_attributes(physical)) is not None:
+            own.facts["physfn"] = function
+        seen.append(own)
+    members = map(_of_attributes, group.findall("address") if group is not None and number else [])
+    return seen + [Sighting(line, each, {"group": int(number)}) for each in members if each and each != address]
 
 
-def _group(pci: "ElementTree.Element") -> tuple[int | None, list[Address]]:
-    element = pci.find("iommuGroup")
-    number = element.get("number", "") if element is not None else ""
-    if element is None or not re.fullmatch(r"\d{1,9}", number):
-        return None, []
-    return int(number), [a for each in element.findall("address") if (a := _of_attributes(each)) is not None]
+def _named(element: "ElementTree.Element | None") -> dict[str, str | None]:
+    return {} if element is None else {"id": element.get("id"), "name": element.text}
 
 
 def _of_attributes(element: "ElementTree.Element") -> Address | None:
-    return _address([element.get(name) for name in ("domain", "bus", "slot", "function")], 16)
+    return _address([element.get(name) for name in _PARTS], 16)
 
 
 def _address(parts: list[str | None], base: int) -> Address | None:
@@ -89,19 +88,6 @@ def _address(parts: list[str | None], base: int) -> Address | None:
         return None
     address = Address(f"{domain:04x}:{bus:02x}:{slot:02x}.{function:x}")
     return address if min(domain, bus, slot, function) >= 0 and is_pci(address) else None
-
-
-def _hex(text: str | None, digits: int) -> str | None:
-    match = re.fullmatch(r"\s*0x([0-9a-fA-F]{1,6})\s*", text or "")
-    return match[1].lower().zfill(digits) if match is not None else None
-
-
-def _id(element: "ElementTree.Element | None") -> str | None:
-    return None if element is None else _hex(element.get("id"), 4)
-
-
-def _text(text: str | None) -> str | None:
-    return (text or "").strip() or None
 
 
 IMPORTER = Importer(

@@ -3,7 +3,6 @@
 import re
 
 from iommutui.core.address import Address, parse_pci
-from iommutui.core.host import Device
 from iommutui.sources.listings.base import Importer, Piece, Sighting, Taken, Text
 from iommutui.sources.listings.functions import FULL
 
@@ -11,12 +10,13 @@ NAME = "paths"
 
 _MEMBER = re.compile(rf"iommu_groups/(\d{{1,9}})/devices/({FULL})")
 _LINK = re.compile(rf"({FULL})/iommu_group\b.*?iommu_groups/(\d{{1,9}})")
+_AFTER = re.compile(rf"({FULL}) \(IOMMU group (\d{{1,9}})\)")
 _PLACE = re.compile(r"iommu_groups(?:/(\d{1,9})(?:/devices)?)?/?:?\s*$")
 _BRANCH = re.compile(r"[\s│|]*[├└|`+]?[─-]+ ?(\d{1,9})/?\s*$")
 _NAMES = re.compile(
     rf"(?:[\s│├└─|`+-]|devices|[a-z-]{{10}}\S?\s.*?\s(?={FULL}))*({FULL})(?:\s+->\s.*|((?:\s+{FULL})*))\s*$"
 )
-_NOTHING = re.compile(r"[\s│|├└─`+-]*(?:devices|reserved_regions|type|name|total \d+)?\s*$")
+_NOTHING = re.compile(r"[\s│|├└─`+-]*(?:devices|reserved_regions|type|name|[^\W\d]+ \d+|d[rwx-]{9}.* \.\.?)?\s*$")
 
 
 def read(text: Text, at: int) -> Piece:
@@ -29,7 +29,7 @@ def read(text: Text, at: int) -> Piece:
         members: list[tuple[Address | None, int]] = []
         if pairs := _MEMBER.findall(line):
             members = [(parse_pci(address), int(number)) for number, address in pairs]
-        elif (link := _LINK.search(line)) is not None:
+        elif (link := _LINK.search(line) or _AFTER.search(line)) is not None:
             members = [(parse_pci(link[1]), int(link[2]))]
         elif (place := _PLACE.search(line)) is not None and text.kinds[end] == NAME:
             group = int(place[1]) if place[1] else None
@@ -39,7 +39,7 @@ def read(text: Text, at: int) -> Piece:
             members = [(parse_pci(address), group) for address in (names[1], *(names[2] or "").split())]
         elif not _NOTHING.match(line):
             break
-        found += [Sighting(end, Device(address, group=number)) for address, number in members if address is not None]
+        found += [Sighting(end, address, {"group": number}) for address, number in members if address is not None]
         if line.strip():
             taken.append(Taken(end, end + 1, f"paths: {len(members)} in group {members[0][1] if members else group}"))
         end += 1
@@ -49,8 +49,9 @@ def read(text: Text, at: int) -> Piece:
 IMPORTER = Importer(
     name=NAME,
     example="/sys/kernel/iommu_groups/9/devices/0000:00:14.2",
-    opens=r"[^\n]{0,300}?iommu_groups(?:/\d{1,9}(?:/devices)?)?(?:/[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:|/?:?\s*$)",
+    opens=r"[^\n]{0,300}?iommu_groups(?:/\d{1,9}(?:/devices)?)?(?:/[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:|/?:?\s*$)"
+    rf"|[^\n]{{0,80}}?{FULL} \(IOMMU group \d",
     score=4,
     read=read,
-    needs=("iommu_groups",),
+    needs=("iommu_groups", "(IOMMU group "),
 )

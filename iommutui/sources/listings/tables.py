@@ -3,14 +3,15 @@
 import re
 
 from iommutui.core.address import parse_pci
-from iommutui.sources.listings.base import GROUP, Importer, Piece, Sighting, Taken, Text
+from iommutui.sources.listings.base import Importer, Piece, Sighting, Taken, Text
+from iommutui.sources.listings.entries import sighting_of
 from iommutui.sources.listings.functions import FULL
-from iommutui.sources.listings.json_documents import device_of
+from iommutui.sources.listings.json_documents import hides_bridges
 
 NAME = "table"
 
 _CELL = re.compile(r"[│┃|]")
-_COLUMNS = ["class", "device", "id", "iommugroup", "vendor", "vendor_name"]
+_COLUMNS = ["class", "device", "id", "iommugroup", "vendor", "device_name"]
 
 
 def read(text: Text, at: int) -> Piece:
@@ -21,13 +22,12 @@ def read(text: Text, at: int) -> Piece:
     found: dict[str, Sighting] = {}
     end = at
     while end < len(lines) and (cells := _cells(lines[end])):
-        said = dict(zip(columns, cells, strict=False))
-        if parse_pci(address := said.get("id", "")) is not None:
-            found.setdefault(address, Sighting(end, device_of(said, address, said.get("iommugroup")), GROUP))
+        entry = dict(zip(columns, cells, strict=False))
+        if (address := parse_pci(entry.get("id", ""))) is not None:
+            found.setdefault(address, sighting_of(entry, address, end, drivers=False))
         end += 1
-    bridges = any((sighting.device.class_code or "").startswith("06") for sighting in found.values())
     taken = (Taken(at, end, f"table: {len(found)} functions"),) if found else ()
-    return Piece(max(end, at + 1), tuple(found.values()), taken, hides=not bridges)
+    return Piece(max(end, at + 1), tuple(found.values()), taken, hides=hides_bridges([*found.values()]))
 
 
 def _cells(line: str) -> list[str]:

@@ -7,7 +7,15 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.sources.tree import Tree
 from iommutui.sources.uses.remote import server_of_disk
-from iommutui.sources.uses.sysfs_links import Entry, entries, functions_above, gap_reason, links_in, read_attr, resolve
+from iommutui.sources.uses.sysfs_links import (
+    ClassDevice,
+    entries,
+    functions_above,
+    gap_reason,
+    links_in,
+    read_attr,
+    resolve,
+)
 
 _SUBSYSTEM = re.compile(r"(devices/virtual/nvme-subsystem/([\w-]+))/")
 _CONTROLLER = re.compile(r"nvme\d+")
@@ -32,7 +40,7 @@ class Leg(NamedTuple):
 class Blocks:
     """The block devices of a machine, each asked for its lower ones once."""
 
-    def __init__(self, tree: Tree, found: list[Entry]) -> None:
+    def __init__(self, tree: Tree, found: list[ClassDevice]) -> None:
         self._tree = tree
         self.paths = {entry.name: entry.path for entry in found}
         self.spares: dict[str, tuple[str, int | None]] = {}

@@ -6,7 +6,15 @@ from iommutui.core.address import Address, is_pci
 from iommutui.core.gap import Gap
 from iommutui.core.uses import Screen
 from iommutui.sources.tree import Tree
-from iommutui.sources.uses.sysfs_links import SHORT, Entry, entries, functions_above, gap_reason, read_attr, resolve
+from iommutui.sources.uses.sysfs_links import (
+    SHORT,
+    ClassDevice,
+    entries,
+    functions_above,
+    gap_reason,
+    read_attr,
+    resolve,
+)
 
 _CONNECTOR = re.compile(r"card\d+-(.+)")
 _FIRMWARE = frozenset(
@@ -20,7 +28,7 @@ _RANGE = re.compile(r"( *)[0-9a-f]+-[0-9a-f]+ : (.*)")
 
 
 def read_display(tree: Tree, console: bool) -> tuple[tuple[Screen, ...], list[Gap]]:
-    """Every display. ``console`` tells whether the text console is drawn on framebuffers."""
+    """Every display. ``console``: whether the text console is drawn on framebuffers."""
     cards, buffers = entries(tree, "class/drm"), entries(tree, "class/graphics")
     gaps = [Gap("screens", why)] if (why := gap_reason(tree, cards)) else []
     found: dict[Address, Screen] = {}
@@ -65,7 +73,7 @@ def _firmware(tree: Tree) -> tuple[dict[Address, str], str]:
     return {**found, **firmware_in(data.decode("utf-8", "backslashreplace"))}, ""
 
 
-def _is_firmware(entry: Entry) -> bool:
+def _is_firmware(entry: ClassDevice) -> bool:
     return entry.name.partition(".")[0] in _FIRMWARE
 
 

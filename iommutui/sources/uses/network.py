@@ -25,7 +25,7 @@ class _Talk(NamedTuple):
 
 
 def read_network(tree: Tree, session: str | None) -> tuple[tuple[Network, ...], list[Gap]]:
-    """What is talked through each interface. ``session`` is the address on this machine that an SSH session came to."""
+    """What goes through each interface. ``session`` is the address on this machine that an SSH session came to."""
     found = entries(tree, "class/net")
     if not isinstance(found, list):
         why = gap_reason(tree, found)
@@ -64,7 +64,7 @@ def _ways(tree: Tree, paths: dict[str, str], lower: dict[str, tuple[str, ...]], 
 
 
 def _is_bond(tree: Tree, path: str) -> bool:
-    """A bond has a directory of that name; a team does not tell what it is, and counts as one interface."""
+    """A bond has a directory of that name; a team does not show that it is one, and counts as one interface."""
     return os.path.isdir(f"{tree.sys}/{path}/bonding")
 
 

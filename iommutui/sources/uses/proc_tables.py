@@ -26,7 +26,7 @@ class Swap(NamedTuple):
     is_file: bool
 
 
-class Entry(NamedTuple):
+class FstabLine(NamedTuple):
     """A line of ``/etc/fstab``."""
 
     source: str
@@ -60,13 +60,13 @@ def swaps(data: bytes) -> Iterator[Swap]:
             yield Swap(path, fields[1] == b"file")
 
 
-def fstab(data: bytes) -> Iterator[Entry]:
+def fstab(data: bytes) -> Iterator[FstabLine]:
     """``UUID=... /home ext4 defaults 0 2``; ``none`` is the mount point of a swap area."""
     for line in data.splitlines():
         fields = line.split()
         if len(fields) >= 3 and not fields[0].startswith(b"#"):
             swap = fields[2] == b"swap"
-            yield Entry(_plain(fields[0]).strip('"'), "[SWAP]" if swap else _plain(fields[1]))
+            yield FstabLine(_plain(fields[0]).strip('"'), "[SWAP]" if swap else _plain(fields[1]))
 
 
 class Route(NamedTuple):

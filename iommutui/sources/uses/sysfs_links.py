@@ -14,19 +14,19 @@ SHORT = 1 << 16
 """Bytes; nothing that is read whole here is longer, but for the list of mounts."""
 
 
-class Entry(NamedTuple):
+class ClassDevice(NamedTuple):
     """A device of a class. ``path`` is where its link leads, below the root of sysfs."""
 
     name: str
     path: str
 
 
-def entries(tree: Tree, place: str) -> list[Entry] | Unreadable | None:
+def entries(tree: Tree, place: str) -> list[ClassDevice] | Unreadable | None:
     """The devices in a directory such as ``class/net``, by name; None where there is no such directory."""
     names = names_in(f"{tree.sys}/{place}")
     if not isinstance(names, list):
         return names
-    return [Entry(name, resolve(tree, f"{place}/{name}")) for name in sorted(names)]
+    return [ClassDevice(name, resolve(tree, f"{place}/{name}")) for name in sorted(names)]
 
 
 def resolve(tree: Tree, place: str) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from iommutui.core.host import Host
-from iommutui.tui.pages.targets import Choice
 from iommutui.tui.state import AppState, Key, Pane, Phase
+from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.spans import Line
 
 Severity = Literal["information", "warning", "error"]
-Check = Callable[[str], tuple[bool, str]]
+LineCheck = Callable[[str], tuple[bool, str]]
 """Whether a line of text will do, and what there is to say of it."""
 Opened = Awaitable[object] | None
 """What a command returns: nothing, or what has to be waited for until its dialog takes keys."""
@@ -32,109 +32,69 @@ class Desk(Protocol):
     @property
     def state(self) -> AppState:
         """The state on the screen."""
-        ...
 
     def update(self, state: AppState) -> None:
         """Shows another state."""
-        ...
 
     def move(self, lines: int) -> None:
         """Moves the cursor of the pane that has the focus, or scrolls it."""
-        ...
 
     def page(self) -> int:
         """How many lines the pane with the focus shows."""
-        ...
 
     def focus_pane(self, pane: Pane) -> None:
         """Gives a pane the focus."""
-        ...
 
     def go_to(self, key: Key) -> None:
         """Puts the cursor on a row, opening its group and taking a filter away that hides it."""
-        ...
-
-    def complete(self) -> Opened:
-        """Takes what the filter offers to complete the word with."""
-        ...
 
     def remember(self) -> None:
         """Writes down what is kept between starts: marks, order, room, and that the orientation is over."""
-        ...
 
     def say(self, text: str, severity: Severity = "information") -> None:
         """A short message that goes away by itself; ``severity`` is information, warning or error."""
-        ...
 
     def log_line(self, text: str, style: str = "plain") -> None:
         """Adds a line to the log."""
-        ...
 
     def copy(self, text: str, what: str) -> None:
         """Sends text to the terminal's clipboard, and says so."""
-        ...
 
     def rescan(self) -> None:
         """Looks at the machine again."""
-        ...
 
-    def leave(self) -> None:
-        """Ends the program."""
-        ...
-
-    def suspend(self) -> Opened:
-        """Gives the terminal back to the shell until it is continued."""
-        ...
+    def act(self, action: str) -> Opened:
+        """One of Textual's actions of the screen or the app, by name."""
 
     def hand_over(self, words: Sequence[str]) -> None:
         """Gives the terminal to another command of the program until it ends, and looks at the machine again."""
-        ...
 
     def before_boot(self) -> Host | None:
         """The machine as it was in the boot before this one; None where that is not known."""
-        ...
 
     def open_machine(self, text: str) -> None:
         """Asks, and shows the machine of a file's name or of a pasted text in place of this one."""
-        ...
 
     # -- dialogs; each calls ``then`` with what was chosen, and not at all where the dialog was closed
 
     def show_page(self, page: Page) -> Opened:
         """Text to read, search, copy and save."""
-        ...
 
     def choose(
-        self, title: str, choices: Sequence[Choice], then: Callable[[str], object], *, chosen: str = "", verb: str = ""
+        self, title: str, choices: Sequence[Choice], then: Callable[[str], Opened], *, chosen: str = "", verb: str = ""
     ) -> Opened:
         """One of a few things, by name."""
-        ...
 
     def prompt(
-        self, title: str, then: Callable[[str], object], check: Check, *, text: str = "", hint: str = ""
+        self, title: str, then: Callable[[str], Opened], check: LineCheck, *, text: str = "", hint: str = ""
     ) -> Opened:
         """One line of text. ``check`` says whether it will do, and what is shown below it."""
-        ...
 
-    def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], object]) -> Opened:
+    def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], Opened]) -> Opened:
         """A question with two answers; ``then`` is called for yes."""
-        ...
 
     def review(self, *, revert: bool = False) -> Opened:
         """The review of what is staged, or of taking back what was applied last."""
-        ...
-
-    def help(self) -> Opened:
-        """Every key, and what signs and words mean."""
-        ...
-
-    def palette(self) -> Opened:
-        """Every command, by name."""
-        ...
-
-    def themes(self) -> Opened:
-        """Every theme, by name."""
-        ...
 
 
 Disabled = Callable[[AppState], str | None]

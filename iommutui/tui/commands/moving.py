@@ -47,7 +47,7 @@ def _cannot_fold_all(state: AppState) -> str | None:
 def _cycle(step: int, desk: Desk) -> Opened:
     pane = desk.state.pane
     if pane is Pane.FILTER and step > 0:
-        return desk.complete()
+        return desk.act("complete")
     panes = [Pane.LIST, Pane.DETAILS, Pane.PLAN]
     place = panes.index(pane) if pane in panes else -1 if step > 0 else 0
     desk.focus_pane(panes[(place + step) % len(panes)])

@@ -29,7 +29,7 @@ from iommutui.tui.derived import (
     why_not_freed,
 )
 from iommutui.tui.keys import key_of
-from iommutui.tui.pages.targets import target_choices
+from iommutui.tui.pages.device import target_choices
 from iommutui.tui.state import (
     AppState,
     Pane,
@@ -162,13 +162,13 @@ def _not_a_card(state: AppState) -> str | None:
     """Why what is under the cursor is nothing that could be freed."""
     device, group = selected_device(state), selected_group(state)
     if state.host is not None and not state.host.groups:
-        return "This machine shows no IOMMU groups, so no virtual machine can have a device; 2 says what to do."
+        return "This machine shows no IOMMU groups, so no virtual machine can use a device; 2 says what to do."
     if device is not None and device.is_bridge:
         return f"{device.address} is a bridge and stays with the host. Select the card behind it."
     if device is not None and device.bus != "pci":
         return f"{device.address} is on the {device.bus} bus; only PCI devices can be rebound here."
     if device is not None and group is None:
-        return f"{device.address} is in no IOMMU group, so no virtual machine can have it."
+        return f"{device.address} is in no IOMMU group, so no virtual machine can use it."
     if group is None or state.host is None:
         return "Select a device or a group first." if device is None else None
     verdict = verdicts(state.host, state.model).of(group.id)
@@ -190,7 +190,7 @@ def _free(desk: Desk) -> None:
     if more:
         said.append(f"This {also_takes(more)}.")
     if found is not None and any(hazard.severity is Severity.DANGER for hazard in found.plan.hazards):
-        said.append(f"This machine is using something of it; {key_of('impact')} shows the impact.")
+        said.append(f"This machine is using part of it; {key_of('impact')} shows the impact.")
     if said:
         desk.say(" ".join(said), "warning")
 
@@ -221,8 +221,7 @@ def _cannot_fix(state: AppState) -> str | None:
         return "The selection is in no IOMMU group, so there is nothing to fix."
     if fix.intents is None:
         return (
-            why_not_freed(state)
-            or "No rebind lets a virtual machine have it under these kernel rules; see the details."
+            why_not_freed(state) or "No rebind lets a virtual machine use it under these kernel rules; see the details."
         )
     if not fix.intents:
         return "Nothing is needed: the group is viable" + (" once the plan is applied." if fix.further else ".")

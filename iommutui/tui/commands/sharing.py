@@ -1,4 +1,4 @@
-"""Commands that tell others: a report, exports, what persists; and that look at other machines and at errors.
+"""Commands that share: a report, exports, what persists; and that look at other machines and at errors.
 
 What only one of them needs is imported by it: the first frame does not wait for it.
 """
@@ -12,8 +12,8 @@ from iommutui.core.redact import redact
 from iommutui.core.roles import is_vfio
 from iommutui.tui.commands.base import Command, Desk, Opened, Page, needs_host
 from iommutui.tui.derived import selected_device, selected_group
-from iommutui.tui.pages.targets import Choice
 from iommutui.tui.state import AppState
+from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.spans import Line, Span, line
 
 SHARE = "Share"
@@ -135,9 +135,9 @@ def _differences(name: str, before: Host, state: AppState) -> Page:
     from iommutui.core.diff import change_sentence, compare
 
     assert state.host is not None
-    changes = compare(before, redact(state.host), model_for(before.kernel), state.model)
+    changes = compare(redact(before), redact(state.host), model_for(before.kernel), state.model)
     lines = [line(change_sentence(change), hang=2) for change in changes]
-    return Page(f"From {name} to this machine", lines or [line("They are equal, as far as both tell.")])
+    return Page(f"From {name} to this machine", lines or [line("They are equal, as far as both are known.")])
 
 
 def changed_since_boot(before: Host, now: Host, model: Model) -> str:
@@ -153,7 +153,7 @@ def changed_since_boot(before: Host, now: Host, model: Model) -> str:
 def _since_boot(desk: Desk) -> Opened:
     before = desk.before_boot()
     if before is None:
-        desk.say("No earlier boot of this machine is known; this one is remembered now.")
+        desk.say("No earlier boot of this machine is known; this one is recorded now.")
         return None
     return desk.show_page(_differences("the last boot", before, desk.state))
 
@@ -175,11 +175,11 @@ COMMANDS = (
             SHARE, _export, _needs_given, also="xml hostdev domain script modprobe driverctl grub"),
     Command("persist", ("P",), "Persist", "Make the bindings persist across boots, after a review of every file.",
             SHARE, _persist, _cannot_persist, also="boot permanent initramfs last reboot"),
-    Command("report", ("W",), "Report", "What somebody who helps has to know, redacted: copy or save it.", SHARE,
+    Command("report", ("W",), "Report", "A redacted report for those who help: copy or save it.", SHARE,
             _report, needs_host, also="forum share ask markdown"),
     Command("compare", ("D",), "Compare", "What differs between this machine and a file.", SHARE, _compare, needs_host,
             also="diff changes"),
-    Command("since-boot", (), "Since boot", "What has changed since this machine was started last.", SHARE,
+    Command("since-boot", (), "Since boot", "What has changed since the last boot.", SHARE,
             _since_boot, _cannot_since_boot, also="diff changes reboot update firmware"),
     Command("open-machine", ("O",), "Open machine", "Open a file or a pasted listing in place of this machine.", SHARE,
             _open, also="load import snapshot paste"),

@@ -12,9 +12,9 @@ from iommutui.tui.commands.base import Command, Desk, Opened, needs_host
 from iommutui.tui.derived import selected_device, selected_group
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.pages.models import model_choices
-from iommutui.tui.pages.targets import Choice
 from iommutui.tui.rows.topology import next_match
 from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, judged_by, own_model
+from iommutui.tui.text.blocks import Choice
 
 LOOK, VIEW = "Look", "View"
 _SORTED = {
@@ -103,7 +103,7 @@ def _cannot_match(state: AppState) -> str | None:
     if state.view is not View.TOPOLOGY:
         return "n and N go through what a search finds in the topology (T); on the list, / filters."
     if not state.search.strip():
-        return "Nothing is searched for; / searches."
+        return "No search is active; / starts one."
     return None if next_match(state, 1) is not None else f"Nothing matches {state.search}."
 
 
@@ -207,7 +207,7 @@ def _cannot_rescan(state: AppState) -> str | None:
     if not state.source.real:
         if state.phase is Phase.FAILED:
             return None
-        return "A machine that is not real does not change by itself; R reverts what was applied here."
+        return "A simulated machine does not change by itself; R reverts what was applied here."
     return "A scan is going on." if state.phase in (Phase.SCANNING, Phase.APPLYING) else None
 
 
@@ -255,11 +255,10 @@ def _quit(desk: Desk) -> Opened:
         title, text = "Leave while a plan is being applied?", "It goes on to its end, and this program ends with it."
     elif state.intents:
         words = "1 change is" if len(state.intents) == 1 else f"{len(state.intents)} changes are"
-        title, text = "Leave?", f"{words} staged and not applied. Nothing of it is kept."
+        title, text = "Leave?", f"{words} staged and not applied. Leaving discards what is staged."
     else:
-        desk.leave()
-        return None
-    return desk.confirm(title, text, "Leave", "Stay", desk.leave)
+        return desk.act("app.quit")
+    return desk.confirm(title, text, "Leave", "Stay", lambda: desk.act("app.quit"))
 
 
 COMMANDS = (
@@ -289,7 +288,7 @@ COMMANDS = (
             _cannot_match, palette=False),
     Command("select", ("S",), "Select", "Select the row together with others, or unselect it: the next verb acts on "
             "all of them.", LOOK, _select, _cannot_select, also="multiple several tag"),
-    Command("mark", ("b",), "Mark", "Mark the device as one of your own, or unmark it; marks are kept.", LOOK, _mark,
+    Command("mark", ("b",), "Mark", "Mark the device as one of your own, or unmark it; marks are saved.", LOOK, _mark,
             _cannot_mark, also="bookmark favourite favorite star pin"),
     Command("next-mark", ("B",), "Next mark", "Go to the next device that is marked.", LOOK, _next_mark,
             _cannot_next_mark, also="bookmark favourite favorite jump"),
@@ -301,7 +300,7 @@ COMMANDS = (
             partial(_divide, -_STEP), also="divider resize split"),
     Command("wider", ("greater_than_sign",), "Wider", "More room for the list, less for the details.", VIEW,
             partial(_divide, _STEP), also="divider resize split"),
-    Command("rescan", ("r", "f5"), "Rescan", "Look at the machine again.", VIEW, lambda d: d.rescan(),
+    Command("rescan", ("r", "f5"), "Rescan", "Scan the machine again.", VIEW, lambda d: d.rescan(),
             _cannot_rescan, also="reload refresh update"),
     Command("model", ("m",), "Model", "Choose the kernel rules to judge by.", VIEW, _choose_model, needs_host,
             also="kernel version rules"),
@@ -309,14 +308,14 @@ COMMANDS = (
             lambda d: d.copy(_copied(d.state), _copied(d.state)), _cannot_copy, also="yank bdf"),
     Command("copy-more", ("Y",), "Copy more", "Copy something else: ids, lines for a shell, a report for a forum.",
             VIEW, _copy_more, needs_host, also="clipboard yank export"),
-    Command("help", ("question_mark",), "Help", "This help; / searches it.", VIEW, lambda d: d.help(),
+    Command("help", ("question_mark",), "Help", "This help; / searches it.", VIEW, lambda d: d.act("help"),
             also="keys shortcuts bindings manual"),
-    Command("commands", ("ctrl+p", "colon"), "Commands", "Find a command by its name.", VIEW, lambda d: d.palette(),
-            palette=False),
-    Command("theme", (), "Theme", "Choose another theme; it is kept.", VIEW, lambda d: d.themes(),
+    Command("commands", ("ctrl+p", "colon"), "Commands", "Find a command by its name.", VIEW,
+            lambda d: d.act("palette"), palette=False),
+    Command("theme", (), "Theme", "Choose another theme; it is saved.", VIEW, lambda d: d.act("app.change_theme"),
             also="dark light colours colors appearance"),
-    Command("suspend", ("ctrl+z",), "Suspend", "Back to the shell; fg continues here.", VIEW, lambda d: d.suspend(),
-            also="background job"),
+    Command("suspend", ("ctrl+z",), "Suspend", "Back to the shell; fg continues here.", VIEW,
+            lambda d: d.act("app.suspend"), also="background job"),
     Command("back", ("escape",), "Back", "One step back: clear the filter, leave a view, return to the list.", VIEW,
             _back, palette=False),
     Command("quit", ("q",), "Quit", "Leave; asks while something is staged.", VIEW, _quit, also="exit close end"),

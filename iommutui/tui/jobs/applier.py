@@ -1,6 +1,7 @@
 """Carrying out a reviewed plan: the applying room works, and its events are posted."""
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
@@ -20,19 +21,17 @@ if TYPE_CHECKING:
 class Applier:
     """One job for one widget, which it posts its messages to, and whose worker it runs."""
 
+    @dataclass
     class Said(Message):
         """The applying room says something."""
 
-        def __init__(self, event: "Event") -> None:
-            super().__init__()
-            self.event = event
+        event: "Event"
 
+    @dataclass
     class Ended(Message):
         """Nothing more will come. ``problem`` says why it broke off."""
 
-        def __init__(self, problem: Problem | None) -> None:
-            super().__init__()
-            self.problem = problem
+        problem: Problem | None
 
     def __init__(self, room: Room, node: DOMNode, job: Job) -> None:
         self._room = room
@@ -66,6 +65,6 @@ class Applier:
         except WorkerCancelled:
             raise
         except Exception as error:  # shown, whatever it is
-            what = f"Applying broke off: {type(error).__name__}: {error}"
-            problem = Problem(what, "'iommutui journal' tells how far it came.")
+            what = f"Applying failed: {type(error).__name__}: {error}"
+            problem = Problem(what, "'iommutui journal' shows how far it got.")
         self._node.post_message(self.Ended(problem))

@@ -1,9 +1,10 @@
-"""Looking at the machine: at first, whenever something happens to it, and for claims that no event tells of."""
+"""Looking at the machine: at first, whenever something happens to it, and for claims, which no event reports."""
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 from textual.dom import DOMNode
@@ -26,31 +27,29 @@ SETTLE_SECONDS = 0.2
 LOOK_BACK_SECONDS = 2.0
 """When the machine is compared with that of the last boot: the first frame does not wait for it."""
 CLAIM_SECONDS = 5.0
-"""How often it is asked who holds groups: no event tells of a virtual machine that starts or ends."""
+"""How often it is asked who holds groups: no event reports a virtual machine that starts or ends."""
 
 NOTICE_SECONDS = 0.5
-"""A wait that is longer is told of."""
+"""A longer wait is announced."""
 
 LOOK_PATIENCE = 20.0
-"""Somebody who waits for a machine that never comes to rest is shown what there is after these seconds."""
+"""Seconds after which what is known of a machine that never comes to rest is shown."""
 
 
 class Scanner:
     """Looks at one machine for one widget, which it posts its messages to, and whose workers it runs."""
 
+    @dataclass
     class Scanned(Message):
         """The machine as it is now."""
 
-        def __init__(self, host: Host) -> None:
-            super().__init__()
-            self.host = host
+        host: Host
 
+    @dataclass
     class Failed(Message):
         """The machine could not be read."""
 
-        def __init__(self, problem: Problem) -> None:
-            super().__init__()
-            self.problem = problem
+        problem: Problem
 
     class Changed(Message):
         """Something has happened to a device. A flood of these is handled as one."""
@@ -59,34 +58,30 @@ class Scanner:
             """The newest stands for all."""
             return isinstance(message, Scanner.Changed)
 
+    @dataclass
     class Claimed(Message):
         """Somebody has taken or released groups since ``before`` was looked at."""
 
-        def __init__(self, before: Host, now: Host) -> None:
-            super().__init__()
-            self.before = before
-            self.now = now
+        before: Host
+        now: Host
 
+    @dataclass
     class Watching(Message):
-        """Changes are being told of; ``lacks`` says why they are not, or only slowly."""
+        """Changes are being reported; ``lacks`` says why they are not, or only slowly."""
 
-        def __init__(self, lacks: str) -> None:
-            super().__init__()
-            self.lacks = lacks
+        lacks: str
 
+    @dataclass
     class LeftOpen(Message):
         """An apply of an earlier time was cut off."""
 
-        def __init__(self, left: CutOff) -> None:
-            super().__init__()
-            self.left = left
+        left: CutOff
 
+    @dataclass
     class BeforeBoot(Message):
         """The machine as it was in the boot before this one."""
 
-        def __init__(self, host: Host) -> None:
-            super().__init__()
-            self.host = host
+        host: Host
 
     def __init__(self, machine: Machine, node: DOMNode, first: "Future[Host] | None" = None) -> None:
         """``first``: a look that began earlier, and stands for the first one."""
@@ -100,6 +95,13 @@ class Scanner:
         self._scanning = self._again = self._pending = self._asking = False
         self._at_rest = asyncio.Event()
         self._at_rest.set()
+
+    def first_look(self) -> Host | None:
+        """The look that began earlier, where it has ended well by now; the next one is a fresh one."""
+        if self._first is None or not self._first.done() or self._first.exception() is not None:
+            return None
+        first, self._first = self._first, None
+        return first.result()
 
     def start(self, host: Host | None) -> None:
         """Begins to watch the machine, and to look at it where the first look is not known yet."""
@@ -206,7 +208,7 @@ class Scanner:
         self._node.set_timer(LOOK_BACK_SECONDS, run)
 
     def look_for_claims(self, host: Host) -> None:
-        """Asks in a thread who holds groups, unless a scan tells it anyway or nothing could be held."""
+        """Asks in a thread who holds groups, unless a scan finds out anyway or nothing could be held."""
         if self._scanning or self._asking or not any(is_vfio(host, d, d.driver) for d in host.devices.values()):
             return
         self._asking = True

@@ -5,15 +5,16 @@ import os
 from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.host import Host
 from iommutui.tui.machines.base import Machine
-from iommutui.tui.state import Kind, Source
+from iommutui.tui.state import Source, SourceKind
 
 
 def pasted(text: str, table: DriverTable) -> Machine:
-    """The machine that a pasted text tells of."""
+    """The machine that a pasted text describes."""
     from iommutui.sources import open_text
     from iommutui.tui.machines.simulated import SimulatedMachine
 
-    return SimulatedMachine(Source(Kind.SNAPSHOT, "pasted listing"), lambda: open_text(text, driver_table=table).host)
+    source = Source(SourceKind.SNAPSHOT, "pasted listing")
+    return SimulatedMachine(source, lambda: open_text(text, driver_table=table).host)
 
 
 def machine_of(path: list[str] | None, *, demo: bool, kernel: str | None, table: DriverTable = KNOWN) -> Machine:
@@ -26,7 +27,7 @@ def machine_of(path: list[str] | None, *, demo: bool, kernel: str | None, table:
             host = demo_host()
             return host._replace(kernel=kernel or host.kernel, driver_table=table)
 
-        return SimulatedMachine(Source(Kind.DEMO, "demo"), built_in)
+        return SimulatedMachine(Source(SourceKind.DEMO, "demo"), built_in)
     if path:
         from iommutui.tui.machines.simulated import SimulatedMachine
 
@@ -37,7 +38,7 @@ def machine_of(path: list[str] | None, *, demo: bool, kernel: str | None, table:
 
         names = ("standard input" if each == "-" else os.path.basename(os.path.normpath(each)) or each for each in path)
         name = " and ".join(names)
-        return SimulatedMachine(Source(Kind.SNAPSHOT, name), from_file)
+        return SimulatedMachine(Source(SourceKind.SNAPSHOT, name), from_file)
     from iommutui.tui.machines.live import LiveMachine
 
     return LiveMachine(kernel, table)

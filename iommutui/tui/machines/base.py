@@ -50,7 +50,7 @@ class CutOff(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """Changes of the machine are being told of. ``lacks`` says why they are not, or only slowly."""
+    """Changes of the machine are being reported. ``lacks`` says why they are not, or only slowly."""
 
     stop: Callable[[], None]
     lacks: str = ""
@@ -61,24 +61,19 @@ class Applier(Protocol):
 
     def begin(self, job: Job) -> None:
         """Called with the terminal handed over, where `needs_terminal`: asks for a password if there is one to ask."""
-        ...
 
     def events(self, job: Job) -> "Iterator[Event]":
         """What happens, in a thread, until it is over."""
-        ...
 
     def keep(self) -> None:
         """While a countdown goes on: what was applied may stay. From any thread."""
-        ...
 
     def undo(self) -> None:
         """While a countdown goes on: take it back at once. From any thread."""
-        ...
 
     @property
     def needs_terminal(self) -> bool:
         """Whether `begin` may talk to the person at the terminal."""
-        ...
 
 
 class Machine(Protocol):
@@ -86,44 +81,36 @@ class Machine(Protocol):
 
     @property
     def source(self) -> Source:
-        """What the header says of it."""
-        ...
+        """Its name in the header."""
 
     @property
     def applier(self) -> Applier:
         """What carries out jobs."""
-        ...
 
     def scan(self) -> Host:
         """The machine as it is now; called in a thread. IommutuiError says what is wrong."""
-        ...
 
     def claims(self, host: Host) -> Host:
         """The Host with the claims of this moment, or the same one; called in a thread now and then."""
-        ...
 
     def watch(self, changed: Callable[[], None]) -> Watch:
         """Calls ``changed``, from any thread, when something may have changed."""
-        ...
 
     def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
         """The plan that takes back what was applied last, or this journal; None if there is nothing to take back."""
-        ...
 
     def cut_off(self) -> CutOff | None:
         """The oldest apply that was cut off, and is neither taken back nor kept; called in a thread."""
-        ...
 
     def before_boot(self, host: Host) -> Host | None:
         """The machine as it was in the boot before this one, where that is known; ``host`` is remembered for the next.
 
         Called in a thread.
         """
-        ...
 
 
 def restoring_goals(plan: Plan, before: Host) -> tuple[Goal, ...]:
-    """The goals that put everything back that a plan moved."""
+    """The goals that restore every device that a plan moved."""
     moved = dict.fromkeys(step.device for step in plan.steps)
     found = (before.devices.get(address) for address in moved)
     return tuple(restoring(d.address, d.driver, d.driver_override) for d in found if d is not None)

@@ -6,24 +6,23 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
-from iommutui.apply.boots import before_this_boot, remember
 from iommutui.apply.elevation import Applying, own_program, root_program
 from iommutui.apply.events import Event, Refused
-from iommutui.apply.journal.directory import boot_id, journal_dir
+from iommutui.apply.journal.directory import journal_dir
 from iommutui.apply.recovery import cut_off_words, open_journals, way_out, what_reverts
 from iommutui.apply.request import Request, request_of
 from iommutui.apply.revert import find_revert
-from iommutui.apply.wording import left_alone_words
 from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.sources import load
+from iommutui.sources.boots import before_this_boot, boot_id, remember
 from iommutui.sources.holders import claims_now
 from iommutui.sources.live import Unavailable, watch
 from iommutui.sources.ssh_session import session_address
 from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack
-from iommutui.tui.state import Kind, Source
+from iommutui.tui.state import Source, SourceKind
 
 POLL_SECONDS = 5.0
 """How often the links of drivers are compared where no events can be had. One look costs a directory listing per
@@ -37,7 +36,7 @@ class LiveMachine:
         self._kernel = kernel
         self._table = table
         writer = root_program()
-        self.source = Source(Kind.LIVE, kernel or "", writer)
+        self.source = Source(SourceKind.LIVE, kernel or "", writer)
         self.applier = ProcessApplier(own_program(), writer)
 
     def scan(self) -> Host:
@@ -61,7 +60,7 @@ class LiveMachine:
     def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
         """From the newest journal that is still in effect."""
         found = find_revert(journal_dir(), journal, host, model, boot_id())
-        return WayBack(found.plan, found.journal.id, left_alone_words(found.left_alone))
+        return WayBack(found.plan, found.journal.id, found.left_alone_words)
 
     def cut_off(self) -> CutOff | None:
         """From the journals."""

@@ -58,7 +58,7 @@ class SimulatedMachine:
         return None
 
     def keep(self) -> None:
-        """What was applied may stay."""
+        """Confirms what was applied."""
         self._words.put(True)
 
     def undo(self) -> None:
@@ -80,7 +80,7 @@ class SimulatedMachine:
         from iommutui.apply.confirmation import Timeout  # with the applying room, which no first frame needs
         from iommutui.apply.events import Finished
         from iommutui.apply.executor import execute
-        from iommutui.apply.simulated_kernel import SimulatedKernel
+        from iommutui.apply.kernel import SimulatedKernel
 
         before = self.scan()
         kernel = SimulatedKernel(before, job.model)

@@ -88,3 +88,10 @@ def plan_title(state: AppState) -> list[Span]:
         parts += [] if plan.permitted else ["refused"]
         words = f"Plan · {', '.join(parts)}"
     return [Span(f" {key_of('plan')} {words} ", command="plan")]
+
+
+def log_lines(state: AppState) -> tuple[Line, ...]:
+    """Every write and its result, the newest last."""
+    if not state.log:
+        return (line(Span("Nothing has happened yet. Every write and its result will stand here.", "muted")),)
+    return tuple(line(Span(f"{entry.at}  ", "muted"), Span(entry.text, entry.style), hang=10) for entry in state.log)

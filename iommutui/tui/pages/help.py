@@ -20,7 +20,7 @@ _REVIEW = (
     ("Y", "Copy the writes, as lines for a root shell."),
 )
 _SIGNS = (
-    ("ok", "✔ viable", "a virtual machine can have the group"),
+    ("ok", "✔ viable", "a virtual machine can use the group"),
     ("bad", "✖ blocked", "a device of the group is bound to a host driver; ✖ also marks that device"),
     ("info", "● in use", "a program holds the group through VFIO already"),
     ("muted", "·", "nothing to pass through: bridges, and what serves the board"),

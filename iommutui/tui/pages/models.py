@@ -7,9 +7,8 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.narrowing import narrow
 from iommutui.tui.derived import verdicts
 from iommutui.tui.keys import key_of
-from iommutui.tui.pages.targets import Choice
 from iommutui.tui.state import AppState
-from iommutui.tui.text.blocks import ROLE_NAMES, claim_words, key_hint, reason_line, verdict_span
+from iommutui.tui.text.blocks import ROLE_NAMES, Choice, claim_words, key_hint, reason_line, verdict_span
 from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
@@ -21,7 +20,7 @@ def models_page(state: AppState, device: Device | None, group: Group | None) -> 
         return [line(Span(f"{name} is in no IOMMU group, so no model has a verdict on it.", "muted"))]
     part = narrow(state.host, group.members)
     own = model_for(state.host.kernel).name
-    this = "this kernel" if state.host.kernel else "taken: the kernel is not known"
+    this = "this kernel" if state.host.kernel else "assumed: the kernel is unknown"
     found = [(model, model.verdict(part, group)) for model in MODELS.values()]
     lines = [
         line(Span(f"Group {group.id} under each set of rules", "accent"), "  ", *key_hint(key_of("model"), "chooses"))

@@ -59,7 +59,7 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
 
 def _nothing_staged(state: AppState) -> Line:
     if state.host is not None and not state.host.groups:
-        return line(Span("Nothing is staged: without IOMMU groups no virtual machine can have a device.", "muted"))
+        return line(Span("Nothing is staged: without IOMMU groups no virtual machine can use a device.", "muted"))
     if state.freed:
         return line(
             Span("Applied. ", "ok"), f"Give {', '.join(state.freed)} to a virtual machine: ",

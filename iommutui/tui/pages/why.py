@@ -13,7 +13,7 @@ from iommutui.core.wording import gap_words, sentence, state_words, verdict_sent
 from iommutui.tui.derived import change_of, fix_of, target_of, verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.plan import intent_line
-from iommutui.tui.state import AppState, Kind, Phase, Source
+from iommutui.tui.state import AppState, Phase, Source, SourceKind
 from iommutui.tui.text.blocks import (
     ROLE_NAMES,
     VERDICT_STYLES,
@@ -36,7 +36,7 @@ def why_page(state: AppState, host: Host, device: Device | None, group: Group | 
 
 @last_call
 def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
-    found = missing_facts(host, live=source.real, recorded=source.kind is Kind.SNAPSHOT)
+    found = missing_facts(host, live=source.real, recorded=source.kind is SourceKind.SNAPSHOT)
     return (
         (BLANK, heading("Not known of this machine"), *(bullet(text, "warn", "?") for text in found)) if found else ()
     )
@@ -91,7 +91,7 @@ def _reasons(state: AppState, group: Group, device: Device | None) -> list[Line]
 
 def _holders(host: Host, reasons: list[Reason]) -> list[Line]:
     """What several drivers have in common is said once."""
-    words = f"  {len(reasons)} of its devices are bound to host drivers; no VM can have it until all are unbound:"
+    words = f"  {len(reasons)} of its devices are bound to host drivers; no VM can use it until all are unbound:"
     lines = [line(words, hang=2)]
     for reason in reasons:
         device = host.devices.get(reason.device) if reason.device is not None else None

@@ -7,10 +7,9 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.board import passable
 from iommutui.core.cache import last_call
 from iommutui.core.host import NO_IOMMU, Device, Host
-from iommutui.core.labels import driver_words
+from iommutui.core.labels import driver_words, use_labels
 from iommutui.core.outcome import Verdict
 from iommutui.core.query import parse_query, searched_text
-from iommutui.core.use_labels import use_labels
 from iommutui.tui.derived import Verdicts
 from iommutui.tui.state import Key
 from iommutui.tui.text.spans import Span
@@ -32,7 +31,7 @@ class Listing(NamedTuple):
 
     keys: tuple[Key, ...]
     begins: Mapping[Key, int]
-    """Where the rows of groups are; in the topology, which has none, where every row is."""
+    """Indexes of the rows of groups; of all rows in the topology, which has none."""
     shown: int
     total: int
     """Devices that pass the filter, and all of them."""
@@ -147,6 +146,6 @@ def tags(host: Host, device: Device) -> list[Span]:
 
 
 def driver_span(host: Host, device: Device) -> Span:
-    """The driver, or that there is none, or that it has not let go yet or could not be read."""
+    """The driver, or that there is none, or that it has not been released yet or could not be read."""
     words = driver_words(host, device)
     return Span(words, "plain" if device.driver is not None else "muted" if words == "free" else "warn")

@@ -1,4 +1,4 @@
-"""From a review to the applying room and back: what goes on, each write and what came of it."""
+"""From a review to the applying process and back: progress, each write and its result."""
 
 from typing import ClassVar
 
@@ -20,8 +20,10 @@ from iommutui.apply.events import (
 )
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import cuts_a_lifeline
+from iommutui.core.outcome import OK
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.plan.shell import shell_line
+from iommutui.core.wording import change_words
 from iommutui.tui.commands import Hint
 from iommutui.tui.commands.base import Desk, Opened
 from iommutui.tui.commands.plan import nothing_to_revert
@@ -68,30 +70,21 @@ class ProgressScreen(Dialog[None]):
     def show_event(self, event: Event) -> None:
         """Takes over what the applying room says."""
         planned = not self._reverting and getattr(event, "number", 0) <= len(self._plan.steps)
-        if not isinstance(event, StepWaiting):
-            self._waiting = None
+        words = event_words(event)
+        said = bullet(*words, _SIGNS[words[1]]) if words is not None else BLANK
+        self._waiting = said if isinstance(event, StepWaiting) else None
         match event:
-            case ModuleLoaded(module=module):
-                self._head.append(line(Span("✔ ", "ok"), f"modprobe {module}"))
             case StepBegun(number=number) if planned:
                 self._outcomes[number - 1] = Span("…", "planned")
             case StepDone(number=number, result=result, note=note) if planned:
                 shown = outcome_span(result)
                 self._outcomes[number - 1] = shown._replace(text=shown.text + (f" ({note})" if note else ""))
-            case StepDone(step=step, result=result):
-                self._tail.append(line("  ", shell_line(step), "  ", outcome_span(result), hang=4))
-            case StepWaiting(step=step, seconds=seconds, holders=holders):
-                held = f" {', '.join(holders)} may have it open." if holders else ""
-                self._waiting = bullet(f"{step.device} has not answered for {seconds:.0f} s.{held}", "warn", "!")
-            case Compensating(why=why):
-                self._reverting = True
-                self._tail.append(bullet(f"Reverting everything: {why}", "warn", "!"))
-            case Finished(exit=code, summary=summary, left=left):
-                good = code is Exit.DONE
-                self._tail.append(bullet(summary, "ok" if good else "bad", "✔" if good else "✖"))
-                for change in left:
-                    words = f"{change.subject}: {change.fact} was {change.before}, is {change.now}"
-                    self._tail.append(bullet(words, "bad", "✖"))
+            case ModuleLoaded():
+                self._head.append(said)
+            case StepDone() | Compensating() | Finished():
+                self._reverting = self._reverting or isinstance(event, Compensating)
+                self._tail.append(said)
+                self._tail += [bullet(change_words(each), "bad", "✖") for each in getattr(event, "left", ())]
         self._show()
 
     def on_mount(self) -> None:
@@ -146,16 +139,16 @@ class ApplyFlow:
     # -- reviews
 
     def review(self, *, revert: bool = False, journal: str | None = None) -> Opened:
-        """The review of what is staged, or of taking back what was applied last, or this journal.
+        """The review of what is staged, or of reverting the last apply or this journal.
 
-        It is of the machine as it is: right behind a rebind, of what was seen before it, it would be refused as drift.
-        Who has gone on to something else by then is left alone.
+        It waits for a scan that is under way, because a review of what was seen before the last rebind would be refused
+        as drift. It does not open if the person has gone on to something else by then.
         """
         if not self._scanner.looking:
             return self._open(self._reverting(journal) if revert else self._planned())
 
         async def when_looked() -> None:
-            await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been looked at."))
+            await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been scanned."))
             if self._screen.is_active:
                 opened = self._open(self._reverting(journal) if revert else self._planned())
                 if opened is not None:
@@ -212,7 +205,7 @@ class ApplyFlow:
         if left.journal is None:
             self._desk.say(text, "warning")
             return
-        title, yes = "An apply was cut off", "Review the way back"
+        title, yes = "An apply was interrupted", "Review the way back"
         self._desk.confirm(title, text, yes, "Later", lambda: self.review(revert=True, journal=left.journal))
 
     # -- the job
@@ -245,7 +238,7 @@ class ApplyFlow:
         else:
             self._countdown = CountdownScreen(event, real=self._machine.source.real)
             self._screen.app.push_screen(self._countdown, self._answered)
-        words = _log_words(event)
+        words = event_words(event)
         if words is not None:
             self._desk.log_line(*words)
 
@@ -275,7 +268,7 @@ class ApplyFlow:
             self._desk.update(state._replace(applied=True))
             self._desk.say("Reverted, as you asked. Drivers and overrides are restored.")
         else:
-            found = problem or Problem(finished.summary if finished is not None else "Applying broke off.")
+            found = problem or Problem(finished.summary if finished is not None else "Applying failed.")
             self._desk.update(state)
             if finished is None or found.what != finished.summary:  # which is in the log already
                 self._desk.log_line(found.what, "bad")
@@ -288,23 +281,25 @@ class ApplyFlow:
         self._desk.rescan()
 
 
-def _log_words(event: Event) -> tuple[str, str] | None:
-    """Text and style; None for what is not worth a line."""
+_SIGNS = {"ok": "✔", "bad": "✖", "warn": "!", "muted": "•"}
+
+
+def event_words(event: Event) -> tuple[str, str] | None:
+    """Text and style, on the log and below the writes; None for what is not worth a line."""
     match event:
         case Started(journal_id=journal) if journal:
             return f"journal {journal}", "muted"
         case ModuleLoaded(module=module):
             return f"modprobe {module}: loaded", "ok"
         case StepDone(step=step, result=result, note=note):
-            style = "ok" if result == "ok" else "bad"
-            return f"{shell_line(step)}: {result}" + (f" ({note})" if note else ""), style
+            return f"{shell_line(step)}: {result}" + (f" ({note})" if note else ""), "ok" if result == OK else "bad"
         case StepWaiting(step=step, seconds=seconds, holders=holders):
-            held = f"; held by {', '.join(holders)}" if holders else ""
-            return f"{shell_line(step)}: no answer for {seconds:.0f} s{held}", "warn"
+            held = f" {', '.join(holders)} may have it open." if holders else ""
+            return f"{step.device} has not answered for {seconds:.0f} s.{held}", "warn"
         case Kept(by=by):
-            return f"kept by {by}", "ok"
+            return f"confirmed by {by}", "ok"
         case Compensating(why=why):
-            return f"taking everything back: {why}", "warn"
+            return f"rolling back: {why}", "warn"
         case Finished(exit=code, summary=summary):
             return summary, "ok" if code is Exit.DONE else "bad"
     return None

@@ -1,9 +1,10 @@
-"""The one screen that is always there: it holds the state, and does what commands ask and jobs tell."""
+"""The one screen that is always there: it holds the state, and does what commands ask for and jobs report."""
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,25 +12,25 @@ from textual import on
 from textual.app import ComposeResult
 from textual.command import CommandPalette
 from textual.events import DescendantFocus, Resize
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
 
 from iommutui.core.host import Host
 from iommutui.tui.commands import BY_ID, WHILE_TYPING, bindings, topics
-from iommutui.tui.commands.base import Check, Opened, Page, Severity
+from iommutui.tui.commands.base import LineCheck, Opened, Page, Severity
 from iommutui.tui.commands.sharing import changed_since_boot
 from iommutui.tui.jobs.applier import Applier
-from iommutui.tui.jobs.outside import HandOver, OpenMachine
 from iommutui.tui.jobs.scanner import CLAIM_SECONDS, Scanner
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.pages.help import help_lines
-from iommutui.tui.pages.targets import Choice
 from iommutui.tui.palette import CommandsProvider
 from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.base import nothing_to_pass
-from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen, if_sure, unless_closed
+from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen, answered
 from iommutui.tui.state import AppState, Key, Pane, Phase, View, failed, logged, planned_moved, with_host
 from iommutui.tui.store import Store, recalled, to_remember
+from iommutui.tui.text.blocks import Choice
 from iommutui.tui.widgets.bars import FilterBar, TooSmall
 from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.panes import WIDE, Panes
@@ -47,6 +48,18 @@ class DeskScreen(Screen[None]):
     BINDINGS = [*bindings()]  # noqa: RUF012
     AUTO_FOCUS = "#list"
 
+    @dataclass
+    class OpenMachine(Message):
+        """Another machine is wanted: by a file's name, or by a text that was pasted."""
+
+        text: str
+
+    @dataclass
+    class HandOver(Message):
+        """Another command of the program is to have the terminal."""
+
+        words: Sequence[str]
+
     def __init__(
         self, machine: Machine, state: AppState, first: Future[Host] | None = None, store: Store | None = None
     ) -> None:
@@ -55,7 +68,6 @@ class DeskScreen(Screen[None]):
         """What is on the screen; `update` changes it."""
         self.scanner = Scanner(machine, self, first)
         self._machine = machine
-        self._first = first
         self._store = store
         self.clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")
         """The time as the log has it."""
@@ -74,8 +86,9 @@ class DeskScreen(Screen[None]):
     def on_mount(self) -> None:
         """The first frame, with the machine where the first look was quick enough for it."""
         self._panes = self.query_one(Panes)
-        if self._first is not None and self._first.done() and self._first.exception() is None:
-            self.state = settled(self._first_seen(self._first.result()))
+        host = self.scanner.first_look()
+        if host is not None:
+            self.state = settled(self._first_seen(host))
         self._panes.state = self.state
         self._panes.show_all(top=True)
         self.call_after_refresh(self.scanner.start, self.state.host)
@@ -88,8 +101,9 @@ class DeskScreen(Screen[None]):
 
     def on_screen_suspend(self) -> None:
         """What was said in passing does not lie over a dialog, nor behind it."""
-        self.app.clear_notifications()
-        self.query("Toast").remove()  # the app takes away only those of the screen that is now on top
+        if self.query("Toast"):
+            self.app.clear_notifications()
+            self.query("Toast").remove()  # the app takes away only those of the screen that is now on top
 
     def on_resize(self, event: Resize) -> None:
         """Titles and columns have other room."""
@@ -199,14 +213,15 @@ class DeskScreen(Screen[None]):
             state = state._replace(filter="", bridges=True)
         self.update(state)
 
-    def complete(self) -> Opened:
-        return self.query_one(FilterBar).complete()
+    async def action_complete(self) -> None:
+        """``Tab`` in the filter: takes over what is offered behind the cursor."""
+        await self.query_one(FilterBar).complete()
 
     def remember(self) -> None:
         why = self._store.write(to_remember(self.state, self._store.read())) if self._store is not None else None
         if why is not None:
             self.log_line(why, "warn")
-            self.say(f"{why} It is forgotten at the end.", "warning")
+            self.say(f"{why} It is lost when the program ends.", "warning")
 
     def say(self, text: str, severity: Severity = "information") -> None:
         self.notify(text, severity=severity)
@@ -218,20 +233,17 @@ class DeskScreen(Screen[None]):
         self.app.copy_to_clipboard(text)
         self.say(f"Sent to the terminal's clipboard: {what}")
 
-    def leave(self) -> None:
-        self.app.exit(None)
-
-    def suspend(self) -> Opened:
-        return self.app.run_action("suspend")
+    def act(self, action: str) -> Opened:
+        return self.run_action(action)
 
     def hand_over(self, words: Sequence[str]) -> None:
-        self.post_message(HandOver(words))
+        self.post_message(self.HandOver(words))
 
     def before_boot(self) -> Host | None:
         return self.scanner.before_boot
 
     def open_machine(self, text: str) -> None:
-        self.post_message(OpenMachine(text))
+        self.post_message(self.OpenMachine(text))
 
     # -- dialogs
 
@@ -239,30 +251,28 @@ class DeskScreen(Screen[None]):
         return self.app.push_screen(PageScreen(page))
 
     def choose(
-        self, title: str, choices: Sequence[Choice], then: Callable[[str], object], *, chosen: str = "", verb: str = ""
+        self, title: str, choices: Sequence[Choice], then: Callable[[str], Opened], *, chosen: str = "", verb: str = ""
     ) -> Opened:
-        return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), unless_closed(then))
+        return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), answered(then))
 
     def prompt(
-        self, title: str, then: Callable[[str], object], check: Check, *, text: str = "", hint: str = ""
+        self, title: str, then: Callable[[str], Opened], check: LineCheck, *, text: str = "", hint: str = ""
     ) -> Opened:
-        return self.app.push_screen(PromptScreen(title, check, text, hint), unless_closed(then))
+        return self.app.push_screen(PromptScreen(title, check, text, hint), answered(then))
 
-    def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], object]) -> Opened:
-        return self.app.push_screen(ConfirmScreen(title, text, yes, no), if_sure(then))
+    def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], Opened]) -> Awaitable[object]:
+        return self.app.push_screen(ConfirmScreen(title, text, yes, no), answered(lambda _: then()))
 
     def review(self, *, revert: bool = False) -> Opened:
         return self._flow.review(revert=revert)
 
-    def help(self) -> Opened:
-        return self.show_page(Page("Help", help_lines(topics(), self.state.pane)))
+    async def action_help(self) -> None:
+        """Every key, and what signs and words mean."""
+        await self.app.push_screen(PageScreen(Page("Help", help_lines(topics(), self.state.pane))))
 
-    def palette(self) -> Opened:
-        return self.app.push_screen(CommandPalette([CommandsProvider], placeholder="Type some of a command's name"))
-
-    def themes(self) -> Opened:
-        self.app.search_themes()
-        return None
+    async def action_palette(self) -> None:
+        """Every command, by name."""
+        await self.app.push_screen(CommandPalette([CommandsProvider], placeholder="Type some of a command's name"))
 
     # -- what jobs tell
 

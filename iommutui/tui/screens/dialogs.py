@@ -1,6 +1,7 @@
 """The dialogs that any command can use: a question, a page to read, a line to type, one of a few things to choose."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from math import inf
 from typing import ClassVar, TypeVar
 
@@ -9,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.events import Paste, Resize
+from textual.events import Paste
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
@@ -17,8 +18,8 @@ from textual.widgets.option_list import Option
 
 from iommutui.core.errors import IommutuiError
 from iommutui.tui.commands import Hint
-from iommutui.tui.commands.base import Check, Page
-from iommutui.tui.pages.targets import Choice
+from iommutui.tui.commands.base import LineCheck, Opened, Page
+from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.content import content, plain
 from iommutui.tui.text.spans import Span
 from iommutui.tui.widgets.bars import KeyBar
@@ -52,10 +53,14 @@ class Dialog(ModalScreen[Result]):
     OTHER_ROWS: ClassVar[int] = 3
     """Rows of the screen that are not lines: the frame of the dialog, its buttons, and the key bar."""
 
-    def on_resize(self, event: Resize) -> None:
+    def on_mount(self) -> None:
+        """Before the first layout, so that it is the only one."""
+        self.on_resize()
+
+    def on_resize(self) -> None:
         """Lines that scroll have the room that is left."""
         for lines in self.query(Lines):
-            lines.styles.max_height = max(3, event.size.height - self.OTHER_ROWS)
+            lines.styles.max_height = max(3, self.app.size.height - self.OTHER_ROWS)
 
     def action_cancel(self) -> None:
         """``Esc``."""
@@ -127,7 +132,7 @@ class ConfirmScreen(Dialog[bool]):
 
 
 class ChooseScreen(Dialog[str]):
-    """Dismissed with the name of one of a few things; what there is to say of the one under the cursor is below."""
+    """Dismissed with the name of one of a few things; a description of the one under the cursor is below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "move('cursor_down')", "Down", show=False),
@@ -146,22 +151,25 @@ class ChooseScreen(Dialog[str]):
         self._first = names.index(chosen) if chosen in names else 0
 
     def compose(self) -> ComposeResult:
-        """The list, and what comes of the choice under the cursor."""
+        """The list, and the effect of the choice under the cursor."""
         with Box(self._title, classes="medium"):
             yield OptionList(*(Option(content(choice.row.spans)) for choice in self._choices), compact=True)
             if any(choice.about for choice in self._choices):
-                yield Static(id="about")
+                yield Static(self._about(self._first), id="about")
         yield KeyBar((Hint("Enter", self._verb or "choose"), Hint("Esc", "close"), Hint("j k", "move")))
 
     def on_mount(self) -> None:
         """The cursor is on what is chosen already."""
         self.query_one(OptionList).highlighted = self._first if self._choices else None
 
+    def _about(self, place: int) -> Content:
+        return Content("\n").join(content(line.spans) for line in self._choices[place].about)
+
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         for about in self.query("#about").results(Static):
-            lines = self._choices[event.option_index].about
-            about.update(Content("\n").join(content(line.spans) for line in lines))
+            if about.content != self._about(event.option_index):
+                about.update(self._about(event.option_index))
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
@@ -175,12 +183,11 @@ class ChooseScreen(Dialog[str]):
 class PasteInput(Input):
     """A line to type; several lines that are pasted are the answer at once, where Textual's own takes the first."""
 
+    @dataclass
     class Pasted(Message):
         """Several lines were pasted."""
 
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
+        text: str
 
     def on_paste(self, event: Paste) -> None:
         """Comes before Textual's own."""
@@ -196,12 +203,12 @@ class PromptScreen(Dialog[str]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Close")]
     AUTO_FOCUS = "#text"
 
-    def __init__(self, title: str, check: Check, text: str, hint: str) -> None:
+    def __init__(self, title: str, check: LineCheck, text: str, hint: str) -> None:
         super().__init__()
         self._title, self._check, self._text, self._hint = title, check, text, hint
 
     def compose(self) -> ComposeResult:
-        """The line, and what there is to say of it."""
+        """The line, and its description."""
         with Box(self._title, classes="small"):
             yield PasteInput(self._text, placeholder=self._hint, compact=True, id="text")
             yield Static(plain(""), id="found")
@@ -326,21 +333,12 @@ class PageScreen(Dialog[None]):
         self.app.push_screen(PromptScreen("Save as", check, self._page.save_as, "a file's name"), then)
 
 
-def unless_closed(then: Callable[[str], object]) -> Callable[[str | None], None]:
-    """What to do with the answer of a dialog, which may have been closed without one."""
+def answered(then: Callable[[Result], Opened]) -> Callable[[Result | None], Awaitable[None]]:
+    """What to do with the answer of a dialog: nothing where it was closed without one."""
 
-    def answered(answer: str | None) -> None:
-        if answer is not None:
-            then(answer)
+    async def take(answer: Result | None) -> None:
+        opened = then(answer) if answer is not None else None
+        if opened is not None:
+            await opened
 
-    return answered
-
-
-def if_sure(then: Callable[[], object]) -> Callable[[bool | None], None]:
-    """What to do with the answer to a question: nothing, unless it is yes."""
-
-    def answered(sure: bool | None) -> None:
-        if sure:
-            then()
-
-    return answered
+    return take

@@ -78,7 +78,7 @@ class ReviewScreen(DeliberateDialog[Terms]):
             if self._asks:
                 spans = [
                     Span("‼ ", "bad"),
-                    Span("This machine is using something of it. To go on, type "),
+                    Span("This machine is using part of it. To go on, type "),
                     Span(" ".join(review.to_type), "strong"),
                     Span(f", {self._what}."),
                 ]
@@ -194,10 +194,10 @@ class CountdownScreen(DeliberateDialog[bool]):
         self._real = real
 
     def compose(self) -> ComposeResult:
-        """The figures, and two buttons that take no key."""
+        """The numbers, and two buttons that take no key."""
         title = "Keep these changes?" + ("" if self._real else " Simulated: nothing is real")
         note = (
-            "Without an answer everything reverts. From any other terminal 'iommutui keep' keeps it."
+            "Without an answer everything reverts. From any other terminal 'iommutui keep' confirms it."
             if self._real
             else "Nothing is real here: this is what it would look like."
         )
@@ -237,4 +237,4 @@ class CountdownScreen(DeliberateDialog[bool]):
 
     def action_neither(self) -> None:
         """``Enter``."""
-        self.notify("y keeps it, u reverts it; Enter does neither.", severity="warning")
+        self.notify("y confirms, u reverts; Enter does neither.", severity="warning")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import groupby
+from typing import NamedTuple
 
 from iommutui.core.drivers import Role
 from iommutui.core.hazards import Hazard, Severity
@@ -57,7 +58,7 @@ def claim_words(claim: str) -> str:
 
 
 def reason_line(reason: Reason) -> Line:
-    """A reason as a sentence; its sign tells what stands in the way from what is only to be known."""
+    """A reason as a sentence; its sign distinguishes what blocks from what is only for information."""
     if reason.code in (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION):
         return bullet(sentence(reason), "bad", "✖")
     return bullet(sentence(reason), *(("info", "●") if reason.code is Code.OWNED else ("warn", "?")))
@@ -88,3 +89,11 @@ def hazard_lines(hazards: Iterable[Hazard]) -> list[Line]:
         lines += [hazard_line(hazard) for hazard in found]
         lines.append(line(Span("  ↳ ", "muted"), Span(advice, "muted"), hang=4))
     return lines
+
+
+class Choice(NamedTuple):
+    """One thing to choose: its name, its row in a list, and what there is to say of it below."""
+
+    name: str
+    row: Line
+    about: tuple[Line, ...] = ()

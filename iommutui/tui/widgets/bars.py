@@ -16,7 +16,7 @@ from iommutui.tui.commands import Hint
 from iommutui.tui.pages.models import rules_words
 from iommutui.tui.rows import listing
 from iommutui.tui.rows.topology import matches
-from iommutui.tui.state import AppState, Kind, Pane, View, own_model
+from iommutui.tui.state import AppState, Pane, SourceKind, View, own_model
 from iommutui.tui.text.content import content
 from iommutui.tui.text.spans import Span, clip, fit
 
@@ -48,13 +48,13 @@ def banner(state: AppState, width: int) -> tuple[Span, ...]:
     source, own = state.source, own_model(state)
     rules = rules_words(state.model) if own else f"{rules_words(state.model)} (not this kernel)"
     right = [Span("rules ", "muted"), Span(rules, "info" if own else "warn"), Span(" ")]
-    if source.kind is Kind.LIVE:
+    if source.kind is SourceKind.LIVE:
         left = [Span(" LIVE ", "ok"), Span(f" {'as if ' if source.label else ''}kernel {kernel}" if kernel else "")]
         if source.writer != "":
             left.append(Span("  READ-ONLY", "warn"))
     else:
         left = [Span(f" {source.kind.value.upper()}", "planned")]
-        if source.kind is Kind.SNAPSHOT:
+        if source.kind is SourceKind.SNAPSHOT:
             room = width - _cells(right) - 31
             left.append(Span(f' "{clip(printable(source.label), max(room, 6))}"'))
         left.append(Span(" — nothing is real", "warn"))

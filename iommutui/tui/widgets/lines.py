@@ -14,24 +14,17 @@ from iommutui.tui.text.spans import Line, Span, wrap, wrap_all
 
 
 class Scroll(ScrollView, can_focus=True):
-    """The place of the scroll bar is kept free, and the number of lines changes without a new layout of the screen."""
+    """The scroll bar is always there, blank where all is in view, so that new lines need no layout of the screen."""
 
-    DEFAULT_CSS = """
-    Scroll { overflow-y: auto; overflow-x: hidden; scrollbar-gutter: stable; }
-    """
+    DEFAULT_CSS = "Scroll { overflow-y: scroll; overflow-x: hidden; }"
 
     def set_rows(self, rows: int) -> None:
         """There are so many lines now. Setting the reactive the usual way would lay out every pane at every key."""
         size = Size(self.scrollable_content_region.width, rows)
         if size == self.virtual_size:
             return
-        height = self.styles.height
-        if height is not None and height.is_auto:
-            self.virtual_size = size
-            return
         self.set_reactive(Widget.virtual_size, size)
-        self.show_vertical_scrollbar = rows > self.scrollable_content_region.height > 0
-        self.vertical_scrollbar.window_virtual_size = rows
+        self.vertical_scrollbar.window_virtual_size = max(rows, self.scrollable_content_region.height)
         self.scroll_to(y=min(self.scroll_offset.y, self.max_scroll_y), animate=False, immediate=True, force=True)
 
 

@@ -1,5 +1,7 @@
 """The panes of the desk: a state is drawn, and of the next one only what it changes."""
 
+from dataclasses import dataclass
+
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.events import MouseDown, MouseMove, MouseUp
@@ -10,7 +12,6 @@ from iommutui.tui import pages
 from iommutui.tui.commands import hints
 from iommutui.tui.commands.viewing import SHARES
 from iommutui.tui.pages.help import orientation
-from iommutui.tui.pages.log import log_lines
 from iommutui.tui.pages.plan import plan_lines
 from iommutui.tui.rows import head, listing, row
 from iommutui.tui.rows.base import EMPTY, Listing
@@ -28,13 +29,12 @@ WIDE = 120
 class Panes(Vertical):
     """Banner, filter, list or log, details, plan, orientation and key bar of one state."""
 
+    @dataclass
     class Divided(Message):
         """The edge between list and details was dragged: the list has so many percent. ``done``: and let go."""
 
-        def __init__(self, share: int, *, done: bool) -> None:
-            super().__init__()
-            self.share = share
-            self.done = done
+        share: int
+        done: bool
 
     def __init__(self, state: AppState, *, id: str) -> None:
         super().__init__(id=id)
@@ -84,7 +84,7 @@ class Panes(Vertical):
         self._divide()
         place = found.place(state.cursor) or 0
         self.list.show_rows(found.keys, place, head=head(state), empty=pages.nothing_listed(state))
-        self._log_pane.show_lines(log_lines(state), top=False)
+        self._log_pane.show_lines(pages.log_lines(state), top=False)
         self._details.show_lines(pages.details(state), top=top)
         lines = plan_lines(state)
         self._plan.show_lines(lines, top=False)

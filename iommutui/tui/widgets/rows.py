@@ -1,6 +1,7 @@
 """The list: a line API widget that draws the rows in view and nothing else, so that its size does not matter."""
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rich.style import Style
@@ -28,13 +29,12 @@ class Rows(Scroll, Generic[K]):
 
     COMPONENT_CLASSES = {"rows--cursor", "rows--group", "rows--head"}  # noqa: RUF012 - Textual's own declaration
 
+    @dataclass
     class Picked(Message):
-        """A row was clicked; ``fold`` tells that it was its fold mark."""
+        """A row was clicked; ``fold``: on its fold mark."""
 
-        def __init__(self, index: int, fold: bool) -> None:
-            super().__init__()
-            self.index = index
-            self.fold = fold
+        index: int
+        fold: bool
 
     def __init__(self, painter: Painter[K], heads: Callable[[K], bool], *, id: str) -> None:
         """``painter``: what stands in the row of a key at a width, with or without the cursor; ``heads``: whether it

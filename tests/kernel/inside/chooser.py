@@ -66,10 +66,16 @@ class Chooser:
                     (Probe(device.address),),
                 ]
             )
+        elif chance < 0.84 and self.walk.has_iommufd and self.random.random() < 0.6:
+            groups = [n for n in self._numbers() if has_node(host, host.groups[n])] or self._numbers()
+            member = self.random.choice(host.members(host.groups[self.random.choice(groups)]))
+            yield ClaimDevice(member.address, self.random.choice(["first", "first", "second"]), cdev=True)
         elif chance < 0.84:
             nodes = [n for n, group in host.groups.items() if has_node(host, group) and n not in claims]
             if nodes:
                 yield ClaimGroup(self.random.choice(nodes), OWNER, self.random.random() < 0.5)
+        elif chance < 0.90 and self.walk.device_files.owners:
+            yield ReleaseDevice(*self.random.choice(sorted(self.walk.device_files.owners.items())))
         elif chance < 0.90 and claims:
             number = self.random.choice(sorted(claims))
             member = self.random.choice(host.members(host.groups[number]))

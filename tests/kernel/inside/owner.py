@@ -6,8 +6,12 @@ import struct
 from collections.abc import Iterable
 
 from iommutui.core.address import Address
+from iommutui.core.events import ClaimDevice
 
 from .. import vfio
+from . import pci
+
+BIND_IOMMUFD = ord(";") << 8 | 118
 
 OWNER = "walk"
 """Its name to the engine."""
@@ -76,3 +80,45 @@ class Files:
     def claims(self) -> dict[int, set[Address]]:
         """The open devices of each claimed group."""
         return {number: set(devices) for number, devices in self._devices.items()}
+
+
+class DeviceFiles:
+    """What each owner has open: an iommufd, and devices bound to it."""
+
+    def __init__(self) -> None:
+        self._iommufds: dict[str, int] = {}
+        self._open: dict[Address, int] = {}
+        self.owners: dict[Address, str] = {}
+        """Of each device that is bound to an iommufd."""
+
+    def claim(self, event: ClaimDevice) -> str:
+        """Opens the device's file and binds it to the owner's iommufd."""
+        if event.owner not in self._iommufds:
+            self._iommufds[event.owner] = os.open("/dev/iommu", os.O_RDWR | os.O_CLOEXEC)
+        place = pci.DEVICES / event.device / "vfio-dev"
+        name = next((path.name for path in place.iterdir()), "") if place.exists() else "none"
+        try:
+            file = os.open(vfio.NODES / "devices" / name, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as problem:
+            return vfio.errno_name(problem)
+        try:
+            fcntl.ioctl(file, BIND_IOMMUFD, bytearray(struct.pack("IIiI", 16, 0, self._iommufds[event.owner], 0)))
+        except OSError as problem:
+            os.close(file)
+            return vfio.errno_name(problem)
+        self._open[event.device] = file
+        self.owners[event.device] = event.owner
+        return "ok"
+
+    def release(self, device: Address) -> str:
+        """Closes a device."""
+        os.close(self._open.pop(device))
+        del self.owners[device]
+        return "ok"
+
+    def close(self) -> None:
+        """Everything."""
+        for device in list(self._open):
+            self.release(device)
+        while self._iommufds:
+            os.close(self._iommufds.popitem()[1])

@@ -126,13 +126,13 @@ def test_not_kept_is_taken_back(iommutui: Run, restored: pci.State) -> None:
     assert answer.events[-1]["exit"] == 5
     assert "3 seconds" in answer.events[-1]["summary"]
     assert pci.State.now() == restored
-    assert "not kept, and taken back" in iommutui("journal").out
+    assert "not confirmed, and reverted" in iommutui("journal").out
 
 
 def test_kept_from_another_process(iommutui: Run, restored: pci.State) -> None:
     process = _start(f"{LONE}=vfio-pci", "--keep-within", str(LONG))
     _counting(process)
-    assert "waits to be kept" in iommutui("journal").out
+    assert "waits to be confirmed" in iommutui("journal").out
     kept = iommutui("keep")
     assert kept.code == 0, kept.out + kept.err
     assert process.wait() == 0
@@ -152,7 +152,7 @@ def test_the_program_that_asked_dies_and_the_countdown_goes_on(
     assert process.wait() == -number
     assert pci.driver(LONE) == "vfio-pci"
     assert pci.wait_for(lambda: pci.State.now() == restored, LONG)
-    assert pci.wait_for(lambda: "not kept, and taken back" in iommutui("journal").out, LONG)
+    assert pci.wait_for(lambda: "not confirmed, and reverted" in iommutui("journal").out, LONG)
 
 
 def test_the_terminal_dies_and_everything_is_taken_back(iommutui: Run, restored: pci.State) -> None:
@@ -160,7 +160,7 @@ def test_the_terminal_dies_and_everything_is_taken_back(iommutui: Run, restored:
     assert pci.wait_for(lambda: pci.driver(LONE) == "vfio-pci", LONG)
     terminal.close()
     assert pci.wait_for(lambda: pci.State.now() == restored, LONG)
-    assert pci.wait_for(lambda: "not kept, and taken back" in iommutui("journal").out, LONG)
+    assert pci.wait_for(lambda: "not confirmed, and reverted" in iommutui("journal").out, LONG)
 
 
 def test_the_terminal_dies_and_another_keeps_it(iommutui: Run, restored: pci.State) -> None:
@@ -197,13 +197,13 @@ def test_kill_in_the_middle_and_recovery(iommutui: Run, restored: pci.State) -> 
     assert pci.State.now() != restored
     listed = iommutui("list")
     assert listed.code == 0
-    assert "was cut off" in listed.err
+    assert "was interrupted" in listed.err
     other = iommutui("apply", f"{LONE}=vfio-pci", "--yes")
     assert other.code == 3
     assert "iommutui revert" in other.err
     assert iommutui("revert", "--yes").code == 0
     assert pci.State.now() == restored
-    assert "was cut off" not in iommutui("list").err
+    assert "was interrupted" not in iommutui("list").err
 
 
 def test_kill_while_it_waits_to_be_kept(iommutui: Run, restored: pci.State) -> None:
@@ -284,7 +284,7 @@ def test_a_modprobe_that_hangs_in_the_kernel(image: Path, tmp_path: Path, monkey
     """Its child is in state D, on a frozen file system, and holds neither us nor, once it ends, the machine."""
     from iommutui.apply import real_kernel
     from iommutui.apply.child import Patience
-    from iommutui.apply.kernel import GivenUp
+    from iommutui.apply.kernel import Waiting
 
     run("mke2fs", "-q", "-F", "-b", "1024", "-O", "^has_journal", str(image))
     frozen = tmp_path / "frozen"
@@ -297,7 +297,8 @@ def test_a_modprobe_that_hangs_in_the_kernel(image: Path, tmp_path: Path, monkey
         run("fsfreeze", "-f", str(frozen))
         try:
             answers = list(real_kernel.RealKernel().load_module("iommutui_test"))
-            assert isinstance(answers[-1], GivenUp)
+            assert isinstance(answers[-1], Waiting)
+            assert answers[-1].given_up
             assert len(answers) > 1
             assert _states(f"{frozen}/file") == {"D"}
         finally:

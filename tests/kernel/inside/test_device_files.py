@@ -1,8 +1,6 @@
 """Device files of VFIO and an iommufd on a kernel that has them, beside the engine's answers."""
 
-import fcntl
 import os
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +12,8 @@ from iommutui.core.events import Bind, ClaimDevice, ClaimGroup, Event, Override,
 from iommutui.core.models import MODELS
 from iommutui.sources import load
 
-from .. import vfio
 from . import pci
-from .owner import Files
+from .owner import DeviceFiles, Files
 from .program import Run
 from .writes import Write, write_of
 
@@ -26,44 +23,7 @@ pytestmark = [
 ]
 
 DISPLAY, SOUND, USB, NET = (Address(f"0000:01:00.{number}") for number in range(4))
-BIND_IOMMUFD = ord(";") << 8 | 118
 SOON, LATE = 1.5, 60.0
-
-
-class DeviceFiles:
-    """What each owner has open: an iommufd, and devices bound to it."""
-
-    def __init__(self) -> None:
-        self._iommufds: dict[str, int] = {}
-        self._open: dict[Address, int] = {}
-
-    def claim(self, event: ClaimDevice) -> str:
-        """Opens the device's file and binds it to the owner's iommufd."""
-        if event.owner not in self._iommufds:
-            self._iommufds[event.owner] = os.open("/dev/iommu", os.O_RDWR | os.O_CLOEXEC)
-        place = pci.DEVICES / event.device / "vfio-dev"
-        name = next((path.name for path in place.iterdir()), "") if place.exists() else "none"
-        try:
-            file = os.open(vfio.NODES / "devices" / name, os.O_RDWR | os.O_CLOEXEC)
-        except OSError as problem:
-            return vfio.errno_name(problem)
-        try:
-            fcntl.ioctl(file, BIND_IOMMUFD, bytearray(struct.pack("IIiI", 16, 0, self._iommufds[event.owner], 0)))
-        except OSError as problem:
-            os.close(file)
-            return vfio.errno_name(problem)
-        self._open[event.device] = file
-        return "ok"
-
-    def release(self, device: Address) -> str:
-        """Closes a device."""
-        os.close(self._open.pop(device))
-        return "ok"
-
-    def close(self) -> None:
-        """Everything."""
-        for file in (*self._open.values(), *self._iommufds.values()):
-            os.close(file)
 
 
 @pytest.fixture

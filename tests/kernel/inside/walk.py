@@ -7,12 +7,13 @@ kernels leaves out what is known to crash them. A difference is shrunk to the sh
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.engine.hotplug import below
-from iommutui.core.engine.iommu_function import is_iommu
+from iommutui.core.engine.matching import is_iommu
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import (
     Bind,
@@ -34,11 +35,12 @@ from iommutui.sources import load
 
 from .. import vfio
 from . import pci
-from .owner import OWNER, Files
+from .owner import OWNER, DeviceFiles, Files
 from .writes import Write, write_of
 
-SOON, LATE = 1.5, 60.0
-"""Seconds: what is to block has not returned by the first, and what is not to block has by the second."""
+SOON, SETTLING, LATE = 1.5, 15.0, 60.0
+"""Seconds: what is to block has not returned by the first, drivers are in place by the second, and what is not to block
+has returned by the third."""
 
 PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
 SHPC = "own probe of shpchp: whether it takes a bridge is up to the bridge's hot-plug controller"
@@ -81,6 +83,8 @@ class Walk:
         self.log = log
         """Told of each event before it is done: if the kernel dies of it, that is the last line."""
         self.files = Files()
+        self.device_files = DeviceFiles()
+        self.has_iommufd = Path("/dev/iommu").exists()
         self.host = settled(load())
         self.model = model_for(self.host.kernel)
         self.old = not since(self.host, (5, 19))
@@ -114,7 +118,7 @@ class Walk:
             return True
         if isinstance(event, Rescan | Probe | Bind | Remove):
             # Drivers finish in their own time.
-            pci.wait_for(lambda: seen() == predicted(self.host), 0 if seen() == predicted(self.host) else 5)
+            pci.wait_for(lambda: seen() == predicted(self.host), SETTLING)
         self._compare_all(event, before)
         return True
 
@@ -129,15 +133,22 @@ class Walk:
         for number in list(self.files.claims):
             self.files.release(number)
             self.host = transition(self.host, ReleaseGroup(number, OWNER), self.model).host
+        for address, owner in list(self.device_files.owners.items()):
+            self.device_files.release(address)
+            self.host = transition(self.host, ReleaseDevice(address, owner), self.model).host
         self._compare(f"{event} after the release", write.wait(LATE), "ok")
 
-    def _vfio(self, event: Event, before: Host) -> str:
+    def _vfio(self, event: ClaimGroup | ClaimDevice | ReleaseGroup | ReleaseDevice, before: Host) -> str:
         if isinstance(event, ClaimGroup):
             members = before.members(before.groups[event.group])
             return self.files.claim(event.group, (d.address for d in members) if event.devices else ())
         if isinstance(event, ReleaseGroup):
             self.files.release(event.group)
-        elif isinstance(event, ClaimDevice | ReleaseDevice):
+        elif isinstance(event, ClaimDevice) and event.cdev:
+            return self.device_files.claim(event)
+        elif isinstance(event, ReleaseDevice) and event.device in self.device_files.owners:
+            return self.device_files.release(event.device)
+        else:
             number = before.devices[event.device].group
             assert number is not None
             if isinstance(event, ClaimDevice):
@@ -167,9 +178,11 @@ class Walk:
         if device is None or device.address in self.infrastructure:
             return False
         if isinstance(event, ClaimDevice):
-            return device.group in claims
+            return device.group in claims or event.cdev
         if isinstance(event, ReleaseDevice):
-            return device.address in claims.get(-1 if device.group is None else device.group, ())
+            return device.address in self.device_files.owners or device.address in claims.get(
+                -1 if device.group is None else device.group, ()
+            )
         if isinstance(event, Unbind):
             return device.driver is not None
         if isinstance(event, Bind):
@@ -222,11 +235,17 @@ class Walk:
         for number in dead:
             # The last VFIO device has gone, and with it all that was owned; the file is still to be closed.
             self.files.release(number)
+        claimed = self.files.claims
+        for address in self.device_files.owners:
+            claimed.setdefault(self.host.devices[address].group or 0, set()).add(address)
         owned = {number: set(g.claim.opened) for number, g in self.host.groups.items() if g.claim is not None}
-        self._compare(f"claims after {event}", self.files.claims, owned)
+        self._compare(f"claims after {event}", claimed, owned)
         for number in sorted(nodes & with_node):
             status = self.files.status(number)
             group = self.host.groups[number]
+            if group.claim is not None and group.claim.via == "cdev":
+                self._compare(f"file of {number} after {event}", status["open"], "EBUSY")
+                continue
             verdict = self.model.verdict(self.host, group)
             self._compare(f"viability of {number} after {event}", status["viable"], verdict.viable)
             self._compare(f"container of {number} after {event}", status["container"], group.claim is not None)
@@ -252,6 +271,12 @@ class Walk:
             group = self.host.groups[number]
             claim = Claim(OWNER, opened=tuple(sorted(devices, key=sort_key)))
             self.host = self.host.with_group(group._replace(claim=claim))
+        for address, owner in self.device_files.owners.items():
+            held = self.host.group_of(address)
+            if held is not None:
+                before = held.claim.opened if held.claim is not None and held.claim.owner == owner else ()
+                claim = Claim(owner, len(before) + 1, "cdev", tuple(sorted((*before, address), key=sort_key)))
+                self.host = self.host.with_group(held._replace(claim=claim))
 
     def _kept(self, host: Host) -> Host:
         """The Host with what is known of each device and one look at it does not show."""
@@ -264,6 +289,7 @@ class Walk:
     def reset(self) -> None:
         """Everything back on its own driver, as well as that can be done."""
         self.files.release_all()
+        self.device_files.close()
         Write(pci.SYSFS / "bus/pci/rescan", "1").wait(LATE)
         for name in pci.devices():
             if name in self.infrastructure:

@@ -3,6 +3,7 @@
 
 job=$1
 b=/usr/bin/busybox
+patience=1200
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=linux
 . "$job/guest.conf"
 
@@ -36,10 +37,17 @@ $b hostname iommutui-guest
 $b ip link set lo up
 
 if [ -n "$UDEV" ]; then
-    /usr/lib/systemd/systemd-udevd --daemon --resolve-names=never
+    # A guest on a busy machine may need many minutes. A driver that arrives while the tests run is taken for a fault of
+    # theirs, so that the guest rather ends than begins too early.
+    /usr/lib/systemd/systemd-udevd --daemon --resolve-names=never --event-timeout=$patience
     # The rest of the machine has nothing the tests look at, and takes its time.
     udevadm trigger --action=add --subsystem-match=pci --subsystem-match=virtio
-    udevadm settle --timeout=180
+    if ! udevadm settle --timeout=$patience; then
+        echo "guest: drivers were not loaded within $patience s" > /dev/kmsg
+        $b dmesg > "$job/dmesg"
+        echo b > /proc/sysrq-trigger
+        $b sleep 60
+    fi
 fi
 stamp udev
 for module in $PRELOAD; do
@@ -62,7 +70,7 @@ else
     err=$!
     $b sh "$job/guest.sh" < /dev/null > /run/stdout 2> /run/stderr
     status=$?
-    # A process the command left behind may keep the pipes open for ever.
+    # A process the command left behind may keep the pipes open forever.
     tries=0
     while [ $tries -lt 30 ] && { kill -0 $out || kill -0 $err; } 2> /dev/null; do
         $b sleep 0.1

@@ -2,8 +2,10 @@
 
 import bz2
 import gzip
+import html
 import io
 import os
+import quopri
 import tarfile
 from pathlib import Path
 from typing import Literal
@@ -49,6 +51,10 @@ def told(text: str) -> list[tuple[str | None, str | None, int | None]]:
         LISTING.replace("GP106 [GeForce", "GP106\n[GeForce"),
         LISTING.replace(" [10de:1c02]", "\n[10de:1c02]"),
         LISTING.replace("[10de:1c02]", "[10de:\n1c02]"),
+        quopri.encodestring(f"Grüße,\n{LISTING}".encode()).decode(),
+        "".join("> " + line.replace("[", "\\[").replace("]", "\\]") + "  \n" for line in LISTING.splitlines()),
+        f"<pre><code>{html.escape(LISTING)}\t\tCapabilities: &lt;access denied&gt;\n</code></pre>",
+        "<p>" + "<br>".join(html.escape(LISTING).replace("\t", "&nbsp;&nbsp;").splitlines()) + "</p>&lt;",
         LISTING + "pcilib: sysfs_read_vpd: read failed: Input/output error\n",
     ],
 )
@@ -197,6 +203,16 @@ def test_any_lines_are_read_or_refused(text: str) -> None:
 def test_any_bytes_are_lines(data: bytes) -> None:
     lines = Lines(decode(data))
     assert all("\n" not in line and "\r" not in line and "\x1b[" not in line for line in lines.all)
+
+
+def test_a_folder_of_listings_is_one_machine(tmp_path: Path) -> None:
+    (tmp_path / "groups.txt").write_text(LISTING.replace("\t\tKernel driver in use: nouveau\n", ""))
+    (tmp_path / "lspci.txt").write_text(f"01:00.0 {GPU}\n\tKernel driver in use: nouveau\n01:00.1 {SOUND}\n")
+    (tmp_path / "notes.md").write_text("My machine.\n")
+    assert [(d.driver, d.device_id, d.group) for d in load(str(tmp_path)).devices.values()] == WHOLE
+    (tmp_path / "sys").mkdir()
+    with pytest.raises(SourceError):
+        load(str(tmp_path))
 
 
 def test_a_directory_and_a_listing_are_not_one_machine(tmp_path: Path) -> None:

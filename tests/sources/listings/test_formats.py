@@ -96,6 +96,18 @@ WITH_IDS = {
     "\t\t[10de:10f1]     01:00.1  Audio device                             GP106 HDMI\n",
     "IOMMU units": f"IOMMU: dmar0\n  IOMMU Group: 1\n    Group Device: 0000:01:00.0 - {GPU}\n"
     f"    Group Device: 0000:01:00.1 - {SOUND}\n    Group Device: 0000:01:00.0 - {GPU}\n",
+    "iommu_viewer": f"Group:  1   0000:01:00.0 {GPU}   Driver: nouveau\nGroup:  1   0000:01:00.1 {SOUND}\n",
+    "ls-iommu -k": f"IOMMU Group   1: 0000:01:00.0 {GPU.replace(']:', ']')}\n\tKernel driver in use: nouveau\n"
+    f"IOMMU Group   1: 0000:01:00.1 {SOUND.replace(']:', ']')}\n",
+    "a heading in a frame": f"── IOMMU Group 1 (2 devices) ──\n  01:00.0 {GPU}\n  01:00.1 {SOUND}\n",
+    "a list": f"* **IOMMU Group 1**\n  * `01:00.0 {GPU}`\n  * `01:00.1 {SOUND}`\n",
+    "a table": f"| IOMMU Group 1 | 01:00.0 {GPU} |\n| IOMMU Group 1 | 01:00.1 {SOUND} |\n",
+    "names of fields as other programs have them": json.dumps(
+        [
+            {"pciAddress": "0000:01:00.0", "iommuGroup": "1", "vendorId": "10de", "deviceId": "1c02"},
+            {"pci_address": "0000:01:00.1", "iommu_group": 1, "vendor_id": "0x10de", "device_id": "0x10f1"},
+        ]
+    ),
     "lspci -vnn": f"01:00.0 {GPU}\n\tFlags: fast devsel, IRQ 5, IOMMU group 1\n\n01:00.1 {SOUND}\n\tIOMMU group: 1\n",
     "lspci -PP": f"00:01.0/01:00.0 {GPU}\n\tIOMMU group: 1\n\n00:01.0/01:00.1 {SOUND}\n\tIOMMU group: 1\n",
     "lspci -n": "01:00.0 0300: 10de:1c02 (rev a1)\n\tIOMMU group: 1\n01:00.1 0403: 10de:10f1\n\tIOMMU group: 1\n",
@@ -127,6 +139,13 @@ WITH_IDS = {
 WITHOUT_IDS = {
     "lsgroup": "### Group 1 ###\n    01:00.0 VGA compatible controller: NVIDIA Corporation GP106 (rev a1)\n"
     "    01:00.1 Audio device: NVIDIA Corporation GP106 High Definition Audio Controller (rev a1)\n",
+    "addresses below a heading": "IOMMU Group 1:\n0000:01:00.0\n0000:01:00.1\n",
+    "addresses of USB controllers": "Bus 1 --> 0000:01:00.0 (IOMMU group 1)\nBus 002 Device 001: ID 1d6b:0003 hub\n\n"
+    "Bus 2 --> 0000:01:00.1 (IOMMU group 1)\n",
+    "ls -la": "me@box:~$ ls -la /sys/kernel/iommu_groups/1/devices/\ninsgesamt 0\n"
+    "drwxr-xr-x 2 root root 0 21. Jun 19:40 .\ndrwxr-xr-x 3 root root 0 21. Jun 19:40 ..\n"
+    "lrwxrwxrwx 1 root root 0 21. Jun 19:40 0000:01:00.0 -> ../../../../devices/pci0000:00/0000:01:00.0\n"
+    "lrwxrwxrwx 1 root root 0 21. Jun 19:40 0000:01:00.1 -> ../../../../devices/pci0000:00/0000:01:00.1\n",
     "paths": "/sys/kernel/iommu_groups/1/devices/0000:01:00.0\n/sys/kernel/iommu_groups/1/devices/0000:01:00.1\n",
     "links": "/sys/bus/pci/devices/0000:01:00.0/iommu_group -> ../../../kernel/iommu_groups/1\n"
     "/sys/bus/pci/devices/0000:01:00.1/iommu_group -> ../../../kernel/iommu_groups/1\n",
@@ -171,6 +190,16 @@ def test_a_listing_with_drivers_tells_which_devices_are_free() -> None:
     assert device(text).subsystem_vendor_id == "19da"
     assert device(text).group is None
     assert device(text).gap("iommu_group") is not None
+
+
+def test_a_script_that_names_drivers_tells_which_devices_are_free() -> None:
+    gpu, sound = host(WITH_IDS["iommu_viewer"]).devices.values()
+    assert (gpu.driver, gpu.revision, sound.driver, sound.gap("driver")) == ("nouveau", "a1", None, None)
+
+
+def test_a_script_that_found_no_groups_lists_functions() -> None:
+    machine = host(f"IOMMU Group * 01:00.0 {GPU}\n01:00.1 {SOUND}\n")
+    assert (len(machine.devices), machine.groups) == (2, {})
 
 
 def test_modules_are_candidates_and_not_what_is_bound() -> None:

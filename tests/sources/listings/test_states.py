@@ -116,6 +116,6 @@ class TestFiles:
         assert "not listings of one machine" in caught.value.remedy
 
     def test_a_file_without_a_function_says_so(self, tmp_path: Path) -> None:
-        assert "1.txt tells of no PCI function." in open_source(self.files(tmp_path, BOTH, "nothing here\n")).notes[0]
-        with pytest.raises(SourceError, match=r"0\.txt tells of no PCI function"):
+        assert "1.txt names no PCI device." in open_source(self.files(tmp_path, BOTH, "nothing here\n")).notes[0]
+        with pytest.raises(SourceError, match=r"0\.txt names no PCI device"):
             load(self.files(tmp_path, "nothing here\n", "nor here\n"))

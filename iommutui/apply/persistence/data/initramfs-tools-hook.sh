@@ -1,9 +1,13 @@
 #!/bin/sh
 # Made by iommutui. A hook of initramfs-tools: see initramfs-tools(7).
 
+PREREQ=""
+prereqs() {
+    echo "$PREREQ"
+}
 case $1 in
 prereqs)
-    echo
+    prereqs
     exit 0
     ;;
 esac

@@ -1,9 +1,14 @@
 #!/bin/sh
-# Made by iommutui. Its name comes before that of the script which starts udev.
+# Made by iommutui. A boot script of initramfs-tools: see initramfs-tools(7). It has no prerequisites, and of such
+# scripts tsort(1) takes those first whose names come first: this one before "udev", which triggers the devices.
 
+PREREQ=""
+prereqs() {
+    echo "$PREREQ"
+}
 case $1 in
 prereqs)
-    echo
+    prereqs
     exit 0
     ;;
 esac

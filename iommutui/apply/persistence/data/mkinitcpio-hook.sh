@@ -1,5 +1,5 @@
-#!/usr/bin/ash
-# Made by iommutui. Runs before udev is triggered, and before MODULES are loaded.
+# Made by iommutui. Runs before MODULES are loaded and before devices are triggered: see mkinitcpio(8), run_earlyhook.
+# shellcheck shell=dash
 
 run_earlyhook() {
     /bin/sh /etc/iommutui/persist.sh

@@ -17,9 +17,8 @@ from iommutui.settings import Settings, driver_table
 from iommutui.sources import load
 from tests.apply.journals import list_journals
 from tests.apply.machines import GPU, ODD, facts
-from tests.cli.asking import INTENTS, driver_of, journal_of, request_for
 from tests.cli.conftest import Run
-from tests.cli.machine import Server
+from tests.cli.reacting_machine import INTENTS, Server, driver_of, journal_of, request_for
 from tests.reacting_tree import ReactingTree
 
 
@@ -50,14 +49,14 @@ def test_a_revert_names_its_journal(machine: ReactingTree, run: Run) -> None:
     ("change", "said", "code"),
     [
         ({"basis": None}, "not valid", Exit.ERROR),
-        ({"reverts": "../../etc/passwd", "intents": []}, "no journal's id", Exit.ERROR),
+        ({"reverts": "../../etc/passwd", "intents": []}, "not a journal's id", Exit.ERROR),
         ({"reverts": "20261122T104501-1a2b"}, "beside the journal", Exit.ERROR),
         ({"reverts": "20261122T104501-1a2b", "intents": []}, "no journal", Exit.ERROR),
         ({"keep_within": 0.5}, "seconds", Exit.ERROR),
         ({"keep_within": 1e9}, "seconds", Exit.ERROR),
         ({"keep_within": True}, "not valid", Exit.ERROR),
-        ({"accepted": [{"code": "a b", "device": GPU}]}, "no danger", Exit.ERROR),
-        ({"accepted": [{"code": "a", "device": "../x"}]}, "no danger", Exit.ERROR),
+        ({"accepted": [{"code": "a b", "device": GPU}]}, "not a danger", Exit.ERROR),
+        ({"accepted": [{"code": "a", "device": "../x"}]}, "not a danger", Exit.ERROR),
         ({"shown": {"modules": [], "steps": []}}, "not what was shown", Exit.REFUSED),
         ({"shown": {"modules": ["../x"], "steps": []}}, "not what was shown", Exit.REFUSED),
         ({"path": "/etc/passwd"}, "not valid", Exit.ERROR),

@@ -15,7 +15,7 @@ from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
 from iommutui.sources import load
 from tests.apply.machines import GPU, SOUND
-from tests.cli.machine import Server
+from tests.cli.reacting_machine import Server
 from tests.reacting_tree import ReactingTree
 
 _CHANGES = frozenset(

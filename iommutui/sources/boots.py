@@ -1,19 +1,30 @@
-"""The machine as it was at each of its last boots, in the user's state: an update may have moved its groups."""
+"""Which boot this is, and the machine as it was at each of its last ones, in the user's state.
+
+An update may have moved its groups.
+"""
 
 import os
 from pathlib import Path
 
-from iommutui.apply.journal.directory import boot_id
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Host
-from iommutui.core.redact import redact
 
 KEPT = 5
 """Boots that are kept."""
 
 
+def boot_id(root: str = "/") -> str | None:
+    """What the kernel calls this boot; None where that cannot be read."""
+    try:
+        with open(os.path.join(root, "proc/sys/kernel/random/boot_id"), encoding="ascii", errors="replace") as file:
+            return file.read().strip() or None
+    except OSError:
+        return None
+
+
 def remember(host: Host) -> None:
     """Keeps the redacted machine as that of this boot. The errors are those of `save`."""
+    from iommutui.core.redact import redact
     from iommutui.sources.snapshot import dump, save  # which bring pydantic
 
     place = _place()
@@ -30,7 +41,7 @@ def before_this_boot() -> Host:
     found = next((path for path in _files() if path.stem != boot_id()), None)
     if found is None:
         raise SourceError(
-            "No earlier boot of this machine is known.", "It will be after the next one: this boot is remembered now."
+            "No earlier boot of this machine is known.", "It will be after the next reboot: this boot is recorded now."
         )
     return parse(to_text(read_bytes(str(found)), str(found)), str(found))
 

@@ -1,7 +1,9 @@
 """A countdown of the process that writes, which outlives who asked."""
 
+import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +12,8 @@ from iommutui.core.errors import Exit
 from iommutui.sources import load
 from tests.apply.journals import list_journals
 from tests.apply.machines import NIC, facts
-from tests.cli.asking import LONG, driver_of, journal_of, processes_of, request_for
 from tests.cli.conftest import Run
-from tests.cli.machine import Server, eventually
+from tests.cli.reacting_machine import LONG, Server, driver_of, eventually, journal_of, processes_of, request_for
 from tests.reacting_tree import ReactingTree
 
 
@@ -73,7 +74,7 @@ def test_it_is_kept_from_elsewhere_although_who_asked_is_gone(machine: ReactingT
     server.leave()
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
-    assert "waits to be kept" in run("journal").out
+    assert "waits to be confirmed" in run("journal").out
     answer = run("keep")
     assert (answer.code, answer.err) == (0, "")
     assert eventually(lambda: list_journals(journal_of(machine))[-1].exit is Exit.DONE)
@@ -113,7 +114,7 @@ def test_nothing_else_is_applied_while_it_waits(machine: ReactingTree, run: Run)
 def test_what_has_ended_or_has_nothing_to_keep(machine: ReactingTree, run: Run) -> None:
     answer = run("keep")
     assert (answer.code, answer.out) == (1, "")
-    assert "Nothing waits to be kept" in answer.err
+    assert "No apply waits to be confirmed" in answer.err
     assert run("apply", f"{NIC}=none", "--yes").code == 0
     (entry,) = list_journals(journal_of(machine))
     ended = run("keep", entry.id)
@@ -140,7 +141,7 @@ def test_a_reader_that_stopped_does_not_stop_the_countdown(machine: ReactingTree
     os.read(server.stdout, read)
     assert eventually(lambda: any(journal.exit for journal in list_journals(journal_of(machine))))
     (journal,) = list_journals(journal_of(machine))
-    assert (journal.exit, journal.why) == (Exit.ROLLED_BACK, "nobody kept it within 2 seconds")
+    assert (journal.exit, journal.why) == (Exit.ROLLED_BACK, "nobody confirmed it within 2 seconds")
     assert facts(load(machine.root)) == before
     assert server.wait() == Exit.ROLLED_BACK
     server.leave()
@@ -161,6 +162,86 @@ def test_an_asker_that_goes_on_talking_does_not_stop_it(machine: ReactingTree) -
     finally:
         os.kill(talking, signal.SIGKILL)
         os.waitpid(talking, 0)
+
+
+def test_a_reader_that_takes_one_byte_at_a_time_does_not_stop_the_countdown(machine: ReactingTree) -> None:
+    """The pipe is full nearly all of the time; what gets through is whole lines."""
+    before = facts(load(machine.root))
+    server = Server("apply", "--stdin", room=4096)
+    server.send(request_to_json(request_for(machine, keep_within=2.0)) + "\n")
+    taken = bytearray()
+
+    def ended() -> bool:
+        taken.extend(os.read(server.stdout, 1))
+        return any(journal.exit for journal in list_journals(journal_of(machine)))
+
+    assert eventually(ended)
+    assert list_journals(journal_of(machine))[-1].why == "nobody confirmed it within 2 seconds"
+    assert facts(load(machine.root)) == before
+    while part := os.read(server.stdout, 1 << 16):
+        taken += part
+    events = [json.loads(line)["event"] for line in taken.splitlines()]
+    assert events[0] == "started"
+    assert taken.endswith(b"\n")
+    assert server.wait() == Exit.ROLLED_BACK
+
+
+def test_a_screen_that_is_stopped_does_not_stop_the_countdown(machine: ReactingTree) -> None:
+    """``kill -STOP`` of who reads: it is taken back in time, and the reader finds how it ended when it goes on."""
+    before = facts(load(machine.root))
+    server = Server("apply", "--stdin")
+    server.send(request_to_json(request_for(machine, keep_within=2.0)) + "\n")
+    screen = os.fork()
+    if screen == 0:
+        code = 1
+        try:
+            for event in server.events():
+                if event["event"] == "counting" and code == 1:
+                    code = 2
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                code = 0 if event["event"] == "finished" else code
+        finally:
+            os._exit(code)
+    server.out.close()
+    _, status = os.waitpid(screen, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    try:
+        assert server.wait() == Exit.ROLLED_BACK
+        (journal,) = list_journals(journal_of(machine))
+        assert journal.why == "nobody confirmed it within 2 seconds"
+        assert facts(load(machine.root)) == before
+    finally:
+        os.kill(screen, signal.SIGCONT)
+        _, status = os.waitpid(screen, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_two_users_with_journals_of_their_own_cannot_apply_at_once(
+    machine: ReactingTree, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = _counting(machine, LONG)
+    monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(tmp_path / "another"))
+    answer = run("apply", f"{NIC}=none", "--yes")
+    assert answer.code == 3
+    assert "Another apply is at work on this machine" in answer.err
+    assert list((tmp_path / "another/journal").glob("*.jsonl")) == []
+    server.send("keep\n")
+    assert server.wait() == 0
+    assert run("apply", f"{NIC}=none", "--yes").code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_it_outlives_the_session_of_who_asked(machine: ReactingTree, run: Run, number: signal.Signals) -> None:
+    """A terminal hangs up, or every process of a session is killed: it can still be kept from elsewhere."""
+    server = Server("apply", "--stdin", before=os.setsid)
+    server.send(request_to_json(request_for(machine, keep_within=LONG)) + "\n")
+    list(server.events(until="counting"))
+    os.killpg(server.pid, number)
+    assert server.wait() == -number
+    server.leave()
+    assert run("keep").code == 0
+    assert eventually(lambda: list_journals(journal_of(machine))[-1].exit is Exit.DONE)
+    assert driver_of(machine) == "vfio-pci"
 
 
 def test_a_session_that_ends_takes_it_back_at_once(machine: ReactingTree) -> None:

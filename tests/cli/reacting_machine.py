@@ -1,4 +1,4 @@
-"""This machine, played by a tree of files that reacts: for commands that write."""
+"""This machine, played by a tree of files that reacts: for commands that write, and the requests that they send."""
 
 import fcntl
 import json
@@ -12,8 +12,14 @@ import pytest
 
 from iommutui import sources
 from iommutui.apply import real_kernel
+from iommutui.apply.request import Request, request_of
 from iommutui.cli import main
 from iommutui.core.host import Host
+from iommutui.core.models import model_for
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.planner import plan_intents
+from iommutui.sources import load
+from tests.apply.machines import GPU, SOUND
 from tests.reacting_tree import ReactingTree
 
 
@@ -97,3 +103,28 @@ def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+INTENTS = (Intent(GPU, "vfio-pci"), Intent(SOUND, "vfio-pci"))
+LONG = 600.0
+"""Seconds that no test waits for."""
+
+
+def request_for(tree: ReactingTree, **terms: object) -> Request:
+    host = load(tree.root)
+    plan = plan_intents(host, INTENTS, model_for(host.kernel))
+    return request_of(plan, INTENTS)._replace(**terms)  # type: ignore[arg-type]
+
+
+def journal_of(tree: ReactingTree) -> Path:
+    return Path(tree.root).parent / "state/journal"
+
+
+def driver_of(tree: ReactingTree) -> str | None:
+    return load(tree.root).devices[GPU].driver
+
+
+def processes_of(pid: int) -> list[int]:
+    """A process and all below it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(below for child in children for below in processes_of(int(child)))]

@@ -1,0 +1,47 @@
+"""The script that records a machine without the program: what it prints opens as the machine itself."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from .program import Run
+
+NOT_RECORDED = {"uses", "gaps", "cmdline"}
+"""What the machine uses its devices for, the script does not look at; of the command line it shows less."""
+CHANGING = {"power_state", "irq", "current_link_speed", "current_link_width"}
+
+
+def printed(iommutui: Run, tmp_path: Path, *shell: str) -> Path:
+    """What the script prints here, as a file."""
+    script, capture = tmp_path / "capture.sh", tmp_path / "machine.txt"
+    script.write_text(iommutui("snapshot", "--script").out)
+    done = subprocess.run([*shell, str(script)], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    capture.write_text(done.stdout)
+    return capture
+
+
+def told(document: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot without what the script cannot tell and what changes from one look to the next."""
+    host = {name: value for name, value in document["host"].items() if name not in NOT_RECORDED}
+    for device in host["devices"]:
+        for name in CHANGING & {*device.get("details", {})}:
+            del device["details"][name]
+    return host
+
+
+def test_the_machine_that_it_records_is_the_one_read_from_sysfs(iommutui: Run, tmp_path: Path) -> None:
+    capture = printed(iommutui, tmp_path, "sh")
+    here = told(iommutui("snapshot").document)
+    there = told(iommutui("snapshot", "--from", str(capture)).document)
+    assert here["devices"] == there["devices"]
+    assert here == there
+    assert "intel_iommu=" in iommutui("snapshot", "--from", str(capture)).document["host"]["cmdline"]
+
+
+def test_any_shell_runs_it(iommutui: Run, tmp_path: Path) -> None:
+    capture = printed(iommutui, tmp_path, "busybox", "sh")
+    here = iommutui("list", "--json").document
+    there = iommutui("list", "--from", str(capture), "--json").document
+    assert [group["devices"] for group in here["groups"]] == [group["devices"] for group in there["groups"]]
+    assert [d["driver"] for d in here["devices"]] == [d["driver"] for d in there["devices"]]
