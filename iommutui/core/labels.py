@@ -166,6 +166,8 @@ def _storage(use: "Storage") -> list[str]:
         return [*(["root disk"] if "/" in use.what else []), *([f"mounted {others[0]}"] if others else [])]
     if use.held == "pool":
         return [" ".join(("pool", *use.what[:1]))]
+    if use.held in ("remote", "perhaps-remote"):
+        return [f"leads to {use.what[0]}"] if use.what else []
     return ["swap"] if use.held == "swap" else []
 
 

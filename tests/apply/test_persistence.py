@@ -325,6 +325,7 @@ def test_driverctl(machine: Machine) -> None:
 USES = [
     (Storage(CARD, Held.MOUNT, ("/", "/home"), ("nvme0n1p2",)), "/ is on it"),
     (Storage(CARD, Held.MOUNT, ("/usr",), ("nvme0n1p2",)), "/usr is on it"),
+    (Storage(CARD, Held.REMOTE, ("/",), ("server:/", "eth0")), "/ comes through it (/ ← server:/ ← eth0)"),
     (Storage(CARD, Held.MOUNT, ("/boot",), ("md0", "sda1")), "/boot is on it"),
     (Storage(CARD, Held.MOUNT, ("/boot/efi",), ("nvme0n1p1",)), "/boot/efi is on it"),
     (Storage(CARD, Held.MOUNT, ("/mnt/usr",), ("nvme0n1p2",)), None),

@@ -497,7 +497,9 @@ def test_a_device_that_its_host_driver_cannot_wake_is_not_blamed_on_vfio() -> No
 
 
 def test_a_module_of_another_driver_stays_loaded() -> None:
-    assert "Leave the module" in remedy("rmmod: ERROR: Module amdgpu is in use", one("amdgpu"))
+    (held,) = ask("rmmod: ERROR: Module amdgpu is in use", one("amdgpu")).causes
+    assert held.text.startswith(f"{A} is on amdgpu")
+    assert "Leave the module" in held.remedy
     assert "persistenced" in remedy("rmmod: ERROR: Module nvidia is in use", one("nvidia"))
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from iommutui.core.labels import use_labels
+from iommutui.core.uses import Held, Storage, Uses
 from tests.core.machines import A, function, group_of, machine
 
 
@@ -16,3 +17,12 @@ def test_the_boot_display_is_one_while_it_works_for_the_host(
 ) -> None:
     host = machine(group_of(1, function(A, driver, boot_vga=boot_vga)))
     assert ("boot display" in use_labels(host).get(A, ())) is expected
+
+
+@pytest.mark.parametrize(
+    ("held", "what", "expected"),
+    [(Held.MOUNT, "/", "root disk"), (Held.REMOTE, "/", "leads to /"), (Held.PERHAPS_REMOTE, "/srv", "leads to /srv")],
+)
+def test_a_device_that_a_file_system_comes_from_or_through(held: Held, what: str, expected: str) -> None:
+    host = machine(group_of(1, function(A, "igb")))._replace(uses=Uses(storage=(Storage(A, held, (what,)),)))
+    assert use_labels(host)[A] == (expected,)

@@ -76,10 +76,10 @@ def _need(use: Storage, mounts: dict[str, str], names: dict[str, str], resume: s
     links = (*use.what, *use.chain)
     if resume and resume in {link.partition(" ")[0] for link in links}:
         return f"resume= on the kernel's command line means {resume}, which is on it"
-    if use.held in (Held.MOUNT, Held.FSTAB):
+    if use.held in (Held.MOUNT, Held.FSTAB, Held.REMOTE, Held.PERHAPS_REMOTE):
         for point in use.what:
             if point in _SYSTEM:
-                return f"{point} is on it"
+                return f"{point} {'is on' if use.held in (Held.MOUNT, Held.FSTAB) else 'comes through'} it"
             if point in mounts:
                 return f"/etc/fstab requires {point}, without nofail: '{mounts[point]}'"
     opened = [name for link in links for name in _NAMED.findall(link) if name in names]

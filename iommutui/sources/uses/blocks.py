@@ -20,7 +20,7 @@ from iommutui.sources.uses.sysfs_links import (
 _SUBSYSTEM = re.compile(r"(devices/virtual/nvme-subsystem/([\w-]+))/")
 _CONTROLLER = re.compile(r"nvme\d+")
 _SPARES = {"raid4": 1, "raid5": 1, "raid6": 2, "raid10": 1}
-_LVM_IMAGE = re.compile(r".*_[rm]image_\d+")
+_LVM_IMAGE = r".*_[rm]image_\d+"
 
 
 class Leg(NamedTuple):
@@ -158,7 +158,7 @@ class Blocks:
         if name.startswith("dm-") and name in self.paths:
             if read_attr(self._tree, f"{self.paths[name]}/dm/uuid").startswith("mpath-"):
                 return len(self.lower(name)) - 1
-            images = (_LVM_IMAGE.fullmatch(self.mapped_name(lower)) for lower in self.lower(name))
+            images = (re.fullmatch(_LVM_IMAGE, self.mapped_name(lower)) for lower in self.lower(name))
             return None if any(images) else 0
         if not name.startswith("md") or name not in self.paths:
             return 0

@@ -17,9 +17,8 @@ _KINDS = frozenset(
     }
 )
 _ADDRESS_OPTIONS = ("addr=", "mon_addr=", "mountaddr=")
-_NETWORK_DISK = re.compile(r".*/(?:nbd|rbd|drbd)\d+")
-_ISCSI = re.compile(r".*/session(\d+)/")
-_FABRICS = re.compile(r"(.*/nvme-fabrics/ctl/nvme\d+)")
+_NETWORK_DISK, _ISCSI, _FABRICS = r".*/(?:nbd|rbd|drbd)\d+", r".*/session(\d+)/", r"(.*/nvme-fabrics/ctl/nvme\d+)"
+"""Compiled where a disk is found that no PCI function has: a listing has no time for it."""
 
 
 class Far(NamedTuple):
@@ -53,14 +52,14 @@ def _literal(text: str) -> str:
 
 def server_of_disk(tree: Tree, place: str) -> str | None:
     """The server of a disk (or of an NVMe controller) by its place in sysfs; None where no network is behind it."""
-    if session := _ISCSI.match(place):
+    if session := re.match(_ISCSI, place):
         folder = "class/iscsi_connection"
         every = links_in(tree, folder, f"connection{session[1]}:")
         texts = [read_attr(tree, f"{folder}/{n}/{a}") for n in every for a in ("address", "persistent_address")]
-    elif controller := _FABRICS.match(place):
+    elif controller := re.match(_FABRICS, place):
         # traddr=192.168.1.5,trsvcid=4420,host_traddr=...
         texts = read_attr(tree, f"{controller[1]}/address").replace("traddr=", "").split(",")[:1]
-    elif _NETWORK_DISK.fullmatch(place):
+    elif re.fullmatch(_NETWORK_DISK, place):
         texts = []
     else:
         return None
