@@ -14,10 +14,13 @@ test: $(READY)
 	$(BIN)/python -m pytest -n auto
 
 # The screen's tests with the oldest Textual that pyproject.toml allows; 'test' has the newest.
-test-textual-oldest: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --no-deps --upgrade \
-		--target $(VENV)/textual-oldest textual==8.0.0
+test-textual-oldest: $(VENV)/textual-oldest
 	PYTHONPATH=$(VENV)/textual-oldest $(BIN)/python -m pytest -n auto tests/tui
+
+$(VENV)/textual-oldest: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --no-deps --upgrade \
+		--target $@ textual==8.0.0
+	@touch $@
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -163,7 +163,7 @@ class IommutuiApp(App[None]):
     def _open(self, message: DeskScreen.OpenMachine) -> None:
         """Shows another machine on a desk of its own, once it has been read."""
         table = self.desk.state.host.driver_table if self.desk.state.host is not None else KNOWN
-        text = message.text
+        text = message.text.strip()
         machine = (
             pasted(text, table) if message.is_listing else machine_of([text], demo=False, kernel=None, table=table)
         )

@@ -1,27 +1,17 @@
 """The desk's commands in Textual's palette, found by name and by other words; what cannot be done says why."""
 
 import re
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from iommutui.tui.commands import COMMANDS, reason_against
-from iommutui.tui.commands.base import Command
+from iommutui.tui.commands.base import Command, Desk
 from iommutui.tui.keys import key_names
 from iommutui.tui.state import AppState
-
-
-class Runner(Protocol):
-    """The screen that the palette is opened on."""
-
-    @property
-    def state(self) -> AppState:
-        """Its state."""
-
-    async def action_run(self, command_id: str) -> None:
-        """Does a command, or says why it cannot be done now."""
 
 
 def name_of(command: Command) -> str:
@@ -53,16 +43,16 @@ def score(command: Command, typed: str) -> float:
 class CommandsProvider(Provider):
     """Offers the commands of the registry to Textual's palette."""
 
-    @property
-    def _desk(self) -> Runner:
-        return cast(Runner, cast(Any, self.screen))
+    def _hit(self, command: Command) -> tuple[Callable[[], Awaitable[None]], str, str]:
+        desk = cast(Desk, cast(Any, self.screen))
+        run = partial(self.screen.run_action, f"run('{command.id}')")
+        return run, name_of(command), help_of(command, desk.state)
 
     async def discover(self) -> Hits:
         """Every command, while nothing is typed."""
         for command in COMMANDS:
             if command.palette:
-                run = partial(self._desk.action_run, command.id)
-                yield DiscoveryHit(Content(name_of(command)), run, name_of(command), help_of(command, self._desk.state))
+                yield DiscoveryHit(Content(name_of(command)), *self._hit(command))
 
     async def search(self, query: str) -> Hits:
         """The commands that every typed word fits; the best first, and letters in order where no word fits."""
@@ -70,6 +60,4 @@ class CommandsProvider(Provider):
         for command in COMMANDS:
             found = (10 + score(command, query)) if score(command, query) else matcher.match(name_of(command))
             if command.palette and found > 0:
-                run = partial(self._desk.action_run, command.id)
-                shown = matcher.highlight(name_of(command))
-                yield Hit(found, shown, run, name_of(command), help_of(command, self._desk.state))
+                yield Hit(found, matcher.highlight(name_of(command)), *self._hit(command))

@@ -85,7 +85,9 @@ def _memory(value: dict[str, Any]) -> Memory:
 def recalled(state: AppState, memory: Memory) -> AppState:
     """The state of the first look with what is remembered."""
     assert state.host is not None
-    marks = _marks_in(state.host, memory.marks.get(_machine(state), ()))
+    kept = memory.marks.get(_machine(state), ())
+    every = set(_marks_to_keep(state.host, frozenset(state.host.devices)))
+    marks = frozenset(Address(mark.split(" ")[0]) for mark in kept if mark in every)  # and still the same device
     return state._replace(
         marks=marks, hints=not memory.oriented, sort=memory.sort, share=memory.share, zoomed=memory.zoomed,
         bridges=memory.bridges,
@@ -110,9 +112,3 @@ def _machine(state: AppState) -> str:
 def _marks_to_keep(host: Host, marks: frozenset[Address]) -> tuple[str, ...]:
     """Marks with the ids of what is there, so that another device at the same address is not taken for it."""
     return tuple(f"{d.address} {d.vendor_id}:{d.device_id}" for d in host.devices.values() if d.address in marks)
-
-
-def _marks_in(host: Host, kept: tuple[str, ...]) -> frozenset[Address]:
-    """The devices that are marked and still the same."""
-    every = set(_marks_to_keep(host, frozenset(host.devices)))
-    return frozenset(Address(mark.split(" ")[0]) for mark in kept if mark in every)

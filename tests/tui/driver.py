@@ -1,8 +1,9 @@
 """A person at the screen: selects, presses keys, reads lines."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from textual.events import Key as KeyPress
@@ -47,11 +48,22 @@ class Ui:
         return [str(intent) for intent in self.state.intents]
 
     async def settle(self) -> None:
-        """Waits until nothing is going on."""
-        await self.pilot.pause()
+        """Waits until nothing is going on, and what came of it is painted."""
+        await self._painted()
         while any(not worker.is_finished for worker in self.app.workers) or self.state.phase is Phase.SCANNING:
             await self.app.workers.wait_for_complete()
+            await self._painted()
+
+    async def _painted(self) -> None:
+        """Pilot waits for an idle program, which on a busy machine may not have laid out its screen yet."""
+        for _ in range(2):  # a layout tells widgets their size, upon which they may ask for another one
             await self.pilot.pause()
+            if self.app.return_code is not None:
+                return
+            done = asyncio.Event()
+            self.app.screen.call_after_refresh(done.set)
+            with suppress(TimeoutError):  # a screen that is gone by then is not painted any more
+                await asyncio.wait_for(done.wait(), 5)
 
     async def press(self, *keys: str) -> "Ui":
         """Presses keys, one after the other."""

@@ -91,8 +91,8 @@ async def test_order_room_and_theme_come_back_at_the_next_start(tmp_path: Path) 
     await _session(store, "s", "less_than_sign", "full_stop", "plus", theme="nord")
     ui = await _session(store)
     assert ui.app.theme == "nord"
-    assert (ui.state.sort, ui.state.share, ui.state.bridges) == (Sort.KIND, 58, False)
-    assert store.read() == Memory(True, {"snapshot friend.json": ()}, Sort.KIND, 58, True, False, "nord")
+    assert (ui.state.sort, ui.state.share, ui.state.bridges) == (Sort.KIND, 56, False)
+    assert store.read() == Memory(True, {"snapshot friend.json": ()}, Sort.KIND, 56, True, False, "nord")
 
 
 def test_what_stands_in_the_file_and_cannot_be_is_as_good_as_absent(tmp_path: Path) -> None:

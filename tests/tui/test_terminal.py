@@ -31,7 +31,7 @@ def test_bursts_of_keys_do_what_they_do_one_by_one(tmp_path: Path) -> None:
             if keys == "cay":
                 screen.never("done")
                 screen.send("y")
-                screen.see("R reverts it")
+                screen.see("R reverts it", "09:00.0 vfio-pci")
                 return
             for _ in range(3):
                 screen.send("\x1b")

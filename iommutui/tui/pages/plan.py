@@ -113,9 +113,6 @@ class Review(NamedTuple):
     plan: Plan
     revert: bool = False
     real: bool = True
-    changes: tuple[str, ...] = ()
-    """What has changed since the plan was made, for a revert."""
-
     within: float | None = None
     """Seconds after which everything is taken back unless it is kept; None: it stays."""
 

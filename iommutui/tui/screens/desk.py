@@ -54,6 +54,11 @@ class DeskScreen(Screen[None]):
 
         text: str
 
+        @property
+        def is_listing(self) -> bool:
+            """Whether it is the content and not a name; JSON and XML may be a single line."""
+            return "\n" in self.text.strip() or self.text.lstrip()[:1] in ("[", "{", "<")
+
     @dataclass
     class HandOver(Message):
         """Another command of the program is to have the terminal."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rich.style import Style
-from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.events import Click
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -134,13 +134,3 @@ class Rows(Scroll, Generic[K]):
         index = place.y - self._top + self.scroll_offset.y
         if index < len(self._keys):
             self.post_message(self.Picked(index, fold=self._heads(self._keys[index]) and place.x < 4))
-
-    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
-        """The wheel moves the view; the cursor stays where it is until a key is pressed."""
-        self.scroll_relative(y=3, animate=False)
-        event.stop()
-
-    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        """The other way."""
-        self.scroll_relative(y=-3, animate=False)
-        event.stop()
