@@ -18,6 +18,7 @@ from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.settings import Settings, settings_path
 from iommutui.tui.commands.base import Severity
+from iommutui.tui.commands.sharing import HandOver, OpenMachine
 from iommutui.tui.keys import keymap, use_keys
 from iommutui.tui.machines import machine_of, pasted
 from iommutui.tui.machines.base import Machine
@@ -149,18 +150,18 @@ class IommutuiApp(App[None]):
 
     def on_paste(self, event: Paste) -> None:
         """A listing that no field has taken."""
-        message = DeskScreen.OpenMachine(event.text)
+        message = OpenMachine(event.text)
         if self.screen is self.desk and message.is_listing:
             self.post_message(message)
 
-    @on(DeskScreen.OpenMachine)
-    async def _asked_for_machine(self, message: DeskScreen.OpenMachine) -> None:
+    @on(OpenMachine)
+    async def _asked_for_machine(self, message: OpenMachine) -> None:
         name = "the pasted listing" if message.is_listing else message.text
         lost = " What is staged here is lost." if self.desk.state.intents else ""
         question = f"The screen then shows {name}, on which everything is simulated.{lost}"
         await self.desk.confirm("Open another machine?", question, "Open", "Stay", lambda: self._open(message))
 
-    def _open(self, message: DeskScreen.OpenMachine) -> None:
+    def _open(self, message: OpenMachine) -> None:
         """Shows another machine on a desk of its own, once it has been read."""
         table = self.desk.state.host.driver_table if self.desk.state.host is not None else KNOWN
         text = message.text.strip()
@@ -177,8 +178,8 @@ class IommutuiApp(App[None]):
         self.desk = DeskScreen(machine, start(machine.source), first, self._store)
         self.call_later(self.push_screen, self.desk)  # once the question is off the screen
 
-    @on(DeskScreen.HandOver)
-    def _hand_over(self, message: DeskScreen.HandOver) -> None:
+    @on(HandOver)
+    def _hand_over(self, message: HandOver) -> None:
         """Runs another command of the program in the terminal until it ends and Enter is pressed."""
         from iommutui.apply.elevation import own_program  # with the applying room, which no first frame needs
 

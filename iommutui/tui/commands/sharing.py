@@ -3,6 +3,11 @@
 What only one of them needs is imported by it: the first frame does not wait for it.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.message import Message
+
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Device, Host
 from iommutui.core.models import model_for
@@ -17,6 +22,25 @@ from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.spans import Line, Span, line
 
 SHARE = "Share"
+
+
+@dataclass
+class OpenMachine(Message):
+    """Another machine is wanted: by a file's name, or by a text that was pasted."""
+
+    text: str
+
+    @property
+    def is_listing(self) -> bool:
+        """Whether it is the content and not a name; JSON and XML may be a single line."""
+        return "\n" in self.text.strip() or self.text.lstrip()[:1] in ("[", "{", "<")
+
+
+@dataclass
+class HandOver(Message):
+    """Another command of the program is to have the terminal."""
+
+    words: Sequence[str]
 
 
 def _text(text: str) -> list[Line]:

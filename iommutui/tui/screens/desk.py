@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,14 +11,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.command import CommandPalette
 from textual.events import DescendantFocus, Resize
-from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
 
 from iommutui.core.host import Host
 from iommutui.tui.commands import BY_ID, WHILE_TYPING, bindings, topics
 from iommutui.tui.commands.base import LineCheck, Opened, Page, Severity
-from iommutui.tui.commands.sharing import changed_since_boot
+from iommutui.tui.commands.sharing import HandOver, OpenMachine, changed_since_boot
 from iommutui.tui.jobs.applier import Applier
 from iommutui.tui.jobs.scanner import CLAIM_SECONDS, Scanner
 from iommutui.tui.machines.base import Machine
@@ -47,23 +45,6 @@ class DeskScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (18, "-low"), (30, "-tall")]  # noqa: RUF012
     BINDINGS = [*bindings()]  # noqa: RUF012
     AUTO_FOCUS = "#list"
-
-    @dataclass
-    class OpenMachine(Message):
-        """Another machine is wanted: by a file's name, or by a text that was pasted."""
-
-        text: str
-
-        @property
-        def is_listing(self) -> bool:
-            """Whether it is the content and not a name; JSON and XML may be a single line."""
-            return "\n" in self.text.strip() or self.text.lstrip()[:1] in ("[", "{", "<")
-
-    @dataclass
-    class HandOver(Message):
-        """Another command of the program is to have the terminal."""
-
-        words: Sequence[str]
 
     def __init__(
         self, machine: Machine, state: AppState, first: Future[Host] | None = None, store: Store | None = None
@@ -242,13 +223,13 @@ class DeskScreen(Screen[None]):
         return self.run_action(action)
 
     def hand_over(self, words: Sequence[str]) -> None:
-        self.post_message(self.HandOver(words))
+        self.post_message(HandOver(words))
 
     def before_boot(self) -> Host | None:
         return self.scanner.before_boot
 
     def open_machine(self, text: str) -> None:
-        self.post_message(self.OpenMachine(text))
+        self.post_message(OpenMachine(text))
 
     # -- dialogs
 
