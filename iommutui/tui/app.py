@@ -21,6 +21,7 @@ from iommutui.tui.commands.base import Severity
 from iommutui.tui.keys import keymap, use_keys
 from iommutui.tui.machines import machine_of, pasted
 from iommutui.tui.machines.base import Machine
+from iommutui.tui.screens import HandOver, OpenMachine
 from iommutui.tui.screens.desk import DeskScreen
 from iommutui.tui.screens.dialogs import DeliberateDialog
 from iommutui.tui.state import AppState, start
@@ -150,10 +151,10 @@ class IommutuiApp(App[None]):
     def on_paste(self, event: Paste) -> None:
         """Several lines that no field has taken are a listing."""
         if self.screen is self.desk and len(event.text.splitlines()) > 1:
-            self.post_message(DeskScreen.OpenMachine(event.text))
+            self.post_message(OpenMachine(event.text))
 
-    @on(DeskScreen.OpenMachine)
-    async def _asked_for_machine(self, message: DeskScreen.OpenMachine) -> None:
+    @on(OpenMachine)
+    async def _asked_for_machine(self, message: OpenMachine) -> None:
         text = message.text.strip()
         name = "the pasted listing" if "\n" in text else text
         lost = " What is staged here is lost." if self.desk.state.intents else ""
@@ -174,8 +175,8 @@ class IommutuiApp(App[None]):
         self.desk = DeskScreen(machine, start(machine.source), first, self._store)
         self.call_later(self.push_screen, self.desk)  # once the question is off the screen
 
-    @on(DeskScreen.HandOver)
-    def _hand_over(self, message: DeskScreen.HandOver) -> None:
+    @on(HandOver)
+    def _hand_over(self, message: HandOver) -> None:
         """Runs another command of the program in the terminal until it ends and Enter is pressed."""
         from iommutui.apply.elevation import own_program  # with the applying room, which no first frame needs
 

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.command import CommandPalette
 from textual.events import DescendantFocus, Resize
-from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -27,6 +25,7 @@ from iommutui.tui.pages.help import help_lines
 from iommutui.tui.palette import CommandsProvider
 from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.base import nothing_to_pass
+from iommutui.tui.screens import HandOver, OpenMachine
 from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen, answered
 from iommutui.tui.state import AppState, Key, Pane, Phase, View, failed, logged, planned_moved, with_host
 from iommutui.tui.store import Store, recalled, to_remember
@@ -47,18 +46,6 @@ class DeskScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (18, "-low"), (30, "-tall")]  # noqa: RUF012
     BINDINGS = [*bindings()]  # noqa: RUF012
     AUTO_FOCUS = "#list"
-
-    @dataclass
-    class OpenMachine(Message):
-        """Another machine is wanted: by a file's name, or by a text that was pasted."""
-
-        text: str
-
-    @dataclass
-    class HandOver(Message):
-        """Another command of the program is to have the terminal."""
-
-        words: Sequence[str]
 
     def __init__(
         self, machine: Machine, state: AppState, first: Future[Host] | None = None, store: Store | None = None
@@ -237,13 +224,13 @@ class DeskScreen(Screen[None]):
         return self.run_action(action)
 
     def hand_over(self, words: Sequence[str]) -> None:
-        self.post_message(self.HandOver(words))
+        self.post_message(HandOver(words))
 
     def before_boot(self) -> Host | None:
         return self.scanner.before_boot
 
     def open_machine(self, text: str) -> None:
-        self.post_message(self.OpenMachine(text))
+        self.post_message(OpenMachine(text))
 
     # -- dialogs
 
