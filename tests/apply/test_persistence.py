@@ -230,7 +230,7 @@ def test_what_was_not_shown_is_not_written(machine: Machine) -> None:
     request = persist((CARD, "vfio-pci"))
     shown = digest_of(prepare(request, machine.host, machine.store).changes)
     other = persist((SOUND, "vfio-pci"))._replace(shown=shown)
-    with pytest.raises(RefusedError, match="not what was shown"):
+    with pytest.raises(RefusedError, match="no longer those that were shown"):
         machine.do(other)
     machine.do(request._replace(shown=shown))
 
@@ -315,7 +315,7 @@ def test_driverctl(machine: Machine) -> None:
         f"/etc/driverctl.d/pci-{SOUND}": "none\n",
     }
     assert machine.commands == []
-    with pytest.raises(RefusedError, match="does so by driverctl"):
+    with pytest.raises(RefusedError, match="now uses driverctl"):
         machine.do(persist((CARD, "vfio-pci")))
     (machine.root / f"etc/driverctl.d/pci-{SOUND}").write_text("nouveau\n")
     with pytest.raises(RefusedError, match="was changed since"):
@@ -384,7 +384,7 @@ def test_a_disk_that_is_mounted_only_now_may_persist_once_that_is_accepted(machi
     using(machine, Storage(CARD, Held.MOUNT, ("/data",), ("sda1",)))
     request = persist((CARD, "vfio-pci"), host=machine.host)
     assert Acceptance("disk-mounted", CARD) in request.accepted
-    with pytest.raises(RefusedError, match=f"Not accepted: disk-mounted:{CARD}"):
+    with pytest.raises(RefusedError, match="1 danger has not been accepted. .*umount /data"):
         machine.do(request._replace(accepted=()))
     machine.do(request)
     assert [entry.address for entry in declared(machine.store)] == [CARD]

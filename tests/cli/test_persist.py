@@ -95,7 +95,7 @@ def test_a_change_that_was_cut_off_is_told_by_every_list(lasting: ReactingTree, 
     record = journal_dir().parent / "persist.json"
     record.write_text(record.read_text().replace('"finished":true', '"finished":false'))
     for words in (("persist", "--list"), ("journal",)):
-        assert "A change to what persists was cut off; 'iommutui unpersist --last' reverts it." in run(*words).err
+        assert "A change to what persists was interrupted; 'iommutui unpersist --last' reverts it." in run(*words).err
     assert run(*WORDS, "--yes").code == Exit.REFUSED
     assert run("unpersist", "--last", "--yes").code == Exit.DONE
     assert overrides(lasting) == {}

@@ -55,7 +55,7 @@ async def test_the_countdown_needs_no_scrolling_on_the_smallest_terminal() -> No
             await ui.press("v", "a", "t")
             await ui.pilot.press("y")
             await until(ui, lambda: "Keep these changes?" in ui.text())
-            for words in ("applied and in effect", "in 13 s unless", "keeps it.", "Keep  y", "Revert  u"):
+            for words in ("applied and in effect", "in 13 s unless", "confirms it.", "Keep  y", "Revert  u"):
                 assert words in ui.text(), ui.text()
             await ui.pilot.press("y")
             await until(ui, lambda: ui.state.phase is Phase.READY)

@@ -76,7 +76,7 @@ async def test_an_intent_that_somebody_else_has_fulfilled_is_told_of() -> None:
         await ui.press("v")
         machine.host = changed(machine.host, NIC, driver="vfio-pci", driver_override="vfio-pci")
         machine.changed()
-        await _until(ui, "is so already")
+        await _until(ui, "is the case already")
         assert ui.staged() == []
 
 
@@ -200,7 +200,7 @@ async def test_an_apply_that_fails_stays_on_the_screen_and_keeps_the_intents() -
         await ui.press("v", "a", "y")
         text = ui.text()
         assert "✖ EBUSY" in text
-        assert "Reverting everything: EBUSY" in text
+        assert "Rolling back: EBUSY" in text
         assert "0000:05:00.0: driver was igb and is none" in text
         assert ui.staged() == [f"{NIC}=vfio-pci"]
         await ui.press("escape")

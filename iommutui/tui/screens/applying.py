@@ -299,7 +299,7 @@ def event_words(event: Event) -> tuple[str, str] | None:
         case Kept(by=by):
             return f"confirmed by {by}", "ok"
         case Compensating(why=why):
-            return f"rolling back: {why}", "warn"
+            return f"Rolling back: {why}", "warn"
         case Finished(exit=code, summary=summary):
             return summary, "ok" if code is Exit.DONE else "bad"
     return None
