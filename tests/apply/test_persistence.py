@@ -384,7 +384,7 @@ def test_a_disk_that_is_mounted_only_now_may_persist_once_that_is_accepted(machi
     using(machine, Storage(CARD, Held.MOUNT, ("/data",), ("sda1",)))
     request = persist((CARD, "vfio-pci"), host=machine.host)
     assert Acceptance("disk-mounted", CARD) in request.accepted
-    with pytest.raises(RefusedError, match="1 danger has not been accepted. .*umount /data"):
+    with pytest.raises(RefusedError, match=r"1 danger has not been accepted. .*umount /data"):
         machine.do(request._replace(accepted=()))
     machine.do(request)
     assert [entry.address for entry in declared(machine.store)] == [CARD]
