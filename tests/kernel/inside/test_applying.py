@@ -212,7 +212,7 @@ def test_kill_while_it_waits_to_be_kept(iommutui: Run, restored: pci.State) -> N
     for pid in _processes(process.pid):
         os.kill(pid, signal.SIGKILL)
     process.wait()
-    assert pci.wait_for(lambda: "nobody has kept it" in iommutui("journal").out, LONG)
+    assert pci.wait_for(lambda: "while it waited to be confirmed" in iommutui("journal").out, LONG)
     assert iommutui("revert", "--yes").code == 0
     assert pci.State.now() == restored
 
