@@ -121,7 +121,7 @@ done
 if [ -d sys/class/iommu ]; then
     echo "[sys/class/iommu]"
     for unit in sys/class/iommu/*; do
-        [ -d "$unit" ] && (cd "$unit" && printf '[%s]\n' "$unit" && show intel-iommu amd-iommu)
+        [ -d "$unit" ] && (cd "$unit" && printf '[%s]\n' "$unit" && show intel-iommu intel-iommu/cap amd-iommu)
     done
 fi
 echo "[sys/module]"

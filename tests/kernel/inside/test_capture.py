@@ -25,6 +25,7 @@ def told(document: dict[str, Any]) -> dict[str, Any]:
     """A snapshot without what the script cannot tell and what changes from one look to the next."""
     host = {name: value for name, value in document["host"].items() if name not in NOT_RECORDED}
     for device in host["devices"]:
+        device.pop("device_name", None)  # the machine's udev knows boards by their subsystem's ids as well
         for name in CHANGING & {*device.get("details", {})}:
             del device["details"][name]
     return host
