@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from iommutui import sources
 from iommutui.apply import modules
+from iommutui.apply.boots import boot_id
 from iommutui.apply.child import PATIENCE, Patience, in_child
 from iommutui.apply.journal.directory import holding
 from iommutui.apply.kernel import Answer, ReadBack, TellLate, Waiting
@@ -25,7 +26,6 @@ from iommutui.core.host import Host
 from iommutui.core.outcome import OK
 from iommutui.core.plan.planner import Step, new_step
 from iommutui.core.printable import printable
-from iommutui.sources.boots import boot_id
 from iommutui.sources.open_files import possible_holders
 from iommutui.sources.tree import Tree
 

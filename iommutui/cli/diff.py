@@ -51,7 +51,7 @@ def _sides(options: Options) -> tuple[Side, Side]:
         before, after = (_side(f"kernel {kernel}", options, kernel=kernel) for kernel in kernels)
         return before, after
     if options.last_boot:
-        from iommutui.sources.boots import before_this_boot, remember
+        from iommutui.apply.boots import before_this_boot, remember
 
         if named or options.source or options.demo:
             raise UsageError("--last-boot compares this machine with itself.", "Leave the other machines out.")

@@ -33,12 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Lists journals, the newest last, or shows one."""
+    from iommutui.apply.boots import boot_id
     from iommutui.apply.journal.directory import at_work, journal_dir
     from iommutui.apply.journal.reader import Damaged, read_journals
     from iommutui.apply.revert import standing, state_of
     from iommutui.cli.persist import persisted, persisted_documents, persisted_lines
     from iommutui.sources import HERE, Depth, load
-    from iommutui.sources.boots import boot_id
 
     refuse_recorded(options, "journal")
     directory, boot = journal_dir(), boot_id(HERE)

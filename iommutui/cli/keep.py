@@ -40,10 +40,10 @@ def run(options: Options) -> int:
 
 def _wanted(directory: Path, words: str | None) -> "Journal | Damaged":
     """The journal that is meant, which has not ended."""
+    from iommutui.apply.boots import boot_id
     from iommutui.apply.journal.reader import read_journals
     from iommutui.apply.recovery import unfinished
     from iommutui.sources import HERE
-    from iommutui.sources.boots import boot_id
 
     journals = read_journals(directory)
     if words is not None:

@@ -52,9 +52,9 @@ def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
 
 def _report_interrupted() -> None:
     """A note on standard error for each apply to this machine that a crash interrupted."""
+    from iommutui.apply.boots import boot_id
     from iommutui.apply.journal.directory import journal_dir, may_be_open
     from iommutui.sources import HERE
-    from iommutui.sources.boots import boot_id
 
     directory, boot = journal_dir(), boot_id(HERE)
     if not may_be_open(directory, boot):

@@ -157,10 +157,10 @@ def _carry_out(request: "PersistRequest", *, as_json: bool) -> int:
 
 def persisted(options: Options) -> "list[tuple[Entry, str]]":
     """What is declared to persist, and why it is not in force; empty where it is."""
+    from iommutui.apply.boots import boot_id
     from iommutui.apply.persistence.declaration import why_not_in_force
     from iommutui.apply.persistence.request import declared
     from iommutui.apply.persistence.service import machine_store
-    from iommutui.sources.boots import boot_id
 
     store = machine_store()
     record, entries = store.record(), declared(store)

@@ -18,12 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Puts every device of the journal back on its driver, with its override."""
+    from iommutui.apply.boots import boot_id
     from iommutui.apply.journal.directory import journal_dir
     from iommutui.apply.revert import find_revert
     from iommutui.cli.apply_client import carry_out
     from iommutui.cli.output import complain
     from iommutui.sources import HERE
-    from iommutui.sources.boots import boot_id
 
     refuse_recorded(options, "revert")
     host, model = read_machine(options)

@@ -1,4 +1,4 @@
-"""Names of PCI classes, for where no database of names is installed.
+"""Names of PCI classes, for where no database of names is installed, and for listings that print no codes.
 
 From the PCI Code and ID Assignment Specification, revision 1.15, in the words of ``pci.ids``.
 """
@@ -6,7 +6,7 @@ From the PCI Code and ID Assignment Specification, revision 1.15, in the words o
 from functools import cache
 
 _TABLE = """\
-00 Unclassified device; 01 VGA compatible unclassified device
+00 Unclassified device; 00 Non-VGA unclassified device; 01 VGA compatible unclassified device
 01 Mass storage controller; 00 SCSI storage controller; 01 IDE interface; 02 Floppy disk controller;\
  03 IPI bus controller; 04 RAID bus controller; 05 ATA controller; 06 SATA controller;\
  07 Serial Attached SCSI controller; 08 Non-Volatile memory controller; 09 Universal Flash Storage controller
@@ -22,11 +22,11 @@ _TABLE = """\
 07 Communication controller; 00 Serial controller; 01 Parallel controller; 02 Multiport serial controller; 03 Modem;\
  04 GPIB controller; 05 Smart Card controller
 08 Generic system peripheral; 00 PIC; 01 DMA controller; 02 Timer; 03 RTC; 04 PCI Hot-plug controller;\
- 05 SD Host controller; 06 IOMMU; 99 Timing Card
+ 05 SD Host controller; 06 IOMMU; 80 System peripheral; 99 Timing Card
 09 Input device controller; 00 Keyboard controller; 01 Digitizer Pen; 02 Mouse controller; 03 Scanner controller;\
  04 Gameport controller
 0a Docking station
-0b Processor; 30 MIPS; 40 Co-processor
+0b Processor; 20 Power PC; 30 MIPS; 40 Co-processor
 0c Serial bus controller; 00 FireWire (IEEE 1394); 01 ACCESS Bus; 02 SSA; 03 USB controller; 04 Fibre Channel;\
  05 SMBus; 06 InfiniBand; 07 IPMI Interface; 08 SERCOS interface; 09 CANBUS
 0d Wireless controller; 00 IRDA controller; 01 Consumer IR controller; 10 RF controller; 11 Bluetooth; 12 Broadband;\
@@ -47,6 +47,18 @@ ff Unassigned class
 def class_name(code: str) -> str:
     """``030200`` -> ``3D controller``; else the base class's name, or ``Class 7f`` where there is none."""
     return _names().get(code[:4]) or _names().get(code[:2]) or f"Class {code[:2]}"
+
+
+def class_code(name: str) -> str | None:
+    """``PCI bridge`` -> ``0604``, and ``Bridge`` -> ``0680``; None for a name that is not in the table."""
+    return _codes().get(name.strip().lower())
+
+
+@cache
+def _codes() -> dict[str, str]:
+    with_subs = {code[:2] for code in _names() if len(code) == 4}
+    other = {code: code + ("80" if code in with_subs else "00") for code in _names() if len(code) == 2}
+    return {name.lower(): other.get(code, code) for code, name in _names().items()}
 
 
 @cache

@@ -33,8 +33,8 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         "Every device in the group must leave its host driver before a virtual machine can use any of them."
     ),
     Code.UNKNOWN_DRIVER: lambda r: (
-        f"Whether {r.device} has a driver is unknown ({_why(r, 'lspci -nnk')}), "
-        "so the verdict on its group is uncertain."
+        f"Whether {r.device} has a driver is unknown ({_why(r, 'lspci -nnk')}). "
+        "Until it is known, the verdict on its group is uncertain."
     ),
     Code.ASSUMED_ROLE: lambda r: (
         f"{r.driver} on {r.device} is assumed to be a VFIO driver because of its name; "

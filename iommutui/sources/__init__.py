@@ -60,8 +60,10 @@ def open_source(
     if not paths:
         opened = Opened(_scan(HERE, depth, session, driver_table))
     elif len(paths) == 1 and paths[0] != "-" and os.path.isdir(paths[0]):
-        files = _listings_in(paths[0])
-        opened = _files(files, depth, driver_table) if files else Opened(_scan(paths[0], depth, session, driver_table))
+        found = _listings_in(paths[0])
+        opened = (
+            _content(found, depth, driver_table) if found else Opened(_scan(paths[0], depth, session, driver_table))
+        )
     else:
         opened = _files(paths, depth, driver_table)
     host = opened.host._replace(driver_table=driver_table)
@@ -74,7 +76,11 @@ def open_text(text: str, name: str = "the paste", driver_table: DriverTable = KN
     return opened._replace(host=opened.host._replace(driver_table=driver_table))
 
 
-def _listings_in(folder: str) -> list[str]:
+_Read = tuple[str, bytes, int | None]
+"""A file's name, what is in it, and which of the states that it tells of is asked for."""
+
+
+def _listings_in(folder: str) -> list[_Read]:
     """The files of a folder that is no recorded tree; of several one that is a whole machine, where there is one."""
     if any(os.path.isdir(os.path.join(folder, name)) for name in ("sys", "bus/pci", "proc")):
         return []
@@ -87,8 +93,8 @@ def _listings_in(folder: str) -> list[str]:
     except OSError:
         return []
 
-    whole = [file for file in files if is_tar(data := read_bytes(file)) or is_snapshot(data)]
-    return whole[:1] or files
+    read: list[_Read] = [(file, read_bytes(file), None) for file in files]
+    return [each for each in read if is_tar(each[1]) or is_snapshot(each[1])][:1] or read
 
 
 def _scan(root: str, depth: Depth, session: str | None, driver_table: DriverTable) -> Host:
@@ -125,7 +131,7 @@ def _files(paths: list[str], depth: Depth, driver_table: DriverTable) -> Opened:
     return _content(read, depth, driver_table)
 
 
-def _content(read: list[tuple[str, bytes, int | None]], depth: Depth, driver_table: DriverTable) -> Opened:
+def _content(read: list[_Read], depth: Depth, driver_table: DriverTable) -> Opened:
     from iommutui.sources.listings import archive, capture, read_listings
     from iommutui.sources.listings.lines import decode
     from iommutui.sources.snapshot import is_snapshot, parse, to_text

@@ -18,26 +18,26 @@ def answers(header: bytes, is_vf: bool) -> bool:
     return header[:16].strip(b"\xff") != b"" if is_vf else header[:4] != b"\xff\xff\xff\xff"
 
 
-def revision(header: bytes) -> str | None:
-    """Two hex digits."""
-    return f"{header[_REVISION]:02x}" if len(header) > _REVISION else None
+def revision(header: bytes) -> str:
+    """Two hex digits; of 16 bytes or more, as the two below."""
+    return f"{header[_REVISION]:02x}"
 
 
-def header_type(header: bytes) -> int | None:
+def header_type(header: bytes) -> int:
     """0 normal, 1 PCI-to-PCI bridge, 2 CardBus bridge; without the bit that says multi-function."""
-    return header[_HEADER_TYPE] & 0x7F if len(header) > _HEADER_TYPE else None
+    return header[_HEADER_TYPE] & 0x7F
 
 
-def multifunction(header: bytes) -> bool | None:
+def multifunction(header: bytes) -> bool:
     """The bit that ``header_type`` leaves out."""
-    return bool(header[_HEADER_TYPE] & 0x80) if len(header) > _HEADER_TYPE else None
+    return bool(header[_HEADER_TYPE] & 0x80)
 
 
 def pcie_type(header: bytes, read: Callable[[int], bytes]) -> int | None:
     """Device/port type of the PCI Express capability; ``read(offset)`` gives 4 bytes, or fewer where none are shown."""
     if len(header) < HEADER or not header[_STATUS] & _HAS_CAPABILITIES:
         return None
-    pointer = header[_FIRST_CAPABILITY.get(header[_HEADER_TYPE] & 0x7F, 0x34)] & 0xFC
+    pointer = header[_FIRST_CAPABILITY.get(header_type(header), 0x34)] & 0xFC
     seen: set[int] = set()
     while pointer >= HEADER and pointer not in seen:
         seen.add(pointer)

@@ -176,7 +176,11 @@ class IommutuiApp(App[None]):
             return
         self.desk.scanner.stop()
         self.desk = DeskScreen(machine, start(machine.source), first, self._store)
-        self.call_later(self.push_screen, self.desk)  # once the question is off the screen
+        self.call_later(self._show_desk)  # once the question is off the screen
+
+    async def _show_desk(self) -> None:
+        """In place of the desk before it; the first one stays below, for the default screen cannot be switched."""
+        await (self.push_screen if len(self.screen_stack) == 1 else self.switch_screen)(self.desk)
 
     @on(HandOver)
     def _hand_over(self, message: HandOver) -> None:

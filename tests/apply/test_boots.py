@@ -215,6 +215,14 @@ def test_out_of_order_nothing_is_applied_again(machine: Machine) -> None:
     assert facts(machine.host) == facts(desktop())
 
 
+def test_what_another_tool_did_is_gone_back_to_though_an_apply_of_the_same_was_reverted(machine: Machine) -> None:
+    machine.revert(machine.apply((GPU, "vfio-pci")))
+    machine.foreign(GPU, "vfio-pci", "vfio-pci")
+    before = facts(machine.host)
+    machine.revert(machine.apply((GPU, "pci-stub")))
+    assert facts(machine.host) == before
+
+
 def test_an_older_one_waits_for_a_newer_one_of_the_same_device(machine: Machine) -> None:
     first = machine.apply((GPU, "vfio-pci"))
     machine.apply((GPU, "pci-stub"))

@@ -47,7 +47,7 @@ class Interleavings(RuleBasedStateMachine):
         """What each apply that came to its end left its devices on."""
         self.boots = 0
         self.given: dict[Address, set[Binding]] = {}
-        """What a device was on by the boot, or by another tool."""
+        """What a device was on by the boot, by another tool, or because somebody left it where a death had."""
         self._boot(desktop())
 
     def teardown(self) -> None:
@@ -149,6 +149,8 @@ class Interleavings(RuleBasedStateMachine):
     def keep(self) -> None:
         for journal in open_journals(self.directory, self.boot):
             leave_as_it_is(self.directory, journal.id, "somebody")
+            for address in self.moved[journal.id]:
+                self.given[address].add(self._binding(address))
 
     @invariant()
     def a_listing_says_the_truth(self) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.apply import boots
 from iommutui.core.errors import SourceError
 from iommutui.core.redact import redact
 from iommutui.demo import demo_host
-from iommutui.sources import boots
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.apply.boots import remember
 from iommutui.core.models import model_for
 from iommutui.export import FORMATS
 from iommutui.sources import load
-from iommutui.sources.boots import remember
 from iommutui.sources.snapshot import dump
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.state import AppState, Key, Source, SourceKind

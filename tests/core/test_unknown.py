@@ -44,6 +44,26 @@ def test_a_verdict_without_all_members_is_not_known(model: Model) -> None:
     assert [reason.code for reason in verdict.reasons] == [Code.UNKNOWN_MEMBERS]
 
 
+def test_what_frees_a_card_beside_unknown_drivers_is_unknown_and_told_once() -> None:
+    def free(bridges: int) -> str:
+        host = machine("driver")
+        card = host.devices[GPU]
+        beside = [card._replace(address=Address(f"0000:02:00.{n}"), class_code="060400") for n in range(bridges)]
+        devices = [card._replace(gaps=()), *beside]
+        group = host.groups[1]._replace(members=tuple(device.address for device in devices))
+        host = host._replace(devices=by_address(devices), groups=by_number([group]))
+        return why_not_free(host, [GPU], MODELS["dma-owner"]) or ""
+
+    one = (
+        f"Whether a rebind frees {GPU} for a virtual machine is unknown. Whether 0000:02:00.0 has a driver is unknown "
+        "(the listing does not show it; lspci -nnk does). Until it is known, the verdict on its group is uncertain."
+    )
+    assert free(0) == ""
+    assert free(1) == one
+    assert free(2) == f"{one} The same is true of 1 other device."
+    assert free(4) == f"{one} The same is true of 3 other devices."
+
+
 def test_a_plan_for_a_device_whose_driver_is_not_known_is_refused_and_writes_nothing() -> None:
     plan = plan_intents(machine("driver"), [Intent(GPU, "vfio-pci")], MODELS["dma-owner"])
     assert [reason.code for reason in plan.refusals] == [Code.UNKNOWN_DRIVER]

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import build, guest, installed, kernels, persist, qemu, suite, topology
+from . import build, guest, kernels, persist, qemu, sessions, suite, topology
 from .errors import HarnessError
 
 EVERY = (*kernels.NAMES, *build.BUILT)
@@ -57,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     test.add_argument("--job", type=Path, metavar="DIR", help="keep what the guests write in DIR/KERNEL")
     lasting = actions.add_parser("persist", help="a Debian on a disk, from one boot to the next; takes half an hour")
-    lasting.add_argument("tool", nargs="?", default="initramfs-tools", choices=installed.PACKAGES)
+    lasting.add_argument("tool", nargs="?", default="initramfs-tools", choices=persist.STORIES)
+    actions.add_parser("sessions", help="a countdown when systemd ends what asked for it; takes ten minutes")
     return parser
 
 
@@ -152,6 +153,8 @@ def main(words: list[str]) -> int:
             return _run(arguments)
         if arguments.action == "persist":
             return persist.run(arguments.tool)
+        if arguments.action == "sessions":
+            return sessions.run()
         return _test(arguments, rest)
     except HarnessError as problem:
         print(f"guest: {problem}", file=sys.stderr)

@@ -24,11 +24,13 @@ SUITE = "bookworm"
 PACKAGES = {
     "initramfs-tools": "initramfs-tools,udev,kmod,python3,zstd,busybox,pci.ids",
     "dracut": "dracut,udev,kmod,python3,zstd,systemd,systemd-sysv,pci.ids",
+    "systemd": "initramfs-tools,udev,kmod,python3,zstd,busybox,pci.ids,systemd-sysv,dbus,libpam-systemd,sudo",
 }
 QUICK = {
     "initramfs-tools": ("etc/initramfs-tools/conf.d/quick", "MODULES=dep\nCOMPRESSLEVEL=1\n"),
     "dracut": ("etc/dracut.conf.d/quick.conf", 'hostonly="yes"\ncompress="cat"\ndo_strip="no"\n'),
 }
+QUICK["systemd"] = QUICK["initramfs-tools"]
 """A file of settings of each, and its text."""
 TARGET, TWIN = "0000:00:04.0", "0000:00:05.0"
 _INIT = """\
@@ -40,7 +42,7 @@ modprobe -a 9pnet_virtio 9p
 mkdir -p /host /job
 mount -t 9p -o trans=virtio,version=9p2000.L,ro host /host
 mount -t 9p -o trans=virtio,version=9p2000.L job /job
-/lib/systemd/systemd-udevd --daemon
+[ -d /run/systemd/system ] || /lib/systemd/systemd-udevd --daemon
 udevadm trigger --type=devices --action=add --subsystem-match=pci
 udevadm settle
 sh /job/job.sh >/job/out 2>&1
@@ -67,6 +69,19 @@ class Boot:
     def log_of(self, address: str) -> str:
         """The lines of the kernel log about a device."""
         return "\n".join(line for line in self.dmesg.splitlines() if address in line)
+
+    def expect(self, *, status: int | None = 0, out: tuple[str, ...] = (), log: tuple[str, ...] = ()) -> "Boot":
+        """Itself; HarnessError where it did not leave this."""
+        wrong = [f"it ended with {self.status}"] if self.status != status else []
+        wrong += [f"it did not print {word!r}" for word in out if word not in self.out]
+        wrong += [f"the kernel log has no {word!r}" for word in log if word not in self.dmesg]
+        if wrong:
+            ours = "\n".join(line for line in self.dmesg.splitlines() if "iommutui:" in line)
+            raise HarnessError(
+                f"{'; '.join(wrong)}\n--- it printed\n{self.out}\n--- kernel log\n{ours}\n{self.log_of(TARGET)}\n"
+                f"--- console\n{self.console[-3000:]}"
+            )
+        return self
 
 
 class Disk:

@@ -28,38 +28,24 @@ def run(tool: str) -> int:
     return 0
 
 
-def _hold(boot: Boot, *, status: int | None = 0, out: tuple[str, ...] = (), log: tuple[str, ...] = ()) -> Boot:
-    """HarnessError where the boot did not leave this."""
-    wrong = [f"it ended with {boot.status}"] if boot.status != status else []
-    wrong += [f"it did not print {word!r}" for word in out if word not in boot.out]
-    wrong += [f"the kernel log has no {word!r}" for word in log if word not in boot.dmesg]
-    if wrong:
-        ours = "\n".join(line for line in boot.dmesg.splitlines() if "iommutui:" in line)
-        raise HarnessError(
-            f"{'; '.join(wrong)}\n--- it printed\n{boot.out}\n--- kernel log\n{ours}\n{boot.log_of(TARGET)}\n"
-            f"--- console\n{boot.console[-3000:]}"
-        )
-    return boot
-
-
 def _persists(disk: Disk) -> Boot:
     boot = disk.boot(f"{DRIVERS}{SUMS} >/root/before\n{PERSIST}iommutui persist --list\n")
     shown = ("+++ /etc/iommutui/persist.conf", "iommutui.persist=0", "Done.", "it is on e1000e until the next boot")
-    return _hold(boot, out=("target=e1000e twin=e1000e", *shown))
+    return boot.expect(out=("target=e1000e twin=e1000e", *shown))
 
 
 def _power_cut(disk: Disk) -> Boot:
     """The power goes while the initramfs is made."""
     boot = disk.boot(f"{DRIVERS}{SUMS} >/root/before\nsync\n{PERSIST}", cut_off_at=GENERATING)
-    return _hold(boot, status=None, out=("target=e1000e twin=e1000e", GENERATING))
+    return boot.expect(status=None, out=("target=e1000e twin=e1000e", GENERATING))
 
 
 def _after_the_power_cut(disk: Disk) -> Boot:
     """The machine boots, and says what was cut off; nothing more persists before that is reverted."""
     again = f"iommutui persist {TARGET}=vfio-pci --yes; echo refused=$?\niommutui unpersist --last --yes || exit\n"
     boot = disk.boot(f"{LOOK}{again}{SUMS} | cmp - /root/before && echo reverted\n{PERSIST}")
-    return _hold(
-        boot, out=("twin=e1000e", "was cut off; 'iommutui unpersist --last'", "refused=3", "reverted", "Done.")
+    return boot.expect(
+        out=("twin=e1000e", "was cut off; 'iommutui unpersist --last'", "refused=3", "reverted", "Done.")
     )
 
 
@@ -73,15 +59,15 @@ grep -c vfio-pci /etc/iommutui/persist.conf
 iommutui unpersist --last --yes || exit
 grep -v '^#' /etc/iommutui/persist.conf
 """
-    return _met_no_host_driver(_hold(disk.boot(job), out=(f"+{TWIN} 8086:10d3", "\n2\n", f"\n{TARGET} 8086:10d3")))
+    return _met_no_host_driver(disk.boot(job).expect(out=(f"+{TWIN} 8086:10d3", "\n2\n", f"\n{TARGET} 8086:10d3")))
 
 
 def _in_force_until_unpersist(disk: Disk) -> Boot:
-    return _met_no_host_driver(_hold(disk.boot(LOOK + "iommutui unpersist --yes\n"), out=("Done.",)))
+    return _met_no_host_driver(disk.boot(LOOK + "iommutui unpersist --yes\n").expect(out=("Done.",)))
 
 
 def _met_no_host_driver(boot: Boot) -> Boot:
-    _hold(boot, out=("target=vfio-pci twin=e1000e", ": in force"), log=(f"iommutui: {TARGET}: in force, vfio-pci",))
+    boot.expect(out=("target=vfio-pci twin=e1000e", ": in force"), log=(f"iommutui: {TARGET}: in force, vfio-pci",))
     met = [line for line in boot.log_of(TARGET).splitlines() if f"e1000e {TARGET}" in line]
     if met:
         raise HarnessError("the host driver had the device first:\n" + "\n".join(met))
@@ -91,18 +77,18 @@ def _met_no_host_driver(boot: Boot) -> Boot:
 def _switched_off(disk: Disk) -> Boot:
     boot = disk.boot(LOOK, words="iommutui.persist=0")
     shown = ("target=e1000e twin=e1000e", "this boot has iommutui.persist=0")
-    return _hold(boot, out=shown, log=("iommutui.persist=0, so nothing is set",))
+    return boot.expect(out=shown, log=("iommutui.persist=0, so nothing is set",))
 
 
 def _another_card(disk: Disk) -> Boot:
     boot = disk.boot(LOOK + "iommutui unpersist --yes\n", target="e1000")
     shown = ("target=e1000 twin=e1000e", "another device (8086:100e) is at", "Done.")
-    return _hold(boot, out=shown, log=(f"iommutui: {TARGET}: not in force, another device is there",))
+    return boot.expect(out=shown, log=(f"iommutui: {TARGET}: not in force, another device is there",))
 
 
 def _as_before(disk: Disk) -> Boot:
     boot = disk.boot(f"{LOOK}{SUMS} | diff - /root/before && echo unchanged\n")
-    _hold(boot, out=("target=e1000e twin=e1000e", "Nothing persists", "unchanged"))
+    boot.expect(out=("target=e1000e twin=e1000e", "Nothing persists", "unchanged"))
     if "iommutui:" in boot.dmesg:
         raise HarnessError("the initramfs still has the script")
     return boot

@@ -343,3 +343,8 @@ def test_an_option_that_a_configuration_lost_is_named() -> None:
 def test_the_iommu_of_amd_gets_no_nvme() -> None:
     assert any(word.startswith("nvme") for word in topology.arguments("gpu"))
     assert not any(word.startswith("nvme") for word in topology.arguments("gpu", "amd"))
+
+
+@pytest.mark.parametrize("files", [suite.VERSIONED, suite.WHOLE, suite.IOMMU, *suite.BRIEF.values()])
+def test_the_walk_comes_last_for_it_may_leave_a_device_that_no_driver_takes(files: Sequence[str]) -> None:
+    assert [file for file in files if file in suite.WALK] == [files[-1]]

@@ -115,6 +115,21 @@ async def test_a_bare_paste_of_every_format_opens(name: str) -> None:
         await ui.until(lambda: ui.state.host is not None and {*ui.state.host.groups} == {1})
 
 
+async def test_a_machine_takes_the_place_of_the_one_opened_before_it() -> None:
+    """The first one stays below, for the default screen cannot be switched."""
+    async with screen_of(demo()) as ui:
+
+        async def opens(count: int) -> None:
+            lines = [f"IOMMU Group {n} 0{n}:00.0 VGA [0300]: A [10de:1c03]\n" for n in range(count)]
+            await paste(ui, "".join(lines))
+            await ui.press("y")
+            await ui.until(lambda: ui.state.host is not None and len(ui.state.host.groups) == count)
+
+        await opens(2)
+        await opens(3)
+        assert len(ui.app.screen_stack) == 2
+
+
 async def test_a_paste_that_is_no_listing_leaves_the_machine() -> None:
     async with screen_of(demo()) as ui:
         await paste(ui, "no\nlisting\nat all\n")

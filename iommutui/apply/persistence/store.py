@@ -16,11 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from iommutui.apply.boots import boot_id
 from iommutui.apply.journal.directory import sync_directory
 from iommutui.apply.persistence.mechanisms import File, Mechanism, by_name
 from iommutui.apply.validation import parse, to_line
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
-from iommutui.sources.boots import boot_id
 
 MARKER = "Made by iommutui"
 SIZE_LIMIT = 1 << 20

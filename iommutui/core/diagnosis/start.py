@@ -127,25 +127,32 @@ def depends_on(found: Found) -> Iterator[Cause]:
             yield found.say("reset-reaches-group", device, bind=bind)
 
 
-NO_REMAPPING = means(
+def _no_remapping(name: str, patterns: str, log: str, parameter: str) -> Message:
+    """Interrupts are not remapped, as the container and iommufd say it, each in its words."""
+    return means(
+        name,
+        patterns,
+        "no-interrupt-remapping",
+        "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then "
+        f"says {log}.",
+        "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust, you can do without: "
+        f"{{set[{parameter}=1]}}",
+    )
+
+
+NO_REMAPPING = _no_remapping(
     "no interrupt remapping",
     "no interrupt remapping | no interrupt remapping support | allow_unsafe_interrupts | interrupt remapping hardware "
     "not found | no southbridge ioapic found | failed to enable irq remapping | disabling interrupt remapping | doesnt "
     "support x2apic mode",
-    "no-interrupt-remapping",
-    "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then says "
-    "'No interrupt remapping support' (vfio_iommu_type1_attach_group).",
-    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust, you can do without: "
-    "{set[vfio_iommu_type1.allow_unsafe_interrupts=1]}",
+    "'No interrupt remapping support' (vfio_iommu_type1_attach_group)",
+    "vfio_iommu_type1.allow_unsafe_interrupts",
 )
-NO_REMAPPING_IOMMUFD = means(
+NO_REMAPPING_IOMMUFD = _no_remapping(
     "no interrupt remapping for iommufd",
     "msi interrupts are not secure",
-    "no-interrupt-remapping",
-    "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then says "
-    "'MSI interrupts are not secure' (iommufd_device_bind).",
-    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust it goes without: "
-    "{set[iommufd.allow_unsafe_interrupts=1]}",
+    "'MSI interrupts are not secure' (iommufd_device_bind)",
+    "iommufd.allow_unsafe_interrupts",
 )
 
 

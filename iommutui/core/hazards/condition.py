@@ -28,7 +28,7 @@ BROKEN = Kind(
     "reset-broken", Topic.DEVICE, "a chip that is known not to come back from a reset", (WARN,),
     "Load vendor-reset on the host (then reset_method has device_specific), or expect to power-cycle the machine.",
     says="{device} is a {family} chip of AMD, which is known not to come back from a reset: a virtual machine can "
-    "have it once, and then only after the machine was power-cycled.",
+    "use it once, and again only after the machine is power-cycled.",
 )  # fmt: skip
 REACHES = Kind(
     "reset-reaches-others", Topic.DEVICE, "a reset that reaches devices of other groups", (WARN,),

@@ -54,7 +54,7 @@ FIRMWARE = Kind(
 )  # fmt: skip
 REMOVED = Kind(
     "framebuffer-removed", Topic.DISPLAY, "the firmware's framebuffer, which vfio-pci removes", (DANGER, WARN), *_WAYS,
-    says="When {device} goes to vfio-pci, this kernel removes the framebuffer of the firmware ({name} of {owner}): "
+    says="When {device} goes to vfio-pci, this kernel removes the framebuffer of the firmware ({name}[ of {owner}]): "
     "what it shows goes dark[; the monitor on {remains} stays with the host].",
 )  # fmt: skip
 IN_USE = Kind(
@@ -129,7 +129,8 @@ def firmware_framebuffer(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         device = next((d for d in takers if d.address == screen.device), takers[0])
         kept = _kept(host, goals, gone)
         alone = screen.device not in gone and not kept and bool(screen.monitors or screen.console)
-        facts = (("name", screen.firmware or ""), ("owner", screen.device), ("remains", kept))
+        owner = screen.device if screen.device != device.address else ""
+        facts = (("name", screen.firmware or ""), ("owner", owner), ("remains", kept))
         yield REMOVED.of(device, DANGER if alone else WARN, facts)
 
 

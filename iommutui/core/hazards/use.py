@@ -23,8 +23,8 @@ MEDIATED = Kind(
     "mediated-devices", Topic.USE, "mediated devices, which go with their parent", (DANGER, WARN),
     "Shut down the virtual machines that have them, and remove them: echo 1 > /sys/bus/mdev/devices/UUID/remove.",
     never=True,
-    says="{device} has mediated devices ({count}[, group {groups}][, in use by {owner}]), gone as soon as its "
-    "driver leaves.",
+    says="{device} has mediated devices, which go away with its driver: {count}[, in group {groups}]"
+    "[, in use by {owner}].",
 )  # fmt: skip
 PLUGGED = Kind(
     "thunderbolt-devices", Topic.USE, "Thunderbolt or USB4 devices that are plugged in", (WARN,),
@@ -45,7 +45,7 @@ def used_by_vm(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         claim = group.claim if group is not None else None
         leaves = goal.any_driver or goal.driver != device.driver
         if claim is not None and device.address in claim.opened and leaves:
-            yield VM.of(device, DANGER, (("owner", claim.owner or "a process that does not show"),))
+            yield VM.of(device, DANGER, (("owner", claim.owner or "a process that is not visible"),))
 
 
 def unbind_hangs(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:

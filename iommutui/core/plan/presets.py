@@ -107,6 +107,12 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
         return None
     reasons = [reason for device in devices if (reason := not_of_use(host, device)) is not None]
     reasons += [reason for group in groups for reason in withheld(host, group, model)]
+    verdicts = [model.verdict(host, group) for group in groups]
+    doubts = [reason for verdict in verdicts if verdict.viable is None for reason in verdict.reasons]
+    if doubts and all(reason in doubts for reason in reasons):
+        same = sum(reason.code == doubts[0].code for reason in doubts[1:])
+        too = f" The same is true of {same} other device{'s' if same > 1 else ''}." if same else ""
+        return f"Whether a rebind frees {_names(devices)} for a virtual machine is unknown. {sentence(doubts[0])}{too}"
     told = [sentence(reason) for reason in reasons]
     if not told:
         told = [
@@ -115,7 +121,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
             if model.role(host, d, name := vfio_target(host, d)).role is Role.KERNEL
         ]
         told += [sentence(reason) for group in groups for reason in permanent_blockers(host, group, model)]
-    told = told or [sentence(reason) for group in groups for reason in model.verdict(host, group).reasons]
+    told = told or [sentence(reason) for verdict in verdicts for reason in verdict.reasons]
     return f"Nothing frees {_names(devices)} for a virtual machine: {' '.join(dict.fromkeys(told))}"
 
 

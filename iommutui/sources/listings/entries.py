@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from iommutui.core.address import Address, parse_pci
+from iommutui.core.pci_classes import class_code
 from iommutui.sources.listings.base import DRIVER, GROUP, NOTHING, Facts, Sighting
-from iommutui.sources.listings.classes import class_code
 
 _LAST_ID = re.compile(r"(.*?)[ \t]*\[([0-9a-fA-F]{4})\]$")
 _CODE = re.compile(r"[0-9a-f]{4}|[0-9a-f]{6}")

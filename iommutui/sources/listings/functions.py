@@ -7,8 +7,8 @@
 import re
 
 from iommutui.core.address import Address, parse_pci
+from iommutui.core.pci_classes import class_code
 from iommutui.sources.listings.base import Facts
-from iommutui.sources.listings.classes import class_code
 from iommutui.sources.listings.entries import facts_of
 
 BDF = r"(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]"

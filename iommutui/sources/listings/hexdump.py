@@ -24,14 +24,14 @@ def of_bytes(header: bytes) -> tuple[Facts, str | None]:
     """The same of the bytes themselves."""
     if len(header) < pci_config.HEADER or not pci_config.answers(header, False):
         return {}, None
-    kind = header[0x0E] & 0x7F
+    kind = pci_config.header_type(header)
     facts: Facts = {
         "vendor_id": _word(header, 0),
         "device_id": _word(header, 2),
-        "revision": f"{header[8]:02x}",
+        "revision": pci_config.revision(header),
         "class_code": bytes(reversed(header[9:12])).hex(),
         "header_type": kind,
-        "multifunction": bool(header[0x0E] & 0x80),
+        "multifunction": pci_config.multifunction(header),
     }
     if kind == 0 and header[0x2C:0x30].strip(b"\0"):
         facts |= {"subsystem_vendor_id": _word(header, 0x2C), "subsystem_device_id": _word(header, 0x2E)}

@@ -28,9 +28,8 @@ class Reading(NamedTuple):
 
     def ignored(self) -> int:
         """How many lines that are not blank were taken for nothing."""
-        blank = [not line.strip() for line in self.text.lines.all]
-        return len(blank) - sum(blank) - sum(each.end - each.first - sum(blank[each.first : each.end])
-                                             for each in self.taken())  # fmt: skip
+        written = [bool(line.strip()) for line in self.text.lines.all]
+        return sum(written) - sum(sum(written[each.first : each.end]) for each in self.taken())
 
     def explained(self) -> list[str]:
         """Every line that is not blank, with what it was taken for."""

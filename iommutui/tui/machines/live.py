@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
+from iommutui.apply.boots import before_this_boot, boot_id, remember
 from iommutui.apply.elevation import Applying, own_program, root_program
 from iommutui.apply.events import Event, Refused
 from iommutui.apply.journal.directory import journal_dir
@@ -17,7 +18,6 @@ from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.sources import load
-from iommutui.sources.boots import before_this_boot, boot_id, remember
 from iommutui.sources.holders import claims_now
 from iommutui.sources.live import Unavailable, watch
 from iommutui.sources.ssh_session import session_address

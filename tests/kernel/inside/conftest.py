@@ -26,6 +26,14 @@ def in_guest() -> bool:
     return "IOMMUTUI_GUEST" in os.environ and "iommutui.guest=1" in Path("/proc/cmdline").read_text().split()
 
 
+def pytest_report_header() -> list[str]:
+    """Say which driver each device has as the tests begin: a missing one explains many a failure."""
+    if not in_guest():
+        return []
+    bound = (f"{address} {pci.driver(address) or '-'}" for address in pci.devices())
+    return [f"drivers: {', '.join(bound)}"]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip every test of this directory outside of a guest; no fixture is set up for a skipped test."""
     if not in_guest():

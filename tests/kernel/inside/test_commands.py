@@ -105,7 +105,7 @@ def test_a_group_in_use_is_left_alone(
         (["00:1e.7=vfio-pci"], 1, "no device 0000:00:1e.7"),
         (["8086:293e=vfio-pci"], 3, "ambiguous"),
         ([f"{LONE}=nosuchdriver"], 3, "nosuchdriver"),
-        ([f"{LONE}=nvme"], 3, "does not support"),
+        ([f"{LONE}=xhci_hcd"], 3, "does not support"),
         ([f"{PORT}=vfio-pci"], 3, "bridge"),
         (["nonsense"], 2, "DEVICE=TARGET"),
     ],
