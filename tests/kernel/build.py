@@ -75,6 +75,8 @@ def _make(source: Path, name: str, root: Path) -> None:
         raise HarnessError(f"the configuration does not keep {', '.join(lost)}")
     make(f"-j{os.cpu_count() or 1}", "bzImage", "modules")
     (root / "boot").mkdir(parents=True)
+    # Where depmod looks, as in the trees of Debian's packages.
+    (root / "lib").symlink_to("usr/lib")
     shutil.copy(source / "arch/x86/boot/bzImage", root / "boot/vmlinuz-built")
     make(f"INSTALL_MOD_PATH={root / 'usr'}", "INSTALL_MOD_STRIP=1", "DEPMOD=true", "modules_install")
 

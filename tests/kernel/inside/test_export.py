@@ -17,7 +17,8 @@ QEMU = ["qemu-system-x86_64", "-machine", "q35,accel=tcg", "-m", "64", "-nodefau
 
 
 def exported(iommutui: Run, name: str) -> str:
-    answer = iommutui("export", name, "--card", CARD[0])
+    # By name: QEMU's functions have other vendors than the display, so that they are of its group and not of its card.
+    answer = iommutui("export", name, *CARD)
     assert answer.code == 0, answer.err
     return answer.out
 
