@@ -2,5 +2,6 @@
 
 import signal
 
-# Under nohup, and some runners, processes ignore it and so do their children: a terminal that hangs up ends nothing there.
+# What nohup, a shell's background or a runner ignores, processes and their children ignore as well.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)

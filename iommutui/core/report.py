@@ -1,6 +1,6 @@
 """A machine as text that people paste where they ask for help, and that ``--from`` opens again. Redacted, always."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from iommutui.core.address import Address
 from iommutui.core.hazards import hazards_of
@@ -20,7 +20,8 @@ def report(host: Host, model: Model, device: Address | None = None, *, markdown:
     host = redact(host)
     lines = [*_machine(host, model, markdown)]
     if device is not None:
-        lines += ["", _title(f"The question: {device}", markdown), "", *_question(host, model, device)]
+        answers = map(printable, _answers(host, model, device))
+        lines += ["", _title(f"The question: {device}", markdown), "", *answers]
     lines += ["", _title("Groups", markdown), "", *(["```"] if markdown else [])]
     for group in host.groups.values():
         lines += _group(host, group, model)
@@ -53,23 +54,24 @@ def _machine(host: Host, model: Model, markdown: bool) -> list[str]:
     return lines
 
 
-def _question(host: Host, model: Model, address: Address) -> list[str]:
+def _answers(host: Host, model: Model, address: Address) -> Iterator[str]:
     device = host.devices[address]
     group = host.group_of(address)
-    lines = [printable(f"{class_words(device)}: {device_name(device)}, driver {device.driver or 'none'}")]
+    yield f"{class_words(device)}: {device_name(device)}, driver {device.driver or 'none'}"
     if group is None:
-        return [*lines, sentence(groupless(device))]
+        yield sentence(groupless(device))
+        return
     verdict = model.verdict(host, group)
-    lines += [
-        verdict_sentence(host, group, verdict),
-        *(printable(f"- {sentence(reason)}") for reason in verdict.reasons),
-    ]
+    yield verdict_sentence(host, group, verdict)
+    yield from (f"- {sentence(reason)}" for reason in verdict.reasons)
     intents = free_card(host, address, model)
     if intents is None:
-        return [*lines, printable(why_not_free(host, [address], model) or "")]
+        yield why_not_free(host, [address], model) or ""
+        return
+    if intents:
+        yield f"What frees the card: {' '.join(str(intent) for intent in intents)}"
     goals = [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
-    lines += [f"What frees the card: {' '.join(str(intent) for intent in intents)}"] if intents else []
-    return [*lines, *(printable(f"- {hazard.severity}: {hazard_loss(hazard)}") for hazard in hazards_of(host, goals))]
+    yield from (f"- {hazard.severity}: {hazard_loss(hazard)}" for hazard in hazards_of(host, goals))
 
 
 def _group(host: Host, group: Group, model: Model) -> list[str]:

@@ -102,6 +102,16 @@ def test_secrets_are_in_no_byte_of_it() -> None:
     assert "secret" not in text_of(host, GPU)
 
 
+@pytest.mark.parametrize("device", [None, GPU])
+def test_what_a_terminal_would_act_on_is_made_visible(device: Address | None) -> None:
+    host = demo_host()
+    hostile = "nou\x1b]0;veau\x07"
+    devices = {a: d._replace(driver=d.driver and hostile, device_name=hostile) for a, d in host.devices.items()}
+    text = text_of(host._replace(devices=devices, kernel=hostile, cmdline=hostile), device)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text)
+    assert r"\x1b]0;veau" in text
+
+
 def test_markdown_has_a_fence_and_plain_has_none() -> None:
     assert text_of(demo_host()).count("```") == 2
     assert "```" not in text_of(demo_host(), markdown=False)

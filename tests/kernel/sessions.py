@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .installed import TARGET, Boot, Disk, install
 
-BOOTED = "init=/lib/systemd/systemd systemd.run=/sbin/guest-init systemd.unit=multi-user.target"
+BOOTED = "init=/lib/systemd/systemd systemd.run=/sbin/guest-init"
 _APPLY = f"python3 -m iommutui apply {TARGET}=vfio-pci --yes --json --keep-within"
 _COUNTED = f"""
 driver() {{ basename "$(readlink /sys/bus/pci/devices/{TARGET}/driver || echo none)"; }}
@@ -32,7 +32,7 @@ iommutui journal
 _SESSION = f"""{_COUNTED}
 mkdir -p /etc/systemd/logind.conf.d
 printf '[Login]\\nKillUserProcesses=yes\\n' >/etc/systemd/logind.conf.d/kill.conf
-systemctl restart systemd-logind
+systemctl restart systemd-user-sessions systemd-logind
 useradd -m tester
 echo 'tester ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/tester
 su - tester -c 'loginctl list-sessions --no-legend
