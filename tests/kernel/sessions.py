@@ -11,6 +11,7 @@ from .installed import TARGET, Boot, Disk, install
 BOOTED = "init=/lib/systemd/systemd systemd.run=/sbin/guest-init"
 _APPLY = f"python3 -m iommutui apply {TARGET}=vfio-pci --yes --json --keep-within"
 _COUNTED = f"""
+systemctl start dbus systemd-user-sessions systemd-logind
 driver() {{ basename "$(readlink /sys/bus/pci/devices/{TARGET}/driver || echo none)"; }}
 until_counting() {{ until grep -q '"counting"' /run/events; do sleep 0.2; done; }}
 until_back() {{ until [ "$(driver)" = e1000e ]; do sleep 0.2; done; }}
