@@ -45,7 +45,7 @@ def _after_the_power_cut(disk: Disk) -> Boot:
     again = f"iommutui persist {TARGET}=vfio-pci --yes; echo refused=$?\niommutui unpersist --last --yes || exit\n"
     boot = disk.boot(f"{LOOK}{again}{SUMS} | cmp - /root/before && echo reverted\n{PERSIST}")
     return boot.expect(
-        out=("twin=e1000e", "was cut off; 'iommutui unpersist --last'", "refused=3", "reverted", "Done.")
+        out=("twin=e1000e", "was interrupted; 'iommutui unpersist --last'", "refused=3", "reverted", "Done.")
     )
 
 
