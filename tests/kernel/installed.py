@@ -42,7 +42,8 @@ modprobe -a 9pnet_virtio 9p
 mkdir -p /host /job
 mount -t 9p -o trans=virtio,version=9p2000.L,ro host /host
 mount -t 9p -o trans=virtio,version=9p2000.L job /job
-[ -d /run/systemd/system ] || /lib/systemd/systemd-udevd --daemon
+# Of dracut, /run keeps a directory of systemd as well.
+[ "$(cat /proc/1/comm)" = systemd ] || /lib/systemd/systemd-udevd --daemon
 udevadm trigger --type=devices --action=add --subsystem-match=pci
 udevadm settle
 sh /job/job.sh >/job/out 2>&1
