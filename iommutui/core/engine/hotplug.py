@@ -1,16 +1,20 @@
-"""``remove`` and ``rescan`` (``drivers/pci/pci-sysfs.c``, ``pci_device_group``)."""
+"""``remove`` and ``rescan`` (``drivers/pci/pci-sysfs.c``, ``pci_device_group``), and writes that have the same effect.
+
+Those are ``unbind``, ``bind`` and ``drivers_probe`` of a controller with a PCI domain of its own below it (VMD):
+``vmd_remove()`` stops and removes all that is behind it, as ``remove`` does, and ``vmd_probe()`` scans for it again.
+"""
 
 from collections.abc import Collection, Sequence
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.engine.binding import probe
-from iommutui.core.engine.detach import driver_left, driverless, holding
-from iommutui.core.events import Probe, Remove, Rescan
+from iommutui.core.engine import binding
+from iommutui.core.engine.binding import driver_left, driverless, holding
+from iommutui.core.events import Bind, Probe, Remove, Rescan, Unbind
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import OK, Outcome, in_use, missing, refused
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.vmd import VMD, controller_of
+from iommutui.core.vmd import VMD, behind, controller_of
 
 
 def remove(host: Host, event: Remove, model: Model) -> Outcome:
@@ -47,7 +51,7 @@ def rescan(host: Host, event: Rescan, model: Model) -> Outcome:
             touched.append(number)
     reasons: tuple[Reason, ...] = ()
     for device in again:
-        outcome = probe(after, Probe(device.address), model)
+        outcome = binding.probe(after, Probe(device.address), model)
         after = outcome.host
         if outcome.crash is not None:
             return outcome._replace(groups=tuple(sorted(set(touched))))
@@ -195,3 +199,36 @@ def _ancestors(host: Host, device: Device) -> list[Device]:
         found.append(above)
         parent = above.parent
     return found
+
+
+def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
+    """What is behind goes first; the first device of it that is in use is waited for."""
+    device = host.devices.get(event.device)
+    if device is None or not behind(host, device):
+        return binding.unbind(host, event, model)
+    gone = below(host, device.address)[1:]
+    after, waiting = stop(host, gone, model)
+    if waiting is not None:
+        return Outcome(OK, after, in_use(*waiting), blocks=True)
+    left = {**host.removed, **{address: after.devices[address] for address in gone}}
+    return binding.unbind(take_away(after, gone, model)._replace(removed=left), event, model)
+
+
+def bind(host: Host, event: Bind, model: Model) -> Outcome:
+    """What is behind comes back with the driver."""
+    return _found_again(host, event.device, binding.bind(host, event, model), model)
+
+
+def probe(host: Host, event: Probe, model: Model) -> Outcome:
+    """What is behind comes back with the driver."""
+    return _found_again(host, event.device, binding.probe(host, event, model), model)
+
+
+def _found_again(host: Host, address: Address, outcome: Outcome, model: Model) -> Outcome:
+    before, now = host.devices.get(address), outcome.host.devices.get(address)
+    if before is None or now is None or before.driver == VMD or now.driver != VMD:
+        return outcome
+    removed = outcome.host.removed
+    own = {a for a, d in removed.items() if (above := controller_of(outcome.host, d)) and above.address == address}
+    scanned = rescan(outcome.host._replace(removed={a: removed[a] for a in own}), Rescan(), model).host
+    return outcome._replace(host=scanned._replace(removed={a: d for a, d in removed.items() if a not in own}))

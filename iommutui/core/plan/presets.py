@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from iommutui.core.address import Address, sort_key
 from iommutui.core.board import is_of_use, passable
 from iommutui.core.drivers import STUB, Role
-from iommutui.core.engine.driver_probe import own_probe
+from iommutui.core.engine.matching import own_probe
 from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.models.base import Model
