@@ -14,7 +14,7 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model
 from iommutui.core.outcome import OK, Outcome, in_use, missing, refused
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.vmd import VMD, behind, controller_of
+from iommutui.core.topology import VMD, above, behind, controller_of
 
 
 def remove(host: Host, event: Remove, model: Model) -> Outcome:
@@ -156,7 +156,7 @@ def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> t
     old = number = device.group
     if old is not None:
         several = device.multifunction if device.multifunction is not None else device.address.endswith(".0")
-        near = [d for d in _ancestors(host, device) if was.get(d.address, d.group) == old]
+        near = [d for d in above(host, device) if was.get(d.address, d.group) == old]
         near += _not_isolated(host, device) if several else []
         joined = (d.group for d in near if d.group is not None)
         number = next(joined, next(n for n in range(len(host.groups) + 1) if n not in host.groups))
@@ -191,16 +191,6 @@ def _not_isolated(host: Host, device: Device) -> list[Device]:
     return sorted(found, key=lambda other: other.not_isolated_from is not None)
 
 
-def _ancestors(host: Host, device: Device) -> list[Device]:
-    """The bridges above what a scan has found, nearest first; a scan comes from the top, so there is no ring."""
-    found: list[Device] = []
-    parent = device.parent
-    while parent is not None and (above := host.devices.get(parent)) is not None:
-        found.append(above)
-        parent = above.parent
-    return found
-
-
 def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
     """What is behind goes first; the first device of it that is in use is waited for."""
     device = host.devices.get(event.device)
@@ -229,6 +219,6 @@ def _found_again(host: Host, address: Address, outcome: Outcome, model: Model) -
     if before is None or now is None or before.driver == VMD or now.driver != VMD:
         return outcome
     removed = outcome.host.removed
-    own = {a for a, d in removed.items() if (above := controller_of(outcome.host, d)) and above.address == address}
+    own = {a for a, d in removed.items() if (top := controller_of(outcome.host, d)) and top.address == address}
     scanned = rescan(outcome.host._replace(removed={a: removed[a] for a in own}), Rescan(), model).host
     return outcome._replace(host=scanned._replace(removed={a: d for a, d in removed.items() if a not in own}))

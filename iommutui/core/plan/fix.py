@@ -19,7 +19,7 @@ from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.targets import NONE, vfio_target
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio
-from iommutui.core.vmd import behind, controller_of, without
+from iommutui.core.topology import behind, controller_of, without
 
 
 def wished_host(host: Host, goals: Iterable[Goal]) -> Host:

@@ -10,7 +10,7 @@ from iommutui.core.host import Device, Host
 from iommutui.core.plan.targets import DEFAULT, NONE, Target, TargetKind, exists_somewhere, find_target
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import serves_host
-from iommutui.core.vmd import controller_of
+from iommutui.core.topology import controller_of
 
 
 class Intent(NamedTuple):
