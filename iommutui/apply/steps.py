@@ -9,13 +9,13 @@ from iommutui.apply.events import Event, Finished, ModuleLoaded, StepBegun, Step
 from iommutui.apply.journal.format import BLOCKED, Begin, JournalWriter, Module, Result
 from iommutui.apply.kernel import DENIED, Answer, Clock, Kernel, Waiting
 from iommutui.core.address import Address
+from iommutui.core.device import gap_words
 from iommutui.core.errors import Exit, IommutuiError
-from iommutui.core.gap import gap_words
 from iommutui.core.host import Device
-from iommutui.core.outcome import OK
 from iommutui.core.plan.drift import Change, DeviceFacts
 from iommutui.core.plan.intents import Goal
 from iommutui.core.plan.planner import Step
+from iommutui.core.reasons import OK
 
 if TYPE_CHECKING:
     from iommutui.apply.journal.reader import JournaledWrite

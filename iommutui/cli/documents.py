@@ -8,20 +8,19 @@ from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
 from iommutui.core.drivers import VFIO_PCI
-from iommutui.core.hazards import Hazard, hazards_of
+from iommutui.core.hazards import Hazard, hazard_advice, hazard_loss, hazards_of
 from iommutui.core.hazards.base import on_kernel_driver
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import device_name, owner_of, use_labels
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import Outcome, Verdict
 from iommutui.core.plan.fix import fix_hazards, smallest_fix
 from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.plan.planner import Plan
 from iommutui.core.plan.presets import free_card, why_not_free
 from iommutui.core.plan.targets import targets_of
-from iommutui.core.reasons import Reason
+from iommutui.core.reasons import Outcome, Reason, Verdict
 from iommutui.core.uses import Uses
-from iommutui.core.wording import hazard_advice, hazard_loss, sentence
+from iommutui.core.wording import sentence
 
 Document = dict[str, Any]
 """The one place where a value is a plain dictionary: on its way out."""

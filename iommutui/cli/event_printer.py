@@ -21,7 +21,7 @@ from iommutui.apply.events import (
 from iommutui.cli.output import clean, text_of
 from iommutui.cli.review import shell_line
 from iommutui.core.errors import Exit
-from iommutui.core.outcome import OK
+from iommutui.core.reasons import OK
 from iommutui.core.wording import change_words
 
 _PHASES = {"override": "overrides", "unbind": "leaving drivers", "probe": "coming to drivers"}

@@ -20,8 +20,7 @@ from iommutui.core.labels import (
     use_labels,
 )
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import Verdict
-from iommutui.core.reasons import Code
+from iommutui.core.reasons import Code, Verdict
 from iommutui.sources import Depth
 
 if TYPE_CHECKING:

@@ -99,8 +99,7 @@ def review_and_ask(options: Options, host: "Host", request: "PersistRequest") ->
     from iommutui.apply.persistence.request import prepare
     from iommutui.apply.persistence.service import machine_store
     from iommutui.apply.persistence.store import digest_of
-    from iommutui.core.hazards import unaccepted
-    from iommutui.core.hazards.sentences import accept_words, dangers_words
+    from iommutui.core.hazards import accept_words, dangers_words, unaccepted
 
     store = machine_store()
     prepared = prepare(request, host, store)

@@ -11,8 +11,7 @@ from iommutui.core.address import Address
 from iommutui.core.advice import turn_on_advice
 from iommutui.core.board import is_of_use, of_the_board
 from iommutui.core.errors import Exit, RefusedError, UsageError
-from iommutui.core.hazards import unaccepted
-from iommutui.core.hazards.sentences import accept_words
+from iommutui.core.hazards import accept_words, unaccepted
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import also_takes
 from iommutui.core.models.base import Model

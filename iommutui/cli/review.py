@@ -3,18 +3,17 @@
 from collections.abc import Iterable
 from itertools import groupby
 
-from iommutui.core.hazards import Hazard, Severity
+from iommutui.core.hazards import Hazard, Severity, hazard_advice, hazard_loss
 from iommutui.core.hazards.base import taken
 from iommutui.core.host import Group, Host
 from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word
 from iommutui.core.models import MODELS
-from iommutui.core.outcome import OK
 from iommutui.core.plan.fix import fix_hazards, withheld
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, Step
 from iommutui.core.plan.targets import targets_of
-from iommutui.core.reasons import Code
-from iommutui.core.wording import goal_words, hazard_advice, hazard_loss, sentence
+from iommutui.core.reasons import OK, Code
+from iommutui.core.wording import goal_words, sentence
 
 _SEVERITY = {"info": "note", "warn": "WARNING", "danger": "DANGER"}
 

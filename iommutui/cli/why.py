@@ -30,11 +30,10 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word, role_words, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import Verdict
 from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.plan.presets import fix_for, why_no_fix
 from iommutui.core.query import find_device
-from iommutui.core.reasons import Reason, groupless
+from iommutui.core.reasons import Reason, Verdict, groupless
 from iommutui.core.topology import why_shared
 from iommutui.core.wording import sentence, state_words, verdict_sentence
 

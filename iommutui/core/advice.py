@@ -1,6 +1,6 @@
 """What to do on a machine that has no IOMMU groups, or of which not everything is known."""
 
-from iommutui.core.gap import NOT_LISTED, gap_words
+from iommutui.core.device import NOT_LISTED, gap_words
 from iommutui.core.host import Host
 
 _FIRMWARE = {

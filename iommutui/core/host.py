@@ -17,8 +17,8 @@ from iommutui.core.device import Bar as Bar
 from iommutui.core.device import Details as Details
 from iommutui.core.device import Device as Device
 from iommutui.core.device import Fit as Fit
+from iommutui.core.device import Gap as Gap
 from iommutui.core.drivers import KNOWN, DriverTable
-from iommutui.core.gap import Gap as Gap
 
 if TYPE_CHECKING:
     from iommutui.core.events import DelayedWrite

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from iommutui.core.address import Address
-from iommutui.core.hazards import hazards_of
+from iommutui.core.device import gap_words
+from iommutui.core.hazards import hazard_loss, hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.models.base import Model
@@ -12,7 +13,7 @@ from iommutui.core.plan.presets import free_card, why_not_free
 from iommutui.core.printable import printable
 from iommutui.core.reasons import groupless
 from iommutui.core.redact import redact
-from iommutui.core.wording import gap_words, hazard_loss, sentence, verdict_sentence
+from iommutui.core.wording import sentence, verdict_sentence
 
 
 def report(host: Host, model: Model, device: Address | None = None, *, markdown: bool = True) -> str:

@@ -1,23 +1,18 @@
-"""Reasons, verdicts and hazards as sentences: the one place where they are made. Plain text, no markup.
+"""Reasons and verdicts as sentences: the one place where they are made. Plain text, no markup.
 
-Those of hazards are in `iommutui.core.hazards.sentences`, and come from here as well.
+Those of hazards are in `iommutui.core.hazards`.
 """
 
 from collections.abc import Callable, Iterable
 
+from iommutui.core.device import NOT_LISTED, gap_words
 from iommutui.core.drivers import STUB
-from iommutui.core.gap import NOT_LISTED
-from iommutui.core.gap import gap_words as gap_words
-from iommutui.core.hazards.sentences import hazard_advice as hazard_advice
-from iommutui.core.hazards.sentences import hazard_loss as hazard_loss
-from iommutui.core.hazards.sentences import hazard_sentence as hazard_sentence
-from iommutui.core.hazards.sentences import refusal_sentence
+from iommutui.core.hazards import refusal_sentence
 from iommutui.core.host import Group, Host
 from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, group_word
-from iommutui.core.outcome import State, Verdict
 from iommutui.core.plan.drift import Change
 from iommutui.core.plan.intents import DEFAULT, NONE, Goal
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import Code, Reason, State, Verdict
 
 _LSPCI = "lspci -v (pciutils 3.7 or later)"
 """The command that shows groups."""

@@ -5,7 +5,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, is_pci
-from iommutui.core.gap import UNBINDING
+from iommutui.core.device import UNBINDING
 from iommutui.core.host import Details, Device, Gap
 from iommutui.core.kernel import Version
 from iommutui.sources import pci_config

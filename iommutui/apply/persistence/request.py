@@ -27,8 +27,7 @@ from iommutui.apply.request import check_intents, refuse_drift
 from iommutui.apply.validation import parse
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError
-from iommutui.core.hazards import Acceptance, Hazard, Topic, unaccepted
-from iommutui.core.hazards.sentences import accept_words, dangers_words
+from iommutui.core.hazards import Acceptance, Hazard, Topic, accept_words, dangers_words, unaccepted
 from iommutui.core.host import Host
 from iommutui.core.models import model_for
 from iommutui.core.plan.drift import Basis

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from iommutui.core.command_line import is_set
 from iommutui.core.diagnosis.base import Cause, Found, Message, Weight, means, silent
 from iommutui.core.hazards.base import on_kernel_driver
-from iommutui.core.hazards.condition import bus_mates
+from iommutui.core.hazards.device import bus_mates
 from iommutui.core.host import Host
 from iommutui.core.labels import device_name
 from iommutui.core.models.base import since

@@ -24,7 +24,7 @@ from iommutui.core.engine.transition import transition
 from iommutui.core.events import Bind, Probe, Unbind
 from iommutui.core.host import Device
 from iommutui.core.models.vfio_group import VFIO_GROUP
-from iommutui.core.outcome import Outcome
+from iommutui.core.reasons import Outcome
 from iommutui.core.roles import is_vfio
 from iommutui.core.uses import Screen
 

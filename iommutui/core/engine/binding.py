@@ -9,8 +9,7 @@ from iommutui.core.engine.matching import candidates, is_iommu, matches_by_id, o
 from iommutui.core.events import Bind, Override, Probe, Unbind
 from iommutui.core.host import NO_IOMMU, Device, Fit, Gap, Group, Host
 from iommutui.core.models.base import Check, Model, since, unbind_pending, vfio_devices
-from iommutui.core.outcome import OK, Outcome, in_use, missing, refused
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused
 from iommutui.core.roles import is_vfio
 
 OVERRIDE_LIMIT = 4095

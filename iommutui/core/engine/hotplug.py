@@ -12,8 +12,7 @@ from iommutui.core.engine.binding import driver_left, driverless, holding
 from iommutui.core.events import Bind, Probe, Remove, Rescan, Unbind
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import OK, Outcome, in_use, missing, refused
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused
 from iommutui.core.topology import VMD, above, behind, controller_of
 
 

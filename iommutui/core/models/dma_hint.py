@@ -10,8 +10,7 @@ there: the inverted value where something is refused, a claimed group without a 
 from iommutui.core.drivers import Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Check, Model, bound, owned, unknown_drivers
-from iommutui.core.outcome import OK, State, Verdict
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import OK, Code, Reason, State, Verdict
 from iommutui.core.roles import KnownRole, hinted_role
 
 

@@ -16,8 +16,7 @@ from iommutui.core.models.base import (
     owned,
     unknown_drivers,
 )
-from iommutui.core.outcome import OK, State, Verdict
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import OK, Code, Reason, State, Verdict
 from iommutui.core.roles import KnownRole, managed_role
 
 COUNTED_BUSES = frozenset({"pci", "platform", "amba", "fsl-mc", "cdx"})

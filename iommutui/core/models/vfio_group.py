@@ -18,8 +18,7 @@ from iommutui.core.models.base import (
     unknown_drivers,
     vfio_devices,
 )
-from iommutui.core.outcome import OK, State, Verdict
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import OK, Code, Reason, State, Verdict
 from iommutui.core.roles import KnownRole, vfio_role
 
 BUG = "kernel BUG at drivers/vfio/vfio.c (vfio_iommu_group_notifier)"

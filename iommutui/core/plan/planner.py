@@ -16,11 +16,10 @@ from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import Device, Driver, Fit, Group, Host
 from iommutui.core.models.base import Model, unbind_pending
-from iommutui.core.outcome import Outcome, Verdict, in_use
 from iommutui.core.plan.drift import Basis, basis_of
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.targets import Target
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import Code, Outcome, Reason, Verdict, in_use
 from iommutui.core.roles import is_vfio
 
 NOT_REACHED = "not-reached"

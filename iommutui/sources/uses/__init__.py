@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
-from iommutui.core.gap import Gap
+from iommutui.core.device import Gap
 from iommutui.core.host import Host
 from iommutui.sources.tree import Depth, Tree
 

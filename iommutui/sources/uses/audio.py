@@ -1,6 +1,6 @@
 """Sound cards, and which of them play or record."""
 
-from iommutui.core.gap import Gap
+from iommutui.core.device import Gap
 from iommutui.core.uses import Sound
 from iommutui.sources.tree import Tree, names_in
 from iommutui.sources.uses.sysfs_links import entries, functions_above, gap_reason

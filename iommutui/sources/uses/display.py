@@ -3,7 +3,7 @@
 import re
 
 from iommutui.core.address import Address, is_pci
-from iommutui.core.gap import Gap
+from iommutui.core.device import Gap
 from iommutui.core.uses import Screen
 from iommutui.sources.tree import Tree
 from iommutui.sources.uses.sysfs_links import (

@@ -1,6 +1,6 @@
 """Keyboards and pointers, and the controllers that they come through."""
 
-from iommutui.core.gap import Gap
+from iommutui.core.device import Gap
 from iommutui.core.uses import Input
 from iommutui.sources.tree import Tree
 from iommutui.sources.uses.sysfs_links import entries, functions_above, gap_reason, read_attr

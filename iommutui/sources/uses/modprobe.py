@@ -2,7 +2,7 @@
 
 import re
 
-from iommutui.core.gap import Gap
+from iommutui.core.device import Gap
 from iommutui.core.uses import ById
 from iommutui.sources.tree import Tree, Unreadable, names_in
 from iommutui.sources.uses.sysfs_links import SHORT

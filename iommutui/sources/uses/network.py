@@ -3,7 +3,7 @@
 import os
 from typing import NamedTuple
 
-from iommutui.core.gap import Gap
+from iommutui.core.device import Gap
 from iommutui.core.uses import Network
 from iommutui.sources.tree import Tree, Unreadable
 from iommutui.sources.uses import proc_tables

@@ -3,7 +3,7 @@
 import re
 
 from iommutui.core.address import Address
-from iommutui.core.gap import Gap
+from iommutui.core.device import Gap
 from iommutui.core.host import Device
 from iommutui.core.uses import Opener
 from iommutui.sources.open_files import program, read_open_files

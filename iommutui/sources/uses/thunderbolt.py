@@ -3,7 +3,7 @@
 import re
 
 from iommutui.core.address import Address
-from iommutui.core.gap import Gap
+from iommutui.core.device import Gap
 from iommutui.core.uses import Plugged
 from iommutui.sources.tree import Tree, Unreadable
 from iommutui.sources.uses.sysfs_links import entries, functions_above, read_attr

@@ -1,9 +1,8 @@
 """The page of a device: every fact that is known of it; and the targets that fit it, with what comes of each. Pure."""
 
-from iommutui.core.device_facts import device_facts
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import class_words, device_name, verdict_word
+from iommutui.core.labels import class_words, device_facts, device_name, verdict_word
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
 from iommutui.core.plan.targets import Target, TargetKind, targets_of
