@@ -26,7 +26,7 @@ from iommutui.core.host import Host
 from iommutui.core.plan.planner import Step, new_step
 from iommutui.core.printable import printable
 from iommutui.core.reasons import OK
-from iommutui.sources.open_files import possible_holders
+from iommutui.sources.processes import possible_holders
 from iommutui.sources.tree import Tree
 
 DIED = "ECHILD"

@@ -59,7 +59,7 @@ def _program() -> Iterator[Finding]:
 
 def _machine(options: Options) -> Iterator[Finding]:
     """What passthrough needs of the kernel, on this machine or as far as another was recorded."""
-    from iommutui.sources.lockdown import read_lockdown
+    from iommutui.sources.sysfs import read_lockdown
 
     try:
         host = read_host(options)

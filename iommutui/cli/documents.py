@@ -14,10 +14,9 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import device_name, owner_of, use_labels
 from iommutui.core.models.base import Model
 from iommutui.core.plan.fix import fix_hazards, smallest_fix
-from iommutui.core.plan.intents import Intent, goal_of
+from iommutui.core.plan.intents import Intent, goal_of, targets_of
 from iommutui.core.plan.planner import Plan
 from iommutui.core.plan.presets import free_card, why_not_free
-from iommutui.core.plan.targets import targets_of
 from iommutui.core.reasons import Outcome, Reason, Verdict
 from iommutui.core.uses import Uses
 from iommutui.core.wording import sentence

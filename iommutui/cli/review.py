@@ -9,9 +9,8 @@ from iommutui.core.host import Group, Host
 from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word
 from iommutui.core.models import MODELS
 from iommutui.core.plan.fix import fix_hazards, withheld
-from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.intents import Intent, targets_of
 from iommutui.core.plan.planner import Plan, Step
-from iommutui.core.plan.targets import targets_of
 from iommutui.core.reasons import OK, Code
 from iommutui.core.wording import goal_words, sentence
 

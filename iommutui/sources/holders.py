@@ -6,7 +6,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.host import Claim, Device, Gap, Group, Host
 from iommutui.core.roles import is_vfio
-from iommutui.sources.open_files import DELETED, VFIO_DEVICE, process_name, read_open_files
+from iommutui.sources.processes import DELETED, VFIO_DEVICE, process_name, read_open_files
 from iommutui.sources.tree import Tree, names_in
 
 _GROUP = re.compile(r"/dev/vfio/(?:noiommu-)?(\d{1,9})(?: \(deleted\))?")

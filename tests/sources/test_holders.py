@@ -12,7 +12,7 @@ from iommutui.core.models import model_for
 from iommutui.core.models.base import unbind_pending
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
-from iommutui.sources import Depth, holders, load, open_files
+from iommutui.sources import Depth, holders, load, processes
 from iommutui.sources.names import Names
 from iommutui.sources.sysfs import scan
 from iommutui.sources.tree import Tree, Unreadable
@@ -160,8 +160,8 @@ def test_what_has_no_driver_is_free(tree: FakeTree) -> None:
 
 def test_processes_of_others(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.process(1, "init").process(2, "qemu", "/dev/vfio/14")
-    files = open_files._files
-    monkeypatch.setattr(open_files, "_files", lambda place: Unreadable("EACCES") if "/1/" in place else files(place))
+    files = processes._files
+    monkeypatch.setattr(processes, "_files", lambda place: Unreadable("EACCES") if "/1/" in place else files(place))
     host = read(tree)
     assert host.gaps == (Gap("claims", "EACCES"),)
     assert host.groups[14].claim is not None

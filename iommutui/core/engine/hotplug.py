@@ -10,7 +10,7 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.engine import binding
 from iommutui.core.engine.binding import driver_left, driverless, holding
 from iommutui.core.events import Bind, Probe, Remove, Rescan, Unbind
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.host import Device, Group, Host, by_address
 from iommutui.core.models.base import Model
 from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused
 from iommutui.core.topology import VMD, above, behind, controller_of
@@ -166,8 +166,7 @@ def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> t
     if number is not None:
         group = groups.get(number, Group(number))
         groups[number] = group._replace(members=tuple(sorted((*group.members, device.address), key=sort_key)))
-    ordered = {a: devices[a] for a in sorted(devices, key=sort_key)}
-    return host._replace(devices=ordered, groups=dict(sorted(groups.items()))), number
+    return host._replace(devices=by_address(devices.values()), groups=dict(sorted(groups.items()))), number
 
 
 def _parted(host: Host, device: Device) -> Device:

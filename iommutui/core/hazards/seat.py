@@ -53,7 +53,8 @@ FIRMWARE = Kind(
     "cannot have memory that the kernel has reserved.",
 )  # fmt: skip
 REMOVED = Kind(
-    "framebuffer-removed", Topic.DISPLAY, "the firmware's framebuffer, which vfio-pci removes", (DANGER, WARN), *_SCREENS,
+    "framebuffer-removed", Topic.DISPLAY, "the firmware's framebuffer, which vfio-pci removes", (DANGER, WARN),
+    *_SCREENS,
     says="When {device} goes to vfio-pci, this kernel removes the framebuffer of the firmware ({name}[ of {owner}]): "
     "what it shows goes dark[; the monitor on {remains} stays with the host].",
 )  # fmt: skip

@@ -15,8 +15,7 @@ from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import Goal, Intent, goal_of
-from iommutui.core.plan.targets import NONE, vfio_target
+from iommutui.core.plan.intents import NONE, Goal, Intent, goal_of, vfio_target
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio
 from iommutui.core.topology import behind, controller_of, without

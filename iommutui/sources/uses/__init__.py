@@ -25,8 +25,7 @@ def with_uses(tree: Tree, host: Host, depth: Depth, session: str | None, console
 
 def _quick(tree: Tree, session: str | None) -> "Uses":
     from iommutui.core.uses import Uses
-    from iommutui.sources.uses.network import read_network
-    from iommutui.sources.uses.remote import through
+    from iommutui.sources.uses.network import read_network, through
     from iommutui.sources.uses.storage import read_storage
 
     storage, far, no_storage = read_storage(tree, everything=False)
@@ -39,15 +38,11 @@ def _quick(tree: Tree, session: str | None) -> "Uses":
 
 def _everything(tree: Tree, host: Host, session: str | None, console: bool) -> "Uses":
     from iommutui.core.uses import Uses
-    from iommutui.sources.uses.audio import read_sounds
-    from iommutui.sources.uses.display import read_display
-    from iommutui.sources.uses.input import read_inputs
-    from iommutui.sources.uses.modprobe import read_by_id
-    from iommutui.sources.uses.network import read_network
+    from iommutui.sources.uses.network import read_network, through
     from iommutui.sources.uses.openers import read_openers
-    from iommutui.sources.uses.remote import through
+    from iommutui.sources.uses.seat import read_display, read_inputs, read_plugged, read_sounds
     from iommutui.sources.uses.storage import read_storage
-    from iommutui.sources.uses.thunderbolt import read_plugged
+    from iommutui.sources.vfio_parameters import read_by_id
 
     screens, no_screens = read_display(tree, console)
     storage, far, no_storage = read_storage(tree, everything=True)

@@ -6,9 +6,9 @@ from iommutui.core.address import Address
 from iommutui.core.device import Gap
 from iommutui.core.host import Device
 from iommutui.core.uses import Opener
-from iommutui.sources.open_files import program, read_open_files
+from iommutui.sources.processes import program, read_open_files
 from iommutui.sources.tree import Tree
-from iommutui.sources.uses.sysfs_links import entries, functions_above, gap_reason
+from iommutui.sources.uses.sysfs_links import entries, functions_above, gaps_of
 
 _SOUND = re.compile(r"(?:controlC|pcmC|hwC|midiC)(\d{1,6}).*")
 _MINOR = re.compile(r"^Device Minor:\s*(\d{1,6})\s*$", re.MULTILINE)
@@ -21,8 +21,7 @@ def read_openers(tree: Tree, devices: dict[Address, Device]) -> tuple[tuple[Open
     """Who has what open. Other users' processes are visible to root only, and recordings rarely have any."""
     nodes = _nodes(tree, devices)
     if not nodes:
-        why = gap_reason(tree, entries(tree, "class/drm"))
-        return (), [Gap("openers", why)] if why else []
+        return (), gaps_of(tree, "openers", entries(tree, "class/drm"))
     seen = read_open_files(tree)
     found: dict[Opener, None] = {}
     for process in seen.processes:

@@ -8,7 +8,7 @@ from iommutui.core.uses import Held, Storage
 from iommutui.sources.tree import Tree, Unreadable, names_in
 from iommutui.sources.uses import proc_tables
 from iommutui.sources.uses.blocks import Blocks, read_blocks
-from iommutui.sources.uses.remote import Far, server_of
+from iommutui.sources.uses.network import Far, server_of
 from iommutui.sources.uses.sysfs_links import SHORT, first_nonempty, gap_reason, links_in, read_attr, resolve
 
 MOUNTS_LIMIT = 1 << 22

@@ -1,10 +1,13 @@
-"""Who has what open: one walk through ``/proc`` for owners of groups, users of devices, and what an unbind waits for.
+"""What processes show: who has what open, and the SSH session that this one runs in.
+
+One walk through ``/proc`` serves owners of groups, users of devices, and what an unbind waits for.
 
 Other users' processes show to root only, and a recording rarely has any.
 """
 
 import os
 import re
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -19,7 +22,7 @@ DELETED = " (deleted)"
 _VFIO = "/dev/vfio/"
 _NODES = {"0x03": r"/dev/(?:dri/|nvidia)", "0x04": r"/dev/snd/"}
 """Nodes of displays and of sound, by the base class of the device."""
-_MOST = 8
+_MOST_NAMED = 8
 """No more processes are named."""
 
 
@@ -84,7 +87,7 @@ def possible_holders(tree: Tree, address: str) -> tuple[str, ...]:
         ]
         if files:
             found.append(f"{process_name(tree, process.pid)}: {', '.join(files)}")
-    return tuple(found[:_MOST])
+    return tuple(found[:_MOST_NAMED])
 
 
 def process_name(tree: Tree, pid: int) -> str:
@@ -131,3 +134,41 @@ def _files(place: str) -> tuple[str, ...] | Unreadable:
         if target.startswith("/dev/") or target == VFIO_DEVICE:
             found.add(printable(target))
     return tuple(sorted(found))
+
+
+_MOST_ABOVE = 16
+"""Processes above this one that are looked at."""
+
+
+def session_address(environment: Mapping[str, str] | None = None, root: str = "", pid: int | None = None) -> str | None:
+    """The address of this machine that the SSH session came to; None where there is none, or where it does not show.
+
+    ``SSH_CONNECTION`` is ``CLIENT PORT SERVER PORT``. sudo, pkexec and run0 drop it, so the processes above are asked
+    as well, as far as they may be read.
+    """
+    here = os.environ if environment is None else environment
+    address = _server(here.get("SSH_CONNECTION", ""))
+    current = os.getppid() if pid is None else pid
+    for _ in range(_MOST_ABOVE):
+        if address is not None or current <= 1:
+            break
+        variables = (_read(f"{root}/proc/{current}/environ") or b"").split(b"\0")
+        found = next((v for v in variables if v.startswith(b"SSH_CONNECTION=")), b"")
+        address = _server(found.partition(b"=")[2].decode("ascii", "replace"))
+        # ``PID (NAME) STATE PARENT``, and the name may hold blanks and parentheses.
+        fields = (_read(f"{root}/proc/{current}/stat") or b"").rpartition(b")")[2].split()
+        current = int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else 0
+    return address
+
+
+def _server(connection: str) -> str | None:
+    parts = connection.split()
+    return parts[2] if len(parts) == 4 else None
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read(1 << 20)
+    except OSError:
+        return None
