@@ -121,7 +121,7 @@ def review_and_ask(options: Options, host: "Host", request: "PersistRequest") ->
 def _review(prepared: "Prepared", command: tuple[str, ...], *, declares: bool) -> list[str]:
     from iommutui.apply.persistence.declaration import SWITCH
     from iommutui.apply.persistence.store import diff_of
-    from iommutui.cli.review import hazard_lines
+    from iommutui.cli.preview import hazard_lines
 
     lines = [*diff_of(prepared.changes), *hazard_lines(prepared.hazards), ""]
     if command:

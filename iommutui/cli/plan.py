@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from iommutui.cli.options import parse_intents, read_machine, same_machine
 from iommutui.cli.output import complain, json_text, write_json, write_lines
 from iommutui.cli.parser import Options
-from iommutui.cli.review import plan_lines
+from iommutui.cli.preview import plan_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import turn_on_advice
 from iommutui.core.board import is_of_use, of_the_board

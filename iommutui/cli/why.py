@@ -18,7 +18,7 @@ from iommutui.cli.documents import (
 from iommutui.cli.options import read_machine, same_machine, with_source
 from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options
-from iommutui.cli.review import hazard_lines
+from iommutui.cli.preview import hazard_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
