@@ -120,12 +120,9 @@ def _lacks(tree: Tree, host: Host) -> tuple[str, ...]:
         built_in = tree.bytes(f"{place}/{host.kernel}/modules.builtin")
         if isinstance(listed, bytes) and isinstance(built_in, bytes):
             found = {underscored(_text(name)) for name in _FILE.findall(listed + built_in)}
-            return tuple(n for n in (VFIO_PCI, STUB) if underscored(n) not in found and n not in _names(host))
+            named = {driver.name for driver in host.drivers or ()}
+            return tuple(n for n in (VFIO_PCI, STUB) if underscored(n) not in found and n not in named)
     return ()
-
-
-def _names(host: Host) -> set[str]:
-    return {driver.name for driver in host.drivers or ()}
 
 
 def _index(tree: Tree, kernel: str | None) -> tuple[Index, Gap | None]:
@@ -146,23 +143,11 @@ def _index(tree: Tree, kernel: str | None) -> tuple[Index, Gap | None]:
 @lru_cache(maxsize=1)
 def _indexed(loadable: bytes, built_in: bytes) -> Index:
     """Kept: a machine that is looked at again has the same megabyte of aliases, and parsing is most of the look."""
-    return Index([*_built_in(built_in), *_loadable(loadable)])
-
-
-def _loadable(data: bytes) -> Iterator[Alias]:
-    """``modules.alias``: ``alias PATTERN MODULE`` a line."""
-    for pattern, module in _ALIAS.findall(data):
-        alias = parse_alias(_text(pattern), _text(module))
-        if alias is not None:
-            yield alias
-
-
-def _built_in(data: bytes) -> Iterator[Alias]:
-    """``modules.builtin.modinfo``: ``MODULE.KEY=VALUE`` ended by NUL."""
-    for module, pattern in _BUILT_IN.findall(data):
-        alias = parse_alias(_text(pattern), _text(module), built_in=True)
-        if alias is not None:
-            yield alias
+    found = [
+        parse_alias(_text(pattern), _text(module), built_in=True) for module, pattern in _BUILT_IN.findall(built_in)
+    ]
+    found += [parse_alias(_text(pattern), _text(module)) for pattern, module in _ALIAS.findall(loadable)]
+    return Index(alias for alias in found if alias is not None)
 
 
 def _text(data: bytes) -> str:

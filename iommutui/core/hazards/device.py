@@ -1,7 +1,7 @@
 """The state that the device itself is in, what a reset of it reaches, and what isolates it."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from iommutui.core.address import Address
 from iommutui.core.hazards.base import (
@@ -69,12 +69,8 @@ def no_reset(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         if device.details is None or device.details.reset_methods != ():
             continue
         others = bus_mates(host, device)
-        if not others or any(not _in_hand(host, other, given) for other in others):
+        if not others or any(d.address not in given and not is_vfio(host, d, d.driver) for d in others):
             yield NO_RESET.of(device, INFO)
-
-
-def _in_hand(host: Host, device: Device, given: Collection[Address]) -> bool:
-    return device.address in given or is_vfio(host, device, device.driver)
 
 
 def reset_broken(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:

@@ -8,7 +8,6 @@ from iommutui.core.uses import Input, Plugged, Screen, Sound
 from iommutui.sources.tree import Tree, Unreadable, names_in
 from iommutui.sources.uses.sysfs_links import (
     SHORT,
-    ClassDevice,
     entries,
     functions_above,
     gap_reason,
@@ -66,16 +65,12 @@ def _firmware(tree: Tree) -> tuple[dict[Address, str], str]:
     found: dict[Address, str] = {}
     platform = entries(tree, "bus/platform/devices")
     for entry in platform if isinstance(platform, list) else ():
-        if _is_firmware(entry):
+        if entry.name.partition(".")[0] in _FIRMWARE:
             found.update((owner, entry.name.partition(".")[0]) for owner in functions_above(entry.path))
     data = tree.bytes("proc/iomem", SHORT)
     if not isinstance(data, bytes):
         return found, "" if found else gap_reason(tree, data)
     return {**found, **firmware_in(data.decode("utf-8", "backslashreplace"))}, ""
-
-
-def _is_firmware(entry: ClassDevice) -> bool:
-    return entry.name.partition(".")[0] in _FIRMWARE
 
 
 def firmware_in(iomem: str) -> dict[Address, str]:
