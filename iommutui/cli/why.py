@@ -30,7 +30,7 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word, role_words, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import Intent, goal_of
+from iommutui.core.plan.intents import Intent, goals_of
 from iommutui.core.plan.presets import fix_for, why_no_fix
 from iommutui.core.query import find_device
 from iommutui.core.reasons import Reason, Verdict, groupless
@@ -77,7 +77,7 @@ class _Question(NamedTuple):
         """The impact of the fix; or, where there is none, of handing over the device or its group."""
         members = [self.device] if self.device is not None else self.host.members(self.group)
         alone = [Intent(m.address, VFIO_PCI) for m in members if m.driver is not None and not m.is_bridge]
-        return hazards_of(self.host, [goal for i in fix or alone if (goal := goal_of(self.host, i)[0]) is not None])
+        return hazards_of(self.host, goals_of(self.host, fix or alone))
 
     def notices(self) -> list[Notice]:
         """Settings that were meant to put the device, or those of its group, on a VFIO driver and have not."""

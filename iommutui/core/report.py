@@ -8,7 +8,7 @@ from iommutui.core.hazards import hazard_loss, hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import goal_of
+from iommutui.core.plan.intents import goals_of
 from iommutui.core.plan.presets import free_card, why_not_free
 from iommutui.core.printable import printable
 from iommutui.core.reasons import groupless
@@ -68,7 +68,7 @@ def _question(host: Host, model: Model, address: Address) -> list[str]:
     intents = free_card(host, address, model)
     if intents is None:
         return [*lines, printable(why_not_free(host, [address], model) or "")]
-    goals = [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
+    goals = goals_of(host, intents)
     lines += [f"What frees the card: {' '.join(str(intent) for intent in intents)}"] if intents else []
     return [*lines, *(printable(f"- {hazard.severity}: {hazard_loss(hazard)}") for hazard in hazards_of(host, goals))]
 

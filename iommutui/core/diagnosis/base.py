@@ -9,7 +9,7 @@ from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.command_line import notices_of, parameter_advice
 from iommutui.core.drivers import VFIO_PCI
-from iommutui.core.hazards.base import listed
+from iommutui.core.hazards.base import openers_words, uses_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import driver_words
 from iommutui.core.models.base import Model, direct_regions
@@ -202,8 +202,7 @@ def silent(found: Found, device: Device | None) -> list[Cause]:
 
 def users(found: Found, device: Device | None) -> str:
     """Who has a node of the device open; empty where nobody is seen to."""
-    openers = found.host.uses.openers_of(device.address) if found.host.uses is not None and device is not None else ()
-    return listed(f"{o.name or 'a process'} (pid {o.pid})" if o.pid else o.name or "a process" for o in openers)
+    return openers_words(uses_of(found.host).openers_of(device.address)) if device is not None else ""
 
 
 def of_no_use(found: Found, device: Device) -> Iterator[Cause]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from iommutui.core.command_line import is_set
 from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, groups_asked, means, silent
-from iommutui.core.hazards.base import on_kernel_driver
+from iommutui.core.hazards.base import on_kernel_driver, uses_of
 from iommutui.core.hazards.device import bus_mates
 from iommutui.core.host import Host
 from iommutui.core.labels import device_name
@@ -50,7 +50,7 @@ def cannot_reserve(found: Found) -> Iterator[Cause]:
     host = found.host
     booted = [d for d in host.devices.values() if d.boots_display and found.address is None]
     for device in [found.device] if found.device is not None else booted:
-        screens = host.uses.screens_of(device.address) if host.uses is not None else ()
+        screens = uses_of(host).screens_of(device.address)
         owner = next((screen.firmware for screen in screens if screen.firmware), None)
         free = owner is None and host.uses is not None and not host.uses.gap("firmware") and not device.boots_display
         if free or not (device.class_code or "").startswith("03"):

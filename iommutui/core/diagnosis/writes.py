@@ -24,6 +24,7 @@ from iommutui.core.diagnosis.start import busy
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Bind, Probe, Unbind
+from iommutui.core.hazards.base import uses_of
 from iommutui.core.host import Device
 from iommutui.core.models.vfio_group import VFIO_GROUP
 from iommutui.core.reasons import Outcome
@@ -158,7 +159,7 @@ def framebuffer_unbind(found: Found) -> Iterator[Cause]:
 
 def _framebuffers(found: Found) -> list[Screen]:
     """The displays on which a framebuffer of the firmware is left."""
-    return [screen for screen in found.host.uses.screens if screen.firmware] if found.host.uses is not None else []
+    return [screen for screen in uses_of(found.host).screens if screen.firmware]
 
 
 def errno(found: Found) -> Iterator[Cause]:

@@ -15,9 +15,11 @@ from iommutui.core.hazards.base import (
     given_away,
     listed,
     on_kernel_driver,
+    openers_words,
     taken,
     unbound,
     unknown,
+    uses_of,
 )
 from iommutui.core.host import Device, Host
 from iommutui.core.models.base import since
@@ -69,7 +71,7 @@ IN_USE = Kind(
 def displays(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """Displays that go dark: less bad while a monitor stays with the host."""
     gone = {device.address for device, _ in taken(host, goals)}
-    screens = host.uses.screens if host.uses is not None else ()
+    screens = uses_of(host).screens
     kept = _kept(host, goals, gone)
     for device, _ in taken(host, goals):
         screen = next((s for s in screens if s.device == device.address), None)
@@ -94,7 +96,7 @@ def displays(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 def _kept(host: Host, goals: Sequence[Goal], gone: Collection[Address]) -> str:
     """The monitors that stay with the host, on displays that go on showing something."""
     dark = {screen.device for screen in _removed(host, goals)}
-    screens = host.uses.screens if host.uses is not None else ()
+    screens = uses_of(host).screens
     left = (s for s in screens if s.device not in gone and s.device not in dark)
     return listed(f"{name} of {s.device}" for s in left for name in s.monitors)
 
@@ -122,7 +124,7 @@ def firmware_framebuffer(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     gone = {device.address for device, _ in taken(host, goals)}
     removed = _removed(host, goals)
     for device, _ in taken(host, goals):
-        for screen in host.uses.screens_of(device.address) if host.uses is not None else ():
+        for screen in uses_of(host).screens_of(device.address):
             if screen.firmware is not None and screen not in removed:
                 yield FIRMWARE.of(device, WARN, (("name", screen.firmware),))
     for screen in removed:
@@ -137,11 +139,11 @@ def firmware_framebuffer(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 
 def _removed(host: Host, goals: Sequence[Goal]) -> list[Screen]:
     """The displays whose firmware's framebuffer vfio-pci removes."""
-    if host.uses is None or not since(host, (6, 0)):
+    if not since(host, (6, 0)):
         return []
     given = {device.address for device in given_away(host, goals) if _is_vga(device)}
     any_card = bool(given) and not since(host, (6, 5))
-    shown = (s for s in host.uses.screens if s.firmware is not None)
+    shown = (s for s in uses_of(host).screens if s.firmware is not None)
     return [s for s in shown if s.device in given or (any_card and s.device in host.devices)]
 
 
@@ -151,10 +153,9 @@ def gpu_in_use(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     for device in unbound(host, goals):
         if not is_display(device):
             continue
-        openers = host.uses.openers_of(device.address) if host.uses is not None else ()
+        openers = uses_of(host).openers_of(device.address)
         if openers:
-            who = listed(f"{o.name or 'a process'} (pid {o.pid})" if o.pid else o.name or "a process" for o in openers)
-            facts = (("who", who), ("nodes", listed(sorted({o.node for o in openers}))))
+            facts = (("who", openers_words(openers)), ("nodes", listed(sorted({o.node for o in openers}))))
             yield IN_USE.of(device, DANGER, facts)
         elif why:
             yield IN_USE.of(device, INFO, unknown=why)
@@ -187,7 +188,7 @@ def inputs(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """
     leaving = unbound(host, goals)
     gone = {device.address for device in leaving}
-    every = [i for i in host.uses.inputs if not i.wireless] if host.uses is not None else []
+    every = [i for i in uses_of(host).inputs if not i.wireless]
     kept = [i for i in every if i.device not in gone]
     for device in leaving:
         own = [i for i in every if i.device == device.address]
@@ -225,9 +226,9 @@ def sounds(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """Sound cards in use."""
     why = unknown(host, "sounds")
     for device in unbound(host, goals):
-        own = [s for s in host.uses.sounds if s.device == device.address] if host.uses is not None else []
+        own = [s for s in uses_of(host).sounds if s.device == device.address]
         playing = [f"{sound.card} {stream}" for sound in own for stream in sound.playing]
-        openers = host.uses.openers_of(device.address) if host.uses is not None and own else ()
+        openers = uses_of(host).openers_of(device.address) if own else ()
         who = listed(opener.name for opener in openers if opener.name)
         if playing:
             yield PLAYING.of(device, WARN, (("streams", listed(playing)), ("who", who)))

@@ -5,6 +5,7 @@ kernels; so a target is a VFIO driver that fits, ``pci-stub``, ``none``, ``defau
 or aliases match.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -134,6 +135,11 @@ def goal_of(host: Host, intent: Intent) -> tuple[Goal | None, Target | None, Rea
     if target.kind is TargetKind.DEFAULT:
         return Goal(device.address, default_driver(host, device), None, None, any_driver=True), target, None
     return Goal(device.address, target.name, target.name, target.name), target, None
+
+
+def goals_of(host: Host, intents: Iterable[Intent]) -> list[Goal]:
+    """The goals of those intents that are not refused."""
+    return [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
 
 
 def _why_no_target(host: Host, device: Device, name: str) -> Reason:
