@@ -164,7 +164,8 @@ class _Reader:
         """Ends the child and says whether it is still there: one that is stuck in the kernel dies when it gets out."""
         os.close(self._pipe)
         if stuck:
-            _kill(self.pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
         return not _gone(self.pid, os.WNOHANG if stuck else 0)
 
 
@@ -172,11 +173,6 @@ def _parse(record: bytes) -> Answer:
     if record.startswith(b"="):
         return to_text(record[1:])
     return Unreadable(record[1:].decode()) if record.startswith(b"!") else None
-
-
-def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
 
 
 def _gone(pid: int, options: int) -> bool:

@@ -105,7 +105,7 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
         physfn=node.function("physfn") if is_vf else None,
         virtfns=virtfns,
         vfio_dev=node.names("vfio-dev"),
-        iommu=node.link_or_directory("iommu"),
+        iommu=node.link("iommu", or_directory=True),  # a directory, where the function is an IOMMU itself
         interfaces=_interfaces(node, driver),
         vendor_name=vendor_name,
         device_name=device_name,

@@ -152,11 +152,11 @@ def session_address(environment: Mapping[str, str] | None = None, root: str = ""
     for _ in range(_MOST_ABOVE):
         if address is not None or current <= 1:
             break
-        variables = (_read(f"{root}/proc/{current}/environ") or b"").split(b"\0")
+        variables = _content(f"{root}/proc/{current}/environ").split(b"\0")
         found = next((v for v in variables if v.startswith(b"SSH_CONNECTION=")), b"")
         address = _server(found.partition(b"=")[2].decode("ascii", "replace"))
         # ``PID (NAME) STATE PARENT``, and the name may hold blanks and parentheses.
-        fields = (_read(f"{root}/proc/{current}/stat") or b"").rpartition(b")")[2].split()
+        fields = _content(f"{root}/proc/{current}/stat").rpartition(b")")[2].split()
         current = int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else 0
     return address
 
@@ -166,9 +166,6 @@ def _server(connection: str) -> str | None:
     return parts[2] if len(parts) == 4 else None
 
 
-def _read(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read(1 << 20)
-    except OSError:
-        return None
+def _content(path: str) -> bytes:
+    data = read_file(path, 1 << 20)
+    return data if isinstance(data, bytes) else b""

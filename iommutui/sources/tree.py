@@ -198,24 +198,15 @@ class Node:
         data = self.bytes(name)
         return None if data is None else to_text(data)
 
-    def link(self, name: str) -> str | None:
-        """The base name of a link's target."""
+    def link(self, name: str, *, or_directory: bool = False) -> str | None:
+        """The base name of a link's target; None for a directory, where there may be one in its place."""
         if name not in self.present:
             return None
         try:
             return base_name(os.readlink(name, dir_fd=self.at))
         except OSError as error:
-            self._failed(name, error)
-            return None
-
-    def link_or_directory(self, name: str) -> str | None:
-        """The base name of a link's target; None for a directory, which ``iommu`` of an IOMMU's own function is."""
-        if name not in self.present:
-            return None
-        try:
-            return base_name(os.readlink(name, dir_fd=self.at))
-        except OSError as error:
-            if error.errno != errno.EINVAL or not stat.S_ISDIR(os.stat(name, dir_fd=self.at).st_mode):
+            no_link = or_directory and error.errno == errno.EINVAL
+            if not no_link or not stat.S_ISDIR(os.stat(name, dir_fd=self.at).st_mode):
                 self._failed(name, error)
             return None
 

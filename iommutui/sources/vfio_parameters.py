@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from iommutui.core.drivers import underscored
 from iommutui.core.host import Gap, Host, VfioParameters
+from iommutui.core.kernel import parameter
 from iommutui.sources.tree import Tree, names_in
-from iommutui.sources.uses.sysfs_links import SHORT, gaps_of
+from iommutui.sources.uses.sysfs_links import SHORT, gaps_of, read_attr
 
 if TYPE_CHECKING:
     from iommutui.core.uses import ById
@@ -40,18 +40,17 @@ def _remapping(tree: Tree, host: Host) -> bool | None:
     words = (host.cmdline or "").split()
     if "nointremap" in words or any(word.startswith("intremap=") and "off" in word for word in words):
         return False
-    registers = [tree.text(f"{_relative(tree)}class/iommu/{i.name}/intel-iommu/ecap") for i in host.iommus or ()]
-    known = [int(text, 16) for text in registers if isinstance(text, str) and re.fullmatch("[0-9a-f]{1,16}", text)]
+    registers = [read_attr(tree, f"class/iommu/{iommu.name}/intel-iommu/ecap") for iommu in host.iommus or ()]
+    known = [int(text, 16) for text in registers if re.fullmatch("[0-9a-f]{1,16}", text)]
     return False if any(not value & 1 << 3 for value in known) else None
 
 
 def _flag(tree: Tree, host: Host, module: str, name: str) -> bool | None:
     """A parameter: of the module while it is loaded, otherwise as it would be given to it."""
-    text = tree.text(f"{_relative(tree)}module/{module}/parameters/{name}")
-    if not isinstance(text, str):
-        given = [word.partition("=") for word in (host.cmdline or "").split()]
-        values = [value for key, _, value in given if underscored(key) == f"{module}.{name}"]
-        text = values[-1] if values else _option(tree, module, name)
+    text: str | None = read_attr(tree, f"module/{module}/parameters/{name}")
+    if not text:
+        text = parameter(host.cmdline, f"{module}.{name}")
+        text = _option(tree, module, name) if text is None else text
     return True if text in _ON else False if text in _OFF else None
 
 
@@ -85,8 +84,3 @@ def _modprobe_d(tree: Tree, names: list[str]) -> Iterator[tuple[str, str]]:
         data = tree.bytes(f"etc/modprobe.d/{name}", SHORT) if name.endswith(".conf") else None
         if isinstance(data, bytes):
             yield name, data.decode("utf-8", "backslashreplace").replace("\\\n", " ")
-
-
-def _relative(tree: Tree) -> str:
-    """Where the sysfs is below the root: a bare one is the root itself."""
-    return "" if tree.sys == tree.root else "sys/"

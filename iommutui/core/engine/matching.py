@@ -1,7 +1,8 @@
 """Which drivers match a device (``pci_match_device``, ``driver_match_device``), and what their own probes say to it."""
 
-from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, SHPCHP, STUB, VFIO_PCI, underscored
+from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.host import Device, Fit, Host
+from iommutui.core.kernel import parameter
 from iommutui.core.models.base import Check, since
 from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.roles import is_vfio
@@ -144,20 +145,14 @@ def taken_by_ids(host: Host, device: Device) -> list[str]:
     """
     if host.cmdline is None or device.bus != "pci" or ".ids=" not in host.cmdline:
         return []
-    given = {driver: (_parameter(host, name) or "").split(",") for driver, name in PARAMETERS.items()}
+    given = {driver: (parameter(host.cmdline, name) or "").split(",") for driver, name in PARAMETERS.items()}
     return [driver for driver, ids in given.items() if any(_holds(text, device) for text in ids)]
 
 
 def denylist_is_off(host: Host) -> bool:
     """Whether the command line turns off what ``vfio-pci`` refuses by itself (``disable_denylist``)."""
-    value = _parameter(host, "vfio_pci.disable_denylist")
+    value = parameter(host.cmdline, "vfio_pci.disable_denylist")
     return value is not None and value[:1] in "1yY"
-
-
-def _parameter(host: Host, name: str) -> str | None:
-    """What the command line gives a parameter the last time; a dash in its name counts as an underscore."""
-    words = (word.partition("=") for word in (host.cmdline or "").split())
-    return next((value for key, _, value in reversed(list(words)) if underscored(key) == name), None)
 
 
 def _holds(text: str, device: Device) -> bool:
