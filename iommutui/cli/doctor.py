@@ -187,8 +187,7 @@ def _vfio_pci(host: Host) -> Finding:
     if VFIO_PCI in host.lacks:
         remedy = "Install the package with the kernel's extra modules."
         return Finding("vfio-pci", "problem", "This kernel has no module vfio-pci.", _NO_PASSTHROUGH, remedy)
-    modules_known = not any(gap.attribute == "modules.alias" for gap in host.gaps)
-    if modules_known or (host.drivers is not None and host.has_driver(VFIO_PCI)):
+    if host.gap("modules.alias") is None or (host.drivers is not None and host.has_driver(VFIO_PCI)):
         return Finding("vfio-pci", "ok", "This kernel has vfio-pci.")
     return Finding("vfio-pci", "unknown", "Whether this kernel has vfio-pci is unknown: its modules were not found.")
 

@@ -37,7 +37,7 @@ def no_iommu_advice(host: Host) -> list[str]:
     """
     if any(device.group is not None and device.bus == "pci" for device in host.devices.values()):
         return []
-    if (gap := next((gap for gap in host.gaps if gap.attribute == "iommu_groups"), None)) is not None:
+    if (gap := host.gap("iommu_groups")) is not None:
         if gap.why != NOT_LISTED:
             return [f"The IOMMU groups are not known: {gap_words(gap.why)}."]
         return [

@@ -67,10 +67,7 @@ class Group(NamedTuple):
 
     def gap(self, attribute: str) -> Gap | None:
         """Why the attribute is not known, or None where it is."""
-        for gap in self.gaps:
-            if gap.attribute == attribute:
-                return gap
-        return None
+        return next((gap for gap in self.gaps if gap.attribute == attribute), None)
 
 
 class Driver(NamedTuple):
@@ -133,6 +130,10 @@ class Host(NamedTuple):
     """Drivers of VFIO and ``pci-stub`` that the kernel has neither built in nor as a module."""
     driver_table: DriverTable = KNOWN
     """What is known of drivers, with the rows of the user's settings; it is no fact of the machine."""
+
+    def gap(self, attribute: str) -> Gap | None:
+        """Why something of the machine is not known (``claims``, ``iommu_groups``...), or None where it is."""
+        return next((gap for gap in self.gaps if gap.attribute == attribute), None)
 
     def with_device(self, device: Device) -> "Host":
         """The Host with this device in place of the one at its address."""

@@ -98,7 +98,7 @@ def busy(found: Found, more: str = "") -> Iterator[Cause]:
             yield found.say(GROUP_OWNED, group=group.id, owner=owner_of(group), more=more)
         elif group.foreign:
             yield found.say(FOREIGN_DOMAIN, group=group.id)
-    if any(gap.attribute == "claims" for gap in found.host.gaps):
+    if found.host.gap("claims"):
         yield found.say(UNKNOWN_OWNER)
 
 

@@ -68,7 +68,7 @@ def fit_of(device: Device, driver: str) -> Fit | None:
 
 def fits_known(host: Host, device: Device) -> bool:
     """Whether a driver that is not among ``fits`` is known not to fit."""
-    partly = device.gap("fits") or any(gap.attribute == "modules.alias" for gap in host.gaps)
+    partly = device.gap("fits") or host.gap("modules.alias")
     return device.fits is not None and not partly
 
 
