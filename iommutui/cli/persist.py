@@ -11,7 +11,7 @@ from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from iommutui.apply.persistence.declaration import Entry
+    from iommutui.apply.persistence.mechanisms import Entry
     from iommutui.apply.persistence.request import PersistRequest, Prepared
     from iommutui.core.host import Host
     from iommutui.core.plan.intents import Intent
@@ -119,7 +119,7 @@ def review_and_ask(options: Options, host: "Host", request: "PersistRequest") ->
 
 
 def _review(prepared: "Prepared", command: tuple[str, ...], *, declares: bool) -> list[str]:
-    from iommutui.apply.persistence.declaration import SWITCH
+    from iommutui.apply.persistence.mechanisms import SWITCH
     from iommutui.apply.persistence.store import diff_of
     from iommutui.cli.preview import hazard_lines
 
@@ -157,7 +157,7 @@ def _carry_out(request: "PersistRequest", *, as_json: bool) -> int:
 def persisted(options: Options) -> "list[tuple[Entry, str]]":
     """What is declared to persist, and why it is not in force; empty where it is."""
     from iommutui.apply.boots import boot_id
-    from iommutui.apply.persistence.declaration import why_not_in_force
+    from iommutui.apply.persistence.mechanisms import why_not_in_force
     from iommutui.apply.persistence.request import declared
     from iommutui.apply.persistence.service import machine_store
 

@@ -102,7 +102,7 @@ def _scan(
         host = with_fits(tree, host)
     host = with_vfio_parameters(tree, host)
     if groups and _may_be_claimed(tree, host):
-        from iommutui.sources.holders import with_claims
+        from iommutui.sources.processes import with_claims
 
         host = with_claims(tree, host)
     return with_uses(tree, host, depth, session, console)

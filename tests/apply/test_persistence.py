@@ -7,8 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.persistence.declaration import CONF, Entry, from_text, to_text, why_not_in_force
-from iommutui.apply.persistence.mechanisms import MECHANISMS, Mechanism, by_name, files_of, mechanism_of
+from iommutui.apply.persistence.mechanisms import (
+    CONF,
+    MECHANISMS,
+    Entry,
+    Mechanism,
+    by_name,
+    files_of,
+    from_text,
+    mechanism_of,
+    to_text,
+    why_not_in_force,
+)
 from iommutui.apply.persistence.request import (
     SCHEMA,
     PersistRequest,

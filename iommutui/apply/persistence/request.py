@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.apply.journal.directory import lock
-from iommutui.apply.persistence.declaration import CONF, Entry, entries_of, from_text, merged
 from iommutui.apply.persistence.mechanisms import (
+    CONF,
     DRIVERCTL,
+    Entry,
     File,
     Mechanism,
     by_name,
     driverctl_entry,
+    entries_of,
     files_of,
+    from_text,
     mechanism_of,
+    merged,
     paths_of,
 )
 from iommutui.apply.persistence.store import Change, Run, Store, digest_of, run_command

@@ -39,8 +39,7 @@ def _quick(tree: Tree, session: str | None) -> "Uses":
 def _everything(tree: Tree, host: Host, session: str | None, console: bool) -> "Uses":
     from iommutui.core.uses import Uses
     from iommutui.sources.uses.network import read_network, through
-    from iommutui.sources.uses.openers import read_openers
-    from iommutui.sources.uses.seat import read_display, read_inputs, read_plugged, read_sounds
+    from iommutui.sources.uses.seat import read_display, read_inputs, read_openers, read_plugged, read_sounds
     from iommutui.sources.uses.storage import read_storage
     from iommutui.sources.vfio_parameters import read_by_id
 
