@@ -135,30 +135,31 @@ def structural(device: Device) -> bool:
 def use_labels(host: Host) -> dict[Address, tuple[str, ...]]:
     """Words such as ``root disk``, ``default route``, ``boot display`` or ``in use by qemu (pid 123)``, by device."""
     found: dict[Address, dict[str, None]] = {}
-    for address, device in host.devices.items():
-        if device.boots_display and serves_host(host, device, device.driver):
-            found.setdefault(address, {})["boot display"] = None
-    for group in host.groups.values():
-        for address in group.claim.opened if group.claim is not None else ():
-            owner = group.claim.owner if group.claim is not None else ""
-            found.setdefault(address, {})[f"in use by {owner}"] = None
-    if host.uses is not None:
-        for screen in host.uses.screens:
-            for monitor in screen.monitors:
-                found.setdefault(screen.device, {})[f"monitor on {monitor}"] = None
-        for use in host.uses.storage:
-            for words in _storage(use):
-                found.setdefault(use.device, {})[words] = None
-        for talk in host.uses.network:
-            for words in _network(talk):
-                found.setdefault(talk.device, {})[words] = None
-        for each in host.uses.inputs:
-            if each.device is not None:
-                found.setdefault(each.device, {})["keyboard" if each.keyboard else "pointer"] = None
-        for sound in host.uses.sounds:
-            if sound.playing:
-                found.setdefault(sound.device, {})["playing sound"] = None
+    for address, words in _labels(host):
+        found.setdefault(address, {})[words] = None
     return {address: tuple(words) for address, words in found.items()}
+
+
+def _labels(host: Host) -> Iterator[tuple[Address, str]]:
+    for device in host.devices.values():
+        if device.boots_display and serves_host(host, device, device.driver):
+            yield device.address, "boot display"
+    for claim in (group.claim for group in host.groups.values() if group.claim is not None):
+        yield from ((address, f"in use by {claim.owner}") for address in claim.opened)
+    if host.uses is None:
+        return
+    for screen in host.uses.screens:
+        yield from ((screen.device, f"monitor on {monitor}") for monitor in screen.monitors)
+    for use in host.uses.storage:
+        yield from ((use.device, words) for words in _storage(use))
+    for talk in host.uses.network:
+        yield from ((talk.device, words) for words in _network(talk))
+    for each in host.uses.inputs:
+        if each.device is not None:
+            yield each.device, "keyboard" if each.keyboard else "pointer"
+    for sound in host.uses.sounds:
+        if sound.playing:
+            yield sound.device, "playing sound"
 
 
 def _storage(use: "Storage") -> list[str]:

@@ -173,8 +173,8 @@ def _content(path: str) -> bytes:
     return data if isinstance(data, bytes) else b""
 
 
-_GROUP = re.compile(r"/dev/vfio/(?:noiommu-)?(\d{1,9})(?: \(deleted\))?")
-_CDEV = re.compile(r"/dev/vfio/devices/(vfio\d{1,9})((?: \(deleted\))?)")
+_GROUP = r"/dev/vfio/(?:noiommu-)?(\d{1,9})(?: \(deleted\))?"
+_CDEV = r"/dev/vfio/devices/(vfio\d{1,9})((?: \(deleted\))?)"
 
 
 def claims_now(host: Host, root: str = "/") -> Host:
@@ -273,8 +273,8 @@ def find_holders(tree: Tree) -> tuple[list[Holder], str | None]:
     found = []
     seen = read_open_files(tree)
     for process in seen.processes:
-        groups = sorted({int(match[1]) for file in process.files if (match := _GROUP.fullmatch(file))})
-        cdevs = [match for file in process.files if (match := _CDEV.fullmatch(file))]
+        groups = sorted({int(match[1]) for file in process.files if (match := re.fullmatch(_GROUP, file))})
+        cdevs = [match for file in process.files if (match := re.fullmatch(_CDEV, file))]
         if not groups and not cdevs:
             continue
         found.append(
