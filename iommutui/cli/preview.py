@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable
 from itertools import groupby
 
+from iommutui.cli.documents import plan_document
 from iommutui.cli.options import parse_intents, read_machine
 from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options
@@ -36,8 +37,6 @@ def run(options: Options) -> int:
     intents = parse_intents(host, options.intents)
     plan = plan_intents(host, intents, model)
     if options.json:
-        from iommutui.cli.documents import plan_document  # of no use to who takes only the lines from here
-
         write_json(plan_document(host, intents, plan, model))
     else:
         fix = smallest_fix(host, intents, [host.groups[change.group] for change in plan.groups], model)
