@@ -164,8 +164,7 @@ class _Reader:
         """Ends the child and says whether it is still there: one that is stuck in the kernel dies when it gets out."""
         os.close(self._pipe)
         if stuck:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+            _kill(self.pid)
         return not _gone(self.pid, os.WNOHANG if stuck else 0)
 
 
@@ -173,6 +172,11 @@ def _parse(record: bytes) -> Answer:
     if record.startswith(b"="):
         return to_text(record[1:])
     return Unreadable(record[1:].decode()) if record.startswith(b"!") else None
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _gone(pid: int, options: int) -> bool:
