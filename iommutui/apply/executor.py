@@ -15,8 +15,7 @@ from iommutui.apply.kernel import SYSTEM_CLOCK, Clock, Kernel, ReadBack
 from iommutui.apply.real_kernel import denied
 from iommutui.apply.recovery import RETENTION, Retention, close_earlier, prune, refuse_unfinished
 from iommutui.apply.request import refuse_dangers, refuse_drift
-from iommutui.apply.rollback import Rollback, left_words
-from iommutui.apply.steps import DeniedError, FailedError, Steps, StuckError, silent
+from iommutui.apply.steps import DeniedError, FailedError, Rollback, Steps, StuckError, left_words, silent
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, hazards_of

@@ -13,8 +13,8 @@ from iommutui.core.errors import IommutuiError
 from iommutui.core.events import Bind
 from iommutui.core.host import Device, Driver, Fit, Host
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import OK
 from iommutui.core.plan.planner import Step
+from iommutui.core.reasons import OK
 
 
 class Waiting(NamedTuple):

@@ -23,10 +23,10 @@ from iommutui.apply.kernel import Answer, ReadBack, TellLate, Waiting
 from iommutui.core.address import Address, is_pci
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
-from iommutui.core.outcome import OK
 from iommutui.core.plan.planner import Step, new_step
 from iommutui.core.printable import printable
-from iommutui.sources.open_files import possible_holders
+from iommutui.core.reasons import OK
+from iommutui.sources.processes import possible_holders
 from iommutui.sources.tree import Tree
 
 DIED = "ECHILD"

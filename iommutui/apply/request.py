@@ -21,8 +21,7 @@ from iommutui.apply.revert import find_revert
 from iommutui.apply.validation import Json, object_in, parse_plain, to_object
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError, SourceError
-from iommutui.core.hazards import Acceptance, Hazard, unaccepted
-from iommutui.core.hazards.sentences import accept_words, dangers_words
+from iommutui.core.hazards import Acceptance, Hazard, accept_words, dangers_words, unaccepted
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model

@@ -21,7 +21,7 @@ from iommutui.apply.request import Request, parse_request, plan_request
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.printable import printable
 from iommutui.sources import load
-from iommutui.sources.ssh_session import session_address
+from iommutui.sources.processes import session_address
 
 _LOOK = 0.2
 """Seconds between two looks for a note."""

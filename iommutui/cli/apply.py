@@ -3,6 +3,9 @@
 import argparse
 import os
 
+from iommutui.apply.request import plan_request, read_plan, refuse_by_kernel
+from iommutui.apply.server import serve
+from iommutui.cli.apply_client import add_terms, carry_out, retention
 from iommutui.cli.options import parse_intents, read_host, read_machine, refuse_recorded
 from iommutui.cli.parser import Options
 from iommutui.core.errors import UsageError
@@ -12,8 +15,6 @@ from iommutui.core.plan.planner import plan_intents
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``apply DEVICE=TARGET...``, ``apply FILE``, or ``apply --stdin``."""
-    from iommutui.cli.apply_client import add_terms
-
     parser.add_argument(
         "intents",
         nargs="*",
@@ -32,17 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Reviews, asks, writes; the exit code says how it ended."""
-    from iommutui.apply.request import plan_request, read_plan, refuse_by_kernel
-    from iommutui.cli.apply_client import carry_out, retention
-
     refuse_recorded(options, "apply")
     if options.debug:
         from iommutui import debug
 
         debug.turn_on()
     if options.stdin:
-        from iommutui.apply.server import serve
-
         return serve(retention())
     path = _plan_file(options)
     if path is not None:

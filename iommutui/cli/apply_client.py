@@ -1,6 +1,7 @@
 """What apply and revert share: the review, the question, and the applying process, with which the terminal speaks."""
 
 import argparse
+import json
 import os
 import select
 import signal
@@ -9,23 +10,109 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from iommutui.apply.elevation import Applying, own_program, root_program
-from iommutui.apply.events import Counting, Event, EventStream, Finished, Refused, tell
+from iommutui.apply.events import (
+    Compensating,
+    Counting,
+    Event,
+    EventStream,
+    Finished,
+    Kept,
+    ModuleLoaded,
+    Notice,
+    Refused,
+    Started,
+    StepBegun,
+    StepDone,
+    StepWaiting,
+    tell,
+    to_json,
+)
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import journal_dir, may_write
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.apply.recovery import RETENTION, Retention
 from iommutui.apply.request import Request, check_seconds, refuse_dangers, request_of
-from iommutui.cli.event_printer import EventPrinter
 from iommutui.cli.options import parse_accepted
-from iommutui.cli.output import complain, confirmed, write_lines
+from iommutui.cli.output import clean, complain, confirmed, text_of, write_lines
 from iommutui.cli.parser import Options
-from iommutui.cli.review import plan_lines
+from iommutui.cli.preview import plan_lines, shell_line
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
 from iommutui.core.hazards import cuts_a_lifeline
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan
+from iommutui.core.reasons import OK
+from iommutui.core.wording import change_words
 from iommutui.settings import read_settings
+
+_PHASES = {"override": "overrides", "unbind": "leaving drivers", "probe": "coming to drivers"}
+
+
+class EventPrinter:
+    """Prints events."""
+
+    def __init__(self, *, as_json: bool, goes_back: bool = False) -> None:
+        """``goes_back``: what is done can be reverted, and the end says how."""
+        self._as_json = as_json
+        self._goes_back = goes_back
+        self._journal = ""
+        self._phase = ("", 0)
+
+    def show(self, event: Event) -> None:
+        """Prints an event, and waits until that is done. OSError where nobody can read it any more."""
+        sys.stdout.write(self.text(event))
+        sys.stdout.flush()
+
+    def text(self, event: Event) -> str:
+        """What is printed of an event."""
+        if isinstance(event, Started):
+            self._journal = event.journal_id
+        if self._as_json:
+            return json.dumps(to_json(event)) + "\n"
+        return text_of([clean(line) for line in self._lines(event)])
+
+    def _lines(self, event: Event) -> list[str]:
+        match event:
+            case Started(journal_id=journal) if journal:
+                return ["", f"Journal {journal}."]
+            case Notice(what=what):
+                return [f"Note: {what}"]
+            case ModuleLoaded(module=module):
+                return [f"Loaded {module}."]
+            case StepDone(step=step, result=result, note=note):
+                answer = "ok" if result == OK else f"FAILED with {result}"
+                return [f"  {event.number}. {shell_line(step)}   {answer}{f' ({note})' if note else ''}"]
+            case StepWaiting(step=step, seconds=seconds, holders=holders):
+                held = f"; held by {'; '.join(holders)}" if holders else ""
+                return [f"     waiting for {step.device or step.value} since {seconds:.0f} s{held}"]
+            case Counting():
+                return self._countdown(event)
+            case Kept(by=by):
+                return [f"Confirmed by {by}."]
+            case Compensating(why=why):
+                self._phase = ("", 0)
+                return [f"Rolling back: {why}"]
+            case Finished(exit=Exit.DONE, summary=summary) if self._journal and self._goes_back:
+                return [summary, f"'iommutui revert {self._journal}' reverts it."]
+            case Finished(summary=summary, left=left):
+                return [summary, *(f"  {change_words(change)}" for change in left)]
+            case StepBegun(step=step) if step.op != self._phase[0]:
+                self._phase = (step.op, self._phase[1] + 1)
+                return [f"Phase {self._phase[1]}: {_PHASES.get(step.op, step.op)}"]
+            case StepBegun() | Started() | Refused():
+                return []
+
+    def _countdown(self, event: Counting) -> list[str]:
+        """At the beginning, every ten seconds, and each of the last five."""
+        left = round(event.seconds)
+        if event.seconds >= event.within - 0.5:
+            return [
+                "",
+                f"Done. Reverts automatically in {left} s unless you confirm:",
+                f"  type 'keep' and Enter here, or run 'iommutui keep {self._journal}' at any other terminal.",
+                "  'undo' reverts now.",
+            ]
+        return [f"  {left} s left"] if left <= 5 or left % 10 == 0 else []
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:

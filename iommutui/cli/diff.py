@@ -2,6 +2,7 @@
 
 import argparse
 
+from iommutui.apply.boots import before_this_boot, remember
 from iommutui.cli.options import read_machine
 from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options
@@ -51,8 +52,6 @@ def _sides(options: Options) -> tuple[Side, Side]:
         before, after = (_side(f"kernel {kernel}", options, kernel=kernel) for kernel in kernels)
         return before, after
     if options.last_boot:
-        from iommutui.apply.boots import before_this_boot, remember
-
         if named or options.source or options.demo:
             raise UsageError("--last-boot compares this machine with itself.", "Leave the other machines out.")
         host, model = read_machine(options)

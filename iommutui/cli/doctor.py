@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from iommutui.apply.elevation import PROGRAMS, root_program
+from iommutui.apply.journal.directory import check_trusted, journal_dir
 from iommutui.cli.options import read_host
 from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options, version_line
@@ -13,7 +15,11 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, SourceError
 from iommutui.core.host import Host
 from iommutui.core.models import model_for
+from iommutui.settings import read_settings, settings_path
 from iommutui.sources import HERE
+from iommutui.sources.live import Unavailable, watch
+from iommutui.sources.names import PLACES, has_hardware_database
+from iommutui.sources.sysfs import read_lockdown
 
 _SIGNS = {"ok": "✔", "warning": "!", "problem": "✖", "unknown": "?"}
 _LEAST = (60, 18)
@@ -59,8 +65,6 @@ def _program() -> Iterator[Finding]:
 
 def _machine(options: Options) -> Iterator[Finding]:
     """What passthrough needs of the kernel, on this machine or as far as another was recorded."""
-    from iommutui.sources.lockdown import read_lockdown
-
     try:
         host = read_host(options)
     except SourceError as error:
@@ -76,8 +80,6 @@ def _machine(options: Options) -> Iterator[Finding]:
 
 
 def _events() -> Finding:
-    from iommutui.sources.live import Unavailable, watch
-
     answer = watch(lambda event: None)
     if isinstance(answer, Unavailable):
         cost = "The screen does not follow changes by itself; press r to rescan."
@@ -87,8 +89,6 @@ def _events() -> Finding:
 
 
 def _names() -> Finding:
-    from iommutui.sources.names import PLACES, has_hardware_database
-
     found = next((f"/{place}" for place in PLACES if os.path.isfile(f"/{place}")), None)
     if found is None and not has_hardware_database():
         what = "Neither pci.ids nor udev's hardware database was found."
@@ -131,8 +131,6 @@ def _colours() -> Finding:
 
 
 def _root() -> Finding:
-    from iommutui.apply.elevation import PROGRAMS, root_program
-
     program = root_program()
     if program is not None:
         return Finding("root", "ok", f"apply and revert become root by {program}." if program else "This user is root.")
@@ -142,8 +140,6 @@ def _root() -> Finding:
 
 
 def _journals() -> Finding:
-    from iommutui.apply.journal.directory import check_trusted, journal_dir
-
     directory = journal_dir()
     if not directory.exists():
         return Finding("journals", "ok", f"Nothing has been applied yet; journals will be in {directory}.")
@@ -157,8 +153,6 @@ def _journals() -> Finding:
 
 
 def _settings() -> Finding:
-    from iommutui.settings import read_settings, settings_path
-
     wrong = read_settings().wrong
     if wrong:
         what = " ".join(error.what for error in wrong)
@@ -187,8 +181,7 @@ def _vfio_pci(host: Host) -> Finding:
     if VFIO_PCI in host.lacks:
         remedy = "Install the package with the kernel's extra modules."
         return Finding("vfio-pci", "problem", "This kernel has no module vfio-pci.", _NO_PASSTHROUGH, remedy)
-    modules_known = not any(gap.attribute == "modules.alias" for gap in host.gaps)
-    if modules_known or (host.drivers is not None and host.has_driver(VFIO_PCI)):
+    if host.gap("modules.alias") is None or (host.drivers is not None and host.has_driver(VFIO_PCI)):
         return Finding("vfio-pci", "ok", "This kernel has vfio-pci.")
     return Finding("vfio-pci", "unknown", "Whether this kernel has vfio-pci is unknown: its modules were not found.")
 

@@ -8,20 +8,18 @@ from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
 from iommutui.core.drivers import VFIO_PCI
-from iommutui.core.hazards import Hazard, hazards_of
+from iommutui.core.hazards import Hazard, hazard_advice, hazard_loss, hazards_of
 from iommutui.core.hazards.base import on_kernel_driver
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import device_name, owner_of, use_labels
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import Outcome, Verdict
 from iommutui.core.plan.fix import fix_hazards, smallest_fix
-from iommutui.core.plan.intents import Intent, goal_of
+from iommutui.core.plan.intents import Intent, goals_of, targets_of
 from iommutui.core.plan.planner import Plan
 from iommutui.core.plan.presets import free_card, why_not_free
-from iommutui.core.plan.targets import targets_of
-from iommutui.core.reasons import Reason
+from iommutui.core.reasons import Outcome, Reason, Verdict
 from iommutui.core.uses import Uses
-from iommutui.core.wording import hazard_advice, hazard_loss, sentence
+from iommutui.core.wording import sentence
 
 Document = dict[str, Any]
 """The one place where a value is a plain dictionary: on its way out."""
@@ -140,7 +138,7 @@ def report_document(host: Host, model: Model, address: Address | None) -> Docume
     document = list_document(host, model, [*host.devices.values()])
     if address is not None:
         intents = free_card(host, address, model)
-        goals = [goal for intent in intents or () if (goal := goal_of(host, intent)[0]) is not None]
+        goals = goals_of(host, intents or ())
         document["question"] = {
             "device": address,
             "fix": intent_documents(intents),
@@ -154,8 +152,7 @@ def _impact(host: Host, device: Device) -> Sequence[Hazard]:
     """What the host loses if the device is handed over."""
     if not on_kernel_driver(host, device) or device.is_bridge:
         return []
-    goal = goal_of(host, Intent(device.address, VFIO_PCI))[0]
-    return [] if goal is None else hazards_of(host, [goal])
+    return hazards_of(host, goals_of(host, [Intent(device.address, VFIO_PCI)]))
 
 
 def uses_document(uses: Uses | None) -> Document | None:

@@ -2,22 +2,19 @@
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
+from iommutui.apply.request import read_plan
 from iommutui.cli.options import read_machine
 from iommutui.cli.output import complain, write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.plan import add_presets, wanted_intents
 from iommutui.core.errors import Exit, UsageError
-
-if TYPE_CHECKING:
-    from iommutui.export import Subject
+from iommutui.core.models import MODELS
+from iommutui.export import FORMATS, Subject, render, subject_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``export [FORMAT] [DEVICE...] [--card DEVICE] [--group N] [--plan FILE] [-o FILE]``."""
-    from iommutui.export import FORMATS
-
     parser.add_argument("format", nargs="?", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}; none: list them")
     parser.add_argument(
         "devices", nargs="*", metavar="DEVICE", help="a device for the virtual machine, or DEVICE=TARGET as for preview"
@@ -29,8 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Prints the export, or writes it; warnings go to standard error as well."""
-    from iommutui.export import FORMATS, render
-
     if options.format is None:
         return _list(options.json)
     form = FORMATS.get(options.format)
@@ -51,10 +46,7 @@ def run(options: Options) -> int:
     return Exit.DONE
 
 
-def _subject(options: Options) -> "Subject":
-    from iommutui.core.models import MODELS
-    from iommutui.export import subject_of
-
+def _subject(options: Options) -> Subject:
     asked = bool(options.devices or options.card or options.group)
     if asked == bool(options.plan):
         raise UsageError(
@@ -63,8 +55,6 @@ def _subject(options: Options) -> "Subject":
         )
     host, model = read_machine(options)
     if options.plan:
-        from iommutui.apply.request import read_plan
-
         request = read_plan(options.plan)
         return subject_of(host, request.intents, model if options.model else MODELS[request.model or model.name])
     options.intents = [word for word in options.devices if "=" in word]
@@ -73,8 +63,6 @@ def _subject(options: Options) -> "Subject":
 
 
 def _list(as_json: bool) -> int:
-    from iommutui.export import FORMATS
-
     forms = FORMATS.values()
     if as_json:
         write_json({"formats": [{"name": form.name, "title": form.title} for form in forms]})

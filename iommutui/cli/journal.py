@@ -1,27 +1,31 @@
 """``iommutui journal``: what was applied to this machine."""
 
 import argparse
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from iommutui import sources
+from iommutui.apply.boots import boot_id
+from iommutui.apply.journal.directory import at_work, journal_dir
+from iommutui.apply.journal.reader import Damaged, Journal, JournaledWrite, read_journals
+from iommutui.apply.recovery import cut_off_words, way_out
+from iommutui.apply.revert import JournalState, standing, state_of
 from iommutui.apply.steps import step_words
+from iommutui.apply.validation import to_object
 from iommutui.cli.options import refuse_recorded
 from iommutui.cli.output import complain, write_json, write_lines
 from iommutui.cli.parser import Options
+from iommutui.cli.persist import persisted, persisted_documents, persisted_lines
 from iommutui.core.errors import Exit
-from iommutui.core.wording import changes_words
-
-if TYPE_CHECKING:
-    from iommutui.apply.journal.reader import Damaged, Journal, JournaledWrite
-    from iommutui.apply.revert import JournalState
-    from iommutui.core.plan.drift import Change
+from iommutui.core.plan.drift import Change
+from iommutui.core.wording import changes_words, goal_words
 
 
 class _Shown(NamedTuple):
     """A journal, what it means now, and what something else has changed since."""
 
-    journal: "Journal"
-    state: "JournalState"
-    changed: "tuple[Change, ...]"
+    journal: Journal
+    state: JournalState
+    changed: tuple[Change, ...]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,21 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Lists journals, the newest last, or shows one."""
-    from iommutui.apply.boots import boot_id
-    from iommutui.apply.journal.directory import at_work, journal_dir
-    from iommutui.apply.journal.reader import Damaged, read_journals
-    from iommutui.apply.revert import standing, state_of
-    from iommutui.cli.persist import persisted, persisted_documents, persisted_lines
-    from iommutui.sources import HERE, Depth, load
-
     refuse_recorded(options, "journal")
-    directory, boot = journal_dir(), boot_id(HERE)
+    directory, boot = journal_dir(), boot_id(sources.HERE)
     journals = read_journals(directory)
     ours = [journal for journal in journals.readable if journal.of_boot(boot)]
-    host = load(depth=Depth.LISTING) if journals.readable else None
+    host = sources.load(depth=sources.Depth.LISTING) if journals.readable else None
     going_on = at_work(directory)
 
-    def look(journal: "Journal | Damaged") -> "_Shown | Damaged":
+    def look(journal: Journal | Damaged) -> _Shown | Damaged:
         if isinstance(journal, Damaged):
             return journal
         assert host is not None
@@ -68,7 +65,7 @@ def run(options: Options) -> int:
     return Exit.DONE
 
 
-def _damaged_lines(journal: "Damaged") -> list[str]:
+def _damaged_lines(journal: Damaged) -> list[str]:
     lines = [f"{journal.id}  DAMAGED: {journal.why}"]
     return [*lines, f"  'iommutui keep {journal.id}' closes it."] if journal.open else lines
 
@@ -81,8 +78,6 @@ def _state(shown: _Shown) -> str:
         case "waiting":
             return "waits to be confirmed"
         case "cut-off":
-            from iommutui.apply.recovery import cut_off_words
-
             return f"INTERRUPTED: {cut_off_words(journal)}"
         case "reverted":
             return f"reverted by {journal.reverted_by}"
@@ -107,8 +102,6 @@ def _remedy(shown: _Shown) -> str:
     if shown.state == "waiting":
         return f"'iommutui keep {shown.journal.id}' confirms it."
     if shown.state == "cut-off":
-        from iommutui.apply.recovery import way_out
-
         return way_out(shown.journal)
     if shown.state == "changed":
         devices = {change.subject for change in shown.changed}
@@ -130,8 +123,6 @@ def _local_time(started: str) -> str:
 
 
 def _lines(shown: _Shown, *, whole: bool) -> list[str]:
-    from iommutui.core.wording import goal_words
-
     journal = shown.journal
     before = {facts.device: facts for facts in journal.header.before}
     lines = [f"{journal.id}  {_local_time(journal.header.started)}  {_state(shown)}"]
@@ -149,7 +140,7 @@ def _lines(shown: _Shown, *, whole: bool) -> list[str]:
     return [*lines, f"  {remedy}"] if remedy else lines
 
 
-def _details(journal: "Journal") -> list[str]:
+def _details(journal: Journal) -> list[str]:
     """Everything that is known of it, write by write."""
     header = journal.header
     lines = ["", f"  Kernel {header.kernel or 'not known'}, model {header.model}, boot {header.boot or 'not known'}"]
@@ -174,7 +165,7 @@ def _details(journal: "Journal") -> list[str]:
     return [*lines, "", f"  {journal.end.summary}"] if journal.end is not None else lines
 
 
-def _write_words(step: "JournaledWrite") -> str:
+def _write_words(step: JournaledWrite) -> str:
     """``unbinding 0000:01:00.0 from nvidia: ok, 0.21 s``."""
     what = step_words(step)
     if step.result is None:
@@ -188,10 +179,7 @@ _HEADER = ("started", "boot", "kernel", "model", "goals", "modules", "before", "
 _OF_JOURNAL = ("id", "open", "steps", "why", "exit", "within", "kept_by", "reverted_by", "damage")
 
 
-def _document(shown: "_Shown | Damaged") -> dict[str, Any]:
-    from iommutui.apply.journal.reader import Damaged
-    from iommutui.apply.validation import to_object
-
+def _document(shown: _Shown | Damaged) -> dict[str, Any]:
     if isinstance(shown, Damaged):
         return {"id": shown.id, "state": "damaged", "damage": shown.why, "open": shown.open, "in_effect": False}
     journal, end = shown.journal, shown.journal.end

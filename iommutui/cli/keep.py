@@ -4,15 +4,18 @@ import argparse
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from iommutui import sources
+from iommutui.apply.boots import boot_id
+from iommutui.apply.confirmation import leave_note, take_note_back
+from iommutui.apply.elevation import as_root, own_program, root_program
+from iommutui.apply.journal.directory import at_work, journal_dir
+from iommutui.apply.journal.reader import Damaged, Journal, read_journals
+from iommutui.apply.recovery import leave_as_it_is, unfinished, what_reverts
 from iommutui.cli.options import refuse_recorded
 from iommutui.cli.output import complain, write_lines
 from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
-
-if TYPE_CHECKING:
-    from iommutui.apply.journal.reader import Damaged, Journal
 
 _INTERVAL = 0.1
 """Seconds between two looks at the journal, until the applying process has taken note."""
@@ -27,8 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Confirms what a countdown would revert, or accepts the state that an interrupted apply left."""
-    from iommutui.apply.journal.directory import at_work, journal_dir
-
     refuse_recorded(options, "keep")
     directory = journal_dir()
     journal = _wanted(directory, options.id)
@@ -38,13 +39,8 @@ def run(options: Options) -> int:
         return _as_root(journal)
 
 
-def _wanted(directory: Path, words: str | None) -> "Journal | Damaged":
+def _wanted(directory: Path, words: str | None) -> Journal | Damaged:
     """The journal that is meant, which has not ended."""
-    from iommutui.apply.boots import boot_id
-    from iommutui.apply.journal.reader import read_journals
-    from iommutui.apply.recovery import unfinished
-    from iommutui.sources import HERE
-
     journals = read_journals(directory)
     if words is not None:
         journal = journals.find_any(words)
@@ -53,18 +49,14 @@ def _wanted(directory: Path, words: str | None) -> "Journal | Damaged":
                 f"The apply {journal.id} has ended: there is nothing to confirm.", "'iommutui journal' says how."
             )
         return journal
-    found = unfinished(journals, boot_id(HERE))
+    found = unfinished(journals, boot_id(sources.HERE))
     if not found:
         raise IommutuiError("No apply waits to be confirmed.", "'iommutui journal' lists what was applied.")
     return found[-1]
 
 
-def _confirm(directory: Path, journal: "Journal | Damaged") -> int:
+def _confirm(directory: Path, journal: Journal | Damaged) -> int:
     """Leaves a note for the applying process, and waits until its journal says what came of it."""
-    from iommutui.apply.confirmation import leave_note, take_note_back
-    from iommutui.apply.journal.directory import at_work
-    from iommutui.apply.journal.reader import Damaged, read_journals
-
     if isinstance(journal, Damaged) or journal.within is None:
         raise RefusedError(
             f"The apply {journal.id} is at work, and there is nothing to confirm yet.",
@@ -93,10 +85,8 @@ def _confirm(directory: Path, journal: "Journal | Damaged") -> int:
     return Exit.DONE
 
 
-def _leave(directory: Path, journal: "Journal | Damaged") -> int:
+def _leave(directory: Path, journal: Journal | Damaged) -> int:
     """Ends the journal of a process that is gone."""
-    from iommutui.apply.recovery import leave_as_it_is, what_reverts
-
     leave_as_it_is(directory, journal.id, by="'iommutui keep', after it had been interrupted")
     reverted = what_reverts(journal)
     still = f"; 'iommutui revert {reverted}' still reverts it" if reverted is not None else ""
@@ -104,9 +94,7 @@ def _leave(directory: Path, journal: "Journal | Damaged") -> int:
     return Exit.DONE
 
 
-def _as_root(journal: "Journal | Damaged") -> int:
-    from iommutui.apply.elevation import as_root, own_program, root_program
-
+def _as_root(journal: Journal | Damaged) -> int:
     command = as_root(["keep", journal.id], own_program(), root_program())
     try:
         code = subprocess.run(command, check=False).returncode

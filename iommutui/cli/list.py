@@ -20,8 +20,7 @@ from iommutui.core.labels import (
     use_labels,
 )
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import Verdict
-from iommutui.core.reasons import Code
+from iommutui.core.reasons import Code, Verdict
 from iommutui.sources import Depth
 
 if TYPE_CHECKING:
@@ -104,16 +103,13 @@ def _group_line(group: Group, verdict: Verdict, word: str) -> str:
     line = f"Group {group.id:<3} {GLYPHS[word]} {word}"
     blockers = [r for r in verdict.reasons if r.code is Code.KERNEL_DRIVER and word == "blocked"]
     if blockers:
-        line += ": " + ", ".join(f"{r.driver or ''} on {_short(r.device or '')}" for r in blockers)
+        names = [(r.driver or "", (r.device or "").removeprefix("0000:")) for r in blockers]
+        line += ": " + ", ".join(f"{driver} on {place}" for driver, place in names)
     elif owner_of(group) is not None:
         line += f" by {owner_of(group) or ''}"
     elif word == "refused":
         line += f": claiming it fails with {verdict.claim}"
     return line
-
-
-def _short(address: str) -> str:
-    return address.removeprefix("0000:")
 
 
 def _device_line(

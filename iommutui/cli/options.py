@@ -43,7 +43,7 @@ def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
         for note in opened.notes:
             complain(f"Note: {note}")
         return opened.host
-    from iommutui.sources.ssh_session import session_address
+    from iommutui.sources.processes import session_address
 
     host = load(kernel=options.kernel, depth=depth, session=session_address(), driver_table=table)
     _report_interrupted()

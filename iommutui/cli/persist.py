@@ -3,18 +3,25 @@
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
 
+from iommutui.apply.boots import boot_id
+from iommutui.apply.journal.directory import ID, journal_dir
+from iommutui.apply.journal.reader import read_journals
+from iommutui.apply.persistence import service
+from iommutui.apply.persistence.mechanisms import SWITCH, Entry, why_not_in_force
+from iommutui.apply.persistence.request import SCHEMA, PersistRequest, Prepared, declared, prepare
+from iommutui.apply.persistence.store import diff_of, digest_of
+from iommutui.apply.request import read_plan
+from iommutui.apply.validation import to_line
 from iommutui.cli.options import parse_accepted, parse_intents, read_host, refuse_recorded
 from iommutui.cli.output import complain, confirmed, write_json, write_lines
 from iommutui.cli.parser import Options
+from iommutui.cli.preview import hazard_lines
 from iommutui.core.errors import Exit, UsageError
-
-if TYPE_CHECKING:
-    from iommutui.apply.persistence.declaration import Entry
-    from iommutui.apply.persistence.request import PersistRequest, Prepared
-    from iommutui.core.host import Host
-    from iommutui.core.plan.intents import Intent
+from iommutui.core.hazards import accept_words, dangers_words, unaccepted
+from iommutui.core.host import Host
+from iommutui.core.plan.drift import basis_of
+from iommutui.core.plan.intents import Intent
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,15 +56,11 @@ def run(options: Options) -> int:
     """Lists, or reviews, asks, and writes."""
     refuse_recorded(options, "persist")
     if options.stdin:
-        from iommutui.apply.persistence.service import serve
-
-        return serve()
+        return service.serve()
     if options.list:
         return _list(options)
     if options.model is not None:
         raise UsageError("'persist' goes by the rules of the running kernel.", "Leave --model out.")
-    from iommutui.apply.persistence.request import SCHEMA, PersistRequest
-    from iommutui.core.plan.drift import basis_of
 
     host = read_host(options)
     intents = _intents(options, host)
@@ -71,19 +74,14 @@ def run(options: Options) -> int:
     return review_and_ask(options, host, request)
 
 
-def _intents(options: Options, host: "Host") -> "list[Intent]":
+def _intents(options: Options, host: Host) -> list[Intent]:
     words: list[str] = options.what
     if not words:
         raise UsageError("Name the bindings that are to persist.", "For example: iommutui persist 01:00.0=vfio-pci")
     if len(words) > 1 or "=" in words[0]:
         return parse_intents(host, words)
-    from iommutui.apply.journal.directory import ID, journal_dir
-    from iommutui.apply.journal.reader import read_journals
-    from iommutui.core.plan.intents import Intent
 
     if os.path.lexists(words[0]):
-        from iommutui.apply.request import read_plan
-
         return list(read_plan(words[0]).intents)
     if not ID.fullmatch(words[0]):
         raise UsageError(
@@ -94,15 +92,9 @@ def _intents(options: Options, host: "Host") -> "list[Intent]":
     return [Intent(goal.device, goal.driver or "none") for goal in goals if not goal.any_driver]
 
 
-def review_and_ask(options: Options, host: "Host", request: "PersistRequest") -> int:
+def review_and_ask(options: Options, host: Host, request: PersistRequest) -> int:
     """Shows every file as a diff, asks, and has the change made; the exit code."""
-    from iommutui.apply.persistence.request import prepare
-    from iommutui.apply.persistence.service import machine_store
-    from iommutui.apply.persistence.store import digest_of
-    from iommutui.core.hazards import unaccepted
-    from iommutui.core.hazards.sentences import accept_words, dangers_words
-
-    store = machine_store()
+    store = service.machine_store()
     prepared = prepare(request, host, store)
     if not options.json:
         command = prepared.mechanism.command(store.root)
@@ -119,11 +111,7 @@ def review_and_ask(options: Options, host: "Host", request: "PersistRequest") ->
     return _carry_out(request._replace(shown=digest_of(prepared.changes)), as_json=options.json)
 
 
-def _review(prepared: "Prepared", command: tuple[str, ...], *, declares: bool) -> list[str]:
-    from iommutui.apply.persistence.declaration import SWITCH
-    from iommutui.apply.persistence.store import diff_of
-    from iommutui.cli.review import hazard_lines
-
+def _review(prepared: Prepared, command: tuple[str, ...], *, declares: bool) -> list[str]:
     lines = [*diff_of(prepared.changes), *hazard_lines(prepared.hazards), ""]
     if command:
         lines += [f"Then: {' '.join(command)}"]
@@ -136,12 +124,9 @@ def _review(prepared: "Prepared", command: tuple[str, ...], *, declares: bool) -
     return lines
 
 
-def _carry_out(request: "PersistRequest", *, as_json: bool) -> int:
-    from iommutui.apply.persistence.service import ask
-    from iommutui.apply.validation import to_line
-
+def _carry_out(request: PersistRequest, *, as_json: bool) -> int:
     code = 0
-    for event in ask(request):
+    for event in service.ask(request):
         code = event.code or 0
         if as_json:
             sys.stdout.write(to_line(event).decode())
@@ -155,14 +140,9 @@ def _carry_out(request: "PersistRequest", *, as_json: bool) -> int:
     return code
 
 
-def persisted(options: Options) -> "list[tuple[Entry, str]]":
+def persisted(options: Options) -> list[tuple[Entry, str]]:
     """What is declared to persist, and why it is not in force; empty where it is."""
-    from iommutui.apply.boots import boot_id
-    from iommutui.apply.persistence.declaration import why_not_in_force
-    from iommutui.apply.persistence.request import declared
-    from iommutui.apply.persistence.service import machine_store
-
-    store = machine_store()
+    store = service.machine_store()
     record, entries = store.record(), declared(store)
     if not record.finished:
         complain("A change to what persists was interrupted; 'iommutui unpersist --last' reverts it.")
@@ -172,7 +152,7 @@ def persisted(options: Options) -> "list[tuple[Entry, str]]":
     return [(entry, why_not_in_force(entry, host, booted=booted)) for entry in entries]
 
 
-def persisted_lines(found: "list[tuple[Entry, str]]") -> list[str]:
+def persisted_lines(found: list[tuple[Entry, str]]) -> list[str]:
     """``persists 0000:09:00.0 (10de:1f08) on vfio-pci: not in force, another device (...) is at 0000:09:00.0``."""
     return [
         f"persists {entry.address} ({entry.ids}) on {entry.target}: {f'not in force, {why}' if why else 'in force'}"
@@ -180,15 +160,13 @@ def persisted_lines(found: "list[tuple[Entry, str]]") -> list[str]:
     ]
 
 
-def persisted_documents(found: "list[tuple[Entry, str]]") -> list[dict[str, object]]:
+def persisted_documents(found: list[tuple[Entry, str]]) -> list[dict[str, object]]:
     """The same as JSON."""
     return [{**entry._asdict(), "in_force": not why, "why": why} for entry, why in found]
 
 
 def _list(options: Options) -> int:
-    from iommutui.apply.persistence.service import machine_store
-
-    finished, found = machine_store().record().finished, persisted(options)
+    finished, found = service.machine_store().record().finished, persisted(options)
     if options.json:
         write_json({"finished": finished, "persisted": persisted_documents(found)})
         return Exit.DONE

@@ -1,18 +1,18 @@
 """``iommutui plan``: the steps that bring something about, on the screen or in a file that ``apply`` carries out."""
 
 import argparse
-from typing import TYPE_CHECKING
 
+from iommutui.apply.validation import to_object
+from iommutui.cli.documents import Document, intent_documents, plan_document, predicted_document
 from iommutui.cli.options import parse_intents, read_machine, same_machine
 from iommutui.cli.output import complain, json_text, write_json, write_lines
 from iommutui.cli.parser import Options
-from iommutui.cli.review import plan_lines
+from iommutui.cli.preview import plan_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import turn_on_advice
 from iommutui.core.board import is_of_use, of_the_board
 from iommutui.core.errors import Exit, RefusedError, UsageError
-from iommutui.core.hazards import unaccepted
-from iommutui.core.hazards.sentences import accept_words
+from iommutui.core.hazards import accept_words, unaccepted
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import also_takes
 from iommutui.core.models.base import Model
@@ -22,9 +22,6 @@ from iommutui.core.plan.planner import Plan, counts_of, plan_intents
 from iommutui.core.plan.presets import asked_of, beyond, free_card, free_devices, free_group, not_of_use, why_not_free
 from iommutui.core.query import find_device
 from iommutui.core.wording import sentence
-
-if TYPE_CHECKING:
-    from iommutui.cli.documents import Document
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -175,10 +172,8 @@ def _counts(plan: Plan) -> list[str]:
     return [f"{n} {noun}{'' if n == 1 else 's'}{rest}" for n, noun, rest in words if n or noun == "write"]
 
 
-def _document(host: Host, intents: list[Intent], plan: Plan, model: Model) -> "Document":
+def _document(host: Host, intents: list[Intent], plan: Plan, model: Model) -> Document:
     from iommutui.apply.request import PLAN_KIND
-    from iommutui.apply.validation import to_object
-    from iommutui.cli.documents import intent_documents, plan_document, predicted_document
 
     return {
         "kind": PLAN_KIND,

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from iommutui.cli.documents import report_document
 from iommutui.cli.options import read_machine
 from iommutui.cli.output import complain, json_text, text_of
 from iommutui.cli.parser import Options
@@ -26,8 +27,6 @@ def run(options: Options) -> int:
     host, model = read_machine(options)
     device = find_device(host, options.device).address if options.device else None
     if options.json:
-        from iommutui.cli.documents import report_document
-
         text = json_text(report_document(redact(host), model, device))
     else:
         text = report(host, model, device, markdown=not options.plain)

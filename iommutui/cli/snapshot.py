@@ -7,6 +7,7 @@ from iommutui.cli.options import read_host
 from iommutui.cli.output import complain, write_lines
 from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit, UsageError
+from iommutui.core.redact import redact
 from iommutui.sources import open_source
 
 
@@ -28,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Writes the snapshot, redacted unless asked otherwise."""
-    from iommutui.core.redact import redact
     from iommutui.sources.snapshot import dump, write
 
     if options.script:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from iommutui.apply.persistence.request import SCHEMA, PersistRequest
 from iommutui.cli.options import read_host, refuse_recorded
 from iommutui.cli.parser import Options
 from iommutui.cli.persist import add_answers, review_and_ask
@@ -18,8 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Reviews, asks, and removes. The device may be gone by now."""
-    from iommutui.apply.persistence.request import SCHEMA, PersistRequest
-
     refuse_recorded(options, "unpersist")
     if options.last and options.devices:
         raise UsageError("--last reverts a whole change.", "Leave the devices out.")

@@ -18,7 +18,7 @@ from iommutui.cli.documents import (
 from iommutui.cli.options import read_machine, same_machine, with_source
 from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options
-from iommutui.cli.review import hazard_lines
+from iommutui.cli.preview import hazard_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
@@ -27,15 +27,14 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.isolation import why_shared
 from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word, role_words, verdict_glyph, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import Verdict
-from iommutui.core.plan.intents import Intent, goal_of
+from iommutui.core.plan.intents import Intent, goals_of
 from iommutui.core.plan.presets import fix_for, why_no_fix
 from iommutui.core.query import find_device
-from iommutui.core.reasons import Reason, groupless
+from iommutui.core.reasons import Reason, Verdict, groupless
+from iommutui.core.topology import why_shared
 from iommutui.core.wording import sentence, state_words, verdict_sentence
 
 
@@ -78,7 +77,7 @@ class _Question(NamedTuple):
         """The impact of the fix; or, where there is none, of handing over the device or its group."""
         members = [self.device] if self.device is not None else self.host.members(self.group)
         alone = [Intent(m.address, VFIO_PCI) for m in members if m.driver is not None and not m.is_bridge]
-        return hazards_of(self.host, [goal for i in fix or alone if (goal := goal_of(self.host, i)[0]) is not None])
+        return hazards_of(self.host, goals_of(self.host, fix or alone))
 
     def notices(self) -> list[Notice]:
         """Settings that were meant to put the device, or those of its group, on a VFIO driver and have not."""

@@ -1,6 +1,6 @@
 """What to do on a machine that has no IOMMU groups, or of which not everything is known."""
 
-from iommutui.core.gap import NOT_LISTED, gap_words
+from iommutui.core.device import NOT_LISTED, gap_words
 from iommutui.core.host import Host
 
 _FIRMWARE = {
@@ -37,7 +37,7 @@ def no_iommu_advice(host: Host) -> list[str]:
     """
     if any(device.group is not None and device.bus == "pci" for device in host.devices.values()):
         return []
-    if (gap := next((gap for gap in host.gaps if gap.attribute == "iommu_groups"), None)) is not None:
+    if (gap := host.gap("iommu_groups")) is not None:
         if gap.why != NOT_LISTED:
             return [f"The IOMMU groups are not known: {gap_words(gap.why)}."]
         return [

@@ -7,7 +7,7 @@ a management engine that resets the board, sensors and fans behind an SMBus.
 from typing import NamedTuple
 
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
-from iommutui.core.vmd import controller_of
+from iommutui.core.topology import controller_of
 
 INTEL, AMD, HYGON = "8086", "1022", "1d94"
 

@@ -131,7 +131,7 @@ def _presence(before: Host, after: Host, pairs: dict[Address, Address]) -> Itera
 def _groups(
     before: Host, after: Host, pairs: dict[Address, Address], model_before: Model, model_after: Model
 ) -> Iterator[Change]:
-    if any(gap.attribute == "iommu_groups" for gap in (*before.gaps, *after.gaps)):
+    if before.gap("iommu_groups") or after.gap("iommu_groups"):
         if before.groups or after.groups:
             yield Change(ChangeKind.UNKNOWN, "the groups", "", "")
         return
@@ -160,7 +160,7 @@ def _verdict(host: Host, number: int, model: Model) -> str:
 def _tells(host: Host, number: int, other: str) -> bool:
     """Whether a side knows what the other side's verdict rests on: who has the group, and what firmware reserves."""
     if other == "in use":
-        return all(gap.attribute != "claims" for gap in host.gaps)
+        return host.gap("claims") is None
     return other != "unknown" and (not other.startswith("refused") or not host.groups[number].gap("reserved_regions"))
 
 

@@ -17,8 +17,8 @@ from iommutui.core.device import Bar as Bar
 from iommutui.core.device import Details as Details
 from iommutui.core.device import Device as Device
 from iommutui.core.device import Fit as Fit
+from iommutui.core.device import Gap as Gap
 from iommutui.core.drivers import KNOWN, DriverTable
-from iommutui.core.gap import Gap as Gap
 
 if TYPE_CHECKING:
     from iommutui.core.events import DelayedWrite
@@ -67,10 +67,7 @@ class Group(NamedTuple):
 
     def gap(self, attribute: str) -> Gap | None:
         """Why the attribute is not known, or None where it is."""
-        for gap in self.gaps:
-            if gap.attribute == attribute:
-                return gap
-        return None
+        return next((gap for gap in self.gaps if gap.attribute == attribute), None)
 
 
 class Driver(NamedTuple):
@@ -133,6 +130,10 @@ class Host(NamedTuple):
     """Drivers of VFIO and ``pci-stub`` that the kernel has neither built in nor as a module."""
     driver_table: DriverTable = KNOWN
     """What is known of drivers, with the rows of the user's settings; it is no fact of the machine."""
+
+    def gap(self, attribute: str) -> Gap | None:
+        """Why something of the machine is not known (``claims``, ``iommu_groups``...), or None where it is."""
+        return next((gap for gap in self.gaps if gap.attribute == attribute), None)
 
     def with_device(self, device: Device) -> "Host":
         """The Host with this device in place of the one at its address."""

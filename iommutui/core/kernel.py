@@ -1,4 +1,4 @@
-"""Kernel releases, as far as rules depend on them."""
+"""A kernel's release and its command line, as far as rules depend on them."""
 
 from typing import NamedTuple
 
@@ -18,3 +18,9 @@ def parse_release(release: str | None) -> Version | None:
     major, _, rest = (release or "").partition(".")
     minor = rest[: len(rest) - len(rest.lstrip("0123456789"))]
     return Version(int(major), int(minor)) if major.isdecimal() and minor else None
+
+
+def parameter(cmdline: str | None, name: str) -> str | None:
+    """What the command line gives a parameter, the last time that it does; ``-`` is written ``_`` in its name."""
+    words = [word.partition("=") for word in (cmdline or "").split()]
+    return next((value for key, _, value in reversed(words) if key.replace("-", "_") == name), None)

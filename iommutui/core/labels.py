@@ -1,14 +1,15 @@
-"""Short words and signs for rows and columns; whole sentences are in ``wording``."""
+"""Short words and signs for rows and columns, and every fact of a device; whole sentences are in ``wording``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from iommutui.core.address import Address
 from iommutui.core.board import passable
+from iommutui.core.device import gap_words
 from iommutui.core.drivers import Role
-from iommutui.core.host import NO_IOMMU, Device, Group, Host
+from iommutui.core.host import NO_IOMMU, Bar, Details, Device, Group, Host
 from iommutui.core.models.base import unbind_pending
-from iommutui.core.outcome import State, Verdict
+from iommutui.core.reasons import State, Verdict
 from iommutui.core.roles import serves_host
 
 if TYPE_CHECKING:
@@ -134,30 +135,31 @@ def structural(device: Device) -> bool:
 def use_labels(host: Host) -> dict[Address, tuple[str, ...]]:
     """Words such as ``root disk``, ``default route``, ``boot display`` or ``in use by qemu (pid 123)``, by device."""
     found: dict[Address, dict[str, None]] = {}
-    for address, device in host.devices.items():
-        if device.boots_display and serves_host(host, device, device.driver):
-            found.setdefault(address, {})["boot display"] = None
-    for group in host.groups.values():
-        for address in group.claim.opened if group.claim is not None else ():
-            owner = group.claim.owner if group.claim is not None else ""
-            found.setdefault(address, {})[f"in use by {owner}"] = None
-    if host.uses is not None:
-        for screen in host.uses.screens:
-            for monitor in screen.monitors:
-                found.setdefault(screen.device, {})[f"monitor on {monitor}"] = None
-        for use in host.uses.storage:
-            for words in _storage(use):
-                found.setdefault(use.device, {})[words] = None
-        for talk in host.uses.network:
-            for words in _network(talk):
-                found.setdefault(talk.device, {})[words] = None
-        for each in host.uses.inputs:
-            if each.device is not None:
-                found.setdefault(each.device, {})["keyboard" if each.keyboard else "pointer"] = None
-        for sound in host.uses.sounds:
-            if sound.playing:
-                found.setdefault(sound.device, {})["playing sound"] = None
+    for address, words in _labels(host):
+        found.setdefault(address, {})[words] = None
     return {address: tuple(words) for address, words in found.items()}
+
+
+def _labels(host: Host) -> Iterator[tuple[Address, str]]:
+    for device in host.devices.values():
+        if device.boots_display and serves_host(host, device, device.driver):
+            yield device.address, "boot display"
+    for claim in (group.claim for group in host.groups.values() if group.claim is not None):
+        yield from ((address, f"in use by {claim.owner}") for address in claim.opened)
+    if host.uses is None:
+        return
+    for screen in host.uses.screens:
+        yield from ((screen.device, f"monitor on {monitor}") for monitor in screen.monitors)
+    for use in host.uses.storage:
+        yield from ((use.device, words) for words in _storage(use))
+    for talk in host.uses.network:
+        yield from ((talk.device, words) for words in _network(talk))
+    for each in host.uses.inputs:
+        if each.device is not None:
+            yield each.device, "keyboard" if each.keyboard else "pointer"
+    for sound in host.uses.sounds:
+        if sound.playing:
+            yield sound.device, "playing sound"
 
 
 def _storage(use: "Storage") -> list[str]:
@@ -177,3 +179,84 @@ def _network(talk: "Network") -> list[str]:
         *(["default route"] if talk.default_route else []),
     ]
     return words or (["address"] if talk.address else [])
+
+
+_BAR_IO = 0x100
+_BAR_PREFETCH = 0x2000
+_BAR_64 = 0x100000
+
+
+def size_words(size: int) -> str:
+    """``16 MiB``."""
+    for unit, step in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size >= 1 << step:
+            count = size / (1 << step)
+            return f"{count:.0f} {unit}" if count == int(count) else f"{count:.1f} {unit}"
+    return f"{size} B"
+
+
+def bar_words(bar: Bar) -> str:
+    """``0: 16 MiB memory, 64-bit, prefetchable``."""
+    what = "ports" if bar.flags & _BAR_IO else "memory"
+    extra = (", 64-bit" if bar.flags & _BAR_64 else "") + (", prefetchable" if bar.flags & _BAR_PREFETCH else "")
+    name = f"BAR {bar.number}" if bar.number < 6 else "ROM" if bar.number == 6 else f"region {bar.number}"
+    return f"{name}: {size_words(bar.size)} {what}{extra} at {bar.start:#x}"
+
+
+def device_facts(host: Host, device: Device) -> Iterator[tuple[str, str]]:
+    """Name and value of everything that is known of the device."""
+    if device.bus == "pci":
+        ids = f"{device.vendor_id or '????'}:{device.device_id or '????'}"
+        if device.subsystem_vendor_id:
+            ids += f", subsystem {device.subsystem_vendor_id}:{device.subsystem_device_id or '????'}"
+        yield "Ids", ids + (f", revision {device.revision}" if device.revision else "")
+    else:
+        yield "Bus", device.bus
+    if device.class_code:
+        yield "Class", f"{device.class_code} {class_words(device)}"
+    if device.parent:
+        yield "Below", f"bridge {device.parent}"
+    units = [unit.name for unit in host.iommus or () if unit.name == device.iommu]
+    if device.iommu:
+        kind = next((unit.kind for unit in host.iommus or () if unit.name in units and unit.kind), None)
+        yield "IOMMU unit", device.iommu + (f" ({kind})" if kind else "")
+    if device.boot_vga is not None:
+        yield "Display", "the one this machine booted on" if device.boot_vga else "not the boot display"
+    if device.interfaces:
+        yield "Network", ", ".join(device.interfaces)
+    if device.physfn:
+        yield "Function", f"virtual, of {device.physfn}"
+    if device.virtfns:
+        yield "Function", f"has {len(device.virtfns)} virtual functions"
+    if device.vfio_dev:
+        yield "VFIO", ", ".join(device.vfio_dev)
+    if device.details is None:
+        yield "Hardware", "power, BARs and resets were not recorded"
+    else:
+        yield from _hardware(device.details)
+    for gap in device.gaps:
+        yield "Not known", f"{gap.attribute}: {gap_words(gap.why)}"
+
+
+def _hardware(facts: Details) -> Iterator[tuple[str, str]]:
+    if facts.power_state:
+        yield "Power", facts.power_state + (", D3cold allowed" if facts.d3cold_allowed else "")
+    if facts.reset_methods is not None:
+        yield "Resets", ", ".join(facts.reset_methods) or "none"
+    if facts.link_speed and facts.link_width:
+        yield "Link", _link(facts)
+    if facts.numa_node is not None:
+        yield "NUMA node", str(facts.numa_node) if facts.numa_node >= 0 else "none"
+    if facts.sriov_totalvfs:
+        yield "SR-IOV", f"{facts.sriov_numvfs or 0} of {facts.sriov_totalvfs} virtual functions"
+    for bar in facts.bars or ():
+        if bar.size:
+            yield "Memory", bar_words(bar)
+    if facts.config_answers is False:
+        yield "Config", "reads as all ones: asleep or fallen off the bus"
+
+
+def _link(facts: Details) -> str:
+    now = f"{facts.link_speed} x{facts.link_width}"
+    top = f"{facts.max_link_speed} x{facts.max_link_width}"
+    return now if now == top or not facts.max_link_speed else f"{now}, of {top}"

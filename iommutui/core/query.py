@@ -10,7 +10,7 @@ from iommutui.core.cache import last_call
 from iommutui.core.errors import IommutuiError, RefusedError, UsageError
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
-from iommutui.core.outcome import Verdict
+from iommutui.core.reasons import Verdict
 
 _IDS = re.compile(r"([0-9a-f]{4}):([0-9a-f]{4})", re.IGNORECASE)
 

@@ -7,9 +7,10 @@ people, ids of processes, and names that people gave to what they mount, plug in
 
 import re
 from collections.abc import Callable
+from itertools import count
 
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.uses import ById, Held, Input, Network, Opener, Plugged, Storage, Uses
+from iommutui.core.uses import Held, Input, Network, Storage, Uses
 
 REDACTED = "<redacted>"
 
@@ -76,13 +77,15 @@ def _placeholders(host: Host) -> dict[str, str]:
         match = _BY_MAC.fullmatch(name)
         if name in found or (match is None and ANY_MACHINE.fullmatch(name)):
             continue
-        number = 0
-        prefix = match[1] if match is not None else "net"
-        while (placeholder := f"{prefix}{number}") in taken:
-            number += 1
-        taken.add(placeholder)
-        found[name] = placeholder
+        found[name] = _unused(match[1] if match is not None else "net", taken)
     return found
+
+
+def _unused(prefix: str, taken: set[str]) -> str:
+    """The prefix with the first number that is not taken, and is from now on."""
+    name = next(name for number in count() if (name := f"{prefix}{number}") not in taken)
+    taken.add(name)
+    return name
 
 
 def _device(device: Device, interfaces: dict[str, str]) -> Device:
@@ -98,12 +101,8 @@ def _owners(host: Host) -> dict[str, str]:
     found: dict[str, str] = {}
     for owner in every:
         name = _PID.sub("", owner)
-        number = 0
-        if name not in KNOWN_PROGRAMS and not _OWNER.fullmatch(name):
-            while (name := f"owner{number}") in taken:
-                number += 1
-            taken.add(name)
-        found[owner] = name
+        known = name in KNOWN_PROGRAMS or _OWNER.fullmatch(name)
+        found[owner] = name if known else _unused("owner", taken)
     return found
 
 
@@ -161,9 +160,14 @@ def redact_uses(uses: Uses, interface: Callable[[str], str]) -> Uses:
         storage=tuple(_storage(use) for use in uses.storage),
         network=tuple(_network(use, interface) for use in uses.network),
         inputs=tuple(_input(each) for each in uses.inputs),
-        openers=tuple(dict.fromkeys(_opener(opener) for opener in uses.openers)),
-        plugged=tuple(_plugged(each) for each in uses.plugged),
-        by_id=tuple(_by_id(setting) for setting in uses.by_id),
+        openers=tuple(
+            dict.fromkeys(o._replace(name=o.name if o.name in KNOWN_PROGRAMS else "", pid=None) for o in uses.openers)
+        ),
+        plugged=tuple(each._replace(names=("device",) * len(each.names)) for each in uses.plugged),
+        by_id=tuple(
+            each._replace(where="/etc/modprobe.d" if each.where.startswith("/etc/modprobe.d") else "(setting)")
+            for each in uses.by_id
+        ),
     )
 
 
@@ -190,26 +194,10 @@ def _volume(text: str) -> str:
 
 
 def _network(use: Network, interface: Callable[[str], str]) -> Network:
-    names = [interface(name) for name in use.chain]
-    return use._replace(chain=tuple(_named(name) for name in names))
-
-
-def _named(interface: str) -> str:
-    return interface if ANY_MACHINE.fullmatch(interface) else _INTERFACE
+    names = map(interface, use.chain)
+    return use._replace(chain=tuple(name if ANY_MACHINE.fullmatch(name) else _INTERFACE for name in names))
 
 
 def _input(each: Input) -> Input:
     both = "keyboard and pointer" if each.keyboard and each.pointer else "keyboard" if each.keyboard else "pointer"
     return each._replace(name=both)
-
-
-def _opener(opener: Opener) -> Opener:
-    return opener._replace(name=opener.name if opener.name in KNOWN_PROGRAMS else "", pid=None)
-
-
-def _plugged(each: Plugged) -> Plugged:
-    return each._replace(names=tuple("device" for _ in each.names))
-
-
-def _by_id(setting: ById) -> ById:
-    return setting._replace(where="/etc/modprobe.d" if setting.where.startswith("/etc/modprobe.d") else "(setting)")

@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Iterator
 
 from iommutui.core.address import Address
-from iommutui.core.hazards import hazards_of
+from iommutui.core.device import gap_words
+from iommutui.core.hazards import hazard_loss, hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import goal_of
+from iommutui.core.plan.intents import goals_of
 from iommutui.core.plan.presets import free_card, why_not_free
 from iommutui.core.printable import printable
 from iommutui.core.reasons import groupless
 from iommutui.core.redact import redact
-from iommutui.core.wording import gap_words, hazard_loss, sentence, verdict_sentence
+from iommutui.core.wording import sentence, verdict_sentence
 
 
 def report(host: Host, model: Model, device: Address | None = None, *, markdown: bool = True) -> str:
@@ -70,8 +71,8 @@ def _answers(host: Host, model: Model, address: Address) -> Iterator[str]:
         return
     if intents:
         yield f"What frees the card: {' '.join(str(intent) for intent in intents)}"
-    goals = [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
-    yield from (f"- {hazard.severity}: {hazard_loss(hazard)}" for hazard in hazards_of(host, goals))
+    hazards = hazards_of(host, goals_of(host, intents))
+    yield from (f"- {hazard.severity}: {hazard_loss(hazard)}" for hazard in hazards)
 
 
 def _group(host: Host, group: Group, model: Model) -> list[str]:

@@ -39,22 +39,3 @@ def is_vfio(host: Host, device: Device, driver: str | None) -> bool:
 def serves_host(host: Host, device: Device, driver: str | None) -> bool:
     """Whether a driver puts the device to work for the host: any but those of VFIO, and the one that does nothing."""
     return driver is not None and driver != STUB and not is_vfio(host, device, driver)
-
-
-def hinted_role(host: Host, device: Device, driver: str) -> KnownRole:
-    """The role under the design mail's draft: its marks, and KERNEL for every driver that says nothing (S-01)."""
-    row = host.driver_table.get(driver)
-    return KnownRole(row.hint if row else Role.KERNEL)
-
-
-def managed_role(host: Host, device: Device, driver: str) -> KnownRole:
-    """The role from 5.19: ``driver_managed_dma`` set or not.
-
-    The versions in the table say when a driver came; distributions backport them, so a driver that is bound is taken
-    to have been written with the flag.
-    """
-    vfio = vfio_role(host, device, driver)
-    if vfio is not None:
-        return vfio
-    row = host.driver_table.get(driver)
-    return KnownRole(Role.NONE if row is not None and row.managed else Role.KERNEL)

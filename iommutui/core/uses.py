@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.gap import Gap
+from iommutui.core.device import Gap
 
 
 class Screen(NamedTuple):

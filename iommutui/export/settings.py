@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import RefusedError
-from iommutui.core.plan.targets import NONE
+from iommutui.core.plan.intents import NONE
 from iommutui.core.roles import serves_host
 from iommutui.export.base import Format, Subject, by_ids, data, ids_of, is_name
 

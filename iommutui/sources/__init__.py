@@ -42,7 +42,7 @@ def load(
     are listings of one machine.
     ``kernel`` replaces the release that the source tells, and with it the rules that apply; what fits a device stays
     as it was recorded. ``session`` is the address of this machine that the caller's SSH session came to
-    (`iommutui.sources.ssh_session`). ``driver_table`` is what is known of drivers.
+    (`iommutui.sources.processes`). ``driver_table`` is what is known of drivers.
     """
     return open_source(path, kernel=kernel, depth=depth, session=session, driver_table=driver_table).host
 

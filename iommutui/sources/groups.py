@@ -3,12 +3,13 @@
 import os
 import re
 
-from iommutui.core.address import Address, is_pci, sort_key
+from iommutui.core.address import Address, is_pci
 from iommutui.core.host import NO_IOMMU, Device, Gap, Group, Region
-from iommutui.sources.node import MALFORMED, Node
 from iommutui.sources.pci import Reading, read_function, read_override
 from iommutui.sources.tree import (
+    MALFORMED,
     PAGE,
+    Node,
     Tree,
     Unreadable,
     base_name,
@@ -183,8 +184,3 @@ def _region(line: str) -> Region | None:
         return Region(int(words[0], 16), int(words[1], 16), words[2])
     except ValueError:
         return None
-
-
-def in_order(devices: dict[Address, Device]) -> dict[Address, Device]:
-    """The devices in the order that every view uses."""
-    return {address: devices[address] for address in sorted(devices, key=sort_key)}

@@ -1,15 +1,75 @@
-"""What fits each device: aliases of modules, built-in drivers, and the driver that it is bound to."""
+"""What fits each device: aliases of modules, built-in drivers, and the driver that it is bound to.
+
+A modalias is ``pci:v000010DEd00002204sv...sd...bc03sc00i00``; a pattern of ``modules.alias`` is a shell glob over it.
+An alias that begins with ``vfio_pci:`` (``scripts/mod/file2alias.c``) is of an ``override_only`` id: it matches through
+``driver_override``.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple
 
 from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, STUB, TABLE, VFIO_PCI, underscored
 from iommutui.core.host import Device, Driver, Fit, Gap, Host
-from iommutui.core.modalias import Alias, Index, parse_alias, specificity
 from iommutui.core.roles import is_vfio
 from iommutui.sources.tree import Tree, Unreadable, names_in
+
+PCI = "pci:"
+VFIO = "vfio_pci:"
+
+_DEVICE = len("pci:v000010DEd00002204")
+_VENDOR = len("pci:v000010DE")
+
+
+class Alias(NamedTuple):
+    """A line of ``modules.alias``: the pattern, always as ``pci:...``, and the module that has it."""
+
+    pattern: str
+    module: str
+    vfio: bool = False
+    built_in: bool = False
+
+
+def parse_alias(pattern: str, module: str, built_in: bool = False) -> Alias | None:
+    """An alias of a PCI driver, or None for any other bus and for an ``override_only`` id that takes every device."""
+    if pattern.startswith(PCI):
+        return Alias(pattern, module, built_in=built_in)
+    if pattern.startswith(VFIO) and specificity(pattern) > 0:
+        return Alias(PCI + pattern[len(VFIO) :], module, vfio=True, built_in=built_in)
+    return None
+
+
+def specificity(pattern: str) -> int:
+    """How many digits of the ids a pattern fixes; libvirt picks a variant driver by the fewest wildcards, too."""
+    return sum(character in "0123456789ABCDEF" for character in pattern.partition(":")[2])
+
+
+class Index:
+    """Aliases by the ids that they begin with, so that of tens of thousands a device is compared with a few."""
+
+    def __init__(self, aliases: Iterable[Alias]) -> None:
+        self._by_start: dict[str, list[Alias]] = {}
+        for alias in aliases:
+            self._by_start.setdefault(_start(alias.pattern), []).append(alias)
+
+    def matches(self, modalias: str) -> list[Alias]:
+        """Every alias that matches the modalias, in no particular order."""
+        starts = (modalias[:_DEVICE], modalias[:_VENDOR], "")
+        return [
+            alias for start in starts for alias in self._by_start.get(start, ()) if fnmatchcase(modalias, alias.pattern)
+        ]
+
+
+def _start(pattern: str) -> str:
+    """The pattern's fixed vendor and device, its fixed vendor, or nothing."""
+    for length in (_DEVICE, _VENDOR):
+        start = pattern[:length]
+        if len(start) == length and not any(wildcard in start for wildcard in "*?["):
+            return start
+    return ""
+
 
 PLACES = ("lib/modules", "usr/lib/modules", "run/booted-system/kernel-modules/lib/modules")
 """Where the modules of a release are; the last is NixOS's."""
@@ -60,12 +120,9 @@ def _lacks(tree: Tree, host: Host) -> tuple[str, ...]:
         built_in = tree.bytes(f"{place}/{host.kernel}/modules.builtin")
         if isinstance(listed, bytes) and isinstance(built_in, bytes):
             found = {underscored(_text(name)) for name in _FILE.findall(listed + built_in)}
-            return tuple(n for n in (VFIO_PCI, STUB) if underscored(n) not in found and n not in _names(host))
+            named = {driver.name for driver in host.drivers or ()}
+            return tuple(n for n in (VFIO_PCI, STUB) if underscored(n) not in found and n not in named)
     return ()
-
-
-def _names(host: Host) -> set[str]:
-    return {driver.name for driver in host.drivers or ()}
 
 
 def _index(tree: Tree, kernel: str | None) -> tuple[Index, Gap | None]:
@@ -86,23 +143,11 @@ def _index(tree: Tree, kernel: str | None) -> tuple[Index, Gap | None]:
 @lru_cache(maxsize=1)
 def _indexed(loadable: bytes, built_in: bytes) -> Index:
     """Kept: a machine that is looked at again has the same megabyte of aliases, and parsing is most of the look."""
-    return Index([*_built_in(built_in), *_loadable(loadable)])
-
-
-def _loadable(data: bytes) -> Iterator[Alias]:
-    """``modules.alias``: ``alias PATTERN MODULE`` a line."""
-    for pattern, module in _ALIAS.findall(data):
-        alias = parse_alias(_text(pattern), _text(module))
-        if alias is not None:
-            yield alias
-
-
-def _built_in(data: bytes) -> Iterator[Alias]:
-    """``modules.builtin.modinfo``: ``MODULE.KEY=VALUE`` ended by NUL."""
-    for module, pattern in _BUILT_IN.findall(data):
-        alias = parse_alias(_text(pattern), _text(module), built_in=True)
-        if alias is not None:
-            yield alias
+    found = [
+        parse_alias(_text(pattern), _text(module), built_in=True) for module, pattern in _BUILT_IN.findall(built_in)
+    ]
+    found += [parse_alias(_text(pattern), _text(module)) for pattern, module in _ALIAS.findall(loadable)]
+    return Index(alias for alias in found if alias is not None)
 
 
 def _text(data: bytes) -> str:

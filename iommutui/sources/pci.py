@@ -5,18 +5,18 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, is_pci
-from iommutui.core.gap import UNBINDING
-from iommutui.core.host import Details, Device, Gap
+from iommutui.core.device import UNBINDING
+from iommutui.core.host import Bar, Details, Device, Gap
 from iommutui.core.kernel import Version
 from iommutui.sources import pci_config
 from iommutui.sources.names import Names
-from iommutui.sources.node import ATTRIBUTE, Node
-from iommutui.sources.tree import Tree, Unreadable, open_directory
+from iommutui.sources.tree import ATTRIBUTE, MALFORMED, Node, Tree, Unreadable, open_directory
 
 if TYPE_CHECKING:
     from iommutui.sources.deadline_reader import DeadlineReader
 else:
     DeadlineReader = object  # not a string, as in core.host
+
 
 ASLEEP = "asleep"
 """The gap of a device in D3cold, which reading would wake."""
@@ -105,7 +105,7 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
         physfn=node.function("physfn") if is_vf else None,
         virtfns=virtfns,
         vfio_dev=node.names("vfio-dev"),
-        iommu=node.link_or_directory("iommu"),
+        iommu=node.link("iommu", or_directory=True),  # a directory, where the function is an IOMMU itself
         interfaces=_interfaces(node, driver),
         vendor_name=vendor_name,
         device_name=device_name,
@@ -225,11 +225,58 @@ def _interfaces(node: Node, driver: str | None) -> tuple[str, ...]:
 
 
 def _details(reading: Reading, node: Node, header: bytes, is_vf: bool, virtfns: tuple[Address, ...]) -> Details:
-    from iommutui.sources.details import read_details  # not needed for the plain listing
-
+    """What is read of a function where a person asks for it."""
     counted = reading.tree.live and "sriov_numvfs" in node.present
     if counted:
         # Its reader takes the device's lock, and so may wait for an unbind; there is a link for every function anyway.
         node.present.discard("sriov_numvfs")
-    details = read_details(node, reading.kernel, pci_config.answers(header, is_vf) if len(header) >= 16 else None)
-    return details._replace(sriov_numvfs=len(virtfns)) if counted else details
+    return Details(
+        numa_node=node.number("numa_node"),
+        reset_methods=_reset_methods(node, reading.kernel),
+        power_state=node.text("power_state"),
+        d3cold_allowed=node.flag("d3cold_allowed"),
+        bars=_bars(node),
+        sriov_totalvfs=node.number("sriov_totalvfs"),
+        sriov_numvfs=len(virtfns) if counted else node.number("sriov_numvfs"),
+        link_speed=node.text("current_link_speed"),
+        link_width=node.text("current_link_width"),
+        max_link_speed=node.text("max_link_speed"),
+        max_link_width=node.text("max_link_width"),
+        config_answers=pci_config.answers(header, is_vf) if len(header) >= 16 else None,
+        irq=node.number("irq"),
+    )
+
+
+def _reset_methods(node: Node, kernel: Version | None) -> tuple[str, ...] | None:
+    """From 5.15 a device without the file is one that cannot be reset; before, nothing shows it."""
+    if "reset_method" not in node.present and kernel is not None and kernel >= Version(5, 15):
+        return ()
+    text = node.text("reset_method")
+    return None if text is None else tuple(text.split())
+
+
+def _bars(node: Node) -> tuple[Bar, ...] | None:
+    """The lines of ``resource`` that are in use: start, inclusive end and flags, all in hex."""
+    text = node.text("resource")
+    if text is None:
+        return None
+    found = []
+    for number, line in enumerate(text.splitlines()):
+        try:
+            start, end, flags = (int(part, 16) for part in line.split())
+        except ValueError:
+            node.miss("resource", MALFORMED)
+            return None
+        if flags:
+            found.append(Bar(number, start, max(end - start + 1, 0), flags))
+    return tuple(found)
+
+
+def without_guessed_resets(devices: dict[Address, Device]) -> dict[Address, Device]:
+    """The devices, with their reset methods unknown where not one has any: then the files were not recorded."""
+    if any(device.details is not None and device.details.reset_methods for device in devices.values()):
+        return devices
+    return {
+        address: device._replace(details=device.details and device.details._replace(reset_methods=None))
+        for address, device in devices.items()
+    }

@@ -7,12 +7,12 @@ import re
 from iommutui.core.address import Address, is_pci
 from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import SourceError
-from iommutui.core.host import Device, Driver, Gap, Host, Iommu
+from iommutui.core.host import Device, Driver, Gap, Host, Iommu, by_address
 from iommutui.core.kernel import parse_release
 from iommutui.core.roles import is_vfio
-from iommutui.sources.groups import group_numbers, in_order, other_members, read_groups
+from iommutui.sources.groups import group_numbers, other_members, read_groups
 from iommutui.sources.names import Names
-from iommutui.sources.pci import Reading, read_function
+from iommutui.sources.pci import Reading, read_function, without_guessed_resets
 from iommutui.sources.tree import PAGE, Depth, Tree, Unreadable, base_name, names_in, read_file, to_text
 from iommutui.sources.uses import with_uses
 from iommutui.sources.vfio_parameters import with_vfio_parameters
@@ -80,10 +80,8 @@ def _scan(
         if pending is not None:
             pending.close()
     if len(devices) > listed:
-        devices = in_order(devices)
+        devices = by_address(devices.values())
     if depth is Depth.FULL:
-        from iommutui.sources.details import without_guessed_resets  # as the details themselves
-
         devices = without_guessed_resets(devices)
     host = Host(
         devices=devices,
@@ -97,8 +95,6 @@ def _scan(
         driver_table=driver_table,
     )
     if depth is Depth.FULL or all(device.group is None for device in devices.values()):
-        from iommutui.sources.hypervisor import hypervisor_of  # a listing asks only where there is no IOMMU
-
         host = host._replace(hypervisor=hypervisor_of(tree, devices))
     if depth is Depth.FULL:
         from iommutui.sources.modules import with_fits  # the plain listing does without
@@ -106,7 +102,7 @@ def _scan(
         host = with_fits(tree, host)
     host = with_vfio_parameters(tree, host)
     if groups and _may_be_claimed(tree, host):
-        from iommutui.sources.holders import with_claims
+        from iommutui.sources.processes import with_claims
 
         host = with_claims(tree, host)
     return with_uses(tree, host, depth, session, console)
@@ -226,3 +222,51 @@ def _module(path: str) -> str | None:
         return base_name(os.readlink(path))
     except OSError:
         return None
+
+
+_MAKERS = {"QEMU": "KVM", "Red Hat": "KVM", "KVM": "KVM", "VMware": "VMware", "innotek": "VirtualBox", "Xen": "Xen",
+           "Parallels": "Parallels", "Amazon EC2": "KVM", "Google": "KVM"}  # fmt: skip
+"""Words in the maker or the name of the machine that DMI tells; Microsoft makes machines as well."""
+
+_EMULATED = {"15ad": "VMware", "80ee": "VirtualBox", "1b36": "KVM", "1234": "KVM", "5853": "Xen"}
+"""Makers of PCI functions that exist in virtual machines only."""
+
+_CARDS = {("8086", "100f"): "VMware or VirtualBox", ("8086", "7190"): "VMware", ("1414", "5353"): "Hyper-V"}
+
+
+def hypervisor_of(tree: Tree, devices: dict[Address, Device]) -> str | None:
+    """``xen-dom0``, or the name of the hypervisor that this machine is a guest of."""
+    kind = tree.text("sys/hypervisor/type")
+    if kind == "xen" or isinstance(tree.text("proc/xen/capabilities"), str):
+        dom0 = "control_d" in str(tree.text("proc/xen/capabilities"))
+        return "xen-dom0" if dom0 else "Xen"
+    told = " ".join(str(tree.text(f"sys/class/dmi/id/{name}") or "") for name in ("sys_vendor", "product_name"))
+    named = next((name for words, name in _MAKERS.items() if words in told), None)
+    if named is None and "Microsoft Corporation Virtual Machine" in told:
+        named = "Hyper-V"
+    return named or _by_devices(devices) or ("a hypervisor" if _says_so(tree) else None)
+
+
+def _by_devices(devices: dict[Address, Device]) -> str | None:
+    for device in devices.values():
+        ids = (device.vendor_id or "", device.device_id or "")
+        if found := _EMULATED.get(ids[0]) or _CARDS.get(ids):
+            return found
+    return None
+
+
+def _says_so(tree: Tree) -> bool:
+    """The processor's flag ``hypervisor``, which it has in a virtual machine only."""
+    data = tree.bytes("proc/cpuinfo", 1 << 13)
+    return isinstance(data, bytes) and re.search(rb"^flags\s*:.* hypervisor\b", data, re.MULTILINE) is not None
+
+
+def read_lockdown(root: str) -> str | None:
+    """``none``, ``integrity`` or ``confidentiality``; None where securityfs does not show it.
+
+    The file holds ``none [integrity] confidentiality``, with brackets around the mode (security/lockdown/lockdown.c,
+    from 5.4).
+    """
+    data = read_file(f"{Tree(root).sys}/kernel/security/lockdown", PAGE)
+    text = data.decode(errors="replace") if isinstance(data, bytes) else ""
+    return text.partition("[")[2].partition("]")[0] or None

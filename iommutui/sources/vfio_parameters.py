@@ -1,12 +1,17 @@
 """What decides, beside drivers and groups, whether VFIO hands a device out: interrupts, parameters of its modules."""
 
 import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from iommutui.core.drivers import underscored
-from iommutui.core.host import Host, VfioParameters
+from iommutui.core.host import Gap, Host, VfioParameters
+from iommutui.core.kernel import parameter
 from iommutui.sources.tree import Tree, names_in
+from iommutui.sources.uses.sysfs_links import SHORT, gaps_of, read_attr
 
-_ENOUGH = 1 << 16
+if TYPE_CHECKING:
+    from iommutui.core.uses import ById
+
 _ON, _OFF = ("1", "y", "Y", "on"), ("0", "n", "N", "off")
 
 
@@ -26,7 +31,7 @@ def _remapping(tree: Tree, host: Host) -> bool | None:
     Without it, the command line says whether it is turned off (``setup_intremap``), and bit 3 of Intel's ``ecap``
     whether there is any; that it is on does not show then.
     """
-    data = tree.bytes("proc/interrupts", _ENOUGH)
+    data = tree.bytes("proc/interrupts", SHORT)
     text = data.decode("ascii", "replace") if isinstance(data, bytes) else ""
     if re.search(r"\bIR-(?:IO-APIC|PCI-MSI)", text):
         return True
@@ -35,33 +40,47 @@ def _remapping(tree: Tree, host: Host) -> bool | None:
     words = (host.cmdline or "").split()
     if "nointremap" in words or any(word.startswith("intremap=") and "off" in word for word in words):
         return False
-    registers = [tree.text(f"{_relative(tree)}class/iommu/{i.name}/intel-iommu/ecap") for i in host.iommus or ()]
-    known = [int(text, 16) for text in registers if isinstance(text, str) and re.fullmatch("[0-9a-f]{1,16}", text)]
+    registers = [read_attr(tree, f"class/iommu/{iommu.name}/intel-iommu/ecap") for iommu in host.iommus or ()]
+    known = [int(text, 16) for text in registers if re.fullmatch("[0-9a-f]{1,16}", text)]
     return False if any(not value & 1 << 3 for value in known) else None
 
 
 def _flag(tree: Tree, host: Host, module: str, name: str) -> bool | None:
     """A parameter: of the module while it is loaded, otherwise as it would be given to it."""
-    text = tree.text(f"{_relative(tree)}module/{module}/parameters/{name}")
-    if not isinstance(text, str):
-        given = [word.partition("=") for word in (host.cmdline or "").split()]
-        values = [value for key, _, value in given if underscored(key) == f"{module}.{name}"]
-        text = values[-1] if values else _option(tree, module, name)
+    text: str | None = read_attr(tree, f"module/{module}/parameters/{name}")
+    if not text:
+        text = parameter(host.cmdline, f"{module}.{name}")
+        text = _option(tree, module, name) if text is None else text
     return True if text in _ON else False if text in _OFF else None
 
 
 def _option(tree: Tree, module: str, name: str) -> str:
     """``options vfio_iommu_type1 allow_unsafe_interrupts=1`` in ``/etc/modprobe.d``."""
-    wanted = re.compile(rf"^\s*options\s+{module.replace('_', '[-_]')}\s+(?:.*\s)?{name}=(\S+)", re.MULTILINE)
-    found = ""
+    wanted = rf"^\s*options\s+{module.replace('_', '[-_]')}\s+(?:.*\s)?{name}=(\S+)"
     names = names_in(f"{tree.root}/etc/modprobe.d")
-    for file in sorted(names) if isinstance(names, list) else ():
-        data = tree.bytes(f"etc/modprobe.d/{file}", _ENOUGH) if file.endswith(".conf") else None
-        for match in wanted.findall(data.decode("utf-8", "replace")) if isinstance(data, bytes) else ():
-            found = match
-    return found
+    texts = _modprobe_d(tree, names if isinstance(names, list) else [])
+    return next(iter([value for _, text in texts for value in re.findall(wanted, text, re.MULTILINE)][-1:]), "")
 
 
-def _relative(tree: Tree) -> str:
-    """Where the sysfs is below the root: a bare one is the root itself."""
-    return "" if tree.sys == tree.root else "sys/"
+def read_by_id(tree: Tree) -> tuple[tuple["ById", ...], list[Gap]]:
+    """``options vfio-pci ids=10de:2204,10de:1aef`` in ``/etc/modprobe.d``; the kernel's command line is in the Host."""
+    from iommutui.core.uses import ById  # a plain listing does without
+
+    names = names_in(f"{tree.root}/etc/modprobe.d")
+    if not isinstance(names, list):
+        return (), gaps_of(tree, "by_id", names)
+    option = r"^\s*options\s+(vfio[-_]pci|pci[-_]stub)\s+(?:.*\s)?ids=(\S+)"
+    found = (
+        ById(driver.replace("_", "-"), tuple(ids.strip('"').lower().split(",")), f"/etc/modprobe.d/{name}")
+        for name, text in _modprobe_d(tree, names)
+        for driver, ids in re.findall(option, text, re.MULTILINE)
+    )
+    return tuple(found), []
+
+
+def _modprobe_d(tree: Tree, names: list[str]) -> Iterator[tuple[str, str]]:
+    """The files of ``/etc/modprobe.d`` in the order of their names, each with its text."""
+    for name in sorted(names):
+        data = tree.bytes(f"etc/modprobe.d/{name}", SHORT) if name.endswith(".conf") else None
+        if isinstance(data, bytes):
+            yield name, data.decode("utf-8", "backslashreplace").replace("\\\n", " ")

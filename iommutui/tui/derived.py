@@ -12,13 +12,12 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import NOTHING_TO_PASS, group_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import Verdict
 from iommutui.core.plan.fix import smallest_fix
 from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.narrowing import narrow
 from iommutui.core.plan.planner import GroupChange, Plan, judged, plan_intents
 from iommutui.core.plan.presets import asked_of, beyond, fix_for, free_card, free_group, give_back, why_not_free
-from iommutui.core.reasons import Code
+from iommutui.core.reasons import Code, Verdict
+from iommutui.core.topology import narrow
 from iommutui.tui.state import AppState, Key
 
 

@@ -10,8 +10,8 @@ from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import DEFAULT, NONE, Intent, goal_of
-from iommutui.core.plan.narrowing import narrow
 from iommutui.core.plan.planner import Plan, plan_intents
+from iommutui.core.topology import narrow
 from iommutui.core.wording import sentence
 
 

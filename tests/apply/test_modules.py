@@ -6,7 +6,7 @@ import pytest
 
 from iommutui.apply.modules import Ran, load
 from iommutui.core.errors import IommutuiError
-from iommutui.sources.open_files import possible_holders
+from iommutui.sources.processes import possible_holders
 from iommutui.sources.tree import Tree
 from tests.apply.machines import GPU
 

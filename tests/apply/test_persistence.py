@@ -7,19 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.persistence.command import run_command
-from iommutui.apply.persistence.declaration import CONF, Entry, from_text, to_text, why_not_in_force
-from iommutui.apply.persistence.mechanisms import MECHANISMS, Mechanism, by_name, files_of, mechanism_of
-from iommutui.apply.persistence.needs import Tables, next_boot_needs, tables_of
+from iommutui.apply.persistence.mechanisms import (
+    CONF,
+    MECHANISMS,
+    Entry,
+    Mechanism,
+    by_name,
+    files_of,
+    from_text,
+    mechanism_of,
+    to_text,
+    why_not_in_force,
+)
 from iommutui.apply.persistence.request import (
     SCHEMA,
     PersistRequest,
+    Tables,
     carry_out,
     declared,
+    next_boot_needs,
     parse_persist_request,
     prepare,
+    tables_of,
 )
-from iommutui.apply.persistence.store import Store, digest_of
+from iommutui.apply.persistence.store import Store, digest_of, run_command
 from iommutui.apply.validation import to_line
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError

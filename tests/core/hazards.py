@@ -3,8 +3,7 @@
 import re
 from typing import Any
 
-from iommutui.core.hazards import KINDS, Hazard, hazards_of
-from iommutui.core.hazards.sentences import hazard_loss, hazard_sentence
+from iommutui.core.hazards import KINDS, Hazard, hazard_loss, hazard_sentence, hazards_of
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.uses import Uses

@@ -8,7 +8,7 @@ from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event
 from iommutui.core.host import Claim, Device, Driver, Fit, Group, Host, Iommu, Region, by_address, by_number
 from iommutui.core.models import MODELS, model_for
-from iommutui.core.outcome import Outcome
+from iommutui.core.reasons import Outcome
 
 NEW = "6.12.1"
 OLD = "5.10.0"

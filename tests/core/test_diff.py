@@ -3,8 +3,8 @@
 from typing import Any
 
 from iommutui.core.address import Address
+from iommutui.core.device import NOT_LISTED
 from iommutui.core.diff import Change, ChangeKind, change_sentence, compare, is_equal
-from iommutui.core.gap import NOT_LISTED
 from iommutui.core.host import Claim, Device, Gap, Group, Host, by_address, by_number
 from iommutui.core.models import MODELS, model_for
 

@@ -4,7 +4,9 @@ import pytest
 
 from iommutui.core.drivers import KNOWN, TABLE, Role
 from iommutui.core.host import Fit
-from iommutui.core.roles import KnownRole, hinted_role, managed_role, vfio_role
+from iommutui.core.models.dma_hint import DMA_HINT
+from iommutui.core.models.dma_owner import DMA_OWNER
+from iommutui.core.roles import KnownRole, vfio_role
 from tests.core.machines import NO_DEVICES, A, function
 
 MANAGED = {
@@ -27,20 +29,20 @@ def test_the_drivers_that_manage_their_dma() -> None:
 
 @pytest.mark.parametrize("driver", sorted(MANAGED))
 def test_roles_since_ownership(driver: str) -> None:
-    assert managed_role(NO_DEVICES, function(A, driver), driver) == KnownRole(
+    assert DMA_OWNER.role(NO_DEVICES, function(A, driver), driver) == KnownRole(
         Role.USER if driver in VFIO else Role.NONE
     )
 
 
 @pytest.mark.parametrize("driver", ["ifcvf", "amdgpu", "shpchp", "uio_pci_generic", "mystery"])
 def test_every_other_driver_counts_since_ownership(driver: str) -> None:
-    assert managed_role(NO_DEVICES, function(A, driver), driver) == KnownRole(Role.KERNEL)
+    assert DMA_OWNER.role(NO_DEVICES, function(A, driver), driver) == KnownRole(Role.KERNEL)
 
 
 def test_hints_are_only_those_of_the_draft() -> None:
     marked = {row.name: row.hint for row in TABLE if row.hint != "kernel"}
     assert marked == {"pci-stub": "none", "vfio-pci": "user", "ifcvf": "user"}
-    assert hinted_role(NO_DEVICES, function(A), "mystery").role == "kernel"
+    assert DMA_HINT.role(NO_DEVICES, function(A), "mystery").role == "kernel"
 
 
 def test_a_name_that_says_vfio_is_a_guess() -> None:

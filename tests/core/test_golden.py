@@ -5,7 +5,7 @@ import pytest
 from iommutui.core.events import Bind, ClaimGroup, Override, Probe
 from iommutui.core.host import Device, Host, Iommu
 from iommutui.core.models import MODELS
-from iommutui.core.outcome import State
+from iommutui.core.reasons import State
 from tests.core.machines import LAST_OLD, NEW, A, B, bridge, function, group_of, machine, on, shown, verdict_of
 
 GROUPS: dict[str, tuple[Device, Device]] = {

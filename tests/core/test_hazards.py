@@ -7,9 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iommutui.core.gap import Gap
-from iommutui.core.hazards import CHECKS, KINDS, Severity, cuts_a_lifeline, hazards_of
-from iommutui.core.hazards.sentences import filled, hazard_advice, hazard_loss, hazard_sentence
+from iommutui.core.device import Gap
+from iommutui.core.hazards import (
+    CHECKS,
+    KINDS,
+    Severity,
+    cuts_a_lifeline,
+    filled,
+    hazard_advice,
+    hazard_loss,
+    hazard_sentence,
+    hazards_of,
+)
 from iommutui.core.host import Details, Host
 from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.printable import printable

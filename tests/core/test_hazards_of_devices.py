@@ -3,7 +3,7 @@
 import pytest
 
 from iommutui.core.address import Address
-from iommutui.core.hazards.sentences import hazard_loss, hazard_sentence
+from iommutui.core.hazards import hazard_loss, hazard_sentence
 from iommutui.core.host import Details, Device, Region
 from iommutui.core.uses import ById, Network, Uses
 from tests.core.hazards import GPU, NIC, found, hazards, one, two

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from iommutui.core.address import Address
-from iommutui.core.gap import Gap
+from iommutui.core.device import Gap
 from iommutui.core.host import Device
 from iommutui.core.uses import Held, Input, Network, Opener, Plugged, Screen, Sound, Storage, Uses
 from tests.core.hazards import GPU, GPU2, NIC, NIC2, found, hazards, one, severities, two

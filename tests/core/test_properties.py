@@ -10,11 +10,10 @@ from iommutui.core.events import ClaimDevice, ClaimGroup, Event, Rescan, Unbind
 from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import OK
 from iommutui.core.plan.fix import smallest_fix, wished_host
 from iommutui.core.plan.intents import Intent, goal_of, restoring
 from iommutui.core.plan.planner import plan_goals, plan_intents
-from iommutui.core.reasons import Code
+from iommutui.core.reasons import OK, Code
 from iommutui.core.wording import sentence
 from tests.core.strategies import ADDRESSES, events, machines, models
 from tests.strategies import hosts

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from iommutui.core.address import Address
-from iommutui.core.gap import Gap
-from iommutui.core.hazards import Hazard, Severity, hazards_of, unaccepted
-from iommutui.core.hazards.sentences import hazard_advice, hazard_loss
+from iommutui.core.device import Gap
+from iommutui.core.hazards import Hazard, Severity, hazard_advice, hazard_loss, hazards_of, unaccepted
 from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.fix import smallest_fix, withheld

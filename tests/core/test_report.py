@@ -64,17 +64,18 @@ def as_kernels_write(host: Host) -> Host:
     def name(text: str | None) -> str | None:
         return re.sub(r"[^a-z0-9_.-]", "", text or "", flags=re.IGNORECASE) or None
 
-    def digits(text: str | None) -> str | None:
-        return text if re.fullmatch("[0-9a-f]{2}|[0-9a-f]{4}|[0-9a-f]{6}", text or "") else None
+    digits = {"revision": "[0-9a-f]{2}", "class_code": "[0-9a-f]{4}|[0-9a-f]{6}"}
 
     devices = {}
     for address, device in host.devices.items():
         facts: dict[str, Any] = {"bus": "pci", "class_name": None}
         for field in ("driver", "driver_override", "vendor_name", "device_name"):
             facts[field] = name(getattr(device, field))
+        facts["driver"] = facts["driver"] if facts["driver"] != "none" else None  # the word for no driver
         for field in IN_A_TEXT:
             if field.endswith(("_id", "code", "ion")):
-                facts[field] = digits(getattr(device, field))
+                text = getattr(device, field)
+                facts[field] = text if re.fullmatch(digits.get(field, "[0-9a-f]{4}"), text or "") else None
         devices[address] = device._replace(**facts)
     kernel = host.kernel if host.kernel and re.fullmatch(r"\d+\.\d+[-.\w]*", host.kernel) else None
     cmdline = host.cmdline if host.cmdline and re.fullmatch(r"[!-_a-~]+( [!-_a-~]+)*", host.cmdline) else None

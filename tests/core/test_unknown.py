@@ -4,7 +4,7 @@ import pytest
 
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
-from iommutui.core.gap import NOT_LISTED
+from iommutui.core.device import NOT_LISTED
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Gap, Group, Host, by_address, by_number
 from iommutui.core.labels import driver_words

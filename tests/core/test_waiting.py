@@ -3,7 +3,7 @@
 import pytest
 
 from iommutui.core.address import Address
-from iommutui.core.engine.detach import holding
+from iommutui.core.engine.binding import holding
 from iommutui.core.events import (
     Bind,
     ClaimGroup,

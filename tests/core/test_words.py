@@ -12,10 +12,11 @@ from iommutui.core.errors import IommutuiError, RefusedError, UsageError
 from iommutui.core.host import Host
 from iommutui.core.kernel import Version, parse_release
 from iommutui.core.models import MODELS, model_for
+from iommutui.core.models.dma_owner import DMA_OWNER
 from iommutui.core.printable import printable
 from iommutui.core.query import VERDICTS, find_device, mistakes, parse_query
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.roles import managed_role, vfio_role
+from iommutui.core.roles import vfio_role
 from iommutui.core.wording import sentence
 from tests.core.machines import LAST_OLD, LONE, NO_DEVICES, OTHER, A, B, function, group_of, machine, pair, verdict_of
 
@@ -145,7 +146,7 @@ def test_a_vfio_driver_of_somebody_else_is_known_by_its_directory() -> None:
     assert vfio_role(NO_DEVICES, function(A, "acme", vfio_dev=()), "acme") == (Role.USER, False)
     assert vfio_role(NO_DEVICES, shown, "other") is None
     assert vfio_role(NO_DEVICES, function(A, "acme"), "acme") is None
-    assert managed_role(NO_DEVICES, function(A, "acme"), "acme") == (Role.KERNEL, False)
+    assert DMA_OWNER.role(NO_DEVICES, function(A, "acme"), "acme") == (Role.KERNEL, False)
     host = machine(group_of(1, shown, function(B, "vfio-pci")))
     assert [verdict_of(model, host) for model in ("dma-owner", "vfio-group")] == [(True, "ok")] * 2
     assert verdict_of("dma-hint", host) == (False, "EINVAL")

@@ -39,7 +39,7 @@ def test_a_directory(tmp_path: Path, baseline: set[str], depth: Depth, needed: s
 
 
 def test_a_live_listing_needs_no_library(baseline: set[str]) -> None:
-    code = "from iommutui.sources import deadline_reader, names, sysfs, holders"
+    code = "from iommutui.sources import deadline_reader, names, sysfs, processes"
     assert loaded(code) - baseline == set()
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from iommutui.core.host import Fit, Gap
-from iommutui.core.modalias import Alias, Index, parse_alias, specificity
 from iommutui.sources import load
+from iommutui.sources.modules import Alias, Index, parse_alias, specificity
 from tests.fake_tree import FakeTree, capability
 
 A = "0000:01:00.0"

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from iommutui.sources import Depth, load, names
-from iommutui.sources.names import FileNames, Known, Names, UdevNames, names_for
-from iommutui.sources.pciids import PciIds
+from iommutui.sources.names import FileNames, Known, Names, PciIds, UdevNames, names_for
 from iommutui.sources.tree import Tree
 from tests.fake_tree import FakeTree
 

@@ -12,7 +12,7 @@ from iommutui.core.host import Device, Driver, Gap
 from iommutui.sources import groups as groups_module
 from iommutui.sources import load
 from iommutui.sources import pci as pci_module
-from iommutui.sources.node import Node
+from iommutui.sources.tree import Node
 from tests.fake_tree import FakeTree
 from tests.sources.facts import ROOT, A, B, device, full
 

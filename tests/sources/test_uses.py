@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from iommutui.core.gap import Gap
+from iommutui.core.device import Gap
 from iommutui.core.uses import Held, Uses
 from iommutui.sources import Depth, load
 from iommutui.sources.snapshot import dump, parse

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from iommutui.core.uses import Network
-from iommutui.sources.ssh_session import session_address
+from iommutui.sources.processes import session_address
 from tests.sources.used import A, B, Machine
 
 ROUTES = "Iface Destination Gateway Flags RefCnt Use Metric Mask\n"

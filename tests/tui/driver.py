@@ -16,7 +16,7 @@ from iommutui.core.address import Address
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.core.plan.planner import plan_intents
-from iommutui.sources.holders import claims_now
+from iommutui.sources.processes import claims_now
 from iommutui.tui.app import IommutuiApp
 from iommutui.tui.machines.base import Applier, CutOff, Machine, Watch, WayBack
 from iommutui.tui.machines.simulated import SimulatedMachine

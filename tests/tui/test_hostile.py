@@ -8,8 +8,7 @@ from iommutui.core.errors import Exit
 from iommutui.core.host import Claim, Device, Driver, Fit, Gap, Group, Host
 from iommutui.core.models import model_for
 from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import plan_intents
-from iommutui.core.plan.shell import shell_script
+from iommutui.core.plan.planner import plan_intents, shell_script
 from iommutui.core.uses import Network, Opener, Uses
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.state import Key, Problem, Source, SourceKind, start

@@ -4,7 +4,7 @@ import pytest
 
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Group
-from iommutui.core.plan.shell import shell_script
+from iommutui.core.plan.planner import shell_script
 from iommutui.core.query import completion
 from iommutui.demo import demo_host
 from iommutui.tui.derived import preview

@@ -4,7 +4,7 @@ import pytest
 
 from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.host import Host
-from iommutui.core.isolation import why_shared
+from iommutui.core.topology import why_shared
 from iommutui.demo import demo_host
 from iommutui.tui.pages import details, impact
 from iommutui.tui.state import AppState, Key, Source, SourceKind, Tab, staged, start, with_host

@@ -7,8 +7,7 @@ from iommutui.core.host import Claim, Device, Fit, Gap, Host
 from iommutui.core.labels import kind_word
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import plan_intents
-from iommutui.core.plan.shell import shell_line
+from iommutui.core.plan.planner import plan_intents, shell_line
 from iommutui.tui.commands import COMMANDS, hints, reason_against
 from iommutui.tui.derived import fix_of, preview
 from iommutui.tui.pages import details, plan_title

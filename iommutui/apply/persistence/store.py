@@ -1,8 +1,9 @@
 """Files of other programs' directories, written as one change: each atomically, all of them or none.
 
 What was there before is on disk before the first write, so that a change that is cut off, by a failure or a power cut,
-can be reverted. Only files that iommutui made are replaced or removed: their text says so, or the record
-of the last change has them, unchanged since.
+can be reverted. Only files that iommutui made are replaced or removed: their text says so, or the record of the last
+change has them, unchanged since. The change ends with the command of the distribution that rebuilds the initramfs: it
+takes a minute, and may hang.
 """
 
 import difflib
@@ -10,7 +11,11 @@ import hashlib
 import json
 import os
 import secrets
+import select
+import signal
 import stat
+import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -212,3 +217,50 @@ def digest_of(changes: Iterable[Change]) -> str:
 
 def _sum(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+LONGEST = 1800.0
+"""It is given up after these seconds."""
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+def run_command(command: tuple[str, ...], longest: float = LONGEST) -> Iterator[str]:
+    """Its lines as they come. IommutuiError where it does not start, fails, or takes longer than ``longest`` seconds.
+
+    It has a session of its own, so that what ends the terminal does not end it half way. A process of it that is stuck
+    in the kernel keeps nobody waiting.
+    """
+    words = " ".join(command)
+    yield f"run {words}"
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True, env=_ENVIRONMENT, cwd="/",
+        )  # fmt: skip
+    except OSError as error:
+        raise IommutuiError(f"{words} does not start: {error.strerror}.") from None
+    assert process.stdout is not None
+    ends = time.monotonic() + longest
+    rest = b""
+    with process.stdout as output:
+        while process.poll() is None or select.select([output], [], [], 0)[0]:
+            if time.monotonic() > ends:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                raise IommutuiError(f"{words} has not ended after {longest:.0f} seconds, and was killed.")
+            if select.select([output], [], [], 0.5)[0]:
+                part = os.read(output.fileno(), 1 << 12)
+                if not part:
+                    break
+                *lines, rest = (rest + part).split(b"\n")
+                yield from map(_shown, lines)
+    if rest:
+        yield _shown(rest)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(max(ends - time.monotonic(), 1.0))
+    if process.returncode:
+        raise IommutuiError(f"{words} ended with code {process.returncode}.")
+
+
+def _shown(line: bytes) -> str:
+    return f"  {line.decode('utf-8', 'backslashreplace')}"

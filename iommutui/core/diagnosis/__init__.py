@@ -6,23 +6,26 @@ one with more literal characters in its pattern is meant; what is only the name 
 where nothing else is known.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.diagnosis import hardware, memory, modules, start, writes
-from iommutui.core.diagnosis.about import about
+from iommutui.core.advice import no_iommu_advice
+from iommutui.core.diagnosis import hardware, modules, start, writes
 from iommutui.core.diagnosis.base import Cause, Found, Message, Weight
 from iommutui.core.diagnosis.paste import Paste, pattern, read
 from iommutui.core.host import Device, Group, Host
+from iommutui.core.labels import device_name, driver_words
 from iommutui.core.models.base import Model
+from iommutui.core.plan.presets import fix_for
+from iommutui.core.reasons import Code, Reason
+from iommutui.core.wording import sentence, verdict_sentence
 
 MESSAGES: tuple[Message, ...] = (
     *start.MESSAGES,
     *writes.MESSAGES,
     *modules.MESSAGES,
-    *memory.MESSAGES,
     *hardware.MESSAGES,
 )
 
@@ -77,7 +80,7 @@ def explain(
     number = paste.group if paste.group is not None else group
     groups: list[Group] = [host.groups[number]] if number is not None and number in host.groups else []
     devices = list(dict.fromkeys([*named, *([device] if device is not None else [])]))
-    told = () if found else tuple(dict.fromkeys(about(host, model, devices, groups)))
+    told = () if found else tuple(dict.fromkeys(_about(host, model, devices, groups)))
     names = tuple(match.message.name for match in matches)
     return Diagnosis(names, tuple(found), told, bool(paste.addresses or devices or number is not None))
 
@@ -128,3 +131,26 @@ def _causes(
     driver = match.words.get("driver") or paste.driver
     found = Found(host, model, number, about_device, address, paste.plain, driver, errno, match.words)
     yield from match.message.explain(found)
+
+
+def _about(host: Host, model: Model, devices: Sequence[Device], groups: Iterable[Group]) -> Iterator[str]:
+    """Where each device is bound, whether its group can be handed over, and why not; without any, the IOMMU."""
+    asked = {group.id: group for group in groups}
+    for device in devices[:4]:  # the first ones of a long text
+        on = f"{'on ' if device.driver else ''}{driver_words(host, device)}"
+        yield f"{device.address} is {on}: {device_name(device)}."
+        if device.details is not None and device.details.config_answers is False:
+            yield f"{device.address} does not answer: its configuration space reads as all ones."
+        group = host.group_of(device.address)
+        if group is None:
+            yield sentence(Reason(Code.NO_GROUP, device=device.address))
+        else:
+            asked.setdefault(group.id, group)
+    for group in asked.values():
+        verdict = model.verdict(host, group)
+        yield verdict_sentence(host, group, verdict)
+        yield from (sentence(reason) for reason in verdict.reasons)
+        fix = () if verdict.viable or group.claim is not None else fix_for(host, group, None, model)
+        if fix:
+            yield f"'iommutui preview {' '.join(str(intent) for intent in fix)}' shows the smallest fix."
+    yield from no_iommu_advice(host)

@@ -8,9 +8,8 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.command_line import notices_of, parameter_advice
-from iommutui.core.diagnosis.sentences import CAUSES, REMEDIES
 from iommutui.core.drivers import VFIO_PCI
-from iommutui.core.hazards.base import listed
+from iommutui.core.hazards.base import openers_words, uses_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import driver_words
 from iommutui.core.models.base import Model, direct_regions
@@ -29,6 +28,47 @@ class Cause(NamedTuple):
     group: int | None = None
     device: Address | None = None
 
+
+class Kind(NamedTuple):
+    """What one code says, as templates: the cause, and what to do about it.
+
+    ``{it}`` is what the message names, ``{device}`` and ``{group}`` what the cause is about, ``{on}`` where that device
+    is, ``{set[name=value]}`` the advice to set a parameter, or to look further where it is set. Whoever says it gives
+    the rest.
+    """
+
+    code: str
+    says: str
+    remedy: str
+
+
+_OVERRIDE_FIRST = "Write {driver} to its driver_override first: 'iommutui preview {it}={driver}' shows the writes."
+SHUT_DOWN = "Shut that virtual machine down first, or leave the device to it."
+REMEDIES = {
+    Code.ALREADY_BOUND: "Unbind it first: 'iommutui preview {it}={wanted}' shows the writes in the right order.",
+    Code.NOT_BOUND: "There is nothing to unbind: go on without it.",
+    Code.OVERRIDE_DIFFERS: _OVERRIDE_FIRST,
+    Code.NO_MATCH: _OVERRIDE_FIRST,
+    Code.BRIDGE: "Leave it where it is.",
+    Code.DENYLISTED: "For a guest that you trust: {set[vfio-pci.disable_denylist=1]}",
+    Code.VFS_ENABLED: "Write 0 to its sriov_numvfs first, or hand over the virtual functions instead.",
+    Code.NO_DRIVER: "Load it with 'modprobe {driver}', and check its name.",
+    Code.OWNED: SHUT_DOWN,
+    Code.IN_USE: SHUT_DOWN,
+    Code.GROUP_FILE_OPEN: SHUT_DOWN,
+}
+"""What to do about a reason of the engine."""
+
+# fmt: off
+NO_GROUP = Kind("no-group", "{what}", "The IOMMU covers other devices of this machine, but not this one.")
+DIRECT_REGION = Kind("direct-region", "{what}",
+    "Look for a setting of the slot in the firmware setup (shared memory, RMRR), or use another device. Kernels with "
+    "the patch relax_rmrr (Proxmox: intel_iommu=on,relax_rmrr) ignore it at your own risk.")
+NOT_RESPONDING = Kind("not-responding", "{device} does not answer: its configuration space reads as all ones (so a "
+    "header type of 127 or 7f). It sleeps in D3cold or has fallen off the bus.",
+    "Unplug the machine for a moment; check power cables, slot, and a laptop's switch for the card. If vfio-pci put it "
+    "to sleep: {set[vfio-pci.disable_idle_d3=1]}")
+# fmt: on
 
 _NODE = re.compile(r"/dev/vfio/(?:devices/vfio)?\d+")
 
@@ -64,15 +104,8 @@ class Found(NamedTuple):
         """The device, for the middle of a sentence."""
         return self.address or (self.device.address if self.device is not None else "the device")
 
-    def say(
-        self,
-        code: str,
-        device: Device | None = None,
-        group: int | None = None,
-        text: tuple[str, str] = ("", ""),
-        **facts: object,
-    ) -> Cause:
-        """A cause of the table, or of ``text``, about a device or group: by default those that the message names."""
+    def say(self, kind: Kind, device: Device | None = None, group: int | None = None, **facts: object) -> Cause:
+        """A cause of this kind about a device or group: by default those that the message names."""
         device = device or self.device
         if group is None:
             group = self.group if self.group is not None else device.group if device is not None else None
@@ -85,9 +118,9 @@ class Found(NamedTuple):
             "on": (f"on {device.driver}" if device.driver else driver_words(self.host, device)) if device else "free",
             "set": _Advice(self.host),
         }
-        what, remedy = (each.format_map(known | facts) for each in (text if text[0] else CAUSES[code]))
+        what, remedy = (each.format_map(known | facts) for each in (kind.says, kind.remedy))
         what = "The" + what[3:] if what.startswith("the ") else what
-        return Cause(code, what, remedy, group, device.address if device is not None else None)
+        return Cause(kind.code, what, remedy, group, device.address if device is not None else None)
 
 
 Explain = Callable[[Found], Iterator[Cause]]
@@ -112,8 +145,8 @@ class Message(NamedTuple):
 
 
 def means(name: str, patterns: str, code: str, text: str, remedy: str, *, weight: Weight = Weight.NAMED) -> Message:
-    """A message that means the same on every machine; the sentences are filled as those of ``sentences``."""
-    return Message(name, patterns, lambda found: iter([found.say(code, text=(text, remedy))]), weight)
+    """A message that means the same on every machine."""
+    return Message(name, patterns, lambda found: iter([found.say(Kind(code, text, remedy))]), weight)
 
 
 def groups_asked(found: Found) -> list[Group]:
@@ -130,7 +163,7 @@ def groups_asked(found: Found) -> list[Group]:
 def firmware_regions(found: Found) -> Iterator[Cause]:
     """Regions that the firmware wants mapped one to one: RMRR of Intel, unity maps of AMD (``reserved_regions``)."""
     for group in groups_asked(found):
-        yield from (found.say("direct-region", group=group.id, what=sentence(r)) for r in direct_regions(group))
+        yield from (found.say(DIRECT_REGION, group=group.id, what=sentence(r)) for r in direct_regions(group))
 
 
 def no_iommu(found: Found) -> Iterator[Cause]:
@@ -142,7 +175,7 @@ def no_iommu(found: Found) -> Iterator[Cause]:
         code = "no-group" if device is not None else "no-iommu"
         yield Cause(code, text, " ".join(rest), None, device.address if device is not None else None)
     elif device is not None and device.group is None:
-        yield found.say("no-group", what=without)
+        yield found.say(NO_GROUP, what=without)
 
 
 def in_the_way(found: Found) -> Iterator[Cause]:
@@ -164,13 +197,12 @@ def settings(found: Found, devices: Iterable[Device]) -> Iterator[Cause]:
 def silent(found: Found, device: Device | None) -> list[Cause]:
     """The device does not answer: its configuration space reads as all ones."""
     details = device.details if device is not None else None
-    return [found.say("not-responding", device)] if details is not None and details.config_answers is False else []
+    return [found.say(NOT_RESPONDING, device)] if details is not None and details.config_answers is False else []
 
 
 def users(found: Found, device: Device | None) -> str:
     """Who has a node of the device open; empty where nobody is seen to."""
-    openers = found.host.uses.openers_of(device.address) if found.host.uses is not None and device is not None else ()
-    return listed(f"{o.name or 'a process'} (pid {o.pid})" if o.pid else o.name or "a process" for o in openers)
+    return openers_words(uses_of(found.host).openers_of(device.address)) if device is not None else ""
 
 
 def of_no_use(found: Found, device: Device) -> Iterator[Cause]:
@@ -190,4 +222,5 @@ def refusals(found: Found, reasons: Iterable[Reason]) -> Iterator[Cause]:
             yield from no_iommu(found)
         else:
             driver, wanted = reason.driver or found.driver or VFIO_PCI, found.driver or VFIO_PCI
-            yield found.say(reason.code, text=("{what}", remedy), what=sentence(reason), driver=driver, wanted=wanted)
+            kind = Kind(reason.code, "{what}", remedy)
+            yield found.say(kind, what=sentence(reason), driver=driver, wanted=wanted)

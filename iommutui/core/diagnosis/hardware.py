@@ -1,15 +1,41 @@
-"""Errors of the card itself: memory of its BARs, ROM, power, configuration space and reset."""
+"""Errors of the hardware: the BARs, ROM, power and reset of a card; its DMA, faults of the IOMMU, and interrupts."""
 
 import re
 from collections.abc import Iterator
 
 from iommutui.core.command_line import is_set
-from iommutui.core.diagnosis.base import Cause, Found, Message, Weight, means, silent
-from iommutui.core.hazards.base import on_kernel_driver
-from iommutui.core.hazards.condition import bus_mates
+from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, groups_asked, means, silent
+from iommutui.core.hazards.base import on_kernel_driver, uses_of
+from iommutui.core.hazards.device import bus_mates
 from iommutui.core.host import Host
 from iommutui.core.labels import device_name
 from iommutui.core.models.base import since
+from iommutui.core.roles import is_vfio, serves_host
+
+# fmt: off
+REGION_TAKEN = Kind("region-taken", "Another driver holds the memory of {device}; /proc/iomem, read as root, names it.",
+    "Unbind what /proc/iomem shows inside the range of that BAR.")
+BOOT_FRAMEBUFFER = Kind("boot-framebuffer", "{booted}{holder} the memory of {device} ({name}) for the firmware's "
+    "picture.", "{how}")
+ROM_UNREADABLE = Kind("rom-unreadable", "The ROM of {it} cannot be read: {why}",
+    "Give the guest a file with the ROM (romfile=, <rom file=.../> in libvirt). Where it needs no boot screen from the "
+    "device, the message is harmless, and rombar=0 (<rom bar='off'/>) ends it.")
+RUNTIME_POWER = Kind("runtime-power", "{it} did not wake up: vfio-pci powers down a device that nobody uses, and some "
+    "do not come back.",
+    "{set[vfio-pci.disable_idle_d3=1]} Or write 0 to d3cold_allowed of the device and of the port above.")
+HOST_POWER = Kind("host-power", "{it} is {on}, a host driver, and did not wake up: it has lost power, alone or with "
+    "its card.",
+    "Power the machine off and on. Then write on to its power/control, or boot with pcie_port_pm=off, so that it does "
+    "not sleep.")
+RESET_REGRESSION = Kind("reset-regression", "This kernel ({kernel}) has a fault: it resets a bus only where each of "
+    "its functions can be reset alone.", "Update to the next release of its series, or to 6.15 and later.")
+BUS_RESET = Kind("bus-reset", "{it} is reset with its bus, which needs every device on it in one virtual machine: "
+    "{others}{kept}.",
+    "Hand over all: 'iommutui plan --card {it}'. The message is harmless if the guest starts and restarts.")
+NO_RESET = Kind("no-reset", "The kernel knows no way to reset {it} alone, and a reset of its bus was not possible.",
+    "Give all devices behind its port to one virtual machine; otherwise it may need a power cycle between two guests. "
+    "(Qubes, Xen: no-strict-reset.)")
+# fmt: on
 
 _OWNERS = {
     **dict.fromkeys(("simpledrm", "simplefb", "simple-framebuffer"), "simple-framebuffer"),
@@ -24,15 +50,15 @@ def cannot_reserve(found: Found) -> Iterator[Cause]:
     host = found.host
     booted = [d for d in host.devices.values() if d.boots_display and found.address is None]
     for device in [found.device] if found.device is not None else booted:
-        screens = host.uses.screens_of(device.address) if host.uses is not None else ()
+        screens = uses_of(host).screens_of(device.address)
         owner = next((screen.firmware for screen in screens if screen.firmware), None)
         free = owner is None and host.uses is not None and not host.uses.gap("firmware") and not device.boots_display
         if free or not (device.class_code or "").startswith("03"):
-            yield found.say("region-taken", device)
+            yield found.say(REGION_TAKEN, device)
             continue
         removed = (device.class_code or "").startswith("0300") and since(host, (6, 0))
         yield found.say(
-            "boot-framebuffer",
+            BOOT_FRAMEBUFFER,
             device,
             booted="It is the display that the machine booted on. " if device.boots_display else "",
             holder=f"{owner} holds" if owner else "A framebuffer of the firmware (efifb, simpledrm) most likely holds",
@@ -59,13 +85,13 @@ def rom(found: Found) -> Iterator[Cause]:
     shadowed = "it is the display that the machine booted on, whose ROM the firmware has shadowed or shut."
     hidden = "a card that sleeps, or that a driver has used before, often does not show it."
     yield from silent(found, found.device)
-    yield found.say("rom-unreadable", why=shadowed if boot else hidden)
+    yield found.say(ROM_UNREADABLE, why=shadowed if boot else hidden)
 
 
 def asleep(found: Found) -> Iterator[Cause]:
     """D3cold (``pci_power_up()``), and the runtime power management of vfio-pci itself (``disable_idle_d3``)."""
     on_host = found.device is not None and on_kernel_driver(found.host, found.device)
-    yield from silent(found, found.device) or [found.say("host-power" if on_host else "runtime-power")]
+    yield from silent(found, found.device) or [found.say(HOST_POWER if on_host else RUNTIME_POWER)]
 
 
 _REGRESSION = re.compile(
@@ -79,19 +105,173 @@ def no_reset(found: Found) -> Iterator[Cause]:
     """QEMU's ``no available reset mechanism`` (``vfio_pci_hot_reset()``), libvirt's ``no FLR, PM reset or bus``."""
     device, host = found.device, found.host
     if host.kernel is not None and _REGRESSION.fullmatch(host.kernel):
-        yield found.say("reset-regression", kernel=host.kernel)
+        yield found.say(RESET_REGRESSION, kernel=host.kernel)
     others = (bus_mates(host, device) if device is not None else None) or []
     kept = ", ".join(f"{d.address} on {d.driver}" for d in others if on_kernel_driver(host, d))
     methods = device.details.reset_methods if device is not None and device.details is not None else None
     if others:
         names = ", ".join(d.address for d in others)
-        yield found.say("bus-reset", others=names, kept=f"; still on the host: {kept}" if kept else "")
+        yield found.say(BUS_RESET, others=names, kept=f"; still on the host: {kept}" if kept else "")
     elif not methods:
-        yield found.say("no-reset")
+        yield found.say(NO_RESET)
+
+
+# fmt: off
+IOVA_RESERVED = Kind("iova-reserved", "The mapping at {start} meets a region of group {group} that the host reserves: "
+    "{region}.", "Give the guest another memory layout: another machine type, or a smaller PCI window.")
+IOVA_TOO_WIDE = Kind("iova-too-wide", "{where} beyond the address width of the IOMMU ({limit}): the guest put a large "
+    "BAR there.",
+    "Give the guest fewer address bits: -cpu host,host-phys-bits-limit=39, or guest-phys-bits=39 from QEMU 9.1 (args: "
+    "in Proxmox). Or a smaller 64-bit PCI window (OVMF: X-PciMmio64Mb).")
+MEMLOCK_LIMIT = Kind("memlock-limit", "All memory of the guest is pinned for DMA, and the limit of locked memory of "
+    "the process{limit} is lower.",
+    "Raise it above the guest's memory: 'ulimit -l', memlock in /etc/security/limits.conf, LimitMEMLOCK=infinity in a "
+    "unit, <memtune><hard_limit> in libvirt.")
+TOO_LITTLE_MEMORY = Kind("too-little-memory", "Or the host has not enough free memory to pin all of the guest's.",
+    "Give the guest less memory; ballooning does not help here.")
+BLOCKED_IN_GUEST = Kind("blocked-in-guest", "{stopped}. It is {on}: the guest's driver or firmware did it, often as "
+    "the guest starts or ends.",
+    "Harmless once at a start. Otherwise power-cycle the card, and look at the driver in the guest.")
+BLOCKED_ON_HOST = Kind("blocked-on-host", "{stopped}. It is {on}, a host driver; or the firmware still uses it "
+    "(display, USB).",
+    "Update firmware and kernel; with iommu=pt host drivers are not translated. If it began when a neighbour was "
+    "handed over, look at the group: 'iommutui why {device}'.")
+BLOCKED_WITHOUT_DRIVER = Kind("blocked-without-driver", "{stopped}. It has no driver now, so a former driver, a guest "
+    "or the firmware left it running.", "Bind it to a driver, or turn the device off in the firmware setup.")
+BLOCKED_UNKNOWN = Kind("blocked-unknown", "{stopped}. The address in brackets is the device.",
+    "'iommutui list' shows what it is and its driver.")
+INTERRUPT_SHARED = Kind("interrupt-shared", "{it} shares interrupt line {irq} with {device}, which is {on}, and "
+    "vfio-pci cannot mask its interrupt alone.",
+    "If the host can do without that, unbind it: 'iommutui preview {device}=none'. Or put one of the two into another "
+    "slot, or make the guest's driver use MSI.")
+INTERRUPT_TAKEN = Kind("interrupt-taken", "Another driver{taker} has the interrupt line{irq} of {it}, which cannot "
+    "share it.",
+    "/proc/interrupts names the driver: unbind its device, use another slot, or make the guest's driver use MSI.")
+NOINTXMASK = Kind("nointxmask", "nointxmask=1 on the kernel command line makes vfio-pci want every interrupt line for "
+    "itself.", "Remove it.")
+# fmt: on
+
+_MAPPED = re.compile(r"dma_map ?\( ?(?:0x)?[0-9a-f]+, ?(0x[0-9a-f]+), ?(0x[0-9a-f]+)|iova[ =:]*(0x[0-9a-f]+)()")
+_FAULT = re.compile(r"fault reason:? (0x)?([0-9a-f]{1,2})\b")
+
+
+def map_invalid(found: Found) -> Iterator[Cause]:
+    """EINVAL of VFIO_IOMMU_MAP_DMA (``vfio_iommu_iova_dma_valid()``): beyond the IOMMU's width, or reserved."""
+    match = _MAPPED.search(found.text)
+    start = int(match[1] or match[3], 16) if match else None
+    end = start + max(int(match[2] or "1", 16), 1) - 1 if match and start is not None else 0
+    for group in groups_asked(found) if start is not None else ():
+        for region in group.regions or ():
+            if region.type != "direct-relaxable" and region.start <= end and (start or 0) <= region.end:
+                there = f"{region.start:#x}-{region.end:#x} ({region.type})"
+                yield found.say(IOVA_RESERVED, group=group.id, start=f"{start:#x}", region=there)
+    width = min((each.width for each in found.host.iommus or () if each.width is not None), default=None)
+    if start is None or end >> (width or 39):
+        where = f"The address {start:#x} is" if start is not None else "The mapped address is most likely"
+        limit = f"{width} bits" if width else "39 bits on many desktops and laptops; Intel tells it in 'cap'"
+        yield found.say(IOVA_TOO_WIDE, where=where, limit=limit)
+
+
+def map_no_memory(found: Found) -> Iterator[Cause]:
+    """ENOMEM of VFIO_IOMMU_MAP_DMA (``vfio_pin_pages_remote()``, ``vfio_lock_acct()``): RLIMIT_MEMLOCK."""
+    limit = re.search(r"rlimit_memlock \((\d+)\)", found.text)
+    yield found.say(MEMLOCK_LIMIT, limit=f" ({int(limit[1]) // 1024} KiB)" if limit else "")
+    if limit is None:
+        yield found.say(TOO_LITTLE_MEMORY)
+
+
+_REASONS = {
+    0x01: "no IOMMU context exists for its bus",
+    0x02: "no IOMMU domain is attached to the device",
+    0x05: "it wrote to memory that is not mapped for it",
+    0x06: "it read memory that is not mapped for it",
+    0x0C: "a page table entry has reserved bits set: this IOMMU does not understand the mapping",
+    0x22: "it sent an interrupt for which no entry exists",
+    0x25: "it sent an interrupt in the old format, which interrupt remapping blocks",
+    0x26: "it sent an interrupt in the name of another device",
+}
+"""``dma_remap_fault_reasons`` and ``irq_remap_fault_reasons`` of drivers/iommu/intel/dmar.c."""
+
+
+def fault(found: Found) -> Iterator[Cause]:
+    """DMA, or an interrupt, that the IOMMU blocks (``dmar_fault_do_one()``, ``iommu_print_event()``)."""
+    device, number = found.device, _FAULT.search(found.text)
+    what = "it did DMA to memory that is not mapped for it"
+    if number is not None and (number[1] or number[2].isdecimal()):
+        what = _REASONS.get(int(number[2], 16 if number[1] else 10), what)  # in decimal before 5.11
+    group = f" (group {device.group})" if device is not None and device.group is not None else ""
+    stopped = f"The IOMMU stopped {found.it}{group}: {what}"
+    if device is None:
+        yield found.say(BLOCKED_UNKNOWN, stopped=stopped)
+    elif is_vfio(found.host, device, device.driver):
+        yield found.say(BLOCKED_IN_GUEST, stopped=stopped)
+    elif serves_host(found.host, device, device.driver):
+        yield found.say(BLOCKED_ON_HOST, stopped=stopped)
+    else:
+        yield found.say(BLOCKED_WITHOUT_DRIVER, stopped=stopped)
+
+
+def interrupt_shared(found: Found) -> Iterator[Cause]:
+    """EBUSY of VFIO_DEVICE_SET_IRQS for INTx (``vfio_intx_set_signal()``): the line is shared, and cannot be alone.
+
+    A device whose INTx cannot be masked (``pci_intx_mask_supported()``), or ``nointxmask``, wants the line for itself.
+    """
+    host, device, line = found.host, found.device, re.search(r"flags mismatch irq (\d+)", found.text)
+    taker = re.search(r"vs\. ?[0-9a-f]+ ?\((.+?)\)", found.text)
+    irq = int(line[1]) if line else device.details.irq if device is not None and device.details is not None else None
+    on_line = [d for d in host.devices.values() if irq and d.details is not None and d.details.irq == irq]
+    others = [d for d in on_line if d != device and serves_host(host, d, d.driver) and not d.is_bridge]
+    yield from (found.say(INTERRUPT_SHARED, other, irq=irq) for other in others)
+    if not others:
+        yield found.say(INTERRUPT_TAKEN, taker=f" ({taker[1]})" if taker else "", irq=f" {irq}" if irq else "")
+    if re.search(r"nointxmask=(?:1|y)", host.cmdline or ""):
+        yield found.say(NOINTXMASK)
 
 
 # fmt: off
 MESSAGES = (
+    Message("DMA mapping is invalid", "vfio_map_dma*invalid argument | dma_map*invalid argument | iommudmamap*invalid "
+            "argument | vfiodmamap*invalid argument | ioas_map*invalid argument | memory listener initialization "
+            "failed*invalid argument", map_invalid),
+    Message("no memory to map for DMA", "vfio_map_dma*cannot allocate memory | dma_map*cannot allocate memory | "
+            "rlimit_memlock | vfiodmamap*cannot allocate memory | memory listener initialization failed*cannot "
+            "allocate memory | iommudmamap*cannot allocate memory | cannot limit locked memory | cannot set up dma "
+            "remapping*cannot allocate memory | ioas_map*cannot allocate memory", map_no_memory),
+    Message("DMA is blocked by the IOMMU", "request device [@]*fault | request device @*fault addr | dma read*request "
+            "device | dma write*request device | io_page_fault | invalid_device_request | illegal_dev_table_entry | "
+            "intr-remap: request device | access is not set | smmu*unhandled context fault", fault),
+    Message("interrupt line cannot be shared", "vfio_device_set_irqs failure: device or resource busy | interrupt "
+            "intx*device or resource busy | flags mismatch irq # | failed to enable intx | could not enable intx | "
+            "setup intx fd*device or resource busy", interrupt_shared),
+    means("a mapping failed", "dma mapping failed, unable to continue", "dma-map", "QEMU ends because memory could not "
+          "be mapped for the device; the line before this one says why.", "Pass that line to --error as well.",
+          weight=Weight.ERRNO),
+    means("the IOMMU reports faults", "drhd: handling fault status reg", "dma-fault", "The IOMMU has stopped DMA; the "
+          "line after this one names the device and the reason.", "Pass that line to --error as well.",
+          weight=Weight.ERRNO),
+    means("the IOMMU waits for a device", "completion-wait loop timed out | iotlb_inv_timeout | invalidation time-out "
+          "error | qi_submit_sync | device-tlb*timed out", "device-gone", "A device does not answer the IOMMU any "
+          "more: it lost power, or did not come back from a reset or from D3cold.", "Look which card was handed over "
+          "or reset just before. Power the machine off and on; {set[vfio-pci.disable_idle_d3=1]} Or boot with "
+          "pcie_aspm=off, or use another slot."),
+    means("bad address to map", "vfio_map_dma*bad address | dma_map*bad address | ioas_map*bad address", "peer-to-peer",
+          "What is to be mapped is a BAR of another device, not memory. QEMU goes on without: only DMA from one "
+          "handed-over device straight to another does not work.", "Nothing to do, unless the guest needs such DMA."),
+    means("no memory for the guest", "unable to map backing store for guest ram | cannot set up guest memory | could "
+          "not allocate*guest ram | dma_map*no space left", "guest-memory", "The host has not enough free memory or "
+          "huge pages for the guest, or too many mappings of DMA (65535).", "Reserve huge pages at boot (hugepages=), "
+          "or give the guest less memory."),
+    means("unhandled interrupt", "nobody cared | disabling irq #", "stuck-interrupt", "A device holds its "
+          "interrupt line asserted and no driver answers, so the kernel turns the line off; every device on it stops "
+          "working.", "/proc/interrupts names who shares the line. Make the guest's driver use MSI, or put the card "
+          "elsewhere."),
+    means("no interrupt vectors left", "interrupt msi*no space left | interrupt msi*vfio_device_set_irqs failure",
+          "no-vectors", "The host has no interrupt vectors left, or the guest asked for more than the device has.",
+          "Give the guest's driver fewer queues; x2APIC in the firmware setup gives the host more vectors."),
+    means("a note of the IOMMU", "no atsr found | read/write to iommu perf counter | dmar: iommu enabled | iommuv2 "
+          "functionality not available | setting identity map | vfio_pci: add [ | masking broken intx support | "
+          "received unaligned region", "note", "This is a note, not an error. ('DMAR: IOMMU enabled' says only that "
+          "the parameter was read.)", "'iommutui list' shows whether there are groups.", weight=Weight.HARMLESS),
     Message("cannot reserve a BAR", "bar #*cant reserve | cant reserve [mem | vfio_region_write*device or resource "
             "busy | vfio_region_read*device or resource busy | failed to mmap*performance may be slow", cannot_reserve),
     Message("the ROM cannot be read", "invalid pci rom header signature | invalid pci rom data signature | cannot read "

@@ -2,10 +2,33 @@
 
 from collections.abc import Iterator
 
-from iommutui.core.diagnosis.base import Cause, Found, Message, Weight, means, silent, users
+from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, means, silent, users
 from iommutui.core.drivers import underscored
 from iommutui.core.models.base import since
 from iommutui.core.roles import is_vfio
+
+# fmt: off
+PART_OF_VFIO = Kind("part-of-vfio", "Since Linux 6.2 vfio_virqfd is a part of the module vfio, so there is no such "
+    "module any more.",
+    "Take it out of the list of modules (/etc/modules, mkinitcpio.conf, dracut); nothing is missing.")
+DRIVER_THERE = Kind("driver-there", "The driver {driver} is registered on this machine, so its module is loaded or "
+    "built in.", "Leave the command out.")
+NO_SUCH_MODULE = Kind("no-such-module", "The running kernel{release} has no module {module}{nothing}.",
+    "After an update of the kernel reboot. Otherwise install its other modules (linux-modules-extra, "
+    "kernel-modules-extra) or a kernel that has it (CONFIG_VFIO_PCI); those of small boards and clouds often lack it.")
+INSMOD_PATH = Kind("insmod-path", "insmod takes the path of a file, not the name of a module.",
+    "'modprobe {module}' finds the file, if there is one.")
+MODULE_HELD = Kind("module-held", "{who} uses the module.", "{how}")
+CARD_TAKEN = Kind("card-taken", "{device} is {on}{override}, so {module} finds no card.",
+    "Give it back first: 'iommutui preview {device}={target}'.")
+NO_CARD = Kind("no-card", "This machine shows no card that {module} could drive.", "'iommutui list' shows the devices.")
+CARD_LOST = Kind("card-lost", "{it} does not answer its driver any more: it lost power, did not survive a reset or a "
+    "change of power state, or a virtual machine left it in a state that the driver does not know.",
+    "Power the machine off and on. {set[vfio-pci.disable_idle_d3=1]} Hand over all functions of the card together.")
+NVIDIA_IN_USE = Kind("nvidia-in-use", "The unbind of {it} waits in the kernel until nobody has it open: {who}.",
+    "Before the unbind stop the display manager and nvidia-persistenced, and unload nvidia_drm, nvidia_modeset and "
+    "nvidia_uvm. Afterwards that does not always help: one that waits already may need a reboot.")
+# fmt: on
 
 _MAKERS = {"nvidia": "10de", "nouveau": "10de", "amdgpu": "1002", "radeon": "1002", "i915": "8086", "xe": "8086"}
 
@@ -16,16 +39,16 @@ def not_found(found: Found) -> Iterator[Cause]:
     module, drivers = underscored(found.words.get("module", usual)), found.host.drivers
     there = [d.name for d in drivers or () if module in (underscored(d.name), underscored(d.module or ""))]
     if module == "vfio_virqfd" and since(found.host, (6, 2)):
-        yield found.say("part-of-vfio")
+        yield found.say(PART_OF_VFIO)
     elif there:
-        yield found.say("driver-there", driver=there[0])
+        yield found.say(DRIVER_THERE, driver=there[0])
     else:
         release = f" ({found.host.kernel})" if found.host.kernel else ""
         unbindable = ", and no driver of that name is registered: nothing can be bound to it"
         nothing = unbindable if drivers is not None and module == "vfio_pci" else ""
-        yield found.say("no-such-module", release=release, module=module, nothing=nothing)
+        yield found.say(NO_SUCH_MODULE, release=release, module=module, nothing=nothing)
         if "insmod" in found.text:
-            yield found.say("insmod-path", module=module)
+            yield found.say(INSMOD_PATH, module=module)
 
 
 def in_use(found: Found) -> Iterator[Cause]:
@@ -43,9 +66,9 @@ def in_use(found: Found) -> Iterator[Cause]:
     for device in devices:
         who = users(found, device)
         held = f"{device.address} is on {device.driver}{who and f', and {who}'}; that"
-        yield found.say("module-held", device, who=held, how=how)
+        yield found.say(MODULE_HELD, device, who=held, how=how)
     if not devices:
-        yield found.say("module-held", who="Another module ('lsmod' names it) or a program", how=how)
+        yield found.say(MODULE_HELD, who="Another module ('lsmod' names it) or a program", how=how)
 
 
 def no_device(found: Found) -> Iterator[Cause]:
@@ -60,20 +83,20 @@ def no_device(found: Found) -> Iterator[Cause]:
             given = device.driver is None or is_vfio(found.host, device, device.driver)
             override = f", with an override for {device.driver_override}" if device.driver_override else ""
             target = "default" if given else module
-            yield found.say("card-taken", device, override=override, module=module, target=target)
+            yield found.say(CARD_TAKEN, device, override=override, module=module, target=target)
     if not cards and vendor is not None:
-        yield found.say("no-card", module=module)
+        yield found.say(NO_CARD, module=module)
 
 
 def lost(found: Found) -> Iterator[Cause]:
     """A driver that has lost its card (``rm_init_adapter``, ``xhci_hc_died``)."""
-    yield from silent(found, found.device) or [found.say("card-lost")]
+    yield from silent(found, found.device) or [found.say(CARD_LOST)]
 
 
 def nvidia_hangs(found: Found) -> Iterator[Cause]:
     """``nv_pci_remove()`` waits while the usage count is not zero, and no signal ends that."""
     kernel = "no process is seen to, so it is the kernel (nvidia_drm with modeset, a console)"
-    yield found.say("nvidia-in-use", who=users(found, found.device) or kernel)
+    yield found.say(NVIDIA_IN_USE, who=users(found, found.device) or kernel)
 
 
 # fmt: off

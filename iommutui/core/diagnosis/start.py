@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 from iommutui.core.board import of_the_board
 from iommutui.core.diagnosis.base import (
+    DIRECT_REGION,
+    SHUT_DOWN,
     Cause,
     Found,
+    Kind,
     Message,
     firmware_regions,
     groups_asked,
@@ -19,6 +22,38 @@ from iommutui.core.host import NO_IOMMU
 from iommutui.core.labels import owner_of
 from iommutui.core.roles import is_vfio
 
+# fmt: off
+BRIDGE_NOT_IN_THE_WAY = Kind("bridge-not-in-the-way", "{device} is a bridge {on} and blocks nothing: the kernel finds "
+    "group {group} viable, and the tool is wrong.",
+    "Leave the bridge alone: vfio-pci refuses bridges. Use a version of the tool that skips them.")
+VIABLE_NOW = Kind("viable-now", "Group {group} is viable as it is now, so something has changed since the message.",
+    "Start the virtual machine again; if a host driver takes the device back, look at what binds it.")
+NO_IOMMU_MODE = Kind("no-iommu-mode", "Group {group} is in no-IOMMU mode (/dev/vfio/noiommu-{group}): DPDK can use it, "
+    "a virtual machine cannot.", "Turn on the IOMMU; a virtual machine needs a virtual one.")
+NO_VFIO_NODE = Kind("no-vfio-node", "No device of group {group} is on a VFIO driver, and the file exists only while "
+    "one is.", "'iommutui why {group}' shows what to bind.")
+NODE_NOT_VISIBLE = Kind("node-not-visible", "A device of group {group} is on a VFIO driver, so the host has the file "
+    "now.", "Try again; a container has /dev/vfio/{group} and /dev/vfio/vfio only if they are passed in.")
+GROUP_OWNED = Kind("group-owned", "Group {group} is in use by {owner}, and nobody else can open it.{more}", SHUT_DOWN)
+FOREIGN_DOMAIN = Kind("foreign-domain", "A kernel driver has group {group} on a domain of its own.",
+    "Stop what uses it (vhost-vdpa).")
+UNKNOWN_OWNER = Kind("unknown-owner", "Which groups are in use can be seen by root only, so another process may have "
+    "this one.", "Ask again with sudo.")
+NO_VFIO = Kind("no-vfio", "vfio-pci is not loaded.", "Run 'modprobe vfio-pci', and start it again.")
+WORKS_AGAIN = Kind("works-again", "The IOMMU is on as the machine is now{group_too}; something has changed since the "
+    "message.", "Restart what said it (libvirtd, virtqemud, Proxmox's page), and check that /dev/vfio/vfio is there.")
+NOT_ON_VFIO = Kind("not-on-vfio", "{device} is {on}, and has to be on a VFIO driver before the virtual machine starts.",
+    "'iommutui preview {device}=vfio-pci' shows how; in libvirt managed='yes' does it at each start.")
+RESET_REACHES_GROUP = Kind("reset-reaches-group", "Resetting the card resets {device} as well, which is {on}, and the "
+    "virtual machine does not have group {group}.", "Give this device to the same virtual machine{bind}.")
+RESET_REACHES_BOARD = Kind("reset-reaches-board", "Resetting the card by its bus resets {device} as well, {what} that "
+    "stays with the host.",
+    "Harmless if the guest starts and restarts. Otherwise the device needs a reset of its own (newer firmware, the "
+    "module vendor-reset), or a power cycle between two guests.")
+NO_TYPE1 = Kind("no-type1", "The modules vfio and vfio_iommu_type1 are not loaded; in a container the file may be "
+    "missing.", "Run 'modprobe vfio-pci vfio_iommu_type1' on the host, and pass /dev/vfio/vfio into the container.")
+# fmt: on
+
 
 def not_viable(found: Found) -> Iterator[Cause]:
     """VFIO_GROUP_FLAGS_VIABLE is not set; or a tool that has a rule of its own on the drivers of a group."""
@@ -29,16 +64,16 @@ def not_viable(found: Found) -> Iterator[Cause]:
         viable = found.model.verdict(found.host, group).viable
         bridge = next((d for d in members if d.is_bridge and d.address in found.text), None)
         if viable and bridge is not None:
-            yield found.say("bridge-not-in-the-way", bridge, group.id)
+            yield found.say(BRIDGE_NOT_IN_THE_WAY, bridge, group.id)
         elif viable and group.claim is None and found.group is not None:
-            yield found.say("viable-now", group=group.id)
+            yield found.say(VIABLE_NOW, group=group.id)
 
 
 def _without_isolation(found: Found) -> Iterator[Cause]:
     """No-IOMMU mode (CONFIG_VFIO_NOIOMMU): no container of type 1, so no virtual machine."""
     for group in groups_asked(found):
         if group.name == NO_IOMMU:
-            yield found.say("no-iommu-mode", group=group.id)
+            yield found.say(NO_IOMMU_MODE, group=group.id)
 
 
 def node_missing(found: Found) -> Iterator[Cause]:
@@ -48,10 +83,10 @@ def node_missing(found: Found) -> Iterator[Cause]:
     for group in groups:
         members = found.host.members(group)
         if not any(is_vfio(found.host, d, d.driver) for d in members):
-            yield found.say("no-vfio-node", group=group.id)
+            yield found.say(NO_VFIO_NODE, group=group.id)
             yield from settings(found, members if found.device is None else [found.device])
         elif group.name != NO_IOMMU:
-            yield found.say("node-not-visible", group=group.id)
+            yield found.say(NODE_NOT_VISIBLE, group=group.id)
     if not groups:
         yield from no_iommu(found)
 
@@ -60,11 +95,11 @@ def busy(found: Found, more: str = "") -> Iterator[Cause]:
     """EBUSY of opening ``/dev/vfio/N`` (``vfio_group_fops_open()``), or of a file of the device."""
     for group in groups_asked(found):
         if group.claim is not None:
-            yield found.say("group-owned", group=group.id, owner=owner_of(group), more=more)
+            yield found.say(GROUP_OWNED, group=group.id, owner=owner_of(group), more=more)
         elif group.foreign:
-            yield found.say("foreign-domain", group=group.id)
-    if any(gap.attribute == "claims" for gap in found.host.gaps):
-        yield found.say("unknown-owner")
+            yield found.say(FOREIGN_DOMAIN, group=group.id)
+    if found.host.gap("claims"):
+        yield found.say(UNKNOWN_OWNER)
 
 
 def container_refused(found: Found) -> Iterator[Cause]:
@@ -86,12 +121,12 @@ def container_refused(found: Found) -> Iterator[Cause]:
 def firmware_asks(found: Found) -> Iterator[Cause]:
     """``Firmware has requested this device have a 1:1 IOMMU mapping`` (``__iommu_group_set_domain()``, from 6.6)."""
     what = f"The firmware wants memory mapped one to one for {found.it}, and the kernel hands out no such device."
-    yield from list(firmware_regions(found)) or [found.say("direct-region", what=what)]
+    yield from list(firmware_regions(found)) or [found.say(DIRECT_REGION, what=what)]
 
 
 def no_type1(found: Found) -> Iterator[Cause]:
     """No driver of the container fits (``VFIO_CHECK_EXTENSION``): type 1 is not loaded, or isolates nothing."""
-    yield from list(_without_isolation(found)) or [found.say("no-type1")]
+    yield from list(_without_isolation(found)) or [found.say(NO_TYPE1)]
 
 
 def off(found: Found) -> Iterator[Cause]:
@@ -99,17 +134,17 @@ def off(found: Found) -> Iterator[Cause]:
     causes = list(no_iommu(found))
     yield from causes
     if not causes and not found.host.has_driver(VFIO_PCI):
-        yield found.say("no-vfio")
+        yield found.say(NO_VFIO)
     elif not causes:
         group = f", and {found.it} is in group {found.device.group}" if found.device is not None else ""
-        yield found.say("works-again", group_too=group)
+        yield found.say(WORKS_AGAIN, group_too=group)
 
 
 def not_on_vfio(found: Found) -> Iterator[Cause]:
     """libvirt with ``managed='no'``, and VFIO_GROUP_GET_DEVICE_FD of a device that VFIO does not know (ENODEV)."""
     device = found.device
     if device is not None and not is_vfio(found.host, device, device.driver):
-        yield found.say("not-on-vfio")
+        yield found.say(NOT_ON_VFIO)
         yield from settings(found, [device])
     yield from in_the_way(found)
 
@@ -120,11 +155,11 @@ def depends_on(found: Found) -> Iterator[Cause]:
     for device in found.host.members(group) if group is not None else []:
         what = of_the_board(device)
         if what:
-            yield found.say("reset-reaches-board", device, what=what)
+            yield found.say(RESET_REACHES_BOARD, device, what=what)
         elif not device.is_bridge:  # A bridge is reset from above it, and is never handed over.
             there = is_vfio(found.host, device, device.driver)
             bind = "" if there else f" ('iommutui preview {device.address}=vfio-pci')"
-            yield found.say("reset-reaches-group", device, bind=bind)
+            yield found.say(RESET_REACHES_GROUP, device, bind=bind)
 
 
 def _no_remapping(name: str, patterns: str, log: str, parameter: str) -> Message:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from iommutui.core.diagnosis.base import (
     Cause,
     Found,
+    Kind,
     Message,
     Weight,
     firmware_regions,
@@ -18,15 +19,46 @@ from iommutui.core.diagnosis.base import (
     settings,
     silent,
 )
+from iommutui.core.diagnosis.modules import NO_SUCH_MODULE
 from iommutui.core.diagnosis.start import busy
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Bind, Probe, Unbind
+from iommutui.core.hazards.base import uses_of
 from iommutui.core.host import Device
 from iommutui.core.models.vfio_group import VFIO_GROUP
-from iommutui.core.outcome import Outcome
+from iommutui.core.reasons import Outcome
 from iommutui.core.roles import is_vfio
 from iommutui.core.uses import Screen
+
+# fmt: off
+DRIVER_NOT_LOADED = Kind("driver-not-loaded", "No driver named {driver} is registered here, so it has no files below "
+    "/sys/bus/pci/drivers.", "Load it with 'modprobe {driver}'.")
+BIND_ASKS = Kind("bind-asks", "bind takes a free device that {driver} matches, by its override or its ids, and no "
+    "other name than the whole address.", "'iommutui preview DEVICE={driver}' shows the writes in the right order.")
+WOULD_BIND = Kind("would-bind", "As the machine is now, {driver} would take {device}.",
+    "Try again; 'iommutui preview {device}={driver}' shows the writes.")
+BOUND_ELSEWHERE = Kind("bound-elsewhere", "{device} is {on}, and unbind works only through the file of its own driver.",
+    "Nothing is left to unbind from {driver}: go on, or write to /sys/bus/pci/drivers/{own}/unbind.")
+WOULD_UNBIND = Kind("would-unbind", "{device} is {on} now, and an unbind from it would work.",
+    "Try again, through the file 'unbind' of that driver.")
+DRIVER_FAILED = Kind("driver-failed", "{driver} could not start {device}; the kernel log says why before this line. "
+    "After a virtual machine had the device, its reset has often not worked.",
+    "Power the machine off and on; if it works then, the device does not reset well between users.")
+ID_KNOWN = Kind("id-known", "The driver knows this id already, which is harmless.{state}",
+    "Go on. Better use driver_override, which names one device: 'iommutui preview {name}=vfio-pci' shows the writes.")
+NOT_BOUND = Kind("not-bound", "{it} had no driver, so there was no link 'driver'. {now}", "Go on without the unbind.")
+LOADED_NOW = Kind("loaded-now", "{driver} was not loaded then; it is now.", "Try again.")
+OTHER_FRAMEBUFFER = Kind("other-framebuffer", "The firmware's framebuffer on {device} belongs to {owner}.",
+    "Unbind what 'ls /sys/bus/platform/drivers/*/' shows below that driver (as simple-framebuffer.0).")
+NO_FRAMEBUFFER = Kind("no-framebuffer", "There is no such device now: a GPU driver has taken the display over, or the "
+    "kernel uses simple-framebuffer.0.", "There is nothing to unbind: leave the line out of the script.")
+VFS_ENABLED = Kind("vfs-enabled", "{device} has virtual functions enabled, and vfio-pci refuses it then.",
+    "Write 0 to /sys/bus/pci/devices/{device}/sriov_numvfs first.")
+SCRIPT_FRAMEBUFFER = Kind("script-framebuffer", "In a start script this is mostly the unbind of efi-framebuffer.0, and "
+    "none is here now.",
+    "Leave that line out: the kernel's driver of the card has taken its place, or simple-framebuffer.0 has.")
+# fmt: on
 
 
 def _would_bind(found: Found, device: Device, driver: str) -> Outcome:
@@ -38,9 +70,9 @@ def _would_bind(found: Found, device: Device, driver: str) -> Outcome:
 def _not_loaded(found: Found) -> Iterator[Cause]:
     driver = found.driver or VFIO_PCI
     if driver in found.host.lacks:
-        yield found.say("no-such-module", release="", module=driver, nothing=": nothing can be bound to it")
+        yield found.say(NO_SUCH_MODULE, release="", module=driver, nothing=": nothing can be bound to it")
     elif not found.host.has_driver(driver):
-        yield found.say("driver-not-loaded", driver=driver)
+        yield found.say(DRIVER_NOT_LOADED, driver=driver)
 
 
 def bound(found: Found) -> Iterator[Cause]:
@@ -48,7 +80,7 @@ def bound(found: Found) -> Iterator[Cause]:
     device, driver = found.device, found.driver or VFIO_PCI
     yield from _not_loaded(found)
     if device is None and found.address is None and found.host.has_driver(driver):
-        yield found.say("bind-asks", driver=driver)
+        yield found.say(BIND_ASKS, driver=driver)
     if device is None or not found.host.has_driver(driver):
         return
     if "vfio" in driver:
@@ -61,7 +93,7 @@ def bound(found: Found) -> Iterator[Cause]:
         yield from refusals(found, would.reasons)
     yield from settings(found, [device] if driver == VFIO_PCI else [])
     if now.ok:
-        yield found.say("would-bind", driver=driver)
+        yield found.say(WOULD_BIND, driver=driver)
 
 
 def unbound(found: Found) -> Iterator[Cause]:
@@ -70,12 +102,12 @@ def unbound(found: Found) -> Iterator[Cause]:
     if device is None:
         yield from _not_loaded(found) if driver is not None else ()
     elif device.driver is not None and driver not in (None, device.driver):
-        yield found.say("bound-elsewhere", driver=driver, own=device.driver)
+        yield found.say(BOUND_ELSEWHERE, driver=driver, own=device.driver)
     else:
         outcome = transition(found.host, Unbind(device.address), found.model)
         yield from refusals(found, outcome.reasons)
         if outcome.ok:
-            yield found.say("would-unbind")
+            yield found.say(WOULD_UNBIND)
 
 
 def probed(found: Found) -> Iterator[Cause]:
@@ -97,37 +129,37 @@ def probe_failed(found: Found) -> Iterator[Cause]:
         yield from of_no_use(found, device)
         yield from refusals(found, _would_bind(found, device, driver).reasons)
     elif not silent(found, device):
-        yield found.say("driver-failed", driver=driver)
+        yield found.say(DRIVER_FAILED, driver=driver)
 
 
 def new_id_exists(found: Found) -> Iterator[Cause]:
     """EEXIST of ``new_id`` (``new_id_store()``): the driver's dynamic or static table has the id."""
     device = found.device
     state = f" {device.address} is on {device.driver} now." if device is not None and device.driver else ""
-    yield found.say("id-known", state=state, name=device.address if device is not None else "DEVICE")
+    yield found.say(ID_KNOWN, state=state, name=device.address if device is not None else "DEVICE")
 
 
 def no_file(found: Found) -> Iterator[Cause]:
     """ENOENT of ``drivers/X/bind``, or of ``devices/D/driver/unbind``, which is there only while a driver is bound."""
     if found.driver is None:
         on = found.device.driver if found.device is not None else None
-        yield found.say("not-bound", now=f"It is on {on} now." if on else "There is nothing to unbind.")
+        yield found.say(NOT_BOUND, now=f"It is on {on} now." if on else "There is nothing to unbind.")
     elif found.host.has_driver(found.driver):
-        yield found.say("loaded-now", driver=found.driver)
+        yield found.say(LOADED_NOW, driver=found.driver)
     yield from _not_loaded(found) if found.driver is not None else ()
 
 
 def framebuffer_unbind(found: Found) -> Iterator[Cause]:
     """``unbind`` of the firmware's framebuffer: the platform device is gone once a GPU driver has taken over."""
     for screen in _framebuffers(found):
-        yield found.say("other-framebuffer", found.host.devices.get(screen.device), owner=screen.firmware)
+        yield found.say(OTHER_FRAMEBUFFER, found.host.devices.get(screen.device), owner=screen.firmware)
     if not _framebuffers(found):
-        yield found.say("no-framebuffer")
+        yield found.say(NO_FRAMEBUFFER)
 
 
 def _framebuffers(found: Found) -> list[Screen]:
     """The displays on which a framebuffer of the firmware is left."""
-    return [screen for screen in found.host.uses.screens if screen.firmware] if found.host.uses is not None else []
+    return [screen for screen in uses_of(found.host).screens if screen.firmware]
 
 
 def errno(found: Found) -> Iterator[Cause]:
@@ -151,12 +183,10 @@ def errno(found: Found) -> Iterator[Cause]:
         # ``vfio_pci_core_register_device()``
         for each in [device] if device is not None else host.devices.values() if found.address is None else ():
             if each.virtfns:
-                yield found.say("vfs-enabled", each, text=(
-                    "{device} has virtual functions enabled, and vfio-pci refuses it then.",
-                    "Write 0 to /sys/bus/pci/devices/{device}/sriov_numvfs first."))  # fmt: skip
+                yield found.say(VFS_ENABLED, each)
         yield from busy(found)
     elif found.errno == "ENODEV" and device is None and ".sh" in found.text and not _framebuffers(found):
-        yield found.say("script-framebuffer")
+        yield found.say(SCRIPT_FRAMEBUFFER)
     elif found.errno == "EINVAL" and found.model is not VFIO_GROUP and (device is not None or "write" in found.text):
         # Up to 5.18 nothing is refused at a probe: what does not belong there is a BUG_ON.
         yield from busy(found, " Probing a host driver in it fails with EINVAL.")

@@ -1,14 +1,16 @@
-"""Writes to ``driver_override``, ``unbind``, ``bind`` and ``drivers_probe`` (``drivers/base``, ``drivers/pci``)."""
+"""Writes to ``driver_override``, ``unbind``, ``bind`` and ``drivers_probe`` (``drivers/base``, ``drivers/pci``).
 
-from iommutui.core.engine.detach import driver_left, driverless, holding
-from iommutui.core.engine.driver_probe import own_probe
-from iommutui.core.engine.matching import candidates, is_iommu, matches_by_id
-from iommutui.core.engine.noiommu import with_group
+What a driver leaves behind stands here as well: on its device, in the group, and to who has the device open.
+"""
+
+from iommutui.core.address import sort_key
+from iommutui.core.drivers import STUB, VFIO_PCI
+from iommutui.core.engine.matching import candidates, is_iommu, matches_by_id, own_probe
 from iommutui.core.events import Bind, Override, Probe, Unbind
-from iommutui.core.host import Device, Host
-from iommutui.core.models.base import Check, Model, since, unbind_pending
-from iommutui.core.outcome import OK, Outcome, in_use, missing, refused
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.host import NO_IOMMU, Device, Fit, Gap, Group, Host
+from iommutui.core.models.base import Check, Model, since, unbind_pending, vfio_devices
+from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused
+from iommutui.core.roles import is_vfio
 
 OVERRIDE_LIMIT = 4095
 """``driver_override`` refuses a write of PAGE_SIZE - 1 bytes or more with EINVAL."""
@@ -136,3 +138,63 @@ def _attach(host: Host, device: Device, driver: str, model: Model) -> Outcome:
     if crash is not None:
         return Outcome(OK, after, crash[1], crash=crash[0])
     return Outcome(OK, after)
+
+
+def driverless(host: Host, device: Device) -> Device:
+    """The device after an unbind; what it was bound to, it can be bound to again."""
+    driver, fits = device.driver, device.fits
+    gaps = tuple(gap for gap in device.gaps if gap.attribute != "driver")
+    if driver is not None and driver not in (STUB, VFIO_PCI):
+        if fits is None:
+            gaps = (*gaps, Gap("fits", "not-recorded"))
+        seen = [fit for fit in fits or () if fit.driver == driver]
+        if seen:
+            fits = tuple(fit._replace(loaded=True, proven=True) if fit.driver == driver else fit for fit in fits or ())
+        elif device.driver_override != driver or is_vfio(host, device, driver):
+            # Through an override a driver may take what it does not know: it would not do so without.
+            fits = (*(fits or ()), Fit(driver, None, True, is_vfio(host, device, driver), proven=True))
+    return device._replace(driver=None, vfio_dev=None, fits=fits, gaps=gaps)
+
+
+def driver_left(host: Host, group: Group, model: Model) -> Host:
+    """The Host after a driver has left a member of the group.
+
+    The last VFIO device takes ``/dev/vfio/N`` with it, and that the container (``vfio_device_remove_group``); the last
+    driver takes with it the domain that it had attached.
+    """
+    if group.foreign and all(device.driver is None for device in host.members(group)):
+        group = group._replace(foreign=False)
+    if model.through_vfio and not model.container_waits and group.claim is not None and not vfio_devices(host, group):
+        group = group._replace(claim=None)
+    return without_group(host if group is host.groups.get(group.id) else host.with_group(group), group)
+
+
+def holding(host: Host, group: Group, device: Device) -> Host:
+    """The Host on which the owner of the group is what an unbind of this device waits for."""
+    if group.claim is None or device.address in group.claim.opened:
+        return host
+    opened_too = tuple(sorted((*group.claim.opened, device.address), key=sort_key))
+    return host.with_group(group._replace(claim=group.claim._replace(opened=opened_too)))
+
+
+def with_group(host: Host, device: Device) -> Host:
+    """The Host after a driver was bound, with the group that VFIO has made (``vfio_noiommu_group_alloc``).
+
+    In no-IOMMU mode it makes one for a device that has none, of the lowest free number; its node is
+    ``/dev/vfio/noiommu-N``, there is no file of the device, and it goes with the driver. Seen on 6.12.
+    """
+    if device.group is not None or not is_vfio(host, device, device.driver):
+        return host
+    number = next(n for n in range(len(host.groups) + 1) if n not in host.groups)
+    group = Group(number, (device.address,), "unknown", NO_IOMMU, ())
+    groups = dict(sorted({**host.groups, number: group}.items()))
+    return host.with_device(device._replace(group=number))._replace(groups=groups)
+
+
+def without_group(host: Host, group: Group) -> Host:
+    """The Host without a group of this mode whose device has been let go (``vfio_group_remove``)."""
+    if group.name != NO_IOMMU or any(d.driver is not None or unbind_pending(group, d) for d in host.members(group)):
+        return host
+    for device in host.members(group):
+        host = host.with_device(device._replace(group=None))
+    return host.without_group(group.id)

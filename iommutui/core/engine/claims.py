@@ -1,14 +1,12 @@
 """Claims of a group's DMA and their release (``drivers/vfio``, ``drivers/iommu/iommu.c``)."""
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.engine.binding import bind, override
-from iommutui.core.engine.detach import driver_left
+from iommutui.core.engine.binding import bind, driver_left, override
 from iommutui.core.engine.hotplug import finish_removal
 from iommutui.core.events import ClaimDevice, ClaimGroup, Override, ReleaseDevice, ReleaseGroup
 from iommutui.core.host import NO_IOMMU, Claim, Device, Group, Host
 from iommutui.core.models.base import Check, Model, has_node, not_vfio, owned, unbind_pending, vfio_devices
-from iommutui.core.outcome import OK, Outcome, missing, refused
-from iommutui.core.reasons import Code, Reason, groupless
+from iommutui.core.reasons import OK, Code, Outcome, Reason, groupless, missing, refused
 from iommutui.core.roles import is_vfio
 
 

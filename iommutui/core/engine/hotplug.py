@@ -1,16 +1,19 @@
-"""``remove`` and ``rescan`` (``drivers/pci/pci-sysfs.c``, ``pci_device_group``)."""
+"""``remove`` and ``rescan`` (``drivers/pci/pci-sysfs.c``, ``pci_device_group``), and writes that have the same effect.
+
+Those are ``unbind``, ``bind`` and ``drivers_probe`` of a controller with a PCI domain of its own below it (VMD):
+``vmd_remove()`` stops and removes all that is behind it, as ``remove`` does, and ``vmd_probe()`` scans for it again.
+"""
 
 from collections.abc import Collection, Sequence
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.engine.binding import probe
-from iommutui.core.engine.detach import driver_left, driverless, holding
-from iommutui.core.events import Probe, Remove, Rescan
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.engine import binding
+from iommutui.core.engine.binding import driver_left, driverless, holding
+from iommutui.core.events import Bind, Probe, Remove, Rescan, Unbind
+from iommutui.core.host import Device, Group, Host, by_address
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import OK, Outcome, in_use, missing, refused
-from iommutui.core.reasons import Code, Reason
-from iommutui.core.vmd import VMD, controller_of
+from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused
+from iommutui.core.topology import VMD, above, behind, controller_of
 
 
 def remove(host: Host, event: Remove, model: Model) -> Outcome:
@@ -47,7 +50,7 @@ def rescan(host: Host, event: Rescan, model: Model) -> Outcome:
             touched.append(number)
     reasons: tuple[Reason, ...] = ()
     for device in again:
-        outcome = probe(after, Probe(device.address), model)
+        outcome = binding.probe(after, Probe(device.address), model)
         after = outcome.host
         if outcome.crash is not None:
             return outcome._replace(groups=tuple(sorted(set(touched))))
@@ -152,7 +155,7 @@ def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> t
     old = number = device.group
     if old is not None:
         several = device.multifunction if device.multifunction is not None else device.address.endswith(".0")
-        near = [d for d in _ancestors(host, device) if was.get(d.address, d.group) == old]
+        near = [d for d in above(host, device) if was.get(d.address, d.group) == old]
         near += _not_isolated(host, device) if several else []
         joined = (d.group for d in near if d.group is not None)
         number = next(joined, next(n for n in range(len(host.groups) + 1) if n not in host.groups))
@@ -163,8 +166,7 @@ def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> t
     if number is not None:
         group = groups.get(number, Group(number))
         groups[number] = group._replace(members=tuple(sorted((*group.members, device.address), key=sort_key)))
-    ordered = {a: devices[a] for a in sorted(devices, key=sort_key)}
-    return host._replace(devices=ordered, groups=dict(sorted(groups.items()))), number
+    return host._replace(devices=by_address(devices.values()), groups=dict(sorted(groups.items()))), number
 
 
 def _parted(host: Host, device: Device) -> Device:
@@ -187,11 +189,34 @@ def _not_isolated(host: Host, device: Device) -> list[Device]:
     return sorted(found, key=lambda other: other.not_isolated_from is not None)
 
 
-def _ancestors(host: Host, device: Device) -> list[Device]:
-    """The bridges above what a scan has found, nearest first; a scan comes from the top, so there is no ring."""
-    found: list[Device] = []
-    parent = device.parent
-    while parent is not None and (above := host.devices.get(parent)) is not None:
-        found.append(above)
-        parent = above.parent
-    return found
+def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
+    """What is behind goes first; the first device of it that is in use is waited for."""
+    device = host.devices.get(event.device)
+    if device is None or not behind(host, device):
+        return binding.unbind(host, event, model)
+    gone = below(host, device.address)[1:]
+    after, waiting = stop(host, gone, model)
+    if waiting is not None:
+        return Outcome(OK, after, in_use(*waiting), blocks=True)
+    left = {**host.removed, **{address: after.devices[address] for address in gone}}
+    return binding.unbind(take_away(after, gone, model)._replace(removed=left), event, model)
+
+
+def bind(host: Host, event: Bind, model: Model) -> Outcome:
+    """What is behind comes back with the driver."""
+    return _found_again(host, event.device, binding.bind(host, event, model), model)
+
+
+def probe(host: Host, event: Probe, model: Model) -> Outcome:
+    """What is behind comes back with the driver."""
+    return _found_again(host, event.device, binding.probe(host, event, model), model)
+
+
+def _found_again(host: Host, address: Address, outcome: Outcome, model: Model) -> Outcome:
+    before, now = host.devices.get(address), outcome.host.devices.get(address)
+    if before is None or now is None or before.driver == VMD or now.driver != VMD:
+        return outcome
+    removed = outcome.host.removed
+    own = {a for a, d in removed.items() if (top := controller_of(outcome.host, d)) and top.address == address}
+    scanned = rescan(outcome.host._replace(removed={a: removed[a] for a in own}), Rescan(), model).host
+    return outcome._replace(host=scanned._replace(removed={a: d for a, d in removed.items() if a not in own}))

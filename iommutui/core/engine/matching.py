@@ -1,9 +1,10 @@
-"""Which drivers match a device (``pci_match_device``, ``driver_match_device``)."""
+"""Which drivers match a device (``pci_match_device``, ``driver_match_device``), and what their own probes say to it."""
 
-from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, SHPCHP, STUB
-from iommutui.core.engine.parameters import taken_by_ids
+from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.host import Device, Fit, Host
-from iommutui.core.models.base import since
+from iommutui.core.kernel import parameter
+from iommutui.core.models.base import Check, since
+from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.roles import is_vfio
 
 
@@ -67,7 +68,7 @@ def fit_of(device: Device, driver: str) -> Fit | None:
 
 def fits_known(host: Host, device: Device) -> bool:
     """Whether a driver that is not among ``fits`` is known not to fit."""
-    partly = device.gap("fits") or any(gap.attribute == "modules.alias" for gap in host.gaps)
+    partly = device.gap("fits") or host.gap("modules.alias")
     return device.fits is not None and not partly
 
 
@@ -76,3 +77,101 @@ def _named(host: Host, driver: str) -> bool:
     if host.driver_table.get(driver) is not None:
         return True
     return any(d.driver == driver or any(fit.driver == driver for fit in d.fits or ()) for d in host.devices.values())
+
+
+DENYLIST = {
+    ("8086", device): first
+    for first, devices in (
+        ((5, 9), ("0435", "0443", "19e2", "19e3", "37c8", "37c9")),  # QAT DH895xCC, C3xxx, C62x and their VFs
+        ((6, 10), ("0b25", "0cfe")),  # DSA and IAX of Sapphire Rapids
+    )
+    for device in devices
+}
+"""What ``vfio-pci`` itself refuses with EINVAL (``vfio_pci_dev_in_denylist``), and since when."""
+
+
+def own_probe(host: Host, device: Device, driver: str) -> Check:
+    """The driver's own probe function, as far as it is known."""
+    fit = fit_of(device, driver)
+    if is_vfio(host, device, driver):
+        return _vfio_probe(host, device, driver)
+    if driver == STUB or (fit is not None and fit.proven):
+        return Check()
+    if driver == PCIEPORT:
+        unknown = device.pcie_type is None and device.gap("pcie_type") is not None
+        if matches_class(device, PCIEPORT) and (unknown or device.pcie_type in PORT_TYPES):
+            return Check()
+        return Check("ENODEV", (Reason(Code.NOT_A_PORT, device.group, device.address, driver),))
+    if driver == SHPCHP:
+        return Check("ENODEV", (Reason(Code.NO_HOTPLUG_CONTROLLER, device.group, device.address, driver),))
+    if fit is not None and fit.refused and device.driver_override is None:
+        return Check("ENODEV", (Reason(Code.REFUSED_BEFORE, device.group, device.address, driver),))
+    if fit is not None or takes_any(host, driver) or not fits_known(host, device):
+        return Check()
+    return Check("ENODEV", (Reason(Code.UNFIT_DRIVER, device.group, device.address, driver),))
+
+
+def _vfio_probe(host: Host, device: Device, driver: str) -> Check:
+    """``vfio_pci_probe`` and ``vfio_pci_core_register_device``, in their order."""
+
+    def refuse(errno: str, code: Code, *facts: tuple[str, str]) -> Check:
+        return Check(errno, (Reason(code, device.group, device.address, driver, facts),))
+
+    ids = (device.vendor_id or "", device.device_id or "")
+    if driver == VFIO_PCI and ids in DENYLIST and since(host, DENYLIST[ids]) and not denylist_is_off(host):
+        return refuse("EINVAL", Code.DENYLISTED, ("ids", ":".join(ids)))
+    if device.bus == "pci" and device.is_bridge:
+        return refuse("EINVAL", Code.BRIDGE)
+    if device.virtfns:
+        return refuse("EBUSY", Code.VFS_ENABLED)
+    # In no-IOMMU mode VFIO makes a group; before 5.19 only where there is no IOMMU (``iommu_present``).
+    makes_group = host.vfio.noiommu and (since(host, (5, 19)) or not host.iommus)
+    if device.group is None and not makes_group:
+        return Check("EINVAL", (groupless(device),))
+    return Check()
+
+
+ANY = 0xFFFFFFFF
+"""``PCI_ANY_ID``."""
+
+PARAMETERS = {VFIO_PCI: "vfio_pci.ids", STUB: "pci_stub.ids"}
+
+
+def taken_by_ids(host: Host, device: Device) -> list[str]:
+    """The drivers whose ``ids`` on the command line hold the device (``vfio_pci_fill_ids``, ``pci_add_dynid``).
+
+    They take it without an override. A file of ``modprobe.d`` says the same, but not whether it was in force when the
+    module was loaded.
+    """
+    if host.cmdline is None or device.bus != "pci" or ".ids=" not in host.cmdline:
+        return []
+    given = {driver: (parameter(host.cmdline, name) or "").split(",") for driver, name in PARAMETERS.items()}
+    return [driver for driver, ids in given.items() if any(_holds(text, device) for text in ids)]
+
+
+def denylist_is_off(host: Host) -> bool:
+    """Whether the command line turns off what ``vfio-pci`` refuses by itself (``disable_denylist``)."""
+    value = parameter(host.cmdline, "vfio_pci.disable_denylist")
+    return value is not None and value[:1] in "1yY"
+
+
+def _holds(text: str, device: Device) -> bool:
+    """``vendor:device[:subvendor[:subdevice[:class[:mask]]]]`` in hex; what is left out matches everything."""
+    try:
+        given = [int(part, 16) for part in text.split(":")]
+    except ValueError:
+        return False
+    if not 2 <= len(given) <= 6:
+        return False
+    *wanted, code, mask = [*given, *(ANY, ANY, ANY, ANY, 0, 0)[len(given) :]]
+    shown = (device.vendor_id, device.device_id, device.subsystem_vendor_id, device.subsystem_device_id)
+    if any(number not in (ANY, _number(text)) for number, text in zip(wanted, shown, strict=True)):
+        return False
+    return (code ^ (_number(device.class_code) or 0)) & mask == 0
+
+
+def _number(text: str | None) -> int | None:
+    try:
+        return None if text is None else int(text, 16)
+    except ValueError:
+        return None

@@ -6,17 +6,17 @@ The mechanics are in ``core.engine``, with the versions in which they changed; t
 from collections.abc import Callable
 
 from iommutui.core import events
-from iommutui.core.engine import binding, claims, domains, hotplug
+from iommutui.core.engine import binding, claims, hotplug
 from iommutui.core.events import Event
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
-from iommutui.core.outcome import Outcome
+from iommutui.core.reasons import Outcome
 
 _HANDLERS: dict[type, Callable[..., Outcome]] = {
     events.Override: binding.override,
-    events.Unbind: domains.unbind,
-    events.Bind: domains.bind,
-    events.Probe: domains.probe,
+    events.Unbind: hotplug.unbind,
+    events.Bind: hotplug.bind,
+    events.Probe: hotplug.probe,
     events.ClaimGroup: claims.claim_group,
     events.ClaimDevice: claims.claim_device,
     events.ReleaseGroup: claims.release_group,

@@ -9,6 +9,7 @@ from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Goal
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio, serves_host
+from iommutui.core.uses import Opener, Uses
 
 
 class Severity(StrEnum):
@@ -166,9 +167,19 @@ def unbound(host: Host, goals: Sequence[Goal]) -> list[Device]:
     return list(found.values())
 
 
+def uses_of(host: Host) -> Uses:
+    """What is known of what the machine does with its devices; ``unknown`` says what may be missing."""
+    return host.uses or Uses()
+
+
 def unknown(host: Host, field: str) -> str:
     """Why a field of the Host's uses may be incomplete; empty where everything is known."""
     return "not-recorded" if host.uses is None else host.uses.gap(field)
+
+
+def openers_words(openers: Iterable[Opener]) -> str:
+    """``Xorg (pid 1201), a process``."""
+    return listed(f"{o.name or 'a process'} (pid {o.pid})" if o.pid else o.name or "a process" for o in openers)
 
 
 def listed(words: Iterable[str], most: int = 4) -> str:

@@ -17,6 +17,7 @@ from iommutui.core.hazards.base import (
     on_kernel_driver,
     taken,
     unbound,
+    uses_of,
 )
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Goal
@@ -90,7 +91,7 @@ def _is_used(host: Host, device: Device) -> bool:
     group = host.group_of(device.address)
     if group is not None and group.claim is not None and device.address in group.claim.opened:
         return True
-    return host.uses is not None and any(use.device == device.address for use in host.uses.network)
+    return any(use.device == device.address for use in uses_of(host).network)
 
 
 def matched_by_id(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:

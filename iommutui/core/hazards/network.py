@@ -13,6 +13,7 @@ from iommutui.core.hazards.base import (
     listed,
     unbound,
     unknown,
+    uses_of,
 )
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
@@ -51,7 +52,7 @@ def networks(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """The worst thing that each device's interfaces carry. It is less bad where another device carries it on."""
     leaving = unbound(host, goals)
     gone = {device.address for device in leaving}
-    uses = host.uses.network if host.uses is not None else ()
+    uses = uses_of(host).network
     kept = [use for use in uses if use.device not in gone]
     why = unknown(host, "network")
     for device in leaving:

@@ -15,6 +15,7 @@ from iommutui.core.hazards.base import (
     listed,
     unbound,
     unknown,
+    uses_of,
 )
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Goal
@@ -66,7 +67,7 @@ _CLASSES = ("01", "0c03", "0c00", "0805")
 def disks(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """Every use of every disk. A member of an array that can lose it is a warning."""
     leaving = unbound(host, goals)
-    uses = host.uses.storage if host.uses is not None else ()
+    uses = uses_of(host).storage
     gone = frozenset(device.address for device in leaving)
     lost = _members_lost(uses, gone)
     for device in leaving:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from iommutui.core.hazards.base import DANGER, WARN, Hazard, HazardCheck, Kind, Topic, listed, unbound, unknown
+from iommutui.core.hazards.base import DANGER, WARN, Hazard, HazardCheck, Kind, Topic, listed, unbound, unknown, uses_of
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
 
@@ -54,8 +54,8 @@ def unbind_hangs(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     for device in unbound(host, goals):
         if device.driver not in HANGING_DRIVERS:
             continue
-        openers = host.uses.openers_of(device.address) if host.uses is not None else ()
-        screens = host.uses.screens_of(device.address) if host.uses is not None else ()
+        openers = uses_of(host).openers_of(device.address)
+        screens = uses_of(host).screens_of(device.address)
         held = [name for screen in screens for name in screen.held_by]
         driver = ("driver", device.driver)
         if openers or held:
@@ -81,7 +81,7 @@ def mediated(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
 def plugged(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """Thunderbolt devices behind a controller that leaves."""
     for device in unbound(host, goals):
-        found = [p for p in host.uses.plugged if p.device == device.address] if host.uses is not None else []
+        found = [p for p in uses_of(host).plugged if p.device == device.address]
         names = listed(name for each in found for name in each.names)
         if names:
             yield PLUGGED.of(device, WARN, (("names", names),))

@@ -7,8 +7,7 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import Role
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.kernel import parse_release
-from iommutui.core.outcome import OK, State, Verdict
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import OK, Code, Reason, State, Verdict
 from iommutui.core.roles import KnownRole, is_vfio
 
 

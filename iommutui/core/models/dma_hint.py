@@ -10,9 +10,8 @@ there: the inverted value where something is refused, a claimed group without a 
 from iommutui.core.drivers import Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Check, Model, bound, owned, unknown_drivers
-from iommutui.core.outcome import OK, State, Verdict
-from iommutui.core.reasons import Code, Reason
-from iommutui.core.roles import KnownRole, hinted_role
+from iommutui.core.reasons import OK, Code, Reason, State, Verdict
+from iommutui.core.roles import KnownRole
 
 
 class DmaHint(Model):
@@ -47,7 +46,8 @@ class DmaHint(Model):
 
     def role(self, host: Host, device: Device, driver: str) -> KnownRole:
         """The driver's hint (S-01, S-17)."""
-        return hinted_role(host, device, driver)
+        row = host.driver_table.get(driver)
+        return KnownRole(row.hint if row else Role.KERNEL)
 
     def _with_role(self, host: Host, group: Group, role: Role) -> list[tuple[Device, str]]:
         return [

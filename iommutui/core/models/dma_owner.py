@@ -16,9 +16,8 @@ from iommutui.core.models.base import (
     owned,
     unknown_drivers,
 )
-from iommutui.core.outcome import OK, State, Verdict
-from iommutui.core.reasons import Code, Reason
-from iommutui.core.roles import KnownRole, managed_role
+from iommutui.core.reasons import OK, Code, Reason, State, Verdict
+from iommutui.core.roles import KnownRole, vfio_role
 
 COUNTED_BUSES = frozenset({"pci", "platform", "amba", "fsl-mc", "cdx"})
 """Buses whose ``dma_configure`` takes part in ownership (Linux 6.12); drivers on other buses are never counted."""
@@ -95,8 +94,14 @@ class DmaOwner(Model):
     )
 
     def role(self, host: Host, device: Device, driver: str) -> KnownRole:
-        """``driver_managed_dma`` set (USER or NONE) or not (KERNEL)."""
-        return managed_role(host, device, driver)
+        """``driver_managed_dma`` set (USER or NONE) or not (KERNEL).
+
+        The versions in the table of drivers say when one came; distributions backport them, so a driver that is bound
+        is taken to have been written with the flag.
+        """
+        row = host.driver_table.get(driver)
+        managed = row is not None and row.managed
+        return vfio_role(host, device, driver) or KnownRole(Role.NONE if managed else Role.KERNEL)
 
     def counts(self, device: Device) -> bool:
         """Whether ``dma_configure`` of the device's bus takes part in ownership (6.12)."""

@@ -7,8 +7,7 @@ kernel. That is why the draft came: a VFIO driver would keep user space out of i
 from iommutui.core.drivers import Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Check, Model, owned, unknown_drivers
-from iommutui.core.outcome import OK, State, Verdict
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import OK, Code, Reason, State, Verdict
 from iommutui.core.roles import KnownRole
 
 

@@ -18,8 +18,7 @@ from iommutui.core.models.base import (
     unknown_drivers,
     vfio_devices,
 )
-from iommutui.core.outcome import OK, State, Verdict
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.reasons import OK, Code, Reason, State, Verdict
 from iommutui.core.roles import KnownRole, vfio_role
 
 BUG = "kernel BUG at drivers/vfio/vfio.c (vfio_iommu_group_notifier)"
@@ -66,12 +65,8 @@ class VfioGroup(Model):
 
     def role(self, host: Host, device: Device, driver: str) -> KnownRole:
         """USER for what registers a VFIO device, NONE for what is in nobody's way, else KERNEL."""
-        vfio = vfio_role(host, device, driver)
-        if vfio is not None:
-            return vfio
-        if driver == STUB or _exempt(device):
-            return KnownRole(Role.NONE)
-        return KnownRole(Role.KERNEL)
+        harmless = driver == STUB or _exempt(device)
+        return vfio_role(host, device, driver) or KnownRole(Role.NONE if harmless else Role.KERNEL)
 
     def verdict(self, host: Host, group: Group) -> Verdict:
         """``vfio_group_viable``. A claim is not checked for it, so its errno is that of opening a device."""

@@ -45,8 +45,7 @@ def basis_of(host: Host, moved: Iterable[Address]) -> Basis:
     addresses |= {member for group in groups for member in group.members}
     devices = [host.devices[a] for a in sorted(addresses, key=sort_key) if a in host.devices]
     claims = tuple((group.id, group.claim.owner) for group in groups if group.claim is not None)
-    known = all(gap.attribute != "claims" for gap in host.gaps)
-    return Basis(host.kernel, tuple(device_facts(device) for device in devices), claims, known)
+    return Basis(host.kernel, tuple(device_facts(device) for device in devices), claims, host.gap("claims") is None)
 
 
 def device_facts(device: Device) -> DeviceFacts:

@@ -15,11 +15,10 @@ from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import Goal, Intent, goal_of
-from iommutui.core.plan.targets import NONE, vfio_target
+from iommutui.core.plan.intents import NONE, Goal, Intent, goal_of, goals_of, vfio_target
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio
-from iommutui.core.vmd import behind, controller_of, without
+from iommutui.core.topology import behind, controller_of, without
 
 
 def wished_host(host: Host, goals: Iterable[Goal]) -> Host:
@@ -61,7 +60,7 @@ def smallest_fix(
 def _fix(
     host: Host, intents: Sequence[Intent], groups: Sequence[Group], model: Model, target: Callable[[Host, Device], str]
 ) -> tuple[Intent, ...] | None:
-    goals = [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
+    goals = goals_of(host, intents)
     wished = wished_host(host, goals)
     decided = {goal.device for goal in goals}
     fix: list[Intent] = []
@@ -75,7 +74,7 @@ def _fix(
             if address in decided or device.bus != "pci" or of_the_board(device):
                 return None
             fix.append(Intent(address, target(wished, device)))
-    after = wished_host(host, [*goals, *(goal for i in fix if (goal := goal_of(host, i)[0]) is not None)])
+    after = wished_host(host, [*goals, *goals_of(host, fix)])
     for group in groups:
         verdict = model.verdict(after, after.groups[group.id])
         if verdict.viable is not True or verdict.refused:
@@ -120,6 +119,6 @@ def fix_hazards(host: Host, goals: Sequence[Goal], fix: Iterable[Intent] | None)
 
     There is no other fix to choose, so one that costs something is shown with its cost.
     """
-    further = [goal for intent in fix or () if (goal := goal_of(host, intent)[0]) is not None]
+    further = goals_of(host, fix or ())
     known = frozenset(hazards_of(host, goals)) if further else frozenset()
     return tuple(hazard for hazard in hazards_of(host, [*goals, *further]) if hazard not in known) if further else ()

@@ -6,6 +6,7 @@ every unbind, then every probe, then the overrides that a restored device is to 
 """
 
 from collections.abc import Iterable, Sequence
+from shlex import quote
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
@@ -16,11 +17,10 @@ from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import Device, Driver, Fit, Group, Host
 from iommutui.core.models.base import Model, unbind_pending
-from iommutui.core.outcome import Outcome, Verdict, in_use
 from iommutui.core.plan.drift import Basis, basis_of
-from iommutui.core.plan.intents import Goal, Intent, goal_of
-from iommutui.core.plan.targets import Target
-from iommutui.core.reasons import Code, Reason
+from iommutui.core.plan.intents import Goal, Intent, Target, goal_of
+from iommutui.core.printable import printable
+from iommutui.core.reasons import Code, Outcome, Reason, Verdict, in_use
 from iommutui.core.roles import is_vfio
 
 NOT_REACHED = "not-reached"
@@ -281,3 +281,21 @@ def counts_of(plan: Plan) -> Counts:
     """The plan in numbers."""
     devices = {step.device for step in plan.steps}
     return Counts(len(plan.steps), len(devices), len(plan.no_ops), len(plan.modules), len(plan.groups))
+
+
+def shell_line(step: Step) -> str:
+    """The write as a line for a shell: ``echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override``."""
+    value = (step.value or "") if step.op == "override" else step.device
+    return f"echo {quote(value)} > {quote(step.path)}"
+
+
+def shell_script(plan: Plan) -> str:
+    """The writes of a plan as lines for a root shell, in their order, the modules first.
+
+    What is copied travels: the first line says which devices the addresses are.
+    """
+    devices = [d for a in dict.fromkeys(step.device for step in plan.steps) if (d := plan.predicted.devices.get(a))]
+    named = ", ".join(f"{d.address} is {d.vendor_id or '????'}:{d.device_id or '????'}" for d in devices)
+    lines = [f"# Only where {named}: on another machine these addresses are other devices."]
+    lines += [f"modprobe {quote(module)}" for module in plan.modules]
+    return "".join(f"{printable(text)}\n" for text in (*lines, *map(shell_line, plan.steps)))

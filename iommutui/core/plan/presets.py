@@ -5,13 +5,21 @@ from collections.abc import Iterable, Sequence
 from iommutui.core.address import Address, sort_key
 from iommutui.core.board import is_of_use, passable
 from iommutui.core.drivers import STUB, Role
-from iommutui.core.engine.driver_probe import own_probe
+from iommutui.core.engine.matching import own_probe
 from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.models.base import Model
 from iommutui.core.plan.fix import fix_hazards, permanent_blockers, smallest_fix, withheld
-from iommutui.core.plan.intents import Intent, default_driver, goal_of
-from iommutui.core.plan.targets import DEFAULT, NONE, TargetKind, targets_of, vfio_target
+from iommutui.core.plan.intents import (
+    DEFAULT,
+    NONE,
+    Intent,
+    TargetKind,
+    default_driver,
+    goal_of,
+    targets_of,
+    vfio_target,
+)
 from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.roles import is_vfio, serves_host
 from iommutui.core.wording import sentence

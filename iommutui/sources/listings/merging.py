@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from iommutui.core.address import Address, parse_pci
-from iommutui.core.gap import NOT_LISTED
+from iommutui.core.device import NOT_LISTED
 from iommutui.core.host import Device, Gap, Group, Host, Iommu, by_address, by_number
 from iommutui.sources.listings.base import GROUP, NOTHING, UNTOLD, Facts, Sighting
 from iommutui.sources.listings.states import Section, State

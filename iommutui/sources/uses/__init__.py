@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
-from iommutui.core.gap import Gap
+from iommutui.core.device import Gap
 from iommutui.core.host import Host
 from iommutui.sources.tree import Depth, Tree
 
@@ -17,42 +17,28 @@ def with_uses(tree: Tree, host: Host, depth: Depth, session: str | None, console
     The plain listing gets those that cost next to nothing: mounts, swap, routes. ``session`` is the address that the
     SSH session of the caller came to, ``console`` whether the text console is drawn on framebuffers.
     """
-    if depth is Depth.LISTING:
-        recorded = any(os.path.isdir(f"{tree.sys}/class/{name}") for name in ("block", "net"))
-        return host._replace(uses=_quick(tree, session)) if recorded else host
-    return host._replace(uses=_everything(tree, host, session, console))
+    recorded = any(os.path.isdir(f"{tree.sys}/class/{name}") for name in ("block", "net"))
+    if depth is Depth.LISTING and not recorded:
+        return host
+    return host._replace(uses=_uses(tree, host, session, console, everything=depth is not Depth.LISTING))
 
 
-def _quick(tree: Tree, session: str | None) -> "Uses":
+def _uses(tree: Tree, host: Host, session: str | None, console: bool, *, everything: bool) -> "Uses":
     from iommutui.core.uses import Uses
-    from iommutui.sources.uses.network import read_network
-    from iommutui.sources.uses.remote import through
+    from iommutui.sources.uses.network import read_network, through
     from iommutui.sources.uses.storage import read_storage
 
-    storage, far, no_storage = read_storage(tree, everything=False)
+    storage, far, no_storage = read_storage(tree, everything)
     network, no_network = read_network(tree, session)
     storage += through(tree, far, network)
-    left = ("screens", "firmware", "inputs", "sounds", "openers", "plugged", "by_id")
-    gaps = (*no_storage, *no_network, *(Gap(field, "not-collected") for field in left))
-    return Uses(storage=tuple(storage), network=network, gaps=gaps)
-
-
-def _everything(tree: Tree, host: Host, session: str | None, console: bool) -> "Uses":
-    from iommutui.core.uses import Uses
-    from iommutui.sources.uses.audio import read_sounds
-    from iommutui.sources.uses.display import read_display
-    from iommutui.sources.uses.input import read_inputs
-    from iommutui.sources.uses.modprobe import read_by_id
-    from iommutui.sources.uses.network import read_network
-    from iommutui.sources.uses.openers import read_openers
-    from iommutui.sources.uses.remote import through
-    from iommutui.sources.uses.storage import read_storage
-    from iommutui.sources.uses.thunderbolt import read_plugged
+    if not everything:
+        left = ("screens", "firmware", "inputs", "sounds", "openers", "plugged", "by_id")
+        gaps = (*no_storage, *no_network, *(Gap(field, "not-collected") for field in left))
+        return Uses(storage=tuple(storage), network=network, gaps=gaps)
+    from iommutui.sources.uses.seat import read_display, read_inputs, read_openers, read_plugged, read_sounds
+    from iommutui.sources.vfio_parameters import read_by_id
 
     screens, no_screens = read_display(tree, console)
-    storage, far, no_storage = read_storage(tree, everything=True)
-    network, no_network = read_network(tree, session)
-    storage += through(tree, far, network)
     inputs, no_inputs = read_inputs(tree)
     sounds, no_sounds = read_sounds(tree)
     openers, no_openers = read_openers(tree, host.devices)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.sources.tree import Tree
-from iommutui.sources.uses.remote import server_of_disk
+from iommutui.sources.uses.network import server_of_disk
 from iommutui.sources.uses.sysfs_links import (
     ClassDevice,
     entries,

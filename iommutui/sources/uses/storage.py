@@ -3,12 +3,12 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from iommutui.core.gap import Gap
+from iommutui.core.device import Gap
 from iommutui.core.uses import Held, Storage
 from iommutui.sources.tree import Tree, Unreadable, names_in
 from iommutui.sources.uses import proc_tables
 from iommutui.sources.uses.blocks import Blocks, read_blocks
-from iommutui.sources.uses.remote import Far, server_of
+from iommutui.sources.uses.network import Far, server_of
 from iommutui.sources.uses.sysfs_links import SHORT, first_nonempty, gap_reason, links_in, read_attr, resolve
 
 MOUNTS_LIMIT = 1 << 22
@@ -87,7 +87,7 @@ def _mounted(tree: Tree, blocks: Blocks, table: Sequence[proc_tables.Mount]) -> 
             for directory in _layers(mount):
                 if (holder := _holding(points, directory)) is not None:
                     points[holder].add(mount.point)
-    return {name: _shortest(found) for name, found in points.items()}
+    return {name: sorted(found, key=lambda point: (len(point), point))[:MOST] for name, found in points.items()}
 
 
 def _devices_of(
@@ -110,10 +110,6 @@ def _layers(mount: proc_tables.Mount) -> list[str]:
     """The directories that an overlay is made of."""
     dirs = [o.partition("=")[2] for o in mount.options if o.startswith(("lowerdir", "upperdir"))]
     return [f"{part}/" for each in dirs for part in each.split(":") if mount.kind == "overlay" and part[:1] == "/"]
-
-
-def _shortest(points: set[str]) -> list[str]:
-    return sorted(points, key=lambda point: (len(point), point))[:MOST]
 
 
 _PROFILES = {"raid1": 1, "raid10": 1, "raid5": 1, "raid6": 2, "raid1c3": 2, "raid1c4": 3}

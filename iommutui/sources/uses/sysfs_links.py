@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from iommutui.core.address import Address, is_pci
+from iommutui.core.device import Gap
 from iommutui.sources.tree import Tree, Unreadable, failure, names_in, printable, read_file, to_text
 
 SHORT = 1 << 16
@@ -77,6 +78,12 @@ def gap_reason(tree: Tree, value: object) -> str:
     if isinstance(value, Unreadable):
         return value.why
     return "not-recorded" if value is None and tree.root else ""
+
+
+def gaps_of(tree: Tree, field: str, value: object) -> list[Gap]:
+    """The gap of a field that a file or directory is read for, where ``gap_reason`` has one."""
+    why = gap_reason(tree, value)
+    return [Gap(field, why)] if why else []
 
 
 def first_nonempty(reasons: Iterable[str]) -> str:

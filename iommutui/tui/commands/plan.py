@@ -7,10 +7,9 @@ from iommutui.core.drivers import STUB, VFIO_PCI
 from iommutui.core.hazards import Severity
 from iommutui.core.host import Device
 from iommutui.core.labels import also_takes
-from iommutui.core.outcome import State
 from iommutui.core.plan.intents import DEFAULT, NONE, Intent, goal_of
-from iommutui.core.plan.narrowing import narrow
-from iommutui.core.reasons import Reason
+from iommutui.core.reasons import Reason, State
+from iommutui.core.topology import narrow
 from iommutui.core.wording import sentence
 from iommutui.tui.commands.base import Command, Desk, Disabled, Opened, needs_host
 from iommutui.tui.derived import (

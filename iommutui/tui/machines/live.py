@@ -18,9 +18,8 @@ from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.sources import load
-from iommutui.sources.holders import claims_now
 from iommutui.sources.live import Unavailable, watch
-from iommutui.sources.ssh_session import session_address
+from iommutui.sources.processes import claims_now, session_address
 from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack
 from iommutui.tui.state import Source, SourceKind
 

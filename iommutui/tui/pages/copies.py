@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from iommutui.core.address import nodedev_name
-from iommutui.core.plan.shell import shell_script
+from iommutui.core.plan.planner import shell_script
 from iommutui.core.report import report
 from iommutui.tui.derived import preview, selected_device, selected_group
 from iommutui.tui.pages.plan import count

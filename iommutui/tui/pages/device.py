@@ -1,13 +1,11 @@
 """The page of a device: every fact that is known of it; and the targets that fit it, with what comes of each. Pure."""
 
-from iommutui.core.device_facts import device_facts
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import class_words, device_name, verdict_word
-from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.narrowing import narrow
+from iommutui.core.labels import class_words, device_facts, device_name, verdict_word
+from iommutui.core.plan.intents import Intent, Target, TargetKind, targets_of
 from iommutui.core.plan.planner import plan_intents
-from iommutui.core.plan.targets import Target, TargetKind, targets_of
+from iommutui.core.topology import narrow
 from iommutui.core.wording import target_words
 from iommutui.tui.derived import target_of
 from iommutui.tui.keys import key_of

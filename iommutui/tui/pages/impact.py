@@ -6,7 +6,7 @@ from iommutui.core.cache import last_call
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Host
-from iommutui.core.plan.intents import Goal, Intent, goal_of
+from iommutui.core.plan.intents import Goal, Intent, goals_of
 from iommutui.tui.derived import freeing, selected_device, selected_devices
 from iommutui.tui.pages.plan import intent_line
 from iommutui.tui.state import AppState
@@ -31,7 +31,7 @@ def _supposed(state: AppState) -> tuple[str, tuple[Intent, ...]]:
 
 @last_call
 def _found(host: Host, intents: tuple[Intent, ...]) -> tuple[Hazard, ...]:
-    goals: Sequence[Goal] = [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
+    goals: Sequence[Goal] = goals_of(host, intents)
     return tuple(hazards_of(host, goals))
 
 

@@ -4,7 +4,7 @@ from iommutui.core.host import Device, Group
 from iommutui.core.labels import device_name
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
-from iommutui.core.plan.narrowing import narrow
+from iommutui.core.topology import narrow
 from iommutui.tui.derived import verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.state import AppState

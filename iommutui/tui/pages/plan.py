@@ -6,8 +6,7 @@ from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
 from iommutui.core.labels import also_takes, driver_words
 from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import GroupChange, Plan, counts_of
-from iommutui.core.plan.shell import shell_line
+from iommutui.core.plan.planner import GroupChange, Plan, counts_of, shell_line
 from iommutui.core.wording import goal_words, sentence
 from iommutui.tui.derived import preview
 from iommutui.tui.keys import key_of

@@ -8,8 +8,8 @@ from iommutui.core.board import passable
 from iommutui.core.cache import last_call
 from iommutui.core.host import NO_IOMMU, Device, Host
 from iommutui.core.labels import driver_words, use_labels
-from iommutui.core.outcome import Verdict
 from iommutui.core.query import parse_query, searched_text
+from iommutui.core.reasons import Verdict
 from iommutui.tui.derived import Verdicts
 from iommutui.tui.state import Key
 from iommutui.tui.text.spans import Span

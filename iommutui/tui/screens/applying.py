@@ -20,9 +20,8 @@ from iommutui.apply.events import (
 )
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import cuts_a_lifeline
-from iommutui.core.outcome import OK
-from iommutui.core.plan.planner import Plan, plan_intents
-from iommutui.core.plan.shell import shell_line
+from iommutui.core.plan.planner import Plan, plan_intents, shell_line
+from iommutui.core.reasons import OK
 from iommutui.core.wording import change_words
 from iommutui.tui.commands import Hint
 from iommutui.tui.commands.base import Desk, Opened

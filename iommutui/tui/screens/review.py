@@ -12,7 +12,7 @@ from textual.widgets import Button, Digits, Input, ProgressBar, Static
 
 from iommutui.apply.events import Counting
 from iommutui.core.hazards import Acceptance
-from iommutui.core.plan.shell import shell_script
+from iommutui.core.plan.planner import shell_script
 from iommutui.tui.commands import Hint
 from iommutui.tui.pages.plan import WITHIN, Review, review_lines
 from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, DeliberateDialog

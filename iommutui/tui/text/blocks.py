@@ -5,11 +5,10 @@ from itertools import groupby
 from typing import NamedTuple
 
 from iommutui.core.drivers import Role
-from iommutui.core.hazards import Hazard, Severity
+from iommutui.core.hazards import Hazard, Severity, hazard_advice, hazard_loss
 from iommutui.core.labels import GLYPHS, NO_ISOLATION, NOTHING_TO_PASS, verdict_word
-from iommutui.core.outcome import Verdict
-from iommutui.core.reasons import Code, Reason
-from iommutui.core.wording import hazard_advice, hazard_loss, sentence
+from iommutui.core.reasons import Code, Reason, Verdict
+from iommutui.core.wording import sentence
 from iommutui.tui.text.spans import Line, Span, line
 
 VERDICT_STYLES = {"viable": "ok", "blocked": "bad", "in use": "info", "refused": "warn", "unknown": "warn",

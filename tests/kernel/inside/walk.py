@@ -30,7 +30,7 @@ from iommutui.core.events import (
 from iommutui.core.host import Claim, Device, Host, settled
 from iommutui.core.models import model_for
 from iommutui.core.models.base import has_node, since
-from iommutui.core.outcome import Outcome
+from iommutui.core.reasons import Outcome
 from iommutui.sources import load
 
 from .. import vfio

@@ -1,4 +1,4 @@
-"""Who has a group."""
+"""What processes show: who has a group, who hides, and who is gone."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from iommutui.core.models import model_for
 from iommutui.core.models.base import unbind_pending
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
-from iommutui.sources import Depth, holders, load, open_files
+from iommutui.sources import Depth, load, processes
 from iommutui.sources.names import Names
 from iommutui.sources.sysfs import scan
 from iommutui.sources.tree import Tree, Unreadable
@@ -69,8 +69,8 @@ def test_a_device_whose_unbind_waits_is_held(tree: FakeTree) -> None:
     host = read(tree)
     group = host.groups[14]
     waiting = host.devices[group.members[1]]._replace(gaps=(Gap("driver", "unbinding"),))
-    assert holders._held(host.with_device(waiting), group) == (A, B)
-    assert holders._held(host, group) == (A,)
+    assert processes._held(host.with_device(waiting), group) == (A, B)
+    assert processes._held(host, group) == (A,)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_host_that_was_read_before_the_unbind_began_knows_the_name(tree: FakeT
     (tree.place(A) / "vfio-dev/vfio3").mkdir(parents=True)
     host = leaving(tree.process(1, "init"))
     assert host.groups[14].claim is None
-    now = holders.claims_now(host, os.fspath(tree.process(7, "vmm", "/dev/vfio/devices/vfio3 (deleted)")))
+    now = processes.claims_now(host, os.fspath(tree.process(7, "vmm", "/dev/vfio/devices/vfio3 (deleted)")))
     assert now.groups[14].claim == Claim("vmm (pid 7)", 1, "cdev", (Address(A),))
 
 
@@ -160,8 +160,8 @@ def test_what_has_no_driver_is_free(tree: FakeTree) -> None:
 
 def test_processes_of_others(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.process(1, "init").process(2, "qemu", "/dev/vfio/14")
-    files = open_files._files
-    monkeypatch.setattr(open_files, "_files", lambda place: Unreadable("EACCES") if "/1/" in place else files(place))
+    files = processes._files
+    monkeypatch.setattr(processes, "_files", lambda place: Unreadable("EACCES") if "/1/" in place else files(place))
     host = read(tree)
     assert host.gaps == (Gap("claims", "EACCES"),)
     assert host.groups[14].claim is not None
@@ -187,7 +187,7 @@ def test_processes_that_do_not_show_at_all(tmp_path: Path, pid: int, hidden: str
     """With ``hidepid`` a user sees his own processes only."""
     machine = Tree(str(FakeTree(tmp_path).process(pid, "mine").root))
     machine.live = True
-    assert holders.find_holders(machine) == ([], hidden)
+    assert processes.find_holders(machine) == ([], hidden)
 
 
 def test_nothing_to_hold(tmp_path: Path) -> None:

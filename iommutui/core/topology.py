@@ -1,0 +1,126 @@
+"""What stands behind what: bridges above a device, why devices share a group, and what a rebind can touch.
+
+Intel VMD is a controller that has a PCI domain of its own below it, for disks. ``vmd_remove()``
+(drivers/pci/controller/vmd.c) stops and removes the whole root bus of the domain, so that the controller goes with
+everything behind it or not at all; what is behind it does its DMA as the controller, and shares its group.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+
+from iommutui.core.address import Address, card_of
+from iommutui.core.host import Device, Group, Host
+
+VMD = "vmd"
+
+
+def above(host: Host, device: Device) -> Iterator[Device]:
+    """The functions above the device, the nearest first, also those that ``remove`` took away; a ring ends it."""
+    seen: set[Address] = set()
+    while device.parent is not None and device.parent not in seen:
+        seen.add(device.parent)
+        found = host.devices.get(device.parent) or host.removed.get(device.parent)
+        if found is None:
+            return
+        yield found
+        device = found
+
+
+def controller_of(host: Host, device: Device) -> Device | None:
+    """The VMD that the device is behind: the function above its domain."""
+    return next((each for each in above(host, device) if _domain(each) != _domain(device)), None)
+
+
+def behind(host: Host, controller: Device) -> list[Address]:
+    """What goes away when the driver leaves the controller."""
+    if controller.driver != VMD:
+        return []
+    return [d.address for d in host.devices.values() if d.parent is not None and controller_of(host, d) == controller]
+
+
+def _domain(device: Device) -> str:
+    return device.address.partition(":")[0]
+
+
+def without(host: Host, gone: Collection[Address]) -> Host:
+    """The Host without these devices; their groups stay, with the members that are left."""
+    groups = {n: g._replace(members=tuple(a for a in g.members if a not in gone)) for n, g in host.groups.items()}
+    return host._replace(devices={a: d for a, d in host.devices.items() if a not in gone}, groups=groups)
+
+
+def narrow(host: Host, addresses: Iterable[Address]) -> Host:
+    """The Host with only these devices, their groups' members, the other functions of their cards, and what is above.
+
+    So a preview of a big machine costs no more. It knows what the machine does with all of its devices, since what is
+    lost depends on what remains.
+    """
+    kept = _with_groups(host, {address for address in addresses if address in host.devices})
+    kept = _with_groups(host, {*kept, *(other.address for address in kept for other in host.same_slot(address))})
+    numbers = {host.devices[address].group for address in kept}
+    over = {each.address for address in kept for each in above(host, host.devices[address])}
+    return host._replace(
+        devices={address: host.devices[address] for address in kept | (over & host.devices.keys())},
+        groups={n: host.groups[n] for n in sorted(n for n in numbers if n is not None) if n in host.groups},
+    )
+
+
+def _with_groups(host: Host, addresses: set[Address]) -> set[Address]:
+    groups = {group.id: group for address in addresses if (group := host.group_of(address)) is not None}
+    return addresses | {member for group in groups.values() for member in group.members if member in host.devices}
+
+
+def why_shared(host: Host, group: Group) -> list[str]:
+    """Why devices share a group, as far as the tree shows it: sentences; empty for a group of one.
+
+    The kernel (``pci_device_group()``) puts into one group what could reach each other without passing the IOMMU:
+    devices below a port that does not keep them apart (no ACS), and the functions of a card without ACS of its own.
+    """
+    members = [device for device in host.members(group) if device.bus == "pci"]
+    if len(members) < 2:
+        return []
+    inside = {device.address for device in members}
+    found = [*_bridges(host, members, inside), *_cards(members), *_neighbours(members, inside)]
+    if "pcie_acs_override" in (host.cmdline or ""):
+        found.append(
+            "The kernel command line has pcie_acs_override, so groups are smaller than what the hardware isolates."
+        )
+    return found
+
+
+def _bridges(host: Host, members: list[Device], inside: set[Address]) -> list[str]:
+    found = []
+    for bridge in members:
+        if not bridge.is_bridge or bridge.parent in inside:
+            continue
+        below = [d for d in members if d is not bridge and any(each is bridge for each in above(host, d))]
+        if below:
+            who = "the other one is" if len(below) == 1 else f"{len(below)} others are"
+            found.append(
+                f"{bridge.address} is a bridge in the group itself, and {who} below it: it does not isolate what is "
+                "behind it (no ACS), so the group cannot be split there."
+            )
+    return found
+
+
+def _cards(members: list[Device]) -> list[str]:
+    cards = Counter(card_of(device.address) for device in members if device.physfn is None)
+    # A slot on a root bus is the chipset's, and no card.
+    chipset = {card_of(device.address) for device in members if device.parent is None}
+    return [
+        f"{f'All {count}' if count == len(members) else count} are functions of one "
+        f"{'slot' if card in chipset else 'card'}, {card}; they share a group unless the device isolates them (ACS)."
+        for card, count in cards.items()
+        if count > 1
+    ]
+
+
+def _neighbours(members: list[Device], inside: set[Address]) -> list[str]:
+    behind: dict[Address, set[str]] = {}
+    for device in members:
+        if device.parent is not None and device.parent not in inside:
+            behind.setdefault(device.parent, set()).add(card_of(device.address))
+    return [
+        f"{len(cards)} slots of the group are behind {port}, which does not isolate them."
+        for port, cards in behind.items()
+        if len(cards) > 1
+    ]

@@ -1,0 +1,289 @@
+"""What processes show: who has what open, who owns the DMA of a group by that, and the SSH session of this one.
+
+One walk through ``/proc`` serves owners of groups, users of devices, and what an unbind waits for. Other users'
+processes show to root only, and a recording rarely has any.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+from iommutui.core.address import Address
+from iommutui.core.host import Claim, Device, Gap, Group, Host
+from iommutui.core.roles import is_vfio
+from iommutui.sources.tree import Tree, Unreadable, names_in, printable, read_file, to_text
+
+VFIO_DEVICE = "anon_inode:[vfio-device]"
+"""A device that was got from its group; from which one does not show."""
+
+DELETED = " (deleted)"
+"""Ends the name of a node that is no longer there."""
+
+_VFIO = "/dev/vfio/"
+_NODES = {"0x03": r"/dev/(?:dri/|nvidia)", "0x04": r"/dev/snd/"}
+"""Nodes of displays and of sound, by the base class of the device."""
+_MOST_NAMED = 8
+"""No more processes are named."""
+
+
+class Process(NamedTuple):
+    """A process that has devices open; names and files are another program's to choose, and so hostile."""
+
+    pid: int
+    files: tuple[str, ...]
+    """The targets of its descriptors below ``/dev``, such as ``/dev/vfio/14``, and `VFIO_DEVICE`; sorted, each once."""
+
+
+class OpenFiles(NamedTuple):
+    """What is seen, and an errno or ``not-recorded`` where there may be more."""
+
+    processes: tuple[Process, ...]
+    """By process id."""
+    hidden: str | None
+
+
+def read_open_files(tree: Tree) -> OpenFiles:
+    """Every process that has a device open; one that ends meanwhile has nothing open."""
+    names = names_in(f"{tree.root}/proc")
+    if isinstance(names, Unreadable):
+        return OpenFiles((), names.why)
+    pids = sorted(int(name) for name in names or () if name.isdecimal())
+    hidden = None if pids else "not-recorded"
+    if tree.live and pids[:1] != [1]:
+        hidden = (
+            "EPERM"  # mounted with hidepid, /proc leaves out other users' processes, and the first of all with them
+        )
+    found = []
+    for pid in pids:
+        files = _files(f"{tree.root}/proc/{pid}/fd")
+        if isinstance(files, Unreadable):
+            hidden = files.why
+        elif files:
+            found.append(Process(pid, files))
+    return OpenFiles(tuple(found), hidden)
+
+
+def possible_holders(tree: Tree, address: str) -> tuple[str, ...]:
+    """Which processes may be why an unbind of the device does not return: ``VM win11 (pid 1234): /dev/vfio/14``.
+
+    Those with a file of VFIO, or one of the device's kind; where the device's group is known, other groups' files do
+    not count. A best effort: other drivers wait for their device alone (nvme, for a controller that does not answer).
+    """
+    place = f"sys/bus/pci/devices/{address}"
+    kind = tree.text(f"{place}/class")
+    nodes = re.compile("|".join((_VFIO, _NODES.get(kind[:4] if isinstance(kind, str) else "", _VFIO))))
+    try:
+        own: str | None = _VFIO + os.path.basename(os.readlink(f"{tree.root}/{place}/iommu_group"))
+    except OSError:
+        own = None
+    found = []
+    for process in read_open_files(tree).processes:
+        files = [
+            file
+            for file in process.files
+            if nodes.match(file)
+            and file != f"{_VFIO}vfio"
+            and (own is None or file == own or not file.removeprefix(_VFIO).isdigit())
+        ]
+        if files:
+            found.append(f"{process_name(tree, process.pid)}: {', '.join(files)}")
+    return tuple(found[:_MOST_NAMED])
+
+
+def process_name(tree: Tree, pid: int) -> str:
+    """``VM win11 (pid 226)``, or the program's ``qemu-system-x86 (pid 226)``; ``pid 226`` where neither shows."""
+    machine = virtual_machine(tree, pid)
+    name = f"VM {machine}" if machine is not None else program(tree, pid)
+    return f"{name} (pid {pid})" if name is not None else f"pid {pid}"
+
+
+def program(tree: Tree, pid: int) -> str | None:
+    """The short name of a process."""
+    data = read_file(f"{tree.root}/proc/{pid}/comm", 64)
+    return to_text(data) if isinstance(data, bytes) else None
+
+
+def virtual_machine(tree: Tree, pid: int) -> str | None:
+    """The name of the virtual machine that a process runs, where its command line tells it.
+
+    QEMU's ``-name guest=win11,debug-threads=on``, as libvirt gives it, or ``-name win11``; Proxmox VE puts ``-id 100``
+    before that.
+    """
+    data = read_file(f"{tree.root}/proc/{pid}/cmdline", 1 << 16)
+    words = data.decode("utf-8", "backslashreplace").split("\0") if isinstance(data, bytes) else []
+    options = dict(pairwise(words))
+    # A comma within a value is written twice.
+    parts = options.get("-name", "").replace(",,", "\0").split(",")
+    given = next((part for part in parts if part.startswith("guest=")), parts[0] if "=" not in parts[0] else "")
+    guest = given.removeprefix("guest=").replace("\0", ",")
+    return printable(" ".join(part for part in (options.get("-id"), guest) if part)) or None
+
+
+def _files(place: str) -> tuple[str, ...] | Unreadable:
+    names = names_in(place)
+    if not isinstance(names, list):
+        return names or ()
+    found = set()
+    for name in names:
+        try:
+            target = os.readlink(f"{place}/{name}")
+        except PermissionError:
+            return Unreadable("EACCES")  # the names of descriptors may show without what they are
+        except OSError:
+            continue
+        if target.startswith("/dev/") or target == VFIO_DEVICE:
+            found.add(printable(target))
+    return tuple(sorted(found))
+
+
+_MOST_ABOVE = 16
+"""Processes above this one that are looked at."""
+
+
+def session_address(environment: Mapping[str, str] | None = None, root: str = "", pid: int | None = None) -> str | None:
+    """The address of this machine that the SSH session came to; None where there is none, or where it does not show.
+
+    ``SSH_CONNECTION`` is ``CLIENT PORT SERVER PORT``. sudo, pkexec and run0 drop it, so the processes above are asked
+    as well, as far as they may be read.
+    """
+    here = os.environ if environment is None else environment
+    address = _server(here.get("SSH_CONNECTION", ""))
+    current = os.getppid() if pid is None else pid
+    for _ in range(_MOST_ABOVE):
+        if address is not None or current <= 1:
+            break
+        variables = _content(f"{root}/proc/{current}/environ").split(b"\0")
+        found = next((v for v in variables if v.startswith(b"SSH_CONNECTION=")), b"")
+        address = _server(found.partition(b"=")[2].decode("ascii", "replace"))
+        # ``PID (NAME) STATE PARENT``, and the name may hold blanks and parentheses.
+        fields = _content(f"{root}/proc/{current}/stat").rpartition(b")")[2].split()
+        current = int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else 0
+    return address
+
+
+def _server(connection: str) -> str | None:
+    parts = connection.split()
+    return parts[2] if len(parts) == 4 else None
+
+
+def _content(path: str) -> bytes:
+    data = read_file(path, 1 << 20)
+    return data if isinstance(data, bytes) else b""
+
+
+_GROUP = r"/dev/vfio/(?:noiommu-)?(\d{1,9})(?: \(deleted\))?"
+_CDEV = r"/dev/vfio/devices/(vfio\d{1,9})((?: \(deleted\))?)"
+
+
+def claims_now(host: Host, root: str = "/") -> Host:
+    """The Host with the claims of this moment; nothing but ``/proc`` and ``/dev/vfio`` is looked at.
+
+    A claim makes no event, so that it has to be asked for again and again. The same Host where nothing has changed.
+    """
+    bare = {number: group._replace(claim=None) for number, group in host.groups.items()}
+    without = tuple(gap for gap in host.gaps if gap.attribute != "claims")
+    now = with_claims(Tree(root), host._replace(groups=bare, gaps=without))
+    return host if (now.groups, set(now.gaps)) == (host.groups, set(host.gaps)) else now
+
+
+class Holder(NamedTuple):
+    """A process and what of VFIO it has open."""
+
+    name: str
+    """``VM win11 (pid 226)``, or the program's ``qemu-system-x86 (pid 226)``."""
+    groups: tuple[int, ...]
+    cdevs: tuple[str, ...]
+    """Names such as ``vfio0``."""
+    gone: tuple[str, ...]
+    """Those of nodes that are gone: by now another device may have the name."""
+    has_device: bool
+    """Whether it has got a device from a group; from which one does not show."""
+
+
+def with_claims(tree: Tree, host: Host) -> Host:
+    """The Host with a claim for every group that a process has open.
+
+    A group that is open without a container, or a device's node that is open but not bound to an iommufd, is claimed
+    by nobody; neither shows from outside, and both are taken for claims. Other users' processes are visible to root
+    only, and a recording rarely has any: a gap ``claims`` says so, where there is something to claim.
+    """
+    nodes = names_in(f"{tree.root}/dev/vfio")
+    if nodes is None and tree.root and any(is_vfio(host, d, d.driver) for d in host.devices.values()):
+        return host._replace(gaps=(*host.gaps, Gap("claims", "not-recorded")))
+    if not isinstance(nodes, list) or not any(node != "vfio" for node in nodes):
+        return host
+    holders, hidden = find_holders(tree)
+    by_cdev = {name: device for device in host.devices.values() for name in device.vfio_dev or ()}
+    groups = dict(host.groups)
+    for holder in holders:
+        for number in holder.groups:
+            group = groups.get(number)
+            if group is not None and group.claim is None:
+                opened = _held(host, group) if holder.has_device else ()
+                groups[number] = group._replace(claim=Claim(holder.name, opened=opened))
+        for name in holder.cdevs:
+            device = by_cdev.get(name)
+            if device is not None and device.group in groups:
+                groups[device.group] = _with_cdev(groups[device.group], holder.name, device)
+    _add_leaving(host, groups, [holder for holder in holders if holder.gone], by_cdev)
+    gaps = (*host.gaps, Gap("claims", hidden)) if hidden is not None else host.gaps
+    return host._replace(groups=groups, gaps=gaps)
+
+
+def _add_leaving(host: Host, groups: dict[int, Group], holders: list[Holder], by_cdev: dict[str, Device]) -> None:
+    """Claims for devices whose own node is gone because their unbind waits for its holder.
+
+    Nothing in sysfs says which node was whose, so that every device that is being unbound and is nobody else's may be
+    what any of these holders has. A Host that was read before the unbind began still has the names.
+    """
+    if not holders:
+        return
+    leaving = [device for device in host.devices.values() if device.being_unbound]
+    if not leaving:
+        named = {name: holder for holder in holders for name in holder.gone if name in by_cdev}
+        pairs = [(by_cdev[name], holder.name) for name, holder in named.items()]
+    else:
+        owners = " or ".join(dict.fromkeys(holder.name for holder in holders))
+        pairs = [(device, owners) for device in leaving]
+    for device, owner in pairs:
+        group = groups.get(device.group) if device.group is not None else None
+        if group is not None and (group.claim is None or device.address not in group.claim.opened):
+            claim = group.claim or Claim(owner, 0, "cdev")
+            if claim.via == "cdev":
+                opened = (*claim.opened, device.address)
+                groups[group.id] = group._replace(claim=claim._replace(uses=claim.uses + 1, opened=opened))
+
+
+def _held(host: Host, group: Group) -> tuple[Address, ...]:
+    """Members on a VFIO driver, and those whose unbind waits already."""
+    return tuple(d.address for d in host.members(group) if d.being_unbound or is_vfio(host, d, d.driver))
+
+
+def _with_cdev(group: Group, owner: str, device: Device) -> Group:
+    claim = group.claim or Claim(owner, 0, "cdev")
+    if claim.owner != owner or claim.via != "cdev":
+        return group
+    return group._replace(claim=claim._replace(uses=claim.uses + 1, opened=(*claim.opened, device.address)))
+
+
+def find_holders(tree: Tree) -> tuple[list[Holder], str | None]:
+    """Processes that have a node of VFIO open, by process id; and why there may be others that do not show."""
+    found = []
+    seen = read_open_files(tree)
+    for process in seen.processes:
+        groups = sorted({int(match[1]) for file in process.files if (match := re.fullmatch(_GROUP, file))})
+        cdevs = [match for file in process.files if (match := re.fullmatch(_CDEV, file))]
+        if not groups and not cdevs:
+            continue
+        found.append(
+            Holder(
+                process_name(tree, process.pid),
+                tuple(groups),
+                tuple(match[1] for match in cdevs if match[2] != DELETED),
+                tuple(match[1] for match in cdevs if match[2] == DELETED),
+                VFIO_DEVICE in process.files,
+            )
+        )
+    return found, seen.hidden
