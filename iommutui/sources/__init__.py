@@ -133,7 +133,7 @@ def _files(paths: list[str], depth: Depth, driver_table: DriverTable) -> Opened:
 
 def _content(read: list[_Read], depth: Depth, driver_table: DriverTable) -> Opened:
     from iommutui.sources.listings import archive, capture, read_listings
-    from iommutui.sources.listings.lines import decode
+    from iommutui.sources.listings.text import decode
     from iommutui.sources.snapshot import is_snapshot, parse, to_text
 
     tars = [archive.is_tar(data) for _, data, _ in read]

@@ -1,88 +1,37 @@
-"""What an importer is, and what it hands over. The importers stand beside this, one format a module."""
+"""What an importer is, and what it hands over. The importers stand beside this, each one entry of ``IMPORTERS``."""
 
 from collections.abc import Callable
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.sources.listings.lines import Lines
-
-NOTHING: frozenset[str] = frozenset()
-DRIVER = frozenset({"driver"})
-GROUP = frozenset({"group"})
-UNTOLD = frozenset({"untold"})
-"""The listing tells drivers, and of this function that it does not know."""
+from iommutui.sources.listings.facts import Facts
+from iommutui.sources.listings.text import Text
 
 
-class Facts(TypedDict, total=False):
-    """Fields of a `Device`, as far as they are told."""
-
-    vendor_id: str
-    device_id: str
-    subsystem_vendor_id: str
-    subsystem_device_id: str
-    class_code: str
-    revision: str
-    header_type: int
-    multifunction: bool
-    pcie_type: int
-    modalias: str
-    driver: str | None
-    driver_override: str
-    group: int
-    parent: Address | None
-    physfn: Address
-    iommu: str
-    vendor_name: str | None
-    device_name: str | None
-    class_name: str | None
-
-
-class Sighting(NamedTuple):
-    """What one place of a text says of a function."""
+class Record(NamedTuple):
+    """What the lines from ``line`` up to ``end`` were taken for: a function with its facts, or something else."""
 
     line: int
-    address: Address
-    facts: Facts
-    tells: frozenset[str] = NOTHING
-    """``driver``, ``group``: this listing tells them, so that where it says nothing there is no driver, no group."""
+    end: int
+    address: Address | None = None
+    facts: Facts = {}  # noqa: RUF012 - only that of a function is filled, and those have one of their own
     below: str | None = None
     """The bus behind a bridge: ``0000:01``."""
     way: str = ""
     """The way to it by slots alone, ``0000:00:01.0/00.0``, where its bus is not shown (``lspci -P``)."""
+    what: str = ""
+    """What lines that name no function are."""
+    machine: tuple[str, str] | None = None
+    """A field of the `Host` that they tell, and its value: ``kernel``, ``cmdline`` or ``cpu_vendor``."""
 
-    def function(self) -> str:
-        """What tells it from other functions of its listing."""
-        return self.way or self.address
-
-
-class Taken(NamedTuple):
-    """Lines ``first`` up to ``end``, and what they were taken for."""
-
-    first: int
-    end: int
-    what: str
+    def words(self) -> str:
+        """What it was taken for, for people."""
+        group = self.facts.get("group")
+        return self.what or (f"{self.address}" if group is None else f"{self.address} in group {group}")
 
 
-class Piece(NamedTuple):
-    """What an importer has read from a line on: everything up to ``end``."""
-
-    end: int
-    sightings: tuple[Sighting, ...] = ()
-    taken: tuple[Taken, ...] = ()
-    tells: frozenset[str] = NOTHING
-    """As of a sighting, for all of them."""
-    kernel: str | None = None
-    cmdline: str | None = None
-    cpu_vendor: str | None = None
-    hides: bool = False
-    """The format leaves members of groups out (Proxmox: bridges and memory)."""
-
-
-class Text(NamedTuple):
-    """The lines of a text, and for each the importer whose record it may begin."""
-
-    lines: Lines
-    kinds: list[str | None]
+Read = tuple[list[Record], int]
+"""What was read from a line on, and the line to go on at."""
 
 
 class Importer(NamedTuple):
@@ -95,16 +44,16 @@ class Importer(NamedTuple):
     """A regular expression that matches at the start of the first line of it."""
     score: int
     """How sure that makes it, from 1 to 9: where several match a line, the highest has it."""
-    read: Callable[[Text, int], Piece]
-    """Reads one record, line or block, from such a line on. Never raises, whatever follows."""
+    read: Callable[[Text, int], Read]
+    """Reads one function, line or block, from such a line on. Never raises, whatever follows."""
     needs: tuple[str, ...] = ()
     """Every text with such a listing holds one of these, so that another is not looked through for it."""
     once: bool = False
     """A listing names a function once: where one comes again, another listing has begun; and what it tells of some
     functions (drivers, groups) it would tell of all."""
+    hides: bool = False
+    """Such a listing may leave out bridges, and does where it names none (Proxmox)."""
 
 
 BOUNDARY = "boundary"
 """The kind of a line that ends what is above it: a shell's prompt, a code fence, a heading."""
-
-BOUNDARIES = r"\s*(?:```|~~~)|\S{0,60}@\S{0,60}[^\n]{0,80}?[$#>%] ?|[$%] \S|(?:#+|\*\*) ?[A-Z][^:]*$"

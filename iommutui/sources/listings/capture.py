@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
 from iommutui.core.errors import SourceError
-from iommutui.sources.listings.lines import Lines
+from iommutui.sources.listings.text import Text
 
 _FIRST = re.compile(r"^iommutui-capture (\d+)\s*$", re.MULTILINE)
 _DIRECTORY = re.compile(r"\[((?:sys|proc|lib|usr|run)(?:/[^/\0]+)*)\]$")
@@ -25,15 +25,15 @@ def is_capture(text: str) -> bool:
 @contextmanager
 def laid_out(text: str, name: str) -> Iterator[str]:
     """A directory with the recorded tree, for as long as it is looked at. SourceError for another version of it."""
-    lines = Lines(text)
-    start = _FIRST.search(lines.text)
+    lines = Text(text)
+    start = _FIRST.search(lines.whole)
     if start is None or start[1] != "1":
         raise SourceError(f"{name} was printed by another version of the script.", "Update iommutui.")
     files: dict[str, bytearray] = {}
     links: dict[str, str] = {}
     folders: dict[str, None] = {}
     folder = ""
-    for line in lines.all[lines.line_at(start.start()) + 1 :]:
+    for line in lines.lines[lines.line_at(start.start()) + 1 :]:
         if (directory := _DIRECTORY.match(line)) is not None:
             folder = directory[1]
             folders[folder] = None

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from iommutui.core.errors import IommutuiError, SourceError
 from iommutui.sources import load, open_source, open_text
 from iommutui.sources.listings import IMPORTERS
-from iommutui.sources.listings.lines import Lines, decode
 from iommutui.sources.listings.reading import LIMIT
+from iommutui.sources.listings.text import Text, decode
 from tests.fake_tree import FakeTree
 from tests.sources.listings.reading import GPU, SOUND, groups, host, opened
 from tests.sources.listings.test_formats import WITH_IDS
@@ -201,8 +201,8 @@ def test_any_lines_are_read_or_refused(text: str) -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_lines(data: bytes) -> None:
-    lines = Lines(decode(data))
-    assert all("\n" not in line and "\r" not in line and "\x1b[" not in line for line in lines.all)
+    lines = Text(decode(data))
+    assert all("\n" not in line and "\r" not in line and "\x1b[" not in line for line in lines.lines)
 
 
 def test_a_folder_of_listings_is_one_machine(tmp_path: Path) -> None:

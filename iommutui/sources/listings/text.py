@@ -56,32 +56,26 @@ def _unwrapped(text: str) -> str:
     return _ESCAPED.sub(r"\1", text) if "\\[" in text else text
 
 
-class Lines:
+class Text:
     """A text, line by line, numbered from 0 here and from 1 for people."""
 
-    def __init__(self, text: str) -> None:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-        text = _unwrapped(text)
-        if "\x1b" in text:
-            text = _ANSI.sub("", text)
-        if not text.isascii():
-            text = _SPACES.sub(" ", text)
-        text = text.translate(_CONTROLS) if text.isascii() else _INVISIBLE.sub("", text)
-        if ">" in text:
-            text = _QUOTED.sub("", text)
-        self.text = text
-        self.all = text.split("\n")
-        if self.all[-1] == "":
-            self.all.pop()
-        if max(map(len, self.all), default=0) > _LONGEST:
-            self.all = [line[:_LONGEST] for line in self.all]
-
-    def __len__(self) -> int:
-        return len(self.all)
+    def __init__(self, content: str) -> None:
+        whole = _unwrapped(content.replace("\r\n", "\n").replace("\r", "\n"))
+        if "\x1b" in whole:
+            whole = _ANSI.sub("", whole)
+        whole = whole.translate(_CONTROLS) if whole.isascii() else _INVISIBLE.sub("", _SPACES.sub(" ", whole))
+        if ">" in whole:
+            whole = _QUOTED.sub("", whole)
+        self.whole = whole
+        self.lines = whole.removesuffix("\n").split("\n") if whole else []
+        if max(map(len, self.lines), default=0) > _LONGEST:
+            self.lines = [line[:_LONGEST] for line in self.lines]
+        self.kinds: list[str | None] = [None] * len(self.lines)
+        """For each line the importer whose record it may begin."""
 
     @cached_property
     def _starts(self) -> list[int]:
-        return [0, *accumulate(len(line) + 1 for line in self.text.split("\n"))]
+        return [0, *accumulate(len(line) + 1 for line in self.whole.split("\n"))]
 
     def start_of(self, line: int) -> int:
         """Where in the text a line begins."""
@@ -89,4 +83,4 @@ class Lines:
 
     def line_at(self, position: int) -> int:
         """The line that a place in the text is on."""
-        return min(bisect_right(self._starts, position) - 1, len(self.all) - 1)
+        return min(bisect_right(self._starts, position), len(self.lines)) - 1

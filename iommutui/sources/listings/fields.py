@@ -1,0 +1,292 @@
+"""Formats with named fields: JSON, tables, ``lspci -vmm``, libvirt's XML and ``umockdev-record``."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from xml.etree import ElementTree
+
+from iommutui.core.address import Address, is_pci, parse_pci
+from iommutui.sources.listings.base import Importer, Read, Record
+from iommutui.sources.listings.facts import BDF, FULL, facts_of, of_config
+from iommutui.sources.listings.text import Text
+
+_DECODER = json.JSONDecoder()
+_NEXT = re.compile(r"[\s,\[]*(?=\{)")
+_ADDRESSES = ("id", "address", "slot", "sysfs_bus_id", "pciAddress", "pci_address", "bdf")
+_OTHER_NAMES = {"sysfs_iommu_group_id": "iommugroup", "dev_class": "class", "svendor": "subsystem_vendor"}
+_OTHER_NAMES |= {"iommuGroup": "iommugroup", "iommu_group": "iommugroup", "vendorId": "vendor", "vendor_id": "vendor"}
+_OTHER_NAMES |= {"deviceId": "device", "device_id": "device", "class_code": "class", "name": "device_name"}
+_OTHER_NAMES |= {"sdevice": "subsystem_device", "rev": "revision", "progif": "interface"}
+
+
+def _read_json(text: Text, at: int) -> Read:
+    """One document. Of one that is cut off, the entries that are whole."""
+    start = text.start_of(at) + len(text.lines[at]) - len(text.lines[at].lstrip())
+    document, stop = _decode(text.whole, start)
+    if document is None:
+        # Nothing of what was read is anything; nor is what is nested too deeply.
+        end = max(at + 1, text.line_at(stop))
+        while stop == start and end < len(text.lines) and text.kinds[end] == JSON.name:
+            end += 1
+        return [], end
+    records: list[Record] = []
+    line, place = at, start
+    for written, address, entry in _functions(document):
+        place = max(place, text.whole.find(f'"{written}"', place, stop))
+        line = text.line_at(place)
+        records.append(Record(line, line + 1, address, facts_of(entry)))
+    if not records:
+        return [], at + 1
+    end = text.line_at(max(stop - 1, start)) + 1
+    return [Record(at, end, what=f"{len(records)} functions"), *records], end
+
+
+def _decode(text: str, start: int) -> tuple[Any, int]:
+    """The value that begins there, and where it ends; None, and how far it was one, if it is not."""
+    try:
+        return _DECODER.raw_decode(text, start)
+    except RecursionError:
+        return None, start
+    except ValueError as error:
+        wrong = error.pos if isinstance(error, json.JSONDecodeError) else start + 1
+    found: list[Any] = []
+    stop = start
+    while (following := _NEXT.match(text, stop)) is not None and following.end() > stop:
+        try:
+            value, stop = _DECODER.raw_decode(text, following.end())
+        except (ValueError, RecursionError):
+            break
+        found.append(value)
+    return (found, stop) if found else (None, wrong)
+
+
+def _functions(document: Any) -> Iterator[tuple[str, Address, dict[str, Any]]]:
+    """Every function of a document, at whatever depth: its address as it is written and as it is, and its fields.
+
+    Proxmox, iommu.info, lsiommu and nixos-facter differ in the names of fields. A function is an object with an
+    address; its group is its own field, or that of the object around it.
+    """
+    waiting: list[tuple[Any, Any]] = [(document, None)]
+    for value, group in waiting:
+        if isinstance(value, list):
+            waiting += [(each, group) for each in value]
+        elif isinstance(value, dict):
+            entry: dict[str, Any] = {_OTHER_NAMES.get(str(name), str(name)): field for name, field in value.items()}
+            if "iommugroup" not in entry and group is not None:
+                entry["iommugroup"] = group
+            if not entry.get("driver") and "driver_modules" not in entry:
+                entry.pop("driver", None)
+            elif "driver" not in entry:
+                entry["driver"] = None
+            written = [value[name] for name in _ADDRESSES if isinstance(value.get(name), str)]
+            places = ((text, address) for text in written if (address := parse_pci(text)) is not None)
+            if (place := next(places, None)) is not None:
+                yield *place, entry
+            else:
+                around = value.get("id") if "devices" in value else None
+                waiting += [(each, entry.get("iommugroup", around)) for each in value.values()]
+
+
+JSON = Importer(
+    name="json",
+    example='[{"id": "0000:01:00.0", "iommugroup": 15, ...}] (pvesh get /nodes/NODE/hardware/pci --output-format json)',
+    opens=r"\s*(?:\[\s*(?:$|\{)|\{\s*(?:$|\"))",
+    score=8,
+    read=_read_json,
+    needs=("{",),
+    hides=True,
+)
+
+_CELL = re.compile(r"[│┃|]")
+_COLUMNS = ["class", "device", "id", "iommugroup", "vendor", "device_name"]
+
+
+def _read_table(text: Text, at: int) -> Read:
+    """Rows until a line is none; the columns are those of the heading above, or Proxmox's own order."""
+    above = [cells for line in text.lines[max(0, at - 4) : at] if "iommugroup" in (cells := _cells(line))]
+    columns = above[-1] if above else _COLUMNS
+    records: list[Record] = []
+    named: set[str] = set()
+    while at < len(text.lines) and (cells := _cells(text.lines[at])):
+        entry = dict(zip(columns, cells, strict=False))
+        address = parse_pci(entry.get("id", ""))
+        if address is None or address in named:
+            records.append(Record(at, at + 1, what="table"))
+        else:
+            named.add(address)
+            records.append(Record(at, at + 1, address, facts_of(entry)))
+        at += 1
+    return (records, at) if named else ([], at + 1)
+
+
+def _cells(line: str) -> list[str]:
+    cells = [cell.strip() for cell in _CELL.split(line)]
+    return cells[1:] if len(cells) > 3 or re.match(r"\s*[├┌└╞╟+|]", line) else []
+
+
+TABLE = Importer(
+    name="table",
+    example="│ 0x030000 │ 0x2204 │ 0000:01:00.0 │ 15 │ 0x10de │ ... (pvesh get /nodes/NODE/hardware/pci)",
+    opens=rf"\s*[│┃|](?:[^│┃|\n]{{0,60}}[│┃|]){{0,8}}\s*{FULL}\s*[│┃|]",
+    score=7,
+    read=_read_table,
+    needs=("│", "┃", "|"),
+    once=True,
+    hides=True,
+)
+
+_TAG = re.compile(r"\s*([A-Za-z]+):[ \t]*(.*?)\s*$")
+_FIELDS = {"SVendor": "subsystem_vendor", "SDevice": "subsystem_device", "Rev": "revision", "ProgIf": "interface"}
+
+
+def _read_record(text: Text, at: int) -> Read:
+    """The record that begins on a line. It ends with a blank line, or where the next one begins."""
+    tags: dict[str, str] = {}
+    end = at
+    while end < len(text.lines) and text.lines[end].strip() and (end == at or text.kinds[end] is None):
+        if (found := _TAG.match(text.lines[end])) is not None:
+            # -vm, the old form: the address is the first of two lines "Device".
+            tag = "Slot" if found[1] == "Device" and end == at else found[1]
+            tags.setdefault(_FIELDS.get(tag, tag.lower()), found[2])
+        end += 1
+    address = parse_pci(tags.get("slot", "").partition(" ")[0])
+    if address is None:
+        return [], max(end, at + 1)
+    if "module" in tags:
+        tags.setdefault("driver", "")
+    facts = facts_of(tags)
+    if (ids := re.fullmatch(r"([0-9a-f]{4}):([0-9a-f]{4})", tags.get("ids", "").lower())) is not None:
+        facts["vendor_id"], facts["device_id"] = ids.groups()
+    return [Record(at, end, address, facts)], end
+
+
+RECORDS = Importer(
+    name="records",
+    example="Slot: 01:00.0, and below it Class:, Vendor:, Device:, Driver:, IOMMUGroup: (lspci -vmmnnk)",
+    opens=rf"\s*(?:Slot|Device):[ \t]+{BDF}\s*$",
+    score=7,
+    read=_read_record,
+    needs=("Slot:", "Device:"),
+    once=True,
+)
+
+_PARTS = ("domain", "bus", "slot", "function")
+_LONGEST = 1 << 16
+"""Characters of an element; a card with 64 virtual functions has a tenth."""
+
+
+def _read_nodedev(text: Text, at: int) -> Read:
+    """The elements that begin on a line (libvirt's nodedev.rng); one that is cut off or broken is left out."""
+    records: list[Record] = []
+    end = at + 1
+    start = text.start_of(at)
+    stop = start + len(text.lines[at])
+    while (start := text.whole.find("<device>", start, stop)) >= 0:
+        close = text.whole.find("</device>", start, start + _LONGEST) + len("</device>")
+        if close < start:
+            break
+        line, end = text.line_at(start), text.line_at(close - 1) + 1
+        records += _of_element(text.whole[start:close], line, end)
+        start = close
+    return records, end
+
+
+def _of_element(content: str, line: int, end: int) -> list[Record]:
+    """A function, and the other members of its group, which it names all."""
+    try:
+        node = ElementTree.fromstring(content)
+    except (ElementTree.ParseError, ValueError):
+        return []
+    pci = node.find("capability[@type='pci']")
+    if pci is None:
+        return []
+    entry: dict[str, Any] = {"class": (pci.findtext("class") or "").strip(), "driver": node.findtext("driver/name")}
+    for name, tag in (("vendor", "vendor"), ("device", "product")):
+        if (element := pci.find(tag)) is not None:
+            entry[name] = {"id": element.get("id"), "name": element.text}
+    number = group.get("number", "") if (group := pci.find("iommuGroup")) is not None else ""
+    members: list[Address | None] = []
+    if group is not None and re.fullmatch(r"\d{1,9}", number):
+        entry["iommugroup"] = number
+        members = [_address([element.get(part) for part in _PARTS], 16) for element in group.findall("address")]
+    facts = facts_of(entry)
+    if (parent := parse_pci(node.findtext("parent") or "")) is not None:
+        facts["parent"] = parent
+    physical = pci.find("capability[@type='phys_function']/address")
+    if physical is not None and (function := _address([physical.get(part) for part in _PARTS], 16)) is not None:
+        facts["physfn"] = function
+    own = _address([pci.findtext(part) for part in _PARTS], 10)
+    others = [Record(line, end, member, {"group": int(number)}) for member in members if member not in (None, own)]
+    return others if own is None else [Record(line, end, own, facts), *others]
+
+
+def _address(parts: list[str | None], base: int) -> Address | None:
+    """Text is decimal, attributes are hexadecimal. None for numbers that no function has: made-up documents."""
+    try:
+        domain, bus, slot, function = (int(part or "", base) for part in parts)
+    except ValueError:
+        return None
+    address = Address(f"{domain:04x}:{bus:02x}:{slot:02x}.{function:x}")
+    return address if min(domain, bus, slot, function) >= 0 and is_pci(address) else None
+
+
+NODEDEV = Importer(
+    name="nodedev",
+    example="<device><name>pci_0000_01_00_0</name>... (virsh nodedev-dumpxml)",
+    opens=r"[^\n]{0,300}?<device>",
+    score=8,
+    read=_read_nodedev,
+    needs=("<device>",),
+)
+
+_TYPED = re.compile(r"([PNSEAHL]): ?([^=]*)=?(.*)$")
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
+
+
+def _read_umockdev(text: Text, at: int) -> Read:
+    """One device: a block of typed lines, ``P:`` first, and a blank line below it."""
+    said: dict[str, str] = {}
+    end = at
+    while end < len(text.lines) and (found := _TYPED.match(text.lines[end])) and (end == at or found[1] != "P"):
+        said[f"{found[1]}:{found[2]}"] = found[3].strip()
+        end += 1
+    *above, last = text.lines[at][2:].strip().split("/")
+    address = parse_pci(last)
+    if address is None:
+        return [Record(at, end, what="no PCI function")], end
+    vendor, _, product = said.get("E:PCI_ID", "").partition(":")
+    subvendor, _, subproduct = said.get("E:PCI_SUBSYS_ID", "").partition(":")
+    code = said.get("A:class", "").removeprefix("0x") or said.get("E:PCI_CLASS", "")
+    facts = facts_of(
+        {
+            "vendor": vendor and vendor.zfill(4),
+            "device": product and product.zfill(4),
+            "subsystem_vendor": subvendor and subvendor.zfill(4),
+            "subsystem_device": subproduct and subproduct.zfill(4),
+            "class": code and code.zfill(6),
+            "driver": said.get("L:driver", "").rpartition("/")[2] or said.get("E:DRIVER", ""),
+            "iommugroup": said.get("L:iommu_group", "").rpartition("/")[2],
+        }
+    )
+    config = said.get("H:config", "")
+    dump, _ = of_config(bytes.fromhex(config) if _HEX.fullmatch(config) else b"")
+    facts = {**dump, **facts}
+    override, modalias = said.get("A:driver_override"), said.get("E:MODALIAS")
+    if override and override != "(null)":
+        facts["driver_override"] = override
+    if modalias is not None:
+        facts["modalias"] = modalias
+    if above and (parent := parse_pci(above[-1])) is not None:
+        facts["parent"] = parent
+    return [Record(at, end, address, facts)], end
+
+
+UMOCKDEV = Importer(
+    name="umockdev",
+    example="P: /devices/pci0000:00/0000:00:01.0 (umockdev-record)",
+    opens=r"P: ?/devices/\S",
+    score=9,
+    read=_read_umockdev,
+    needs=("/devices/",),
+)
