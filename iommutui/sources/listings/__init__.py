@@ -12,7 +12,7 @@ from iommutui.sources.listings import fields, groups, kernel, lspci
 from iommutui.sources.listings.base import Importer
 from iommutui.sources.listings.merging import merge
 from iommutui.sources.listings.reading import Reading, nothing_found, read_text
-from iommutui.sources.listings.states import State, agreeing, states_of
+from iommutui.sources.listings.states import State, joined, states_of
 from iommutui.sources.names import local_names
 
 IMPORTERS: tuple[Importer, ...] = (
@@ -57,10 +57,11 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
         if ignored := reading.ignored():
             lines = "line was" if ignored == 1 else "lines were"
             notes.append(f"{name}: {ignored} {lines} ignored; 'iommutui snapshot --from {name} --explain' shows which.")
-    swapped = {clash.one.address: clash for clash in agreeing(chosen)}
+    machine = joined(chosen)
+    swapped = {clash.one.address: clash for clash in machine.swapped}
     names = local_names()
     try:
-        host = merge([section for state in chosen for section in state.sections], {*swapped}, names)
+        host = merge(machine.sections, {*swapped}, names)
     finally:
         names.close()
     notes += [

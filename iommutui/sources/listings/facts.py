@@ -16,8 +16,8 @@ FULL = r"(?<![0-9a-fA-F:])[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]
 
 IDS = r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]"
 
-_LAST_ID = re.compile(r"(.*?)[ \t]*\[([0-9a-fA-F]{4})\]$")
-_CODE = re.compile(r"[0-9a-f]{4}|[0-9a-f]{6}")
+_ID = re.compile(r"([0-9a-fA-F]{4}|[0-9a-fA-F]{6})|0x([0-9a-fA-F]{1,4}|[0-9a-fA-F]{6})")
+_NAME_AND_ID = re.compile(r"(.*?)[ \t]*\[([0-9a-fA-F]{4})\]")
 _ID_FIELDS = ("vendorid", "hex", "value", "id")
 """Fields of an object that stands for a vendor or device."""
 
@@ -53,58 +53,43 @@ UNTOLD = "?"
 def facts_of(entry: Mapping[str, Any]) -> Facts:
     """The facts of ``class``, ``vendor``, ``device``, ``subsystem_...``, ``revision``, ``driver`` and ``iommugroup``.
 
-    An id is ``0x10de``, ``10de``, ``GP106 [1c02]``, or an object with one of these. A driver or group that is there and
-    is none is None.
+    A driver or group that is there and is none is None.
     """
-    group = str(entry.get("iommugroup", ""))
-    class_name, code = _split_id(_string(entry.get("class")))
-    code = code or _id_of(entry.get("class")) or class_code(class_name)
-    interface = _string(entry.get("interface")).lower()
+    class_name, code = _named(entry.get("class"))
+    code = code or class_code(class_name or "")
+    vendor_name, vendor = _named(entry.get("vendor"))
+    device_name, device = _named(entry.get("device"))
     found = {
-        "vendor_id": _id_of(entry.get("vendor")),
-        "device_id": _id_of(entry.get("device")),
-        "subsystem_vendor_id": _id_of(entry.get("subsystem_vendor")),
-        "subsystem_device_id": _id_of(entry.get("subsystem_device")),
-        "class_code": f"{code}{interface if len(code) == 4 else ''}" if code else None,
-        "revision": _string(entry.get("revision")).lower() or None,
-        "vendor_name": _name(entry.get("vendor_name") or entry.get("vendor")),
-        "device_name": _name(entry.get("device_name") or entry.get("device")),
-        "class_name": _name(entry.get("class")),
+        "vendor_id": vendor,
+        "device_id": device,
+        "subsystem_vendor_id": _named(entry.get("subsystem_vendor"))[1],
+        "subsystem_device_id": _named(entry.get("subsystem_device"))[1],
+        "class_code": f"{code}{entry.get('interface') or ''}"[:6].lower() if code else None,
+        "revision": str(entry.get("revision") or "").lower() or None,
+        "vendor_name": entry.get("vendor_name") or vendor_name,
+        "device_name": entry.get("device_name") or device_name,
+        "class_name": class_name,
     }
-    facts = cast(Facts, {name: value for name, value in found.items() if value is not None})
+    facts = cast(Facts, {name: value for name, value in found.items() if isinstance(value, str)})
     if "driver" in entry:
-        facts["driver"] = _string(entry["driver"]) or None
+        facts["driver"] = str(entry["driver"] or "") or None
     if "iommugroup" in entry:
+        group = str(entry["iommugroup"])
         facts["group"] = int(group) if re.fullmatch(r"\d{1,9}", group) else None
     return facts
 
 
-def _split_id(text: str) -> tuple[str, str | None]:
-    """``Intel Corporation [8086]`` -> the name and the id; ``8086`` alone is an id."""
-    match = _LAST_ID.match(text)
-    if match is not None:
-        return match[1], match[2].lower()
-    return ("", text.lower()) if re.fullmatch(r"[0-9a-fA-F]{4}", text) else (text, None)
-
-
-def _id_of(value: Any) -> str | None:
-    """Four or six hex digits, in lower case."""
+def _named(value: Any) -> tuple[str | None, str | None]:
+    """The name and the id (four or six hex digits) in ``0x10de``, ``10de``, ``GP106 [1c02]``, or an object of both."""
     if isinstance(value, dict):
-        return next((found for name in _ID_FIELDS if (found := _id_of(value.get(name))) is not None), None)
-    text = _string(value).strip().lower()
-    digits = text[2:].zfill(4) if text.startswith("0x") else text
-    return digits if _CODE.fullmatch(digits) else _split_id(_string(value))[1]
-
-
-def _name(value: Any) -> str | None:
-    if isinstance(value, dict):
-        return _name(value.get("name"))
-    name, _ = _split_id(_string(value).strip())
-    return name if name and not name.startswith("0x") and not _CODE.fullmatch(name) else None
-
-
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+        ids = (_named(value.get(field))[1] for field in _ID_FIELDS)
+        return _named(value.get("name"))[0], next((found for found in ids if found), None)
+    text = value.strip() if isinstance(value, str) else ""
+    if (id_ := _ID.fullmatch(text)) is not None:
+        return None, (id_[1] or id_[2].zfill(4)).lower()
+    if (both := _NAME_AND_ID.fullmatch(text)) is not None:
+        return both[1] or None, both[2].lower()
+    return text or None, None
 
 
 def of_config(config: bytes) -> tuple[Facts, str | None]:
