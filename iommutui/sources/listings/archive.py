@@ -62,7 +62,7 @@ def is_tar(data: bytes) -> bool:
 
 def tar_of_capture(content: str, name: str) -> bytes | None:
     """An archive of what the capture script printed, whatever stands above it; None for any other text."""
-    if _CAPTURE.search(content) is None:
+    if "iommutui-capture " not in content or _CAPTURE.search(content) is None:
         return None
     text = Text(content)
     start = _CAPTURE.search(text.whole)

@@ -2,13 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
 from iommutui.core.address import Address, is_pci, parse_pci
-from iommutui.sources.listings.base import Importer, Read, Record
-from iommutui.sources.listings.facts import BDF, FULL, facts_of, of_config
+from iommutui.sources.listings.base import BDF, FULL, Facts, Importer, Read, Record, facts_of, of_config
 from iommutui.sources.listings.text import Text
 
 _DECODER = json.JSONDecoder()
@@ -107,17 +106,13 @@ def _read_table(text: Text, at: int) -> Read:
     above = [cells for line in text.lines[max(0, at - 4) : at] if "iommugroup" in (cells := _cells(line))]
     columns = above[-1] if above else _COLUMNS
     records: list[Record] = []
-    named: set[str] = set()
-    while at < len(text.lines) and (cells := _cells(text.lines[at])):
+    end = at
+    while end < len(text.lines) and (cells := _cells(text.lines[end])):
         entry = dict(zip(columns, cells, strict=False))
-        address = parse_pci(entry.get("id", ""))
-        if address is None or address in named:
-            records.append(Record(at, at + 1, what="table"))
-        else:
-            named.add(address)
-            records.append(Record(at, at + 1, address, facts_of(entry)))
-        at += 1
-    return (records, at) if named else ([], at + 1)
+        if (address := parse_pci(entry.get("id", ""))) is not None:
+            records.append(Record(end, end + 1, address, facts_of(entry)))
+        end += 1
+    return [Record(at, end, what="a table"), *records] if records else [], max(end, at + 1)
 
 
 def _cells(line: str) -> list[str]:
@@ -131,7 +126,6 @@ TABLE = Importer(
     opens=rf"\s*[│┃|](?:[^│┃|\n]{{0,60}}[│┃|]){{0,8}}\s*{FULL}\s*[│┃|]",
     score=7,
     read=_read_table,
-    needs=("│", "┃", "|"),
     once=True,
     hides=True,
 )
@@ -167,11 +161,9 @@ RECORDS = Importer(
     opens=rf"\s*(?:Slot|Device):[ \t]+{BDF}\s*$",
     score=7,
     read=_read_record,
-    needs=("Slot:", "Device:"),
     once=True,
 )
 
-_PARTS = ("domain", "bus", "slot", "function")
 _LONGEST = 1 << 16
 """Characters of an element; a card with 64 virtual functions has a tenth."""
 
@@ -187,44 +179,43 @@ def _read_nodedev(text: Text, at: int) -> Read:
         if close < start:
             break
         line, end = text.line_at(start), text.line_at(close - 1) + 1
-        records += _of_element(text.whole[start:close], line, end)
+        records += [Record(line, end, *told) for told in _of_element(text.whole[start:close])]
         start = close
     return records, end
 
 
-def _of_element(content: str, line: int, end: int) -> list[Record]:
+def _of_element(content: str) -> Iterator[tuple[Address, Facts]]:
     """A function, and the other members of its group, which it names all."""
     try:
         node = ElementTree.fromstring(content)
     except (ElementTree.ParseError, ValueError):
-        return []
-    pci = node.find("capability[@type='pci']")
-    if pci is None:
-        return []
-    entry: dict[str, Any] = {"class": (pci.findtext("class") or "").strip(), "driver": node.findtext("driver/name")}
+        return
+    if (pci := node.find("capability[@type='pci']")) is None:
+        return
+    entry: dict[str, Any] = {"class": pci.findtext("class"), "driver": node.findtext("driver/name")}
     for name, tag in (("vendor", "vendor"), ("device", "product")):
         if (element := pci.find(tag)) is not None:
             entry[name] = {"id": element.get("id"), "name": element.text}
-    number = group.get("number", "") if (group := pci.find("iommuGroup")) is not None else ""
-    members: list[Address | None] = []
-    if group is not None and re.fullmatch(r"\d{1,9}", number):
-        entry["iommugroup"] = number
-        members = [_address([element.get(part) for part in _PARTS], 16) for element in group.findall("address")]
+    if (group := pci.find("iommuGroup")) is not None and re.fullmatch(r"\d{1,9}", group.get("number", "")):
+        entry["iommugroup"] = group.get("number")
     facts = facts_of(entry)
     if (parent := parse_pci(node.findtext("parent") or "")) is not None:
         facts["parent"] = parent
     physical = pci.find("capability[@type='phys_function']/address")
-    if physical is not None and (function := _address([physical.get(part) for part in _PARTS], 16)) is not None:
+    if physical is not None and (function := _address(physical.get, 16)) is not None:
         facts["physfn"] = function
-    own = _address([pci.findtext(part) for part in _PARTS], 10)
-    others = [Record(line, end, member, {"group": int(number)}) for member in members if member not in (None, own)]
-    return others if own is None else [Record(line, end, own, facts), *others]
+    if (own := _address(pci.findtext, 10)) is not None:
+        yield own, facts
+    for element in pci.iterfind("iommuGroup/address") if "group" in facts else ():
+        member = _address(element.get, 16)
+        if member is not None and member != own:
+            yield member, {"group": facts["group"]}
 
 
-def _address(parts: list[str | None], base: int) -> Address | None:
+def _address(part: Callable[[str], str | None], base: int) -> Address | None:
     """Text is decimal, attributes are hexadecimal. None for numbers that no function has: made-up documents."""
     try:
-        domain, bus, slot, function = (int(part or "", base) for part in parts)
+        domain, bus, slot, function = (int(part(name) or "", base) for name in ("domain", "bus", "slot", "function"))
     except ValueError:
         return None
     address = Address(f"{domain:04x}:{bus:02x}:{slot:02x}.{function:x}")
@@ -255,20 +246,15 @@ def _read_umockdev(text: Text, at: int) -> Read:
     address = parse_pci(last)
     if address is None:
         return [Record(at, end, what="no PCI function")], end
-    vendor, _, product = said.get("E:PCI_ID", "").partition(":")
-    subvendor, _, subproduct = said.get("E:PCI_SUBSYS_ID", "").partition(":")
-    code = said.get("A:class", "").removeprefix("0x") or said.get("E:PCI_CLASS", "")
-    facts = facts_of(
-        {
-            "vendor": vendor and vendor.zfill(4),
-            "device": product and product.zfill(4),
-            "subsystem_vendor": subvendor and subvendor.zfill(4),
-            "subsystem_device": subproduct and subproduct.zfill(4),
-            "class": code and code.zfill(6),
-            "driver": said.get("L:driver", "").rpartition("/")[2] or said.get("E:DRIVER", ""),
-            "iommugroup": said.get("L:iommu_group", "").rpartition("/")[2],
-        }
-    )
+    entry = {
+        "class": said.get("A:class") or (said["E:PCI_CLASS"].zfill(6) if "E:PCI_CLASS" in said else None),
+        "driver": said.get("L:driver", "").rpartition("/")[2] or said.get("E:DRIVER"),
+        "iommugroup": said.get("L:iommu_group", "").rpartition("/")[2],
+    }
+    for field, prefix in (("E:PCI_ID", ""), ("E:PCI_SUBSYS_ID", "subsystem_")):
+        vendor, colon, device = said.get(field, "").partition(":")
+        entry |= {f"{prefix}vendor": f"0x{vendor}", f"{prefix}device": f"0x{device}"} if colon else {}
+    facts = facts_of(entry)
     config = said.get("H:config", "")
     dump, _ = of_config(bytes.fromhex(config) if _HEX.fullmatch(config) else b"")
     facts = {**dump, **facts}
@@ -288,5 +274,4 @@ UMOCKDEV = Importer(
     opens=r"P: ?/devices/\S",
     score=9,
     read=_read_umockdev,
-    needs=("/devices/",),
 )

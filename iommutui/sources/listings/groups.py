@@ -9,8 +9,7 @@ import re
 
 from iommutui.core.address import parse_pci
 from iommutui.sources.listings import fields, lspci
-from iommutui.sources.listings.base import Importer, Read, Record
-from iommutui.sources.listings.facts import BDF, IDS
+from iommutui.sources.listings.base import BDF, IDS, Importer, Read, Record
 from iommutui.sources.listings.text import Text
 
 NAME = "groups"
@@ -26,7 +25,6 @@ _UNIT_LINE = re.compile(_UNIT)
 _RULE = re.compile(r"[\s=-]*$|\s*# ")
 _BARE = re.compile(rf"[\s*-]*({BDF})\s*$")
 _IDS_FIRST = re.compile(rf"\s*{IDS}\s")
-_ANY = re.compile("")
 
 _READERS = {lspci.NAME: lspci.read, fields.RECORDS.name: fields.RECORDS.read}
 
@@ -44,11 +42,11 @@ def read(text: Text, at: int) -> Read:
         return _read_unit(text, at, unit[1])
     heading = _HEADING.match(line)
     number = None if heading is None else int(heading[1])
-    records, end = _read_below(text, at + 1, _ANY)
+    records, end = _read_below(text, at + 1)
     return [Record(at, at + 1, what=f"group {number}"), *_in_group(number, records)], end
 
 
-def _read_below(text: Text, at: int, form: re.Pattern[str]) -> Read:
+def _read_below(text: Text, at: int, form: re.Pattern[str] | None = None) -> Read:
     """The functions from a line on, as far as they are indented alike, not named before, and of this form."""
     found: list[Record] = []
     named: set[str | None] = set()
@@ -62,7 +60,7 @@ def _read_below(text: Text, at: int, form: re.Pattern[str]) -> Read:
             found.append(Record(at, at + 1, parse_pci(bare[1]), {}))
             at += 1
             continue
-        if kind not in _READERS or (indent and line[:1] not in " \t[") or not form.match(line):
+        if kind not in _READERS or (indent and line[:1] not in " \t[") or (form and not form.match(line)):
             break
         records, end = _READERS[kind](text, at)
         indent = line[: len(line) - len(line.lstrip())]
@@ -99,6 +97,5 @@ IMPORTER = Importer(
     opens=rf"{_NUMBER}(?:{_REST}|{_ALONE})|No IOMMU group:$|{_UNIT}",
     score=6,
     read=read,
-    needs=("roup ", "ROUP ", "roup: ", "No IOMMU", "IOMMU: "),
     once=True,
 )

@@ -3,13 +3,12 @@
 import re
 
 from iommutui.core.address import Address, parse_pci
-from iommutui.sources.listings.base import Importer, Read, Record
-from iommutui.sources.listings.facts import FULL, Facts
+from iommutui.sources.listings.base import FULL, Facts, Importer, Read, Record
 from iommutui.sources.listings.text import Text
 
-_ANY = r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]"
+_ADDRESS = r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]"
 _ENTRY = re.compile(
-    rf"(?P<address>{_ANY})(?::? (?:Adding to iommu|to) group (?P<group>\d{{1,9}})"
+    rf"(?P<address>{_ADDRESS})(?::? (?:Adding to iommu|to) group (?P<group>\d{{1,9}})"
     r"|:? (?P<gone>Removing from|from) (?:iommu )?group"
     r"|: \[(?P<vendor>[0-9a-f]{4}):(?P<product>[0-9a-f]{4})\]"
     r" type (?P<header>[0-9a-f]{2}) class (?:0x)?(?P<code>[0-9a-f]{6})"
@@ -71,9 +70,10 @@ LOG = Importer(
     needs=("iommu group", "to group", " type ", "ommand line: ", "Linux version "),
 )
 
-_MEMBER = re.compile(rf"iommu_groups/(\d{{1,9}})/devices/({FULL})")
-_LINK = re.compile(rf"({FULL})/iommu_group\b.*?iommu_groups/(\d{{1,9}})")
-_AFTER = re.compile(rf"({FULL}) \(IOMMU group (\d{{1,9}})\)")
+_PAIR = re.compile(
+    rf"iommu_groups/(\d{{1,9}})/devices/({FULL})|({FULL})/iommu_group\b.*?iommu_groups/(\d{{1,9}})"
+    rf"|({FULL}) \(IOMMU group (\d{{1,9}})\)"
+)
 _PLACE = re.compile(r"iommu_groups(?:/(\d{1,9})(?:/devices)?)?/?:?\s*$")
 _BRANCH = re.compile(r"[\s│|]*[├└|`+]?[─-]+ ?(\d{1,9})/?\s*$")
 _NAMES = re.compile(
@@ -92,10 +92,8 @@ def _read_paths(text: Text, at: int) -> Read:
     end = at
     for line in text.lines[at:]:
         members: list[tuple[str, str | int]] = []
-        if pairs := _MEMBER.findall(line):
-            members = [(address, number) for number, address in pairs]
-        elif (link := _LINK.search(line) or _AFTER.search(line)) is not None:
-            members = [(link[1], link[2])]
+        if pairs := _PAIR.findall(line):
+            members = [(b or c or e, a or d or f) for a, b, c, d, e, f in pairs]
         elif (place := _PLACE.search(line)) is not None and text.kinds[end] == PATHS.name:
             group = int(place[1]) if place[1] else None
         elif (branch := _BRANCH.match(line)) is not None:
@@ -153,5 +151,4 @@ SYSTEM = Importer(
     rf"|(?:{_COMMAND}`?)?(?:BOOT_IMAGE=|initrd=\S|root=\S|(?:ro|rw|quiet) \S*=))",
     score=4,
     read=_read_machine,
-    needs=("Linux ", "ernel", "oot=", "BOOT_IMAGE=", "initrd=", "endor", "Processor", "uname"),
 )

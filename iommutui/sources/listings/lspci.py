@@ -9,8 +9,7 @@ import re
 
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.pci_classes import class_code
-from iommutui.sources.listings.base import Importer, Read, Record
-from iommutui.sources.listings.facts import BDF, IDS, Facts, facts_of, of_config
+from iommutui.sources.listings.base import BDF, IDS, Facts, Importer, Read, Record, facts_of, of_config
 from iommutui.sources.listings.text import Text
 
 NAME = "lspci"
@@ -59,38 +58,36 @@ def read(text: Text, at: int, start: int = 0) -> Read:
     """The function that a line names from its column ``start`` on, with the details below it."""
     lines, kinds = text.lines, text.kinds
     match = _LINE.match(lines[at], start)
-    address = None if match is None else _address_of(match[3])
+    address, parent, way = _place_of(match[3]) if match is not None else (None, None, "")
     if match is None or address is None:
         return [], at + 1
-    vendor, device, path, words = match.groups()
+    vendor, device, _, words = match.groups()
     facts = _facts_in(words, vendor, device)
     end = at + 1
     if "vendor_id" not in facts:
         words, end = _joined(text, at, words)
         facts = _facts_in(words, vendor, device) if end > at + 1 else facts
+    if parent is not None:
+        facts["parent"] = parent
     first = end
     while end < len(lines) and lines[end].strip() and (kinds[end] is None or lines[end - 1].rstrip().endswith(",")):
         end += 1
     bus = _take_details(lines[first:end], facts) if end > first else None
-    way = ""
-    if "/" in path:
-        parents, _, last = path.rpartition("/")
-        if ":" not in last:
-            way = f"{address}/{path.partition('/')[2]}"
-        elif (parent := _address_of(parents)) is not None:
-            facts["parent"] = parent
     below = f"{address.partition(':')[0]}:{bus}" if bus else None
     return [Record(at, end, address, facts, below, way)], end
 
 
-def _address_of(path: str) -> Address | None:
-    """The address at the end of a path, whose domain only the first of its parts may have; of ``-P`` the first part."""
-    if "/" not in path:
-        return parse_pci(path)
-    first, _, _ = path.partition("/")
-    last = path.rpartition("/")[2]
-    domain = first.rpartition(":")[0].rpartition(":")[0]
-    return parse_pci(f"{domain}:{last}" if domain and last.count(":") == 1 else last) or parse_pci(first)
+def _place_of(path: str) -> tuple[Address | None, Address | None, str]:
+    """The address and the parent at the end of a path; of one without buses (``-P``) its first address, and the way."""
+    top, *rest = path.split("/")
+    first = parse_pci(top)
+    if first is None or not rest:
+        return first, None, ""
+    if ":" not in rest[-1]:
+        return first, None, "/".join([first, *rest])
+    domain = first.partition(":")[0]
+    parent = parse_pci(f"{domain}:{rest[-2]}") if len(rest) > 1 else first
+    return parse_pci(f"{domain}:{rest[-1]}"), parent, ""
 
 
 def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:

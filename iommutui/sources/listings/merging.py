@@ -3,16 +3,22 @@
 from iommutui.core.address import Address
 from iommutui.core.gap import NOT_LISTED
 from iommutui.core.host import Device, Gap, Group, Host, Iommu, by_address, by_number
-from iommutui.sources.listings.facts import Facts
+from iommutui.sources.listings.base import Facts
 from iommutui.sources.listings.reading import Section
 from iommutui.sources.names import Names
 
 _UNTOLD = ("kernel", "cmdline", "drivers", "claims")
 """Fields of a machine that a listing rarely has."""
 
-_GAPS = {
-    name: Gap(name, NOT_LISTED) for name in ("vendor", "class", "driver", "driver_override", "iommu_group", "parent")
-}
+_GAPS = (
+    ("vendor_id", Gap("vendor", NOT_LISTED)),
+    ("class_code", Gap("class", NOT_LISTED)),
+    ("driver", Gap("driver", NOT_LISTED)),
+    ("driver_override", Gap("driver_override", NOT_LISTED)),
+    ("group", Gap("iommu_group", NOT_LISTED)),
+    ("parent", Gap("parent", NOT_LISTED)),
+)
+"""What is not known of a function where this is not told."""
 
 
 def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
@@ -83,19 +89,13 @@ def _device(address: Address, seen: list[Facts], below: dict[str, Address], name
         if code:
             facts["class_code"] = code
     parent = facts.get("parent") or below.get(address.rpartition(":")[0])
-    facts["parent"] = parent if parent != address else None
-    missing = (
-        "vendor" if "vendor_id" not in facts else "",
-        "class" if "class_code" not in facts else "",
-        "driver" if "driver" not in facts else "",
-        "driver_override" if "driver_override" not in facts else "",
-        "iommu_group" if "group" not in facts else "",
-        "parent" if facts["parent"] is None and not below else "",
-    )
+    if below or parent is not None:
+        facts["parent"] = parent if parent != address else None
+    gaps = tuple([gap for field, gap in _GAPS if field not in facts])
     unnamed = "vendor_name" not in facts and "device_name" not in facts
     if unnamed or "class_name" not in facts:
         known = names.of(None, facts.get("vendor_id"), facts.get("device_id"), facts.get("class_code"))
         facts.setdefault("class_name", known.class_)
         if unnamed:
             facts["vendor_name"], facts["device_name"] = known.vendor, known.device
-    return Device(address, **facts, gaps=tuple([_GAPS[name] for name in missing if name]))
+    return Device(address, **facts, gaps=gaps)

@@ -7,8 +7,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import SourceError
 from iommutui.core.printable import printable
-from iommutui.sources.listings.base import BOUNDARY, Importer, Record
-from iommutui.sources.listings.facts import BDF, IDS, UNTOLD, Facts
+from iommutui.sources.listings.base import BDF, BOUNDARY, IDS, UNTOLD, Facts, Importer, Record
 from iommutui.sources.listings.text import Text
 
 LIMIT = 1 << 24
@@ -58,28 +57,19 @@ class Reading(NamedTuple):
     text: Text
     sections: list[Section]
 
-    def taken(self) -> dict[int, list[str]]:
-        """What each line was taken for, as far as it was taken for anything."""
-        taken: dict[int, list[str]] = {}
-        for section in self.sections:
-            for record in section.records:
-                words = f"{section.importer.name}: {record.words()}"
-                for line in range(record.line, record.end):
-                    taken.setdefault(line, []).append(words)
-        return taken
-
     def ignored(self) -> int:
         """How many lines that are not blank were taken for nothing."""
-        lines = self.text.lines
-        left = {n for n, line in enumerate(lines) if line and not line.isspace()}
-        for section in self.sections:
-            for record in section.records:
-                left.difference_update(range(record.line, record.end))
-        return len(left)
+        records = [record for section in self.sections for record in section.records]
+        taken = {line for record in records for line in range(record.line, record.end)}
+        return sum(1 for n, line in enumerate(self.text.lines) if n not in taken and line.strip())
 
     def explained(self) -> list[str]:
         """Every line that is not blank, with what it was taken for."""
-        taken = self.taken()
+        taken: dict[int, list[str]] = {}
+        for section in self.sections:
+            for record in section.records:
+                for line in range(record.line, record.end):
+                    taken.setdefault(line, []).append(f"{section.importer.name}: {record.words()}")
         lines = ((n, line.strip()) for n, line in enumerate(self.text.lines))
         return [
             f"{self.name}:{n + 1}: {', '.join(taken.get(n, ['ignored']))}: {line[:100]}" for n, line in lines if line

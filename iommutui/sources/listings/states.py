@@ -10,7 +10,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import SourceError
-from iommutui.sources.listings.facts import Facts
+from iommutui.sources.listings.base import Facts
 from iommutui.sources.listings.reading import Section
 
 _MARGIN = 2

@@ -21,7 +21,7 @@ _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\u200b-\u200f\u2060
 _CONTROLS = dict.fromkeys(n for n in (*range(32), 127) if chr(n) not in "\t\n\x0b\x0c\x1b")
 _SPACES = re.compile("[\x0b\x0c\x85\xa0\u2000-\u200a\u2028\u2029\u202f\u3000]")
 _QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?)+(?=[^\s>])|^[ \t]*>[> ]*(?=[ \t]|$)", re.MULTILINE)
-_PRINTABLE = ("=3D", "=C2=", "=C3=", "=E2=")
+_PRINTABLE = re.compile("=(?:3D|C[23]=|E2=)")
 _TAG = re.compile(r"</?(?:a|b|br|code|div|em|font|i|li|p|pre|span|strong|td|tr)\b[^<>\n]{0,200}>")
 _ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
 _LONGEST = 1 << 14
@@ -47,7 +47,7 @@ def decode(data: bytes) -> str:
 
 def _unwrapped(text: str) -> str:
     """What mail (quoted-printable), a web page or Markdown has put around characters and lines, taken off again."""
-    if any(sign in text for sign in _PRINTABLE):
+    if _PRINTABLE.search(text) is not None:
         text = quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
     if "&lt;" in text and "<device>" not in text:
         text = html.unescape(text)
