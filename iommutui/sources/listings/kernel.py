@@ -29,14 +29,13 @@ def _read_log(text: Text, at: int) -> Read:
     groups: dict[Address, Facts] = {}
     removed: set[Address] = set()
     while at < len(text.lines) and text.kinds[at] in (LOG.name, None):
-        entry = _ENTRY.search(text.lines[at]) if text.kinds[at] == LOG.name else None
-        if entry is not None:
+        for entry in _ENTRY.finditer(text.lines[at]) if text.kinds[at] == LOG.name else ():
             address = parse_pci(entry["address"] or "")
             record = Record(at, at + 1, address, {}, what="" if address else "the kernel")
             before = groups.get(address) if address and entry["group"] else None
             other = before is not None and before["group"] != int(entry["group"]) and address not in removed
-            if (other or _BOOT.search(text.lines[at])) and any(record.address for record in records):
-                break
+            if (other or _BOOT.search(entry[0])) and any(record.address for record in records):
+                return records, max(at, records[-1].end)
             if address is None:
                 field = "cmdline" if entry["cmdline"] else "kernel"
                 record = record._replace(machine=(field, entry[field]))

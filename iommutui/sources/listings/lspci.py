@@ -122,7 +122,7 @@ def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
         facts["vendor_id"], facts["device_id"] = vendor.lower(), device.lower()
     if code:
         facts["class_code"] = (code + more.get("prog-if", "")).lower()
-    if name := name.strip():
+    if name := name.strip().rstrip("`*| "):
         facts["device_name"] = name
     return facts
 

@@ -1,7 +1,9 @@
 """From a text to what its lines are taken for: which importer reads which of them."""
 
 import re
+from bisect import bisect
 from collections import Counter
+from itertools import groupby
 from typing import NamedTuple
 
 from iommutui.core.address import Address, parse_pci
@@ -16,7 +18,7 @@ LIMIT = 1 << 24
 _PATIENCE = 1000
 """How often an importer may find nothing where it was asked to read, before it is asked no more about this text."""
 
-_BOUNDARIES = r"\s*(?:```|~~~)|\S{0,60}@\S{0,60}[^\n]{0,80}?[$#>%] ?|[$%] \S|(?:#+|\*\*) ?[A-Z][^:]*$"
+_BOUNDARIES = r"\s*(?:```|~~~)|\S{0,60}@\S{0,60}[^\n]{0,80}?[$#>%] ?|[$%] \S|# [a-z]|(?:#+|\*\*) ?[A-Z][^:]*$"
 
 _SIGNS = (
     rf"(?<![0-9a-fA-F:.]){BDF}(?![0-9a-fA-F.])",
@@ -110,8 +112,10 @@ def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Readi
             seen = set()
         seen |= functions
         sections[-1].records.extend(records)
+    boundaries = [n for n, kind in enumerate(text.kinds) if kind == BOUNDARY]
     for section in sections:
-        _complete(section)
+        if section.importer.once:
+            _complete(section, boundaries)
     if any(record.way for section in sections for record in section.records):
         _place(sections)
     return Reading(name, text, sections)
@@ -122,18 +126,24 @@ def _uncounted(pattern: str) -> str:
     return re.sub(r"(?<!\\)\((?!\?)", "(?:", pattern)
 
 
-def _complete(section: Section) -> None:
-    """What a listing tells of some functions it tells of all: the others have no driver, or are in no group."""
-    every = section.facts()
-    drivers = section.importer.once and any(facts.get("driver", UNTOLD) != UNTOLD for facts in every)
-    groups = section.importer.once and any("group" in facts for facts in every)
-    for facts in every:
-        if drivers:
-            facts.setdefault("driver", None)
-        if groups:
-            facts.setdefault("group", None)
-        if facts.get("driver") == UNTOLD:
-            del facts["driver"]
+def _complete(section: Section, boundaries: list[int]) -> None:
+    """What a listing tells of some functions it tells of all: the others have no driver, or are in no group.
+
+    All are those between two boundaries, and of a line that was cut off before its ids nothing is told.
+    """
+    functions = (record for record in section.records if record.address is not None)
+    for _, listing in groupby(functions, lambda record: bisect(boundaries, record.line)):
+        every = [record.facts for record in listing]
+        drivers = any(facts.get("driver", UNTOLD) != UNTOLD for facts in every)
+        groups = any("group" in facts for facts in every)
+        ids = any("vendor_id" in facts for facts in every)
+        for facts in every:
+            if drivers and ("vendor_id" in facts or not ids):
+                facts.setdefault("driver", None)
+            if groups and ("vendor_id" in facts or not ids):
+                facts.setdefault("group", None)
+            if facts.get("driver") == UNTOLD:
+                del facts["driver"]
 
 
 def _place(sections: list[Section]) -> None:

@@ -24,6 +24,12 @@ _QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?)+(?=[^\s>])|^[ \t]*>[> ]*(?=[ \t]|$)", 
 _PRINTABLE = re.compile("=(?:3D|C[23]=|E2=)")
 _TAG = re.compile(r"</?(?:a|b|br|code|div|em|font|i|li|p|pre|span|strong|td|tr)\b[^<>\n]{0,200}>")
 _ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
+_FUNCTION = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [A-Z][^\n\[:]{2,60} \[[0-9a-f]{4}\]: "
+_IDS = r"\[[0-9a-f]{4}:[0-9a-f]{4}\](?: \(rev [0-9a-f]{2}\))?"
+_RUN_TOGETHER = re.compile(rf"({_IDS})[ \t]+(?={_FUNCTION}|IOMMU [Gg]roup \d)")
+_HEADING = re.compile(rf"(IOMMU [Gg]roup +\d+:)[ \t]+(?={_FUNCTION})")
+_ONE = 200
+"""Characters of a line that names one function, or one with a very long name."""
 _LONGEST = 1 << 14
 """Characters of a line that is looked at; only structured formats have longer ones, and they are read as a whole."""
 
@@ -56,6 +62,12 @@ def _unwrapped(text: str) -> str:
     return _ESCAPED.sub(r"\1", text) if "\\[" in text else text
 
 
+def _apart(line: str) -> str:
+    """One below the other again, where somebody made one line of several functions."""
+    apart = _RUN_TOGETHER.sub(r"\1\n", line)
+    return line if apart == line else _HEADING.sub(r"\1\n", apart)
+
+
 class Text:
     """A text, line by line, numbered from 0 here and from 1 for people."""
 
@@ -66,10 +78,13 @@ class Text:
         whole = whole.translate(_CONTROLS) if whole.isascii() else _INVISIBLE.sub("", _SPACES.sub(" ", whole))
         if ">" in whole:
             whole = _QUOTED.sub("", whole)
+        lines = whole.removesuffix("\n").split("\n") if whole else []
+        longest = max(map(len, lines), default=0)
+        if longest > _ONE and _RUN_TOGETHER.search(whole) is not None:
+            whole = "\n".join([_apart(line) if len(line) > _ONE else line for line in lines])
+            lines = whole.split("\n")
         self.whole = whole
-        self.lines = whole.removesuffix("\n").split("\n") if whole else []
-        if max(map(len, self.lines), default=0) > _LONGEST:
-            self.lines = [line[:_LONGEST] for line in self.lines]
+        self.lines = [line[:_LONGEST] for line in lines] if longest > _LONGEST else lines
         self.kinds: list[str | None] = [None] * len(self.lines)
         """For each line the importer whose record it may begin."""
 

@@ -74,6 +74,26 @@ def test_a_flags_line_that_was_wrapped_before_its_group() -> None:
     assert groups(host(text)) == {1: ["0000:01:00.0"]}
 
 
+def test_functions_that_were_made_one_line_are_told_apart() -> None:
+    text = f"IOMMU Group 1: 01:00.0 {GPU} 01:00.1 {SOUND} IOMMU Group 2 02:00.0 {GPU}\n"
+    assert groups(host(text)) == {1: ["0000:01:00.0", "0000:01:00.1"], 2: ["0000:02:00.0"]}
+    assert [d.device_id for d in host(text).devices.values()] == ["1c02", "10f1", "1c02"]
+    log = "".join(f"[    0.4] pci 0000:0{n}:00.0: Adding to iommu group {n} " for n in range(3))
+    assert sorted(groups(host(log))) == [0, 1, 2]
+
+
+def test_nothing_is_concluded_of_a_function_whose_line_was_cut_off() -> None:
+    text = (
+        f"IOMMU Group 1: 01:00.0 {GPU}\n\tKernel driver in use: nouveau\nIOMMU Group 1: 01:00.1 Audio device [0403]\n"
+    )
+    gpu, sound = host(text).devices.values()
+    assert (gpu.driver, sound.driver, sound.gap("driver") is not None) == ("nouveau", None, True)
+    assert (
+        host(f"`01:00.1 Audio device: NVIDIA GP106`\n01:00.0 {GPU}\n").devices[sound.address].device_name
+        == "NVIDIA GP106"
+    )
+
+
 def test_plain_lines_are_not_joined_to_the_next_group() -> None:
     text = f"IOMMU Group 1:\n01:00.0 VGA compatible controller: NVIDIA Device\nIOMMU Group 2:\n02:00.0 {GPU}\n"
     assert [d.device_id for d in host(text).devices.values()] == [None, "1c02"]
