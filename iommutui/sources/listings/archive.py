@@ -70,31 +70,25 @@ def tar_of_capture(content: str, name: str) -> bytes | None:
         raise SourceError(f"{name} was printed by another version of the script.", "Update iommutui.")
     folder = ""
     files: dict[str, bytearray] = {}
-    links: dict[str, str] = {}
-    folders: dict[str, None] = {}
-    for line in text.lines[text.line_at(start.start()) + 1 :]:
-        if (directory := _DIRECTORY.match(line)) is not None:
-            folder = directory[1]
-            folders[folder] = None
-        elif folder and (entry := _ENTRY.match(line)) is not None:
-            path, kind, rest = f"{folder}/{entry[1]}", entry[2], entry[3]
-            if kind == ">":
-                links[path] = rest
-            elif kind == "/":
-                folders[path] = None
-            elif kind == "=":
-                files.setdefault(path, bytearray()).extend(f"{rest}\n".encode())
-            elif _BYTES.fullmatch(rest) and (offset := int(kind[1:-1])) < _CONFIG:
-                before = files.setdefault(path, bytearray()).ljust(offset, b"\0")
-                files[path] = before[:offset] + bytes.fromhex(rest) + before[offset + len(rest) // 2 :]
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        for path in folders:
-            archive.addfile(_member(path, tarfile.DIRTYPE))
+        for line in text.lines[text.line_at(start.start()) + 1 :]:
+            if (directory := _DIRECTORY.match(line)) is not None:
+                folder = directory[1]
+                archive.addfile(_member(folder, tarfile.DIRTYPE))
+            elif folder and (entry := _ENTRY.match(line)) is not None:
+                path, kind, rest = f"{folder}/{entry[1]}", entry[2], entry[3]
+                if kind == ">":
+                    archive.addfile(_member(path, tarfile.SYMTYPE, linkname=rest))
+                elif kind == "/":
+                    archive.addfile(_member(path, tarfile.DIRTYPE))
+                elif kind == "=":
+                    files.setdefault(path, bytearray()).extend(f"{rest}\n".encode())
+                elif _BYTES.fullmatch(rest) and (offset := int(kind[1:-1])) < _CONFIG:
+                    before = files.setdefault(path, bytearray()).ljust(offset, b"\0")
+                    files[path] = before[:offset] + bytes.fromhex(rest) + before[offset + len(rest) // 2 :]
         for path, data in files.items():
             archive.addfile(_member(path, tarfile.REGTYPE, size=len(data)), io.BytesIO(data))
-        for path, target in links.items():
-            archive.addfile(_member(path, tarfile.SYMTYPE, linkname=target))
     return packed.getvalue()
 
 

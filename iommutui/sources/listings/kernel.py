@@ -58,7 +58,7 @@ def _read_log(text: Text, at: int) -> Read:
 
 
 LOG = Importer(
-    name="kernel log",
+    name="dmesg",
     example="[    0.476185] pci 0000:00:01.0: Adding to iommu group 0",
     # From colon to colon: every address and nearly every line of interest has one in front.
     opens=r"(?:[^:\n]*+:){0,9}?(?:[01][0-9a-fA-F]\.[0-7]"
@@ -120,34 +120,33 @@ PATHS = Importer(
 
 _LABEL = r"(?:[-*] )?\**"
 """What may stand before a label: the marks of a list, or of bold text."""
-_KERNEL = rf"(?:Linux (?!version)\S{{1,64}} |{_LABEL}(?:Host )?[Kk]ernel(?: release| version)?:?\**:? *`?)"
 _COMMAND = rf"{_LABEL}(?:Kernel )?[Cc]ommand line:\**:? *"
-_MAKER = rf"{_LABEL}(?:vendor_id|Vendor ID|Processor|CPU)\s*:\**\s*`?((?:Genuine|Authentic|Hygon|ARM|Centaur)\w*)`?\s*$"
-
-_RELEASE = re.compile(rf"\s*{_KERNEL}?(\d+\.\d+[^\s`,]*)")
-_CMDLINE = re.compile(rf"\s*(?:{_COMMAND}`?)?([^`]*?)`?\s*$")
-_VENDOR = re.compile(rf"\s*{_MAKER}")
+_TOLD = (
+    r"(?=[ \t]*[-*LKkHCcBirqvVP\d])\s*(?:"
+    rf"(?:Linux (?!version)\S{{1,64}} |{_LABEL}(?:Host )?[Kk]ernel(?: release| version)?:?\**:? *`?)"
+    r"(?P<kernel>\d+\.\d[^\s`,]*)|(?P<bare>\d+\.\d+\.\d+[-+.~\w]*)\s*$"
+    rf"|{_LABEL}(?:vendor_id|Vendor ID|Processor|CPU)\s*:\**\s*`?"
+    r"(?P<cpu_vendor>(?:Genuine|Authentic|Hygon|ARM|Centaur)\w*)`?\s*$"
+    rf"|{_COMMAND}`(?P<quoted>\S[^`]*)"
+    rf"|(?:{_COMMAND}`?)?(?P<cmdline>(?:BOOT_IMAGE=|initrd=\S|root=\S|(?:ro|rw|quiet) \S*=)[^`]*))"
+)
+_MACHINE = re.compile(_TOLD)
 
 
 def _read_machine(text: Text, at: int) -> Read:
     """What people paste around a listing, one line. A bare number is a release below ``uname -r`` only."""
-    line = text.lines[at]
-    told = None
-    if (vendor := _VENDOR.match(line)) is not None:
-        told = ("cpu_vendor", vendor[1])
-    elif (release := _RELEASE.match(line)) is not None:
-        bare = not line[: release.start(1)].strip()
-        told = ("kernel", release[1]) if not bare or (at > 0 and "uname" in text.lines[at - 1]) else None
-    elif (cmdline := _CMDLINE.match(line)) is not None:
-        told = ("cmdline", cmdline[1].strip())
-    return [] if told is None else [Record(at, at + 1, what="the machine itself", machine=told)], at + 1
+    found = _MACHINE.match(text.lines[at])
+    if found is None or (found["bare"] and (at == 0 or "uname" not in text.lines[at - 1])):
+        return [], at + 1
+    field = {"bare": "kernel", "quoted": "cmdline"}.get(found.lastgroup or "", found.lastgroup or "")
+    told = (field, found[found.lastgroup or 0].strip())
+    return [Record(at, at + 1, what="the machine itself", machine=told)], at + 1
 
 
 SYSTEM = Importer(
     name="system",
     example="Linux host 6.8.0-49-generic (uname -a), BOOT_IMAGE=/boot/vmlinuz root=... (cat /proc/cmdline)",
-    opens=rf"(?=[ \t]*[-*LKkHCcBirqvVP\d])\s*(?:{_KERNEL}\d+\.\d|\d+\.\d+\.\d+[-+.~\w]*\s*$|{_COMMAND}`\S|{_MAKER}"
-    rf"|(?:{_COMMAND}`?)?(?:BOOT_IMAGE=|initrd=\S|root=\S|(?:ro|rw|quiet) \S*=))",
+    opens=_TOLD,
     score=4,
     read=_read_machine,
 )

@@ -59,9 +59,12 @@ def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
 
 def _hides(sections: list[Section]) -> bool:
     """Whether every listing that shows groups is of a format that leaves bridges out, and names none."""
-    shown = [section for section in sections if any(facts.get("group") is not None for facts in section.facts())]
-    bridges = (facts.get("class_code", "").startswith("06") for section in shown for facts in section.facts())
-    return bool(shown) and all(section.importer.hides for section in shown) and not any(bridges)
+    shown = [
+        section for section in sections if any(record.facts.get("group") is not None for record in section.records)
+    ]
+    facts = [record.facts for section in shown for record in section.records]
+    bridges = any(each.get("class_code", "").startswith("06") for each in facts)
+    return bool(shown) and all(section.importer.hides for section in shown) and not bridges
 
 
 def _of_one_card(seen: list[Facts]) -> list[Facts]:

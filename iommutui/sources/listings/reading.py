@@ -9,7 +9,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import SourceError
 from iommutui.core.printable import printable
-from iommutui.sources.listings.base import BDF, BOUNDARY, IDS, UNTOLD, Facts, Importer, Record
+from iommutui.sources.listings.base import BDF, BOUNDARY, IDS, UNTOLD, Importer, Record
 from iommutui.sources.listings.text import Text
 
 LIMIT = 1 << 24
@@ -47,10 +47,6 @@ class Section(NamedTuple):
         """The records that are of functions, by their addresses."""
         return [(record.address, record) for record in self.records if record.address is not None]
 
-    def facts(self) -> list[Facts]:
-        """What is told of functions."""
-        return [record.facts for record in self.records if record.address is not None]
-
 
 class Reading(NamedTuple):
     """A text that was read."""
@@ -87,14 +83,13 @@ def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Readi
         )
     text = Text(content)
     able = [each for each in importers if not each.needs or any(word in text.whole for word in each.needs)]
-    ranked = sorted(able, key=lambda importer: -importer.score)
-    opens = [f"({_uncounted(importer.opens)})" for importer in ranked]
-    match = re.compile("|".join([*opens, f"({_BOUNDARIES})"])).match
-    names = [None, *(importer.name for importer in ranked), BOUNDARY]
-    text.kinds = [None if found is None else names[found.lastindex or 0] for found in map(match, text.lines)]
-    by_name = {importer.name: importer for importer in importers}
+    by_name = {importer.name: importer for importer in sorted(able, key=lambda importer: -importer.score)}
+    opens = [f"(?P<{name}>{importer.opens})" for name, importer in by_name.items()]
+    match = re.compile("|".join([*opens, f"(?P<{BOUNDARY}>{_BOUNDARIES})"])).match
+    text.kinds = [None if found is None else found.lastgroup for found in map(match, text.lines)]
     sections: list[Section] = []
-    seen: set[str] = set()
+    seen: set[Address] = set()
+    below: dict[Address, str] = {}
     vain: Counter[str] = Counter()
     at = 0
     for start, kind in enumerate(text.kinds):
@@ -105,7 +100,9 @@ def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Readi
         if not records:
             vain[kind] += 1
             continue
-        functions = {record.way or record.address for record in records if record.address is not None}
+        records = [_placed(record, below) if record.way else record for record in records]
+        below |= {record.address: record.below for record in records if record.address and record.below}
+        functions = {record.address for record in records if record.address is not None}
         again = not importer.once or not seen.isdisjoint(functions)
         if again or not sections or sections[-1].importer is not importer:
             sections.append(Section(name, importer, []))
@@ -116,14 +113,7 @@ def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Readi
     for section in sections:
         if section.importer.once:
             _complete(section, boundaries)
-    if any(record.way for section in sections for record in section.records):
-        _place(sections)
     return Reading(name, text, sections)
-
-
-def _uncounted(pattern: str) -> str:
-    """A pattern whose groups count for nothing, so that the last one that matched is the importer's."""
-    return re.sub(r"(?<!\\)\((?!\?)", "(?:", pattern)
 
 
 def _complete(section: Section, boundaries: list[int]) -> None:
@@ -131,9 +121,8 @@ def _complete(section: Section, boundaries: list[int]) -> None:
 
     All are those between two boundaries, and of a line that was cut off before its ids nothing is told.
     """
-    functions = (record for record in section.records if record.address is not None)
-    for _, listing in groupby(functions, lambda record: bisect(boundaries, record.line)):
-        every = [record.facts for record in listing]
+    for _, listing in groupby(section.functions(), lambda function: bisect(boundaries, function[1].line)):
+        every = [record.facts for _, record in listing]
         drivers = any(facts.get("driver", UNTOLD) != UNTOLD for facts in every)
         groups = any("group" in facts for facts in every)
         ids = any("vendor_id" in facts for facts in every)
@@ -146,23 +135,16 @@ def _complete(section: Section, boundaries: list[int]) -> None:
                 del facts["driver"]
 
 
-def _place(sections: list[Section]) -> None:
-    """Gives functions that are named by the way to them (``lspci -P``) their addresses, where the buses are told."""
-    every = [function for section in sections for function in section.functions()]
-    below = {address: record.below for address, record in every if record.below is not None}
-    for section in sections:
-        for n, record in enumerate(section.records):
-            first, *slots = record.way.split("/")
-            place: Address | None = Address(first)
-            for slot in slots if record.way else ():
-                if place is not None:
-                    record.facts["parent"] = place
-                bus = below.get(place) if place is not None else None
-                place = parse_pci(f"{bus}:{slot}")
-            if record.way:
-                section.records[n] = record._replace(address=place, what="" if place else "a way")
-            if place is not None and record.below is not None:
-                below[place] = record.below
+def _placed(record: Record, below: dict[Address, str]) -> Record:
+    """A function that is named by the way to it (``lspci -P``), at its address where the buses on the way are told."""
+    first, *slots = record.way.split("/")
+    place = Address(first)
+    for slot in slots:
+        record.facts["parent"] = place
+        if (found := parse_pci(f"{below.get(place)}:{slot}")) is None:
+            return record._replace(address=None, what="a way")
+        place = found
+    return record._replace(address=place)
 
 
 def nothing_found(reading: Reading, importers: tuple[Importer, ...]) -> SourceError:
