@@ -4,6 +4,7 @@
 asks it to; ``states`` tells states apart, and ``merging`` makes a Host of what is left.
 """
 
+from contextlib import closing
 from typing import NamedTuple
 
 from iommutui.core.errors import SourceError
@@ -59,11 +60,8 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
             notes.append(f"{name}: {ignored} {lines} ignored; 'iommutui snapshot --from {name} --explain' shows which.")
     machine = joined(chosen)
     swapped = {clash.one.address: clash for clash in machine.swapped}
-    names = local_names()
-    try:
+    with closing(local_names()) as names:
         host = merge(machine.sections, {*swapped}, names)
-    finally:
-        names.close()
     notes += [
         f"{clash.words()} The function with the most facts was used, and the group of its slot."
         for clash in swapped.values()

@@ -11,7 +11,7 @@ from iommutui.sources.listings.base import BDF, FULL, Facts, Importer, Read, Rec
 from iommutui.sources.listings.text import Text
 
 _DECODER = json.JSONDecoder()
-_NEXT = re.compile(r"[\s,\[]*(?=\{)")
+_FIRST, _NEXT, _END = (re.compile(each) for each in (r"[\s\[]*(?=\{)", r"\s*,\s*(?=\{)", r"\s*\]"))
 _ADDRESSES = ("id", "address", "slot", "sysfs_bus_id", "pciAddress", "pci_address", "bdf")
 _OTHER_NAMES = {"sysfs_iommu_group_id": "iommugroup", "dev_class": "class", "svendor": "subsystem_vendor"}
 _OTHER_NAMES |= {"iommuGroup": "iommugroup", "iommu_group": "iommugroup", "vendorId": "vendor", "vendor_id": "vendor"}
@@ -21,43 +21,38 @@ _OTHER_NAMES |= {"sdevice": "subsystem_device", "rev": "revision", "progif": "in
 
 def _read_json(text: Text, at: int) -> Read:
     """One document. Of one that is cut off, the entries that are whole."""
-    start = text.start_of(at) + len(text.lines[at]) - len(text.lines[at].lstrip())
-    document, stop = _decode(text.whole, start)
-    if document is None:
+    start = text.start_of(at)
+    objects, stop = _decode(text.whole, start)
+    if not objects:
         # Nothing of what was read is anything; nor is what is nested too deeply.
         end = max(at + 1, text.line_at(stop))
         while stop == start and end < len(text.lines) and text.kinds[end] == JSON.name:
             end += 1
         return [], end
     records: list[Record] = []
-    line, place = at, start
-    for written, address, entry in _functions(document):
+    place = start
+    for written, address, entry in _functions(objects):
         place = max(place, text.whole.find(f'"{written}"', place, stop))
         line = text.line_at(place)
         records.append(Record(line, line + 1, address, facts_of(entry)))
-    if not records:
-        return [], at + 1
     end = text.line_at(max(stop - 1, start)) + 1
-    return [Record(at, end, what=f"{len(records)} functions"), *records], end
+    return ([Record(at, end, what=f"{len(records)} functions"), *records], end) if records else ([], at + 1)
 
 
-def _decode(text: str, start: int) -> tuple[Any, int]:
-    """The value that begins there, and where it ends; None, and how far it was one, if it is not."""
-    try:
-        return _DECODER.raw_decode(text, start)
-    except RecursionError:
-        return None, start
-    except ValueError as error:
-        wrong = error.pos if isinstance(error, json.JSONDecodeError) else start + 1
-    found: list[Any] = []
+def _decode(text: str, start: int) -> tuple[list[Any], int]:
+    """The object that begins there, or those of an array, and where they end; none, and how far it was one."""
+    objects: list[Any] = []
     stop = start
-    while (following := _NEXT.match(text, stop)) is not None and following.end() > stop:
+    following = _FIRST.match(text, start)
+    while following is not None:
         try:
             value, stop = _DECODER.raw_decode(text, following.end())
-        except (ValueError, RecursionError):
-            break
-        found.append(value)
-    return (found, stop) if found else (None, wrong)
+        except (ValueError, RecursionError) as error:
+            return objects, stop if objects else getattr(error, "pos", start)
+        objects.append(value)
+        following = _NEXT.match(text, stop)
+    end = _END.match(text, stop)
+    return objects, end.end() if end is not None else stop
 
 
 def _functions(document: Any) -> Iterator[tuple[str, Address, dict[str, Any]]]:

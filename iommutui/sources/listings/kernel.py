@@ -6,9 +6,8 @@ from iommutui.core.address import Address, parse_pci
 from iommutui.sources.listings.base import FULL, Facts, Importer, Read, Record
 from iommutui.sources.listings.text import Text
 
-_ADDRESS = r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]"
 _ENTRY = re.compile(
-    rf"(?P<address>{_ADDRESS})(?::? (?:Adding to iommu|to) group (?P<group>\d{{1,9}})"
+    rf"(?P<address>{FULL})(?::? (?:Adding to iommu|to) group (?P<group>\d{{1,9}})"
     r"|:? (?P<gone>Removing from|from) (?:iommu )?group"
     r"|: \[(?P<vendor>[0-9a-f]{4}):(?P<product>[0-9a-f]{4})\]"
     r" type (?P<header>[0-9a-f]{2}) class (?:0x)?(?P<code>[0-9a-f]{6})"
