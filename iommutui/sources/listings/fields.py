@@ -11,7 +11,7 @@ from iommutui.sources.listings.base import BDF, FULL, Facts, Importer, Read, Rec
 from iommutui.sources.listings.text import Text
 
 _DECODER = json.JSONDecoder()
-_FIRST, _NEXT, _END = (re.compile(each) for each in (r"[\s\[]*(?=\{)", r"\s*,\s*(?=\{)", r"\s*\]"))
+_FIRST, _NEXT, _END = (re.compile(each) for each in (r"[\s\[]{0,200}(?=\{)", r"\s*,\s*(?=\{)", r"\s*\]"))
 _ADDRESSES = ("id", "address", "slot", "sysfs_bus_id", "pciAddress", "pci_address", "bdf")
 _OTHER_NAMES = {"sysfs_iommu_group_id": "iommugroup", "dev_class": "class", "svendor": "subsystem_vendor"}
 _OTHER_NAMES |= {"iommuGroup": "iommugroup", "iommu_group": "iommugroup", "vendorId": "vendor", "vendor_id": "vendor"}
@@ -170,9 +170,10 @@ def _read_nodedev(text: Text, at: int) -> Read:
     start = text.start_of(at)
     stop = start + len(text.lines[at])
     while (start := text.whole.find("<device>", start, stop)) >= 0:
-        close = text.whole.find("</device>", start, start + _LONGEST) + len("</device>")
-        if close < start:
+        close = text.whole.find("</device>", start, start + _LONGEST)
+        if close < 0:
             break
+        close += len("</device>")
         line, end = text.line_at(start), text.line_at(close - 1) + 1
         records += [Record(line, end, *told) for told in _of_element(text.whole[start:close])]
         start = close

@@ -27,13 +27,14 @@ def _read_log(text: Text, at: int) -> Read:
     records: list[Record] = []
     groups: dict[Address, Facts] = {}
     removed: set[Address] = set()
+    named = False
     while at < len(text.lines) and text.kinds[at] in (LOG.name, None):
         for entry in _ENTRY.finditer(text.lines[at]) if text.kinds[at] == LOG.name else ():
             address = parse_pci(entry["address"] or "")
             record = Record(at, at + 1, address, {}, what="" if address else "the kernel")
             before = groups.get(address) if address and entry["group"] else None
             other = before is not None and before["group"] != int(entry["group"]) and address not in removed
-            if (other or _BOOT.search(entry[0])) and any(record.address for record in records):
+            if named and (other or _BOOT.search(entry[0])):
                 return records, max(at, records[-1].end)
             if address is None:
                 field = "cmdline" if entry["cmdline"] else "kernel"
@@ -52,6 +53,7 @@ def _read_log(text: Text, at: int) -> Read:
                 record.facts["class_code"] = entry["code"]
                 record.facts["header_type"] = int(entry["header"], 16) & 0x7F
             records.append(record)
+            named = named or address is not None
         at += 1
     return records, at
 

@@ -1,12 +1,14 @@
 """What happens to a listing on its way: quoting, wrapping, encodings, noise; and what is said where nothing is left."""
 
 import bz2
+import contextlib
 import gzip
 import html
 import io
 import os
 import quopri
 import tarfile
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -133,6 +135,17 @@ def test_a_text_that_is_too_large_is_refused_by_its_size(tmp_path: Path) -> None
         file.truncate(100_000_000)
     with pytest.raises(SourceError, match="larger than 64 MiB"):
         load(str(path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x\n" * 4 + "<device>", "[\n" * 9000, '{"a":\n' * 9000, "01:00.0 A: b\n" * 9000, "Linux version 5\n" * 60000],
+)
+def test_what_is_cut_off_nested_or_repeated_is_left_soon(text: str) -> None:
+    start = time.process_time()
+    with contextlib.suppress(SourceError):
+        host(text)
+    assert time.process_time() - start < 5
 
 
 def test_a_tree_of_lspci_is_known_and_refused() -> None:
