@@ -24,7 +24,7 @@ _LINE = re.compile(rf"{_MARKS}({_PATH})[ \t,]+(?:- )?(?:Class )?(\S.*)")
 _WITH_IDS = re.compile(rf"(.*){IDS}(.*)")
 _TAIL = re.compile(r"\((rev|prog-if) ([0-9a-fA-F]{2})\b")
 _DRIVER = re.compile(r"\bDriver: *(\S+)")
-_WITH_CLASS = re.compile(r"(.*?)[ \t]?\[([0-9a-fA-F]{4})\](?::[ \t]*|[ \t]+(?=\S))(.*)")
+_WITH_CLASS = re.compile(r"([^\[]*)\[([0-9a-fA-F]{4})\](?::[ \t]*|[ \t]+(?=\S))(.*)")
 _NUMERIC = re.compile(r"([0-9a-fA-F]{4}):[ \t]*([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\b")
 _BROKEN = re.compile(r"\[[0-9a-fA-F]{0,4}:?\s*$")
 
@@ -106,7 +106,8 @@ def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
     if tail and (driver := _DRIVER.search(tail)) is not None:
         facts["driver"] = driver[1]
     if (named := _WITH_CLASS.match(words)) is not None:
-        facts["class_name"], code, name = named.groups()
+        class_name, code, name = named.groups()
+        facts["class_name"] = class_name.rstrip()
     elif (numeric := _NUMERIC.match(words)) is not None:
         code, vendor, device = numeric.groups()
         name = ""

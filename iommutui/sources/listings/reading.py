@@ -100,9 +100,14 @@ def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Readi
         if not records:
             vain[kind] += 1
             continue
-        records = [_placed(record, below) if record.way else record for record in records]
-        below |= {record.address: record.below for record in records if record.address and record.below}
-        functions = {record.address for record in records if record.address is not None}
+        functions: set[Address] = set()
+        for n, record in enumerate(records):
+            if record.way:
+                records[n] = record = _placed(record, below)
+            if record.address is not None:
+                functions.add(record.address)
+                if record.below is not None:
+                    below[record.address] = record.below
         again = not importer.once or not seen.isdisjoint(functions)
         if again or not sections or sections[-1].importer is not importer:
             sections.append(Section(name, importer, []))
