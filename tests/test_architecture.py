@@ -119,7 +119,6 @@ def test_only_apply_opens_a_file_of_the_system_for_writing() -> None:
     }
     assert {name for name in found if not name.startswith("iommutui/apply/")} == {
         "iommutui/debug.py",
-        "iommutui/sources/listings/capture.py",  # below a temporary directory of its own
         "iommutui/sources/snapshot.py",
         "iommutui/tui/store.py",
     }

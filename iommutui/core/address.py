@@ -15,6 +15,9 @@ def parse_pci(text: str) -> Address | None:
 
     The kernel writes a domain with at least 4 digits, some tools always with 8 (``00000000:01:00.0``).
     """
+    full = f"0000:{text}" if len(text) == 7 else text
+    if len(full) == 12 and _FUNCTION.fullmatch(full):
+        return Address(full)
     if text[:4].lower() == "pci_" and text.count("_") == 4:
         domain, bus, slot, function = text[4:].split("_")
         text = f"{domain}:{bus}:{slot}.{function}"

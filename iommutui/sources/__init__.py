@@ -132,8 +132,8 @@ def _files(paths: list[str], depth: Depth, driver_table: DriverTable) -> Opened:
 
 
 def _content(read: list[_Read], depth: Depth, driver_table: DriverTable) -> Opened:
-    from iommutui.sources.listings import archive, capture, read_listings
-    from iommutui.sources.listings.lines import decode
+    from iommutui.sources.listings import archive, read_listings
+    from iommutui.sources.listings.text import decode
     from iommutui.sources.snapshot import is_snapshot, parse, to_text
 
     tars = [archive.is_tar(data) for _, data, _ in read]
@@ -145,14 +145,12 @@ def _content(read: list[_Read], depth: Depth, driver_table: DriverTable) -> Open
     if whole and len(read) > 1:
         raise UsageError(f"{whole[0]} is a whole machine.", "Several --from are listings of one machine.")
     name, data, _ = read[0]
-    if tars[0]:
-        with archive.unpacked(data, name) as root:
-            return Opened(_scan(root, depth, None, driver_table))
-    if whole:
+    if whole and not tars[0]:
         return Opened(parse(to_text(data, name), name))
-    texts = [(name, decode(data), number) for name, data, number in read]
-    if len(texts) == 1 and capture.is_capture(texts[0][1]):
-        with capture.laid_out(texts[0][1], name) as root:
+    texts = [] if whole else [(name, decode(data), number) for name, data, number in read]
+    tree = data if tars[0] else archive.tar_of_capture(texts[0][1], name) if len(texts) == 1 else None
+    if tree is not None:
+        with archive.unpacked(tree, name) as root:
             return Opened(_scan(root, depth, None, driver_table))
     listing = read_listings(texts)
     return Opened(listing.host, listing.notes, lambda: [line for each in listing.readings for line in each.explained()])

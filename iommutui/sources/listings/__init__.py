@@ -1,35 +1,32 @@
 """Listings that people paste: scripts' groups, ``lspci``, kernel logs, what other tools print. A text -> `Host`.
 
-What each importer reads is in its module, and what they have in common in ``base``. ``reading`` finds which lines are
-whose, ``states`` tells states apart, and ``merging`` makes a Host of them.
+``text`` cleans the lines; an importer (``base``; each is an entry of `IMPORTERS`) makes records of them, as ``reading``
+asks it to; ``states`` tells states apart, and ``merging`` makes a Host of what is left.
 """
 
+from contextlib import closing
 from typing import NamedTuple
 
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Host
-from iommutui.sources.listings import (
-    groups,
-    json_documents,
-    kernel_log,
-    lspci,
-    nodedev,
-    paths,
-    records,
-    system,
-    tables,
-    umockdev,
-)
+from iommutui.sources.listings import fields, groups, kernel, lspci
 from iommutui.sources.listings.base import Importer
 from iommutui.sources.listings.merging import merge
-from iommutui.sources.listings.near import nothing_found
-from iommutui.sources.listings.reading import Reading, read_text
-from iommutui.sources.listings.states import State, agreeing, states_of
+from iommutui.sources.listings.reading import Reading, nothing_found, read_text
+from iommutui.sources.listings.states import State, joined, states_of
 from iommutui.sources.names import local_names
 
-IMPORTERS: tuple[Importer, ...] = tuple(
-    module.IMPORTER
-    for module in (groups, paths, lspci, records, kernel_log, json_documents, tables, nodedev, umockdev, system)
+IMPORTERS: tuple[Importer, ...] = (
+    groups.IMPORTER,
+    kernel.PATHS,
+    lspci.IMPORTER,
+    fields.RECORDS,
+    kernel.LOG,
+    fields.JSON,
+    fields.TABLE,
+    fields.NODEDEV,
+    fields.UMOCKDEV,
+    kernel.SYSTEM,
 )
 
 
@@ -48,7 +45,7 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
     SourceError where there is nothing to read in any of them, or where they contradict each other.
     """
     readings = [read_text(content, name, IMPORTERS) for name, content, _ in texts]
-    told = [states_of(reading) for reading in readings]
+    told = [states_of(reading.sections) for reading in readings]
     if not any(state.functions for states in told for state in states):
         raise nothing_found(readings[0], IMPORTERS)
     chosen: list[State] = []
@@ -61,12 +58,10 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
         if ignored := reading.ignored():
             lines = "line was" if ignored == 1 else "lines were"
             notes.append(f"{name}: {ignored} {lines} ignored; 'iommutui snapshot --from {name} --explain' shows which.")
-    swapped = {clash.one.address: clash for clash in agreeing(chosen)}
-    names = local_names()
-    try:
-        host = merge(chosen, {*swapped}, names)
-    finally:
-        names.close()
+    machine = joined(chosen)
+    swapped = {clash.one.address: clash for clash in machine.swapped}
+    with closing(local_names()) as names:
+        host = merge(machine.sections, {*swapped}, names)
     notes += [
         f"{clash.words()} The function with the most facts was used, and the group of its slot."
         for clash in swapped.values()

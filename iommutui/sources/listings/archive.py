@@ -1,9 +1,14 @@
-"""Archives of a recorded machine, and compressed listings. Nothing of it is trusted: neither names, links nor sizes."""
+"""Recorded machines in one file, and compressed listings. Nothing of it is trusted: neither names, links nor sizes.
+
+A recorded tree comes as a tar archive, or as what the capture script prints (``capture.sh``), of which an archive is
+made. It is unpacked, and looked at as the machine itself is.
+"""
 
 import bz2
 import io
 import lzma
 import os
+import re
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -11,6 +16,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
 from iommutui.core.errors import SourceError
+from iommutui.sources.listings.text import Text
 
 _MOST = 1 << 26
 """Bytes that are unpacked, of all members together."""
@@ -20,6 +26,12 @@ _ATTRIBUTE = 1 << 22
 
 _ERRORS = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 _REMEDY = "Make the archive again, or give the directory that it was made of."
+
+_CAPTURE = re.compile(r"^iommutui-capture (\d+)\s*$", re.MULTILINE)
+_DIRECTORY = re.compile(r"\[((?:sys|proc|lib|usr|run)(?:/[^/\0]+)*)\]$")
+_ENTRY = re.compile(r"((?:[\w.:+@-]+/)*[\w.:+@-]+)(=|>|/$|%\d{1,4}:)(.*)$")
+_BYTES = re.compile(r"(?:[0-9a-f]{2}){1,64}")
+_CONFIG = 4096
 
 
 def plain(data: bytes, name: str) -> bytes:
@@ -46,6 +58,44 @@ def is_tar(data: bytes) -> bool:
         return tarfile.is_tarfile(io.BytesIO(data))
     except _ERRORS:
         return False
+
+
+def tar_of_capture(content: str, name: str) -> bytes | None:
+    """An archive of what the capture script printed, whatever stands above it; None for any other text."""
+    if "iommutui-capture " not in content or _CAPTURE.search(content) is None:
+        return None
+    text = Text(content)
+    start = _CAPTURE.search(text.whole)
+    if start is None or start[1] != "1":
+        raise SourceError(f"{name} was printed by another version of the script.", "Update iommutui.")
+    folder = ""
+    files: dict[str, bytearray] = {}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for line in text.lines[text.line_at(start.start()) + 1 :]:
+            if (directory := _DIRECTORY.match(line)) is not None:
+                folder = directory[1]
+                archive.addfile(_member(folder, tarfile.DIRTYPE))
+            elif folder and (entry := _ENTRY.match(line)) is not None:
+                path, kind, rest = f"{folder}/{entry[1]}", entry[2], entry[3]
+                if kind == ">":
+                    archive.addfile(_member(path, tarfile.SYMTYPE, linkname=rest))
+                elif kind == "/":
+                    archive.addfile(_member(path, tarfile.DIRTYPE))
+                elif kind == "=":
+                    files.setdefault(path, bytearray()).extend(f"{rest}\n".encode())
+                elif _BYTES.fullmatch(rest) and (offset := int(kind[1:-1])) < _CONFIG:
+                    before = files.setdefault(path, bytearray()).ljust(offset, b"\0")
+                    files[path] = before[:offset] + bytes.fromhex(rest) + before[offset + len(rest) // 2 :]
+        for path, data in files.items():
+            archive.addfile(_member(path, tarfile.REGTYPE, size=len(data)), io.BytesIO(data))
+    return packed.getvalue()
+
+
+def _member(path: str, kind: bytes, size: int = 0, linkname: str = "") -> tarfile.TarInfo:
+    member = tarfile.TarInfo(path)
+    member.type, member.size, member.linkname = kind, size, linkname
+    return member
 
 
 @contextmanager
@@ -79,9 +129,7 @@ def _extract(archive: tarfile.TarFile, place: str, name: str) -> None:
 
 def _root(place: str, name: str) -> str:
     for root, folders, _ in os.walk(place):
-        if "sys" in folders and os.path.isdir(f"{root}/sys/bus/pci"):
-            return root
-        if os.path.isdir(f"{root}/bus/pci"):
+        if os.path.isdir(f"{root}/sys/bus/pci") or os.path.isdir(f"{root}/bus/pci"):
             return root
         if root.count("/") - place.count("/") > 3:
             folders.clear()

@@ -1,20 +1,30 @@
-"""What an importer is, and what it hands over. The importers stand beside this, one format a module."""
+"""What an importer is, and what it hands over: records of functions, whose facts are told by whatever names."""
 
-from collections.abc import Callable
-from typing import NamedTuple, TypedDict
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypedDict, cast
 
 from iommutui.core.address import Address
-from iommutui.sources.listings.lines import Lines
+from iommutui.core.pci_classes import class_code
+from iommutui.sources import pci_config
+from iommutui.sources.listings.text import Text
 
-NOTHING: frozenset[str] = frozenset()
-DRIVER = frozenset({"driver"})
-GROUP = frozenset({"group"})
-UNTOLD = frozenset({"untold"})
-"""The listing tells drivers, and of this function that it does not know."""
+BDF = r"(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]"
+"""An address, with or without its domain."""
+
+FULL = r"(?<![0-9a-fA-F:])[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7](?![0-9a-fA-F.])"
+"""An address with its domain, anywhere in a line."""
+
+IDS = r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]"
+
+_ID = re.compile(r"([0-9a-fA-F]{4}|[0-9a-fA-F]{6})|0x([0-9a-fA-F]{1,4}|[0-9a-fA-F]{6})")
+_NAME_AND_ID = re.compile(r"(.*?)[ \t]*\[([0-9a-fA-F]{4})\]")
+_ID_FIELDS = ("vendorid", "hex", "value", "id")
+"""Fields of an object that stands for a vendor or device."""
 
 
 class Facts(TypedDict, total=False):
-    """Fields of a `Device`, as far as they are told."""
+    """Fields of a `Device`, as far as they are told: a driver or group of None is one that it has not."""
 
     vendor_id: str
     device_id: str
@@ -28,7 +38,7 @@ class Facts(TypedDict, total=False):
     modalias: str
     driver: str | None
     driver_override: str
-    group: int
+    group: int | None
     parent: Address | None
     physfn: Address
     iommu: str
@@ -37,52 +47,34 @@ class Facts(TypedDict, total=False):
     class_name: str | None
 
 
-class Sighting(NamedTuple):
-    """What one place of a text says of a function."""
+UNTOLD = "?"
+"""The driver of a function, where the listing tells drivers and of this one that it does not know."""
+
+
+class Record(NamedTuple):
+    """What the lines from ``line`` up to ``end`` were taken for: a function with its facts, or something else."""
 
     line: int
-    address: Address
-    facts: Facts
-    tells: frozenset[str] = NOTHING
-    """``driver``, ``group``: this listing tells them, so that where it says nothing there is no driver, no group."""
+    end: int
+    address: Address | None = None
+    facts: Facts = {}  # noqa: RUF012 - only that of a function is filled, and those have one of their own
     below: str | None = None
     """The bus behind a bridge: ``0000:01``."""
     way: str = ""
     """The way to it by slots alone, ``0000:00:01.0/00.0``, where its bus is not shown (``lspci -P``)."""
+    what: str = ""
+    """What lines that name no function are."""
+    machine: tuple[str, str] | None = None
+    """A field of the `Host` that they tell, and its value: ``kernel``, ``cmdline`` or ``cpu_vendor``."""
 
-    def function(self) -> str:
-        """What tells it from other functions of its listing."""
-        return self.way or self.address
-
-
-class Taken(NamedTuple):
-    """Lines ``first`` up to ``end``, and what they were taken for."""
-
-    first: int
-    end: int
-    what: str
+    def words(self) -> str:
+        """What it was taken for, for people."""
+        group = self.facts.get("group")
+        return self.what or (f"{self.address}" if group is None else f"{self.address} in group {group}")
 
 
-class Piece(NamedTuple):
-    """What an importer has read from a line on: everything up to ``end``."""
-
-    end: int
-    sightings: tuple[Sighting, ...] = ()
-    taken: tuple[Taken, ...] = ()
-    tells: frozenset[str] = NOTHING
-    """As of a sighting, for all of them."""
-    kernel: str | None = None
-    cmdline: str | None = None
-    cpu_vendor: str | None = None
-    hides: bool = False
-    """The format leaves members of groups out (Proxmox: bridges and memory)."""
-
-
-class Text(NamedTuple):
-    """The lines of a text, and for each the importer whose record it may begin."""
-
-    lines: Lines
-    kinds: list[str | None]
+Read = tuple[list[Record], int]
+"""What was read from a line on, and the line to go on at."""
 
 
 class Importer(NamedTuple):
@@ -95,16 +87,80 @@ class Importer(NamedTuple):
     """A regular expression that matches at the start of the first line of it."""
     score: int
     """How sure that makes it, from 1 to 9: where several match a line, the highest has it."""
-    read: Callable[[Text, int], Piece]
-    """Reads one record, line or block, from such a line on. Never raises, whatever follows."""
+    read: Callable[[Text, int], Read]
+    """Reads one function, line or block, from such a line on. Never raises, whatever follows."""
     needs: tuple[str, ...] = ()
-    """Every text with such a listing holds one of these, so that another is not looked through for it."""
+    """Every text with such a listing holds one of these: worth it where ``opens`` takes long to say no."""
     once: bool = False
     """A listing names a function once: where one comes again, another listing has begun; and what it tells of some
     functions (drivers, groups) it would tell of all."""
+    hides: bool = False
+    """Such a listing may leave out bridges, and does where it names none (Proxmox)."""
 
 
 BOUNDARY = "boundary"
 """The kind of a line that ends what is above it: a shell's prompt, a code fence, a heading."""
 
-BOUNDARIES = r"\s*(?:```|~~~)|\S{0,60}@\S{0,60}[^\n]{0,80}?[$#>%] ?|[$%] \S|(?:#+|\*\*) ?[A-Z][^:]*$"
+
+def facts_of(entry: Mapping[str, Any]) -> Facts:
+    """The facts of ``class``, ``vendor``, ``device``, ``subsystem_...``, ``revision``, ``driver`` and ``iommugroup``.
+
+    A driver or group that is there and is none is None.
+    """
+    class_name, code = _named(entry.get("class"))
+    code = code or class_code(class_name or "")
+    vendor_name, vendor = _named(entry.get("vendor"))
+    device_name, device = _named(entry.get("device"))
+    found = {
+        "vendor_id": vendor,
+        "device_id": device,
+        "subsystem_vendor_id": _named(entry.get("subsystem_vendor"))[1],
+        "subsystem_device_id": _named(entry.get("subsystem_device"))[1],
+        "class_code": f"{code}{entry.get('interface') or ''}"[:6].lower() if code else None,
+        "revision": str(entry.get("revision") or "").lower() or None,
+        "vendor_name": entry.get("vendor_name") or vendor_name,
+        "device_name": entry.get("device_name") or device_name,
+        "class_name": class_name,
+    }
+    facts = cast(Facts, {name: value for name, value in found.items() if isinstance(value, str)})
+    if "driver" in entry:
+        facts["driver"] = str(entry["driver"] or "") or None
+    if "iommugroup" in entry:
+        group = str(entry["iommugroup"])
+        facts["group"] = int(group) if re.fullmatch(r"\d{1,9}", group) else None
+    return facts
+
+
+def _named(value: Any) -> tuple[str | None, str | None]:
+    """The name and the id (four or six hex digits) in ``0x10de``, ``10de``, ``GP106 [1c02]``, or an object of both."""
+    if isinstance(value, dict):
+        ids = (_named(value.get(field))[1] for field in _ID_FIELDS)
+        return _named(value.get("name"))[0], next((found for found in ids if found), None)
+    text = value.strip() if isinstance(value, str) else ""
+    if (id_ := _ID.fullmatch(text)) is not None:
+        return None, (id_[1] or id_[2].zfill(4)).lower()
+    if (both := _NAME_AND_ID.fullmatch(text)) is not None:
+        return both[1] or None, both[2].lower()
+    return text or None, None
+
+
+def of_config(config: bytes) -> tuple[Facts, str | None]:
+    """What configuration space tells, and the bus behind a bridge; nothing where it is cut or reads as ones."""
+    if len(config) < pci_config.HEADER or not pci_config.answers(config, False):
+        return {}, None
+    kind = pci_config.header_type(config)
+    facts: Facts = {
+        "vendor_id": config[1::-1].hex(),
+        "device_id": config[3:1:-1].hex(),
+        "revision": pci_config.revision(config),
+        "class_code": config[11:8:-1].hex(),
+        "header_type": kind,
+        "multifunction": pci_config.multifunction(config),
+    }
+    if kind == 0 and any(config[0x2C:0x30]):
+        facts |= {"subsystem_vendor_id": config[0x2D:0x2B:-1].hex(), "subsystem_device_id": config[0x2F:0x2D:-1].hex()}
+    if len(config) >= 256:
+        port = pci_config.pcie_type(config, lambda offset: config[offset : offset + 4])
+        facts.update({} if port is None else {"pcie_type": port})
+    bus = config[0x19] if kind in (1, 2) else 0
+    return facts, f"{bus:02x}" if bus else None

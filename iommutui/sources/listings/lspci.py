@@ -1,19 +1,35 @@
 """``lspci`` in its line formats: ``-nn``, ``-k``, ``-v`` to ``-vvv``, ``-n``, ``-mm``, ``-P``, with ``-x`` dumps.
 
-Groups are in it with ``-v`` from pciutils 3.7 on, drivers with ``-k`` or ``-v`` (``show_kernel``, ``show_verbose``).
+``00:01.0 PCI bridge [0604]: Intel Corporation 6th-10th Gen Core Processor (x16) [8086:1901] (rev 07)`` is the line that
+names a function, and that everybody copies (pciutils 3.13, ``show_terse``). Below it are groups with ``-v`` from
+pciutils 3.7 on, and drivers with ``-k`` or ``-v`` (``show_kernel``, ``show_verbose``).
 """
 
 import re
 
-from iommutui.core.address import Address
-from iommutui.sources.listings.base import DRIVER, GROUP, NOTHING, UNTOLD, Facts, Importer, Piece, Sighting, Taken, Text
-from iommutui.sources.listings.functions import BDF, IDS, MARKS, PATH, address_of, joined, parse_function
-from iommutui.sources.listings.hexdump import read_dump
+from iommutui.core.address import Address, parse_pci
+from iommutui.core.pci_classes import class_code
+from iommutui.sources.listings.base import BDF, IDS, Facts, Importer, Read, Record, facts_of, of_config
+from iommutui.sources.listings.text import Text
 
 NAME = "lspci"
 
+_PATH = rf"{BDF}(?:/(?:[0-9a-fA-F]{{2}}:)?[01][0-9a-fA-F]\.[0-7])*"
+"""An address, or the way to it: ``00:01.0/01:00.0`` (``-PP``), ``00:01.0/00.0`` (``-P``)."""
+
+_MARKS = rf"[\s*#`|>-]*+(?:Group Device:\s*|IOMMU Group \*\s)?(?:{IDS}\s+)?(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?"
+"""What scripts put before an address: marks of lists, its ids, of what can be reset, or the number of the group."""
+
+_LINE = re.compile(rf"{_MARKS}({_PATH})[ \t,]+(?:- )?(?:Class )?(\S.*)")
+_WITH_IDS = re.compile(rf"(.*){IDS}(.*)")
+_TAIL = re.compile(r"\((rev|prog-if) ([0-9a-fA-F]{2})\b")
+_DRIVER = re.compile(r"\bDriver: *(\S+)")
+_WITH_CLASS = re.compile(r"([^\[]*)\[([0-9a-fA-F]{4})\](?::[ \t]*|[ \t]+(?=\S))(.*)")
+_NUMERIC = re.compile(r"([0-9a-fA-F]{4}):[ \t]*([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\b")
+_BROKEN = re.compile(r"\[[0-9a-fA-F]{0,4}:?\s*$")
+
 _DETAIL = re.compile(
-    r"[ \t]*(?:Subsystem:\s+(?P<subsystem>.*)"
+    r"[ \t]*(?:Subsystem:\s+.*?(?P<subsystem>[0-9a-fA-F]{4}:[0-9a-fA-F]{4})\]?\s*$"
     r"|Kernel\s+driver\s+in\s+use:\s*(?P<driver>[^\s,]+)"
     r"|Driver override:\s*(?P<driver_override>\S+)"
     r"|Kernel\s+modules:\s*(?P<modules>\S+)"
@@ -22,9 +38,8 @@ _DETAIL = re.compile(
     r"|Capabilities:.*?Express\s+\(v\d+\)\s+(?P<port>[A-Z][\w/ -]*)"
     r"|(?P<dump>00: [0-9a-fA-F]{2} ))"
 )
-_IDS = re.compile(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]?\s*$")
-
-PORT_TYPES = {
+_PORT_ENDS = re.compile(r",| \(|  |\s+(?:MSI|IntMsgNum)\b")
+_PORT_TYPES = {
     "Endpoint": 0,
     "Legacy Endpoint": 1,
     "Root Port": 4,
@@ -36,73 +51,153 @@ PORT_TYPES = {
     "Root Complex Event Collector": 10,
 }
 
+_ROW = re.compile(r"\s*([0-9a-fA-F]{2,3}): ((?:[0-9a-fA-F]{2}[ \t]?){16})\s*$")
 
-def read_function(text: Text, at: int, line: str | None = None) -> tuple[Sighting | None, int]:
-    """The function that a line names, with the details below it, and where they end; ``line`` stands for that line."""
-    lines, kinds = text.lines.all, text.kinds
-    header, count = joined(lines, kinds, at, lines[at] if line is None else line)
-    start = end = at + count
+
+def read(text: Text, at: int, start: int = 0) -> Read:
+    """The function that a line names from its column ``start`` on, with the details below it."""
+    lines, kinds = text.lines, text.kinds
+    match = _LINE.match(lines[at], start)
+    address, parent, way = _place_of(match[3]) if match is not None else (None, None, "")
+    if match is None or address is None:
+        return [], at + 1
+    vendor, device, _, words = match.groups()
+    facts = _facts_in(words, vendor, device)
+    end = at + 1
+    if "vendor_id" not in facts:
+        words, end = _joined(text, at, words)
+        facts = _facts_in(words, vendor, device) if end > at + 1 else facts
+    if parent is not None:
+        facts["parent"] = parent
+    first = end
     while end < len(lines) and lines[end].strip() and (kinds[end] is None or lines[end - 1].rstrip().endswith(",")):
         end += 1
-    parsed = parse_function(header)
-    if parsed is None:
-        return None, at + 1
-    path, address, facts = parsed
-    if end == start and "/" not in path:
-        return Sighting(at, address, facts, DRIVER if "driver" in facts else NOTHING), end
-    return _with_details(path, address, facts, at, lines[start:end]), end
+    bus = _take_details(lines[first:end], facts) if end > first else None
+    below = f"{address.partition(':')[0]}:{bus}" if bus else None
+    return [Record(at, end, address, facts, below, way)], end
 
 
-def _with_details(path: str, address: Address, facts: Facts, line: int, details: list[str]) -> Sighting:
+def _place_of(path: str) -> tuple[Address | None, Address | None, str]:
+    """The address and the parent at the end of a path; of one without buses (``-P``) its first address, and the way."""
+    top, *rest = path.split("/")
+    first = parse_pci(top)
+    if first is None or not rest:
+        return first, None, ""
+    if ":" not in rest[-1]:
+        return first, None, "/".join([first, *rest])
+    domain = first.partition(":")[0]
+    parent = parse_pci(f"{domain}:{rest[-2]}") if len(rest) > 1 else first
+    return parse_pci(f"{domain}:{rest[-1]}"), parent, ""
+
+
+def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
+    """What stands behind an address; ``vendor`` and ``device`` where they stand before it."""
+    if words[0] == '"':
+        return _columns(words)
+    facts: Facts = {}
+    tail = ""
+    if (found := _WITH_IDS.match(words)) is not None:
+        words, vendor, device, tail = found.groups()
+    elif (end := _TAIL.search(words)) is not None:
+        words, tail = words[: end.start()], words[end.start() :]
+    more = dict(_TAIL.findall(tail)) if tail else {}
+    if "rev" in more:
+        facts["revision"] = more["rev"].lower()
+    if tail and (driver := _DRIVER.search(tail)) is not None:
+        facts["driver"] = driver[1]
+    if (named := _WITH_CLASS.match(words)) is not None:
+        class_name, code, name = named.groups()
+        facts["class_name"] = class_name.rstrip()
+    elif (numeric := _NUMERIC.match(words)) is not None:
+        code, vendor, device = numeric.groups()
+        name = ""
+    else:
+        class_name, colon, name = words.partition(": ")
+        class_name, _, name = (class_name, "", name) if colon else words.partition("  ")
+        if not name:
+            class_name, name = "", words
+        code = class_code(class_name) or ""
+        if class_name:
+            facts["class_name"] = class_name
+    if vendor and device:
+        facts["vendor_id"], facts["device_id"] = vendor.lower(), device.lower()
+    if code:
+        facts["class_code"] = (code + more.get("prog-if", "")).lower()
+    if name := name.strip().rstrip("`*| "):
+        facts["device_name"] = name
+    return facts
+
+
+def _columns(words: str) -> Facts:
+    """``-mm``: ``"VGA compatible controller [0300]" "Intel Corporation [8086]" "HD Graphics [1912]" -r06 -p00``."""
+    names = ("class", "vendor", "device", "subsystem_vendor", "subsystem_device")
+    options = dict(re.findall(r" -([rp])([0-9a-f]{2})\b", words))
+    columns = dict(zip(names, re.findall(r'"([^"]*)"', words), strict=False))
+    return facts_of({**columns, "revision": options.get("r"), "interface": options.get("p")})
+
+
+def _joined(text: Text, at: int, words: str) -> tuple[str, int]:
+    """The words of a line without ids with what a mail program wrapped onto the next ones, and where those end.
+
+    A line is continued only where that gives it the ids that it lacks: ``... NVIDIA Corporation`` and below it
+    ``GP106 [10de:1c02]``.
+    """
+    whole = words
+    for end, more in enumerate(text.lines[at + 1 : at + 4], at + 1):
+        if text.kinds[end] is not None or not more.strip() or more[0].isspace():
+            break
+        # A line is broken at a blank, or within brackets that are longer than the rest of it.
+        whole = whole.rstrip() + ("" if _BROKEN.search(whole) else " ") + more.strip()
+        if (found := _WITH_IDS.match(whole)) is not None:
+            return (whole, end + 1) if len(found[4]) < 40 else (words, at + 1)
+    return words, at + 1
+
+
+def _take_details(details: list[str], facts: Facts) -> str | None:
+    """Adds to the facts what the lines below a function tell; the bus behind it, if it is a bridge."""
     below = None
-    tells = NOTHING
     for at, found in enumerate(map(_DETAIL.match, details)):
         if found is None:
             continue
-        kind, text = found.lastgroup, found[found.lastgroup or 0]
-        if kind == "subsystem" and (ids := _IDS.search(text)) is not None:
-            facts["subsystem_vendor_id"], facts["subsystem_device_id"] = ids[1].lower(), ids[2].lower()
+        kind, said = found.lastgroup, found[found.lastgroup or 0]
+        if kind == "subsystem":
+            facts["subsystem_vendor_id"], facts["subsystem_device_id"] = said.lower().split(":")
         elif kind == "driver":
-            facts["driver"] = None if text in ("none", "?") else text
-            tells |= UNTOLD if text == "?" else DRIVER
+            facts["driver"] = None if said == "none" else said
         elif kind == "modules":
-            tells |= DRIVER
+            facts.setdefault("driver", None)
         elif kind == "driver_override":
-            facts["driver_override"] = text
+            facts["driver_override"] = said
         elif kind == "group":
-            facts["group"] = int(text)
-            tells |= GROUP
+            facts["group"] = int(said)
         elif kind == "below":
-            below = text
+            below = said
             facts["header_type"] = 2 if facts.get("class_code", "").startswith("0607") else 1
         elif kind == "port":
-            port = PORT_TYPES.get(re.split(r",| \(|  |\s+(?:MSI|IntMsgNum)\b", text)[0].strip())
+            port = _PORT_TYPES.get(_PORT_ENDS.split(said)[0].strip())
             facts.update({} if port is None else {"pcie_type": port})
         elif kind == "dump":
-            dump, bus = read_dump("\n".join(details[at:]))
+            dump, bus = of_config(_dumped(details[at:]))
             below = below or bus
             # What is said in words goes before what a dump says, but for the class, which a dump tells in full.
-            facts = {**dump, **facts, "class_code": dump["class_code"]} if dump else facts
-    domain = address.partition(":")[0]
-    parents, _, last = path.rpartition("/")
-    if ":" in last and (parent := address_of(parents)) is not None:
-        facts["parent"] = parent
-    way = f"{address}/{path.partition('/')[2]}" if parents and ":" not in last else ""
-    return Sighting(line, address, facts, tells, f"{domain}:{below}" if below else None, way)
+            facts.update({**dump, **facts, "class_code": dump["class_code"]} if dump else {})
+    return below
 
 
-def read(text: Text, at: int) -> Piece:
-    """One function."""
-    sighting, end = read_function(text, at)
-    if sighting is None:
-        return Piece(end)
-    return Piece(end, (sighting,), (Taken(at, end, f"lspci: {sighting.address}"),))
+def _dumped(lines: list[str]) -> bytes:
+    """Configuration space as ``-x`` to ``-xxxx`` print it: ``00: 86 80 01 19 ...``."""
+    data = bytearray()
+    for row in map(_ROW.match, lines):
+        if row is None or int(row[1], 16) != len(data):
+            break
+        data += bytes.fromhex(row[2])
+    return bytes(data)
 
 
 IMPORTER = Importer(
     name=NAME,
     example="01:00.0 VGA compatible controller [0300]: NVIDIA Corporation ... [10de:2204]",
-    opens=rf'{MARKS}{PATH}[ \t]+(?:"|(?:- )?[A-Z0-9][^\n]{{0,120}}?(?:: ?|\[[0-9a-f]{{4}}\] )\S)'
+    opens=rf'{_MARKS}{_PATH}[ \t]+(?:"|(?:- )?[A-Z0-9][^\n]{{0,120}}?(?:: ?|\[[0-9a-f]{{4}}\] )\S)'
     rf"|\s*{IDS}\s+(?:\[R\]\s+)?{BDF}\s",
     score=2,
     read=read,

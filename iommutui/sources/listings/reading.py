@@ -1,12 +1,16 @@
 """From a text to what its lines are taken for: which importer reads which of them."""
 
 import re
+from bisect import bisect
 from collections import Counter
+from itertools import groupby
 from typing import NamedTuple
 
+from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import SourceError
-from iommutui.sources.listings.base import BOUNDARIES, BOUNDARY, Importer, Piece, Taken, Text
-from iommutui.sources.listings.lines import Lines
+from iommutui.core.printable import printable
+from iommutui.sources.listings.base import BDF, BOUNDARY, IDS, UNTOLD, Importer, Record
+from iommutui.sources.listings.text import Text
 
 LIMIT = 1 << 24
 """Characters of the longest text that is read."""
@@ -14,30 +18,60 @@ LIMIT = 1 << 24
 _PATIENCE = 1000
 """How often an importer may find nothing where it was asked to read, before it is asked no more about this text."""
 
+_BOUNDARIES = r"\s*(?:```|~~~)|\S{0,60}@\S{0,60}[^\n]{0,80}?[$#>%] ?|[$%] \S|# [a-z]|(?:#+|\*\*) ?[A-Z][^:]*$"
+
+_SIGNS = (
+    rf"(?<![0-9a-fA-F:.]){BDF}(?![0-9a-fA-F.])",
+    IDS,
+    r"(?i)\biommu\b",
+    r"(?i)\b(?:pci|vga|usb|ethernet) (?:bridge|controller|compatible)",
+)
+"""What lines of listings have in them, the most specific first."""
+
+_TREE = r"(?m)^[ \t|+\\-]{0,60}-\[[0-9a-f]{4}:[0-9a-f]{2}"
+
+_REMEDY = (
+    "'iommutui snapshot --script' prints a script that records everything; 'lspci -nnkv' shows the most by itself."
+)
+
+
+class Section(NamedTuple):
+    """What one listing says. Of a format that names functions once, a run of it in which none comes twice."""
+
+    name: str
+    """Of the text."""
+    importer: Importer
+    records: list[Record]
+
+    def functions(self) -> list[tuple[Address, Record]]:
+        """The records that are of functions, by their addresses."""
+        return [(record.address, record) for record in self.records if record.address is not None]
+
 
 class Reading(NamedTuple):
-    """A text that was read, and by which importers."""
+    """A text that was read."""
 
     name: str
     text: Text
-    pieces: list[tuple[Importer, Piece]]
-
-    def taken(self) -> list[Taken]:
-        """What was taken for something, in the order of the text."""
-        return [taken for _, piece in self.pieces for taken in piece.taken]
+    sections: list[Section]
 
     def ignored(self) -> int:
         """How many lines that are not blank were taken for nothing."""
-        written = [bool(line.strip()) for line in self.text.lines.all]
-        return sum(written) - sum(sum(written[each.first : each.end]) for each in self.taken())
+        records = [record for section in self.sections for record in section.records]
+        taken = {line for record in records for line in range(record.line, record.end)}
+        return sum(1 for n, line in enumerate(self.text.lines) if n not in taken and line.strip())
 
     def explained(self) -> list[str]:
         """Every line that is not blank, with what it was taken for."""
-        what: dict[int, str] = {}
-        for taken in self.taken():
-            what.update((line, taken.what) for line in range(taken.first, taken.end))
-        lines = ((n, line) for n, line in enumerate(self.text.lines.all) if line.strip())
-        return [f"{self.name}:{n + 1}: {what.get(n, 'ignored')}: {line.strip()[:100]}" for n, line in lines]
+        taken: dict[int, list[str]] = {}
+        for section in self.sections:
+            for record in section.records:
+                for line in range(record.line, record.end):
+                    taken.setdefault(line, []).append(f"{section.importer.name}: {record.words()}")
+        lines = ((n, line.strip()) for n, line in enumerate(self.text.lines))
+        return [
+            f"{self.name}:{n + 1}: {', '.join(taken.get(n, ['ignored']))}: {line[:100]}" for n, line in lines if line
+        ]
 
 
 def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Reading:
@@ -47,30 +81,89 @@ def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Readi
             f"{name} is larger than {LIMIT >> 20} MiB, which is too large for a listing of one machine.",
             "Cut out what lspci, the groups' script or the kernel's log printed.",
         )
-    lines = Lines(content)
-    able = [each for each in importers if not each.needs or any(word in lines.text for word in each.needs)]
-    ranked = sorted(able, key=lambda importer: -importer.score)
-    opens = [f"({_uncounted(importer.opens)})" for importer in ranked]
-    match = re.compile("|".join([*opens, f"({BOUNDARIES})"])).match
-    names = [None, *(importer.name for importer in ranked), BOUNDARY]
-    found = map(match, lines.all)
-    text = Text(lines, [None if each is None else names[each.lastindex or 0] for each in found])
-    by_name = {importer.name: importer for importer in importers}
-    pieces: list[tuple[Importer, Piece]] = []
+    text = Text(content)
+    able = [each for each in importers if not each.needs or any(word in text.whole for word in each.needs)]
+    by_name = {importer.name: importer for importer in sorted(able, key=lambda importer: -importer.score)}
+    opens = [f"(?P<{name}>{importer.opens})" for name, importer in by_name.items()]
+    match = re.compile("|".join([*opens, f"(?P<{BOUNDARY}>{_BOUNDARIES})"])).match
+    text.kinds = [None if found is None else found.lastgroup for found in map(match, text.lines)]
+    sections: list[Section] = []
+    seen: set[Address] = set()
+    below: dict[Address, str] = {}
     vain: Counter[str] = Counter()
     at = 0
     for start, kind in enumerate(text.kinds):
         if kind is None or start < at or kind == BOUNDARY or vain[kind] > _PATIENCE:
             continue
-        piece = by_name[kind].read(text, start)
-        at = max(piece.end, start + 1)
-        if piece.taken:
-            pieces.append((by_name[kind], piece))
-        else:
+        importer = by_name[kind]
+        records, at = importer.read(text, start)
+        if not records:
             vain[kind] += 1
-    return Reading(name, text, pieces)
+            continue
+        functions: set[Address] = set()
+        for n, record in enumerate(records):
+            if record.way:
+                records[n] = record = _placed(record, below)
+            if record.address is not None:
+                functions.add(record.address)
+                if record.below is not None:
+                    below[record.address] = record.below
+        again = not importer.once or not seen.isdisjoint(functions)
+        if again or not sections or sections[-1].importer is not importer:
+            sections.append(Section(name, importer, []))
+            seen = set()
+        seen |= functions
+        sections[-1].records.extend(records)
+    boundaries = [n for n, kind in enumerate(text.kinds) if kind == BOUNDARY]
+    for section in sections:
+        if section.importer.once:
+            _complete(section, boundaries)
+    return Reading(name, text, sections)
 
 
-def _uncounted(pattern: str) -> str:
-    """A pattern whose groups count for nothing, so that the last one that matched is the importer's."""
-    return re.sub(r"(?<!\\)\((?!\?)", "(?:", pattern)
+def _complete(section: Section, boundaries: list[int]) -> None:
+    """What a listing tells of some functions it tells of all: the others have no driver, or are in no group.
+
+    All are those between two boundaries, and of a line that was cut off before its ids nothing is told.
+    """
+    for _, listing in groupby(section.functions(), lambda function: bisect(boundaries, function[1].line)):
+        every = [record.facts for _, record in listing]
+        drivers = any(facts.get("driver", UNTOLD) != UNTOLD for facts in every)
+        groups = any("group" in facts for facts in every)
+        ids = any("vendor_id" in facts for facts in every)
+        for facts in every:
+            if drivers and ("vendor_id" in facts or not ids):
+                facts.setdefault("driver", None)
+            if groups and ("vendor_id" in facts or not ids):
+                facts.setdefault("group", None)
+            if facts.get("driver") == UNTOLD:
+                del facts["driver"]
+
+
+def _placed(record: Record, below: dict[Address, str]) -> Record:
+    """A function that is named by the way to it (``lspci -P``), at its address where the buses on the way are told."""
+    first, *slots = record.way.split("/")
+    place = Address(first)
+    for slot in slots:
+        record.facts["parent"] = place
+        if (found := parse_pci(f"{below.get(place)}:{slot}")) is None:
+            return record._replace(address=None, what="a way")
+        place = found
+    return record._replace(address=place)
+
+
+def nothing_found(reading: Reading, importers: tuple[Importer, ...]) -> SourceError:
+    """What was looked for, and the line that came closest."""
+    text = reading.text
+    if not text.whole.strip():
+        return SourceError(f"{reading.name} is empty.", _REMEDY)
+    if (found := re.search(_TREE, text.whole)) is not None:
+        words = "This is 'lspci -t', which does not name functions by their addresses."
+        return SourceError(f"{reading.name}, line {text.line_at(found.start()) + 1}: {words}", _REMEDY)
+    close = " No line looks like one of these."
+    found = next((found for sign in _SIGNS if (found := re.search(sign, text.whole)) is not None), None)
+    if found is not None:
+        line = text.line_at(found.start())
+        close = f" Line {line + 1} came closest: {printable(text.lines[line].strip()[:100])!r}."
+    looked = "; ".join(f"{importer.name} ({importer.example})" for importer in importers if importer.name != "system")
+    return SourceError(f"{reading.name} names no PCI device. Known formats: {looked}.{close}", _REMEDY)

@@ -1,17 +1,17 @@
-"""From what was read to the states of a machine that it tells of.
+"""From sections to the states of a machine that a text tells of.
 
-A *section* is a run of one format in which no function comes twice. Sections that do not contradict each other are one
-*state*; where one does, as in a listing before and one after, the next state begins.
+Sections that do not contradict each other are one *state*; where one does, as in a listing before and one after, the
+next state begins.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import SourceError
-from iommutui.sources.listings.base import DRIVER, NOTHING, UNTOLD, Importer, Piece, Sighting
-from iommutui.sources.listings.reading import Reading
+from iommutui.sources.listings.base import Facts
+from iommutui.sources.listings.reading import Section
 
 _MARGIN = 2
 """Functions that have to come again before a contradiction counts as another listing, and not as a damaged line."""
@@ -29,10 +29,6 @@ class Said(NamedTuple):
     """Of the text."""
 
 
-Known = dict[tuple[Address, str], Said]
-"""By address and field, what was said first."""
-
-
 class Clash(NamedTuple):
     """Two things that cannot both be so."""
 
@@ -45,29 +41,15 @@ class Clash(NamedTuple):
         return f"{self.one.address} is described in two ways ({first}; {second})."
 
 
-class Section(NamedTuple):
-    """What one listing says."""
-
-    importer: Importer
-    sightings: list[Sighting]
-    pieces: list[Piece]
-
-    def tells(self) -> frozenset[str]:
-        """What it tells of every function: what it tells of one, where it names each once."""
-        every = [piece.tells for piece in self.pieces]
-        every += [sighting.tells for sighting in self.sightings] if self.importer.once else []
-        return NOTHING.union(*every) - UNTOLD
-
-
 class State(NamedTuple):
     """Sections that agree with each other, in the order of the text."""
 
-    name: str
     sections: list[Section]
-    known: Known
+    known: dict[tuple[Address, str], Said]
+    """By address and field, what was said first."""
+    functions: set[Address]
     swapped: list[Clash]
     """Functions that have other ids in another listing: another card in the same slot, or a damaged line."""
-    functions: set[str]
 
     def size(self) -> int:
         """How much it holds: functions, and groups of functions."""
@@ -75,107 +57,95 @@ class State(NamedTuple):
 
     def lines(self) -> tuple[int, int]:
         """The first and the last line of it, as people count."""
-        every = [taken for section in self.sections for piece in section.pieces for taken in piece.taken]
-        return min((taken.first for taken in every), default=0) + 1, max((taken.end for taken in every), default=1)
+        records = [record for section in self.sections for record in section.records]
+        return records[0].line + 1, max(record.end for record in records)
+
+    def clashes(self, other: "State") -> list[Clash]:
+        """What cannot be so in another one, if this one is so."""
+        both = ((self.known[key], said) for key, said in other.known.items() if key in self.known)
+        return [Clash(one, two) for one, two in both if one.value != two.value]
+
+    def join(self, other: "State", swapped: list[Clash]) -> None:
+        """Adds another one, which differs from this only in the ids of these functions."""
+        self.sections.extend(other.sections)
+        self.functions.update(other.functions)
+        self.swapped.extend(other.swapped + swapped)
+        for key, said in other.known.items():
+            self.known.setdefault(key, said)
 
 
-def states_of(reading: Reading) -> list[State]:
+def states_of(sections: list[Section]) -> list[State]:
     """The states that a text tells of; SourceError where it contradicts itself within one listing."""
     states: list[State] = []
-    for section in _sections(reading):
-        said = _said(section, reading.name)
-        known: Known = {}
-        for each in said:
-            known.setdefault((each.address, each.field), each)
-        within = [] if section.importer.once else clashes(known, said)
-        found = clashes(states[-1].known, said) if states else []
-        functions = {sighting.function() for sighting in section.sightings}
-        another = bool(states) and _is_another(states[-1].functions, functions)
-        refuse_groups(within if another else within + found)
-        swapped = [clash for clash in within + found if clash.one.field == "ids"]
-        moved = any(clash.one.field != "ids" for clash in found)
-        if not states or moved or (another and too_many(swapped, states[-1].functions)):
-            states.append(State(reading.name, [], {}, [], set()))
-            swapped = [clash for clash in within if clash.one.field == "ids"]
-        state = states[-1]
-        state.sections.append(section)
-        state.swapped.extend(swapped)
-        state.functions.update(functions)
-        for key, each in known.items():
-            state.known.setdefault(key, each)
+    for section in sections:
+        now = _state_of(section)
+        last = states[-1] if states else now
+        clashes = last.clashes(now)
+        again = len(last.functions & now.functions)
+        another = again * 2 >= len(now.functions) and again >= min(_MARGIN, len(last.functions))
+        if not another:
+            _refuse_groups(clashes)
+        swapped = _of("ids", clashes)
+        if last is now or len(swapped) < len(clashes) or (another and _too_many(swapped, last.functions)):
+            states.append(now)
+        else:
+            last.join(now, swapped)
     return states
 
 
-def _sections(reading: Reading) -> list[Section]:
-    sections: list[Section] = []
-    seen: set[str] = set()
-    for importer, piece in reading.pieces:
-        found = {sighting.function() for sighting in piece.sightings}
-        if not sections or sections[-1].importer is not importer or not importer.once or not seen.isdisjoint(found):
-            sections.append(Section(importer, [], []))
-            seen = set()
-        seen |= found
-        sections[-1].pieces.append(piece)
-        sections[-1].sightings.extend(piece.sightings)
-    return sections
-
-
-def _said(section: Section, name: str) -> list[Said]:
-    said = []
-    drivers = section.tells() >= DRIVER
-    for line, address, facts, tells, _, _ in section.sightings:
-        if "group" in facts:
-            said.append(Said(address, "group", str(facts["group"]), line, name))
-        if "vendor_id" in facts and "device_id" in facts:
-            said.append(Said(address, "ids", f"{facts['vendor_id']}:{facts['device_id']}", line, name))
-        if facts.get("driver") or tells >= DRIVER or (drivers and not tells >= UNTOLD):
-            # A module and a driver spell - and _ as they like.
-            said.append(Said(address, "driver", underscored(facts.get("driver") or "none"), line, name))
-    return said
-
-
-def clashes(known: Known, said: list[Said]) -> list[Clash]:
-    """What cannot be so if what is known is."""
-    before = ((known.get((each.address, each.field)), each) for each in said)
-    return [Clash(one, other) for one, other in before if one is not None and one.value != other.value]
-
-
-def _is_another(before: set[str], now: set[str]) -> bool:
-    """Whether a section is a listing of its own, which names most of what is in the state again."""
-    again = len(before & now)
-    return again * 2 >= len(now) and again >= min(_MARGIN, len(before))
-
-
-def too_many(swapped: list[Clash], functions: Iterable[str]) -> bool:
-    """Whether so many functions have other ids that it is another machine."""
-    return len({clash.one.address for clash in swapped}) * 2 > len(set(functions))
-
-
-def refuse_groups(found: list[Clash]) -> None:
-    """SourceError where a function is in two groups: nothing says which line is wrong."""
-    clash = next((clash for clash in found if clash.one.field == "group"), None)
-    if clash is not None:
-        remedy = "Leave out the line or the text that is wrong; 'iommutui diff' compares two of them."
-        raise SourceError(clash.words(), remedy)
-
-
-def agreeing(states: list[State]) -> list[Clash]:
-    """The functions that have two pairs of ids in these states, each of another text.
+def joined(states: list[State]) -> State:
+    """What several texts tell of one machine.
 
     SourceError where two of them are of different machines, or of one at different times.
     """
-    known: Known = {}
-    swapped = [clash for state in states for clash in state.swapped]
-    for state in states:
-        functions = {address for address, _ in known}
-        found = clashes(known, [*state.known.values()])
-        refuse_groups(found)
-        ids = [clash for clash in found if clash.one.field == "ids"]
-        moved = next((clash for clash in found if clash.one.field == "driver"), None)
-        if moved is not None and moved.one.address not in {clash.one.address for clash in ids}:
+    first, *others = states
+    for state in others:
+        clashes = first.clashes(state)
+        _refuse_groups(clashes)
+        ids = _of("ids", clashes)
+        cards = {clash.one.address for clash in ids}
+        moved = next((clash for clash in _of("driver", clashes) if clash.one.address not in cards), None)
+        if moved is not None:
             raise SourceError(moved.words(), "One is older: leave it out, or compare them with 'iommutui diff'.")
-        if ids and too_many(ids, functions & state.functions):
+        if ids and _too_many(ids, first.functions & state.functions):
             raise SourceError(ids[0].words(), "These are not listings of one machine; 'iommutui diff' compares them.")
-        swapped += ids
-        known = {**state.known, **known}
-    return swapped
+        first.join(state, ids)
+    return first
+
+
+def _state_of(section: Section) -> State:
+    state = State([section], {}, set(), [])
+    within: list[Clash] = []
+    for address, record in section.functions():
+        state.functions.add(address)
+        for field, value in _told(record.facts):
+            said = Said(address, field, value, record.line, section.name)
+            if (one := state.known.setdefault((address, field), said)).value != value:
+                within.append(Clash(one, said))
+    _refuse_groups(within)
+    return state._replace(swapped=_of("ids", within))
+
+
+def _told(facts: Facts) -> Iterator[tuple[str, str]]:
+    if (group := facts.get("group")) is not None:
+        yield "group", str(group)
+    if "vendor_id" in facts and "device_id" in facts:
+        yield "ids", f"{facts['vendor_id']}:{facts['device_id']}"
+    if "driver" in facts:
+        yield "driver", underscored(facts["driver"] or "none")  # a module and a driver spell - and _ as they like
+
+
+def _of(field: str, clashes: list[Clash]) -> list[Clash]:
+    return [clash for clash in clashes if clash.one.field == field]
+
+
+def _too_many(swapped: list[Clash], functions: set[Address]) -> bool:
+    """Whether so many functions have other ids that it is another machine."""
+    return len({clash.one.address for clash in swapped}) * 2 > len(functions)
+
+
+def _refuse_groups(clashes: list[Clash]) -> None:
+    """SourceError where a function is in two groups: nothing says which line is wrong."""
+    for clash in _of("group", clashes):
+        remedy = "Leave out the line or the text that is wrong; 'iommutui diff' compares two of them."
+        raise SourceError(clash.words(), remedy)

@@ -1,12 +1,14 @@
 """What happens to a listing on its way: quoting, wrapping, encodings, noise; and what is said where nothing is left."""
 
 import bz2
+import contextlib
 import gzip
 import html
 import io
 import os
 import quopri
 import tarfile
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +19,8 @@ from hypothesis import strategies as st
 from iommutui.core.errors import IommutuiError, SourceError
 from iommutui.sources import load, open_source, open_text
 from iommutui.sources.listings import IMPORTERS
-from iommutui.sources.listings.lines import Lines, decode
 from iommutui.sources.listings.reading import LIMIT
+from iommutui.sources.listings.text import Text, decode
 from tests.fake_tree import FakeTree
 from tests.sources.listings.reading import GPU, SOUND, groups, host, opened
 from tests.sources.listings.test_formats import WITH_IDS
@@ -74,6 +76,26 @@ def test_a_flags_line_that_was_wrapped_before_its_group() -> None:
     assert groups(host(text)) == {1: ["0000:01:00.0"]}
 
 
+def test_functions_that_were_made_one_line_are_told_apart() -> None:
+    text = f"IOMMU Group 1: 01:00.0 {GPU} 01:00.1 {SOUND} IOMMU Group 2 02:00.0 {GPU}\n"
+    assert groups(host(text)) == {1: ["0000:01:00.0", "0000:01:00.1"], 2: ["0000:02:00.0"]}
+    assert [d.device_id for d in host(text).devices.values()] == ["1c02", "10f1", "1c02"]
+    log = "".join(f"[    0.4] pci 0000:0{n}:00.0: Adding to iommu group {n} " for n in range(3))
+    assert sorted(groups(host(log))) == [0, 1, 2]
+
+
+def test_nothing_is_concluded_of_a_function_whose_line_was_cut_off() -> None:
+    text = (
+        f"IOMMU Group 1: 01:00.0 {GPU}\n\tKernel driver in use: nouveau\nIOMMU Group 1: 01:00.1 Audio device [0403]\n"
+    )
+    gpu, sound = host(text).devices.values()
+    assert (gpu.driver, sound.driver, sound.gap("driver") is not None) == ("nouveau", None, True)
+    assert (
+        host(f"`01:00.1 Audio device: NVIDIA GP106`\n01:00.0 {GPU}\n").devices[sound.address].device_name
+        == "NVIDIA GP106"
+    )
+
+
 def test_plain_lines_are_not_joined_to_the_next_group() -> None:
     text = f"IOMMU Group 1:\n01:00.0 VGA compatible controller: NVIDIA Device\nIOMMU Group 2:\n02:00.0 {GPU}\n"
     assert [d.device_id for d in host(text).devices.values()] == [None, "1c02"]
@@ -113,6 +135,30 @@ def test_a_text_that_is_too_large_is_refused_by_its_size(tmp_path: Path) -> None
         file.truncate(100_000_000)
     with pytest.raises(SourceError, match="larger than 64 MiB"):
         load(str(path))
+
+
+def cost(text: str) -> float:
+    """The least CPU time that reading a text takes, whatever it says."""
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        with contextlib.suppress(SourceError):
+            host(text)
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+@pytest.mark.parametrize(
+    "line", ["[\n", '{"a":\n', "<device>\n", "01:00.0 A: b\n", "Slot: 01:00.0\n", "Linux version 5\n"]
+)
+def test_eight_times_as_much_takes_about_eight_times_as_long(line: str) -> None:
+    assert cost(line * 16_000) < 24 * cost(line * 2_000)  # 64 where every line is compared with every other
+
+
+def test_an_element_without_an_end_is_left() -> None:
+    for before in range(12):
+        with pytest.raises(SourceError):
+            host("x" * before + "<device>")
 
 
 def test_a_tree_of_lspci_is_known_and_refused() -> None:
@@ -201,8 +247,8 @@ def test_any_lines_are_read_or_refused(text: str) -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_lines(data: bytes) -> None:
-    lines = Lines(decode(data))
-    assert all("\n" not in line and "\r" not in line and "\x1b[" not in line for line in lines.all)
+    lines = Text(decode(data))
+    assert all("\n" not in line and "\r" not in line and "\x1b[" not in line for line in lines.lines)
 
 
 def test_a_folder_of_listings_is_one_machine(tmp_path: Path) -> None:

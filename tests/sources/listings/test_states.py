@@ -28,6 +28,14 @@ def test_groups_and_drivers_of_one_paste_are_merged_by_address() -> None:
     assert not [note for note in found.notes if "states" in note]
 
 
+@pytest.mark.parametrize("between", ["```\n", "me@box:~$ lspci -nn | grep PCI\n", "# lspci -nn\n"])
+def test_what_one_command_tells_is_not_concluded_of_what_another_prints(between: str) -> None:
+    listing = f"01:00.0 {GPU}\n\tKernel driver in use: nouveau\n\tIOMMU group: 1\n01:00.1 {SOUND}\n\n"
+    port, _, sound = host(f"{listing}{between}00:01.0 {PORT}\n").devices.values()
+    assert {"driver", "iommu_group"} <= {gap.attribute for gap in port.gaps}
+    assert not {"driver", "iommu_group"} & {gap.attribute for gap in sound.gaps}
+
+
 def test_a_listing_below_set_in_groups_is_not_taken_into_the_last_of_them() -> None:
     text = f"IOMMU Group 1:\n\t00:01.0 {PORT}\nIOMMU Group 2:\n\t01:00.0 {GPU}\n{lspci('nouveau')}"
     assert groups(host(text)) == {1: ["0000:00:01.0"], 2: ["0000:01:00.0"]}

@@ -21,9 +21,15 @@ _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\u200b-\u200f\u2060
 _CONTROLS = dict.fromkeys(n for n in (*range(32), 127) if chr(n) not in "\t\n\x0b\x0c\x1b")
 _SPACES = re.compile("[\x0b\x0c\x85\xa0\u2000-\u200a\u2028\u2029\u202f\u3000]")
 _QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?)+(?=[^\s>])|^[ \t]*>[> ]*(?=[ \t]|$)", re.MULTILINE)
-_PRINTABLE = ("=3D", "=C2=", "=C3=", "=E2=")
+_PRINTABLE = re.compile("=(?:3D|C[23]=|E2=)")
 _TAG = re.compile(r"</?(?:a|b|br|code|div|em|font|i|li|p|pre|span|strong|td|tr)\b[^<>\n]{0,200}>")
 _ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
+_FUNCTION = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [A-Z][^\n\[:]{2,60} \[[0-9a-f]{4}\]: "
+_IDS = r"\[[0-9a-f]{4}:[0-9a-f]{4}\](?: \(rev [0-9a-f]{2}\))?"
+_RUN_TOGETHER = re.compile(rf"({_IDS})[ \t]+(?={_FUNCTION}|IOMMU [Gg]roup \d)")
+_HEADING = re.compile(rf"(IOMMU [Gg]roup +\d+:)[ \t]+(?={_FUNCTION})")
+_ONE = 200
+"""Characters of a line that names one function, or one with a very long name."""
 _LONGEST = 1 << 14
 """Characters of a line that is looked at; only structured formats have longer ones, and they are read as a whole."""
 
@@ -47,7 +53,7 @@ def decode(data: bytes) -> str:
 
 def _unwrapped(text: str) -> str:
     """What mail (quoted-printable), a web page or Markdown has put around characters and lines, taken off again."""
-    if any(sign in text for sign in _PRINTABLE):
+    if _PRINTABLE.search(text) is not None:
         text = quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
     if "&lt;" in text and "<device>" not in text:
         text = html.unescape(text)
@@ -56,32 +62,35 @@ def _unwrapped(text: str) -> str:
     return _ESCAPED.sub(r"\1", text) if "\\[" in text else text
 
 
-class Lines:
+def _apart(line: str) -> str:
+    """One below the other again, where somebody made one line of several functions."""
+    apart = _RUN_TOGETHER.sub(r"\1\n", line)
+    return line if apart == line else _HEADING.sub(r"\1\n", apart)
+
+
+class Text:
     """A text, line by line, numbered from 0 here and from 1 for people."""
 
-    def __init__(self, text: str) -> None:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-        text = _unwrapped(text)
-        if "\x1b" in text:
-            text = _ANSI.sub("", text)
-        if not text.isascii():
-            text = _SPACES.sub(" ", text)
-        text = text.translate(_CONTROLS) if text.isascii() else _INVISIBLE.sub("", text)
-        if ">" in text:
-            text = _QUOTED.sub("", text)
-        self.text = text
-        self.all = text.split("\n")
-        if self.all[-1] == "":
-            self.all.pop()
-        if max(map(len, self.all), default=0) > _LONGEST:
-            self.all = [line[:_LONGEST] for line in self.all]
-
-    def __len__(self) -> int:
-        return len(self.all)
+    def __init__(self, content: str) -> None:
+        whole = _unwrapped(content.replace("\r\n", "\n").replace("\r", "\n"))
+        if "\x1b" in whole:
+            whole = _ANSI.sub("", whole)
+        whole = whole.translate(_CONTROLS) if whole.isascii() else _INVISIBLE.sub("", _SPACES.sub(" ", whole))
+        if ">" in whole:
+            whole = _QUOTED.sub("", whole)
+        lines = whole.removesuffix("\n").split("\n") if whole else []
+        longest = max(map(len, lines), default=0)
+        if longest > _ONE and _RUN_TOGETHER.search(whole) is not None:
+            whole = "\n".join([_apart(line) if len(line) > _ONE else line for line in lines])
+            lines = whole.split("\n")
+        self.whole = whole
+        self.lines = [line[:_LONGEST] for line in lines] if longest > _LONGEST else lines
+        self.kinds: list[str | None] = [None] * len(self.lines)
+        """For each line the importer whose record it may begin."""
 
     @cached_property
     def _starts(self) -> list[int]:
-        return [0, *accumulate(len(line) + 1 for line in self.text.split("\n"))]
+        return [0, *accumulate(len(line) + 1 for line in self.whole.split("\n"))]
 
     def start_of(self, line: int) -> int:
         """Where in the text a line begins."""
@@ -89,4 +98,4 @@ class Lines:
 
     def line_at(self, position: int) -> int:
         """The line that a place in the text is on."""
-        return min(bisect_right(self._starts, position) - 1, len(self.all) - 1)
+        return min(bisect_right(self._starts, position), len(self.lines)) - 1
