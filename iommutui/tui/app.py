@@ -13,7 +13,6 @@ from textual.events import Event, Key, Paste
 from textual.message import Message
 from textual.theme import Theme
 
-from iommutui.core.drivers import KNOWN
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.settings import Settings, settings_path
@@ -163,7 +162,7 @@ class IommutuiApp(App[None]):
 
     def _open(self, message: OpenMachine) -> None:
         """Shows another machine on a desk of its own, once it has been read."""
-        table = self.desk.state.host.driver_table if self.desk.state.host is not None else KNOWN
+        table = self.desk.state.host.driver_table
         text = message.text.strip()
         machine = (
             pasted(text, table) if message.is_listing else machine_of([text], demo=False, kernel=None, table=table)

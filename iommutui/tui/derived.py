@@ -93,8 +93,8 @@ def _preview(host: Host, model: Model, intents: tuple[Intent, ...]) -> Preview:
 
 
 def preview(state: AppState) -> Preview | None:
-    """What the staged intents would do; None without a machine or without intents."""
-    if state.host is None or not state.intents:
+    """What the staged intents would do; None where there are none."""
+    if not state.intents:
         return None
     return _preview(state.host, state.model, state.intents)
 
@@ -113,23 +113,19 @@ def target_of(state: AppState, device: Address) -> str | None:
 
 def selected_device(state: AppState) -> Device | None:
     """The device under the cursor."""
-    selection = state.selection
-    if state.host is None or selection is None or selection.device is None:
-        return None
-    return state.host.devices.get(selection.device)
+    key = state.selection
+    return state.host.devices.get(key.device) if key is not None and key.device is not None else None
 
 
 def selected_group(state: AppState) -> Group | None:
     """The group under the cursor, or that of the device under it."""
-    selection = state.selection
-    if state.host is None or selection is None or selection.group is None:
-        return None
-    return state.host.groups.get(selection.group)
+    key = state.selection
+    return state.host.groups.get(key.group) if key is not None and key.group is not None else None
 
 
 def selected_rows(state: AppState) -> tuple[Key, ...]:
     """The rows that verbs act on: those that are selected together, or else the one under the cursor."""
-    if state.selected and state.host is not None:
+    if state.selected:
         return tuple(sorted(state.selected, key=lambda key: (key.group is None, key.group or 0, key.device or "")))
     return (state.selection,) if state.selection is not None else ()
 
@@ -137,8 +133,6 @@ def selected_rows(state: AppState) -> tuple[Key, ...]:
 def selected_devices(state: AppState) -> list[Device]:
     """What a verb acts on: devices, and of a group's row every device of it that is not a bridge."""
     host = state.host
-    if host is None:
-        return []
     found: dict[Address, Device] = {}
     for key in selected_rows(state):
         if key.device is not None:
@@ -176,7 +170,7 @@ def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix
 
 def fix_of(state: AppState) -> Fix | None:
     """The smallest fix for the group of the selection; None where the selection has no group."""
-    if state.host is None or state.selection is None:
+    if state.selection is None:
         return None
     return _fix(state.host, state.model, state.intents, state.selection)
 
@@ -206,25 +200,21 @@ def _free(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> tuple
 
 def _said(state: AppState) -> tuple[Intent, ...]:
     """What is staged of the board's devices, each by itself: no preset takes one that was not named."""
-    devices = state.host.devices if state.host is not None else {}
+    devices = state.host.devices
     return tuple(i for i in state.intents if i.device in devices and of_the_board(devices[i.device]))
 
 
 def freeing(state: AppState) -> tuple[Intent, ...] | None:
     """What frees the selected cards and groups; empty if they are free already, None if nothing frees one of them."""
-    if state.host is None:
-        return None
     found = [_free(state.host, state.model, key, _said(state)) for key in selected_rows(state)]
     return None if not found or None in found else _united(found)
 
 
 def taken_beyond(state: AppState, intents: Iterable[Intent]) -> list[Device]:
     """What a preset moves besides the cards and groups that are selected."""
-    host = state.host
-    if host is None:
-        return []
     asked = [device.address for device in selected_devices(state)]
-    return beyond(host, [*asked, *(other.address for each in asked for other in host.same_card(each))], intents)
+    cards = (other.address for each in asked for other in state.host.same_card(each))
+    return beyond(state.host, [*asked, *cards], intents)
 
 
 def _united(parts: Iterable[tuple[Intent, ...] | None]) -> tuple[Intent, ...]:
@@ -242,8 +232,6 @@ def _back(host: Host, key: Key) -> tuple[Intent, ...]:
 
 def giving_back(state: AppState) -> tuple[Intent, ...]:
     """What gives the selected cards and groups back to the kernel; empty where nothing of them was set aside."""
-    if state.host is None:
-        return ()
     return _united(_back(state.host, key) for key in selected_rows(state))
 
 
@@ -260,8 +248,6 @@ def _why_not(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> st
 
 def why_not_freed(state: AppState) -> str | None:
     """Why nothing frees what is selected, as a sentence; None where something does."""
-    if state.host is None:
-        return None
     found = (_why_not(state.host, state.model, key, _said(state)) for key in selected_rows(state))
     return next((why for why in found if why is not None), None)
 
@@ -274,7 +260,7 @@ def selection_words(state: AppState) -> str:
     if key is None:
         return "the selection"
     if key.device is not None:
-        device = state.host.devices.get(key.device) if state.host is not None else None
+        device = state.host.devices.get(key.device)
         virtual = device is not None and device.physfn is not None
         return key.device if virtual else f"the card {card_of(key.device)}"
     return f"group {key.group}"

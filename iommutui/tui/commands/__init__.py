@@ -43,7 +43,7 @@ def bindings() -> list[Binding]:
 
 def reason_against(command_id: str, state: AppState) -> str | None:
     """Why a command cannot be done now."""
-    return BY_ID[command_id].disabled(state)
+    return next((why for check in BY_ID[command_id].disabled if (why := check(state)) is not None), None)
 
 
 class Hint(NamedTuple):

@@ -1,9 +1,10 @@
-"""What a command is, and what it can ask of the desk. Knows no Textual."""
+"""What a command is, and what it can ask of the desk."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-from iommutui.core.host import Host
+from textual.message import Message
+
 from iommutui.tui.state import AppState, Key, Pane, Phase
 from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.spans import Line
@@ -63,17 +64,11 @@ class Desk(Protocol):
     def rescan(self) -> None:
         """Looks at the machine again."""
 
-    def act(self, action: str) -> Opened:
+    def run_action(self, action: str) -> Awaitable[object]:
         """One of Textual's actions of the screen or the app, by name."""
 
-    def hand_over(self, words: Sequence[str]) -> None:
-        """Gives the terminal to another command of the program until it ends, and looks at the machine again."""
-
-    def before_boot(self) -> Host | None:
-        """The machine as it was in the boot before this one; None where that is not known."""
-
-    def open_machine(self, text: str) -> None:
-        """Asks, and shows the machine of a file's name or of a pasted text in place of this one."""
+    def post_message(self, message: Message) -> bool:
+        """Textual's own: what the app does for a command."""
 
     # -- dialogs; each calls ``then`` with what was chosen, and not at all where the dialog was closed
 
@@ -100,14 +95,9 @@ class Desk(Protocol):
 Disabled = Callable[[AppState], str | None]
 
 
-def always(state: AppState) -> str | None:
-    """A command that nothing disables."""
-    return None
-
-
 def needs_host(state: AppState) -> str | None:
     """There has to be a machine to look at."""
-    if state.host is None:
+    if not state.seen:
         return (
             "The machine is still being scanned." if state.phase is Phase.SCANNING else "There is no machine to show."
         )
@@ -125,8 +115,8 @@ class Command(NamedTuple):
     """A sentence."""
     topic: str
     run: Callable[[Desk], Opened]
-    disabled: Disabled = always
-    """Why it cannot be done now, as a sentence, or None."""
+    disabled: tuple[Disabled, ...] = ()
+    """Why it cannot be done now, as a sentence, or None; each may rely on those before it."""
     palette: bool = True
     also: str = ""
     """Words by which people look for it, and that stand neither in its name nor in its help."""

@@ -9,15 +9,10 @@ FAR = 1 << 30
 
 
 def _fold(shut: bool, desk: Desk) -> None:
-    state = desk.state
-    if state.cursor is not None:
-        desk.update(folded(state, state.cursor.group, shut))
+    desk.update(folded(desk.state, desk.state.cursor.group, shut))
 
 
 def _cannot_fold(shut: bool, state: AppState) -> str | None:
-    why = needs_host(state)
-    if why is not None or state.cursor is None:
-        return why or "There is no row to fold."
     if state.view is not View.GROUPS:
         return "Only the list of groups folds; T or Esc goes back to it."
     if state.filter.strip():
@@ -29,25 +24,22 @@ def _cannot_fold(shut: bool, state: AppState) -> str | None:
 
 def _fold_all(desk: Desk) -> None:
     state = desk.state
-    assert state.host is not None
-    everything = frozenset(state.host.groups) | {None}
     if state.collapsed:
         desk.update(state._replace(collapsed=frozenset()))
-        return
-    cursor = Key(state.cursor.group) if state.cursor is not None else None
-    desk.update(state._replace(collapsed=everything, cursor=cursor))
+    else:
+        desk.update(state._replace(collapsed=frozenset({*state.host.groups, None}), cursor=Key(state.cursor.group)))
 
 
 def _cannot_fold_all(state: AppState) -> str | None:
     if state.view is not View.GROUPS:
         return "Only the list of groups folds; T or Esc goes back to it."
-    return needs_host(state) or ("Groups do not fold while a filter is on; Esc clears it." if state.filter else None)
+    return "Groups do not fold while a filter is on; Esc clears it." if state.filter else None
 
 
 def _cycle(step: int, desk: Desk) -> Opened:
     pane = desk.state.pane
     if pane is Pane.FILTER and step > 0:
-        return desk.act("complete")
+        return desk.run_action("complete")
     panes = [Pane.LIST, Pane.DETAILS, Pane.PLAN]
     place = panes.index(pane) if pane in panes else -1 if step > 0 else 0
     desk.focus_pane(panes[(place + step) % len(panes)])
@@ -57,7 +49,7 @@ def _cycle(step: int, desk: Desk) -> Opened:
 def _next_group(step: int, desk: Desk) -> None:
     found = listing(desk.state)
     here = found.place(desk.state.cursor)
-    if here is None or desk.state.cursor is None:
+    if here is None:
         return
     places = range(here + 1, len(found.keys)) if step > 0 else range(here - 1, -1, -1)
     group = desk.state.cursor.group
@@ -81,15 +73,15 @@ COMMANDS = (
     Command("top", ("g", "home"), "Top", "The first row.", TOPIC, lambda d: d.move(-FAR), palette=False),
     Command("bottom", ("G", "end"), "Bottom", "The last row.", TOPIC, lambda d: d.move(FAR), palette=False),
     Command("next-group", ("J", "right_square_bracket"), "Next group", "The next group.", TOPIC,
-            lambda d: _next_group(1, d), needs_host, palette=False),
+            lambda d: _next_group(1, d), (needs_host,), palette=False),
     Command("previous-group", ("K", "left_square_bracket"), "Previous group", "The group before.", TOPIC,
-            lambda d: _next_group(-1, d), needs_host, palette=False),
+            lambda d: _next_group(-1, d), (needs_host,), palette=False),
     Command("fold", ("h", "left"), "Fold", "Fold the group.", TOPIC, lambda d: _fold(True, d),
-            lambda s: _cannot_fold(True, s), also="collapse hide"),
+            (needs_host, lambda s: _cannot_fold(True, s)), also="collapse hide"),
     Command("open", ("l", "right"), "Open", "Open the group.", TOPIC, lambda d: _fold(False, d),
-            lambda s: _cannot_fold(False, s), also="expand unfold"),
-    Command("fold-all", ("H",), "Fold all", "Fold every group, or open them all.", TOPIC, _fold_all, _cannot_fold_all,
-            also="collapse expand unfold"),
+            (needs_host, lambda s: _cannot_fold(False, s)), also="expand unfold"),
+    Command("fold-all", ("H",), "Fold all", "Fold every group, or open them all.", TOPIC, _fold_all,
+            (needs_host, _cannot_fold_all), also="collapse expand unfold"),
     Command("next-pane", ("tab",), "Next pane", "The next pane; in the filter: complete the word.", TOPIC,
             lambda d: _cycle(1, d), palette=False),
     Command("previous-pane", ("shift+tab",), "Previous pane", "The pane before.", TOPIC, lambda d: _cycle(-1, d),

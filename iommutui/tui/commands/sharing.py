@@ -59,7 +59,6 @@ def _explain(desk: Desk) -> Opened:
 
     def then(text: str) -> Opened:
         state = desk.state
-        assert state.host is not None
         device, group = selected_device(state), selected_group(state)
         number = group.id if group is not None and device is None else None
         found = explain(state.host, text, state.model, group=number, device=device)
@@ -75,7 +74,6 @@ def _report(desk: Desk) -> Opened:
     from iommutui.core.report import report
 
     state = desk.state
-    assert state.host is not None
     device = selected_device(state)
     text = report(state.host, state.model, device.address if device is not None else None)
     return desk.show_page(Page("Report for a forum", _text(text), text, "iommutui-report.md"))
@@ -84,7 +82,7 @@ def _report(desk: Desk) -> Opened:
 def given(state: AppState) -> tuple[Intent, ...]:
     """What exports and what persists are about: the plan, or else what the card under the cursor is on VFIO with."""
     host = state.host
-    if host is None or state.intents:
+    if state.intents:
         return state.intents
     device, group = selected_device(state), selected_group(state)
     if device is not None:
@@ -95,17 +93,15 @@ def given(state: AppState) -> tuple[Intent, ...]:
 
 
 def _needs_given(state: AppState) -> str | None:
-    why = needs_host(state)
-    if why is None and not given(state):
-        return "Stage what the virtual machine is to have (c frees a card), or select a card that is on a VFIO driver."
-    return why
+    if given(state):
+        return None
+    return "Stage what the virtual machine is to have (c frees a card), or select a card that is on a VFIO driver."
 
 
 def _export(desk: Desk) -> Opened:
     from iommutui.export import FORMATS, render, subject_of
 
     host, intents, model = desk.state.host, given(desk.state), desk.state.model
-    assert host is not None
 
     def then(name: str) -> Opened:
         try:
@@ -125,15 +121,14 @@ def _export(desk: Desk) -> Opened:
     return desk.choose("Export the plan for", choices, then, verb="show")
 
 
-def _persist(desk: Desk) -> Opened:
-    desk.hand_over(["persist", *map(str, given(desk.state))])
-    return None
+def _persist(desk: Desk) -> None:
+    desk.post_message(HandOver(["persist", *map(str, given(desk.state))]))
 
 
 def _cannot_persist(state: AppState) -> str | None:
-    if not state.source.real:
-        return "Only the machine that this runs on can persist bindings; V shows the settings for others."
-    return _needs_given(state)
+    if state.source.real:
+        return None
+    return "Only the machine that this runs on can persist bindings; V shows the settings for others."
 
 
 # -- other machines
@@ -144,7 +139,6 @@ def _compare(desk: Desk) -> Opened:
         from iommutui.sources import load
 
         state = desk.state
-        assert state.host is not None
         try:
             other = load(path.strip())
         except IommutuiError as error:
@@ -158,7 +152,6 @@ def _compare(desk: Desk) -> Opened:
 def _differences(name: str, before: Host, state: AppState) -> Page:
     from iommutui.core.diff import change_sentence, compare
 
-    assert state.host is not None
     changes = compare(redact(before), redact(state.host), model_for(before.kernel), state.model)
     lines = [line(change_sentence(change), hang=2) for change in changes]
     return Page(f"From {name} to this machine", lines or [line("They are equal, as far as both are known.")])
@@ -175,36 +168,36 @@ def changed_since_boot(before: Host, now: Host, model: Model) -> str:
 
 
 def _since_boot(desk: Desk) -> Opened:
-    before = desk.before_boot()
-    if before is None:
-        desk.say("No earlier boot of this machine is known; this one is recorded now.")
-        return None
-    return desk.show_page(_differences("the last boot", before, desk.state))
+    if desk.state.before_boot is not None:
+        return desk.show_page(_differences("the last boot", desk.state.before_boot, desk.state))
+    desk.say("No earlier boot of this machine is known; this one is recorded now.")
+    return None
 
 
 def _cannot_since_boot(state: AppState) -> str | None:
-    return needs_host(state) or (None if state.source.real else "This is about the machine that the program runs on.")
+    return None if state.source.real else "This is about the machine that the program runs on."
 
 
 def _open(desk: Desk) -> Opened:
-    return desk.prompt(
-        "Open another machine", desk.open_machine, _typed, hint="a file's name, or a listing that you paste"
-    )
+    def then(text: str) -> None:
+        desk.post_message(OpenMachine(text))
+
+    return desk.prompt("Open another machine", then, _typed, hint="a file's name, or a listing that you paste")
 
 
 COMMANDS = (
     Command("explain", ("E",), "Explain", "What an error message means on this machine.", SHARE, _explain,
-            needs_host, also="message kernel qemu libvirt diagnose why"),
+            (needs_host,), also="message kernel qemu libvirt diagnose why"),
     Command("export", ("V",), "Export", "The plan for libvirt, QEMU, Proxmox, a shell, boot loaders: copy or save it.",
-            SHARE, _export, _needs_given, also="xml hostdev domain script modprobe driverctl grub"),
+            SHARE, _export, (needs_host, _needs_given), also="xml hostdev domain script modprobe driverctl grub"),
     Command("persist", ("P",), "Persist", "Make the bindings persist across boots, after a review of every file.",
-            SHARE, _persist, _cannot_persist, also="boot permanent initramfs last reboot"),
+            SHARE, _persist, (_cannot_persist, needs_host, _needs_given), also="boot permanent initramfs last reboot"),
     Command("report", ("W",), "Report", "A redacted report for those who help: copy or save it.", SHARE,
-            _report, needs_host, also="forum share ask markdown"),
-    Command("compare", ("D",), "Compare", "What differs between this machine and a file.", SHARE, _compare, needs_host,
-            also="diff changes"),
+            _report, (needs_host,), also="forum share ask markdown"),
+    Command("compare", ("D",), "Compare", "What differs between this machine and a file.", SHARE, _compare,
+            (needs_host,), also="diff changes"),
     Command("since-boot", (), "Since boot", "What has changed since the last boot.", SHARE,
-            _since_boot, _cannot_since_boot, also="diff changes reboot update firmware"),
+            _since_boot, (needs_host, _cannot_since_boot), also="diff changes reboot update firmware"),
     Command("open-machine", ("O",), "Open machine", "Open a file or a pasted listing in place of this machine.", SHARE,
             _open, also="load import snapshot paste"),
 )  # fmt: skip

@@ -52,7 +52,7 @@ def _enter(desk: Desk) -> None:
             _match(1, desk)
     elif state.pane is Pane.DETAILS:
         _tab(_following(state.tab, tuple(Tab)), desk)
-    elif state.pane is Pane.LIST and state.cursor is not None and state.cursor.device is None and not state.filter:
+    elif state.pane is Pane.LIST and state.cursor.device is None and not state.filter:
         desk.update(folded(state, state.cursor.group, state.cursor.group not in state.collapsed))
     else:
         desk.focus_pane(Pane.DETAILS)
@@ -76,7 +76,6 @@ def place(host: Host, text: str) -> tuple[Key | None, str]:
 
 def _go(desk: Desk) -> Opened:
     host = desk.state.host
-    assert host is not None
 
     def check(text: str) -> tuple[bool, str]:
         key, words = place(host, text)
@@ -97,9 +96,6 @@ def _match(step: int, desk: Desk) -> None:
 
 
 def _cannot_match(state: AppState) -> str | None:
-    why = needs_host(state)
-    if why is not None:
-        return why
     if state.view is not View.TOPOLOGY:
         return "n and N go through what a search finds in the topology (T); on the list, / filters."
     if not state.search.strip():
@@ -118,10 +114,7 @@ def _sort(desk: Desk) -> None:
 
 
 def _only_the_list(state: AppState) -> str | None:
-    why = needs_host(state)
-    if why is None and state.view is not View.GROUPS:
-        return "Only the list of groups has this; T or Esc goes back to it."
-    return why
+    return None if state.view is View.GROUPS else "Only the list of groups has this; T or Esc goes back to it."
 
 
 def _bridges(desk: Desk) -> None:
@@ -142,22 +135,18 @@ def _mark(desk: Desk) -> None:
 
 
 def _cannot_mark(state: AppState) -> str | None:
-    return needs_host(state) or (None if selected_device(state) is not None else "Select a device to mark it.")
+    return None if selected_device(state) is not None else "Select a device to mark it."
 
 
 def _next_mark(desk: Desk) -> None:
     host = desk.state.host
-    assert host is not None
     marked = [a for a in host.devices if a in desk.state.marks]
-    here = desk.state.cursor.device if desk.state.cursor is not None else None
+    here = desk.state.cursor.device
     following = marked[marked.index(here) + 1 :] if here in marked else marked
     desk.go_to(Key(host.devices[(following or marked)[0]].group, (following or marked)[0]))
 
 
 def _cannot_next_mark(state: AppState) -> str | None:
-    why = needs_host(state)
-    if why is not None or state.host is None:
-        return why
     return None if state.marks & state.host.devices.keys() else "No device is marked; b marks the one under the cursor."
 
 
@@ -170,7 +159,7 @@ def _select(desk: Desk) -> None:
 
 
 def _cannot_select(state: AppState) -> str | None:
-    return needs_host(state) or (None if state.selection is not None else "There is no row to select.")
+    return None if state.selection is not None else "There is no row to select."
 
 
 def _zoom(desk: Desk) -> None:
@@ -220,7 +209,7 @@ def _copied(state: AppState) -> str:
 
 
 def _cannot_copy(state: AppState) -> str | None:
-    return needs_host(state) or (None if _copied(state) else "There is no address under the cursor.")
+    return None if _copied(state) else "There is no address under the cursor."
 
 
 def _copy_more(desk: Desk) -> Opened:
@@ -258,43 +247,44 @@ def _quit(desk: Desk) -> Opened:
         words = "1 change is" if len(state.intents) == 1 else f"{len(state.intents)} changes are"
         title, text = "Leave?", f"{words} staged and not applied. Leaving discards what is staged."
     else:
-        return desk.act("app.quit")
-    return desk.confirm(title, text, "Leave", "Stay", lambda: desk.act("app.quit"))
+        return desk.run_action("app.quit")
+    return desk.confirm(title, text, "Leave", "Stay", lambda: desk.run_action("app.quit"))
 
 
 COMMANDS = (
     Command("topology", ("T",), "Topology", "The tree of bridges with the borders of groups; again, or Esc: back.",
-            LOOK, partial(_show, View.TOPOLOGY), needs_host, also="lspci hierarchy ports"),
+            LOOK, partial(_show, View.TOPOLOGY), (needs_host,), also="lspci hierarchy ports"),
     Command("log", ("L",), "Log", "Every write and its result; again, or Esc: back.", LOOK, partial(_show, View.LOG),
             also="journal history messages errors"),
     Command("why", ("w",), "Why", "In the details: why it is so, and the smallest fix.", LOOK,
-            partial(_tab, Tab.WHY), needs_host, also="reasons explain blocked"),
+            partial(_tab, Tab.WHY), (needs_host,), also="reasons explain blocked"),
     Command("device", ("i",), "Device", "In the details: every fact of the device, and the drivers that fit.",
-            LOOK, partial(_tab, Tab.DEVICE), needs_host, also="info properties lspci bars"),
+            LOOK, partial(_tab, Tab.DEVICE), (needs_host,), also="info properties lspci bars"),
     Command("impact", ("e",), "Impact", "In the details: what this machine loses with it, and the evidence.", LOOK,
-            partial(_tab, Tab.IMPACT), needs_host, also="hazards dangers risks loses effects"),
+            partial(_tab, Tab.IMPACT), (needs_host,), also="hazards dangers risks loses effects"),
     Command("models", ("M",), "Models", "In the details: the verdicts under each set of kernel rules.", LOOK,
-            partial(_tab, Tab.MODELS), needs_host, also="compare kernels"),
+            partial(_tab, Tab.MODELS), (needs_host,), also="compare kernels"),
     Command("enter", ("enter",), "Enter", "On a group: fold or open it. On a device: go to its details, and there to "
-            "the next tab.", LOOK, _enter, needs_host, palette=False),
-    Command("go", ("o",), "Go", "Go to a group, an address, ids or a network interface.", LOOK, _go, needs_host,
+            "the next tab.", LOOK, _enter, (needs_host,), palette=False),
+    Command("go", ("o",), "Go", "Go to a group, an address, ids or a network interface.", LOOK, _go, (needs_host,),
             also="jump find"),
     Command("sort", ("s",), "Sort", "Order groups by number, by kind (displays first), by verdict.", LOOK, _sort,
-            _only_the_list, also="arrange"),
+            (needs_host, _only_the_list), also="arrange"),
     Command("bridges", ("full_stop",), "Bridges", "Hide groups with nothing to pass through, or show them.", LOOK,
-            _bridges, _only_the_list, also="hide ports"),
+            _bridges, (needs_host, _only_the_list), also="hide ports"),
     Command("next-match", ("n",), "Next match", "In the topology: the next device that the search finds.", LOOK,
-            partial(_match, 1), _cannot_match, palette=False),
+            partial(_match, 1), (needs_host, _cannot_match), palette=False),
     Command("previous-match", ("N",), "Previous match", "In the topology: the one before.", LOOK, partial(_match, -1),
-            _cannot_match, palette=False),
+            (needs_host, _cannot_match), palette=False),
     Command("select", ("S",), "Select", "Select the row together with others, or unselect it: the next verb acts on "
-            "all of them.", LOOK, _select, _cannot_select, also="multiple several tag"),
+            "all of them.", LOOK, _select, (needs_host, _cannot_select), also="multiple several tag"),
     Command("mark", ("b",), "Mark", "Mark the device as one of your own, or unmark it; marks are saved.", LOOK, _mark,
-            _cannot_mark, also="bookmark favourite favorite star pin"),
+            (needs_host, _cannot_mark), also="bookmark favourite favorite star pin"),
     Command("next-mark", ("B",), "Next mark", "Go to the next device that is marked.", LOOK, _next_mark,
-            _cannot_next_mark, also="bookmark favourite favorite jump"),
+            (needs_host, _cannot_next_mark), also="bookmark favourite favorite jump"),
     Command("filter", ("slash",), "Filter", "Filter: words, driver:nvidia, group:14, viable:no, class:gpu, a|b, !word. "
-            "In the topology: search.", VIEW, lambda d: d.focus_pane(Pane.FILTER), needs_host, also="find grep only"),
+            "In the topology: search.", VIEW, lambda d: d.focus_pane(Pane.FILTER), (needs_host,),
+            also="find grep only"),
     Command("zoom", ("plus",), "Zoom", "Give the pane with the focus the whole screen, or divide it again.", VIEW,
             _zoom, also="maximize full size"),
     Command("narrower", ("less_than_sign",), "Narrower", "Less room for the list, more for the details.", VIEW,
@@ -302,21 +292,21 @@ COMMANDS = (
     Command("wider", ("greater_than_sign",), "Wider", "More room for the list, less for the details.", VIEW,
             partial(_divide, _STEP), also="divider resize split"),
     Command("rescan", ("r", "f5"), "Rescan", "Scan the machine again.", VIEW, lambda d: d.rescan(),
-            _cannot_rescan, also="reload refresh update"),
-    Command("model", ("m",), "Model", "Choose the kernel rules to judge by.", VIEW, _choose_model, needs_host,
+            (_cannot_rescan,), also="reload refresh update"),
+    Command("model", ("m",), "Model", "Choose the kernel rules to judge by.", VIEW, _choose_model, (needs_host,),
             also="kernel version rules"),
     Command("copy", ("y",), "Copy", "Copy the address to the clipboard.", VIEW,
-            lambda d: d.copy(_copied(d.state), _copied(d.state)), _cannot_copy, also="yank bdf"),
+            lambda d: d.copy(_copied(d.state), _copied(d.state)), (needs_host, _cannot_copy), also="yank bdf"),
     Command("copy-more", ("Y",), "Copy more", "Copy something else: ids, lines for a shell, a report for a forum.",
-            VIEW, _copy_more, needs_host, also="clipboard yank export"),
-    Command("help", ("question_mark",), "Help", "This help; / searches it.", VIEW, lambda d: d.act("help"),
+            VIEW, _copy_more, (needs_host,), also="clipboard yank export"),
+    Command("help", ("question_mark",), "Help", "This help; / searches it.", VIEW, lambda d: d.run_action("help"),
             also="keys shortcuts bindings manual"),
     Command("commands", ("ctrl+p", "colon"), "Commands", "Find a command by its name.", VIEW,
-            lambda d: d.act("palette"), palette=False),
-    Command("theme", (), "Theme", "Choose another theme; it is saved.", VIEW, lambda d: d.act("app.change_theme"),
-            also="dark light colours colors appearance"),
+            lambda d: d.run_action("palette"), palette=False),
+    Command("theme", (), "Theme", "Choose another theme; it is saved.", VIEW,
+            lambda d: d.run_action("app.change_theme"), also="dark light colours colors appearance"),
     Command("suspend", ("ctrl+z",), "Suspend", "Back to the shell; fg continues here.", VIEW,
-            lambda d: d.act("app.suspend"), also="background job"),
+            lambda d: d.run_action("app.suspend"), also="background job"),
     Command("back", ("escape",), "Back", "One step back: clear the filter, leave a view, return to the list.", VIEW,
             _back, palette=False),
     Command("quit", ("q",), "Quit", "Leave; asks while something is staged.", VIEW, _quit, also="exit close end"),

@@ -70,12 +70,8 @@ class Scanner:
         """Changes are being reported; ``lacks`` says why they are not, or only slowly."""
 
         lacks: str
-
-    @dataclass
-    class LeftOpen(Message):
-        """An apply of an earlier time was cut off."""
-
-        left: CutOff
+        left: CutOff | None
+        """An apply of an earlier time, where one was cut off."""
 
     @dataclass
     class BeforeBoot(Message):
@@ -85,7 +81,6 @@ class Scanner:
 
     def __init__(self, machine: Machine, node: DOMNode, first: "Future[Host] | None" = None) -> None:
         """``first``: a look that began earlier, and stands for the first one."""
-        self.before_boot: Host | None = None
         self._machine = machine
         self._node = node
         self.model: Model | None = None
@@ -190,19 +185,18 @@ class Scanner:
             watch.stop()
             return
         self._watch = watch
-        self._node.post_message(self.Watching(watch.lacks))
+        left = None
         with suppress(IommutuiError, OSError):  # a journal that cannot be read is told of where one wants to apply
             left = self._machine.cut_off()
-            if left is not None:
-                self._node.post_message(self.LeftOpen(left))
+        self._node.post_message(self.Watching(watch.lacks, left))
 
     def look_back(self, host: Host) -> None:
         """Remembers the machine for the next boot, and asks in a thread what it was in the one before."""
 
         def look() -> None:
-            self.before_boot = self._machine.before_boot(host)
-            if self.before_boot is not None:
-                self._node.post_message(self.BeforeBoot(self.before_boot))
+            before = self._machine.before_boot(host)
+            if before is not None:
+                self._node.post_message(self.BeforeBoot(before))
 
         run = partial(self._node.run_worker, look, thread=True, group="boots", exit_on_error=False)
         self._node.set_timer(LOOK_BACK_SECONDS, run)

@@ -19,7 +19,7 @@ _SORTED = {Sort.NUMBER: "", Sort.KIND: " by kind", Sort.VERDICT: " by verdict"}
 def details(state: AppState) -> tuple[Line, ...]:
     """What the details pane says of the selection."""
     host = state.host
-    if host is None:
+    if not state.seen:
         return ()
     device, group = selected_device(state), selected_group(state)
     if device is None and group is None:
@@ -37,7 +37,7 @@ def details(state: AppState) -> tuple[Line, ...]:
 
 def nothing_listed(state: AppState) -> tuple[Line, ...]:
     """What stands in the list's place where it has no rows."""
-    if state.host is None:
+    if not state.seen:
         return scanning(state)
     if state.filter:
         return (
@@ -65,7 +65,7 @@ def list_title(state: AppState) -> list[Span]:
     spans = [Span(f" {key_of('groups')} {_VIEWS[state.view]}", command="groups")]
     if state.view is View.GROUPS:
         spans.append(Span(_SORTED[state.sort]))
-    if host is not None and host.groups and state.view is not View.LOG:
+    if host.groups and state.view is not View.LOG:
         found = verdicts(host, state.model)
         spans.append(Span(f" · {found.viable} of {found.passable} viable", "muted"))
     if state.selected:

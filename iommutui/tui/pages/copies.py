@@ -29,7 +29,7 @@ class Copy(NamedTuple):
 def copies(state: AppState) -> list[Copy]:
     """Everything that can be copied now."""
     host = state.host
-    if host is None:
+    if not state.seen:
         return []
     device, group = selected_device(state), selected_group(state)
     devices = [device] if device is not None else host.members(group) if group is not None else []

@@ -71,7 +71,6 @@ def loading(target: Target) -> str:
 def target_choices(state: AppState, device: Device) -> list[Choice]:
     """Every target of a device with what comes of it, variant VFIO drivers first."""
     host = state.host
-    assert host is not None
     targets = targets_of(host, device)
     width = max((len(target.name) for target in targets), default=0)
     return [_choice(state, host, device, target, width) for target in targets]

@@ -37,7 +37,6 @@ def _found(host: Host, intents: tuple[Intent, ...]) -> tuple[Hazard, ...]:
 
 def impact_page(state: AppState) -> list[Line]:
     """The hazards, the worst first."""
-    assert state.host is not None
     title, intents = _supposed(state)
     if not intents:
         return [line(Span("This machine loses nothing with it.", "muted"))]

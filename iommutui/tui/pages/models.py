@@ -14,7 +14,6 @@ from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 def models_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:
     """A block for each model: its verdict, the role of the driver, and the reasons; a table of the verdicts first."""
-    assert state.host is not None
     if group is None:
         name = device_name(device) if device is not None else "It"
         return [line(Span(f"{name} is in no IOMMU group, so no model has a verdict on it.", "muted"))]
@@ -52,7 +51,6 @@ def is_draft(model: Model) -> bool:
 def model_choices(state: AppState) -> list[Choice]:
     """Every set of rules, those of real kernels first, with how many groups are viable under it."""
     host = state.host
-    assert host is not None
     own = model_for(host.kernel).name
     found = []
     for model in sorted(MODELS.values(), key=lambda model: (is_draft(model), model.name)):

@@ -18,8 +18,8 @@ from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
     """``0000:01:00.0  nvidia → vfio-pci  GA104``."""
-    device = state.host.devices.get(intent.device) if state.host else None
-    actual = driver_words(state.host, device) if state.host and device else "gone"
+    device = state.host.devices.get(intent.device)
+    actual = driver_words(state.host, device) if device else "gone"
     name = device.device_name if device and device.device_name else ""
     return line(
         indent,
@@ -44,7 +44,7 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
     plan = found.plan
     here = planned_intent(state) if state.pane is Pane.PLAN else None
     lines = [bullet("refused: " + sentence(refusal), "bad", "✖") for refusal in plan.refusals]
-    more = [state.host.devices[a] for a in state.beyond if state.host is not None and a in state.host.devices]
+    more = [state.host.devices[a] for a in state.beyond if a in state.host.devices]
     if more:
         lines.insert(0, bullet(also_takes(more), "warn", "!"))
     for change in plan.groups:
@@ -58,7 +58,7 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
 
 
 def _nothing_staged(state: AppState) -> Line:
-    if state.host is not None and not state.host.groups:
+    if state.seen and not state.host.groups:
         return line(Span("Nothing is staged: without IOMMU groups no virtual machine can use a device.", "muted"))
     if state.freed:
         return line(
@@ -67,7 +67,7 @@ def _nothing_staged(state: AppState) -> Line:
             Span("Until the next boot, unless ", "muted"), *key_hint(key_of("persist"), "makes it persist; "),
             *key_hint(key_of("revert"), "reverts it."), hang=2,
         )  # fmt: skip
-    if state.host is None:
+    if not state.seen:
         return line(Span("Nothing is staged.", "muted"))
     return line(
         Span("Nothing is staged. ", "muted"), *key_hint(key_of("free"), "free the card · "),
@@ -75,8 +75,8 @@ def _nothing_staged(state: AppState) -> Line:
     )  # fmt: skip
 
 
-def _group_of(host: Host | None, intent: Intent) -> int | None:
-    device = host.devices.get(intent.device) if host is not None else None
+def _group_of(host: Host, intent: Intent) -> int | None:
+    device = host.devices.get(intent.device)
     return device.group if device is not None else None
 
 

@@ -62,7 +62,6 @@ def no_iommu(host: Host) -> list[Line]:
 
 def verdict_lines(state: AppState, group: Group) -> list[Line]:
     """The verdict as a sentence, and what the plan makes of it."""
-    assert state.host is not None
     verdict = verdicts(state.host, state.model).of(group.id)
     style = VERDICT_STYLES[verdict_word(verdict)]
     glyph = verdict_span(verdict).text[0]
@@ -74,7 +73,6 @@ def verdict_lines(state: AppState, group: Group) -> list[Line]:
 
 
 def _reasons(state: AppState, group: Group, device: Device | None) -> list[Line]:
-    assert state.host is not None
     reasons = list(verdicts(state.host, state.model).of(group.id).reasons)
     if device is not None:
         reasons.sort(key=lambda r: r.device != device.address)

@@ -2,7 +2,7 @@
 
 from iommutui.core.host import Host
 from iommutui.tui.derived import verdicts
-from iommutui.tui.rows.base import EMPTY, Listing, every
+from iommutui.tui.rows.base import Listing, every
 from iommutui.tui.rows.groups import groups_head, groups_listing, groups_row, ordered
 from iommutui.tui.rows.topology import topology_head, topology_listing, topology_row
 from iommutui.tui.state import AppState, Key, Sort, View
@@ -11,8 +11,6 @@ from iommutui.tui.text.spans import Span
 
 def listing(state: AppState) -> Listing:
     """The rows of this state."""
-    if state.host is None:
-        return EMPTY
     return topology_listing(state.host) if state.view is View.TOPOLOGY else groups_listing(state, state.host)
 
 
@@ -23,7 +21,7 @@ def row(state: AppState, key: Key, width: int, here: bool = False) -> tuple[Span
 
 def head(state: AppState) -> str:
     """The heads of the columns."""
-    if state.host is None or not state.host.devices:
+    if not state.host.devices:
         return ""
     return topology_head(state.host) if state.view is View.TOPOLOGY else groups_head(state.host)
 
@@ -31,11 +29,9 @@ def head(state: AppState) -> str:
 def cursor_index(state: AppState, hint: int = 0) -> int:
     """The row that the cursor is on, or the one nearest to where it would be."""
     found = listing(state)
-    if not found.keys or state.cursor is None or state.host is None:
-        return 0
     place = found.place(state.cursor)
-    if place is not None:
-        return place
+    if place is not None or not found.keys:
+        return place or 0
     if state.view is View.TOPOLOGY:
         return next((index for index, key in enumerate(found.keys) if key.group == state.cursor.group), 0)
     return _nearest(state, state.host, state.cursor, found, hint)

@@ -36,10 +36,10 @@ class Listing(NamedTuple):
     total: int
     """Devices that pass the filter, and all of them."""
 
-    def place(self, key: Key | None) -> int | None:
+    def place(self, key: Key) -> int | None:
         """Where a row is, or None where it is not on the list."""
-        if key is None or key in self.begins:
-            return None if key is None else self.begins[key]
+        if key in self.begins:
+            return self.begins[key]
         first = self.begins.get(Key(key.group))
         if first is not None:
             for index in range(first + 1, len(self.keys)):

@@ -85,12 +85,10 @@ def matches(host: Host, text: str) -> frozenset[Address]:
 
 def next_match(state: AppState, step: int) -> Key | None:
     """The next row that the search finds, round the end."""
-    if state.host is None:
-        return None
     found = matches(state.host, state.search)
     keys = tree(state.host).keys
     place = topology_listing(state.host).place(state.cursor)
-    here = place if place is not None else -1 if step > 0 or state.cursor is None else 0
+    here = place if place is not None else -1 if step > 0 else 0
     for distance in range(1, len(keys) + 1):
         key = keys[(here + step * distance) % len(keys)]
         if key.device in found:
@@ -101,7 +99,6 @@ def next_match(state: AppState, step: int) -> Key | None:
 def topology_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Span, ...]:
     """``17 ✖┌ ├─0000:09:00.0 VGA nouveau → vfio-pci  TU106``."""
     host = state.host
-    assert host is not None
     assert key.device is not None
     device = host.devices[key.device]
     found = tree(host)
@@ -139,7 +136,6 @@ def _planned(state: AppState, key: Key, found: Tree) -> list[Span]:
 
 
 def _border(state: AppState, key: Key, found: Tree) -> list[Span]:
-    assert state.host is not None
     sign = found.borders[key]
     if key.group is None or key.group not in state.host.groups:
         return [Span(f"{'':>{found.number}}   ", "muted")]
@@ -147,7 +143,7 @@ def _border(state: AppState, key: Key, found: Tree) -> list[Span]:
     style = VERDICT_STYLES[word]
     begins = sign in "╶┌"
     number = str(key.group) if begins else ""
-    mine = state.cursor is not None and state.cursor.group == key.group
+    mine = state.cursor.group == key.group
     return [
         Span(f"{number:>{found.number}} ", "strong" if mine else "muted"),
         Span(GLYPHS[word] if begins else " ", style),

@@ -44,7 +44,7 @@ from iommutui.tui.widgets.lines import Lines
 class ProgressScreen(Dialog[None]):
     """Closed by itself when everything went well, by the person otherwise. Hiding it stops nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL, Binding("escape,q,enter", "cancel", "Hide")]
+    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL, Binding("escape,q,enter", "dismiss", "Hide")]
     AUTO_FOCUS = "#lines"
 
     def __init__(self, verb: str, plan: Plan, *, real: bool) -> None:
@@ -157,18 +157,14 @@ class ApplyFlow:
         self._screen.run_worker(when_looked(), group="review")
         return None
 
-    def _planned(self) -> tuple[Review, Job] | None:
+    def _planned(self) -> tuple[Review, Job]:
         """Computed over the whole machine."""
         state = self._desk.state
-        if state.host is None:
-            return None
         plan = plan_intents(state.host, state.intents, state.model)
         return self._review_of("Review: apply", Job(plan, state.intents, state.model))
 
     def _reverting(self, journal: str | None) -> tuple[Review, Job] | None:
         state = self._desk.state
-        if state.host is None:
-            return None
         try:
             back = self._machine.way_back(state.host, state.model, journal)
         except IommutuiError as error:

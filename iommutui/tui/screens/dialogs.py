@@ -19,6 +19,7 @@ from textual.widgets.option_list import Option
 from iommutui.core.errors import IommutuiError
 from iommutui.tui.commands import Hint
 from iommutui.tui.commands.base import LineCheck, Opened, Page
+from iommutui.tui.commands.moving import FAR
 from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.content import content, plain
 from iommutui.tui.text.spans import Span
@@ -32,8 +33,8 @@ SCROLL: list[BindingType] = [
     Binding("k,up", "scroll(-1)", "Up", show=False),
     Binding("pagedown,ctrl+d,space", "page(1)", "Page down", show=False),
     Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
-    Binding("g,home", "edge('first')", "Top", show=False),
-    Binding("G,end", "edge('last')", "Bottom", show=False),
+    Binding("g,home", f"scroll(-{FAR})", "Top", show=False),
+    Binding("G,end", f"scroll({FAR})", "Bottom", show=False),
 ]
 SCROLLS = Hint("j k", "scroll")
 
@@ -62,23 +63,11 @@ class Dialog(ModalScreen[Result]):
         for lines in self.query(Lines):
             lines.styles.max_height = max(3, self.app.size.height - self.OTHER_ROWS)
 
-    def action_cancel(self) -> None:
-        """``Esc``."""
-        self.dismiss(None)
-
     def action_scroll(self, lines: int) -> None:
-        """Some lines."""
-        self.query_one("#lines", Lines).page(lines)
+        self.query_one("#lines").scroll_relative(y=lines, animate=False)
 
     def action_page(self, pages: int) -> None:
-        """A page."""
-        lines = self.query_one("#lines", Lines)
-        lines.page(pages * max(1, lines.scrollable_content_region.height - 1))
-
-    def action_edge(self, which: str) -> None:
-        """To the top, or to the bottom."""
-        lines = self.query_one("#lines", Lines)
-        (lines.scroll_home if which == "first" else lines.scroll_end)(animate=False)
+        self.action_scroll(pages * max(1, self.query_one("#lines").scrollable_content_region.height - 1))
 
 
 class DeliberateDialog(Dialog[Result]):
@@ -103,8 +92,8 @@ class ConfirmScreen(Dialog[bool]):
     """A question with two answers. Enter takes the one with the focus, which is the harmless one at first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "yes", "Yes"),
-        Binding("escape,n,q", "cancel", "No"),
+        Binding("y", "dismiss(True)", "Yes"),
+        Binding("escape,n,q", "dismiss", "No"),
         Binding("left,right,h,l", "app.focus_next", "Other", show=False),
     ]
     AUTO_FOCUS = "#no"
@@ -114,35 +103,30 @@ class ConfirmScreen(Dialog[bool]):
         self._title, self._text, self._yes, self._no = title, text, yes, no
 
     def compose(self) -> ComposeResult:
-        """Text and buttons."""
         with Box(self._title, classes="small"):
             yield Static(plain(self._text), id="question")
             with Horizontal(classes="buttons"):
-                yield Button(plain(f"{self._no}  Esc"), id="no", compact=True)
-                yield Button(plain(f"{self._yes}  y"), id="yes", compact=True)
+                yield Button(plain(f"{self._no}  Esc"), id="no", compact=True, action="screen.dismiss")
+                yield Button(plain(f"{self._yes}  y"), id="yes", compact=True, action="screen.dismiss(True)")
         yield KeyBar((Hint("y", self._yes.lower()), Hint("Esc", self._no.lower()), Hint("Tab", "other")))
 
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """A click, or Enter."""
-        self.dismiss(True if event.button.id == "yes" else None)
 
-    def action_yes(self) -> None:
-        """``y``."""
-        self.dismiss(True)
+class Choices(OptionList):
+    """Textual's list, with the keys that move everywhere else here."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("k", "cursor_up", "Up", show=False),
+        Binding("g", "first", "Top", show=False),
+        Binding("G", "last", "Bottom", show=False),
+        Binding("space", "select", "Choose", show=False),
+    ]
 
 
 class ChooseScreen(Dialog[str]):
     """Dismissed with the name of one of a few things; a description of the one under the cursor is below."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "move('cursor_down')", "Down", show=False),
-        Binding("k", "move('cursor_up')", "Up", show=False),
-        Binding("g", "move('first')", "Top", show=False),
-        Binding("G", "move('last')", "Bottom", show=False),
-        Binding("space", "move('select')", "Choose", show=False),
-        Binding("escape,q", "cancel", "Close"),
-    ]
-    AUTO_FOCUS = "OptionList"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss", "Close")]
 
     def __init__(self, title: str, choices: Sequence[Choice], chosen: str, verb: str) -> None:
         super().__init__()
@@ -153,7 +137,7 @@ class ChooseScreen(Dialog[str]):
     def compose(self) -> ComposeResult:
         """The list, and the effect of the choice under the cursor."""
         with Box(self._title, classes="medium"):
-            yield OptionList(*(Option(content(choice.row.spans)) for choice in self._choices), compact=True)
+            yield Choices(*(Option(content(choice.row.spans)) for choice in self._choices), compact=True)
             if any(choice.about for choice in self._choices):
                 yield Static(self._about(self._first), id="about")
         yield KeyBar((Hint("Enter", self._verb or "choose"), Hint("Esc", "close"), Hint("j k", "move")))
@@ -174,10 +158,6 @@ class ChooseScreen(Dialog[str]):
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._choices[event.option_index].name)
-
-    def action_move(self, how: str) -> None:
-        """What the list's own keys do."""
-        getattr(self.query_one(OptionList), f"action_{how}")()
 
 
 class PasteInput(Input):
@@ -200,7 +180,7 @@ class PasteInput(Input):
 class PromptScreen(Dialog[str]):
     """Dismissed with a line of text, once ``check`` says that it will do; what it says is shown below the line."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Close")]
     AUTO_FOCUS = "#text"
 
     def __init__(self, title: str, check: LineCheck, text: str, hint: str) -> None:
@@ -242,7 +222,7 @@ class PageScreen(Dialog[None]):
         Binding("y", "copy", "Copy"),
         Binding("s", "save", "Save"),
         Binding("escape", "back", "Close"),
-        Binding("q,enter,question_mark", "cancel", "Close"),
+        Binding("q,enter,question_mark", "dismiss", "Close"),
     ]
     AUTO_FOCUS = "#lines"
     OTHER_ROWS = 4
@@ -320,9 +300,7 @@ class PageScreen(Dialog[None]):
         def check(path: str) -> tuple[bool, str]:
             return bool(path.strip()), ""
 
-        def then(path: str | None) -> None:
-            if path is None:
-                return
+        def then(path: str) -> None:
             try:
                 save(self._text, path.strip())
             except IommutuiError as error:
@@ -330,7 +308,7 @@ class PageScreen(Dialog[None]):
             else:
                 self.notify(f"Saved as {path.strip()}.", markup=False)
 
-        self.app.push_screen(PromptScreen("Save as", check, self._page.save_as, "a file's name"), then)
+        self.app.push_screen(PromptScreen("Save as", check, self._page.save_as, "a file's name"), answered(then))
 
 
 def answered(then: Callable[[Result], Opened]) -> Callable[[Result | None], Awaitable[None]]:

@@ -57,7 +57,7 @@ class ReviewScreen(DeliberateDialog[Terms]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "confirm", "Apply"),
-        Binding("escape,n,q", "cancel", "Cancel"),
+        Binding("escape,n,q", "dismiss", "Cancel"),
         Binding("t", "timer", "Timer"),
         Binding("Y", "copy", "Copy"),
         *SCROLL,
@@ -85,9 +85,11 @@ class ReviewScreen(DeliberateDialog[Terms]):
                 yield Static(content(spans), id="ask")
                 yield Typed("number" if len(review.to_type) == 1 else "numbers", letters=self._letters)
             with Horizontal(classes="buttons"):
-                yield Button(plain("Cancel  Esc" if review.applicable else "Close  Esc"), id="no", compact=True)
+                label = plain("Cancel  Esc" if review.applicable else "Close  Esc")
+                yield Button(label, id="no", compact=True, action="screen.dismiss")
                 if review.applicable:
-                    yield Button(plain(f"{review.verb}  y"), id="yes", compact=True, disabled=self._asks)
+                    label = plain(f"{review.verb}  y")
+                    yield Button(label, id="yes", compact=True, action="screen.confirm", disabled=self._asks)
                 yield Static(Content(""), id="hint")
         yield KeyBar(self._hints())
 
@@ -134,14 +136,6 @@ class ReviewScreen(DeliberateDialog[Terms]):
         self.notify(f"Type {' '.join(self._review.to_type)}, {self._what}, first.", severity="warning")
         self.query_one("#typed").focus()
 
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """A click, or Enter on the button with the focus."""
-        self.dismiss(self._terms if event.button.id == "yes" else None)
-
-    @property
-    def _terms(self) -> Terms:
-        return Terms(self._review.accepted, self._review.within)
-
     def action_confirm(self) -> None:
         """``y``."""
         review = self._review
@@ -151,7 +145,7 @@ class ReviewScreen(DeliberateDialog[Terms]):
         elif not self.agreed:
             self._ask_again()
         else:
-            self.dismiss(self._terms)
+            self.dismiss(Terms(review.accepted, review.within))
 
     def action_timer(self) -> None:
         """``t``."""
@@ -182,8 +176,8 @@ class CountdownScreen(DeliberateDialog[bool]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Keep"),
-        Binding("u,escape", "answer(False)", "Revert"),
+        Binding("y", "dismiss(True)", "Keep"),
+        Binding("u,escape", "dismiss(False)", "Revert"),
         Binding("enter", "neither", "Enter", show=False),
     ]
     AUTO_FOCUS = None
@@ -208,8 +202,8 @@ class CountdownScreen(DeliberateDialog[bool]):
             yield Static(id="words")
             yield Static(plain(note), id="note")
             with Horizontal(classes="buttons"):
-                for label, name in (("Keep  y", "yes"), ("Revert  u", "no")):
-                    button = Button(plain(label), id=name, compact=True)
+                for label, keep in (("Keep  y", True), ("Revert  u", False)):
+                    button = Button(plain(label), compact=True, action=f"screen.dismiss({keep})")
                     button.can_focus = False
                     yield button
         yield KeyBar((Hint("y", "keep"), Hint("u Esc", "revert")))
@@ -226,14 +220,6 @@ class CountdownScreen(DeliberateDialog[bool]):
             digits.update(str(max(left, 0)))
             self.query_one(ProgressBar).update(progress=now.seconds)
             self.query_one("#words", Static).update(plain(f"Reverts automatically in {left} s unless you confirm."))
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """A click."""
-        self.dismiss(event.button.id == "yes")
-
-    def action_answer(self, keep: bool) -> None:
-        """``y``, ``u`` or ``Esc``."""
-        self.dismiss(keep)
 
     def action_neither(self) -> None:
         """``Enter``."""

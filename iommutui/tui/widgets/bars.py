@@ -6,6 +6,7 @@ from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.reactive import reactive
 from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input
@@ -16,7 +17,7 @@ from iommutui.tui.commands import Hint
 from iommutui.tui.pages.models import rules_words
 from iommutui.tui.rows import listing
 from iommutui.tui.rows.topology import matches
-from iommutui.tui.state import AppState, Pane, SourceKind, View, own_model
+from iommutui.tui.state import NOTHING, AppState, Pane, SourceKind, View, own_model
 from iommutui.tui.text.content import content
 from iommutui.tui.text.spans import Span, clip, fit
 
@@ -25,17 +26,9 @@ class Bar(Widget):
     """One line of spans."""
 
     auto_links = False
-    spans: tuple[Span, ...] = ()
-
-    def show_spans(self, spans: Iterable[Span]) -> None:
-        """Draws again where something has changed."""
-        found = tuple(spans)
-        if found != self.spans:
-            self.spans = found
-            self.refresh()
+    spans: reactive[tuple[Span, ...]] = reactive(())
 
     def render(self) -> Content:
-        """One line."""
         return content(fit(self.spans, max(1, self.size.width)))
 
 
@@ -44,7 +37,7 @@ class Bar(Widget):
 
 def banner(state: AppState, width: int) -> tuple[Span, ...]:
     """The header in at most ``width`` cells; what says that nothing is real is never cut."""
-    kernel = state.host.kernel if state.host is not None and state.host.kernel else ""
+    kernel = state.host.kernel or ""
     source, own = state.source, own_model(state)
     rules = rules_words(state.model) if own else f"{rules_words(state.model)} (not this kernel)"
     right = [Span("rules ", "muted"), Span(rules, "info" if own else "warn"), Span(" ")]
@@ -72,34 +65,21 @@ def _cells(spans: Iterable[Span]) -> int:
     return sum(cell_len(span.text) for span in spans)
 
 
-class Banner(Bar):
-    """The header of a state."""
-
-    def show_state(self, state: AppState) -> None:
-        """Draws again where something has changed."""
-        self.show_spans(banner(state, self.app.size.width))
-
-
 # -- the keys
 
 
 class KeyBar(Bar):
     """Keys and words; a click does what the key does, which is to say why where it is grey."""
 
-    def __init__(self, hints: Iterable[Hint] = (), *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._hints = tuple(hints)
+    hints: reactive[tuple[Hint, ...]] = reactive(())
 
-    def show_hints(self, hints: Iterable[Hint]) -> None:
-        """Other keys."""
-        found = tuple(hints)
-        if found != self._hints:
-            self._hints = found
-            self.refresh()
+    def __init__(self, hints: tuple[Hint, ...] = (), *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.set_reactive(KeyBar.hints, hints)
 
     def render(self) -> Content:
         """One line; where room is scarce, without what comes last but help and quit."""
-        hints = list(self._hints)
+        hints = list(self.hints)
         while len(hints) > 3 and _cells(_key_spans(hints)) > self.size.width:
             del hints[-3]
         return content(fit(_key_spans(hints), max(1, self.size.width)))
@@ -125,7 +105,7 @@ def expression(state: AppState) -> str:
 def counted(state: AppState) -> str:
     """How much the filter leaves, or how much the search finds."""
     found = listing(state)
-    if state.view is not View.TOPOLOGY or state.host is None:
+    if state.view is not View.TOPOLOGY:
         return f"{found.shown} of {found.total}"
     return f"{len(matches(state.host, state.search))} of {found.total}" if state.search.strip() else ""
 
@@ -135,12 +115,11 @@ class Completions(Suggester):
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
-        self.state: AppState | None = None
+        self.host = NOTHING
 
     async def get_suggestion(self, value: str) -> str | None:
         """The whole text with its last word completed."""
-        host = self.state.host if self.state is not None else None
-        return completion(host, value) if host is not None else None
+        return completion(self.host, value)
 
 
 class FilterBar(Horizontal):
@@ -152,9 +131,8 @@ class FilterBar(Horizontal):
         self._shown = ""
 
     def compose(self) -> ComposeResult:
-        """The sign, the expression, and how much it leaves."""
         slash = Bar(id="slash")
-        slash.show_spans([Span(" / ", "accent")])
+        slash.spans = (Span(" / ", "accent"),)
         yield slash
         yield Input(
             placeholder="all terms must match: words  driver:nvidia|amdgpu  group:14  viable:no  class:gpu  !word",
@@ -169,11 +147,11 @@ class FilterBar(Horizontal):
 
     def show_state(self, state: AppState) -> None:
         """The expression and its count. What is being typed is never written over by what was typed before."""
-        self._completions.state = state
+        self._completions.host = state.host
         text = expression(state)
         self.display = state.view is not View.LOG and (bool(text) or state.pane is Pane.FILTER)
         if self.display:
-            self.query_one("#count", Bar).show_spans([Span(f"{counted(state)} ", "muted")])
+            self.query_one("#count", Bar).spans = (Span(f"{counted(state)} ", "muted"),)
         if text not in (self._shown, self.input.value):
             with self.prevent(Input.Changed):
                 self.input.value = text
@@ -194,6 +172,5 @@ class TooSmall(Widget):
     """On a terminal that is too small for the panes: nothing is lost, and they come back with the room."""
 
     def render(self) -> Content:
-        """A few short lines."""
         now, least = (f"{width} by {height}" for width, height in (self.size, SMALLEST))
         return Content(f"A little more room, please.\n\n{now} is here,\n{least} is needed.")

@@ -64,10 +64,6 @@ class Lines(Scroll):
     def show_line(self, index: int) -> None:
         """Scrolls so far that a line is in view."""
         row = len(wrap_all(self.lines[:index], self._width - 2)) if self._width else index
-        self.scroll_to_row(row)
-
-    def scroll_to_row(self, row: int) -> None:
-        """Scrolls so far that a row is in view."""
         height = self.scrollable_content_region.height
         if row < self.scroll_offset.y or row >= self.scroll_offset.y + height:
             self.scroll_to(y=max(0, row - height // 2), animate=False, immediate=True, force=True)
@@ -76,10 +72,6 @@ class Lines(Scroll):
         """The rows that hold a text, whatever its case."""
         text = text.lower()
         return [n for n, row in enumerate(self._rows) if text in "".join(span.text for span in row).lower()]
-
-    def page(self, lines: int) -> None:
-        """Scrolls by lines."""
-        self.scroll_relative(y=lines, animate=False)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """As many rows as the lines take at a width."""

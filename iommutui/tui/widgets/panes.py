@@ -18,7 +18,7 @@ from iommutui.tui.rows.base import EMPTY, Listing
 from iommutui.tui.state import AppState, Key, Pane, View
 from iommutui.tui.text.content import content
 from iommutui.tui.text.spans import Span
-from iommutui.tui.widgets.bars import Banner, FilterBar, KeyBar
+from iommutui.tui.widgets.bars import Bar, FilterBar, KeyBar, banner
 from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.rows import Rows
 
@@ -44,8 +44,7 @@ class Panes(Vertical):
         """Its rows."""
 
     def compose(self) -> ComposeResult:
-        """The panes."""
-        yield Banner(id="banner")
+        yield Bar(id="banner")
         yield FilterBar(id="filter")
         with Container(id="body"):
             yield Rows[Key](self._paint, lambda key: key.device is None, id="list")
@@ -69,11 +68,11 @@ class Panes(Vertical):
         before, self.state = self.state, state
         place = self.listing.place(state.cursor)
         moved = place is not None and state == before._replace(cursor=state.cursor)
-        if moved and (state.view is not View.TOPOLOGY or _group(before) == _group(state)):
+        if moved and (state.view is not View.TOPOLOGY or before.cursor.group == state.cursor.group):
             self.list.show_cursor(place or 0)
             self._details.show_lines(pages.details(state))
             self._orientation.show_lines(orientation(state))
-            self.query_one(KeyBar).show_hints(hints(state))
+            self.query_one(KeyBar).hints = hints(state)
         else:
             self.show_all(top=before.cursor != state.cursor or before.tab is not state.tab)
 
@@ -96,9 +95,9 @@ class Panes(Vertical):
             pane.border_title = content(pages.list_title(state))
         self._details.border_title = content(pages.details_title(state))
         self._plan.border_title = content(pages.plan_title(state))
-        self.query_one(Banner).show_state(state)
+        self.query_one("#banner", Bar).spans = banner(state, self.app.size.width)
         self.query_one(FilterBar).show_state(state)
-        self.query_one(KeyBar).show_hints(hints(state))
+        self.query_one(KeyBar).hints = hints(state)
 
     def _paint(self, key: Key, width: int, here: bool) -> tuple[Span, ...]:
         return row(self.state, key, width, here)
@@ -154,7 +153,3 @@ class Panes(Vertical):
         if self.app.mouse_captured is self._details:
             self._details.release_mouse()
             self.post_message(self.Divided(self.state.share, done=True))
-
-
-def _group(state: AppState) -> int | None:
-    return state.cursor.group if state.cursor is not None else None
