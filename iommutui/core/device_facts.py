@@ -1,10 +1,11 @@
-"""Every fact of a device in words, as name and value."""
+"""Every fact of a device or a group in words, as name and value."""
 
 from collections.abc import Iterator
 
-from iommutui.core.host import Bar, Details, Device, Host
+from iommutui.core.host import Bar, Details, Device, Group, Host
 from iommutui.core.labels import class_words
-from iommutui.core.wording import gap_words
+from iommutui.core.outcome import Verdict
+from iommutui.core.wording import gap_words, state_words
 
 _BAR_IO = 0x100
 _BAR_PREFETCH = 0x2000
@@ -61,6 +62,25 @@ def device_facts(host: Host, device: Device) -> Iterator[tuple[str, str]]:
         yield from _hardware(device.details)
     for gap in device.gaps:
         yield "Not known", f"{gap.attribute}: {gap_words(gap.why)}"
+
+
+def group_facts(group: Group, verdict: Verdict) -> Iterator[tuple[str, str]]:
+    """Name and value of what is known of the group beside its devices."""
+    yield "DMA", state_words(verdict.state)
+    if group.claim is not None:
+        yield "Owner", group.claim.owner or "another process"
+    if group.name:
+        yield "Name", group.name
+    gap = group.gap("type")
+    yield "Type", group.type or (f"not known: {gap_words(gap.why)}" if gap else "not shown by the kernel")
+    yield "Open", claim_words(verdict.claim)
+    for region in group.regions or ():
+        yield "Reserved", f"{region.start:#x}-{region.end:#x} {region.type}"
+
+
+def claim_words(claim: str) -> str:
+    """What opening a group through VFIO would come to; ``claim`` is ``ok`` or the name of an errno."""
+    return "would succeed" if claim == "ok" else f"would fail ({claim})"
 
 
 def _hardware(facts: Details) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from iommutui.core.address import Address
 from iommutui.core.board import passable
 from iommutui.core.drivers import Role
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
-from iommutui.core.models.base import unbind_pending
+from iommutui.core.models.base import Model, unbind_pending
 from iommutui.core.outcome import State, Verdict
 from iommutui.core.roles import serves_host
 
@@ -65,6 +65,16 @@ def _kind(device: Device) -> str:
 def role_words(role: Role) -> str:
     """A driver's role as people call it: ``host driver``, ``VFIO``, ``neutral``."""
     return {Role.KERNEL: "host driver", Role.USER: "VFIO", Role.NONE: "neutral"}[role]
+
+
+def is_draft(model: Model) -> bool:
+    """Whether no kernel has these rules."""
+    return model.kernels.startswith("none")
+
+
+def rules_words(model: Model) -> str:
+    """The kernels that have these rules, in words: ``Linux 5.19 and later``."""
+    return f"draft {model.name}, never merged" if is_draft(model) else f"Linux {model.kernels}"
 
 
 def device_name(device: Device) -> str:

@@ -5,7 +5,7 @@ Those of hazards are in `iommutui.core.hazards.sentences`, and come from here as
 
 from collections.abc import Callable, Iterable
 
-from iommutui.core.drivers import STUB
+from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.gap import NOT_LISTED
 from iommutui.core.gap import gap_words as gap_words
 from iommutui.core.hazards.sentences import hazard_advice as hazard_advice
@@ -16,7 +16,8 @@ from iommutui.core.host import Group, Host
 from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, group_word
 from iommutui.core.outcome import State, Verdict
 from iommutui.core.plan.drift import Change
-from iommutui.core.plan.intents import DEFAULT, NONE, Goal
+from iommutui.core.plan.intents import Goal
+from iommutui.core.plan.targets import Target, TargetKind
 from iommutui.core.reasons import Code, Reason
 
 _LSPCI = "lspci -v (pciutils 3.7 or later)"
@@ -230,14 +231,16 @@ def goal_words(goal: Goal) -> str:
     return goal.driver if goal.driver is not None else "free"
 
 
-def target_words(target: str) -> str:
-    """What a target means."""
+def purpose(target: Target) -> str:
+    """What a target is for."""
     return {
-        NONE: "keep it free: no driver",
-        DEFAULT: "clear the override and let the kernel choose",
-        STUB: "park it: a driver that does nothing",
-        "vfio-pci": "hand it to a virtual machine",
-    }.get(target, f"bind it to {target}")
+        TargetKind.NONE: "keep it free: no driver",
+        TargetKind.DEFAULT: "clear the override and let the kernel choose",
+        TargetKind.STUB: "park it: a driver that does nothing",
+        TargetKind.KERNEL: "let this machine use it",
+        TargetKind.VFIO: "hand it to a virtual machine"
+        + ("" if target.name == VFIO_PCI else ", with a driver made for it"),
+    }[target.kind]
 
 
 def change_words(change: Change) -> str:

@@ -86,7 +86,6 @@ class IommutuiApp(App[None]):
         return kept if kept in self.available_themes else usual.name
 
     def get_default_screen(self) -> DeskScreen:
-        """The desk."""
         return self.desk
 
     def get_css_variables(self) -> dict[str, str]:

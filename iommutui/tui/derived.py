@@ -175,27 +175,31 @@ def fix_of(state: AppState) -> Fix | None:
     return _fix(state.host, state.model, state.intents, state.selection)
 
 
+def _asked(host: Host, key: Key) -> tuple[list[Device], Group | None]:
+    """What a row is of: its device and the others of the card, or of a group's row the members and the group."""
+    device = host.devices.get(key.device) if key.device is not None else None
+    if key.device is not None:
+        return ([device, *host.same_card(device.address)] if device is not None else []), None
+    group = host.groups.get(key.group) if key.group is not None else None
+    return (host.members(group) if group is not None else []), group
+
+
 def _around(host: Host, key: Key) -> Host:
     """What a wish for this row can touch: its group, its card, and the groups of the card's functions."""
-    addresses: set[Address] = set()
-    if key.device is not None and key.device in host.devices:
-        addresses |= {key.device, *(other.address for other in host.same_card(key.device))}
     group = host.groups.get(key.group) if key.group is not None else None
-    if group is not None:
-        addresses |= {a for a in group.members if a in host.devices}
-    return narrow(host, addresses)
+    members = host.members(group) if group is not None else []
+    return narrow(host, (device.address for device in (*_asked(host, key)[0], *members)))
 
 
 @last_call
 def _free(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> tuple[Intent, ...] | None:
     part = _around(host, key)
-    if key.device is not None:
-        device = part.devices.get(key.device)
-        if device is None or device.bus != "pci" or device.is_bridge:
-            return None
-        return free_card(part, key.device, model, said=said)
-    group = part.groups.get(key.group) if key.group is not None else None
-    return free_group(part, group, model, said=said) if group is not None else None
+    devices, group = _asked(part, key)
+    if group is not None:
+        return free_group(part, group, model, said=said)
+    if not devices or devices[0].bus != "pci" or devices[0].is_bridge:
+        return None
+    return free_card(part, devices[0].address, model, said=said)
 
 
 def _said(state: AppState) -> tuple[Intent, ...]:
@@ -224,10 +228,7 @@ def _united(parts: Iterable[tuple[Intent, ...] | None]) -> tuple[Intent, ...]:
 @last_call
 def _back(host: Host, key: Key) -> tuple[Intent, ...]:
     part = _around(host, key)
-    if key.device is not None:
-        return give_back(part, [key.device]) if key.device in part.devices else ()
-    group = part.groups.get(key.group) if key.group is not None else None
-    return give_back(part, [a for a in group.members if a in part.devices]) if group is not None else ()
+    return give_back(part, [device.address for device in _asked(part, key)[0]])
 
 
 def giving_back(state: AppState) -> tuple[Intent, ...]:
@@ -238,11 +239,8 @@ def giving_back(state: AppState) -> tuple[Intent, ...]:
 @last_call
 def _why_not(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> str | None:
     part = _around(host, key)
-    if key.device is not None:
-        asked = [key.device, *(other.address for other in part.same_card(key.device))]
-    else:
-        group = part.groups.get(key.group) if key.group is not None else None
-        asked = asked_of(part, group) if group is not None else []
+    devices, group = _asked(part, key)
+    asked = asked_of(part, group) if group is not None else [device.address for device in devices]
     return why_not_free(part, asked, model, said)
 
 

@@ -11,6 +11,7 @@ from iommutui.core.plan.planner import plan_intents
 from iommutui.core.plan.shell import shell_line
 from iommutui.tui.commands import COMMANDS, hints, reason_against
 from iommutui.tui.derived import fix_of, preview
+from iommutui.tui.machines.base import Job
 from iommutui.tui.pages import details, plan_title
 from iommutui.tui.pages.plan import Review, plan_lines, review_lines, step_lines
 from iommutui.tui.rows import cursor_index, listing, row, settled
@@ -205,7 +206,7 @@ def test_the_review_shows_every_write_exactly_and_in_order() -> None:
         "echo 0000:01:00.0 > /sys/bus/pci/drivers/nvidia/unbind",
         "echo 0000:01:00.0 > /sys/bus/pci/drivers_probe",
     ]
-    shown = words(review_lines(Review("Review", plan)))
+    shown = words(review_lines(Review("Review", Job(plan, (), MODELS["dma-owner"]))))
     assert shown.index("modprobe vfio-pci") < shown.index("  1  ✔ ok  echo vfio-pci")
 
 

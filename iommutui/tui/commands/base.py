@@ -21,8 +21,6 @@ class Page(NamedTuple):
 
     title: str
     lines: Sequence[Line]
-    copy: str = ""
-    """What ``y`` copies; empty: the text of the lines."""
     save_as: str = ""
     """The name of a file that ``s`` offers to save the text to; empty: it cannot be saved."""
 
@@ -76,13 +74,11 @@ class Desk(Protocol):
         """Text to read, search, copy and save."""
 
     def choose(
-        self, title: str, choices: Sequence[Choice], then: Callable[[str], Opened], *, chosen: str = "", verb: str = ""
+        self, title: str, choices: Sequence[Choice], then: Callable[[str], Opened], *, verb: str, chosen: str = ""
     ) -> Opened:
         """One of a few things, by name."""
 
-    def prompt(
-        self, title: str, then: Callable[[str], Opened], check: LineCheck, *, text: str = "", hint: str = ""
-    ) -> Opened:
+    def prompt(self, title: str, then: Callable[[str], Opened], check: LineCheck, hint: str) -> Opened:
         """One line of text. ``check`` says whether it will do, and what is shown below it."""
 
     def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], Opened]) -> Opened:

@@ -1,5 +1,7 @@
 """Commands that move: cursor, folds, panes."""
 
+from functools import partial
+
 from iommutui.tui.commands.base import Command, Desk, Opened, needs_host
 from iommutui.tui.rows import listing
 from iommutui.tui.state import AppState, Key, Pane, View, folded
@@ -8,18 +10,20 @@ TOPIC = "Move"
 FAR = 1 << 30
 
 
+def _no_folds(state: AppState) -> str | None:
+    if state.view is not View.GROUPS:
+        return "Only the list of groups folds; T or Esc goes back to it."
+    return "Groups do not fold while a filter is on; Esc clears it." if state.filter.strip() else None
+
+
 def _fold(shut: bool, desk: Desk) -> None:
     desk.update(folded(desk.state, desk.state.cursor.group, shut))
 
 
 def _cannot_fold(shut: bool, state: AppState) -> str | None:
-    if state.view is not View.GROUPS:
-        return "Only the list of groups folds; T or Esc goes back to it."
-    if state.filter.strip():
-        return "Groups do not fold while a filter is on; Esc clears it."
-    if shut == (state.cursor.group in state.collapsed):
-        return "The group is folded already." if shut else "The group is open already."
-    return None
+    if shut != (state.cursor.group in state.collapsed):
+        return None
+    return "The group is folded already." if shut else "The group is open already."
 
 
 def _fold_all(desk: Desk) -> None:
@@ -28,12 +32,6 @@ def _fold_all(desk: Desk) -> None:
         desk.update(state._replace(collapsed=frozenset()))
     else:
         desk.update(state._replace(collapsed=frozenset({*state.host.groups, None}), cursor=Key(state.cursor.group)))
-
-
-def _cannot_fold_all(state: AppState) -> str | None:
-    if state.view is not View.GROUPS:
-        return "Only the list of groups folds; T or Esc goes back to it."
-    return "Groups do not fold while a filter is on; Esc clears it." if state.filter else None
 
 
 def _cycle(step: int, desk: Desk) -> Opened:
@@ -73,18 +71,18 @@ COMMANDS = (
     Command("top", ("g", "home"), "Top", "The first row.", TOPIC, lambda d: d.move(-FAR), palette=False),
     Command("bottom", ("G", "end"), "Bottom", "The last row.", TOPIC, lambda d: d.move(FAR), palette=False),
     Command("next-group", ("J", "right_square_bracket"), "Next group", "The next group.", TOPIC,
-            lambda d: _next_group(1, d), (needs_host,), palette=False),
+            partial(_next_group, 1), (needs_host,), palette=False),
     Command("previous-group", ("K", "left_square_bracket"), "Previous group", "The group before.", TOPIC,
-            lambda d: _next_group(-1, d), (needs_host,), palette=False),
-    Command("fold", ("h", "left"), "Fold", "Fold the group.", TOPIC, lambda d: _fold(True, d),
-            (needs_host, lambda s: _cannot_fold(True, s)), also="collapse hide"),
-    Command("open", ("l", "right"), "Open", "Open the group.", TOPIC, lambda d: _fold(False, d),
-            (needs_host, lambda s: _cannot_fold(False, s)), also="expand unfold"),
+            partial(_next_group, -1), (needs_host,), palette=False),
+    Command("fold", ("h", "left"), "Fold", "Fold the group.", TOPIC, partial(_fold, True),
+            (needs_host, _no_folds, partial(_cannot_fold, True)), also="collapse hide"),
+    Command("open", ("l", "right"), "Open", "Open the group.", TOPIC, partial(_fold, False),
+            (needs_host, _no_folds, partial(_cannot_fold, False)), also="expand unfold"),
     Command("fold-all", ("H",), "Fold all", "Fold every group, or open them all.", TOPIC, _fold_all,
-            (needs_host, _cannot_fold_all), also="collapse expand unfold"),
+            (needs_host, _no_folds), also="collapse expand unfold"),
     Command("next-pane", ("tab",), "Next pane", "The next pane; in the filter: complete the word.", TOPIC,
-            lambda d: _cycle(1, d), palette=False),
-    Command("previous-pane", ("shift+tab",), "Previous pane", "The pane before.", TOPIC, lambda d: _cycle(-1, d),
+            partial(_cycle, 1), palette=False),
+    Command("previous-pane", ("shift+tab",), "Previous pane", "The pane before.", TOPIC, partial(_cycle, -1),
             palette=False),
     Command("groups", ("1",), "Groups", "Go to the list of groups.", TOPIC, lambda d: d.focus_pane(Pane.LIST),
             also="pane focus"),

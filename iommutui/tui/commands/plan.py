@@ -28,17 +28,7 @@ from iommutui.tui.derived import (
 )
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.device import target_choices
-from iommutui.tui.state import (
-    AppState,
-    Pane,
-    Phase,
-    fulfilled,
-    planned_intent,
-    redone,
-    staged,
-    undone,
-    unplanned,
-)
+from iommutui.tui.state import AppState, Pane, Phase, fulfilled, planned_intent, redone, staged, undone, unplanned
 
 STAGE, APPLY = "Stage", "Apply"
 
@@ -169,7 +159,7 @@ def _free(desk: Desk) -> None:
     before = desk.state
     intents = freeing(before) or ()
     more = taken_beyond(before, intents)
-    state = staged(before, {intent.device: intent.target for intent in intents})
+    state = staged(before, dict(intents))
     desk.update(state._replace(beyond=tuple(device.address for device in more)))
     found, said = preview(state), []
     if more:
@@ -191,7 +181,7 @@ def _cannot_give_back(state: AppState) -> str | None:
 
 
 def _give_back(desk: Desk) -> None:
-    desk.update(staged(desk.state, {intent.device: intent.target for intent in giving_back(desk.state)}))
+    desk.update(staged(desk.state, dict(giving_back(desk.state))))
 
 
 def _cannot_fix(state: AppState) -> str | None:
@@ -210,7 +200,7 @@ def _cannot_fix(state: AppState) -> str | None:
 def _fix(desk: Desk) -> None:
     fix = fix_of(desk.state)
     if fix is not None and fix.intents:
-        desk.update(staged(desk.state, {intent.device: intent.target for intent in fix.intents}))
+        desk.update(staged(desk.state, dict(fix.intents)))
 
 
 # -- off the plan

@@ -76,7 +76,7 @@ def _report(desk: Desk) -> Opened:
     state = desk.state
     device = selected_device(state)
     text = report(state.host, state.model, device.address if device is not None else None)
-    return desk.show_page(Page("Report for a forum", _text(text), text, "iommutui-report.md"))
+    return desk.show_page(Page("Report for a forum", _text(text), "iommutui-report.md"))
 
 
 def given(state: AppState) -> tuple[Intent, ...]:
@@ -109,9 +109,7 @@ def _export(desk: Desk) -> Opened:
         except IommutuiError as error:
             desk.say(f"{error.what} {error.remedy}".strip(), "warning")
             return None
-        return desk.show_page(
-            Page(f"Export: {FORMATS[name].title}", _text(made.text), made.text, f"iommutui-{name}.txt")
-        )
+        return desk.show_page(Page(f"Export: {FORMATS[name].title}", _text(made.text), f"iommutui-{name}.txt"))
 
     width = max(len(name) for name in FORMATS)
     choices = [

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.core.labels import device_name
 from iommutui.core.query import find_device
 from iommutui.tui.commands.base import Command, Desk, Opened, needs_host
-from iommutui.tui.derived import selected_device, selected_group
+from iommutui.tui.derived import selected_device
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.pages.models import model_choices
 from iommutui.tui.rows.topology import next_match
@@ -22,13 +21,6 @@ _SORTED = {
     Sort.KIND: "Groups by what is in them: displays first, bridges last.",
     Sort.VERDICT: "Groups by verdict: viable first.",
 }
-
-
-Each = TypeVar("Each")
-
-
-def _following(value: Each, values: tuple[Each, ...]) -> Each:
-    return values[(values.index(value) + 1) % len(values)]
 
 
 # -- views, tabs and places
@@ -51,7 +43,8 @@ def _enter(desk: Desk) -> None:
         if state.view is View.TOPOLOGY and state.search.strip():
             _match(1, desk)
     elif state.pane is Pane.DETAILS:
-        _tab(_following(state.tab, tuple(Tab)), desk)
+        tabs = list(Tab)
+        _tab(tabs[(tabs.index(state.tab) + 1) % len(tabs)], desk)
     elif state.pane is Pane.LIST and state.cursor.device is None and not state.filter:
         desk.update(folded(state, state.cursor.group, state.cursor.group not in state.collapsed))
     else:
@@ -107,7 +100,8 @@ def _cannot_match(state: AppState) -> str | None:
 
 
 def _sort(desk: Desk) -> None:
-    order = _following(desk.state.sort, tuple(Sort))
+    orders = list(Sort)
+    order = orders[(orders.index(desk.state.sort) + 1) % len(orders)]
     desk.update(desk.state._replace(sort=order))
     desk.say(_SORTED[order])
     desk.remember()
@@ -202,10 +196,7 @@ def _cannot_rescan(state: AppState) -> str | None:
 
 
 def _copied(state: AppState) -> str:
-    device, group = selected_device(state), selected_group(state)
-    if device is not None:
-        return device.address
-    return " ".join(group.members) if group is not None else ""
+    return next((copy.text() for copy in copies(state) if copy.name == "address"), "")
 
 
 def _cannot_copy(state: AppState) -> str | None:

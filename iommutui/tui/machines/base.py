@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from iommutui.core.hazards import Acceptance
+from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import Goal, Intent, restoring
+from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan
 from iommutui.tui.state import Source
 
@@ -23,10 +23,13 @@ class Job(NamedTuple):
     revert: bool = False
     journal: str = ""
     """What a revert takes back, on a live system."""
-    accepted: tuple[Acceptance, ...] = ()
-    """The dangers that the person has accepted, one by one."""
     keep_within: float | None = None
     """Taken back unless the person keeps it within these seconds; None: it stays."""
+
+    @property
+    def accepted(self) -> tuple[Acceptance, ...]:
+        """What applying this accepts: every danger that the review names."""
+        return tuple(h.acceptance for h in self.plan.hazards if h.severity is Severity.DANGER)
 
 
 class WayBack(NamedTuple):
@@ -107,10 +110,3 @@ class Machine(Protocol):
 
         Called in a thread.
         """
-
-
-def restoring_goals(plan: Plan, before: Host) -> tuple[Goal, ...]:
-    """The goals that restore every device that a plan moved."""
-    moved = dict.fromkeys(step.device for step in plan.steps)
-    found = (before.devices.get(address) for address in moved)
-    return tuple(restoring(d.address, d.driver, d.driver_override) for d in found if d is not None)

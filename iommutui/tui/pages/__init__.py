@@ -1,12 +1,12 @@
 """The pages of the details pane, and the titles of panes: what is shown, and the keys of what could be. Pure."""
 
+from iommutui.core.plan.words import count
 from iommutui.core.query import mistakes
 from iommutui.tui.derived import preview, selected_device, selected_group, verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.device import device_page
 from iommutui.tui.pages.impact import impact_page
 from iommutui.tui.pages.models import models_page
-from iommutui.tui.pages.plan import count
 from iommutui.tui.pages.why import no_group, scanning, why_page
 from iommutui.tui.state import AppState, Sort, Tab, View
 from iommutui.tui.text.spans import Line, Span, line

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from iommutui.core.address import nodedev_name
 from iommutui.core.plan.shell import shell_script
+from iommutui.core.plan.words import count
 from iommutui.core.report import report
 from iommutui.tui.derived import preview, selected_device, selected_group
-from iommutui.tui.pages.plan import count
 from iommutui.tui.state import AppState
 from iommutui.tui.text.spans import Line, Span, line
 

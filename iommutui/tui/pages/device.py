@@ -1,14 +1,13 @@
 """The page of a device: every fact that is known of it; and the targets that fit it, with what comes of each. Pure."""
 
 from iommutui.core.device_facts import device_facts
-from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.narrowing import narrow
 from iommutui.core.plan.planner import plan_intents
 from iommutui.core.plan.targets import Target, TargetKind, targets_of
-from iommutui.core.wording import target_words
+from iommutui.core.wording import purpose
 from iommutui.tui.derived import target_of
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.why import driver_lines
@@ -51,16 +50,6 @@ def _targets(state: AppState, host: Host, device: Device) -> list[Line]:
     if device.is_bridge:
         lines.append(bullet("It is a bridge: it need not be handed over, and VFIO refuses it.", "muted", "•"))
     return lines
-
-
-def purpose(target: Target) -> str:
-    """What a target is for, in words."""
-    if target.kind is TargetKind.KERNEL:
-        return "let this machine use it"
-    if target.kind is TargetKind.VFIO:
-        made_for_it = "" if target.name == VFIO_PCI else ", with a driver made for it"
-        return f"hand it to a virtual machine{made_for_it}"
-    return target_words(target.name)
 
 
 def loading(target: Target) -> str:

@@ -1,14 +1,14 @@
 """The page Models: the verdicts under each set of kernel rules side by side. Pure."""
 
+from iommutui.core.device_facts import claim_words
 from iommutui.core.host import Device, Group
-from iommutui.core.labels import device_name
+from iommutui.core.labels import device_name, is_draft, rules_words
 from iommutui.core.models import MODELS, model_for
-from iommutui.core.models.base import Model
 from iommutui.core.plan.narrowing import narrow
 from iommutui.tui.derived import verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.state import AppState
-from iommutui.tui.text.blocks import ROLE_NAMES, Choice, claim_words, key_hint, reason_line, verdict_span
+from iommutui.tui.text.blocks import ROLE_NAMES, Choice, key_hint, reason_line, verdict_span
 from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
@@ -36,16 +36,6 @@ def models_page(state: AppState, device: Device | None, group: Group | None) -> 
         lines.append(line(f"  Opening it through VFIO {claim_words(verdict.claim)}.", hang=2))
         lines += [reason_line(reason) for reason in verdict.reasons]
     return lines
-
-
-def rules_words(model: Model) -> str:
-    """The kernels that have these rules, in words: ``Linux 5.19 and later``."""
-    return f"draft {model.name}, never merged" if is_draft(model) else f"Linux {model.kernels}"
-
-
-def is_draft(model: Model) -> bool:
-    """Whether no kernel has these rules."""
-    return model.kernels.startswith("none")
 
 
 def model_choices(state: AppState) -> list[Choice]:

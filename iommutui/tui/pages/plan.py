@@ -2,15 +2,17 @@
 
 from typing import NamedTuple
 
-from iommutui.core.hazards import Acceptance, Severity
+from iommutui.core.hazards import Severity
 from iommutui.core.host import Host
 from iommutui.core.labels import also_takes, driver_words
 from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import GroupChange, Plan, counts_of
+from iommutui.core.plan.planner import GroupChange, Plan
 from iommutui.core.plan.shell import shell_line
+from iommutui.core.plan.words import count, effect
 from iommutui.core.wording import goal_words, sentence
 from iommutui.tui.derived import preview
 from iommutui.tui.keys import key_of
+from iommutui.tui.machines.base import Job
 from iommutui.tui.state import AppState, Pane, planned_intent
 from iommutui.tui.text.blocks import bullet, hazard_line, hazard_lines, heading, key_hint, verdict_span
 from iommutui.tui.text.spans import BLANK, Line, Span, line
@@ -29,11 +31,6 @@ def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
         Span(f"  {name}" if name else "", "muted"),
         cut=True,
     )
-
-
-def count(number: int, thing: str) -> str:
-    """``1 write``, ``3 writes``."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def plan_lines(state: AppState) -> tuple[Line, ...]:
@@ -110,16 +107,13 @@ class Review(NamedTuple):
     """What the review shows and asks for."""
 
     title: str
-    plan: Plan
-    revert: bool = False
+    job: Job
     real: bool = True
-    within: float | None = None
-    """Seconds after which everything is taken back unless it is kept; None: it stays."""
 
     @property
-    def accepted(self) -> tuple[Acceptance, ...]:
-        """What applying this accepts: every danger that the review names."""
-        return tuple(h.acceptance for h in self.plan.hazards if h.severity is Severity.DANGER)
+    def plan(self) -> Plan:
+        """The writes."""
+        return self.job.plan
 
     @property
     def to_type(self) -> tuple[str, ...]:
@@ -130,7 +124,7 @@ class Review(NamedTuple):
         if not self.plan.permitted:
             return ()
         found: dict[str, None] = {}
-        for danger in self.accepted:
+        for danger in self.job.accepted:
             device = self.plan.predicted.devices.get(danger.device)
             found[danger.device if device is None or device.group is None else str(device.group)] = None
         return tuple(found)
@@ -138,8 +132,9 @@ class Review(NamedTuple):
     @property
     def verb(self) -> str:
         """What ``y`` does: ``Apply 12 writes, 30 s timer``."""
-        timer = f", {self.within:.0f} s timer" if self.within is not None else ""
-        return f"{'Revert' if self.revert else 'Apply'} {count(len(self.plan.steps), 'write')}{timer}"
+        within = self.job.keep_within
+        timer = f", {within:.0f} s timer" if within is not None else ""
+        return f"{'Revert' if self.job.revert else 'Apply'} {count(len(self.plan.steps), 'write')}{timer}"
 
     @property
     def applicable(self) -> bool:
@@ -152,7 +147,7 @@ def review_lines(review: Review) -> tuple[Line, ...]:
     plan = review.plan
     lines: list[Line] = []
     if review.applicable:
-        lines += [line(Span(counted(plan), "strong"), hang=2), *_keeping(review), BLANK]
+        lines += [line(Span(effect(plan), "strong"), hang=2), _keeping(review.job), BLANK]
     if plan.refusals:
         lines.append(line(Span("✖ This plan is refused; nothing will be written.", "bad"), hang=2))
         lines += [bullet(sentence(refusal), "bad", "✖") for refusal in plan.refusals]
@@ -184,28 +179,12 @@ def review_lines(review: Review) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def counted(plan: Plan) -> str:
-    """``4 devices, 12 writes, loads vfio-pci; 1 group becomes viable.``"""
-    counts = counts_of(plan)
-    words = f"{count(counts.devices, 'device')}, {count(counts.writes, 'write')}"
-    if plan.modules:
-        words += f", loads {', '.join(plan.modules)}"
-    freed = sum(1 for change in plan.groups if change.after.viable and not change.before.viable)
-    lost = sum(1 for change in plan.groups if change.before.viable and not change.after.viable)
-    ends = []
-    if freed:
-        ends.append(f"{count(freed, 'group')} become{'s' if freed == 1 else ''} viable")
-    if lost:
-        ends.append(f"{count(lost, 'group')} {'is' if lost == 1 else 'are'} no longer viable")
-    return f"{words}; {' and '.join(ends) or 'no verdict changes'}. Nothing lasts beyond the next boot."
-
-
-def _keeping(review: Review) -> list[Line]:
-    if review.within is None:
-        stays = "It stays.  " if review.revert else "It stays until it is reverted (R) or the machine boots.  "
-        return [line(Span(stays, "muted"), *key_hint("t", "sets a timer"), hang=2)]
-    words = f"reverts automatically after {review.within:.0f} s unless you confirm.  "
-    return [line(Span("Timer: ", "planned"), words, *key_hint("t", "turns it off"), hang=2)]
+def _keeping(job: Job) -> Line:
+    if job.keep_within is None:
+        stays = "It stays.  " if job.revert else "It stays until it is reverted (R) or the machine boots.  "
+        return line(Span(stays, "muted"), *key_hint("t", "sets a timer"), hang=2)
+    words = f"reverts automatically after {job.keep_within:.0f} s unless you confirm.  "
+    return line(Span("Timer: ", "planned"), words, *key_hint("t", "turns it off"), hang=2)
 
 
 def step_lines(plan: Plan, outcomes: dict[int, Span] | None = None) -> list[Line]:

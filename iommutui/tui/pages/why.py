@@ -5,11 +5,12 @@ The tabs beside Why are imported when they are first shown: the first frame does
 
 from iommutui.core.advice import missing_facts, no_iommu_advice
 from iommutui.core.cache import last_call
+from iommutui.core.device_facts import group_facts
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.isolation import why_shared
 from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.reasons import Code, Reason, groupless
-from iommutui.core.wording import gap_words, sentence, state_words, verdict_sentence
+from iommutui.core.wording import gap_words, sentence, verdict_sentence
 from iommutui.tui.derived import change_of, fix_of, target_of, verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.plan import intent_line
@@ -18,7 +19,6 @@ from iommutui.tui.text.blocks import (
     ROLE_NAMES,
     VERDICT_STYLES,
     bullet,
-    claim_words,
     fact,
     heading,
     key_hint,
@@ -127,17 +127,7 @@ def _why_group(state: AppState, host: Host, group: Group | None) -> list[Line]:
     lines += [line(Span(address, "strong"), Span("  nothing known", "warn")) for address in missing]
     lines += _shared(host, group)
     lines += [BLANK, heading("Group")]
-    lines.append(fact("DMA", state_words(verdict.state)))
-    if group.claim is not None:
-        lines.append(fact("Owner", group.claim.owner or "another process"))
-    if group.name:
-        lines.append(fact("Name", group.name))
-    gap = group.gap("type")
-    absent = f"not known: {gap_words(gap.why)}" if gap else "not shown by the kernel"
-    lines.append(fact("Type", group.type or absent))
-    lines.append(fact("Open", claim_words(verdict.claim)))
-    lines += [fact("Reserved", f"{r.start:#x}-{r.end:#x} {r.type}") for r in group.regions or ()]
-    return lines
+    return lines + [fact(name, value) for name, value in group_facts(group, verdict)]
 
 
 def _why_device(state: AppState, host: Host, device: Device, group: Group | None) -> list[Line]:

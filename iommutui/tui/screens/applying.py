@@ -6,18 +6,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from iommutui.apply.events import (
-    Compensating,
-    Counting,
-    Event,
-    Finished,
-    Kept,
-    ModuleLoaded,
-    Started,
-    StepBegun,
-    StepDone,
-    StepWaiting,
-)
+from iommutui.apply import events
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import cuts_a_lifeline
 from iommutui.core.outcome import OK
@@ -31,8 +20,8 @@ from iommutui.tui.jobs.applier import Applier
 from iommutui.tui.jobs.scanner import Scanner
 from iommutui.tui.machines.base import CutOff, Job, Machine
 from iommutui.tui.pages.plan import WITHIN, Review, outcome_span, step_lines
-from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, Dialog
-from iommutui.tui.screens.review import CountdownScreen, ReviewScreen, Terms
+from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, Dialog, answered
+from iommutui.tui.screens.review import CountdownScreen, ReviewScreen
 from iommutui.tui.state import Phase, Problem, ended
 from iommutui.tui.text.blocks import bullet
 from iommutui.tui.text.content import plain
@@ -44,7 +33,7 @@ from iommutui.tui.widgets.lines import Lines
 class ProgressScreen(Dialog[None]):
     """Closed by itself when everything went well, by the person otherwise. Hiding it stops nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL, Binding("escape,q,enter", "dismiss", "Hide")]
+    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL, Binding("escape,q,enter", "close", "Hide")]
     AUTO_FOCUS = "#lines"
 
     def __init__(self, verb: str, plan: Plan, *, real: bool) -> None:
@@ -58,7 +47,6 @@ class ProgressScreen(Dialog[None]):
         self._reverting = self._good = False
 
     def compose(self) -> ComposeResult:
-        """The writes."""
         with Box(self._title, "Esc hides this; it goes on"):
             yield Lines(self._text(), id="lines")
         yield KeyBar((Hint("Esc", "hide"), SCROLLS))
@@ -67,22 +55,22 @@ class ProgressScreen(Dialog[None]):
         tail = [*self._tail, *([self._waiting] if self._waiting is not None else [])]
         return [*self._head, *step_lines(self._plan, self._outcomes), *([BLANK] if tail else []), *tail]
 
-    def show_event(self, event: Event) -> None:
+    def show_event(self, event: events.Event) -> None:
         """Takes over what the applying room says."""
         planned = not self._reverting and getattr(event, "number", 0) <= len(self._plan.steps)
         words = event_words(event)
         said = bullet(*words, _SIGNS[words[1]]) if words is not None else BLANK
-        self._waiting = said if isinstance(event, StepWaiting) else None
+        self._waiting = said if isinstance(event, events.StepWaiting) else None
         match event:
-            case StepBegun(number=number) if planned:
+            case events.StepBegun(number=number) if planned:
                 self._outcomes[number - 1] = Span("…", "planned")
-            case StepDone(number=number, result=result, note=note) if planned:
+            case events.StepDone(number=number, result=result, note=note) if planned:
                 shown = outcome_span(result)
                 self._outcomes[number - 1] = shown._replace(text=shown.text + (f" ({note})" if note else ""))
-            case ModuleLoaded():
+            case events.ModuleLoaded():
                 self._head.append(said)
-            case StepDone() | Compensating() | Finished():
-                self._reverting = self._reverting or isinstance(event, Compensating)
+            case events.StepDone() | events.Compensating() | events.Finished():
+                self._reverting = self._reverting or isinstance(event, events.Compensating)
                 self._tail.append(said)
                 self._tail += [bullet(change_words(each), "bad", "✖") for each in getattr(event, "left", ())]
         self._show()
@@ -132,7 +120,7 @@ class ApplyFlow:
         self._applier: Applier | None = None
         self._progress: ProgressScreen | None = None
         self._countdown: CountdownScreen | None = None
-        self._finished: Finished | None = None
+        self._finished: events.Finished | None = None
         self._asked_back = False
         """The person has asked to revert it, so that this is what they want, and no failure."""
 
@@ -145,25 +133,25 @@ class ApplyFlow:
         as drift. It does not open if the person has gone on to something else by then.
         """
         if not self._scanner.looking:
-            return self._open(self._reverting(journal) if revert else self._planned())
+            return self._reverting(journal) if revert else self._planned()
 
         async def when_looked() -> None:
             await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been scanned."))
             if self._screen.is_active:
-                opened = self._open(self._reverting(journal) if revert else self._planned())
+                opened = self._reverting(journal) if revert else self._planned()
                 if opened is not None:
                     await opened
 
         self._screen.run_worker(when_looked(), group="review")
         return None
 
-    def _planned(self) -> tuple[Review, Job]:
+    def _planned(self) -> Opened:
         """Computed over the whole machine."""
         state = self._desk.state
         plan = plan_intents(state.host, state.intents, state.model)
-        return self._review_of("Review: apply", Job(plan, state.intents, state.model))
+        return self._open("Review: apply", Job(plan, state.intents, state.model))
 
-    def _reverting(self, journal: str | None) -> tuple[Review, Job] | None:
+    def _reverting(self, journal: str | None) -> Opened:
         state = self._desk.state
         try:
             back = self._machine.way_back(state.host, state.model, journal)
@@ -176,23 +164,12 @@ class ApplyFlow:
         if back.left_alone:
             self._desk.say(back.left_alone, "warning")
         job = Job(back.plan, (), state.model, revert=True, journal=back.journal)
-        return self._review_of("Review: revert the last apply", job)
+        return self._open("Review: revert the last apply", job)
 
-    def _review_of(self, title: str, job: Job) -> tuple[Review, Job]:
-        within = WITHIN if cuts_a_lifeline(job.plan.hazards) else None
-        real = self._machine.source.real
-        return Review(title, job.plan, revert=job.revert, real=real, within=within), job
-
-    def _open(self, found: tuple[Review, Job] | None) -> Opened:
-        if found is None:
-            return None
-        review, job = found
-
-        def answered(terms: Terms | None) -> None:
-            if terms is not None:
-                self._start(job._replace(accepted=terms.accepted, keep_within=terms.keep_within))
-
-        return self._screen.app.push_screen(ReviewScreen(review), answered)
+    def _open(self, title: str, job: Job) -> Opened:
+        job = job._replace(keep_within=WITHIN if cuts_a_lifeline(job.plan.hazards) else None)
+        review = Review(title, job, self._machine.source.real)
+        return self._screen.app.push_screen(ReviewScreen(review), answered(self._start))
 
     def recover(self, left: CutOff) -> None:
         """Says that an apply was cut off, and offers the way back."""
@@ -221,13 +198,13 @@ class ApplyFlow:
         self._progress = ProgressScreen(verb, job.plan, real=self._machine.source.real)
         self._screen.app.push_screen(self._progress)
 
-    def said(self, event: Event) -> None:
+    def said(self, event: events.Event) -> None:
         """The applying room says something."""
-        if isinstance(event, Finished):
+        if isinstance(event, events.Finished):
             self._finished = event
         if self._progress is not None:
             self._progress.show_event(event)
-        if not isinstance(event, Counting):
+        if not isinstance(event, events.Counting):
             self._end_countdown()
         elif self._countdown is not None:
             self._countdown.count(event)
@@ -280,22 +257,22 @@ class ApplyFlow:
 _SIGNS = {"ok": "✔", "bad": "✖", "warn": "!", "muted": "•"}
 
 
-def event_words(event: Event) -> tuple[str, str] | None:
+def event_words(event: events.Event) -> tuple[str, str] | None:
     """Text and style, on the log and below the writes; None for what is not worth a line."""
     match event:
-        case Started(journal_id=journal) if journal:
+        case events.Started(journal_id=journal) if journal:
             return f"journal {journal}", "muted"
-        case ModuleLoaded(module=module):
+        case events.ModuleLoaded(module=module):
             return f"modprobe {module}: loaded", "ok"
-        case StepDone(step=step, result=result, note=note):
+        case events.StepDone(step=step, result=result, note=note):
             return f"{shell_line(step)}: {result}" + (f" ({note})" if note else ""), "ok" if result == OK else "bad"
-        case StepWaiting(step=step, seconds=seconds, holders=holders):
+        case events.StepWaiting(step=step, seconds=seconds, holders=holders):
             held = f" {', '.join(holders)} may have it open." if holders else ""
             return f"{step.device} has not answered for {seconds:.0f} s.{held}", "warn"
-        case Kept(by=by):
+        case events.Kept(by=by):
             return f"confirmed by {by}", "ok"
-        case Compensating(why=why):
+        case events.Compensating(why=why):
             return f"Rolling back: {why}", "warn"
-        case Finished(exit=code, summary=summary):
+        case events.Finished(exit=code, summary=summary):
             return summary, "ok" if code is Exit.DONE else "bad"
     return None

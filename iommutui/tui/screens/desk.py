@@ -82,7 +82,6 @@ class DeskScreen(Screen[None]):
             self.set_interval(CLAIM_SECONDS, self.look_for_claims)
 
     def on_unmount(self) -> None:
-        """Nobody is listening any more."""
         self.scanner.stop()
 
     def on_screen_suspend(self) -> None:
@@ -92,7 +91,6 @@ class DeskScreen(Screen[None]):
             self.query("Toast").remove()  # the app takes away only those of the screen that is now on top
 
     def on_resize(self, event: Resize) -> None:
-        """Titles and columns have other room."""
         self.call_after_refresh(self._panes.show_all)
 
     def update(self, state: AppState) -> None:
@@ -224,14 +222,12 @@ class DeskScreen(Screen[None]):
         return self.app.push_screen(PageScreen(page))
 
     def choose(
-        self, title: str, choices: Sequence[Choice], then: Callable[[str], Opened], *, chosen: str = "", verb: str = ""
+        self, title: str, choices: Sequence[Choice], then: Callable[[str], Opened], *, verb: str, chosen: str = ""
     ) -> Opened:
         return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), answered(then))
 
-    def prompt(
-        self, title: str, then: Callable[[str], Opened], check: LineCheck, *, text: str = "", hint: str = ""
-    ) -> Opened:
-        return self.app.push_screen(PromptScreen(title, check, text, hint), answered(then))
+    def prompt(self, title: str, then: Callable[[str], Opened], check: LineCheck, hint: str) -> Opened:
+        return self.app.push_screen(PromptScreen(title, check, hint), answered(then))
 
     def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], Opened]) -> Awaitable[object]:
         return self.app.push_screen(ConfirmScreen(title, text, yes, no), answered(lambda _: then()))

@@ -1,7 +1,6 @@
 """The dialogs that any command can use: a question, a page to read, a line to type, one of a few things to choose."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import ClassVar, TypeVar
 
@@ -63,6 +62,10 @@ class Dialog(ModalScreen[Result]):
         for lines in self.query(Lines):
             lines.styles.max_height = max(3, self.app.size.height - self.OTHER_ROWS)
 
+    def action_close(self, answer: Result | None = None) -> None:
+        """At once: Textual's own waits a moment, in which another dialog may come on top and be the one to go."""
+        self.dismiss(answer)
+
     def action_scroll(self, lines: int) -> None:
         self.query_one("#lines").scroll_relative(y=lines, animate=False)
 
@@ -92,8 +95,8 @@ class ConfirmScreen(Dialog[bool]):
     """A question with two answers. Enter takes the one with the focus, which is the harmless one at first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "dismiss(True)", "Yes"),
-        Binding("escape,n,q", "dismiss", "No"),
+        Binding("y", "close(True)", "Yes"),
+        Binding("escape,n,q", "close", "No"),
         Binding("left,right,h,l", "app.focus_next", "Other", show=False),
     ]
     AUTO_FOCUS = "#no"
@@ -106,9 +109,12 @@ class ConfirmScreen(Dialog[bool]):
         with Box(self._title, classes="small"):
             yield Static(plain(self._text), id="question")
             with Horizontal(classes="buttons"):
-                yield Button(plain(f"{self._no}  Esc"), id="no", compact=True, action="screen.dismiss")
-                yield Button(plain(f"{self._yes}  y"), id="yes", compact=True, action="screen.dismiss(True)")
+                yield Button(plain(f"{self._no}  Esc"), id="no", compact=True)
+                yield Button(plain(f"{self._yes}  y"), id="yes", compact=True)
         yield KeyBar((Hint("y", self._yes.lower()), Hint("Esc", self._no.lower()), Hint("Tab", "other")))
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "yes" or None)
 
 
 class Choices(OptionList):
@@ -126,7 +132,7 @@ class Choices(OptionList):
 class ChooseScreen(Dialog[str]):
     """Dismissed with the name of one of a few things; a description of the one under the cursor is below."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "close", "Close")]
 
     def __init__(self, title: str, choices: Sequence[Choice], chosen: str, verb: str) -> None:
         super().__init__()
@@ -135,12 +141,11 @@ class ChooseScreen(Dialog[str]):
         self._first = names.index(chosen) if chosen in names else 0
 
     def compose(self) -> ComposeResult:
-        """The list, and the effect of the choice under the cursor."""
         with Box(self._title, classes="medium"):
             yield Choices(*(Option(content(choice.row.spans)) for choice in self._choices), compact=True)
             if any(choice.about for choice in self._choices):
                 yield Static(self._about(self._first), id="about")
-        yield KeyBar((Hint("Enter", self._verb or "choose"), Hint("Esc", "close"), Hint("j k", "move")))
+        yield KeyBar((Hint("Enter", self._verb), Hint("Esc", "close"), Hint("j k", "move")))
 
     def on_mount(self) -> None:
         """The cursor is on what is chosen already."""
@@ -163,32 +168,25 @@ class ChooseScreen(Dialog[str]):
 class PasteInput(Input):
     """A line to type; several lines that are pasted are the answer at once, where Textual's own takes the first."""
 
-    @dataclass
-    class Pasted(Message):
-        """Several lines were pasted."""
-
-        text: str
-
     def on_paste(self, event: Paste) -> None:
         """Comes before Textual's own."""
         if len(event.text.splitlines()) > 1:
             event.prevent_default()
             event.stop()
-            self.post_message(self.Pasted(event.text))
+            self.post_message(self.Submitted(self, event.text))
 
 
 class PromptScreen(Dialog[str]):
     """Dismissed with a line of text, once ``check`` says that it will do; what it says is shown below the line."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close")]
     AUTO_FOCUS = "#text"
 
-    def __init__(self, title: str, check: LineCheck, text: str, hint: str) -> None:
+    def __init__(self, title: str, check: LineCheck, hint: str, text: str = "") -> None:
         super().__init__()
-        self._title, self._check, self._text, self._hint = title, check, text, hint
+        self._title, self._check, self._hint, self._text = title, check, hint, text
 
     def compose(self) -> ComposeResult:
-        """The line, and its description."""
         with Box(self._title, classes="small"):
             yield PasteInput(self._text, placeholder=self._hint, compact=True, id="text")
             yield Static(plain(""), id="found")
@@ -205,11 +203,6 @@ class PromptScreen(Dialog[str]):
         if self._check(event.value)[0]:
             self.dismiss(event.value)
 
-    @on(PasteInput.Pasted)
-    def _pasted(self, event: PasteInput.Pasted) -> None:
-        if self._check(event.text)[0]:
-            self.dismiss(event.text)
-
 
 class PageScreen(Dialog[None]):
     """Text to read: it scrolls, ``/`` searches it, ``y`` copies it, and ``s`` saves it where that is of use."""
@@ -222,7 +215,7 @@ class PageScreen(Dialog[None]):
         Binding("y", "copy", "Copy"),
         Binding("s", "save", "Save"),
         Binding("escape", "back", "Close"),
-        Binding("q,enter,question_mark", "dismiss", "Close"),
+        Binding("q,enter,question_mark", "close", "Close"),
     ]
     AUTO_FOCUS = "#lines"
     OTHER_ROWS = 4
@@ -233,7 +226,6 @@ class PageScreen(Dialog[None]):
         self._row = -1
 
     def compose(self) -> ComposeResult:
-        """The lines, and a line to type what is searched for."""
         with Box(self._page.title):
             yield Lines(self._page.lines, id="lines")
             field = Input(placeholder="search; Enter: next, Esc: back", compact=True, id="search")
@@ -248,10 +240,9 @@ class PageScreen(Dialog[None]):
 
     @property
     def _text(self) -> str:
-        return self._page.copy or "".join(f"{line.text}\n" for line in self._page.lines)
+        return "".join(f"{line.text}\n" for line in self._page.lines)
 
     def action_search(self) -> None:
-        """``/``."""
         self._field.display = True
         self.set_focus(self._field)
 
@@ -287,12 +278,10 @@ class PageScreen(Dialog[None]):
             self.dismiss(None)
 
     def action_copy(self) -> None:
-        """``y``."""
         self.app.copy_to_clipboard(self._text)
         self.notify("Sent to the terminal's clipboard.")
 
     def action_save(self) -> None:
-        """``s``."""
         if not self._page.save_as:
             return
         from iommutui.sources.snapshot import save  # brings pydantic, which the first frame does without
@@ -308,7 +297,7 @@ class PageScreen(Dialog[None]):
             else:
                 self.notify(f"Saved as {path.strip()}.", markup=False)
 
-        self.app.push_screen(PromptScreen("Save as", check, self._page.save_as, "a file's name"), answered(then))
+        self.app.push_screen(PromptScreen("Save as", check, "a file's name", self._page.save_as), answered(then))
 
 
 def answered(then: Callable[[Result], Opened]) -> Callable[[Result | None], Awaitable[None]]:

@@ -1,6 +1,6 @@
 """The two dialogs that decide about writes: the review before them, and the countdown after them."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,23 +11,15 @@ from textual.events import Key
 from textual.widgets import Button, Digits, Input, ProgressBar, Static
 
 from iommutui.apply.events import Counting
-from iommutui.core.hazards import Acceptance
 from iommutui.core.plan.shell import shell_script
 from iommutui.tui.commands import Hint
+from iommutui.tui.machines.base import Job
 from iommutui.tui.pages.plan import WITHIN, Review, review_lines
 from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, DeliberateDialog
 from iommutui.tui.text.content import content, plain
 from iommutui.tui.text.spans import Span
 from iommutui.tui.widgets.bars import KeyBar
 from iommutui.tui.widgets.lines import Lines
-
-
-class Terms(NamedTuple):
-    """What the person agrees to beside the writes."""
-
-    accepted: tuple[Acceptance, ...] = ()
-    keep_within: float | None = None
-
 
 NUMBERS = "0123456789, "
 """What numbers are typed with."""
@@ -41,7 +33,6 @@ class Typed(Input):
         self._letters = letters
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        """Whether a key is typed."""
         if character is not None and not self._letters and character not in NUMBERS:
             return False
         return key != "y" and super().check_consume_key(key, character)
@@ -52,12 +43,12 @@ class Typed(Input):
             event.prevent_default()
 
 
-class ReviewScreen(DeliberateDialog[Terms]):
-    """Dismissed with the terms to apply. Enter alone never does: the focus is on Cancel."""
+class ReviewScreen(DeliberateDialog[Job]):
+    """Dismissed with the job to apply. Enter alone never does: the focus is on Cancel."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "confirm", "Apply"),
-        Binding("escape,n,q", "dismiss", "Cancel"),
+        Binding("escape,n,q", "close", "Cancel"),
         Binding("t", "timer", "Timer"),
         Binding("Y", "copy", "Copy"),
         *SCROLL,
@@ -71,7 +62,6 @@ class ReviewScreen(DeliberateDialog[Terms]):
         self.AUTO_FOCUS = "#typed" if self._asks else "#no"  # type: ignore[misc]  # as Textual lets a screen do
 
     def compose(self) -> ComposeResult:
-        """The lines, what has to be typed, and the buttons."""
         review = self._review
         with Box(review.title, "" if review.real else "nothing is real"):
             yield Lines(review_lines(review), id="lines")
@@ -85,18 +75,16 @@ class ReviewScreen(DeliberateDialog[Terms]):
                 yield Static(content(spans), id="ask")
                 yield Typed("number" if len(review.to_type) == 1 else "numbers", letters=self._letters)
             with Horizontal(classes="buttons"):
-                label = plain("Cancel  Esc" if review.applicable else "Close  Esc")
-                yield Button(label, id="no", compact=True, action="screen.dismiss")
+                yield Button(plain("Cancel  Esc" if review.applicable else "Close  Esc"), id="no", compact=True)
                 if review.applicable:
-                    label = plain(f"{review.verb}  y")
-                    yield Button(label, id="yes", compact=True, action="screen.confirm", disabled=self._asks)
+                    yield Button(plain(f"{review.verb}  y"), id="yes", compact=True, disabled=self._asks)
                 yield Static(Content(""), id="hint")
         yield KeyBar(self._hints())
 
     def _hints(self) -> tuple[Hint, ...]:
         if not self._review.applicable:
             return (Hint("Esc", "close"), SCROLLS)
-        first = (Hint("y", "revert" if self._review.revert else "apply"), Hint("Esc", "cancel"))
+        first = (Hint("y", "revert" if self._review.job.revert else "apply"), Hint("Esc", "cancel"))
         if self._letters:
             return (*first, Hint("Tab", "next"))  # the other letters are typed as long as the field has the focus
         return (*first, Hint("t", "timer"), Hint("Y", "copy"), SCROLLS)
@@ -120,7 +108,7 @@ class ReviewScreen(DeliberateDialog[Terms]):
     def _typed(self) -> None:
         """What is asked for goes as soon as it has been typed: there is nothing left to ask."""
         self.query_one("#yes", Button).disabled = not self.agreed
-        verb = "reverts" if self._review.revert else "applies"
+        verb = "reverts" if self._review.job.revert else "applies"
         agreed = [Span("✔ ", "ok"), Span("y", "key"), Span(f" {verb}")] if self.agreed else []
         self.query_one("#hint", Static).update(content(agreed))
         self.query_one("#ask").display = not self.agreed
@@ -136,8 +124,10 @@ class ReviewScreen(DeliberateDialog[Terms]):
         self.notify(f"Type {' '.join(self._review.to_type)}, {self._what}, first.", severity="warning")
         self.query_one("#typed").focus()
 
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.action_confirm() if event.button.id == "yes" else self.dismiss(None)
+
     def action_confirm(self) -> None:
-        """``y``."""
         review = self._review
         if not review.applicable:
             what = "This plan is refused." if not review.plan.permitted else "There is nothing to do."
@@ -145,21 +135,20 @@ class ReviewScreen(DeliberateDialog[Terms]):
         elif not self.agreed:
             self._ask_again()
         else:
-            self.dismiss(Terms(review.accepted, review.within))
+            self.dismiss(review.job)
 
     def action_timer(self) -> None:
-        """``t``."""
         if not self._review.applicable:
             self.notify("Nothing will be written, so there is nothing to revert.", severity="warning")
             return
-        self._review = self._review._replace(within=WITHIN if self._review.within is None else None)
+        job = self._review.job
+        self._review = self._review._replace(job=job._replace(keep_within=WITHIN if job.keep_within is None else None))
         self.query_one("#lines", Lines).show_lines(review_lines(self._review), top=False)
         yes = self.query_one("#yes", Button)
         yes.label = plain(f"{self._review.verb}  y")
         yes.refresh(layout=True)
 
     def action_copy(self) -> None:
-        """``Y``."""
         if not self._review.plan.permitted:
             self.notify("This plan is refused, so its writes are not copied.", severity="warning")
         elif self._review.plan.steps:
@@ -176,8 +165,8 @@ class CountdownScreen(DeliberateDialog[bool]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "dismiss(True)", "Keep"),
-        Binding("u,escape", "dismiss(False)", "Revert"),
+        Binding("y", "close(True)", "Keep"),
+        Binding("u,escape", "close(False)", "Revert"),
         Binding("enter", "neither", "Enter", show=False),
     ]
     AUTO_FOCUS = None
@@ -202,14 +191,13 @@ class CountdownScreen(DeliberateDialog[bool]):
             yield Static(id="words")
             yield Static(plain(note), id="note")
             with Horizontal(classes="buttons"):
-                for label, keep in (("Keep  y", True), ("Revert  u", False)):
-                    button = Button(plain(label), compact=True, action=f"screen.dismiss({keep})")
+                for label, name in (("Keep  y", "yes"), ("Revert  u", "no")):
+                    button = Button(plain(label), id=name, compact=True)
                     button.can_focus = False
                     yield button
         yield KeyBar((Hint("y", "keep"), Hint("u Esc", "revert")))
 
     def on_mount(self) -> None:
-        """The first figures."""
         self.count(self._now)
 
     def count(self, now: Counting) -> None:
@@ -221,6 +209,8 @@ class CountdownScreen(DeliberateDialog[bool]):
             self.query_one(ProgressBar).update(progress=now.seconds)
             self.query_one("#words", Static).update(plain(f"Reverts automatically in {left} s unless you confirm."))
 
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "yes")
+
     def action_neither(self) -> None:
-        """``Enter``."""
         self.notify("y confirms, u reverts; Enter does neither.", severity="warning")

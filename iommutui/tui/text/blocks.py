@@ -52,11 +52,6 @@ def fact(name: str, value: str, style: str = "plain") -> Line:
     return line(Span(f"{name:<11} ", "muted"), Span(value, style), hang=12)
 
 
-def claim_words(claim: str) -> str:
-    """What opening a group through VFIO would come to; ``claim`` is ``ok`` or the name of an errno."""
-    return "would succeed" if claim == "ok" else f"would fail ({claim})"
-
-
 def reason_line(reason: Reason) -> Line:
     """A reason as a sentence; its sign distinguishes what blocks from what is only for information."""
     if reason.code in (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION):

@@ -11,10 +11,10 @@ from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input
 
+from iommutui.core.labels import rules_words
 from iommutui.core.printable import printable
 from iommutui.core.query import completion
 from iommutui.tui.commands import Hint
-from iommutui.tui.pages.models import rules_words
 from iommutui.tui.rows import listing
 from iommutui.tui.rows.topology import matches
 from iommutui.tui.state import NOTHING, AppState, Pane, SourceKind, View, own_model
@@ -129,21 +129,16 @@ class FilterBar(Horizontal):
         super().__init__(id=id)
         self._completions = Completions()
         self._shown = ""
+        self._count = Bar(id="count")
+        self.input = Input(
+            placeholder="all terms must match: words  driver:nvidia|amdgpu  group:14  viable:no  class:gpu  !word",
+            compact=True, select_on_focus=False, suggester=self._completions, id="expression",
+        )  # fmt: skip
 
     def compose(self) -> ComposeResult:
         slash = Bar(id="slash")
         slash.spans = (Span(" / ", "accent"),)
-        yield slash
-        yield Input(
-            placeholder="all terms must match: words  driver:nvidia|amdgpu  group:14  viable:no  class:gpu  !word",
-            compact=True, select_on_focus=False, suggester=self._completions, id="expression",
-        )  # fmt: skip
-        yield Bar(id="count")
-
-    @property
-    def input(self) -> Input:
-        """Where the expression is typed."""
-        return self.query_one("#expression", Input)
+        yield from (slash, self.input, self._count)
 
     def show_state(self, state: AppState) -> None:
         """The expression and its count. What is being typed is never written over by what was typed before."""
@@ -151,7 +146,7 @@ class FilterBar(Horizontal):
         text = expression(state)
         self.display = state.view is not View.LOG and (bool(text) or state.pane is Pane.FILTER)
         if self.display:
-            self.query_one("#count", Bar).spans = (Span(f"{counted(state)} ", "muted"),)
+            self._count.spans = (Span(f"{counted(state)} ", "muted"),)
         if text not in (self._shown, self.input.value):
             with self.prevent(Input.Changed):
                 self.input.value = text

@@ -18,6 +18,20 @@ class Scroll(ScrollView, can_focus=True):
 
     DEFAULT_CSS = "Scroll { overflow-y: scroll; overflow-x: hidden; }"
 
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._styles: dict[str, dict[str, Style]] = {}
+
+    def meanings(self, component: str = "") -> dict[str, Style]:
+        """What every meaning looks like on a line of this component class."""
+        if component not in self._styles:
+            self._styles[component] = styles_of(self, component)
+        return self._styles[component]
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles.clear()
+
     def set_rows(self, rows: int) -> None:
         """There are so many lines now. Setting the reactive the usual way would lay out every pane at every key."""
         size = Size(self.scrollable_content_region.width, rows)
@@ -39,7 +53,6 @@ class Lines(Scroll):
         """Keeps its end in view."""
         self._rows: list[tuple[Span, ...]] = []
         self._width = 0
-        self._styles: dict[str, Style] = {}
 
     def show_lines(self, lines: Sequence[Line], *, top: bool = True) -> None:
         """New lines; ``top`` shows their beginning, otherwise the scroll position stays."""
@@ -93,14 +106,7 @@ class Lines(Scroll):
         if self.at_end:
             self.call_after_refresh(self.scroll_end, animate=False, force=True)
 
-    def notify_style_update(self) -> None:
-        """A theme has changed."""
-        super().notify_style_update()
-        self._styles.clear()
-
     def render_line(self, y: int) -> Strip:
-        """A line of the widget."""
         line = y + self.scroll_offset.y
-        self._styles = self._styles or styles_of(self)
         spans = (Span(" "), *self._rows[line]) if line < len(self._rows) else ()
-        return strip_of(spans, self._styles, self.size.width)
+        return strip_of(spans, self.meanings(), self.size.width)

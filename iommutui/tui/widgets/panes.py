@@ -42,29 +42,22 @@ class Panes(Vertical):
         """What is shown."""
         self.listing: Listing = EMPTY
         """Its rows."""
-
-    def compose(self) -> ComposeResult:
-        yield Bar(id="banner")
-        yield FilterBar(id="filter")
-        with Container(id="body"):
-            yield Rows[Key](self._paint, lambda key: key.device is None, id="list")
-            yield Lines(id="log")
-            yield Lines(id="details")
-        yield Lines(id="plan")
-        yield Lines(id="orientation")
-        yield KeyBar(id="keys")
-
-    def on_mount(self) -> None:
-        """The parts, which are always there."""
-        self.list = self.query_one("#list", Rows)
+        self.list = Rows(self._paint, id="list")
         self._log_pane, self._details, self._plan, self._orientation = (
-            self.query_one(f"#{name}", Lines) for name in ("log", "details", "plan", "orientation")
+            Lines(id=name) for name in ("log", "details", "plan", "orientation")
         )
         self._log_pane.at_end = True
         self._orientation.can_focus = False
 
+    def compose(self) -> ComposeResult:
+        yield Bar(id="banner")
+        yield FilterBar(id="filter")
+        yield Container(self.list, self._log_pane, self._details, id="body")
+        yield self._plan
+        yield self._orientation
+        yield KeyBar(id="keys")
+
     def show_state(self, state: AppState) -> None:
-        """Shows another state."""
         before, self.state = self.state, state
         place = self.listing.place(state.cursor)
         moved = place is not None and state == before._replace(cursor=state.cursor)
@@ -141,7 +134,6 @@ class Panes(Vertical):
             self._details.capture_mouse()
 
     def on_mouse_move(self, event: MouseMove) -> None:
-        """While it is dragged."""
         if self.app.mouse_captured is self._details:
             body = self.widget_of(Pane.LIST).region.union(self._details.region)
             x, y = (event.screen_x - body.x) / body.width, (event.screen_y - body.y) / body.height
@@ -149,7 +141,6 @@ class Panes(Vertical):
             self.post_message(self.Divided(share, done=False))
 
     def on_mouse_up(self, event: MouseUp) -> None:
-        """It stays where it was let go."""
         if self.app.mouse_captured is self._details:
             self._details.release_mouse()
             self.post_message(self.Divided(self.state.share, done=True))
