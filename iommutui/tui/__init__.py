@@ -1,5 +1,6 @@
 """The screen. Textual is imported when it is run, and not before."""
 
+import gc
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ def run(source: list[str] | None, *, demo: bool = False, kernel: str | None = No
     from iommutui.settings import driver_table, read_settings
     from iommutui.tui.machines import machine_of
 
+    gc.disable()  # until the first frame: nearly all of what there is by then stays, and to look through it takes long
     config = read_settings()
     machine = machine_of(source, demo=demo, kernel=kernel, table=driver_table(config))
     first = first_look(machine)  # which goes on while Textual is imported

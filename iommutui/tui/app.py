@@ -1,10 +1,11 @@
 """The application: settings, theme, and what is the same on every screen."""
 
+import gc
 import os
 import subprocess
 import sys
 from concurrent.futures import Future
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from textual import on
 from textual.app import App, SuspendNotSupported
@@ -66,6 +67,7 @@ class IommutuiApp(App[None]):
         usual = CONSOLE if console else IOMMUTUI
         self.register_theme(IOMMUTUI)
         self.register_theme(usual)
+        self.set_reactive(App.theme, usual.name)  # a theme that is set otherwise has the style sheet parsed twice
         self.theme = self._theme_to_use(config.theme, usual)
         try:
             use_keys(config.keys)
@@ -98,6 +100,9 @@ class IommutuiApp(App[None]):
             self.desk.log_line(f"{error.what} {error.remedy}", "warn")
         if self._wrong:
             self.notify(f"{self._wrong[0].what} The log (L) says how to fix it.", severity="warning")
+        if not gc.isenabled():  # as `run` begins
+            self.call_after_refresh(gc.enable)
+            self.call_after_refresh(gc.freeze)
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))  # the shell has written over it
 
@@ -105,19 +110,10 @@ class IommutuiApp(App[None]):
         if self._store is not None:
             self._store.write(self._store.read()._replace(theme=theme.name))
 
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: Severity = "information",
-        timeout: float | None = None,
-        markup: bool = True,
-    ) -> None:
+    def notify(self, message: str, *, severity: Severity = "information", **rest: Any) -> None:
         """Says something in the place of what was said before; it is shown as it is, whatever ``markup`` is."""
         self.clear_notifications()
-        text = SIGNS[severity] + visible(message)
-        super().notify(text, title=visible(title), severity=severity, timeout=timeout, markup=False)
+        super().notify(SIGNS[severity] + visible(message), severity=severity, **{**rest, "markup": False})
 
     async def on_event(self, event: Event) -> None:
         """Drops keys that were typed before anybody could know what they would do.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import STUB
+from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
@@ -45,13 +46,6 @@ class Phase(StrEnum):
     READY = "ready"
     FAILED = "failed"
     APPLYING = "applying"
-
-
-class Problem(NamedTuple):
-    """Why there is no machine to show, and what to do next."""
-
-    what: str
-    remedy: str = ""
 
 
 class View(StrEnum):
@@ -118,7 +112,8 @@ class AppState(NamedTuple):
     model: Model
     host: Host = NOTHING
     phase: Phase = Phase.SCANNING
-    problem: Problem | None = None
+    problem: IommutuiError | None = None
+    """Why there is no machine to show, and what to do next."""
     chosen_model: bool = False
     intents: tuple[Intent, ...] = ()
     """What is staged, in the order of addresses."""
@@ -305,7 +300,7 @@ def fulfilled(host: Host, intent: Intent, model: Model) -> bool:
     return plan.permitted and not plan.steps
 
 
-def failed(state: AppState, problem: Problem) -> AppState:
+def failed(state: AppState, problem: IommutuiError) -> AppState:
     """The state after a scan that failed: what was seen before stays on the screen."""
     return state._replace(phase=Phase.READY if state.seen else Phase.FAILED, problem=problem)
 

@@ -29,14 +29,7 @@ def bindings() -> list[Binding]:
     They have priority: each key is carried out in full before the next one is looked at, however fast they come.
     """
     return [
-        Binding(
-            ",".join(command.keys) or _NO_KEY,
-            f"run('{command.id}')",
-            command.label,
-            show=False,
-            priority=True,
-            id=command.id,
-        )
+        Binding(",".join(command.keys) or _NO_KEY, f"run('{command.id}')", priority=True, id=command.id)
         for command in COMMANDS
     ]
 

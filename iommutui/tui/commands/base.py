@@ -12,6 +12,13 @@ from iommutui.tui.text.spans import Line
 Severity = Literal["information", "warning", "error"]
 LineCheck = Callable[[str], tuple[bool, str]]
 """Whether a line of text will do, and what there is to say of it."""
+
+
+def something(text: str) -> tuple[bool, str]:
+    """The line check that takes whatever is not blank."""
+    return bool(text.strip()), ""
+
+
 Opened = Awaitable[object] | None
 """What a command returns: nothing, or what has to be waited for until its dialog takes keys."""
 
@@ -100,19 +107,29 @@ def needs_host(state: AppState) -> str | None:
     return None
 
 
+def unless(holds: Callable[[AppState], object], why: str) -> Disabled:
+    """Says why while something does not hold."""
+    return lambda state: None if holds(state) else why
+
+
 class Command(NamedTuple):
     """One entry: it makes the binding, the key bar, the help, the palette and the table of keys."""
 
-    id: str
-    keys: tuple[str, ...]
     label: str
-    """A word or two; in lower case, with - for blanks, its id."""
+    """A word or two."""
+    keys: tuple[str, ...]
     help: str
     """A sentence."""
     topic: str
     run: Callable[[Desk], Opened]
+    """May raise IommutuiError, which is said."""
     disabled: tuple[Disabled, ...] = ()
     """Why it cannot be done now, as a sentence, or None; each may rely on those before it."""
     palette: bool = True
     also: str = ""
     """Words by which people look for it, and that stand neither in its name nor in its help."""
+
+    @property
+    def id(self) -> str:
+        """The label in lower case, with - for blanks."""
+        return self.label.lower().replace(" ", "-")

@@ -10,7 +10,7 @@ from iommutui.core.plan.intents import DEFAULT, NONE, Intent, goal_of
 from iommutui.core.plan.narrowing import narrow
 from iommutui.core.reasons import Reason
 from iommutui.core.wording import sentence
-from iommutui.tui.commands.base import Command, Desk, Opened, needs_host
+from iommutui.tui.commands.base import Command, Desk, Opened, needs_host, unless
 from iommutui.tui.derived import (
     fix_of,
     freeing,
@@ -40,9 +40,6 @@ def _busy(state: AppState) -> str | None:
     if state.phase is Phase.APPLYING:
         return "A plan is being applied; staging goes on when it is done."
     return needs_host(state)
-
-
-# -- one target
 
 
 def _refusal(state: AppState, device: Device, target: str) -> Reason | None:
@@ -94,9 +91,9 @@ def _toggle(desk: Desk) -> None:
         stage(desk, VFIO_PCI)
 
 
-def _target(command_id: str, keys: tuple[str, ...], label: str, words: str, target: str, also: str) -> Command:
+def _target(label: str, keys: tuple[str, ...], words: str, target: str, also: str) -> Command:
     disabled = (_busy, lambda state: cannot_stage(state, target))
-    return Command(command_id, keys, label, words, STAGE, lambda desk: stage(desk, target), disabled, also=also)
+    return Command(label, keys, words, STAGE, lambda desk: stage(desk, target), disabled, also=also)
 
 
 def _choose(desk: Desk) -> Opened:
@@ -203,9 +200,6 @@ def _fix(desk: Desk) -> None:
         desk.update(staged(desk.state, dict(fix.intents)))
 
 
-# -- off the plan
-
-
 def _staged_here(state: AppState) -> list[Address]:
     """Intents of the selected devices, and of a selected group all its members, bridges too."""
     here: set[Address] = set()
@@ -225,20 +219,12 @@ def _unstage(desk: Desk) -> None:
 
 def _cannot_unstage(state: AppState) -> str | None:
     if state.pane is Pane.PLAN:
-        return _cannot_clear(state)
+        return _anything(state)
     return None if _staged_here(state) else "Nothing is staged for the selection."
 
 
-def _cannot_clear(state: AppState) -> str | None:
-    return None if state.intents else "Nothing is staged."
-
-
-def _cannot_undo(state: AppState) -> str | None:
-    return None if state.undo else "There is nothing to undo. R reverts what was applied."
-
-
-def _cannot_redo(state: AppState) -> str | None:
-    return None if state.redo else "There is nothing to redo."
+_anything = unless(lambda s: s.intents, "Nothing is staged.")
+_intended = unless(lambda s: s.intents, "Nothing is staged; space, v, p, f, d or t stage a target for the selection.")
 
 
 # -- writes
@@ -248,10 +234,6 @@ def _cannot_write(state: AppState) -> str | None:
     if state.phase is Phase.APPLYING:
         return "A plan is being applied already."
     return NO_WRITER if state.source.writer is None else None
-
-
-def _cannot_apply(state: AppState) -> str | None:
-    return None if state.intents else "Nothing is staged; space, v, p, f, d or t stage a target for the selection."
 
 
 def nothing_to_revert(state: AppState) -> str:
@@ -266,36 +248,32 @@ def _cannot_revert(state: AppState) -> str | None:
 
 
 COMMANDS = (
-    Command("free", ("c",), "Free", "Free this card for a virtual machine: stage all that it takes, and no "
-            "more; on a group's row for the group.", STAGE, _free, (_busy, _cannot_free),
-            also="passthrough vm detach isolate release"),
-    Command("give-back", ("C",), "Give back", "Give the card and its group back to the host: stage the reverse.",
-            STAGE, _give_back, (_busy, _cannot_give_back), also="return restore reattach kernel"),
-    Command("pass", ("space",), "Pass", "Stage vfio-pci, or take it off the plan; on a group's row for every device "
-            "of it but bridges.", STAGE, _toggle, (_busy, lambda s: cannot_stage(s, VFIO_PCI)),
-            also="toggle vm bind"),
-    _target("vfio", ("v",), "VFIO", "Stage vfio-pci: hand it to a virtual machine.", VFIO_PCI,
-            "passthrough vm bind"),
-    _target("park", ("p",), "Park", "Stage pci-stub: park it on a driver that does nothing.", STUB,
-            "blacklist disable bind"),
-    _target("none", ("f",), "None", "Stage none: keep it free of any driver.", NONE, "unbind detach release"),
-    _target("default", ("d",), "Default", "Stage default: clear the override and let the kernel choose.", DEFAULT,
+    Command("Free", ("c",), "Free this card for a virtual machine: stage all that it takes, and no more; on a group's "
+            "row for the group.", STAGE, _free, (_busy, _cannot_free), also="passthrough vm detach isolate release"),
+    Command("Give back", ("C",), "Give the card and its group back to the host: stage the reverse.", STAGE, _give_back,
+            (_busy, _cannot_give_back), also="return restore reattach kernel"),
+    Command("Pass", ("space",), "Stage vfio-pci, or take it off the plan; on a group's row for every device of it but "
+            "bridges.", STAGE, _toggle, (_busy, lambda s: cannot_stage(s, VFIO_PCI)), also="toggle vm bind"),
+    _target("VFIO", ("v",), "Stage vfio-pci: hand it to a virtual machine.", VFIO_PCI, "passthrough vm bind"),
+    _target("Park", ("p",), "Stage pci-stub: park it on a driver that does nothing.", STUB, "blacklist disable bind"),
+    _target("None", ("f",), "Stage none: keep it free of any driver.", NONE, "unbind detach release"),
+    _target("Default", ("d",), "Stage default: clear the override and let the kernel choose.", DEFAULT,
             "bind reset restore original automatic"),
-    Command("target", ("t",), "Target", "Choose among all targets that fit the device, with what each does.", STAGE,
-            _choose, (_busy, _cannot_choose), also="rebind bind driver change"),
-    Command("fix", ("F",), "Fix", "Stage the smallest fix that makes the group viable.", STAGE, _fix,
-            (_busy, _cannot_fix), also="solve repair"),
-    Command("unstage", ("x",), "Unstage", "Take the selection off the plan; in the plan, the line under its cursor.",
-            STAGE, _unstage, (_busy, _cannot_unstage), also="remove drop cancel"),
-    Command("clear", ("X",), "Clear", "Take everything off the plan.", STAGE,
+    Command("Target", ("t",), "Choose among all targets that fit the device, with what each does.", STAGE, _choose,
+            (_busy, _cannot_choose), also="rebind bind driver change"),
+    Command("Fix", ("F",), "Stage the smallest fix that makes the group viable.", STAGE, _fix, (_busy, _cannot_fix),
+            also="solve repair"),
+    Command("Unstage", ("x",), "Take the selection off the plan; in the plan, the line under its cursor.", STAGE,
+            _unstage, (_busy, _cannot_unstage), also="remove drop cancel"),
+    Command("Clear", ("X",), "Take everything off the plan.", STAGE,
             lambda d: d.update(staged(d.state, dict.fromkeys((i.device for i in d.state.intents), None))),
-            (_busy, _cannot_clear), also="reset remove discard cancel"),
-    Command("undo", ("z",), "Undo", "Undo the last change of the plan.", STAGE, lambda d: d.update(undone(d.state)),
-            (_busy, _cannot_undo)),
-    Command("redo", ("Z",), "Redo", "Redo it.", STAGE, lambda d: d.update(redone(d.state)),
-            (_busy, _cannot_redo), also="repeat again"),
-    Command("apply", ("a",), "Apply", "Review the exact writes, then apply them.", APPLY, lambda d: d.review(),
-            (needs_host, _cannot_write, _cannot_apply), also="commit execute save preview"),
-    Command("revert", ("R",), "Revert", "Revert what was applied last.", APPLY, lambda d: d.review(revert=True),
+            (_busy, _anything), also="reset remove discard cancel"),
+    Command("Undo", ("z",), "Undo the last change of the plan.", STAGE, lambda d: d.update(undone(d.state)),
+            (_busy, unless(lambda s: s.undo, "There is nothing to undo. R reverts what was applied."))),
+    Command("Redo", ("Z",), "Redo it.", STAGE, lambda d: d.update(redone(d.state)),
+            (_busy, unless(lambda s: s.redo, "There is nothing to redo.")), also="repeat again"),
+    Command("Apply", ("a",), "Review the exact writes, then apply them.", APPLY, lambda d: d.review(),
+            (needs_host, _cannot_write, _intended), also="commit execute save preview"),
+    Command("Revert", ("R",), "Revert what was applied last.", APPLY, lambda d: d.review(revert=True),
             (needs_host, _cannot_write, _cannot_revert), also="rollback undo restore"),
 )  # fmt: skip

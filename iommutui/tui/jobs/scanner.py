@@ -19,7 +19,6 @@ from iommutui.core.roles import is_vfio
 from iommutui.tui.derived import verdicts
 from iommutui.tui.machines.base import CutOff, Machine, Watch
 from iommutui.tui.rows.base import prepare
-from iommutui.tui.state import Problem
 
 SETTLE_SECONDS = 0.2
 """A rebind makes a burst of events; one look after it is enough."""
@@ -49,13 +48,12 @@ class Scanner:
     class Failed(Message):
         """The machine could not be read."""
 
-        problem: Problem
+        problem: IommutuiError
 
     class Changed(Message):
         """Something has happened to a device. A flood of these is handled as one."""
 
         def can_replace(self, message: Message) -> bool:
-            """The newest stands for all."""
             return isinstance(message, Scanner.Changed)
 
     @dataclass
@@ -145,11 +143,11 @@ class Scanner:
             prepare(host)
             _ = verdicts(host, self.model or model_for(host.kernel)).viable
         except IommutuiError as error:
-            self._node.post_message(self.Failed(Problem(error.what, error.remedy)))
+            self._node.post_message(self.Failed(error))
         except Exception as error:  # whatever it is, it is shown; a thread that dies silently would not be
             what = f"The scan failed: {type(error).__name__}: {error}"
             remedy = "This is a bug in iommutui; 'iommutui list' may say more."
-            self._node.post_message(self.Failed(Problem(what, remedy)))
+            self._node.post_message(self.Failed(IommutuiError(what, remedy)))
         else:
             self._node.post_message(self.Scanned(host))
             _judge(host)
@@ -164,7 +162,7 @@ class Scanner:
             self._at_rest.set()
 
     def look_soon(self) -> None:
-        """Looks once what is going on has settled."""
+        """Something has happened to a device: looks once what is going on has settled."""
         if not self._pending:
             self._pending = True
             self._at_rest.clear()

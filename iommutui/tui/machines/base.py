@@ -62,6 +62,9 @@ class Watch(NamedTuple):
 class Applier(Protocol):
     """Carries out a job. Tests put their own in its place."""
 
+    needs_terminal: bool
+    """Whether `begin` may talk to the person at the terminal."""
+
     def begin(self, job: Job) -> None:
         """Called with the terminal handed over, where `needs_terminal`: asks for a password if there is one to ask."""
 
@@ -74,39 +77,34 @@ class Applier(Protocol):
     def undo(self) -> None:
         """While a countdown goes on: take it back at once. From any thread."""
 
-    @property
-    def needs_terminal(self) -> bool:
-        """Whether `begin` may talk to the person at the terminal."""
-
 
 class Machine(Protocol):
-    """Where the Host comes from and where writes go."""
+    """Where the Host comes from and where writes go; what is answered here is what one says that is not real."""
 
-    @property
-    def source(self) -> Source:
-        """Its name in the header."""
-
-    @property
-    def applier(self) -> Applier:
-        """What carries out jobs."""
+    source: Source
+    applier: Applier
 
     def scan(self) -> Host:
         """The machine as it is now; called in a thread. IommutuiError says what is wrong."""
 
     def claims(self, host: Host) -> Host:
         """The Host with the claims of this moment, or the same one; called in a thread now and then."""
+        return host
 
     def watch(self, changed: Callable[[], None]) -> Watch:
         """Calls ``changed``, from any thread, when something may have changed."""
+        return Watch(lambda: None)
 
     def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
         """The plan that takes back what was applied last, or this journal; None if there is nothing to take back."""
 
     def cut_off(self) -> CutOff | None:
         """The oldest apply that was cut off, and is neither taken back nor kept; called in a thread."""
+        return None
 
     def before_boot(self, host: Host) -> Host | None:
         """The machine as it was in the boot before this one, where that is known; ``host`` is remembered for the next.
 
         Called in a thread.
         """
+        return None

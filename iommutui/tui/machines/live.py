@@ -20,11 +20,11 @@ from iommutui.sources.holders import claims_now
 from iommutui.sources.live import Unavailable, watch
 from iommutui.sources.polling import POLL_SECONDS, poll
 from iommutui.sources.ssh_session import session_address
-from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack
+from iommutui.tui.machines.base import CutOff, Job, Machine, Watch, WayBack
 from iommutui.tui.state import Source, SourceKind
 
 
-class LiveMachine:
+class LiveMachine(Machine):
     """Reads sysfs; hands plans to the applying process. Implements `Machine`, which says what its methods do."""
 
     def __init__(self, kernel: str | None, table: DriverTable = KNOWN) -> None:
@@ -82,11 +82,7 @@ class ProcessApplier:
     def __init__(self, program: Sequence[str], writer: str | None) -> None:
         self._program = program
         self._writer = writer
-
-    @property
-    def needs_terminal(self) -> bool:
-        """sudo, pkexec and run0 may ask for a password."""
-        return bool(self._writer)
+        self.needs_terminal = bool(writer)  # sudo, pkexec and run0 may ask for a password
 
     def begin(self, job: Job) -> None:
         """Starts the process; where a password may be asked for, waits for its first word, which comes after it."""
@@ -109,13 +105,10 @@ class ProcessApplier:
                     raise IommutuiError(event.what, event.remedy)
                 yield event
         except NotPermittedError as error:
-            said = self._said().removeprefix("iommutui: ")
+            with self._talk as talk:
+                talk.seek(0)
+                said = talk.read(4000).decode(errors="replace").strip().removeprefix("iommutui: ")
             raise IommutuiError(said or error.what, error.remedy) from None
-
-    def _said(self) -> str:
-        with self._talk as talk:
-            talk.seek(0)
-            return talk.read(4000).decode(errors="replace").strip()
 
 
 def request(job: Job) -> Request:

@@ -14,7 +14,7 @@ from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import plan_goals
-from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack
+from iommutui.tui.machines.base import Job, Machine, WayBack
 from iommutui.tui.state import Source
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from iommutui.apply.events import Event
 
 
-class SimulatedMachine:
+class SimulatedMachine(Machine):
     """Loaded once; from then on it is what was applied to it. The ways back are kept in memory."""
 
     needs_terminal = False
@@ -41,22 +41,6 @@ class SimulatedMachine:
 
     def scan(self) -> Host:
         return self._host or self._first
-
-    def claims(self, host: Host) -> Host:
-        """Nobody claims anything here."""
-        return host
-
-    def watch(self, changed: Callable[[], None]) -> Watch:
-        """It changes only when something is applied to it, so there is nothing to watch."""
-        return Watch(lambda: None)
-
-    def cut_off(self) -> CutOff | None:
-        """Nothing that is played survives the program."""
-        return None
-
-    def before_boot(self, host: Host) -> Host | None:
-        """It is never started."""
-        return None
 
     def keep(self) -> None:
         self._words.put(True)

@@ -11,28 +11,25 @@ from iommutui.tui.pages.why import no_group, scanning, why_page
 from iommutui.tui.state import AppState, Sort, Tab, View
 from iommutui.tui.text.spans import Line, Span, line
 
-_TABS = {Tab.WHY: "Why", Tab.DEVICE: "Device", Tab.IMPACT: "Impact", Tab.MODELS: "Models"}
+_TABS = {
+    Tab.WHY: ("Why", why_page),
+    Tab.DEVICE: ("Device", device_page),
+    Tab.IMPACT: ("Impact", impact_page),
+    Tab.MODELS: ("Models", models_page),
+}
 _VIEWS = {View.GROUPS: "Groups", View.TOPOLOGY: "Topology", View.LOG: "Log"}
 _SORTED = {Sort.NUMBER: "", Sort.KIND: " by kind", Sort.VERDICT: " by verdict"}
 
 
 def details(state: AppState) -> tuple[Line, ...]:
     """What the details pane says of the selection."""
-    host = state.host
     if not state.seen:
         return ()
     device, group = selected_device(state), selected_group(state)
     if device is None and group is None:
-        return tuple(no_group(state, host))
-    match state.tab:
-        case Tab.WHY:
-            return tuple(why_page(state, host, device, group))
-        case Tab.DEVICE:
-            return tuple(device_page(state, host, device, group))
-        case Tab.IMPACT:
-            return tuple(impact_page(state))
-        case Tab.MODELS:
-            return tuple(models_page(state, device, group))
+        return tuple(no_group(state, state.host))
+    _, page = _TABS[state.tab]
+    return tuple(page(state, device, group))
 
 
 def nothing_listed(state: AppState) -> tuple[Line, ...]:
@@ -51,7 +48,7 @@ def nothing_listed(state: AppState) -> tuple[Line, ...]:
 def details_title(state: AppState) -> list[Span]:
     """``2  Why  i Device  e Impact  M Models``: the page that is shown, and the keys of the others."""
     spans = [Span(f" {key_of('details')} ", command="details")]
-    for tab, word in _TABS.items():
+    for tab, (word, _) in _TABS.items():
         if tab is state.tab:
             spans.append(Span(f" {word} ", "chosen", tab.value))
         else:

@@ -9,7 +9,6 @@ from iommutui.core.plan.words import count
 from iommutui.core.report import report
 from iommutui.tui.derived import preview, selected_device, selected_group
 from iommutui.tui.state import AppState
-from iommutui.tui.text.spans import Line, Span, line
 
 
 class Copy(NamedTuple):
@@ -19,11 +18,6 @@ class Copy(NamedTuple):
     words: str
     said: str
     text: Callable[[], str]
-
-    @property
-    def line(self) -> Line:
-        """Its entry in the list."""
-        return line(Span(f"{self.name:<12} ", "strong"), Span(self.words, "muted"))
 
 
 def copies(state: AppState) -> list[Copy]:

@@ -16,8 +16,9 @@ from iommutui.tui.text.blocks import ROLE_STYLES, ROLE_WORDS, Choice, bullet, fa
 from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
-def device_page(state: AppState, host: Host, device: Device | None, group: Group | None) -> list[Line]:
+def device_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:
     """One device; on a group's row, each of its members in turn."""
+    host = state.host
     if device is not None:
         return [*_facts(state, host, device), *_targets(state, host, device)]
     assert group is not None

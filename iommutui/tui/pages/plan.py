@@ -111,21 +111,16 @@ class Review(NamedTuple):
     real: bool = True
 
     @property
-    def plan(self) -> Plan:
-        """The writes."""
-        return self.job.plan
-
-    @property
     def to_type(self) -> tuple[str, ...]:
         """What has to be typed before this can be applied: the numbers of the groups that a danger is in.
 
         The address of a device that is in no group. Nothing where there is no danger.
         """
-        if not self.plan.permitted:
+        if not self.job.plan.permitted:
             return ()
         found: dict[str, None] = {}
         for danger in self.job.accepted:
-            device = self.plan.predicted.devices.get(danger.device)
+            device = self.job.plan.predicted.devices.get(danger.device)
             found[danger.device if device is None or device.group is None else str(device.group)] = None
         return tuple(found)
 
@@ -134,17 +129,17 @@ class Review(NamedTuple):
         """What ``y`` does: ``Apply 12 writes, 30 s timer``."""
         within = self.job.keep_within
         timer = f", {within:.0f} s timer" if within is not None else ""
-        return f"{'Revert' if self.job.revert else 'Apply'} {count(len(self.plan.steps), 'write')}{timer}"
+        return f"{'Revert' if self.job.revert else 'Apply'} {count(len(self.job.plan.steps), 'write')}{timer}"
 
     @property
     def applicable(self) -> bool:
         """Whether there is anything to apply, and nothing against it."""
-        return self.plan.permitted and bool(self.plan.steps)
+        return self.job.plan.permitted and bool(self.job.plan.steps)
 
 
 def review_lines(review: Review) -> tuple[Line, ...]:
     """Every write, exactly and in order, and everything that follows from it."""
-    plan = review.plan
+    plan = review.job.plan
     lines: list[Line] = []
     if review.applicable:
         lines += [line(Span(effect(plan), "strong"), hang=2), _keeping(review.job), BLANK]

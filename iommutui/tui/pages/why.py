@@ -28,8 +28,9 @@ from iommutui.tui.text.blocks import (
 from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
-def why_page(state: AppState, host: Host, device: Device | None, group: Group | None) -> list[Line]:
+def why_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:
     """Why the selection is as it is, the smallest fix, and what is not known of the machine."""
+    host = state.host
     lines = _why_device(state, host, device, group) if device is not None else _why_group(state, host, group)
     return [*lines, *_lacking(host, state.source)]
 
@@ -43,8 +44,10 @@ def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
 
 
 def no_group(state: AppState, host: Host) -> list[Line]:
+    """What stands there where the selection is no group's; without any group at all, what to do about it."""
     if not host.groups:
-        return no_iommu(host)
+        lines = [line(Span("✖ This machine shows no IOMMU groups", "bad"), hang=2), BLANK]
+        return [*lines, *(bullet(advice) for advice in no_iommu_advice(host))]
     if state.selection is None:
         return [line(Span("Nothing is selected.", "muted"))]
     return [
@@ -54,37 +57,22 @@ def no_group(state: AppState, host: Host) -> list[Line]:
     ]
 
 
-def no_iommu(host: Host) -> list[Line]:
-    """Why there is no group at all, and what to do about it."""
-    lines = [line(Span("✖ This machine shows no IOMMU groups", "bad"), hang=2), BLANK]
-    return [*lines, *(bullet(advice) for advice in no_iommu_advice(host))]
-
-
-def verdict_lines(state: AppState, group: Group) -> list[Line]:
-    """The verdict as a sentence, and what the plan makes of it."""
-    verdict = verdicts(state.host, state.model).of(group.id)
+def _verdict(state: AppState, group: Group, device: Device | None) -> list[Line]:
+    """The verdict as a sentence, what the plan makes of it, the reasons, and the smallest fix."""
+    verdict, change = verdicts(state.host, state.model).of(group.id), change_of(state, group.id)
     style = VERDICT_STYLES[verdict_word(verdict)]
     glyph = verdict_span(verdict).text[0]
     lines = [line(Span(f"{glyph} {verdict_sentence(state.host, group, verdict)}", style), hang=2)]
-    change = change_of(state, group.id)
     if change is not None:
         lines.append(line(Span("→ planned: ", "planned"), verdict_span(change.after), hang=2))
-    return lines
-
-
-def _reasons(state: AppState, group: Group, device: Device | None) -> list[Line]:
-    reasons = list(verdicts(state.host, state.model).of(group.id).reasons)
-    if device is not None:
-        reasons.sort(key=lambda r: r.device != device.address)
+    reasons = sorted(verdict.reasons, key=lambda r: device is not None and r.device != device.address)
     drivers = [r for r in reasons if r.code is Code.KERNEL_DRIVER]
-    lines = _holders(state.host, drivers) if len(drivers) > 1 else []
-    lines += [reason_line(reason) for reason in reasons if not lines or reason not in drivers]
-    change = change_of(state, group.id)
-    if change is not None and change.after.reasons:
-        left = [r for r in change.after.reasons if r not in reasons]
-        if left:
-            lines += [BLANK, heading("Why, once the plan is applied"), *(reason_line(reason) for reason in left)]
-    return lines
+    together = _holders(state.host, drivers) if len(drivers) > 1 else []
+    lines += [*together, *(reason_line(reason) for reason in reasons if not together or reason not in drivers)]
+    left = [r for r in change.after.reasons if r not in reasons] if change is not None else []
+    if left:
+        lines += [BLANK, heading("Why, once the plan is applied"), *(reason_line(reason) for reason in left)]
+    return lines + _fix(state)
 
 
 def _holders(host: Host, reasons: list[Reason]) -> list[Line]:
@@ -116,10 +104,7 @@ def _fix(state: AppState) -> list[Line]:
 def _why_group(state: AppState, host: Host, group: Group | None) -> list[Line]:
     assert group is not None
     verdict = verdicts(host, state.model).of(group.id)
-    lines = verdict_lines(state, group)
-    lines += _reasons(state, group, None)
-    lines += _fix(state)
-    lines += [BLANK, heading("Devices")]
+    lines = [*_verdict(state, group, None), BLANK, heading("Devices")]
     for device in host.members(group):
         lines.append(line(Span(device.address, "strong"), f"  {device.driver or 'free'}", hang=14))
         lines.append(line("  ", Span(device_name(device), "muted"), hang=2))
@@ -133,9 +118,7 @@ def _why_group(state: AppState, host: Host, group: Group | None) -> list[Line]:
 def _why_device(state: AppState, host: Host, device: Device, group: Group | None) -> list[Line]:
     lines = [line(Span(device.address, "strong"), f"  {class_words(device)}", hang=2), line(device_name(device))]
     if group is not None:
-        lines += verdict_lines(state, group)
-        lines += _reasons(state, group, device)
-        lines += _fix(state)
+        lines += _verdict(state, group, device)
     else:
         lines.append(bullet(sentence(groupless(device)), "warn", "?"))
     lines += [BLANK, heading("Driver"), *driver_lines(state, host, device)]

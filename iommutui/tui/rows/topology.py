@@ -7,7 +7,7 @@ from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import GLYPHS, device_name, kind_word, verdict_word
 from iommutui.tui.derived import change_of, target_of, verdicts
-from iommutui.tui.rows.base import KIND, Listing, driver_span, matching, short, tags
+from iommutui.tui.rows.base import KIND, Listing, driver_span, every, matching, short, tags
 from iommutui.tui.state import AppState, Key
 from iommutui.tui.text.blocks import VERDICT_STYLES, verdict_span
 from iommutui.tui.text.spans import Span, fit, pad
@@ -20,8 +20,6 @@ class Tree(NamedTuple):
     branches: dict[Key, str]
     borders: dict[Key, str]
     """``╶`` alone, ``┌`` first, ``│`` within, ``└`` last of neighbouring rows of one group."""
-    number: int
-    """Width of group numbers."""
     place: int
     """Width of branches and addresses."""
 
@@ -52,9 +50,8 @@ def tree(host: Host) -> Tree:
             last = index == len(children) - 1
             waiting.append((children[index], stem + ("└─" if last else "├─"), stem + ("  " if last else "│ ")))
     keys += [k for d in host.devices.values() if (k := Key(d.group, d.address)) not in branches]  # a loop of parents
-    width = max([2, *(len(str(number)) for number in host.groups)])
     place = max((len(branches.get(key, "")) + len(short(host, key.device)) for key in keys if key.device), default=0)
-    return Tree(tuple(keys), branches, _borders(keys), width, min(place, 28))
+    return Tree(tuple(keys), branches, _borders(keys), min(place, 28))
 
 
 def _ordered(devices: list[Device]) -> list[Device]:
@@ -121,10 +118,8 @@ def topology_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Spa
 
 def topology_head(host: Host) -> str:
     """The heads of the columns."""
-    found = tree(host)
-    return (
-        f" {pad('Group', found.number + 3)} {pad('Address', found.place)} {pad('Kind', KIND)} Driver  [used for] name"
-    )
+    number, place = every(host).number, tree(host).place
+    return f" {pad('Group', number + 3)} {pad('Address', place)} {pad('Kind', KIND)} Driver  [used for] name"
 
 
 def _planned(state: AppState, key: Key, found: Tree) -> list[Span]:
@@ -137,15 +132,16 @@ def _planned(state: AppState, key: Key, found: Tree) -> list[Span]:
 
 def _border(state: AppState, key: Key, found: Tree) -> list[Span]:
     sign = found.borders[key]
+    width = every(state.host).number
     if key.group is None or key.group not in state.host.groups:
-        return [Span(f"{'':>{found.number}}   ", "muted")]
+        return [Span(f"{'':>{width}}   ", "muted")]
     word = verdicts(state.host, state.model).word(key.group)
     style = VERDICT_STYLES[word]
     begins = sign in "╶┌"
     number = str(key.group) if begins else ""
     mine = state.cursor.group == key.group
     return [
-        Span(f"{number:>{found.number}} ", "strong" if mine else "muted"),
+        Span(f"{number:>{width}} ", "strong" if mine else "muted"),
         Span(GLYPHS[word] if begins else " ", style),
         Span({"╶": "╺", "┌": "┏", "│": "┃", "└": "┗"}[sign] if mine else sign, style),
     ]

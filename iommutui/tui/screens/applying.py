@@ -1,5 +1,6 @@
 """From a review to the applying process and back: progress, each write and its result."""
 
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -20,9 +21,9 @@ from iommutui.tui.jobs.applier import Applier
 from iommutui.tui.jobs.scanner import Scanner
 from iommutui.tui.machines.base import CutOff, Job, Machine
 from iommutui.tui.pages.plan import WITHIN, Review, outcome_span, step_lines
-from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, Dialog, answered
+from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, Dialog, answered, carried_out
 from iommutui.tui.screens.review import CountdownScreen, ReviewScreen
-from iommutui.tui.state import Phase, Problem, ended
+from iommutui.tui.state import Phase, ended
 from iommutui.tui.text.blocks import bullet
 from iommutui.tui.text.content import plain
 from iommutui.tui.text.spans import BLANK, Line, Span, line
@@ -79,7 +80,7 @@ class ProgressScreen(Dialog[None]):
         """Shows what was said before there was a screen to show it on."""
         self._show()
 
-    def show_problem(self, problem: Problem) -> None:
+    def show_problem(self, problem: IommutuiError) -> None:
         """It ended badly; this stays until it has been read."""
         if not any(problem.what in source.text for source in self._tail):
             self._tail.append(bullet(problem.what, "bad", "✖"))
@@ -92,13 +93,10 @@ class ProgressScreen(Dialog[None]):
     def finish(self) -> None:
         """It went well: nothing is left to read here."""
         self._good = True
-        self._close()
+        self.on_screen_resume()
 
     def on_screen_resume(self) -> None:
         """Nothing lies over it any more."""
-        self._close()
-
-    def _close(self) -> None:
         if self._good and self.is_active:
             self.dismiss(None)
 
@@ -132,15 +130,14 @@ class ApplyFlow:
         It waits for a scan that is under way, because a review of what was seen before the last rebind would be refused
         as drift. It does not open if the person has gone on to something else by then.
         """
+        open_it = partial(self._reverting, journal) if revert else self._planned
         if not self._scanner.looking:
-            return self._reverting(journal) if revert else self._planned()
+            return open_it()
 
         async def when_looked() -> None:
             await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been scanned."))
             if self._screen.is_active:
-                opened = self._reverting(journal) if revert else self._planned()
-                if opened is not None:
-                    await opened
+                await carried_out(self._screen, open_it)
 
         self._screen.run_worker(when_looked(), group="review")
         return None
@@ -153,11 +150,7 @@ class ApplyFlow:
 
     def _reverting(self, journal: str | None) -> Opened:
         state = self._desk.state
-        try:
-            back = self._machine.way_back(state.host, state.model, journal)
-        except IommutuiError as error:
-            self._desk.say(f"{error.what} {error.remedy}".strip(), "warning")
-            return None
+        back = self._machine.way_back(state.host, state.model, journal)
         if back is None:
             self._desk.say(nothing_to_revert(state), "warning")
             return None
@@ -169,7 +162,7 @@ class ApplyFlow:
     def _open(self, title: str, job: Job) -> Opened:
         job = job._replace(keep_within=WITHIN if cuts_a_lifeline(job.plan.hazards) else None)
         review = Review(title, job, self._machine.source.real)
-        return self._screen.app.push_screen(ReviewScreen(review), answered(self._start))
+        return self._screen.app.push_screen(ReviewScreen(review), answered(self._screen, self._start))
 
     def recover(self, left: CutOff) -> None:
         """Says that an apply was cut off, and offers the way back."""
@@ -226,7 +219,7 @@ class ApplyFlow:
         if countdown is not None and countdown.is_attached and countdown.is_active:
             countdown.dismiss(None)
 
-    def ended(self, problem: Problem | None) -> None:
+    def ended(self, problem: IommutuiError | None) -> None:
         """Nothing more will come."""
         self._end_countdown()
         applier, finished, progress = self._applier, self._finished, self._progress
@@ -241,7 +234,7 @@ class ApplyFlow:
             self._desk.update(state._replace(applied=True))
             self._desk.say("Reverted, as you asked. Drivers and overrides are restored.")
         else:
-            found = problem or Problem(finished.summary if finished is not None else "Applying failed.")
+            found = problem or IommutuiError(finished.summary if finished is not None else "Applying failed.")
             self._desk.update(state)
             if finished is None or found.what != finished.summary:  # which is in the log already
                 self._desk.log_line(found.what, "bad")

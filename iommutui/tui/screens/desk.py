@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.command import CommandPalette
-from textual.events import DescendantFocus, Resize
+from textual.events import DescendantFocus
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -25,7 +25,7 @@ from iommutui.tui.pages.help import help_lines
 from iommutui.tui.palette import CommandsProvider
 from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.base import nothing_to_pass
-from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen, answered
+from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen, answered, carried_out
 from iommutui.tui.state import AppState, Key, Pane, Phase, View, failed, logged, planned_moved, with_host
 from iommutui.tui.store import Store, recalled, to_remember
 from iommutui.tui.text.blocks import Choice
@@ -90,8 +90,8 @@ class DeskScreen(Screen[None]):
             self.app.clear_notifications()
             self.query("Toast").remove()  # the app takes away only those of the screen that is now on top
 
-    def on_resize(self, event: Resize) -> None:
-        self.call_after_refresh(self._panes.show_all)
+    def on_resize(self) -> None:
+        self._panes.divide()
 
     def update(self, state: AppState) -> None:
         before, state = self.state, settled(state, self._panes.list.cursor)
@@ -116,9 +116,7 @@ class DeskScreen(Screen[None]):
         if why is not None:
             self.say(why, "warning")
             return
-        opened = BY_ID[command_id].run(self)
-        if opened is not None:
-            await opened
+        await carried_out(self, partial(BY_ID[command_id].run, self))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While the filter is typed, letters are letters."""
@@ -224,13 +222,13 @@ class DeskScreen(Screen[None]):
     def choose(
         self, title: str, choices: Sequence[Choice], then: Callable[[str], Opened], *, verb: str, chosen: str = ""
     ) -> Opened:
-        return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), answered(then))
+        return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), answered(self, then))
 
     def prompt(self, title: str, then: Callable[[str], Opened], check: LineCheck, hint: str) -> Opened:
-        return self.app.push_screen(PromptScreen(title, check, hint), answered(then))
+        return self.app.push_screen(PromptScreen(title, check, hint), answered(self, then))
 
     def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], Opened]) -> Awaitable[object]:
-        return self.app.push_screen(ConfirmScreen(title, text, yes, no), answered(lambda _: then()))
+        return self.app.push_screen(ConfirmScreen(title, text, yes, no), answered(self, lambda _: then()))
 
     def review(self, *, revert: bool = False) -> Opened:
         return self._flow.review(revert=revert)

@@ -1,8 +1,9 @@
 """The dialogs that any command can use: a question, a page to read, a line to type, one of a few things to choose."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from math import inf
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,13 +12,13 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Paste
 from textual.message import Message
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from iommutui.core.errors import IommutuiError
 from iommutui.tui.commands import Hint
-from iommutui.tui.commands.base import LineCheck, Opened, Page
+from iommutui.tui.commands.base import LineCheck, Opened, Page, something
 from iommutui.tui.commands.moving import FAR
 from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.content import content, plain
@@ -28,12 +29,12 @@ from iommutui.tui.widgets.lines import Lines
 Result = TypeVar("Result")
 
 SCROLL: list[BindingType] = [
-    Binding("j,down", "scroll(1)", "Down", show=False),
-    Binding("k,up", "scroll(-1)", "Up", show=False),
-    Binding("pagedown,ctrl+d,space", "page(1)", "Page down", show=False),
-    Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
-    Binding("g,home", f"scroll(-{FAR})", "Top", show=False),
-    Binding("G,end", f"scroll({FAR})", "Bottom", show=False),
+    Binding("j,down", "scroll(1)", "Down"),
+    Binding("k,up", "scroll(-1)", "Up"),
+    Binding("pagedown,ctrl+d,space", "page(1)", "Page down"),
+    Binding("pageup,ctrl+u", "page(-1)", "Page up"),
+    Binding("g,home", f"scroll(-{FAR})", "Top"),
+    Binding("G,end", f"scroll({FAR})", "Bottom"),
 ]
 SCROLLS = Hint("j k", "scroll")
 
@@ -97,7 +98,7 @@ class ConfirmScreen(Dialog[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "close(True)", "Yes"),
         Binding("escape,n,q", "close", "No"),
-        Binding("left,right,h,l", "app.focus_next", "Other", show=False),
+        Binding("left,right,h,l", "app.focus_next", "Other"),
     ]
     AUTO_FOCUS = "#no"
 
@@ -121,11 +122,11 @@ class Choices(OptionList):
     """Textual's list, with the keys that move everywhere else here."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-        Binding("g", "first", "Top", show=False),
-        Binding("G", "last", "Bottom", show=False),
-        Binding("space", "select", "Choose", show=False),
+        Binding("j", "cursor_down", "Down"),
+        Binding("k", "cursor_up", "Up"),
+        Binding("g", "first", "Top"),
+        Binding("G", "last", "Bottom"),
+        Binding("space", "select", "Choose"),
     ]
 
 
@@ -210,8 +211,8 @@ class PageScreen(Dialog[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         *SCROLL,
         Binding("slash", "search", "Search"),
-        Binding("n", "match(1)", "Next", show=False),
-        Binding("N", "match(-1)", "Previous", show=False),
+        Binding("n", "match(1)", "Next"),
+        Binding("N", "match(-1)", "Previous"),
         Binding("y", "copy", "Copy"),
         Binding("s", "save", "Save"),
         Binding("escape", "back", "Close"),
@@ -286,9 +287,6 @@ class PageScreen(Dialog[None]):
             return
         from iommutui.sources.snapshot import save  # brings pydantic, which the first frame does without
 
-        def check(path: str) -> tuple[bool, str]:
-            return bool(path.strip()), ""
-
         def then(path: str) -> None:
             try:
                 save(self._text, path.strip())
@@ -297,15 +295,25 @@ class PageScreen(Dialog[None]):
             else:
                 self.notify(f"Saved as {path.strip()}.", markup=False)
 
-        self.app.push_screen(PromptScreen("Save as", check, "a file's name", self._page.save_as), answered(then))
+        prompt = PromptScreen("Save as", something, "a file's name", self._page.save_as)
+        self.app.push_screen(prompt, answered(self, then))
 
 
-def answered(then: Callable[[Result], Opened]) -> Callable[[Result | None], Awaitable[None]]:
+async def carried_out(screen: Screen[Any], do: Callable[[], Opened]) -> None:
+    """Does what a command is for, until a dialog that it opens takes keys; says what is wrong where it cannot be."""
+    try:
+        opened = do()
+        if opened is not None:
+            await opened
+    except IommutuiError as error:
+        screen.notify(f"{error.what} {error.remedy}".strip(), severity="warning")
+
+
+def answered(screen: Screen[Any], then: Callable[[Result], Opened]) -> Callable[[Result | None], Awaitable[None]]:
     """What to do with the answer of a dialog: nothing where it was closed without one."""
 
     async def take(answer: Result | None) -> None:
-        opened = then(answer) if answer is not None else None
-        if opened is not None:
-            await opened
+        if answer is not None:
+            await carried_out(screen, partial(then, answer))
 
     return take

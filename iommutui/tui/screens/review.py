@@ -130,7 +130,7 @@ class ReviewScreen(DeliberateDialog[Job]):
     def action_confirm(self) -> None:
         review = self._review
         if not review.applicable:
-            what = "This plan is refused." if not review.plan.permitted else "There is nothing to do."
+            what = "This plan is refused." if not review.job.plan.permitted else "There is nothing to do."
             self.notify(what, severity="warning")
         elif not self.agreed:
             self._ask_again()
@@ -149,10 +149,10 @@ class ReviewScreen(DeliberateDialog[Job]):
         yes.refresh(layout=True)
 
     def action_copy(self) -> None:
-        if not self._review.plan.permitted:
+        if not self._review.job.plan.permitted:
             self.notify("This plan is refused, so its writes are not copied.", severity="warning")
-        elif self._review.plan.steps:
-            self.app.copy_to_clipboard(shell_script(self._review.plan))
+        elif self._review.job.plan.steps:
+            self.app.copy_to_clipboard(shell_script(self._review.job.plan))
             self.notify("The writes are in the terminal's clipboard, as lines for a root shell.")
         else:
             self.notify("There are no writes to copy.", severity="warning")
@@ -167,7 +167,7 @@ class CountdownScreen(DeliberateDialog[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "close(True)", "Keep"),
         Binding("u,escape", "close(False)", "Revert"),
-        Binding("enter", "neither", "Enter", show=False),
+        Binding("enter", "neither", "Enter"),
     ]
     AUTO_FOCUS = None
 

@@ -54,8 +54,6 @@ def line(*parts: str | Span, hang: int = 0, cut: bool = False) -> Line:
 def clip(text: str, width: int) -> str:
     """The text in at most ``width`` cells, with an ellipsis where some of it is left out."""
     text = visible(text)
-    if len(text) <= width and text.isascii():
-        return text
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, width - 1).rstrip() + "…" if width > 1 else "…"[:width]
@@ -94,22 +92,19 @@ def wrap(source: Line, width: int) -> list[tuple[Span, ...]]:
     used = 0
     for text, style, _ in source.spans:
         for word in _words(visible(text)):
-            size = cell_len(word)
-            if used + len(word.rstrip()) > width or used + cell_len(word.rstrip()) > width:
+            if used + cell_len(word.rstrip()) > width:
                 if len(rows[-1]) > (1 if len(rows) > 1 and hang else 0):
                     rows.append([Span(" " * hang)] if hang else [])
                     used = hang
                     word = word.lstrip()
-                    size = cell_len(word)
                 while used + cell_len(word.rstrip()) > width:
                     head, word = _cut(word, width - used)
                     rows[-1].append(Span(head, style))
                     rows.append([Span(" " * hang)] if hang else [])
                     used = hang
-                    size = cell_len(word)
             if word:
                 rows[-1].append(Span(word, style))
-                used += size
+                used += cell_len(word)
     return [_joined(row) for row in rows]
 
 

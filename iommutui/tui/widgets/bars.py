@@ -32,9 +32,6 @@ class Bar(Widget):
         return content(fit(self.spans, max(1, self.size.width)))
 
 
-# -- the machine
-
-
 def banner(state: AppState, width: int) -> tuple[Span, ...]:
     """The header in at most ``width`` cells; what says that nothing is real is never cut."""
     kernel = state.host.kernel or ""
@@ -65,9 +62,6 @@ def _cells(spans: Iterable[Span]) -> int:
     return sum(cell_len(span.text) for span in spans)
 
 
-# -- the keys
-
-
 class KeyBar(Bar):
     """Keys and words; a click does what the key does, which is to say why where it is grey."""
 
@@ -94,20 +88,11 @@ def _key_spans(hints: Iterable[Hint]) -> list[Span]:
     return spans[:-1]
 
 
-# -- the filter
-
-
-def expression(state: AppState) -> str:
-    """What is in the bar: the filter of the list, or what is searched for in the topology."""
-    return state.search if state.view is View.TOPOLOGY else state.filter
-
-
 def counted(state: AppState) -> str:
     """How much the filter leaves, or how much the search finds."""
     found = listing(state)
-    if state.view is not View.TOPOLOGY:
-        return f"{found.shown} of {found.total}"
-    return f"{len(matches(state.host, state.search))} of {found.total}" if state.search.strip() else ""
+    shown = len(matches(state.host, state.search)) if state.view is View.TOPOLOGY else found.shown
+    return f"{shown} of {found.total}" if state.view is View.GROUPS or state.search.strip() else ""
 
 
 class Completions(Suggester):
@@ -143,7 +128,7 @@ class FilterBar(Horizontal):
     def show_state(self, state: AppState) -> None:
         """The expression and its count. What is being typed is never written over by what was typed before."""
         self._completions.host = state.host
-        text = expression(state)
+        text = state.search if state.view is View.TOPOLOGY else state.filter
         self.display = state.view is not View.LOG and (bool(text) or state.pane is Pane.FILTER)
         if self.display:
             self._count.spans = (Span(f"{counted(state)} ", "muted"),)

@@ -73,7 +73,7 @@ class Panes(Vertical):
         """Shows every part of the state; ``top`` shows the details from their beginning."""
         state = self.state
         found = self.listing = listing(state)
-        self._divide()
+        self.divide()
         place = found.place(state.cursor) or 0
         self.list.show_rows(found.keys, place, head=head(state), empty=pages.nothing_listed(state))
         self._log_pane.show_lines(pages.log_lines(state), top=False)
@@ -88,7 +88,6 @@ class Panes(Vertical):
             pane.border_title = content(pages.list_title(state))
         self._details.border_title = content(pages.details_title(state))
         self._plan.border_title = content(pages.plan_title(state))
-        self.query_one("#banner", Bar).spans = banner(state, self.app.size.width)
         self.query_one(FilterBar).show_state(state)
         self.query_one(KeyBar).hints = hints(state)
 
@@ -109,9 +108,10 @@ class Panes(Vertical):
     def _wide(self) -> bool:
         return self.app.size.width >= WIDE
 
-    def _divide(self) -> None:
+    def divide(self) -> None:
         """Gives every pane its room: its share, or all of it where it is zoomed."""
         state = self.state
+        self.query_one("#banner", Bar).spans = banner(state, self.app.size.width)
         shown = Pane.LIST if state.pane is Pane.FILTER else state.pane
         log = state.view is View.LOG
         self.list.display = not log and (not state.zoomed or shown is Pane.LIST)
