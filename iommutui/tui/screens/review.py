@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.events import Key
-from textual.widgets import Button, Digits, Input, ProgressBar, Static
+from textual.widgets import Button, Input, Static
 
 from iommutui.apply.events import Counting
 from iommutui.core.plan.shell import shell_script
@@ -172,9 +172,14 @@ class CountdownScreen(DeliberateDialog[bool]):
     AUTO_FOCUS = None
 
     def __init__(self, first: Counting, *, real: bool) -> None:
+        from textual.widgets import Digits, ProgressBar  # which the review, with most to do at once, does without
+
         super().__init__()
         self._now = first
         self._real = real
+        self._left = Digits(id="left")
+        self._bar = ProgressBar(first.within, show_percentage=False, show_eta=False, id="bar")
+        self._words = Static(id="words")
 
     def compose(self) -> ComposeResult:
         """The numbers, and two buttons that take no key."""
@@ -186,9 +191,7 @@ class CountdownScreen(DeliberateDialog[bool]):
         )
         with Box(title, classes="countdown"):
             yield Static(plain("The plan is applied and in effect. Check display, network and keyboard."))
-            yield Digits(id="left")
-            yield ProgressBar(self._now.within, show_percentage=False, show_eta=False, id="bar")
-            yield Static(id="words")
+            yield from (self._left, self._bar, self._words)
             yield Static(plain(note), id="note")
             with Horizontal(classes="buttons"):
                 for label, name in (("Keep  y", "yes"), ("Revert  u", "no")):
@@ -204,10 +207,9 @@ class CountdownScreen(DeliberateDialog[bool]):
         """So much is left."""
         self._now = now
         left = int(now.seconds + 0.999)
-        for digits in self.query(Digits):
-            digits.update(str(max(left, 0)))
-            self.query_one(ProgressBar).update(progress=now.seconds)
-            self.query_one("#words", Static).update(plain(f"Reverts automatically in {left} s unless you confirm."))
+        self._left.update(str(max(left, 0)))
+        self._bar.update(progress=now.seconds)
+        self._words.update(plain(f"Reverts automatically in {left} s unless you confirm."))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id == "yes")

@@ -42,7 +42,7 @@ class Rows(Scroll):
         self._empty: tuple[Line, ...] = ()
         self._head = ""
         self.cursor = 0
-        self._strips: dict[tuple[int, bool], Strip] = {}
+        self._strips: dict[tuple[int, bool, int], Strip] = {}
 
     def show_rows(self, keys: Sequence[Key], cursor: int, *, head: str = "", empty: tuple[Line, ...] = ()) -> None:
         """New rows; ``empty`` stands in their place where there are none."""
@@ -83,7 +83,6 @@ class Rows(Scroll):
         self._strips.clear()
 
     def on_resize(self) -> None:
-        self._strips.clear()
         self.call_after_refresh(self._follow)
 
     def render_line(self, y: int) -> Strip:
@@ -101,15 +100,15 @@ class Rows(Scroll):
 
     def _row(self, index: int, width: int) -> Strip:
         here = index == self.cursor
-        strip = self._strips.get((index, here))
+        room = self.scrollable_content_region.width  # a scroll bar lies over the rest
+        strip = self._strips.get((index, here, room))
         if strip is None:
             key = self._keys[index]
             component = "rows--cursor" if here else "rows--group" if key.device is None else ""
-            room = self.scrollable_content_region.width  # a scroll bar lies over the rest
             strip = strip_of(self._painter(key, room, here), self.meanings(component), width)
             if len(self._strips) >= MANY:
                 self._strips.clear()
-            self._strips[index, here] = strip
+            self._strips[index, here, room] = strip
         return strip
 
     def on_click(self, event: Click) -> None:
