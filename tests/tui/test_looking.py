@@ -1,5 +1,7 @@
 """Views, tabs, wishes, marks and places, told by keys."""
 
+import gc
+
 import pytest
 
 from iommutui.core.address import Address
@@ -271,3 +273,14 @@ async def test_a_part_of_the_board_that_was_named_leaves_and_then_its_group_can_
         await ui.select(NIC)
         await ui.press("c")
         assert ui.staged() == [f"{NIC}=vfio-pci", f"{smbus.address}=none"]
+
+
+async def test_garbage_is_looked_for_once_the_first_frame_is_there() -> None:
+    gc.disable()  # as `run` does
+    try:
+        async with screen_of(snapshot_of(small())):
+            assert gc.isenabled()
+            assert gc.get_freeze_count() > 0
+    finally:
+        gc.enable()
+        gc.unfreeze()
