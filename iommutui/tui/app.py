@@ -68,6 +68,7 @@ class IommutuiApp(App[None]):
         self.register_theme(IOMMUTUI)
         self.register_theme(usual)
         self.set_reactive(App.theme, usual.name)  # a theme that is set otherwise has the style sheet parsed twice
+        self.stylesheet.set_variables(self.get_css_variables())
         self.theme = self._theme_to_use(config.theme, usual)
         try:
             use_keys(config.keys)
