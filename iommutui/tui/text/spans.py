@@ -54,6 +54,8 @@ def line(*parts: str | Span, hang: int = 0, cut: bool = False) -> Line:
 def clip(text: str, width: int) -> str:
     """The text in at most ``width`` cells, with an ellipsis where some of it is left out."""
     text = visible(text)
+    if len(text) <= width and text.isascii():
+        return text
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, width - 1).rstrip() + "…" if width > 1 else "…"[:width]

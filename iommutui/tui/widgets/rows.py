@@ -100,15 +100,15 @@ class Rows(Scroll):
 
     def _row(self, index: int, width: int) -> Strip:
         here = index == self.cursor
-        room = self.scrollable_content_region.width  # a scroll bar lies over the rest
-        strip = self._strips.get((index, here, room))
+        strip = self._strips.get((index, here, width))
         if strip is None:
             key = self._keys[index]
             component = "rows--cursor" if here else "rows--group" if key.device is None else ""
+            room = self.scrollable_content_region.width  # a scroll bar lies over the rest
             strip = strip_of(self._painter(key, room, here), self.meanings(component), width)
             if len(self._strips) >= MANY:
                 self._strips.clear()
-            self._strips[index, here, room] = strip
+            self._strips[index, here, width] = strip
         return strip
 
     def on_click(self, event: Click) -> None:
