@@ -7,7 +7,6 @@ from iommutui.cli.output import columns, complain, cut, write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
-from iommutui.core.board import passable
 from iommutui.core.errors import Exit
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import (
@@ -26,7 +25,6 @@ from iommutui.sources import Depth
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-    from iommutui.core.query import Query
 
 _KEYS = "driver:, group:, viable:, class:, id:, override:, bus:"
 
@@ -63,20 +61,11 @@ def run(options: Options) -> int:
 
 
 def _filtered(host: Host, words: list[str], verdicts: dict[int, Verdict]) -> list[Device]:
-    devices = list(host.devices.values())
     if not words:
-        return devices
-    from iommutui.core.query import parse_query
+        return list(host.devices.values())
+    from iommutui.core.query import matching, parse_query
 
-    query = parse_query(" ".join(words))
-    return [device for device in devices if _matches(host, device, query, verdicts)]
-
-
-def _matches(host: Host, device: Device, query: "Query", verdicts: dict[int, Verdict]) -> bool:
-    group = host.group_of(device.address)
-    if group is None:
-        return query.matches(device, None)
-    return query.matches(device, verdicts[group.id], None, passable(host, group))
+    return matching(host, parse_query(" ".join(words)), lambda group: verdicts[group.id])
 
 
 def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], model: Model, filtered: bool) -> list[str]:

@@ -20,6 +20,7 @@ from iommutui.core.plan.fix import smallest_fix
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, counts_of, plan_intents
 from iommutui.core.plan.presets import asked_of, beyond, free_card, free_devices, free_group, not_of_use, why_not_free
+from iommutui.core.plan.words import amount
 from iommutui.core.query import find_device
 from iommutui.core.wording import sentence
 
@@ -152,24 +153,11 @@ def _lines(host: Host, intents: list[Intent], plan: Plan, model: Model) -> list[
     fix = smallest_fix(host, intents, [host.groups[change.group] for change in plan.groups], model)
     lines = plan_lines(host, plan, fix)
     if plan.permitted:
-        lines += ["", f"{', '.join(_counts(plan))}."]
+        lines += ["", f"{', '.join(amount(plan))}."]
         left = unaccepted(plan.hazards, ())
         if left:
             lines.append(accept_words(left))
     return lines
-
-
-def _counts(plan: Plan) -> list[str]:
-    """``6 writes``, ``2 devices changed``, ``1 device right already``, ``1 group touched``."""
-    counts = counts_of(plan)
-    words = (
-        (counts.writes, "write", ""),
-        (counts.devices, "device", " changed"),
-        (counts.no_ops, "device", " right already"),
-        (counts.modules, "module", " to load"),
-        (counts.groups, "group", " touched"),
-    )
-    return [f"{n} {noun}{'' if n == 1 else 's'}{rest}" for n, noun, rest in words if n or noun == "write"]
 
 
 def _document(host: Host, intents: list[Intent], plan: Plan, model: Model) -> Document:

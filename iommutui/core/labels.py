@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 from iommutui.core.address import Address
 from iommutui.core.board import passable
-from iommutui.core.device import gap_words
 from iommutui.core.drivers import Role
-from iommutui.core.host import NO_IOMMU, Bar, Details, Device, Group, Host
-from iommutui.core.models.base import unbind_pending
+from iommutui.core.host import NO_IOMMU, Device, Group, Host
+from iommutui.core.models.base import Model, unbind_pending
 from iommutui.core.reasons import State, Verdict
 from iommutui.core.roles import serves_host
 
@@ -66,6 +65,16 @@ def _kind(device: Device) -> str:
 def role_words(role: Role) -> str:
     """A driver's role as people call it: ``host driver``, ``VFIO``, ``neutral``."""
     return {Role.KERNEL: "host driver", Role.USER: "VFIO", Role.NONE: "neutral"}[role]
+
+
+def is_draft(model: Model) -> bool:
+    """Whether no kernel has these rules."""
+    return model.kernels.startswith("none")
+
+
+def rules_words(model: Model) -> str:
+    """The kernels that have these rules, in words: ``Linux 5.19 and later``."""
+    return f"draft {model.name}, never merged" if is_draft(model) else f"Linux {model.kernels}"
 
 
 def device_name(device: Device) -> str:
@@ -179,84 +188,3 @@ def _network(talk: "Network") -> list[str]:
         *(["default route"] if talk.default_route else []),
     ]
     return words or (["address"] if talk.address else [])
-
-
-_BAR_IO = 0x100
-_BAR_PREFETCH = 0x2000
-_BAR_64 = 0x100000
-
-
-def size_words(size: int) -> str:
-    """``16 MiB``."""
-    for unit, step in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
-        if size >= 1 << step:
-            count = size / (1 << step)
-            return f"{count:.0f} {unit}" if count == int(count) else f"{count:.1f} {unit}"
-    return f"{size} B"
-
-
-def bar_words(bar: Bar) -> str:
-    """``0: 16 MiB memory, 64-bit, prefetchable``."""
-    what = "ports" if bar.flags & _BAR_IO else "memory"
-    extra = (", 64-bit" if bar.flags & _BAR_64 else "") + (", prefetchable" if bar.flags & _BAR_PREFETCH else "")
-    name = f"BAR {bar.number}" if bar.number < 6 else "ROM" if bar.number == 6 else f"region {bar.number}"
-    return f"{name}: {size_words(bar.size)} {what}{extra} at {bar.start:#x}"
-
-
-def device_facts(host: Host, device: Device) -> Iterator[tuple[str, str]]:
-    """Name and value of everything that is known of the device."""
-    if device.bus == "pci":
-        ids = f"{device.vendor_id or '????'}:{device.device_id or '????'}"
-        if device.subsystem_vendor_id:
-            ids += f", subsystem {device.subsystem_vendor_id}:{device.subsystem_device_id or '????'}"
-        yield "Ids", ids + (f", revision {device.revision}" if device.revision else "")
-    else:
-        yield "Bus", device.bus
-    if device.class_code:
-        yield "Class", f"{device.class_code} {class_words(device)}"
-    if device.parent:
-        yield "Below", f"bridge {device.parent}"
-    units = [unit.name for unit in host.iommus or () if unit.name == device.iommu]
-    if device.iommu:
-        kind = next((unit.kind for unit in host.iommus or () if unit.name in units and unit.kind), None)
-        yield "IOMMU unit", device.iommu + (f" ({kind})" if kind else "")
-    if device.boot_vga is not None:
-        yield "Display", "the one this machine booted on" if device.boot_vga else "not the boot display"
-    if device.interfaces:
-        yield "Network", ", ".join(device.interfaces)
-    if device.physfn:
-        yield "Function", f"virtual, of {device.physfn}"
-    if device.virtfns:
-        yield "Function", f"has {len(device.virtfns)} virtual functions"
-    if device.vfio_dev:
-        yield "VFIO", ", ".join(device.vfio_dev)
-    if device.details is None:
-        yield "Hardware", "power, BARs and resets were not recorded"
-    else:
-        yield from _hardware(device.details)
-    for gap in device.gaps:
-        yield "Not known", f"{gap.attribute}: {gap_words(gap.why)}"
-
-
-def _hardware(facts: Details) -> Iterator[tuple[str, str]]:
-    if facts.power_state:
-        yield "Power", facts.power_state + (", D3cold allowed" if facts.d3cold_allowed else "")
-    if facts.reset_methods is not None:
-        yield "Resets", ", ".join(facts.reset_methods) or "none"
-    if facts.link_speed and facts.link_width:
-        yield "Link", _link(facts)
-    if facts.numa_node is not None:
-        yield "NUMA node", str(facts.numa_node) if facts.numa_node >= 0 else "none"
-    if facts.sriov_totalvfs:
-        yield "SR-IOV", f"{facts.sriov_numvfs or 0} of {facts.sriov_totalvfs} virtual functions"
-    for bar in facts.bars or ():
-        if bar.size:
-            yield "Memory", bar_words(bar)
-    if facts.config_answers is False:
-        yield "Config", "reads as all ones: asleep or fallen off the bus"
-
-
-def _link(facts: Details) -> str:
-    now = f"{facts.link_speed} x{facts.link_width}"
-    top = f"{facts.max_link_speed} x{facts.max_link_width}"
-    return now if now == top or not facts.max_link_speed else f"{now}, of {top}"

@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from iommutui.core.address import Address, parse_pci
+from iommutui.core.board import passable
 from iommutui.core.cache import last_call
 from iommutui.core.errors import IommutuiError, RefusedError, UsageError
-from iommutui.core.host import Device, Host
+from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.reasons import Verdict
 
@@ -174,6 +175,28 @@ def searched_text(device: Device) -> str:
     """What a plain word is looked for in, in lower case: everything that a row shows."""
     shown = (device.address, device_name(device), class_words(device), device.driver or "", *device.interfaces)
     return "\n".join(shown).lower()
+
+
+def matching(
+    host: Host,
+    query: Query,
+    verdict_of: Callable[[Group], Verdict | None],
+    text_of: Callable[[Device], str] = searched_text,
+) -> list[Device]:
+    """The devices that the filter lets through; ``text_of``: their searched texts, where they are known already."""
+    left = list(host.devices.values())
+    for term in query.terms:
+        if not term.key and not term.others:
+            left = [d for d in left if (term.value in text_of(d)) != term.negated]
+            continue
+        found = []
+        for device in left:
+            group = host.group_of(device.address)
+            verdict, held = (verdict_of(group), passable(host, group)) if group is not None else (None, True)
+            if term.matches(device, verdict, text_of(device), held):
+                found.append(device)
+        left = found
+    return left
 
 
 def _term_matches(term: Term, device: Device, verdict: Verdict | None, text: str | None, passable: bool) -> bool:

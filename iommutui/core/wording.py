@@ -6,12 +6,12 @@ Those of hazards are in `iommutui.core.hazards`.
 from collections.abc import Callable, Iterable
 
 from iommutui.core.device import NOT_LISTED, gap_words
-from iommutui.core.drivers import STUB
+from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import filled, refusal_sentence
 from iommutui.core.host import Group, Host
 from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, group_word
 from iommutui.core.plan.drift import Change
-from iommutui.core.plan.intents import DEFAULT, NONE, Goal
+from iommutui.core.plan.intents import Goal, Target, TargetKind
 from iommutui.core.reasons import Code, Reason, State, Verdict
 
 _LSPCI = "lspci -v (pciutils 3.7 or later)"
@@ -187,14 +187,16 @@ def goal_words(goal: Goal) -> str:
     return goal.driver if goal.driver is not None else "free"
 
 
-def target_words(target: str) -> str:
-    """What a target means."""
+def purpose(target: Target) -> str:
+    """What a target is for."""
     return {
-        NONE: "keep it free: no driver",
-        DEFAULT: "clear the override and let the kernel choose",
-        STUB: "park it: a driver that does nothing",
-        "vfio-pci": "hand it to a virtual machine",
-    }.get(target, f"bind it to {target}")
+        TargetKind.NONE: "keep it free: no driver",
+        TargetKind.DEFAULT: "clear the override and let the kernel choose",
+        TargetKind.STUB: "park it: a driver that does nothing",
+        TargetKind.KERNEL: "let this machine use it",
+        TargetKind.VFIO: "hand it to a virtual machine"
+        + ("" if target.name == VFIO_PCI else ", with a driver made for it"),
+    }[target.kind]
 
 
 def change_words(change: Change) -> str:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import Future
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from textual import on
 from textual.app import App, SuspendNotSupported
@@ -13,7 +13,6 @@ from textual.events import Event, Key, Paste
 from textual.message import Message
 from textual.theme import Theme
 
-from iommutui.core.drivers import KNOWN
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.settings import Settings, settings_path
@@ -67,6 +66,8 @@ class IommutuiApp(App[None]):
         usual = CONSOLE if console else IOMMUTUI
         self.register_theme(IOMMUTUI)
         self.register_theme(usual)
+        self.set_reactive(App.theme, usual.name)  # a theme that is set otherwise has the style sheet parsed twice
+        self.stylesheet.set_variables(self.get_css_variables())
         self.theme = self._theme_to_use(config.theme, usual)
         try:
             use_keys(config.keys)
@@ -87,7 +88,6 @@ class IommutuiApp(App[None]):
         return kept if kept in self.available_themes else usual.name
 
     def get_default_screen(self) -> DeskScreen:
-        """The desk."""
         return self.desk
 
     def get_css_variables(self) -> dict[str, str]:
@@ -107,19 +107,10 @@ class IommutuiApp(App[None]):
         if self._store is not None:
             self._store.write(self._store.read()._replace(theme=theme.name))
 
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: Severity = "information",
-        timeout: float | None = None,
-        markup: bool = True,
-    ) -> None:
+    def notify(self, message: str, *, severity: Severity = "information", **rest: Any) -> None:
         """Says something in the place of what was said before; it is shown as it is, whatever ``markup`` is."""
         self.clear_notifications()
-        text = SIGNS[severity] + visible(message)
-        super().notify(text, title=visible(title), severity=severity, timeout=timeout, markup=False)
+        super().notify(SIGNS[severity] + visible(message), severity=severity, **{**rest, "markup": False})
 
     async def on_event(self, event: Event) -> None:
         """Drops keys that were typed before anybody could know what they would do.
@@ -163,7 +154,7 @@ class IommutuiApp(App[None]):
 
     def _open(self, message: OpenMachine) -> None:
         """Shows another machine on a desk of its own, once it has been read."""
-        table = self.desk.state.host.driver_table if self.desk.state.host is not None else KNOWN
+        table = self.desk.state.host.driver_table
         text = message.text.strip()
         machine = (
             pasted(text, table) if message.is_listing else machine_of([text], demo=False, kernel=None, table=table)

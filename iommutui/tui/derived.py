@@ -92,8 +92,8 @@ def _preview(host: Host, model: Model, intents: tuple[Intent, ...]) -> Preview:
 
 
 def preview(state: AppState) -> Preview | None:
-    """What the staged intents would do; None without a machine or without intents."""
-    if state.host is None or not state.intents:
+    """What the staged intents would do; None where there are none."""
+    if not state.intents:
         return None
     return _preview(state.host, state.model, state.intents)
 
@@ -112,23 +112,19 @@ def target_of(state: AppState, device: Address) -> str | None:
 
 def selected_device(state: AppState) -> Device | None:
     """The device under the cursor."""
-    selection = state.selection
-    if state.host is None or selection is None or selection.device is None:
-        return None
-    return state.host.devices.get(selection.device)
+    key = state.selection
+    return state.host.devices.get(key.device) if key is not None and key.device is not None else None
 
 
 def selected_group(state: AppState) -> Group | None:
     """The group under the cursor, or that of the device under it."""
-    selection = state.selection
-    if state.host is None or selection is None or selection.group is None:
-        return None
-    return state.host.groups.get(selection.group)
+    key = state.selection
+    return state.host.groups.get(key.group) if key is not None and key.group is not None else None
 
 
 def selected_rows(state: AppState) -> tuple[Key, ...]:
     """The rows that verbs act on: those that are selected together, or else the one under the cursor."""
-    if state.selected and state.host is not None:
+    if state.selected:
         return tuple(sorted(state.selected, key=lambda key: (key.group is None, key.group or 0, key.device or "")))
     return (state.selection,) if state.selection is not None else ()
 
@@ -136,8 +132,6 @@ def selected_rows(state: AppState) -> tuple[Key, ...]:
 def selected_devices(state: AppState) -> list[Device]:
     """What a verb acts on: devices, and of a group's row every device of it that is not a bridge."""
     host = state.host
-    if host is None:
-        return []
     found: dict[Address, Device] = {}
     for key in selected_rows(state):
         if key.device is not None:
@@ -175,55 +169,55 @@ def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix
 
 def fix_of(state: AppState) -> Fix | None:
     """The smallest fix for the group of the selection; None where the selection has no group."""
-    if state.host is None or state.selection is None:
+    if state.selection is None:
         return None
     return _fix(state.host, state.model, state.intents, state.selection)
 
 
+def _asked(host: Host, key: Key) -> tuple[list[Device], Group | None]:
+    """What a row is of: its device and the others of the card, or of a group's row the members and the group."""
+    device = host.devices.get(key.device) if key.device is not None else None
+    if key.device is not None:
+        return ([device, *host.same_card(device.address)] if device is not None else []), None
+    group = host.groups.get(key.group) if key.group is not None else None
+    return (host.members(group) if group is not None else []), group
+
+
 def _around(host: Host, key: Key) -> Host:
     """What a wish for this row can touch: its group, its card, and the groups of the card's functions."""
-    addresses: set[Address] = set()
-    if key.device is not None and key.device in host.devices:
-        addresses |= {key.device, *(other.address for other in host.same_card(key.device))}
     group = host.groups.get(key.group) if key.group is not None else None
-    if group is not None:
-        addresses |= {a for a in group.members if a in host.devices}
-    return narrow(host, addresses)
+    members = host.members(group) if group is not None else []
+    return narrow(host, (device.address for device in (*_asked(host, key)[0], *members)))
 
 
 @last_call
 def _free(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> tuple[Intent, ...] | None:
     part = _around(host, key)
-    if key.device is not None:
-        device = part.devices.get(key.device)
-        if device is None or device.bus != "pci" or device.is_bridge:
-            return None
-        return free_card(part, key.device, model, said=said)
-    group = part.groups.get(key.group) if key.group is not None else None
-    return free_group(part, group, model, said=said) if group is not None else None
+    devices, group = _asked(part, key)
+    if group is not None:
+        return free_group(part, group, model, said=said)
+    if not devices or devices[0].bus != "pci" or devices[0].is_bridge:
+        return None
+    return free_card(part, devices[0].address, model, said=said)
 
 
 def _said(state: AppState) -> tuple[Intent, ...]:
     """What is staged of the board's devices, each by itself: no preset takes one that was not named."""
-    devices = state.host.devices if state.host is not None else {}
+    devices = state.host.devices
     return tuple(i for i in state.intents if i.device in devices and of_the_board(devices[i.device]))
 
 
 def freeing(state: AppState) -> tuple[Intent, ...] | None:
     """What frees the selected cards and groups; empty if they are free already, None if nothing frees one of them."""
-    if state.host is None:
-        return None
     found = [_free(state.host, state.model, key, _said(state)) for key in selected_rows(state)]
     return None if not found or None in found else _united(found)
 
 
 def taken_beyond(state: AppState, intents: Iterable[Intent]) -> list[Device]:
     """What a preset moves besides the cards and groups that are selected."""
-    host = state.host
-    if host is None:
-        return []
     asked = [device.address for device in selected_devices(state)]
-    return beyond(host, [*asked, *(other.address for each in asked for other in host.same_card(each))], intents)
+    cards = (other.address for each in asked for other in state.host.same_card(each))
+    return beyond(state.host, [*asked, *cards], intents)
 
 
 def _united(parts: Iterable[tuple[Intent, ...] | None]) -> tuple[Intent, ...]:
@@ -233,34 +227,24 @@ def _united(parts: Iterable[tuple[Intent, ...] | None]) -> tuple[Intent, ...]:
 @last_call
 def _back(host: Host, key: Key) -> tuple[Intent, ...]:
     part = _around(host, key)
-    if key.device is not None:
-        return give_back(part, [key.device]) if key.device in part.devices else ()
-    group = part.groups.get(key.group) if key.group is not None else None
-    return give_back(part, [a for a in group.members if a in part.devices]) if group is not None else ()
+    return give_back(part, [device.address for device in _asked(part, key)[0]])
 
 
 def giving_back(state: AppState) -> tuple[Intent, ...]:
     """What gives the selected cards and groups back to the kernel; empty where nothing of them was set aside."""
-    if state.host is None:
-        return ()
     return _united(_back(state.host, key) for key in selected_rows(state))
 
 
 @last_call
 def _why_not(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> str | None:
     part = _around(host, key)
-    if key.device is not None:
-        asked = [key.device, *(other.address for other in part.same_card(key.device))]
-    else:
-        group = part.groups.get(key.group) if key.group is not None else None
-        asked = asked_of(part, group) if group is not None else []
+    devices, group = _asked(part, key)
+    asked = asked_of(part, group) if group is not None else [device.address for device in devices]
     return why_not_free(part, asked, model, said)
 
 
 def why_not_freed(state: AppState) -> str | None:
     """Why nothing frees what is selected, as a sentence; None where something does."""
-    if state.host is None:
-        return None
     found = (_why_not(state.host, state.model, key, _said(state)) for key in selected_rows(state))
     return next((why for why in found if why is not None), None)
 
@@ -273,7 +257,7 @@ def selection_words(state: AppState) -> str:
     if key is None:
         return "the selection"
     if key.device is not None:
-        device = state.host.devices.get(key.device) if state.host is not None else None
+        device = state.host.devices.get(key.device)
         virtual = device is not None and device.physfn is not None
         return key.device if virtual else f"the card {card_of(key.device)}"
     return f"group {key.group}"

@@ -69,8 +69,6 @@ def spelt(word: str) -> str | None:
     return "+".join((*sorted(modifiers), name)) if modifiers <= _MODIFIERS else None
 
 
-# -- which command has which
-
 RESERVED = ("escape", "tab", "shift+tab", "enter", "ctrl+c", "ctrl+q")
 """Keys that have to stay what they are, or there would be no way out of something."""
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import STUB
+from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
@@ -45,13 +46,6 @@ class Phase(StrEnum):
     READY = "ready"
     FAILED = "failed"
     APPLYING = "applying"
-
-
-class Problem(NamedTuple):
-    """Why there is no machine to show, and what to do next."""
-
-    what: str
-    remedy: str = ""
 
 
 class View(StrEnum):
@@ -107,14 +101,19 @@ LIST_SHARE = 62
 """How the room beside the list is divided until the person divides it."""
 
 
+NOTHING = Host({}, {})
+"""What is known of a machine that has not been looked at yet."""
+
+
 class AppState(NamedTuple):
     """Everything that decides what is on the screen."""
 
     source: Source
     model: Model
-    host: Host | None = None
+    host: Host = NOTHING
     phase: Phase = Phase.SCANNING
-    problem: Problem | None = None
+    problem: IommutuiError | None = None
+    """Why there is no machine to show, and what to do next."""
     chosen_model: bool = False
     intents: tuple[Intent, ...] = ()
     """What is staged, in the order of addresses."""
@@ -139,7 +138,7 @@ class AppState(NamedTuple):
     hints: bool = False
     """The orientation for somebody who is here for the first time."""
     collapsed: frozenset[int | None] = frozenset()
-    cursor: Key | None = None
+    cursor: Key = Key(None)
     selected: frozenset[Key] = frozenset()
     """Rows that verbs act on together, in the place of the one under the cursor."""
     planned: Address | None = None
@@ -154,9 +153,16 @@ class AppState(NamedTuple):
     """What a preset staged besides what it was asked for; on top of the plan."""
     freed: tuple[Address, ...] = ()
     """What the last apply has put on a VFIO driver, until something else is staged."""
+    before_boot: Host | None = None
+    """The machine as it was in the boot before this one, where that is known."""
     live_lacks: str = ""
     """Why changes of the machine are not seen as they happen; empty where they are."""
     log: tuple[LogLine, ...] = ()
+
+    @property
+    def seen(self) -> bool:
+        """Whether the machine has been looked at."""
+        return self.host is not NOTHING
 
     @property
     def selection(self) -> Key | None:
@@ -232,15 +238,13 @@ def judged_by(state: AppState, model: str) -> AppState:
 
 def own_model(state: AppState) -> bool:
     """Whether the model is that of the machine's own kernel."""
-    return state.host is None or state.model.name == model_for(state.host.kernel).name
+    return not state.seen or state.model.name == model_for(state.host.kernel).name
 
 
 def folded(state: AppState, group: int | None, shut: bool) -> AppState:
     """The group shut or open; its cursor moves to the group's row when it shuts."""
     collapsed = state.collapsed | {group} if shut else state.collapsed - {group}
-    cursor = state.cursor
-    if shut and cursor is not None and cursor.group == group:
-        cursor = Key(group)
+    cursor = Key(group) if shut and state.cursor.group == group else state.cursor
     return state._replace(collapsed=frozenset(collapsed), cursor=cursor)
 
 
@@ -252,30 +256,28 @@ def with_host(state: AppState, host: Host) -> tuple[AppState, tuple[str, ...]]:
     """
     notes: list[str] = []
     kept: list[Intent] = []
-    before = state.host
+    before, first = state.host, not state.seen
     for intent in state.intents:
-        device = host.devices.get(intent.device)
         _, _, refusal = goal_of(host, intent)
         if refusal is not None:
             kept.append(intent)
-            if before is None or goal_of(before, intent)[2] is None:
+            if goal_of(before, intent)[2] is None:
                 notes.append(f"{intent} cannot be done any more. {sentence(refusal)}")
-        elif _changed(before, device) and fulfilled(host, intent, state.model):
+        elif _changed(before, host.devices[intent.device]) and fulfilled(host, intent, state.model):
             notes.append(f"{intent} is the case already; it is taken off the plan.")
         else:
             kept.append(intent)
     model = state.model if state.chosen_model else model_for(host.kernel)
     state = state._replace(host=host, model=model, intents=tuple(kept), phase=Phase.READY, problem=None)
-    if state.cursor is None:
+    now = host.devices.get(state.cursor.device) if state.cursor.device is not None else None
+    if first:
         state = state._replace(cursor=first_row(host))
-    elif before is not None and state.cursor.device is not None:
-        now = host.devices.get(state.cursor.device)
-        if now is not None and now.group != state.cursor.group:
-            state = state._replace(cursor=Key(now.group, now.address))
+    elif now is not None:
+        state = state._replace(cursor=Key(now.group, now.address))
     return state, tuple(notes)
 
 
-def first_row(host: Host) -> Key | None:
+def first_row(host: Host) -> Key:
     """Where the cursor is at first: on the card that most people hand over, a display that the machine did not boot on.
 
     Without one on any display, else on the first group.
@@ -284,12 +286,10 @@ def first_row(host: Host) -> Key | None:
     chosen = min(displays, key=lambda d: bool(d.boot_vga), default=None)
     if chosen is not None:
         return Key(chosen.group, chosen.address)
-    return Key(next(iter(host.groups), None)) if host.groups or host.devices else None
+    return Key(next(iter(host.groups), None))
 
 
-def _changed(before: Host | None, device: Device | None) -> bool:
-    if before is None or device is None:
-        return True
+def _changed(before: Host, device: Device) -> bool:
     was = before.devices.get(device.address)
     return was is None or (was.driver, was.driver_override) != (device.driver, device.driver_override)
 
@@ -300,9 +300,9 @@ def fulfilled(host: Host, intent: Intent, model: Model) -> bool:
     return plan.permitted and not plan.steps
 
 
-def failed(state: AppState, problem: Problem) -> AppState:
+def failed(state: AppState, problem: IommutuiError) -> AppState:
     """The state after a scan that failed: what was seen before stays on the screen."""
-    return state._replace(phase=Phase.FAILED if state.host is None else Phase.READY, problem=problem)
+    return state._replace(phase=Phase.READY if state.seen else Phase.FAILED, problem=problem)
 
 
 def logged(state: AppState, at: str, text: str, style: str = "plain") -> AppState:
@@ -320,14 +320,11 @@ def ended(state: AppState, plan: Plan, *, revert: bool) -> AppState:
     return state._replace(applies=applies, intents=(), undo=(), redo=(), beyond=(), freed=freed)
 
 
-def _changed_row(state: AppState, plan: Plan) -> Key | None:
+def _changed_row(state: AppState, plan: Plan) -> Key:
     """The first device that was moved, unless the cursor is on one of them or on their group already."""
-    moved = [step.device for step in plan.steps]
+    addresses = dict.fromkeys(step.device for step in plan.steps)
+    moved = [Key(device.group, a) for a in addresses if (device := state.host.devices.get(a)) is not None]
     cursor = state.cursor
-    if not moved or state.host is None:
+    if not moved or cursor in moved or cursor in [Key(key.group) for key in moved]:
         return cursor
-    groups = {device.group for a in moved if (device := state.host.devices.get(a)) is not None}
-    if cursor is not None and (cursor.device in moved or (cursor.device is None and cursor.group in groups)):
-        return cursor
-    first = state.host.devices.get(moved[0])
-    return Key(first.group, first.address) if first is not None else cursor
+    return moved[0]

@@ -84,7 +84,6 @@ def _memory(value: dict[str, Any]) -> Memory:
 
 def recalled(state: AppState, memory: Memory) -> AppState:
     """The state of the first look with what is remembered."""
-    assert state.host is not None
     kept = memory.marks.get(_machine(state), ())
     every = set(_marks_to_keep(state.host, frozenset(state.host.devices)))
     marks = frozenset(Address(mark.split(" ")[0]) for mark in kept if mark in every)  # and still the same device
@@ -97,7 +96,7 @@ def recalled(state: AppState, memory: Memory) -> AppState:
 def to_remember(state: AppState, memory: Memory) -> Memory:
     """The memory with what the state adds to it."""
     marks = memory.marks
-    if state.host is not None:
+    if state.seen:
         marks = {**marks, _machine(state): _marks_to_keep(state.host, state.marks)}
     return memory._replace(
         marks=marks, oriented=memory.oriented or not state.hints, sort=state.sort, share=state.share,

@@ -11,7 +11,7 @@ from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents, shell_script
 from iommutui.core.uses import Network, Opener, Uses
 from iommutui.tui.pages.copies import copies
-from iommutui.tui.state import Key, Problem, Source, SourceKind, start
+from iommutui.tui.state import Key, Source, SourceKind, start
 from tests.tui.driver import WIDE, LiveLike, Ui, screen_of, snapshot_of
 from tests.tui.fakes import Refusing, Scripted
 from tests.tui.machines import GPU, NIC, small
@@ -83,7 +83,8 @@ async def test_a_scan_that_fails_shows_a_hostile_reason_as_it_is(name: str) -> N
 
     async with screen_of(SimulatedMachine(Source(SourceKind.SNAPSHOT, name), load)) as ui:
         assert ui.state.phase is Phase.FAILED
-        assert ui.state.problem == Problem(f"{name} is broken.", f"Repair {name}.")
+        assert ui.state.problem is not None
+        assert (ui.state.problem.what, ui.state.problem.remedy) == (f"{name} is broken.", f"Repair {name}.")
         await _seen(ui, f"{name} is broken.")
         await _seen(ui, f"Repair {name}.")
         await ui.press("j", "v", "a", "R", "slash", "t", "space", "r")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.apply.elevation import Applying
 from iommutui.apply.events import (
     Compensating,
     Event,
@@ -20,14 +21,13 @@ from iommutui.apply.events import (
     to_json,
 )
 from iommutui.core.errors import Exit, IommutuiError
-from iommutui.core.hazards import Acceptance
+from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.drift import Change
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.tui.jobs import scanner
-from iommutui.tui.machines import live
 from iommutui.tui.machines.base import Job
 from iommutui.tui.machines.live import ProcessApplier, request
 from iommutui.tui.state import Key, Phase
@@ -283,7 +283,7 @@ def test_a_program_that_does_not_exist_is_an_error() -> None:
 
 
 def test_no_device_is_named_on_the_command_line() -> None:
-    words = ProcessApplier(["python", "-m", "iommutui"], "/usr/bin/sudo").command()
+    words = Applying(["python", "-m", "iommutui"], "/usr/bin/sudo").command
     assert words == ["/usr/bin/sudo", "python", "-m", "iommutui", "apply", "--stdin"]
 
 
@@ -293,17 +293,7 @@ def test_a_revert_names_its_journal_in_the_request() -> None:
 
 
 def test_what_was_accepted_and_the_time_to_keep_it_are_in_the_request() -> None:
-    accepted = (Acceptance("boot-display", NIC),)
-    asked = request(_job()._replace(accepted=accepted, keep_within=30.0))
-    assert (asked.accepted, asked.keep_within) == (accepted, 30.0)
-
-
-def test_the_signature_changes_when_a_device_changes_its_driver(tmp_path: Path) -> None:
-    bus = tmp_path / "bus"
-    for name in ("devices/0000:05:00.0", "drivers/igb", "drivers/vfio-pci"):
-        (bus / name).mkdir(parents=True)
-    (bus / "drivers/igb/0000:05:00.0").touch()
-    before = live.signature(str(bus))
-    (bus / "drivers/igb/0000:05:00.0").rename(bus / "drivers/vfio-pci/0000:05:00.0")
-    assert live.signature(str(bus)) != before
-    assert live.signature(str(tmp_path / "nowhere")) == frozenset()
+    danger = Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, NIC)
+    job = _job()._replace(plan=_plan()._replace(hazards=(danger,)), keep_within=30.0)
+    asked = request(job)
+    assert (asked.accepted, asked.keep_within) == ((danger.acceptance,), 30.0)

@@ -45,6 +45,11 @@ def contrast_of(strips: Iterable[Strip]) -> list[tuple[float, str]]:
     return sorted(found)
 
 
+async def test_the_program_s_own_theme_is_there_from_the_first_frame_on() -> None:
+    async with screen_of(snapshot_of(small()), USUAL) as ui:
+        assert ui.app.screen.styles.background == Color.parse(IOMMUTUI.background or "")
+
+
 async def test_every_theme_draws_the_screen_so_that_it_can_be_read() -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
         await ui.press("c", "T", "T")

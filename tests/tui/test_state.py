@@ -1,12 +1,12 @@
 """Steps from one state to the next."""
 
 from iommutui.core.address import Address
+from iommutui.core.errors import IommutuiError
 from iommutui.core.plan.intents import Intent
 from iommutui.tui.state import (
     AppState,
     Key,
     Phase,
-    Problem,
     Source,
     SourceKind,
     failed,
@@ -100,8 +100,8 @@ def test_the_cursor_follows_a_device_into_another_group() -> None:
 
 
 def test_a_scan_that_fails_leaves_what_was_seen_before() -> None:
-    assert failed(ready(), Problem("no")).phase is Phase.READY
-    assert failed(start(DEMO), Problem("no")).phase is Phase.FAILED
+    assert failed(ready(), IommutuiError("no")).phase is Phase.READY
+    assert failed(start(DEMO), IommutuiError("no")).phase is Phase.FAILED
 
 
 def test_only_two_hundred_stagings_can_be_taken_back() -> None:

@@ -7,9 +7,10 @@ from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
+from iommutui.tui.machines.base import Job
 from iommutui.tui.pages.plan import Review
 from iommutui.tui.rows import listing
-from iommutui.tui.screens.review import ReviewScreen, Terms
+from iommutui.tui.screens.review import ReviewScreen
 from iommutui.tui.state import Key
 from tests.tui.driver import SMALLEST, USUAL, WIDE, screen_of, snapshot_of
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
@@ -138,7 +139,7 @@ def dangerous(host: Host, *intents: Intent) -> tuple[Review, Hazard]:
     """A review of a plan that takes the display of its first device, and that danger."""
     plan = plan_intents(host, intents, MODELS["dma-owner"])
     dangers = [Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, intent.device) for intent in intents]
-    return Review("Review", plan._replace(hazards=tuple(dangers))), dangers[0]
+    return Review("Review", Job(plan._replace(hazards=tuple(dangers)), intents, MODELS["dma-owner"])), dangers[0]
 
 
 async def test_the_numbers_of_several_groups_are_typed_with_a_blank_or_a_comma() -> None:
@@ -154,7 +155,7 @@ async def test_the_numbers_of_several_groups_are_typed_with_a_blank_or_a_comma()
 
 async def test_a_danger_asks_for_the_group_s_number_first() -> None:
     review, danger = dangerous(small(), Intent(NIC, "vfio-pci"))
-    answers: list[Terms | None] = []
+    answers: list[Job | None] = []
     async with screen_of(snapshot_of(small())) as ui:
         await ui.show(ReviewScreen(review), answers.append)
         for key in ("enter", "y"):
@@ -164,7 +165,8 @@ async def test_a_danger_asks_for_the_group_s_number_first() -> None:
         await ui.type("2")
         assert ui.line_with("✔ y applies")
         await ui.press("enter", "tab", "enter")
-        assert answers == [Terms((danger.acceptance,))]
+        assert answers == [review.job]
+        assert review.job.accepted == (danger.acceptance,)
 
 
 async def test_the_keys_of_the_review_work_while_a_number_is_typed() -> None:
@@ -181,24 +183,26 @@ async def test_the_keys_of_the_review_work_while_a_number_is_typed() -> None:
 
 async def test_the_address_of_a_device_without_a_group_is_typed_letter_by_letter() -> None:
     review, danger = dangerous(without_iommu(), Intent(NIC, "none"))
-    answers: list[Terms | None] = []
+    answers: list[Job | None] = []
     async with screen_of(snapshot_of(without_iommu())) as ui:
         await ui.show(ReviewScreen(review), answers.append)
         await ui.type(NIC)
         assert ui.app.screen.query_one(Input).value == NIC
         await ui.press("y")
-        assert answers == [Terms((danger.acceptance,))]
+        assert answers == [review.job]
+        assert review.job.accepted == (danger.acceptance,)
 
 
 async def test_once_the_number_is_typed_y_applies_from_the_field() -> None:
     review, danger = dangerous(small(), Intent(NIC, "vfio-pci"))
-    answers: list[Terms | None] = []
+    answers: list[Job | None] = []
     async with screen_of(snapshot_of(small())) as ui:
         await ui.show(ReviewScreen(review), answers.append)
         await ui.press("3", "y")
         assert answers == []
         await ui.press("backspace", "2", "y")
-        assert answers == [Terms((danger.acceptance,))]
+        assert answers == [review.job]
+        assert review.job.accepted == (danger.acceptance,)
 
 
 async def test_one_message_at_a_time_none_of_another_plan_and_none_over_a_dialog() -> None:

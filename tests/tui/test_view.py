@@ -10,9 +10,10 @@ from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents, shell_line
 from iommutui.tui.commands import COMMANDS, hints, reason_against
 from iommutui.tui.derived import fix_of, preview
+from iommutui.tui.machines.base import Job
 from iommutui.tui.pages import details, plan_title
 from iommutui.tui.pages.plan import Review, plan_lines, review_lines, step_lines
-from iommutui.tui.rows import cursor_index, listing, row, settled
+from iommutui.tui.rows import listing, row, settled
 from iommutui.tui.rows.base import KIND, nothing_to_pass
 from iommutui.tui.state import AppState, Key, Pane, Source, SourceKind, Tab, View, staged, start, with_host
 from iommutui.tui.text.spans import Line
@@ -111,7 +112,7 @@ def test_a_filter_opens_folded_groups() -> None:
 def test_the_cursor_goes_to_the_nearest_row_that_is_left() -> None:
     state = state_of(filter="igb", cursor=Key(1, GPU))
     assert settled(state).cursor == Key(2, NIC)
-    assert cursor_index(state_of(cursor=Key(9, Address("gone"))), hint=3) == 3
+    assert settled(state_of(cursor=Key(9, Address("gone"))), hint=3).cursor == Key(1, SOUND)
 
 
 def test_groups_of_bridges_alone_are_folded_at_first() -> None:
@@ -204,7 +205,7 @@ def test_the_review_shows_every_write_exactly_and_in_order() -> None:
         "echo 0000:01:00.0 > /sys/bus/pci/drivers/nvidia/unbind",
         "echo 0000:01:00.0 > /sys/bus/pci/drivers_probe",
     ]
-    shown = words(review_lines(Review("Review", plan)))
+    shown = words(review_lines(Review("Review", Job(plan, (), MODELS["dma-owner"]))))
     assert shown.index("modprobe vfio-pci") < shown.index("  1  ✔ ok  echo vfio-pci")
 
 

@@ -29,21 +29,14 @@ def bindings() -> list[Binding]:
     They have priority: each key is carried out in full before the next one is looked at, however fast they come.
     """
     return [
-        Binding(
-            ",".join(command.keys) or _NO_KEY,
-            f"run('{command.id}')",
-            command.label,
-            show=False,
-            priority=True,
-            id=command.id,
-        )
+        Binding(",".join(command.keys) or _NO_KEY, f"run('{command.id}')", priority=True, id=command.id)
         for command in COMMANDS
     ]
 
 
 def reason_against(command_id: str, state: AppState) -> str | None:
     """Why a command cannot be done now."""
-    return BY_ID[command_id].disabled(state)
+    return next((why for check in BY_ID[command_id].disabled if (why := check(state)) is not None), None)
 
 
 class Hint(NamedTuple):

@@ -1,9 +1,10 @@
-"""What a command is, and what it can ask of the desk. Knows no Textual."""
+"""What a command is, and what it can ask of the desk."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-from iommutui.core.host import Host
+from textual.message import Message
+
 from iommutui.tui.state import AppState, Key, Pane, Phase
 from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.spans import Line
@@ -11,6 +12,13 @@ from iommutui.tui.text.spans import Line
 Severity = Literal["information", "warning", "error"]
 LineCheck = Callable[[str], tuple[bool, str]]
 """Whether a line of text will do, and what there is to say of it."""
+
+
+def something(text: str) -> tuple[bool, str]:
+    """The line check that takes whatever is not blank."""
+    return bool(text.strip()), ""
+
+
 Opened = Awaitable[object] | None
 """What a command returns: nothing, or what has to be waited for until its dialog takes keys."""
 
@@ -20,8 +28,6 @@ class Page(NamedTuple):
 
     title: str
     lines: Sequence[Line]
-    copy: str = ""
-    """What ``y`` copies; empty: the text of the lines."""
     save_as: str = ""
     """The name of a file that ``s`` offers to save the text to; empty: it cannot be saved."""
 
@@ -63,17 +69,11 @@ class Desk(Protocol):
     def rescan(self) -> None:
         """Looks at the machine again."""
 
-    def act(self, action: str) -> Opened:
+    def run_action(self, action: str) -> Awaitable[object]:
         """One of Textual's actions of the screen or the app, by name."""
 
-    def hand_over(self, words: Sequence[str]) -> None:
-        """Gives the terminal to another command of the program until it ends, and looks at the machine again."""
-
-    def before_boot(self) -> Host | None:
-        """The machine as it was in the boot before this one; None where that is not known."""
-
-    def open_machine(self, text: str) -> None:
-        """Asks, and shows the machine of a file's name or of a pasted text in place of this one."""
+    def post_message(self, message: Message) -> bool:
+        """Textual's own: what the app does for a command."""
 
     # -- dialogs; each calls ``then`` with what was chosen, and not at all where the dialog was closed
 
@@ -81,13 +81,11 @@ class Desk(Protocol):
         """Text to read, search, copy and save."""
 
     def choose(
-        self, title: str, choices: Sequence[Choice], then: Callable[[str], Opened], *, chosen: str = "", verb: str = ""
+        self, title: str, choices: Sequence[Choice], then: Callable[[str], Opened], *, verb: str, chosen: str = ""
     ) -> Opened:
         """One of a few things, by name."""
 
-    def prompt(
-        self, title: str, then: Callable[[str], Opened], check: LineCheck, *, text: str = "", hint: str = ""
-    ) -> Opened:
+    def prompt(self, title: str, then: Callable[[str], Opened], check: LineCheck, hint: str) -> Opened:
         """One line of text. ``check`` says whether it will do, and what is shown below it."""
 
     def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], Opened]) -> Opened:
@@ -100,33 +98,38 @@ class Desk(Protocol):
 Disabled = Callable[[AppState], str | None]
 
 
-def always(state: AppState) -> str | None:
-    """A command that nothing disables."""
-    return None
-
-
 def needs_host(state: AppState) -> str | None:
     """There has to be a machine to look at."""
-    if state.host is None:
+    if not state.seen:
         return (
             "The machine is still being scanned." if state.phase is Phase.SCANNING else "There is no machine to show."
         )
     return None
 
 
+def unless(holds: Callable[[AppState], object], why: str) -> Disabled:
+    """Says why while something does not hold."""
+    return lambda state: None if holds(state) else why
+
+
 class Command(NamedTuple):
     """One entry: it makes the binding, the key bar, the help, the palette and the table of keys."""
 
-    id: str
-    keys: tuple[str, ...]
     label: str
-    """A word or two; in lower case, with - for blanks, its id."""
+    """A word or two."""
+    keys: tuple[str, ...]
     help: str
     """A sentence."""
     topic: str
     run: Callable[[Desk], Opened]
-    disabled: Disabled = always
-    """Why it cannot be done now, as a sentence, or None."""
+    """May raise IommutuiError, which is said."""
+    disabled: tuple[Disabled, ...] = ()
+    """Why it cannot be done now, as a sentence, or None; each may rely on those before it."""
     palette: bool = True
     also: str = ""
     """Words by which people look for it, and that stand neither in its name nor in its help."""
+
+    @property
+    def id(self) -> str:
+        """The label in lower case, with - for blanks."""
+        return self.label.lower().replace(" ", "-")

@@ -1,5 +1,7 @@
 """Commands that move: cursor, folds, panes."""
 
+from functools import partial
+
 from iommutui.tui.commands.base import Command, Desk, Opened, needs_host
 from iommutui.tui.rows import listing
 from iommutui.tui.state import AppState, Key, Pane, View, folded
@@ -8,46 +10,34 @@ TOPIC = "Move"
 FAR = 1 << 30
 
 
+def _no_folds(state: AppState) -> str | None:
+    if state.view is not View.GROUPS:
+        return "Only the list of groups folds; T or Esc goes back to it."
+    return "Groups do not fold while a filter is on; Esc clears it." if state.filter.strip() else None
+
+
 def _fold(shut: bool, desk: Desk) -> None:
-    state = desk.state
-    if state.cursor is not None:
-        desk.update(folded(state, state.cursor.group, shut))
+    desk.update(folded(desk.state, desk.state.cursor.group, shut))
 
 
 def _cannot_fold(shut: bool, state: AppState) -> str | None:
-    why = needs_host(state)
-    if why is not None or state.cursor is None:
-        return why or "There is no row to fold."
-    if state.view is not View.GROUPS:
-        return "Only the list of groups folds; T or Esc goes back to it."
-    if state.filter.strip():
-        return "Groups do not fold while a filter is on; Esc clears it."
-    if shut == (state.cursor.group in state.collapsed):
-        return "The group is folded already." if shut else "The group is open already."
-    return None
+    if shut != (state.cursor.group in state.collapsed):
+        return None
+    return "The group is folded already." if shut else "The group is open already."
 
 
 def _fold_all(desk: Desk) -> None:
     state = desk.state
-    assert state.host is not None
-    everything = frozenset(state.host.groups) | {None}
     if state.collapsed:
         desk.update(state._replace(collapsed=frozenset()))
-        return
-    cursor = Key(state.cursor.group) if state.cursor is not None else None
-    desk.update(state._replace(collapsed=everything, cursor=cursor))
-
-
-def _cannot_fold_all(state: AppState) -> str | None:
-    if state.view is not View.GROUPS:
-        return "Only the list of groups folds; T or Esc goes back to it."
-    return needs_host(state) or ("Groups do not fold while a filter is on; Esc clears it." if state.filter else None)
+    else:
+        desk.update(state._replace(collapsed=frozenset({*state.host.groups, None}), cursor=Key(state.cursor.group)))
 
 
 def _cycle(step: int, desk: Desk) -> Opened:
     pane = desk.state.pane
     if pane is Pane.FILTER and step > 0:
-        return desk.act("complete")
+        return desk.run_action("complete")
     panes = [Pane.LIST, Pane.DETAILS, Pane.PLAN]
     place = panes.index(pane) if pane in panes else -1 if step > 0 else 0
     desk.focus_pane(panes[(place + step) % len(panes)])
@@ -57,7 +47,7 @@ def _cycle(step: int, desk: Desk) -> Opened:
 def _next_group(step: int, desk: Desk) -> None:
     found = listing(desk.state)
     here = found.place(desk.state.cursor)
-    if here is None or desk.state.cursor is None:
+    if here is None:
         return
     places = range(here + 1, len(found.keys)) if step > 0 else range(here - 1, -1, -1)
     group = desk.state.cursor.group
@@ -69,35 +59,28 @@ def _next_group(step: int, desk: Desk) -> None:
 
 
 COMMANDS = (
-    Command("down", ("j", "down"), "Down", "One row down.", TOPIC, lambda d: d.move(1), palette=False),
-    Command("up", ("k", "up"), "Up", "One row up.", TOPIC, lambda d: d.move(-1), palette=False),
-    Command("page-down", ("pagedown",), "Page down", "One page down.", TOPIC, lambda d: d.move(d.page()),
-            palette=False),
-    Command("page-up", ("pageup",), "Page up", "One page up.", TOPIC, lambda d: d.move(-d.page()), palette=False),
-    Command("half-down", ("ctrl+d",), "Half down", "Half a page down.", TOPIC, lambda d: d.move(d.page() // 2),
-            palette=False),
-    Command("half-up", ("ctrl+u",), "Half up", "Half a page up.", TOPIC, lambda d: d.move(-d.page() // 2),
-            palette=False),
-    Command("top", ("g", "home"), "Top", "The first row.", TOPIC, lambda d: d.move(-FAR), palette=False),
-    Command("bottom", ("G", "end"), "Bottom", "The last row.", TOPIC, lambda d: d.move(FAR), palette=False),
-    Command("next-group", ("J", "right_square_bracket"), "Next group", "The next group.", TOPIC,
-            lambda d: _next_group(1, d), needs_host, palette=False),
-    Command("previous-group", ("K", "left_square_bracket"), "Previous group", "The group before.", TOPIC,
-            lambda d: _next_group(-1, d), needs_host, palette=False),
-    Command("fold", ("h", "left"), "Fold", "Fold the group.", TOPIC, lambda d: _fold(True, d),
-            lambda s: _cannot_fold(True, s), also="collapse hide"),
-    Command("open", ("l", "right"), "Open", "Open the group.", TOPIC, lambda d: _fold(False, d),
-            lambda s: _cannot_fold(False, s), also="expand unfold"),
-    Command("fold-all", ("H",), "Fold all", "Fold every group, or open them all.", TOPIC, _fold_all, _cannot_fold_all,
+    Command("Down", ("j", "down"), "One row down.", TOPIC, lambda d: d.move(1), palette=False),
+    Command("Up", ("k", "up"), "One row up.", TOPIC, lambda d: d.move(-1), palette=False),
+    Command("Page down", ("pagedown",), "One page down.", TOPIC, lambda d: d.move(d.page()), palette=False),
+    Command("Page up", ("pageup",), "One page up.", TOPIC, lambda d: d.move(-d.page()), palette=False),
+    Command("Half down", ("ctrl+d",), "Half a page down.", TOPIC, lambda d: d.move(d.page() // 2), palette=False),
+    Command("Half up", ("ctrl+u",), "Half a page up.", TOPIC, lambda d: d.move(-d.page() // 2), palette=False),
+    Command("Top", ("g", "home"), "The first row.", TOPIC, lambda d: d.move(-FAR), palette=False),
+    Command("Bottom", ("G", "end"), "The last row.", TOPIC, lambda d: d.move(FAR), palette=False),
+    Command("Next group", ("J", "right_square_bracket"), "The next group.", TOPIC, partial(_next_group, 1),
+            (needs_host,), palette=False),
+    Command("Previous group", ("K", "left_square_bracket"), "The group before.", TOPIC, partial(_next_group, -1),
+            (needs_host,), palette=False),
+    Command("Fold", ("h", "left"), "Fold the group.", TOPIC, partial(_fold, True),
+            (needs_host, _no_folds, partial(_cannot_fold, True)), also="collapse hide"),
+    Command("Open", ("l", "right"), "Open the group.", TOPIC, partial(_fold, False),
+            (needs_host, _no_folds, partial(_cannot_fold, False)), also="expand unfold"),
+    Command("Fold all", ("H",), "Fold every group, or open them all.", TOPIC, _fold_all, (needs_host, _no_folds),
             also="collapse expand unfold"),
-    Command("next-pane", ("tab",), "Next pane", "The next pane; in the filter: complete the word.", TOPIC,
-            lambda d: _cycle(1, d), palette=False),
-    Command("previous-pane", ("shift+tab",), "Previous pane", "The pane before.", TOPIC, lambda d: _cycle(-1, d),
+    Command("Next pane", ("tab",), "The next pane; in the filter: complete the word.", TOPIC, partial(_cycle, 1),
             palette=False),
-    Command("groups", ("1",), "Groups", "Go to the list of groups.", TOPIC, lambda d: d.focus_pane(Pane.LIST),
-            also="pane focus"),
-    Command("details", ("2",), "Details", "Go to the details.", TOPIC, lambda d: d.focus_pane(Pane.DETAILS),
-            also="pane focus"),
-    Command("plan", ("3",), "Plan", "Go to the plan.", TOPIC, lambda d: d.focus_pane(Pane.PLAN),
-            also="pane focus staged"),
+    Command("Previous pane", ("shift+tab",), "The pane before.", TOPIC, partial(_cycle, -1), palette=False),
+    Command("Groups", ("1",), "Go to the list of groups.", TOPIC, lambda d: d.focus_pane(Pane.LIST), also="pane focus"),
+    Command("Details", ("2",), "Go to the details.", TOPIC, lambda d: d.focus_pane(Pane.DETAILS), also="pane focus"),
+    Command("Plan", ("3",), "Go to the plan.", TOPIC, lambda d: d.focus_pane(Pane.PLAN), also="pane focus staged"),
 )  # fmt: skip

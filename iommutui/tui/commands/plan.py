@@ -1,7 +1,5 @@
 """Commands of the plan: free, stage, take off, undo, and what leads to writes through a review. Nothing here writes."""
 
-from collections.abc import Callable
-
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI
 from iommutui.core.hazards import Severity
@@ -11,7 +9,7 @@ from iommutui.core.plan.intents import DEFAULT, NONE, Intent, goal_of
 from iommutui.core.reasons import Reason, State
 from iommutui.core.topology import narrow
 from iommutui.core.wording import sentence
-from iommutui.tui.commands.base import Command, Desk, Disabled, Opened, needs_host
+from iommutui.tui.commands.base import Command, Desk, Opened, needs_host, unless
 from iommutui.tui.derived import (
     fix_of,
     freeing,
@@ -29,17 +27,7 @@ from iommutui.tui.derived import (
 )
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.device import target_choices
-from iommutui.tui.state import (
-    AppState,
-    Pane,
-    Phase,
-    fulfilled,
-    planned_intent,
-    redone,
-    staged,
-    undone,
-    unplanned,
-)
+from iommutui.tui.state import AppState, Pane, Phase, fulfilled, planned_intent, redone, staged, undone, unplanned
 
 STAGE, APPLY = "Stage", "Apply"
 
@@ -53,19 +41,12 @@ def _busy(state: AppState) -> str | None:
     return needs_host(state)
 
 
-# -- one target
-
-
 def _refusal(state: AppState, device: Device, target: str) -> Reason | None:
-    assert state.host is not None
     return goal_of(state.host, Intent(device.address, target))[2]
 
 
 def cannot_stage(state: AppState, target: str) -> str | None:
     """Why the target does not fit what is selected."""
-    why = _busy(state)
-    if why is not None:
-        return why
     devices = selected_devices(state)
     if not devices:
         group = selected_group(state)
@@ -82,14 +63,12 @@ def cannot_stage(state: AppState, target: str) -> str | None:
 def stage(desk: Desk, target: str) -> None:
     """Stages a target for everything that is selected and that it fits."""
     state = desk.state
-    host = state.host
-    assert host is not None
     wanted: dict[Address, str | None] = {}
     already = []
     for device in selected_devices(state):
         if _refusal(state, device, target) is not None:
             continue
-        reached = fulfilled(narrow(host, (device.address,)), Intent(device.address, target), state.model)
+        reached = fulfilled(narrow(state.host, (device.address,)), Intent(device.address, target), state.model)
         wanted[device.address] = None if reached else target
         already += [device.address] if reached else []
     after = staged(state, wanted)
@@ -111,10 +90,9 @@ def _toggle(desk: Desk) -> None:
         stage(desk, VFIO_PCI)
 
 
-def _target(command_id: str, keys: tuple[str, ...], label: str, words: str, target: str, also: str) -> Command:
-    run: Callable[[Desk], Opened] = lambda desk: stage(desk, target)  # noqa: E731
-    disabled: Disabled = lambda state: cannot_stage(state, target)  # noqa: E731
-    return Command(command_id, keys, label, words, STAGE, run, disabled, also=also)
+def _target(label: str, keys: tuple[str, ...], words: str, target: str, also: str) -> Command:
+    disabled = (_busy, lambda state: cannot_stage(state, target))
+    return Command(label, keys, words, STAGE, lambda desk: stage(desk, target), disabled, also=also)
 
 
 def _choose(desk: Desk) -> Opened:
@@ -128,9 +106,6 @@ def _choose(desk: Desk) -> Opened:
 
 
 def _cannot_choose(state: AppState) -> str | None:
-    why = _busy(state)
-    if why is not None:
-        return why
     if len(selected_rows(state)) > 1 or selected_device(state) is None:
         return "Select one device; a list of targets is made for one at a time."
     return cannot_stage(state, NONE)
@@ -140,9 +115,6 @@ def _cannot_choose(state: AppState) -> str | None:
 
 
 def _cannot_free(state: AppState) -> str | None:
-    why = _busy(state)
-    if why is not None:
-        return why
     rows = selected_rows(state)
     why = _not_a_card(state) if len(rows) == 1 else None if rows else "Select a device or a group first."
     if why is not None:
@@ -160,7 +132,7 @@ def _cannot_free(state: AppState) -> str | None:
 def _not_a_card(state: AppState) -> str | None:
     """Why what is under the cursor is nothing that could be freed."""
     device, group = selected_device(state), selected_group(state)
-    if state.host is not None and not state.host.groups:
+    if not state.host.groups:
         return "This machine shows no IOMMU groups, so no virtual machine can use a device; 2 says what to do."
     if device is not None and device.is_bridge:
         return f"{device.address} is a bridge and stays with the host. Select the card behind it."
@@ -168,7 +140,7 @@ def _not_a_card(state: AppState) -> str | None:
         return f"{device.address} is on the {device.bus} bus; only PCI devices can be rebound here."
     if device is not None and group is None:
         return f"{device.address} is in no IOMMU group, so no virtual machine can use it."
-    if group is None or state.host is None:
+    if group is None:
         return "Select a device or a group first." if device is None else None
     verdict = verdicts(state.host, state.model).of(group.id)
     if verdict.state is State.USER:
@@ -183,7 +155,7 @@ def _free(desk: Desk) -> None:
     before = desk.state
     intents = freeing(before) or ()
     more = taken_beyond(before, intents)
-    state = staged(before, {intent.device: intent.target for intent in intents})
+    state = staged(before, dict(intents))
     desk.update(state._replace(beyond=tuple(device.address for device in more)))
     found, said = preview(state), []
     if more:
@@ -195,9 +167,6 @@ def _free(desk: Desk) -> None:
 
 
 def _cannot_give_back(state: AppState) -> str | None:
-    why = _busy(state)
-    if why is not None:
-        return why
     if not selected_rows(state):
         return "Select a device or a group first."
     if giving_back(state):
@@ -208,13 +177,10 @@ def _cannot_give_back(state: AppState) -> str | None:
 
 
 def _give_back(desk: Desk) -> None:
-    desk.update(staged(desk.state, {intent.device: intent.target for intent in giving_back(desk.state)}))
+    desk.update(staged(desk.state, dict(giving_back(desk.state))))
 
 
 def _cannot_fix(state: AppState) -> str | None:
-    why = _busy(state)
-    if why is not None:
-        return why
     fix = fix_of(state)
     if fix is None:
         return "The selection is in no IOMMU group, so there is nothing to fix."
@@ -230,17 +196,14 @@ def _cannot_fix(state: AppState) -> str | None:
 def _fix(desk: Desk) -> None:
     fix = fix_of(desk.state)
     if fix is not None and fix.intents:
-        desk.update(staged(desk.state, {intent.device: intent.target for intent in fix.intents}))
-
-
-# -- off the plan
+        desk.update(staged(desk.state, dict(fix.intents)))
 
 
 def _staged_here(state: AppState) -> list[Address]:
     """Intents of the selected devices, and of a selected group all its members, bridges too."""
     here: set[Address] = set()
     for key in selected_rows(state):
-        group = state.host.groups.get(key.group) if state.host is not None and key.group is not None else None
+        group = state.host.groups.get(key.group) if key.group is not None else None
         here |= {key.device} if key.device is not None else set(group.members) if group is not None else set()
     return [intent.device for intent in state.intents if intent.device in here]
 
@@ -255,39 +218,21 @@ def _unstage(desk: Desk) -> None:
 
 def _cannot_unstage(state: AppState) -> str | None:
     if state.pane is Pane.PLAN:
-        return _cannot_clear(state)
-    return _busy(state) or (None if _staged_here(state) else "Nothing is staged for the selection.")
+        return _anything(state)
+    return None if _staged_here(state) else "Nothing is staged for the selection."
 
 
-def _cannot_clear(state: AppState) -> str | None:
-    return _busy(state) or (None if state.intents else "Nothing is staged.")
-
-
-def _cannot_undo(state: AppState) -> str | None:
-    return _busy(state) or (None if state.undo else "There is nothing to undo. R reverts what was applied.")
-
-
-def _cannot_redo(state: AppState) -> str | None:
-    return _busy(state) or (None if state.redo else "There is nothing to redo.")
+_anything = unless(lambda s: s.intents, "Nothing is staged.")
+_intended = unless(lambda s: s.intents, "Nothing is staged; space, v, p, f, d or t stage a target for the selection.")
 
 
 # -- writes
 
 
 def _cannot_write(state: AppState) -> str | None:
-    why = needs_host(state)
-    if why is not None:
-        return why
     if state.phase is Phase.APPLYING:
         return "A plan is being applied already."
     return NO_WRITER if state.source.writer is None else None
-
-
-def _cannot_apply(state: AppState) -> str | None:
-    why = _cannot_write(state)
-    if why is not None:
-        return why
-    return None if state.intents else "Nothing is staged; space, v, p, f, d or t stage a target for the selection."
 
 
 def nothing_to_revert(state: AppState) -> str:
@@ -298,42 +243,36 @@ def nothing_to_revert(state: AppState) -> str:
 
 
 def _cannot_revert(state: AppState) -> str | None:
-    why = _cannot_write(state)
-    if why is not None or state.source.real:
-        return why
-    return None if state.applies else nothing_to_revert(state)
+    return None if state.source.real or state.applies else nothing_to_revert(state)
 
 
 COMMANDS = (
-    Command("free", ("c",), "Free", "Free this card for a virtual machine: stage all that it takes, and no "
-            "more; on a group's row for the group.", STAGE, _free, _cannot_free,
-            also="passthrough vm detach isolate release"),
-    Command("give-back", ("C",), "Give back", "Give the card and its group back to the host: stage the reverse.",
-            STAGE, _give_back, _cannot_give_back, also="return restore reattach kernel"),
-    Command("pass", ("space",), "Pass", "Stage vfio-pci, or take it off the plan; on a group's row for every device "
-            "of it but bridges.", STAGE, _toggle, lambda s: cannot_stage(s, VFIO_PCI), also="toggle vm bind"),
-    _target("vfio", ("v",), "VFIO", "Stage vfio-pci: hand it to a virtual machine.", VFIO_PCI,
-            "passthrough vm bind"),
-    _target("park", ("p",), "Park", "Stage pci-stub: park it on a driver that does nothing.", STUB,
-            "blacklist disable bind"),
-    _target("none", ("f",), "None", "Stage none: keep it free of any driver.", NONE, "unbind detach release"),
-    _target("default", ("d",), "Default", "Stage default: clear the override and let the kernel choose.", DEFAULT,
+    Command("Free", ("c",), "Free this card for a virtual machine: stage all that it takes, and no more; on a group's "
+            "row for the group.", STAGE, _free, (_busy, _cannot_free), also="passthrough vm detach isolate release"),
+    Command("Give back", ("C",), "Give the card and its group back to the host: stage the reverse.", STAGE, _give_back,
+            (_busy, _cannot_give_back), also="return restore reattach kernel"),
+    Command("Pass", ("space",), "Stage vfio-pci, or take it off the plan; on a group's row for every device of it but "
+            "bridges.", STAGE, _toggle, (_busy, lambda s: cannot_stage(s, VFIO_PCI)), also="toggle vm bind"),
+    _target("VFIO", ("v",), "Stage vfio-pci: hand it to a virtual machine.", VFIO_PCI, "passthrough vm bind"),
+    _target("Park", ("p",), "Stage pci-stub: park it on a driver that does nothing.", STUB, "blacklist disable bind"),
+    _target("None", ("f",), "Stage none: keep it free of any driver.", NONE, "unbind detach release"),
+    _target("Default", ("d",), "Stage default: clear the override and let the kernel choose.", DEFAULT,
             "bind reset restore original automatic"),
-    Command("target", ("t",), "Target", "Choose among all targets that fit the device, with what each does.", STAGE,
-            _choose, _cannot_choose, also="rebind bind driver change"),
-    Command("fix", ("F",), "Fix", "Stage the smallest fix that makes the group viable.", STAGE, _fix, _cannot_fix,
+    Command("Target", ("t",), "Choose among all targets that fit the device, with what each does.", STAGE, _choose,
+            (_busy, _cannot_choose), also="rebind bind driver change"),
+    Command("Fix", ("F",), "Stage the smallest fix that makes the group viable.", STAGE, _fix, (_busy, _cannot_fix),
             also="solve repair"),
-    Command("unstage", ("x",), "Unstage", "Take the selection off the plan; in the plan, the line under its cursor.",
-            STAGE, _unstage, _cannot_unstage, also="remove drop cancel"),
-    Command("clear", ("X",), "Clear", "Take everything off the plan.", STAGE,
+    Command("Unstage", ("x",), "Take the selection off the plan; in the plan, the line under its cursor.", STAGE,
+            _unstage, (_busy, _cannot_unstage), also="remove drop cancel"),
+    Command("Clear", ("X",), "Take everything off the plan.", STAGE,
             lambda d: d.update(staged(d.state, dict.fromkeys((i.device for i in d.state.intents), None))),
-            _cannot_clear, also="reset remove discard cancel"),
-    Command("undo", ("z",), "Undo", "Undo the last change of the plan.", STAGE, lambda d: d.update(undone(d.state)),
-            _cannot_undo),
-    Command("redo", ("Z",), "Redo", "Redo it.", STAGE, lambda d: d.update(redone(d.state)), _cannot_redo,
-            also="repeat again"),
-    Command("apply", ("a",), "Apply", "Review the exact writes, then apply them.", APPLY, lambda d: d.review(),
-            _cannot_apply, also="commit execute save preview"),
-    Command("revert", ("R",), "Revert", "Revert what was applied last.", APPLY, lambda d: d.review(revert=True),
-            _cannot_revert, also="rollback undo restore"),
+            (_busy, _anything), also="reset remove discard cancel"),
+    Command("Undo", ("z",), "Undo the last change of the plan.", STAGE, lambda d: d.update(undone(d.state)),
+            (_busy, unless(lambda s: s.undo, "There is nothing to undo. R reverts what was applied."))),
+    Command("Redo", ("Z",), "Redo it.", STAGE, lambda d: d.update(redone(d.state)),
+            (_busy, unless(lambda s: s.redo, "There is nothing to redo.")), also="repeat again"),
+    Command("Apply", ("a",), "Review the exact writes, then apply them.", APPLY, lambda d: d.review(),
+            (needs_host, _cannot_write, _intended), also="commit execute save preview"),
+    Command("Revert", ("R",), "Revert what was applied last.", APPLY, lambda d: d.review(revert=True),
+            (needs_host, _cannot_write, _cannot_revert), also="rollback undo restore"),
 )  # fmt: skip

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Device, Host
 from iommutui.core.models import model_for
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Intent
 from iommutui.core.redact import redact
 from iommutui.core.roles import is_vfio
-from iommutui.tui.commands.base import Command, Desk, Opened, Page, needs_host
+from iommutui.tui.commands.base import Command, Desk, Opened, Page, needs_host, something, unless
 from iommutui.tui.derived import selected_device, selected_group
 from iommutui.tui.state import AppState
 from iommutui.tui.text.blocks import Choice
@@ -47,44 +46,32 @@ def _text(text: str) -> list[Line]:
     return [line(each, hang=2) for each in text.splitlines()]
 
 
-def _typed(text: str) -> tuple[bool, str]:
-    return bool(text.strip()), ""
-
-
-# -- errors
-
-
 def _explain(desk: Desk) -> Opened:
     from iommutui.core.diagnosis import explain
 
     def then(text: str) -> Opened:
         state = desk.state
-        assert state.host is not None
         device, group = selected_device(state), selected_group(state)
         number = group.id if group is not None and device is None else None
         found = explain(state.host, text, state.model, group=number, device=device)
         return desk.show_page(Page("What the error means", [line(each, hang=3) for each in found.sentences]))
 
-    return desk.prompt("Explain an error", then, _typed, hint="paste the message of the kernel, QEMU or libvirt")
-
-
-# -- reports and exports
+    return desk.prompt("Explain an error", then, something, hint="paste the message of the kernel, QEMU or libvirt")
 
 
 def _report(desk: Desk) -> Opened:
     from iommutui.core.report import report
 
     state = desk.state
-    assert state.host is not None
     device = selected_device(state)
     text = report(state.host, state.model, device.address if device is not None else None)
-    return desk.show_page(Page("Report for a forum", _text(text), text, "iommutui-report.md"))
+    return desk.show_page(Page("Report for a forum", _text(text), "iommutui-report.md"))
 
 
 def given(state: AppState) -> tuple[Intent, ...]:
     """What exports and what persists are about: the plan, or else what the card under the cursor is on VFIO with."""
     host = state.host
-    if host is None or state.intents:
+    if state.intents:
         return state.intents
     device, group = selected_device(state), selected_group(state)
     if device is not None:
@@ -94,28 +81,19 @@ def given(state: AppState) -> tuple[Intent, ...]:
     return tuple(Intent(d.address, d.driver) for d in members if d.driver is not None and is_vfio(host, d, d.driver))
 
 
-def _needs_given(state: AppState) -> str | None:
-    why = needs_host(state)
-    if why is None and not given(state):
-        return "Stage what the virtual machine is to have (c frees a card), or select a card that is on a VFIO driver."
-    return why
+_needs_given = unless(
+    given, "Stage what the virtual machine is to have (c frees a card), or select a card that is on a VFIO driver."
+)
 
 
 def _export(desk: Desk) -> Opened:
     from iommutui.export import FORMATS, render, subject_of
 
     host, intents, model = desk.state.host, given(desk.state), desk.state.model
-    assert host is not None
 
     def then(name: str) -> Opened:
-        try:
-            made = render(FORMATS[name], subject_of(host, intents, model))
-        except IommutuiError as error:
-            desk.say(f"{error.what} {error.remedy}".strip(), "warning")
-            return None
-        return desk.show_page(
-            Page(f"Export: {FORMATS[name].title}", _text(made.text), made.text, f"iommutui-{name}.txt")
-        )
+        made = render(FORMATS[name], subject_of(host, intents, model))
+        return desk.show_page(Page(f"Export: {FORMATS[name].title}", _text(made.text), f"iommutui-{name}.txt"))
 
     width = max(len(name) for name in FORMATS)
     choices = [
@@ -125,40 +103,28 @@ def _export(desk: Desk) -> Opened:
     return desk.choose("Export the plan for", choices, then, verb="show")
 
 
-def _persist(desk: Desk) -> Opened:
-    desk.hand_over(["persist", *map(str, given(desk.state))])
-    return None
+def _persist(desk: Desk) -> None:
+    desk.post_message(HandOver(["persist", *map(str, given(desk.state))]))
 
 
-def _cannot_persist(state: AppState) -> str | None:
-    if not state.source.real:
-        return "Only the machine that this runs on can persist bindings; V shows the settings for others."
-    return _needs_given(state)
-
-
-# -- other machines
+_only_here = unless(
+    lambda state: state.source.real,
+    "Only the machine that this runs on can persist bindings; V shows the settings for others.",
+)
 
 
 def _compare(desk: Desk) -> Opened:
     def then(path: str) -> Opened:
         from iommutui.sources import load
 
-        state = desk.state
-        assert state.host is not None
-        try:
-            other = load(path.strip())
-        except IommutuiError as error:
-            desk.say(f"{error.what} {error.remedy}".strip(), "warning")
-            return None
-        return desk.show_page(_differences(path.strip(), other, state))
+        return desk.show_page(_differences(path.strip(), load(path.strip()), desk.state))
 
-    return desk.prompt("Compare with", then, _typed, hint="a snapshot, a pasted listing or a recorded directory")
+    return desk.prompt("Compare with", then, something, hint="a snapshot, a pasted listing or a recorded directory")
 
 
 def _differences(name: str, before: Host, state: AppState) -> Page:
     from iommutui.core.diff import change_sentence, compare
 
-    assert state.host is not None
     changes = compare(redact(before), redact(state.host), model_for(before.kernel), state.model)
     lines = [line(change_sentence(change), hang=2) for change in changes]
     return Page(f"From {name} to this machine", lines or [line("They are equal, as far as both are known.")])
@@ -175,36 +141,33 @@ def changed_since_boot(before: Host, now: Host, model: Model) -> str:
 
 
 def _since_boot(desk: Desk) -> Opened:
-    before = desk.before_boot()
-    if before is None:
-        desk.say("No earlier boot of this machine is known; this one is recorded now.")
-        return None
-    return desk.show_page(_differences("the last boot", before, desk.state))
-
-
-def _cannot_since_boot(state: AppState) -> str | None:
-    return needs_host(state) or (None if state.source.real else "This is about the machine that the program runs on.")
+    if desk.state.before_boot is not None:
+        return desk.show_page(_differences("the last boot", desk.state.before_boot, desk.state))
+    desk.say("No earlier boot of this machine is known; this one is recorded now.")
+    return None
 
 
 def _open(desk: Desk) -> Opened:
-    return desk.prompt(
-        "Open another machine", desk.open_machine, _typed, hint="a file's name, or a listing that you paste"
-    )
+    def then(text: str) -> None:
+        desk.post_message(OpenMachine(text))
+
+    return desk.prompt("Open another machine", then, something, hint="a file's name, or a listing that you paste")
 
 
 COMMANDS = (
-    Command("explain", ("E",), "Explain", "What an error message means on this machine.", SHARE, _explain,
-            needs_host, also="message kernel qemu libvirt diagnose why"),
-    Command("export", ("V",), "Export", "The plan for libvirt, QEMU, Proxmox, a shell, boot loaders: copy or save it.",
-            SHARE, _export, _needs_given, also="xml hostdev domain script modprobe driverctl grub"),
-    Command("persist", ("P",), "Persist", "Make the bindings persist across boots, after a review of every file.",
-            SHARE, _persist, _cannot_persist, also="boot permanent initramfs last reboot"),
-    Command("report", ("W",), "Report", "A redacted report for those who help: copy or save it.", SHARE,
-            _report, needs_host, also="forum share ask markdown"),
-    Command("compare", ("D",), "Compare", "What differs between this machine and a file.", SHARE, _compare, needs_host,
+    Command("Explain", ("E",), "What an error message means on this machine.", SHARE, _explain, (needs_host,),
+            also="message kernel qemu libvirt diagnose why"),
+    Command("Export", ("V",), "The plan for libvirt, QEMU, Proxmox, a shell, boot loaders: copy or save it.", SHARE,
+            _export, (needs_host, _needs_given), also="xml hostdev domain script modprobe driverctl grub"),
+    Command("Persist", ("P",), "Make the bindings persist across boots, after a review of every file.", SHARE, _persist,
+            (_only_here, needs_host, _needs_given), also="boot permanent initramfs last reboot"),
+    Command("Report", ("W",), "A redacted report for those who help: copy or save it.", SHARE, _report, (needs_host,),
+            also="forum share ask markdown"),
+    Command("Compare", ("D",), "What differs between this machine and a file.", SHARE, _compare, (needs_host,),
             also="diff changes"),
-    Command("since-boot", (), "Since boot", "What has changed since the last boot.", SHARE,
-            _since_boot, _cannot_since_boot, also="diff changes reboot update firmware"),
-    Command("open-machine", ("O",), "Open machine", "Open a file or a pasted listing in place of this machine.", SHARE,
-            _open, also="load import snapshot paste"),
+    Command("Since boot", (), "What has changed since the last boot.", SHARE, _since_boot,
+            (needs_host, unless(lambda s: s.source.real, "This is about the machine that the program runs on.")),
+            also="diff changes reboot update firmware"),
+    Command("Open machine", ("O",), "Open a file or a pasted listing in place of this machine.", SHARE, _open,
+            also="load import snapshot paste"),
 )  # fmt: skip

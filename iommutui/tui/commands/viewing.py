@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.core.labels import device_name
 from iommutui.core.query import find_device
-from iommutui.tui.commands.base import Command, Desk, Opened, needs_host
-from iommutui.tui.derived import selected_device, selected_group
+from iommutui.tui.commands.base import Command, Desk, Opened, needs_host, unless
+from iommutui.tui.derived import selected_device
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.pages.models import model_choices
 from iommutui.tui.rows.topology import next_match
 from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, judged_by, own_model
 from iommutui.tui.text.blocks import Choice
+from iommutui.tui.text.spans import Span, line
 
 LOOK, VIEW = "Look", "View"
 _SORTED = {
@@ -22,16 +22,6 @@ _SORTED = {
     Sort.KIND: "Groups by what is in them: displays first, bridges last.",
     Sort.VERDICT: "Groups by verdict: viable first.",
 }
-
-
-Each = TypeVar("Each")
-
-
-def _following(value: Each, values: tuple[Each, ...]) -> Each:
-    return values[(values.index(value) + 1) % len(values)]
-
-
-# -- views, tabs and places
 
 
 def _show(view: View, desk: Desk) -> None:
@@ -51,8 +41,9 @@ def _enter(desk: Desk) -> None:
         if state.view is View.TOPOLOGY and state.search.strip():
             _match(1, desk)
     elif state.pane is Pane.DETAILS:
-        _tab(_following(state.tab, tuple(Tab)), desk)
-    elif state.pane is Pane.LIST and state.cursor is not None and state.cursor.device is None and not state.filter:
+        tabs = list(Tab)
+        _tab(tabs[(tabs.index(state.tab) + 1) % len(tabs)], desk)
+    elif state.pane is Pane.LIST and state.cursor.device is None and not state.filter:
         desk.update(folded(state, state.cursor.group, state.cursor.group not in state.collapsed))
     else:
         desk.focus_pane(Pane.DETAILS)
@@ -76,7 +67,6 @@ def place(host: Host, text: str) -> tuple[Key | None, str]:
 
 def _go(desk: Desk) -> Opened:
     host = desk.state.host
-    assert host is not None
 
     def check(text: str) -> tuple[bool, str]:
         key, words = place(host, text)
@@ -97,9 +87,6 @@ def _match(step: int, desk: Desk) -> None:
 
 
 def _cannot_match(state: AppState) -> str | None:
-    why = needs_host(state)
-    if why is not None:
-        return why
     if state.view is not View.TOPOLOGY:
         return "n and N go through what a search finds in the topology (T); on the list, / filters."
     if not state.search.strip():
@@ -107,21 +94,17 @@ def _cannot_match(state: AppState) -> str | None:
     return None if next_match(state, 1) is not None else f"Nothing matches {state.search}."
 
 
-# -- order, marks, room
-
-
 def _sort(desk: Desk) -> None:
-    order = _following(desk.state.sort, tuple(Sort))
+    orders = list(Sort)
+    order = orders[(orders.index(desk.state.sort) + 1) % len(orders)]
     desk.update(desk.state._replace(sort=order))
     desk.say(_SORTED[order])
     desk.remember()
 
 
-def _only_the_list(state: AppState) -> str | None:
-    why = needs_host(state)
-    if why is None and state.view is not View.GROUPS:
-        return "Only the list of groups has this; T or Esc goes back to it."
-    return why
+_only_the_list = unless(
+    lambda state: state.view is View.GROUPS, "Only the list of groups has this; T or Esc goes back to it."
+)
 
 
 def _bridges(desk: Desk) -> None:
@@ -141,24 +124,12 @@ def _mark(desk: Desk) -> None:
         desk.remember()  # which says so where they cannot be kept
 
 
-def _cannot_mark(state: AppState) -> str | None:
-    return needs_host(state) or (None if selected_device(state) is not None else "Select a device to mark it.")
-
-
 def _next_mark(desk: Desk) -> None:
     host = desk.state.host
-    assert host is not None
     marked = [a for a in host.devices if a in desk.state.marks]
-    here = desk.state.cursor.device if desk.state.cursor is not None else None
+    here = desk.state.cursor.device
     following = marked[marked.index(here) + 1 :] if here in marked else marked
     desk.go_to(Key(host.devices[(following or marked)[0]].group, (following or marked)[0]))
-
-
-def _cannot_next_mark(state: AppState) -> str | None:
-    why = needs_host(state)
-    if why is not None or state.host is None:
-        return why
-    return None if state.marks & state.host.devices.keys() else "No device is marked; b marks the one under the cursor."
 
 
 def _select(desk: Desk) -> None:
@@ -167,10 +138,6 @@ def _select(desk: Desk) -> None:
         desk.update(state._replace(selected=state.selected ^ {state.selection}))
         if state.pane is Pane.LIST:
             desk.move(1)
-
-
-def _cannot_select(state: AppState) -> str | None:
-    return needs_host(state) or (None if state.selection is not None else "There is no row to select.")
 
 
 def _zoom(desk: Desk) -> None:
@@ -188,9 +155,6 @@ def _divide(step: int, desk: Desk) -> None:
     share = max(SHARES.start, min(SHARES.stop - 1, desk.state.share + step))
     desk.update(desk.state._replace(share=share, zoomed=False))
     desk.remember()
-
-
-# -- the rest
 
 
 def _choose_model(desk: Desk) -> Opened:
@@ -213,19 +177,15 @@ def _cannot_rescan(state: AppState) -> str | None:
 
 
 def _copied(state: AppState) -> str:
-    device, group = selected_device(state), selected_group(state)
-    if device is not None:
-        return device.address
-    return " ".join(group.members) if group is not None else ""
-
-
-def _cannot_copy(state: AppState) -> str | None:
-    return needs_host(state) or (None if _copied(state) else "There is no address under the cursor.")
+    return next((copy.text() for copy in copies(state) if copy.name == "address"), "")
 
 
 def _copy_more(desk: Desk) -> Opened:
     offered = {copy.name: copy for copy in copies(desk.state)}
-    choices = [Choice(copy.name, copy.line) for copy in offered.values()]
+    choices = [
+        Choice(copy.name, line(Span(f"{copy.name:<12} ", "strong"), Span(copy.words, "muted")))
+        for copy in offered.values()
+    ]
     then: Callable[[str], None] = lambda name: desk.copy(offered[name].text(), offered[name].said)  # noqa: E731
     return desk.choose("Copy to the clipboard", choices, then, verb="copy")
 
@@ -258,66 +218,71 @@ def _quit(desk: Desk) -> Opened:
         words = "1 change is" if len(state.intents) == 1 else f"{len(state.intents)} changes are"
         title, text = "Leave?", f"{words} staged and not applied. Leaving discards what is staged."
     else:
-        return desk.act("app.quit")
-    return desk.confirm(title, text, "Leave", "Stay", lambda: desk.act("app.quit"))
+        return desk.run_action("app.quit")
+    return desk.confirm(title, text, "Leave", "Stay", lambda: desk.run_action("app.quit"))
 
 
 COMMANDS = (
-    Command("topology", ("T",), "Topology", "The tree of bridges with the borders of groups; again, or Esc: back.",
-            LOOK, partial(_show, View.TOPOLOGY), needs_host, also="lspci hierarchy ports"),
-    Command("log", ("L",), "Log", "Every write and its result; again, or Esc: back.", LOOK, partial(_show, View.LOG),
+    Command("Topology", ("T",), "The tree of bridges with the borders of groups; again, or Esc: back.", LOOK,
+            partial(_show, View.TOPOLOGY), (needs_host,), also="lspci hierarchy ports"),
+    Command("Log", ("L",), "Every write and its result; again, or Esc: back.", LOOK, partial(_show, View.LOG),
             also="journal history messages errors"),
-    Command("why", ("w",), "Why", "In the details: why it is so, and the smallest fix.", LOOK,
-            partial(_tab, Tab.WHY), needs_host, also="reasons explain blocked"),
-    Command("device", ("i",), "Device", "In the details: every fact of the device, and the drivers that fit.",
-            LOOK, partial(_tab, Tab.DEVICE), needs_host, also="info properties lspci bars"),
-    Command("impact", ("e",), "Impact", "In the details: what this machine loses with it, and the evidence.", LOOK,
-            partial(_tab, Tab.IMPACT), needs_host, also="hazards dangers risks loses effects"),
-    Command("models", ("M",), "Models", "In the details: the verdicts under each set of kernel rules.", LOOK,
-            partial(_tab, Tab.MODELS), needs_host, also="compare kernels"),
-    Command("enter", ("enter",), "Enter", "On a group: fold or open it. On a device: go to its details, and there to "
-            "the next tab.", LOOK, _enter, needs_host, palette=False),
-    Command("go", ("o",), "Go", "Go to a group, an address, ids or a network interface.", LOOK, _go, needs_host,
+    Command("Why", ("w",), "In the details: why it is so, and the smallest fix.", LOOK, partial(_tab, Tab.WHY),
+            (needs_host,), also="reasons explain blocked"),
+    Command("Device", ("i",), "In the details: every fact of the device, and the drivers that fit.", LOOK,
+            partial(_tab, Tab.DEVICE), (needs_host,), also="info properties lspci bars"),
+    Command("Impact", ("e",), "In the details: what this machine loses with it, and the evidence.", LOOK,
+            partial(_tab, Tab.IMPACT), (needs_host,), also="hazards dangers risks loses effects"),
+    Command("Models", ("M",), "In the details: the verdicts under each set of kernel rules.", LOOK,
+            partial(_tab, Tab.MODELS), (needs_host,), also="compare kernels"),
+    Command("Enter", ("enter",), "On a group: fold or open it. On a device: go to its details, and there to the next "
+            "tab.", LOOK, _enter, (needs_host,), palette=False),
+    Command("Go", ("o",), "Go to a group, an address, ids or a network interface.", LOOK, _go, (needs_host,),
             also="jump find"),
-    Command("sort", ("s",), "Sort", "Order groups by number, by kind (displays first), by verdict.", LOOK, _sort,
-            _only_the_list, also="arrange"),
-    Command("bridges", ("full_stop",), "Bridges", "Hide groups with nothing to pass through, or show them.", LOOK,
-            _bridges, _only_the_list, also="hide ports"),
-    Command("next-match", ("n",), "Next match", "In the topology: the next device that the search finds.", LOOK,
-            partial(_match, 1), _cannot_match, palette=False),
-    Command("previous-match", ("N",), "Previous match", "In the topology: the one before.", LOOK, partial(_match, -1),
-            _cannot_match, palette=False),
-    Command("select", ("S",), "Select", "Select the row together with others, or unselect it: the next verb acts on "
-            "all of them.", LOOK, _select, _cannot_select, also="multiple several tag"),
-    Command("mark", ("b",), "Mark", "Mark the device as one of your own, or unmark it; marks are saved.", LOOK, _mark,
-            _cannot_mark, also="bookmark favourite favorite star pin"),
-    Command("next-mark", ("B",), "Next mark", "Go to the next device that is marked.", LOOK, _next_mark,
-            _cannot_next_mark, also="bookmark favourite favorite jump"),
-    Command("filter", ("slash",), "Filter", "Filter: words, driver:nvidia, group:14, viable:no, class:gpu, a|b, !word. "
-            "In the topology: search.", VIEW, lambda d: d.focus_pane(Pane.FILTER), needs_host, also="find grep only"),
-    Command("zoom", ("plus",), "Zoom", "Give the pane with the focus the whole screen, or divide it again.", VIEW,
-            _zoom, also="maximize full size"),
-    Command("narrower", ("less_than_sign",), "Narrower", "Less room for the list, more for the details.", VIEW,
+    Command("Sort", ("s",), "Order groups by number, by kind (displays first), by verdict.", LOOK, _sort,
+            (needs_host, _only_the_list), also="arrange"),
+    Command("Bridges", ("full_stop",), "Hide groups with nothing to pass through, or show them.", LOOK, _bridges,
+            (needs_host, _only_the_list), also="hide ports"),
+    Command("Next match", ("n",), "In the topology: the next device that the search finds.", LOOK, partial(_match, 1),
+            (needs_host, _cannot_match), palette=False),
+    Command("Previous match", ("N",), "In the topology: the one before.", LOOK, partial(_match, -1),
+            (needs_host, _cannot_match), palette=False),
+    Command("Select", ("S",), "Select the row together with others, or unselect it: the next verb acts on all of them.",
+            LOOK, _select, (needs_host, unless(lambda s: s.selection, "There is no row to select.")),
+            also="multiple several tag"),
+    Command("Mark", ("b",), "Mark the device as one of your own, or unmark it; marks are saved.", LOOK, _mark,
+            (needs_host, unless(selected_device, "Select a device to mark it.")),
+            also="bookmark favourite favorite star pin"),
+    Command("Next mark", ("B",), "Go to the next device that is marked.", LOOK, _next_mark,
+            (needs_host, unless(lambda s: s.marks & s.host.devices.keys(),
+                                "No device is marked; b marks the one under the cursor.")),
+            also="bookmark favourite favorite jump"),
+    Command("Filter", ("slash",), "Filter: words, driver:nvidia, group:14, viable:no, class:gpu, a|b, !word. In the "
+            "topology: search.", VIEW, lambda d: d.focus_pane(Pane.FILTER), (needs_host,), also="find grep only"),
+    Command("Zoom", ("plus",), "Give the pane with the focus the whole screen, or divide it again.", VIEW, _zoom,
+            also="maximize full size"),
+    Command("Narrower", ("less_than_sign",), "Less room for the list, more for the details.", VIEW,
             partial(_divide, -_STEP), also="divider resize split"),
-    Command("wider", ("greater_than_sign",), "Wider", "More room for the list, less for the details.", VIEW,
+    Command("Wider", ("greater_than_sign",), "More room for the list, less for the details.", VIEW,
             partial(_divide, _STEP), also="divider resize split"),
-    Command("rescan", ("r", "f5"), "Rescan", "Scan the machine again.", VIEW, lambda d: d.rescan(),
-            _cannot_rescan, also="reload refresh update"),
-    Command("model", ("m",), "Model", "Choose the kernel rules to judge by.", VIEW, _choose_model, needs_host,
+    Command("Rescan", ("r", "f5"), "Scan the machine again.", VIEW, lambda d: d.rescan(), (_cannot_rescan,),
+            also="reload refresh update"),
+    Command("Model", ("m",), "Choose the kernel rules to judge by.", VIEW, _choose_model, (needs_host,),
             also="kernel version rules"),
-    Command("copy", ("y",), "Copy", "Copy the address to the clipboard.", VIEW,
-            lambda d: d.copy(_copied(d.state), _copied(d.state)), _cannot_copy, also="yank bdf"),
-    Command("copy-more", ("Y",), "Copy more", "Copy something else: ids, lines for a shell, a report for a forum.",
-            VIEW, _copy_more, needs_host, also="clipboard yank export"),
-    Command("help", ("question_mark",), "Help", "This help; / searches it.", VIEW, lambda d: d.act("help"),
+    Command("Copy", ("y",), "Copy the address to the clipboard.", VIEW,
+            lambda d: d.copy(_copied(d.state), _copied(d.state)),
+            (needs_host, unless(_copied, "There is no address under the cursor.")), also="yank bdf"),
+    Command("Copy more", ("Y",), "Copy something else: ids, lines for a shell, a report for a forum.", VIEW, _copy_more,
+            (needs_host,), also="clipboard yank export"),
+    Command("Help", ("question_mark",), "This help; / searches it.", VIEW, lambda d: d.run_action("help"),
             also="keys shortcuts bindings manual"),
-    Command("commands", ("ctrl+p", "colon"), "Commands", "Find a command by its name.", VIEW,
-            lambda d: d.act("palette"), palette=False),
-    Command("theme", (), "Theme", "Choose another theme; it is saved.", VIEW, lambda d: d.act("app.change_theme"),
+    Command("Commands", ("ctrl+p", "colon"), "Find a command by its name.", VIEW, lambda d: d.run_action("palette"),
+            palette=False),
+    Command("Theme", (), "Choose another theme; it is saved.", VIEW, lambda d: d.run_action("app.change_theme"),
             also="dark light colours colors appearance"),
-    Command("suspend", ("ctrl+z",), "Suspend", "Back to the shell; fg continues here.", VIEW,
-            lambda d: d.act("app.suspend"), also="background job"),
-    Command("back", ("escape",), "Back", "One step back: clear the filter, leave a view, return to the list.", VIEW,
-            _back, palette=False),
-    Command("quit", ("q",), "Quit", "Leave; asks while something is staged.", VIEW, _quit, also="exit close end"),
+    Command("Suspend", ("ctrl+z",), "Back to the shell; fg continues here.", VIEW,
+            lambda d: d.run_action("app.suspend"), also="background job"),
+    Command("Back", ("escape",), "One step back: clear the filter, leave a view, return to the list.", VIEW, _back,
+            palette=False),
+    Command("Quit", ("q",), "Leave; asks while something is staged.", VIEW, _quit, also="exit close end"),
 )  # fmt: skip

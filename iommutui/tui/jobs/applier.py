@@ -1,6 +1,6 @@
 """Carrying out a reviewed plan: the applying room works, and its events are posted."""
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ from textual.worker import WorkerCancelled
 from iommutui.core.errors import IommutuiError
 from iommutui.tui.machines.base import Applier as Room
 from iommutui.tui.machines.base import Job
-from iommutui.tui.state import Problem
 
 if TYPE_CHECKING:
     from iommutui.apply.events import Event
@@ -31,7 +30,7 @@ class Applier:
     class Ended(Message):
         """Nothing more will come. ``problem`` says why it broke off."""
 
-        problem: Problem | None
+        problem: IommutuiError | None
 
     def __init__(self, room: Room, node: DOMNode, job: Job) -> None:
         self._room = room
@@ -40,11 +39,8 @@ class Applier:
 
     def begin(self) -> None:
         """Starts; hands the terminal over where a password may be asked for. IommutuiError where that cannot be."""
-        terminal: AbstractContextManager[object] = nullcontext()
         try:
-            if self._room.needs_terminal:
-                terminal = self._node.app.suspend()
-            with terminal:
+            with self._node.app.suspend() if self._room.needs_terminal else nullcontext():
                 self._room.begin(self.job)
         except SuspendNotSupported:
             what = "This terminal cannot be handed over for a password."
@@ -56,15 +52,15 @@ class Applier:
         self._room.keep() if keep else self._room.undo()
 
     def _work(self) -> None:
-        problem: Problem | None = None
+        problem: IommutuiError | None = None
         try:
             for event in self._room.events(self.job):
                 self._node.post_message(self.Said(event))
         except IommutuiError as error:
-            problem = Problem(error.what, error.remedy)
+            problem = error
         except WorkerCancelled:
             raise
         except Exception as error:  # shown, whatever it is
             what = f"Applying failed: {type(error).__name__}: {error}"
-            problem = Problem(what, "'iommutui journal' shows how far it got.")
+            problem = IommutuiError(what, "'iommutui journal' shows how far it got.")
         self._node.post_message(self.Ended(problem))

@@ -19,7 +19,6 @@ from iommutui.core.roles import is_vfio
 from iommutui.tui.derived import verdicts
 from iommutui.tui.machines.base import CutOff, Machine, Watch
 from iommutui.tui.rows.base import prepare
-from iommutui.tui.state import Problem
 
 SETTLE_SECONDS = 0.2
 """A rebind makes a burst of events; one look after it is enough."""
@@ -49,13 +48,12 @@ class Scanner:
     class Failed(Message):
         """The machine could not be read."""
 
-        problem: Problem
+        problem: IommutuiError
 
     class Changed(Message):
         """Something has happened to a device. A flood of these is handled as one."""
 
         def can_replace(self, message: Message) -> bool:
-            """The newest stands for all."""
             return isinstance(message, Scanner.Changed)
 
     @dataclass
@@ -70,12 +68,8 @@ class Scanner:
         """Changes are being reported; ``lacks`` says why they are not, or only slowly."""
 
         lacks: str
-
-    @dataclass
-    class LeftOpen(Message):
-        """An apply of an earlier time was cut off."""
-
-        left: CutOff
+        left: CutOff | None
+        """An apply of an earlier time, where one was cut off."""
 
     @dataclass
     class BeforeBoot(Message):
@@ -85,7 +79,6 @@ class Scanner:
 
     def __init__(self, machine: Machine, node: DOMNode, first: "Future[Host] | None" = None) -> None:
         """``first``: a look that began earlier, and stands for the first one."""
-        self.before_boot: Host | None = None
         self._machine = machine
         self._node = node
         self.model: Model | None = None
@@ -150,11 +143,11 @@ class Scanner:
             prepare(host)
             _ = verdicts(host, self.model or model_for(host.kernel)).viable
         except IommutuiError as error:
-            self._node.post_message(self.Failed(Problem(error.what, error.remedy)))
+            self._node.post_message(self.Failed(error))
         except Exception as error:  # whatever it is, it is shown; a thread that dies silently would not be
             what = f"The scan failed: {type(error).__name__}: {error}"
             remedy = "This is a bug in iommutui; 'iommutui list' may say more."
-            self._node.post_message(self.Failed(Problem(what, remedy)))
+            self._node.post_message(self.Failed(IommutuiError(what, remedy)))
         else:
             self._node.post_message(self.Scanned(host))
             _judge(host)
@@ -169,7 +162,7 @@ class Scanner:
             self._at_rest.set()
 
     def look_soon(self) -> None:
-        """Looks once what is going on has settled."""
+        """Something has happened to a device: looks once what is going on has settled."""
         if not self._pending:
             self._pending = True
             self._at_rest.clear()
@@ -190,19 +183,18 @@ class Scanner:
             watch.stop()
             return
         self._watch = watch
-        self._node.post_message(self.Watching(watch.lacks))
+        left = None
         with suppress(IommutuiError, OSError):  # a journal that cannot be read is told of where one wants to apply
             left = self._machine.cut_off()
-            if left is not None:
-                self._node.post_message(self.LeftOpen(left))
+        self._node.post_message(self.Watching(watch.lacks, left))
 
     def look_back(self, host: Host) -> None:
         """Remembers the machine for the next boot, and asks in a thread what it was in the one before."""
 
         def look() -> None:
-            self.before_boot = self._machine.before_boot(host)
-            if self.before_boot is not None:
-                self._node.post_message(self.BeforeBoot(self.before_boot))
+            before = self._machine.before_boot(host)
+            if before is not None:
+                self._node.post_message(self.BeforeBoot(before))
 
         run = partial(self._node.run_worker, look, thread=True, group="boots", exit_on_error=False)
         self._node.set_timer(LOOK_BACK_SECONDS, run)

@@ -5,13 +5,13 @@ import os
 from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.host import Host
 from iommutui.tui.machines.base import Machine
+from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.state import Source, SourceKind
 
 
 def pasted(text: str, table: DriverTable) -> Machine:
     """The machine that a pasted text describes."""
     from iommutui.sources import open_text
-    from iommutui.tui.machines.simulated import SimulatedMachine
 
     source = Source(SourceKind.SNAPSHOT, "pasted listing")
     return SimulatedMachine(source, lambda: open_text(text, driver_table=table).host)
@@ -21,7 +21,6 @@ def machine_of(path: list[str] | None, *, demo: bool, kernel: str | None, table:
     """The machine that the command line asks for."""
     if demo:
         from iommutui.demo import demo_host
-        from iommutui.tui.machines.simulated import SimulatedMachine
 
         def built_in() -> Host:
             host = demo_host()
@@ -29,7 +28,6 @@ def machine_of(path: list[str] | None, *, demo: bool, kernel: str | None, table:
 
         return SimulatedMachine(Source(SourceKind.DEMO, "demo"), built_in)
     if path:
-        from iommutui.tui.machines.simulated import SimulatedMachine
 
         def from_file() -> Host:
             from iommutui.sources import load

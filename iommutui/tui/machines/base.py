@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from iommutui.core.hazards import Acceptance
+from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import Goal, Intent, restoring
+from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan
 from iommutui.tui.state import Source
 
@@ -23,10 +23,13 @@ class Job(NamedTuple):
     revert: bool = False
     journal: str = ""
     """What a revert takes back, on a live system."""
-    accepted: tuple[Acceptance, ...] = ()
-    """The dangers that the person has accepted, one by one."""
     keep_within: float | None = None
     """Taken back unless the person keeps it within these seconds; None: it stays."""
+
+    @property
+    def accepted(self) -> tuple[Acceptance, ...]:
+        """What applying this accepts: every danger that the review names."""
+        return tuple(h.acceptance for h in self.plan.hazards if h.severity is Severity.DANGER)
 
 
 class WayBack(NamedTuple):
@@ -59,6 +62,9 @@ class Watch(NamedTuple):
 class Applier(Protocol):
     """Carries out a job. Tests put their own in its place."""
 
+    needs_terminal: bool
+    """Whether `begin` may talk to the person at the terminal."""
+
     def begin(self, job: Job) -> None:
         """Called with the terminal handed over, where `needs_terminal`: asks for a password if there is one to ask."""
 
@@ -71,46 +77,34 @@ class Applier(Protocol):
     def undo(self) -> None:
         """While a countdown goes on: take it back at once. From any thread."""
 
-    @property
-    def needs_terminal(self) -> bool:
-        """Whether `begin` may talk to the person at the terminal."""
-
 
 class Machine(Protocol):
-    """Where the Host comes from and where writes go."""
+    """Where the Host comes from and where writes go; what is answered here is what one says that is not real."""
 
-    @property
-    def source(self) -> Source:
-        """Its name in the header."""
-
-    @property
-    def applier(self) -> Applier:
-        """What carries out jobs."""
+    source: Source
+    applier: Applier
 
     def scan(self) -> Host:
         """The machine as it is now; called in a thread. IommutuiError says what is wrong."""
 
     def claims(self, host: Host) -> Host:
         """The Host with the claims of this moment, or the same one; called in a thread now and then."""
+        return host
 
     def watch(self, changed: Callable[[], None]) -> Watch:
         """Calls ``changed``, from any thread, when something may have changed."""
+        return Watch(lambda: None)
 
     def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
         """The plan that takes back what was applied last, or this journal; None if there is nothing to take back."""
 
     def cut_off(self) -> CutOff | None:
         """The oldest apply that was cut off, and is neither taken back nor kept; called in a thread."""
+        return None
 
     def before_boot(self, host: Host) -> Host | None:
         """The machine as it was in the boot before this one, where that is known; ``host`` is remembered for the next.
 
         Called in a thread.
         """
-
-
-def restoring_goals(plan: Plan, before: Host) -> tuple[Goal, ...]:
-    """The goals that restore every device that a plan moved."""
-    moved = dict.fromkeys(step.device for step in plan.steps)
-    found = (before.devices.get(address) for address in moved)
-    return tuple(restoring(d.address, d.driver, d.driver_override) for d in found if d is not None)
+        return None

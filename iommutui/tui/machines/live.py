@@ -1,8 +1,6 @@
 """This machine. It is read here, and written to only by a process of its own that is root."""
 
-import os
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
@@ -19,17 +17,14 @@ from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.sources import load
 from iommutui.sources.live import Unavailable, watch
+from iommutui.sources.polling import POLL_SECONDS, poll
 from iommutui.sources.processes import claims_now, session_address
-from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack
+from iommutui.tui.machines.base import CutOff, Job, Machine, Watch, WayBack
 from iommutui.tui.state import Source, SourceKind
 
-POLL_SECONDS = 5.0
-"""How often the links of drivers are compared where no events can be had. One look costs a directory listing per
-driver."""
 
-
-class LiveMachine:
-    """Reads sysfs; hands plans to the applying process."""
+class LiveMachine(Machine):
+    """Reads sysfs; hands plans to the applying process. Implements `Machine`, which says what its methods do."""
 
     def __init__(self, kernel: str | None, table: DriverTable = KNOWN) -> None:
         self._kernel = kernel
@@ -39,7 +34,6 @@ class LiveMachine:
         self.applier = ProcessApplier(own_program(), writer)
 
     def scan(self) -> Host:
-        """A fresh look at everything."""
         return load(None, kernel=self._kernel, session=session_address(), driver_table=self._table)
 
     def claims(self, host: Host) -> Host:
@@ -62,7 +56,6 @@ class LiveMachine:
         return WayBack(found.plan, found.journal.id, found.left_alone_words)
 
     def cut_off(self) -> CutOff | None:
-        """From the journals."""
         directory = journal_dir()
         if not directory.is_dir():
             return None
@@ -72,7 +65,6 @@ class LiveMachine:
         return None
 
     def before_boot(self, host: Host) -> Host | None:
-        """From the user's state."""
         try:
             remember(host)
             return before_this_boot()
@@ -80,55 +72,16 @@ class LiveMachine:
             return None
 
 
-def poll(changed: Callable[[], None], root: str = "/sys/bus/pci", seconds: float = POLL_SECONDS) -> Callable[[], None]:
-    """Calls ``changed`` when the signature differs; returns what stops it."""
-    stop = threading.Event()
-
-    def run() -> None:
-        before = signature(root)
-        while not stop.wait(seconds):
-            now = signature(root)
-            if now != before:
-                before = now
-                changed()
-
-    threading.Thread(target=run, name="iommutui-poll", daemon=True).start()
-    return stop.set
-
-
-def signature(root: str) -> frozenset[str]:
-    """Which devices there are and which driver each is on, from names of directory entries alone: nothing is opened,
-    so a device that does not answer cannot hold it up."""
-    found = {f"device {name}" for name in _names(f"{root}/devices")}
-    for driver in _names(f"{root}/drivers"):
-        found |= {f"{driver} {name}" for name in _names(f"{root}/drivers/{driver}") if ":" in name}
-    return frozenset(found)
-
-
-def _names(path: str) -> list[str]:
-    try:
-        return os.listdir(path)
-    except OSError:
-        return []
-
-
 class ProcessApplier:
     """Starts ``iommutui apply --stdin`` as root, sends it a request, reads what it says."""
 
+    _applying: Applying
+    _talk: IO[bytes]
+
     def __init__(self, program: Sequence[str], writer: str | None) -> None:
-        self._program = list(program)
+        self._program = program
         self._writer = writer
-        self._applying: Applying | None = None
-        self._talk: IO[bytes] | None = None
-
-    @property
-    def needs_terminal(self) -> bool:
-        """sudo, pkexec and run0 may ask for a password."""
-        return bool(self._writer)
-
-    def command(self) -> list[str]:
-        """What is started. No device and no driver is named in it: they are in the request, or in the journal."""
-        return Applying(self._program, self._writer).command
+        self.needs_terminal = bool(writer)  # sudo, pkexec and run0 may ask for a password
 
     def begin(self, job: Job) -> None:
         """Starts the process; where a password may be asked for, waits for its first word, which comes after it."""
@@ -138,35 +91,23 @@ class ProcessApplier:
         self._applying.begin(request(job), self._talk)
 
     def keep(self) -> None:
-        """While a countdown goes on: what was applied may stay."""
-        if self._applying is not None:
-            self._applying.keep()
+        self._applying.keep()
 
     def undo(self) -> None:
-        """While a countdown goes on: take it back at once."""
-        if self._applying is not None:
-            self._applying.undo()
+        self._applying.undo()
 
     def events(self, job: Job) -> Iterator[Event]:
         """Its events, until it ends. IommutuiError with its own words where it has refused, or said nothing at all."""
-        assert self._applying is not None
         try:
             for event in self._applying.events():
                 if isinstance(event, Refused):
                     raise IommutuiError(event.what, event.remedy)
                 yield event
         except NotPermittedError as error:
-            said = self._said().removeprefix("iommutui: ")
+            with self._talk as talk:
+                talk.seek(0)
+                said = talk.read(4000).decode(errors="replace").strip().removeprefix("iommutui: ")
             raise IommutuiError(said or error.what, error.remedy) from None
-        finally:
-            self._applying = None
-
-    def _said(self) -> str:
-        if self._talk is None:
-            return ""
-        with self._talk as talk:
-            talk.seek(0)
-            return talk.read(4000).decode(errors="replace").strip()
 
 
 def request(job: Job) -> Request:

@@ -4,6 +4,7 @@ There is no way from here to a real writer.
 """
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,9 @@ from iommutui.core.address import Address
 from iommutui.core.errors import Exit
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import Goal
+from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import plan_goals
-from iommutui.tui.machines.base import CutOff, Job, Watch, WayBack, restoring_goals
+from iommutui.tui.machines.base import Job, Machine, WayBack
 from iommutui.tui.state import Source
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from iommutui.apply.events import Event
 
 
-class SimulatedMachine:
+class SimulatedMachine(Machine):
     """Loaded once; from then on it is what was applied to it. The ways back are kept in memory."""
 
     needs_terminal = False
@@ -31,42 +32,23 @@ class SimulatedMachine:
         self.applier = self
         self._load = load
         self._host: Host | None = None
-        self._first: Host | None = None
-        self._words: SimpleQueue[bool] = SimpleQueue()
-        self._ways_back: list[tuple[Goal, ...]] = []
+        self._words = _Words()
+        self._ways_back: list[list[Goal]] = []
+
+    @cached_property
+    def _first(self) -> Host:
+        return self._load()
 
     def scan(self) -> Host:
-        """The machine as it is now."""
-        if self._host is None:
-            self._host = self._first = self._load()
-        return self._host
-
-    def claims(self, host: Host) -> Host:
-        """Nobody claims anything here."""
-        return host
-
-    def watch(self, changed: Callable[[], None]) -> Watch:
-        """It changes only when something is applied to it, so there is nothing to watch."""
-        return Watch(lambda: None)
-
-    def cut_off(self) -> CutOff | None:
-        """Nothing that is played survives the program."""
-        return None
-
-    def before_boot(self, host: Host) -> Host | None:
-        """It is never started."""
-        return None
+        return self._host or self._first
 
     def keep(self) -> None:
-        """Confirms what was applied."""
         self._words.put(True)
 
     def undo(self) -> None:
-        """Take it back at once."""
         self._words.put(False)
 
     def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
-        """The plan that takes back what was applied last."""
         if not self._ways_back:
             return None
         goals = [goal for goal in self._ways_back[-1] if goal.device in host.devices]
@@ -76,7 +58,6 @@ class SimulatedMachine:
         """Nobody has to be asked."""
 
     def events(self, job: Job) -> "Iterator[Event]":
-        """Plays the plan on the simulated kernel."""
         from iommutui.apply.confirmation import Timeout  # with the applying room, which no first frame needs
         from iommutui.apply.events import Finished
         from iommutui.apply.executor import execute
@@ -85,7 +66,7 @@ class SimulatedMachine:
         before = self.scan()
         kernel = SimulatedKernel(before, job.model)
         accepted = [hazard.acceptance for hazard in job.plan.hazards]  # nothing is real, so nothing can be lost
-        timeout = Timeout(job.keep_within, _Words(self._words)) if job.keep_within is not None else None
+        timeout = Timeout(job.keep_within, self._words) if job.keep_within is not None else None
         for event in execute(job.plan, kernel, None, accepted=accepted, timeout=timeout):
             self._host = _used_still(self._first, kernel.host)
             if isinstance(event, Finished) and event.exit is Exit.DONE:
@@ -96,12 +77,14 @@ class SimulatedMachine:
         if job.revert:
             self._ways_back.pop()
         elif job.plan.steps:
-            self._ways_back.append(restoring_goals(job.plan, before))
+            addresses = dict.fromkeys(step.device for step in job.plan.steps)
+            moved = [before.devices[address] for address in addresses if address in before.devices]
+            self._ways_back.append([restoring(d.address, d.driver, d.driver_override) for d in moved])
 
 
-def _used_still(first: Host | None, now: Host) -> Host:
+def _used_still(first: Host, now: Host) -> Host:
     """What a machine did with a device ends when its driver leaves, and goes on when it comes back."""
-    if first is None or first.uses is None:
+    if first.uses is None:
         return now
 
     def keep(address: Address) -> bool:
@@ -111,23 +94,20 @@ def _used_still(first: Host | None, now: Host) -> Host:
     return now._replace(uses=first.uses.on(keep))
 
 
-class _Words:
+class _Words(SimpleQueue[bool]):
     """The person at the screen, as a countdown hears them. Implements `iommutui.apply.confirmation.Confirmer`."""
-
-    def __init__(self, words: SimpleQueue[bool]) -> None:
-        self._words = words
 
     def begin(self, journal_id: str) -> None:
         """What was said before was about something else."""
-        while not self._words.empty():
-            self._words.get()
+        while not self.empty():
+            self.get()
 
     def wait(self, seconds: float) -> "Decision | None":
         """Waits at most so long for a word."""
         from iommutui.apply.confirmation import Decision
 
         try:
-            return Decision(keep=self._words.get(timeout=seconds), by="the screen")
+            return Decision(keep=self.get(timeout=seconds), by="the screen")
         except Empty:
             return None
 

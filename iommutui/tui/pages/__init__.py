@@ -1,43 +1,40 @@
 """The pages of the details pane, and the titles of panes: what is shown, and the keys of what could be. Pure."""
 
+from iommutui.core.plan.words import count
 from iommutui.core.query import mistakes
 from iommutui.tui.derived import preview, selected_device, selected_group, verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.device import device_page
 from iommutui.tui.pages.impact import impact_page
 from iommutui.tui.pages.models import models_page
-from iommutui.tui.pages.plan import count
 from iommutui.tui.pages.why import no_group, scanning, why_page
 from iommutui.tui.state import AppState, Sort, Tab, View
 from iommutui.tui.text.spans import Line, Span, line
 
-_TABS = {Tab.WHY: "Why", Tab.DEVICE: "Device", Tab.IMPACT: "Impact", Tab.MODELS: "Models"}
+_TABS = {
+    Tab.WHY: ("Why", why_page),
+    Tab.DEVICE: ("Device", device_page),
+    Tab.IMPACT: ("Impact", impact_page),
+    Tab.MODELS: ("Models", models_page),
+}
 _VIEWS = {View.GROUPS: "Groups", View.TOPOLOGY: "Topology", View.LOG: "Log"}
 _SORTED = {Sort.NUMBER: "", Sort.KIND: " by kind", Sort.VERDICT: " by verdict"}
 
 
 def details(state: AppState) -> tuple[Line, ...]:
     """What the details pane says of the selection."""
-    host = state.host
-    if host is None:
+    if not state.seen:
         return ()
     device, group = selected_device(state), selected_group(state)
     if device is None and group is None:
-        return tuple(no_group(state, host))
-    match state.tab:
-        case Tab.WHY:
-            return tuple(why_page(state, host, device, group))
-        case Tab.DEVICE:
-            return tuple(device_page(state, host, device, group))
-        case Tab.IMPACT:
-            return tuple(impact_page(state))
-        case Tab.MODELS:
-            return tuple(models_page(state, device, group))
+        return tuple(no_group(state, state.host))
+    _, page = _TABS[state.tab]
+    return tuple(page(state, device, group))
 
 
 def nothing_listed(state: AppState) -> tuple[Line, ...]:
     """What stands in the list's place where it has no rows."""
-    if state.host is None:
+    if not state.seen:
         return scanning(state)
     if state.filter:
         return (
@@ -51,7 +48,7 @@ def nothing_listed(state: AppState) -> tuple[Line, ...]:
 def details_title(state: AppState) -> list[Span]:
     """``2  Why  i Device  e Impact  M Models``: the page that is shown, and the keys of the others."""
     spans = [Span(f" {key_of('details')} ", command="details")]
-    for tab, word in _TABS.items():
+    for tab, (word, _) in _TABS.items():
         if tab is state.tab:
             spans.append(Span(f" {word} ", "chosen", tab.value))
         else:
@@ -65,7 +62,7 @@ def list_title(state: AppState) -> list[Span]:
     spans = [Span(f" {key_of('groups')} {_VIEWS[state.view]}", command="groups")]
     if state.view is View.GROUPS:
         spans.append(Span(_SORTED[state.sort]))
-    if host is not None and host.groups and state.view is not View.LOG:
+    if host.groups and state.view is not View.LOG:
         found = verdicts(host, state.model)
         spans.append(Span(f" · {found.viable} of {found.passable} viable", "muted"))
     if state.selected:

@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 from iommutui.core.address import nodedev_name
 from iommutui.core.plan.planner import shell_script
+from iommutui.core.plan.words import count
 from iommutui.core.report import report
 from iommutui.tui.derived import preview, selected_device, selected_group
-from iommutui.tui.pages.plan import count
 from iommutui.tui.state import AppState
-from iommutui.tui.text.spans import Line, Span, line
 
 
 class Copy(NamedTuple):
@@ -20,16 +19,11 @@ class Copy(NamedTuple):
     said: str
     text: Callable[[], str]
 
-    @property
-    def line(self) -> Line:
-        """Its entry in the list."""
-        return line(Span(f"{self.name:<12} ", "strong"), Span(self.words, "muted"))
-
 
 def copies(state: AppState) -> list[Copy]:
     """Everything that can be copied now."""
     host = state.host
-    if host is None:
+    if not state.seen:
         return []
     device, group = selected_device(state), selected_group(state)
     devices = [device] if device is not None else host.members(group) if group is not None else []

@@ -1,12 +1,12 @@
 """The page of a device: every fact that is known of it; and the targets that fit it, with what comes of each. Pure."""
 
-from iommutui.core.drivers import VFIO_PCI
+from iommutui.core.device_facts import device_facts
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import class_words, device_facts, device_name, verdict_word
+from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.plan.intents import Intent, Target, TargetKind, targets_of
 from iommutui.core.plan.planner import plan_intents
 from iommutui.core.topology import narrow
-from iommutui.core.wording import target_words
+from iommutui.core.wording import purpose
 from iommutui.tui.derived import target_of
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.why import driver_lines
@@ -15,8 +15,9 @@ from iommutui.tui.text.blocks import ROLE_STYLES, ROLE_WORDS, Choice, bullet, fa
 from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
-def device_page(state: AppState, host: Host, device: Device | None, group: Group | None) -> list[Line]:
+def device_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:
     """One device; on a group's row, each of its members in turn."""
+    host = state.host
     if device is not None:
         return [*_facts(state, host, device), *_targets(state, host, device)]
     assert group is not None
@@ -51,16 +52,6 @@ def _targets(state: AppState, host: Host, device: Device) -> list[Line]:
     return lines
 
 
-def purpose(target: Target) -> str:
-    """What a target is for, in words."""
-    if target.kind is TargetKind.KERNEL:
-        return "let this machine use it"
-    if target.kind is TargetKind.VFIO:
-        made_for_it = "" if target.name == VFIO_PCI else ", with a driver made for it"
-        return f"hand it to a virtual machine{made_for_it}"
-    return target_words(target.name)
-
-
 def loading(target: Target) -> str:
     """What has to be loaded for a target, or nothing."""
     return f" · loads {target.module}" if target.module and not target.loaded else ""
@@ -69,7 +60,6 @@ def loading(target: Target) -> str:
 def target_choices(state: AppState, device: Device) -> list[Choice]:
     """Every target of a device with what comes of it, variant VFIO drivers first."""
     host = state.host
-    assert host is not None
     targets = targets_of(host, device)
     width = max((len(target.name) for target in targets), default=0)
     return [_choice(state, host, device, target, width) for target in targets]

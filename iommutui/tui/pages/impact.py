@@ -5,24 +5,24 @@ from collections.abc import Sequence
 from iommutui.core.cache import last_call
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazards_of
-from iommutui.core.host import Host
+from iommutui.core.host import Device, Group, Host
 from iommutui.core.plan.intents import Goal, Intent, goals_of
-from iommutui.tui.derived import freeing, selected_device, selected_devices
+from iommutui.tui.derived import freeing, selected_devices
 from iommutui.tui.pages.plan import intent_line
 from iommutui.tui.state import AppState
 from iommutui.tui.text.blocks import bullet, hazard_lines, heading
 from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
-def _supposed(state: AppState) -> tuple[str, tuple[Intent, ...]]:
+def _supposed(state: AppState, device: Device | None, group: Group | None) -> tuple[str, tuple[Intent, ...]]:
     """The intents that the tab is about, and their title: the plan for the selection, or else what would free it."""
     here = {device.address for device in selected_devices(state)}
     mine = tuple(intent for intent in state.intents if intent.device in here)
     if mine:
         return "What this machine loses with the plan", state.intents
-    device, free = selected_device(state), freeing(state)
-    which = f"group {state.selection.group}" if device is None and state.selection is not None else "this card"
+    which = f"group {group.id}" if device is None and group is not None else "this card"
     title = f"What this machine would lose with {which}"
+    free = freeing(state)
     if free is not None:
         return title, free
     alone = [d for d in selected_devices(state) if d.bus == "pci" and not d.is_bridge and d.driver is not None]
@@ -35,10 +35,9 @@ def _found(host: Host, intents: tuple[Intent, ...]) -> tuple[Hazard, ...]:
     return tuple(hazards_of(host, goals))
 
 
-def impact_page(state: AppState) -> list[Line]:
+def impact_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:
     """The hazards, the worst first."""
-    assert state.host is not None
-    title, intents = _supposed(state)
+    title, intents = _supposed(state, device, group)
     if not intents:
         return [line(Span("This machine loses nothing with it.", "muted"))]
     found = _found(state.host, intents)

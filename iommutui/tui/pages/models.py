@@ -1,20 +1,19 @@
 """The page Models: the verdicts under each set of kernel rules side by side. Pure."""
 
+from iommutui.core.device_facts import claim_words
 from iommutui.core.host import Device, Group
-from iommutui.core.labels import device_name
+from iommutui.core.labels import device_name, is_draft, rules_words
 from iommutui.core.models import MODELS, model_for
-from iommutui.core.models.base import Model
 from iommutui.core.topology import narrow
 from iommutui.tui.derived import verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.state import AppState
-from iommutui.tui.text.blocks import ROLE_NAMES, Choice, claim_words, key_hint, reason_line, verdict_span
+from iommutui.tui.text.blocks import ROLE_NAMES, Choice, key_hint, reason_line, verdict_span
 from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
 def models_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:
     """A block for each model: its verdict, the role of the driver, and the reasons; a table of the verdicts first."""
-    assert state.host is not None
     if group is None:
         name = device_name(device) if device is not None else "It"
         return [line(Span(f"{name} is in no IOMMU group, so no model has a verdict on it.", "muted"))]
@@ -39,20 +38,9 @@ def models_page(state: AppState, device: Device | None, group: Group | None) -> 
     return lines
 
 
-def rules_words(model: Model) -> str:
-    """The kernels that have these rules, in words: ``Linux 5.19 and later``."""
-    return f"draft {model.name}, never merged" if is_draft(model) else f"Linux {model.kernels}"
-
-
-def is_draft(model: Model) -> bool:
-    """Whether no kernel has these rules."""
-    return model.kernels.startswith("none")
-
-
 def model_choices(state: AppState) -> list[Choice]:
     """Every set of rules, those of real kernels first, with how many groups are viable under it."""
     host = state.host
-    assert host is not None
     own = model_for(host.kernel).name
     found = []
     for model in sorted(MODELS.values(), key=lambda model: (is_draft(model), model.name)):

@@ -2,14 +2,16 @@
 
 from typing import NamedTuple
 
-from iommutui.core.hazards import Acceptance, Severity
+from iommutui.core.hazards import Severity
 from iommutui.core.host import Host
 from iommutui.core.labels import also_takes, driver_words
 from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import GroupChange, Plan, counts_of, shell_line
+from iommutui.core.plan.planner import GroupChange, Plan, shell_line
+from iommutui.core.plan.words import count, effect
 from iommutui.core.wording import goal_words, sentence
 from iommutui.tui.derived import preview
 from iommutui.tui.keys import key_of
+from iommutui.tui.machines.base import Job
 from iommutui.tui.state import AppState, Pane, planned_intent
 from iommutui.tui.text.blocks import bullet, hazard_line, hazard_lines, heading, key_hint, verdict_span
 from iommutui.tui.text.spans import BLANK, Line, Span, line
@@ -17,8 +19,8 @@ from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
     """``0000:01:00.0  nvidia → vfio-pci  GA104``."""
-    device = state.host.devices.get(intent.device) if state.host else None
-    actual = driver_words(state.host, device) if state.host and device else "gone"
+    device = state.host.devices.get(intent.device)
+    actual = driver_words(state.host, device) if device else "gone"
     name = device.device_name if device and device.device_name else ""
     return line(
         indent,
@@ -30,11 +32,6 @@ def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
     )
 
 
-def count(number: int, thing: str) -> str:
-    """``1 write``, ``3 writes``."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
 def plan_lines(state: AppState) -> tuple[Line, ...]:
     """What is staged, and what it would change; the plan's cursor is on an intent while its pane has the focus."""
     found = preview(state)
@@ -43,7 +40,7 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
     plan = found.plan
     here = planned_intent(state) if state.pane is Pane.PLAN else None
     lines = [bullet("refused: " + sentence(refusal), "bad", "✖") for refusal in plan.refusals]
-    more = [state.host.devices[a] for a in state.beyond if state.host is not None and a in state.host.devices]
+    more = [state.host.devices[a] for a in state.beyond if a in state.host.devices]
     if more:
         lines.insert(0, bullet(also_takes(more), "warn", "!"))
     for change in plan.groups:
@@ -57,7 +54,7 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
 
 
 def _nothing_staged(state: AppState) -> Line:
-    if state.host is not None and not state.host.groups:
+    if state.seen and not state.host.groups:
         return line(Span("Nothing is staged: without IOMMU groups no virtual machine can use a device.", "muted"))
     if state.freed:
         return line(
@@ -66,7 +63,7 @@ def _nothing_staged(state: AppState) -> Line:
             Span("Until the next boot, unless ", "muted"), *key_hint(key_of("persist"), "makes it persist; "),
             *key_hint(key_of("revert"), "reverts it."), hang=2,
         )  # fmt: skip
-    if state.host is None:
+    if not state.seen:
         return line(Span("Nothing is staged.", "muted"))
     return line(
         Span("Nothing is staged. ", "muted"), *key_hint(key_of("free"), "free the card · "),
@@ -74,8 +71,8 @@ def _nothing_staged(state: AppState) -> Line:
     )  # fmt: skip
 
 
-def _group_of(host: Host | None, intent: Intent) -> int | None:
-    device = host.devices.get(intent.device) if host is not None else None
+def _group_of(host: Host, intent: Intent) -> int | None:
+    device = host.devices.get(intent.device)
     return device.group if device is not None else None
 
 
@@ -109,16 +106,8 @@ class Review(NamedTuple):
     """What the review shows and asks for."""
 
     title: str
-    plan: Plan
-    revert: bool = False
+    job: Job
     real: bool = True
-    within: float | None = None
-    """Seconds after which everything is taken back unless it is kept; None: it stays."""
-
-    @property
-    def accepted(self) -> tuple[Acceptance, ...]:
-        """What applying this accepts: every danger that the review names."""
-        return tuple(h.acceptance for h in self.plan.hazards if h.severity is Severity.DANGER)
 
     @property
     def to_type(self) -> tuple[str, ...]:
@@ -126,32 +115,33 @@ class Review(NamedTuple):
 
         The address of a device that is in no group. Nothing where there is no danger.
         """
-        if not self.plan.permitted:
+        if not self.job.plan.permitted:
             return ()
         found: dict[str, None] = {}
-        for danger in self.accepted:
-            device = self.plan.predicted.devices.get(danger.device)
+        for danger in self.job.accepted:
+            device = self.job.plan.predicted.devices.get(danger.device)
             found[danger.device if device is None or device.group is None else str(device.group)] = None
         return tuple(found)
 
     @property
     def verb(self) -> str:
         """What ``y`` does: ``Apply 12 writes, 30 s timer``."""
-        timer = f", {self.within:.0f} s timer" if self.within is not None else ""
-        return f"{'Revert' if self.revert else 'Apply'} {count(len(self.plan.steps), 'write')}{timer}"
+        within = self.job.keep_within
+        timer = f", {within:.0f} s timer" if within is not None else ""
+        return f"{'Revert' if self.job.revert else 'Apply'} {count(len(self.job.plan.steps), 'write')}{timer}"
 
     @property
     def applicable(self) -> bool:
         """Whether there is anything to apply, and nothing against it."""
-        return self.plan.permitted and bool(self.plan.steps)
+        return self.job.plan.permitted and bool(self.job.plan.steps)
 
 
 def review_lines(review: Review) -> tuple[Line, ...]:
     """Every write, exactly and in order, and everything that follows from it."""
-    plan = review.plan
+    plan = review.job.plan
     lines: list[Line] = []
     if review.applicable:
-        lines += [line(Span(counted(plan), "strong"), hang=2), *_keeping(review), BLANK]
+        lines += [line(Span(effect(plan), "strong"), hang=2), _keeping(review.job), BLANK]
     if plan.refusals:
         lines.append(line(Span("✖ This plan is refused; nothing will be written.", "bad"), hang=2))
         lines += [bullet(sentence(refusal), "bad", "✖") for refusal in plan.refusals]
@@ -183,28 +173,12 @@ def review_lines(review: Review) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def counted(plan: Plan) -> str:
-    """``4 devices, 12 writes, loads vfio-pci; 1 group becomes viable.``"""
-    counts = counts_of(plan)
-    words = f"{count(counts.devices, 'device')}, {count(counts.writes, 'write')}"
-    if plan.modules:
-        words += f", loads {', '.join(plan.modules)}"
-    freed = sum(1 for change in plan.groups if change.after.viable and not change.before.viable)
-    lost = sum(1 for change in plan.groups if change.before.viable and not change.after.viable)
-    ends = []
-    if freed:
-        ends.append(f"{count(freed, 'group')} become{'s' if freed == 1 else ''} viable")
-    if lost:
-        ends.append(f"{count(lost, 'group')} {'is' if lost == 1 else 'are'} no longer viable")
-    return f"{words}; {' and '.join(ends) or 'no verdict changes'}. Nothing lasts beyond the next boot."
-
-
-def _keeping(review: Review) -> list[Line]:
-    if review.within is None:
-        stays = "It stays.  " if review.revert else "It stays until it is reverted (R) or the machine boots.  "
-        return [line(Span(stays, "muted"), *key_hint("t", "sets a timer"), hang=2)]
-    words = f"reverts automatically after {review.within:.0f} s unless you confirm.  "
-    return [line(Span("Timer: ", "planned"), words, *key_hint("t", "turns it off"), hang=2)]
+def _keeping(job: Job) -> Line:
+    if job.keep_within is None:
+        stays = "It stays.  " if job.revert else "It stays until it is reverted (R) or the machine boots.  "
+        return line(Span(stays, "muted"), *key_hint("t", "sets a timer"), hang=2)
+    words = f"reverts automatically after {job.keep_within:.0f} s unless you confirm.  "
+    return line(Span("Timer: ", "planned"), words, *key_hint("t", "turns it off"), hang=2)
 
 
 def step_lines(plan: Plan, outcomes: dict[int, Span] | None = None) -> list[Line]:

@@ -6,11 +6,12 @@ The tabs beside Why are imported when they are first shown: the first frame does
 from iommutui.core.advice import missing_facts, no_iommu_advice
 from iommutui.core.cache import last_call
 from iommutui.core.device import gap_words
+from iommutui.core.device_facts import group_facts
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.topology import why_shared
-from iommutui.core.wording import sentence, state_words, verdict_sentence
+from iommutui.core.wording import sentence, verdict_sentence
 from iommutui.tui.derived import change_of, fix_of, target_of, verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.plan import intent_line
@@ -19,7 +20,6 @@ from iommutui.tui.text.blocks import (
     ROLE_NAMES,
     VERDICT_STYLES,
     bullet,
-    claim_words,
     fact,
     heading,
     key_hint,
@@ -29,8 +29,9 @@ from iommutui.tui.text.blocks import (
 from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
-def why_page(state: AppState, host: Host, device: Device | None, group: Group | None) -> list[Line]:
+def why_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:
     """Why the selection is as it is, the smallest fix, and what is not known of the machine."""
+    host = state.host
     lines = _why_device(state, host, device, group) if device is not None else _why_group(state, host, group)
     return [*lines, *_lacking(host, state.source)]
 
@@ -44,8 +45,10 @@ def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
 
 
 def no_group(state: AppState, host: Host) -> list[Line]:
+    """What stands there where the selection is no group's; without any group at all, what to do about it."""
     if not host.groups:
-        return no_iommu(host)
+        lines = [line(Span("✖ This machine shows no IOMMU groups", "bad"), hang=2), BLANK]
+        return [*lines, *(bullet(advice) for advice in no_iommu_advice(host))]
     if state.selection is None:
         return [line(Span("Nothing is selected.", "muted"))]
     return [
@@ -55,39 +58,22 @@ def no_group(state: AppState, host: Host) -> list[Line]:
     ]
 
 
-def no_iommu(host: Host) -> list[Line]:
-    """Why there is no group at all, and what to do about it."""
-    lines = [line(Span("✖ This machine shows no IOMMU groups", "bad"), hang=2), BLANK]
-    return [*lines, *(bullet(advice) for advice in no_iommu_advice(host))]
-
-
-def verdict_lines(state: AppState, group: Group) -> list[Line]:
-    """The verdict as a sentence, and what the plan makes of it."""
-    assert state.host is not None
-    verdict = verdicts(state.host, state.model).of(group.id)
+def _verdict(state: AppState, group: Group, device: Device | None) -> list[Line]:
+    """The verdict as a sentence, what the plan makes of it, the reasons, and the smallest fix."""
+    verdict, change = verdicts(state.host, state.model).of(group.id), change_of(state, group.id)
     style = VERDICT_STYLES[verdict_word(verdict)]
     glyph = verdict_span(verdict).text[0]
     lines = [line(Span(f"{glyph} {verdict_sentence(state.host, group, verdict)}", style), hang=2)]
-    change = change_of(state, group.id)
     if change is not None:
         lines.append(line(Span("→ planned: ", "planned"), verdict_span(change.after), hang=2))
-    return lines
-
-
-def _reasons(state: AppState, group: Group, device: Device | None) -> list[Line]:
-    assert state.host is not None
-    reasons = list(verdicts(state.host, state.model).of(group.id).reasons)
-    if device is not None:
-        reasons.sort(key=lambda r: r.device != device.address)
+    reasons = sorted(verdict.reasons, key=lambda r: device is not None and r.device != device.address)
     drivers = [r for r in reasons if r.code is Code.KERNEL_DRIVER]
-    lines = _holders(state.host, drivers) if len(drivers) > 1 else []
-    lines += [reason_line(reason) for reason in reasons if not lines or reason not in drivers]
-    change = change_of(state, group.id)
-    if change is not None and change.after.reasons:
-        left = [r for r in change.after.reasons if r not in reasons]
-        if left:
-            lines += [BLANK, heading("Why, once the plan is applied"), *(reason_line(reason) for reason in left)]
-    return lines
+    together = _holders(state.host, drivers) if len(drivers) > 1 else []
+    lines += [*together, *(reason_line(reason) for reason in reasons if not together or reason not in drivers)]
+    left = [r for r in change.after.reasons if r not in reasons] if change is not None else []
+    if left:
+        lines += [BLANK, heading("Why, once the plan is applied"), *(reason_line(reason) for reason in left)]
+    return lines + _fix(state)
 
 
 def _holders(host: Host, reasons: list[Reason]) -> list[Line]:
@@ -119,10 +105,7 @@ def _fix(state: AppState) -> list[Line]:
 def _why_group(state: AppState, host: Host, group: Group | None) -> list[Line]:
     assert group is not None
     verdict = verdicts(host, state.model).of(group.id)
-    lines = verdict_lines(state, group)
-    lines += _reasons(state, group, None)
-    lines += _fix(state)
-    lines += [BLANK, heading("Devices")]
+    lines = [*_verdict(state, group, None), BLANK, heading("Devices")]
     for device in host.members(group):
         lines.append(line(Span(device.address, "strong"), f"  {device.driver or 'free'}", hang=14))
         lines.append(line("  ", Span(device_name(device), "muted"), hang=2))
@@ -130,25 +113,13 @@ def _why_group(state: AppState, host: Host, group: Group | None) -> list[Line]:
     lines += [line(Span(address, "strong"), Span("  nothing known", "warn")) for address in missing]
     lines += _shared(host, group)
     lines += [BLANK, heading("Group")]
-    lines.append(fact("DMA", state_words(verdict.state)))
-    if group.claim is not None:
-        lines.append(fact("Owner", group.claim.owner or "another process"))
-    if group.name:
-        lines.append(fact("Name", group.name))
-    gap = group.gap("type")
-    absent = f"not known: {gap_words(gap.why)}" if gap else "not shown by the kernel"
-    lines.append(fact("Type", group.type or absent))
-    lines.append(fact("Open", claim_words(verdict.claim)))
-    lines += [fact("Reserved", f"{r.start:#x}-{r.end:#x} {r.type}") for r in group.regions or ()]
-    return lines
+    return lines + [fact(name, value) for name, value in group_facts(group, verdict)]
 
 
 def _why_device(state: AppState, host: Host, device: Device, group: Group | None) -> list[Line]:
     lines = [line(Span(device.address, "strong"), f"  {class_words(device)}", hang=2), line(device_name(device))]
     if group is not None:
-        lines += verdict_lines(state, group)
-        lines += _reasons(state, group, device)
-        lines += _fix(state)
+        lines += _verdict(state, group, device)
     else:
         lines.append(bullet(sentence(groupless(device)), "warn", "?"))
     lines += [BLANK, heading("Driver"), *driver_lines(state, host, device)]

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from iommutui.core import query
 from iommutui.core.address import Address, sort_key
 from iommutui.core.board import passable
 from iommutui.core.cache import last_call
 from iommutui.core.host import NO_IOMMU, Device, Host
 from iommutui.core.labels import driver_words, use_labels
-from iommutui.core.query import parse_query, searched_text
-from iommutui.core.reasons import Verdict
 from iommutui.tui.derived import Verdicts
 from iommutui.tui.state import Key
 from iommutui.tui.text.spans import Span
@@ -36,10 +35,10 @@ class Listing(NamedTuple):
     total: int
     """Devices that pass the filter, and all of them."""
 
-    def place(self, key: Key | None) -> int | None:
+    def place(self, key: Key) -> int | None:
         """Where a row is, or None where it is not on the list."""
-        if key is None or key in self.begins:
-            return None if key is None else self.begins[key]
+        if key in self.begins:
+            return self.begins[key]
         first = self.begins.get(Key(key.group))
         if first is not None:
             for index in range(first + 1, len(self.keys)):
@@ -89,7 +88,7 @@ def every(host: Host) -> Every:
 @last_call
 def texts(host: Host) -> dict[Address, str]:
     """What a filter's words are looked for in."""
-    return {device.address: searched_text(device) for device in host.devices.values()}
+    return {device.address: query.searched_text(device) for device in host.devices.values()}
 
 
 @last_call
@@ -105,27 +104,14 @@ def short(host: Host, address: Address) -> str:
 
 def matching(host: Host, text: str, found: Verdicts | None = None) -> frozenset[Address]:
     """The devices that a filter lets through; ``found`` where it asks for verdicts."""
-    query, every_text = parse_query(text), texts(host)
-    left = list(host.devices.values())
-    for term in query.terms:
-        if not term.key and not term.others:
-            left = [d for d in left if (term.value in every_text[d.address]) != term.negated]
-            continue
-        left = [
-            d
-            for d in left
-            if term.matches(d, _verdict(host, d, found), every_text[d.address], _holds_something(host, d))
-        ]
+    known = texts(host)
+    left = query.matching(
+        host,
+        query.parse_query(text),
+        lambda group: found.of(group.id) if found is not None else None,
+        lambda device: known[device.address],
+    )
     return frozenset(device.address for device in left)
-
-
-def _verdict(host: Host, device: Device, found: Verdicts | None) -> Verdict | None:
-    return found.of(device.group) if found is not None and device.group in host.groups else None
-
-
-def _holds_something(host: Host, device: Device) -> bool:
-    group = host.group_of(device.address)
-    return group is None or passable(host, group)
 
 
 def prepare(host: Host) -> None:

@@ -91,7 +91,6 @@ def groups_head(host: Host) -> str:
 
 def _group_row(state: AppState, key: Key) -> Iterable[Span]:
     host = state.host
-    assert host is not None
     base = every(host)
     shut = key.group in state.collapsed and not state.filter
     fold = "▸ " if shut else "▾ "
@@ -132,7 +131,6 @@ def summary(devices: Sequence[Device]) -> str:
 
 def _device_row(state: AppState, key: Key) -> Iterable[Span]:
     host = state.host
-    assert host is not None
     assert key.device is not None
     base = every(host)
     device = host.devices[key.device]

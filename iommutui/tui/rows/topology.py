@@ -7,7 +7,7 @@ from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import GLYPHS, device_name, kind_word, verdict_word
 from iommutui.tui.derived import change_of, target_of, verdicts
-from iommutui.tui.rows.base import KIND, Listing, driver_span, matching, short, tags
+from iommutui.tui.rows.base import KIND, Listing, driver_span, every, matching, short, tags
 from iommutui.tui.state import AppState, Key
 from iommutui.tui.text.blocks import VERDICT_STYLES, verdict_span
 from iommutui.tui.text.spans import Span, fit, pad
@@ -20,8 +20,6 @@ class Tree(NamedTuple):
     branches: dict[Key, str]
     borders: dict[Key, str]
     """``╶`` alone, ``┌`` first, ``│`` within, ``└`` last of neighbouring rows of one group."""
-    number: int
-    """Width of group numbers."""
     place: int
     """Width of branches and addresses."""
 
@@ -52,9 +50,8 @@ def tree(host: Host) -> Tree:
             last = index == len(children) - 1
             waiting.append((children[index], stem + ("└─" if last else "├─"), stem + ("  " if last else "│ ")))
     keys += [k for d in host.devices.values() if (k := Key(d.group, d.address)) not in branches]  # a loop of parents
-    width = max([2, *(len(str(number)) for number in host.groups)])
     place = max((len(branches.get(key, "")) + len(short(host, key.device)) for key in keys if key.device), default=0)
-    return Tree(tuple(keys), branches, _borders(keys), width, min(place, 28))
+    return Tree(tuple(keys), branches, _borders(keys), min(place, 28))
 
 
 def _ordered(devices: list[Device]) -> list[Device]:
@@ -85,12 +82,10 @@ def matches(host: Host, text: str) -> frozenset[Address]:
 
 def next_match(state: AppState, step: int) -> Key | None:
     """The next row that the search finds, round the end."""
-    if state.host is None:
-        return None
     found = matches(state.host, state.search)
     keys = tree(state.host).keys
     place = topology_listing(state.host).place(state.cursor)
-    here = place if place is not None else -1 if step > 0 or state.cursor is None else 0
+    here = place if place is not None else -1 if step > 0 else 0
     for distance in range(1, len(keys) + 1):
         key = keys[(here + step * distance) % len(keys)]
         if key.device in found:
@@ -101,7 +96,6 @@ def next_match(state: AppState, step: int) -> Key | None:
 def topology_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Span, ...]:
     """``17 ✖┌ ├─0000:09:00.0 VGA nouveau → vfio-pci  TU106``."""
     host = state.host
-    assert host is not None
     assert key.device is not None
     device = host.devices[key.device]
     found = tree(host)
@@ -124,10 +118,8 @@ def topology_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Spa
 
 def topology_head(host: Host) -> str:
     """The heads of the columns."""
-    found = tree(host)
-    return (
-        f" {pad('Group', found.number + 3)} {pad('Address', found.place)} {pad('Kind', KIND)} Driver  [used for] name"
-    )
+    number, place = every(host).number, tree(host).place
+    return f" {pad('Group', number + 3)} {pad('Address', place)} {pad('Kind', KIND)} Driver  [used for] name"
 
 
 def _planned(state: AppState, key: Key, found: Tree) -> list[Span]:
@@ -139,17 +131,17 @@ def _planned(state: AppState, key: Key, found: Tree) -> list[Span]:
 
 
 def _border(state: AppState, key: Key, found: Tree) -> list[Span]:
-    assert state.host is not None
     sign = found.borders[key]
+    width = every(state.host).number
     if key.group is None or key.group not in state.host.groups:
-        return [Span(f"{'':>{found.number}}   ", "muted")]
+        return [Span(f"{'':>{width}}   ", "muted")]
     word = verdicts(state.host, state.model).word(key.group)
     style = VERDICT_STYLES[word]
     begins = sign in "╶┌"
     number = str(key.group) if begins else ""
-    mine = state.cursor is not None and state.cursor.group == key.group
+    mine = state.cursor.group == key.group
     return [
-        Span(f"{number:>{found.number}} ", "strong" if mine else "muted"),
+        Span(f"{number:>{width}} ", "strong" if mine else "muted"),
         Span(GLYPHS[word] if begins else " ", style),
         Span({"╶": "╺", "┌": "┏", "│": "┃", "└": "┗"}[sign] if mine else sign, style),
     ]

@@ -1,23 +1,13 @@
 """From a review to the applying process and back: progress, each write and its result."""
 
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from iommutui.apply.events import (
-    Compensating,
-    Counting,
-    Event,
-    Finished,
-    Kept,
-    ModuleLoaded,
-    Started,
-    StepBegun,
-    StepDone,
-    StepWaiting,
-)
+from iommutui.apply import events
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import cuts_a_lifeline
 from iommutui.core.plan.planner import Plan, plan_intents, shell_line
@@ -30,9 +20,9 @@ from iommutui.tui.jobs.applier import Applier
 from iommutui.tui.jobs.scanner import Scanner
 from iommutui.tui.machines.base import CutOff, Job, Machine
 from iommutui.tui.pages.plan import WITHIN, Review, outcome_span, step_lines
-from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, Dialog
-from iommutui.tui.screens.review import CountdownScreen, ReviewScreen, Terms
-from iommutui.tui.state import Phase, Problem, ended
+from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, Dialog, answered, carried_out
+from iommutui.tui.screens.review import CountdownScreen, ReviewScreen
+from iommutui.tui.state import Phase, ended
 from iommutui.tui.text.blocks import bullet
 from iommutui.tui.text.content import plain
 from iommutui.tui.text.spans import BLANK, Line, Span, line
@@ -43,7 +33,7 @@ from iommutui.tui.widgets.lines import Lines
 class ProgressScreen(Dialog[None]):
     """Closed by itself when everything went well, by the person otherwise. Hiding it stops nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL, Binding("escape,q,enter", "cancel", "Hide")]
+    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL, Binding("escape,q,enter", "close", "Hide")]
     AUTO_FOCUS = "#lines"
 
     def __init__(self, verb: str, plan: Plan, *, real: bool) -> None:
@@ -57,7 +47,6 @@ class ProgressScreen(Dialog[None]):
         self._reverting = self._good = False
 
     def compose(self) -> ComposeResult:
-        """The writes."""
         with Box(self._title, "Esc hides this; it goes on"):
             yield Lines(self._text(), id="lines")
         yield KeyBar((Hint("Esc", "hide"), SCROLLS))
@@ -66,22 +55,22 @@ class ProgressScreen(Dialog[None]):
         tail = [*self._tail, *([self._waiting] if self._waiting is not None else [])]
         return [*self._head, *step_lines(self._plan, self._outcomes), *([BLANK] if tail else []), *tail]
 
-    def show_event(self, event: Event) -> None:
+    def show_event(self, event: events.Event) -> None:
         """Takes over what the applying room says."""
         planned = not self._reverting and getattr(event, "number", 0) <= len(self._plan.steps)
         words = event_words(event)
         said = bullet(*words, _SIGNS[words[1]]) if words is not None else BLANK
-        self._waiting = said if isinstance(event, StepWaiting) else None
+        self._waiting = said if isinstance(event, events.StepWaiting) else None
         match event:
-            case StepBegun(number=number) if planned:
+            case events.StepBegun(number=number) if planned:
                 self._outcomes[number - 1] = Span("…", "planned")
-            case StepDone(number=number, result=result, note=note) if planned:
+            case events.StepDone(number=number, result=result, note=note) if planned:
                 shown = outcome_span(result)
                 self._outcomes[number - 1] = shown._replace(text=shown.text + (f" ({note})" if note else ""))
-            case ModuleLoaded():
+            case events.ModuleLoaded():
                 self._head.append(said)
-            case StepDone() | Compensating() | Finished():
-                self._reverting = self._reverting or isinstance(event, Compensating)
+            case events.StepDone() | events.Compensating() | events.Finished():
+                self._reverting = self._reverting or isinstance(event, events.Compensating)
                 self._tail.append(said)
                 self._tail += [bullet(change_words(each), "bad", "✖") for each in getattr(event, "left", ())]
         self._show()
@@ -90,7 +79,7 @@ class ProgressScreen(Dialog[None]):
         """Shows what was said before there was a screen to show it on."""
         self._show()
 
-    def show_problem(self, problem: Problem) -> None:
+    def show_problem(self, problem: IommutuiError) -> None:
         """It ended badly; this stays until it has been read."""
         if not any(problem.what in source.text for source in self._tail):
             self._tail.append(bullet(problem.what, "bad", "✖"))
@@ -103,13 +92,10 @@ class ProgressScreen(Dialog[None]):
     def finish(self) -> None:
         """It went well: nothing is left to read here."""
         self._good = True
-        self._close()
+        self.on_screen_resume()
 
     def on_screen_resume(self) -> None:
         """Nothing lies over it any more."""
-        self._close()
-
-    def _close(self) -> None:
         if self._good and self.is_active:
             self.dismiss(None)
 
@@ -131,7 +117,7 @@ class ApplyFlow:
         self._applier: Applier | None = None
         self._progress: ProgressScreen | None = None
         self._countdown: CountdownScreen | None = None
-        self._finished: Finished | None = None
+        self._finished: events.Finished | None = None
         self._asked_back = False
         """The person has asked to revert it, so that this is what they want, and no failure."""
 
@@ -143,59 +129,39 @@ class ApplyFlow:
         It waits for a scan that is under way, because a review of what was seen before the last rebind would be refused
         as drift. It does not open if the person has gone on to something else by then.
         """
+        open_it = partial(self._reverting, journal) if revert else self._planned
         if not self._scanner.looking:
-            return self._open(self._reverting(journal) if revert else self._planned())
+            return open_it()
 
         async def when_looked() -> None:
             await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been scanned."))
             if self._screen.is_active:
-                opened = self._open(self._reverting(journal) if revert else self._planned())
-                if opened is not None:
-                    await opened
+                await carried_out(self._screen, open_it)
 
         self._screen.run_worker(when_looked(), group="review")
         return None
 
-    def _planned(self) -> tuple[Review, Job] | None:
+    def _planned(self) -> Opened:
         """Computed over the whole machine."""
         state = self._desk.state
-        if state.host is None:
-            return None
         plan = plan_intents(state.host, state.intents, state.model)
-        return self._review_of("Review: apply", Job(plan, state.intents, state.model))
+        return self._open("Review: apply", Job(plan, state.intents, state.model))
 
-    def _reverting(self, journal: str | None) -> tuple[Review, Job] | None:
+    def _reverting(self, journal: str | None) -> Opened:
         state = self._desk.state
-        if state.host is None:
-            return None
-        try:
-            back = self._machine.way_back(state.host, state.model, journal)
-        except IommutuiError as error:
-            self._desk.say(f"{error.what} {error.remedy}".strip(), "warning")
-            return None
+        back = self._machine.way_back(state.host, state.model, journal)
         if back is None:
             self._desk.say(nothing_to_revert(state), "warning")
             return None
         if back.left_alone:
             self._desk.say(back.left_alone, "warning")
         job = Job(back.plan, (), state.model, revert=True, journal=back.journal)
-        return self._review_of("Review: revert the last apply", job)
+        return self._open("Review: revert the last apply", job)
 
-    def _review_of(self, title: str, job: Job) -> tuple[Review, Job]:
-        within = WITHIN if cuts_a_lifeline(job.plan.hazards) else None
-        real = self._machine.source.real
-        return Review(title, job.plan, revert=job.revert, real=real, within=within), job
-
-    def _open(self, found: tuple[Review, Job] | None) -> Opened:
-        if found is None:
-            return None
-        review, job = found
-
-        def answered(terms: Terms | None) -> None:
-            if terms is not None:
-                self._start(job._replace(accepted=terms.accepted, keep_within=terms.keep_within))
-
-        return self._screen.app.push_screen(ReviewScreen(review), answered)
+    def _open(self, title: str, job: Job) -> Opened:
+        job = job._replace(keep_within=WITHIN if cuts_a_lifeline(job.plan.hazards) else None)
+        review = Review(title, job, self._machine.source.real)
+        return self._screen.app.push_screen(ReviewScreen(review), answered(self._screen, self._start))
 
     def recover(self, left: CutOff) -> None:
         """Says that an apply was cut off, and offers the way back."""
@@ -224,13 +190,13 @@ class ApplyFlow:
         self._progress = ProgressScreen(verb, job.plan, real=self._machine.source.real)
         self._screen.app.push_screen(self._progress)
 
-    def said(self, event: Event) -> None:
+    def said(self, event: events.Event) -> None:
         """The applying room says something."""
-        if isinstance(event, Finished):
+        if isinstance(event, events.Finished):
             self._finished = event
         if self._progress is not None:
             self._progress.show_event(event)
-        if not isinstance(event, Counting):
+        if not isinstance(event, events.Counting):
             self._end_countdown()
         elif self._countdown is not None:
             self._countdown.count(event)
@@ -252,7 +218,7 @@ class ApplyFlow:
         if countdown is not None and countdown.is_attached and countdown.is_active:
             countdown.dismiss(None)
 
-    def ended(self, problem: Problem | None) -> None:
+    def ended(self, problem: IommutuiError | None) -> None:
         """Nothing more will come."""
         self._end_countdown()
         applier, finished, progress = self._applier, self._finished, self._progress
@@ -267,7 +233,7 @@ class ApplyFlow:
             self._desk.update(state._replace(applied=True))
             self._desk.say("Reverted, as you asked. Drivers and overrides are restored.")
         else:
-            found = problem or Problem(finished.summary if finished is not None else "Applying failed.")
+            found = problem or IommutuiError(finished.summary if finished is not None else "Applying failed.")
             self._desk.update(state)
             if finished is None or found.what != finished.summary:  # which is in the log already
                 self._desk.log_line(found.what, "bad")
@@ -283,22 +249,22 @@ class ApplyFlow:
 _SIGNS = {"ok": "✔", "bad": "✖", "warn": "!", "muted": "•"}
 
 
-def event_words(event: Event) -> tuple[str, str] | None:
+def event_words(event: events.Event) -> tuple[str, str] | None:
     """Text and style, on the log and below the writes; None for what is not worth a line."""
     match event:
-        case Started(journal_id=journal) if journal:
+        case events.Started(journal_id=journal) if journal:
             return f"journal {journal}", "muted"
-        case ModuleLoaded(module=module):
+        case events.ModuleLoaded(module=module):
             return f"modprobe {module}: loaded", "ok"
-        case StepDone(step=step, result=result, note=note):
+        case events.StepDone(step=step, result=result, note=note):
             return f"{shell_line(step)}: {result}" + (f" ({note})" if note else ""), "ok" if result == OK else "bad"
-        case StepWaiting(step=step, seconds=seconds, holders=holders):
+        case events.StepWaiting(step=step, seconds=seconds, holders=holders):
             held = f" {', '.join(holders)} may have it open." if holders else ""
             return f"{step.device} has not answered for {seconds:.0f} s.{held}", "warn"
-        case Kept(by=by):
+        case events.Kept(by=by):
             return f"confirmed by {by}", "ok"
-        case Compensating(why=why):
+        case events.Compensating(why=why):
             return f"Rolling back: {why}", "warn"
-        case Finished(exit=code, summary=summary):
+        case events.Finished(exit=code, summary=summary):
             return summary, "ok" if code is Exit.DONE else "bad"
     return None

@@ -4,20 +4,20 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.command import CommandPalette
-from textual.events import DescendantFocus, Resize
+from textual.events import DescendantFocus
 from textual.screen import Screen
 from textual.widgets import Input
 
 from iommutui.core.host import Host
-from iommutui.tui.commands import BY_ID, WHILE_TYPING, bindings, topics
+from iommutui.tui.commands import BY_ID, WHILE_TYPING, bindings, reason_against, topics
 from iommutui.tui.commands.base import LineCheck, Opened, Page, Severity
-from iommutui.tui.commands.sharing import HandOver, OpenMachine, changed_since_boot
+from iommutui.tui.commands.sharing import changed_since_boot
 from iommutui.tui.jobs.applier import Applier
 from iommutui.tui.jobs.scanner import CLAIM_SECONDS, Scanner
 from iommutui.tui.machines.base import Machine
@@ -25,7 +25,7 @@ from iommutui.tui.pages.help import help_lines
 from iommutui.tui.palette import CommandsProvider
 from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.base import nothing_to_pass
-from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen, answered
+from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen, answered, carried_out
 from iommutui.tui.state import AppState, Key, Pane, Phase, View, failed, logged, planned_moved, with_host
 from iommutui.tui.store import Store, recalled, to_remember
 from iommutui.tui.text.blocks import Choice
@@ -77,12 +77,11 @@ class DeskScreen(Screen[None]):
             self.state = settled(self._first_seen(host))
         self._panes.state = self.state
         self._panes.show_all(top=True)
-        self.call_after_refresh(self.scanner.start, self.state.host)
+        self.call_after_refresh(self.scanner.start, host)
         if self.state.source.real:
             self.set_interval(CLAIM_SECONDS, self.look_for_claims)
 
     def on_unmount(self) -> None:
-        """Nobody is listening any more."""
         self.scanner.stop()
 
     def on_screen_suspend(self) -> None:
@@ -91,9 +90,8 @@ class DeskScreen(Screen[None]):
             self.app.clear_notifications()
             self.query("Toast").remove()  # the app takes away only those of the screen that is now on top
 
-    def on_resize(self, event: Resize) -> None:
-        """Titles and columns have other room."""
-        self.call_after_refresh(self._panes.show_all)
+    def on_resize(self) -> None:
+        self._panes.divide()
 
     def update(self, state: AppState) -> None:
         before, state = self.state, settled(state, self._panes.list.cursor)
@@ -114,14 +112,11 @@ class DeskScreen(Screen[None]):
         """Does a command of the registry, or says why it cannot be done now. A dialog that it opens is then there."""
         if isinstance(self.focused, Input):
             await self._typed_out(self.focused)
-        command = BY_ID[command_id]
-        why = command.disabled(self.state)
+        why = reason_against(command_id, self.state)
         if why is not None:
             self.say(why, "warning")
             return
-        opened = command.run(self)
-        if opened is not None:
-            await opened
+        await carried_out(self, partial(BY_ID[command_id].run, self))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While the filter is typed, letters are letters."""
@@ -174,7 +169,7 @@ class DeskScreen(Screen[None]):
         if state.pane is Pane.PLAN and state.intents:
             self.update(planned_moved(state, lines))
         elif isinstance(widget, Lines):
-            widget.page(lines)
+            widget.scroll_relative(y=lines, animate=False)
         elif keys:
             place = max(0, min(len(keys) - 1, self._panes.list.cursor + lines))
             self.update(state._replace(cursor=keys[place]))
@@ -219,35 +214,21 @@ class DeskScreen(Screen[None]):
         self.app.copy_to_clipboard(text)
         self.say(f"Sent to the terminal's clipboard: {what}")
 
-    def act(self, action: str) -> Opened:
-        return self.run_action(action)
-
-    def hand_over(self, words: Sequence[str]) -> None:
-        self.post_message(HandOver(words))
-
-    def before_boot(self) -> Host | None:
-        return self.scanner.before_boot
-
-    def open_machine(self, text: str) -> None:
-        self.post_message(OpenMachine(text))
-
     # -- dialogs
 
     def show_page(self, page: Page) -> Opened:
         return self.app.push_screen(PageScreen(page))
 
     def choose(
-        self, title: str, choices: Sequence[Choice], then: Callable[[str], Opened], *, chosen: str = "", verb: str = ""
+        self, title: str, choices: Sequence[Choice], then: Callable[[str], Opened], *, verb: str, chosen: str = ""
     ) -> Opened:
-        return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), answered(then))
+        return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), answered(self, then))
 
-    def prompt(
-        self, title: str, then: Callable[[str], Opened], check: LineCheck, *, text: str = "", hint: str = ""
-    ) -> Opened:
-        return self.app.push_screen(PromptScreen(title, check, text, hint), answered(then))
+    def prompt(self, title: str, then: Callable[[str], Opened], check: LineCheck, hint: str) -> Opened:
+        return self.app.push_screen(PromptScreen(title, check, hint), answered(self, then))
 
     def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], Opened]) -> Awaitable[object]:
-        return self.app.push_screen(ConfirmScreen(title, text, yes, no), answered(lambda _: then()))
+        return self.app.push_screen(ConfirmScreen(title, text, yes, no), answered(self, lambda _: then()))
 
     def review(self, *, revert: bool = False) -> Opened:
         return self._flow.review(revert=revert)
@@ -263,13 +244,13 @@ class DeskScreen(Screen[None]):
     # -- what jobs tell
 
     def rescan(self) -> None:
-        if self.state.host is None:
+        if not self.state.seen:
             self.update(self.state._replace(phase=Phase.SCANNING, problem=None))
         self.scanner.rescan()
 
     def look_for_claims(self) -> None:
         """Asks who holds groups; a plan that is being applied changes that itself."""
-        if self.state.host is not None and self.state.phase is not Phase.APPLYING:
+        if self.state.seen and self.state.phase is not Phase.APPLYING:
             self.scanner.look_for_claims(self.state.host)
 
     def _first_seen(self, host: Host) -> AppState:
@@ -282,10 +263,10 @@ class DeskScreen(Screen[None]):
     def show_host(self, host: Host) -> None:
         """Takes over a fresh look; everything that the person has set up stays."""
         before = self.state
-        if host == before.host and before.problem is None:
-            return
-        if before.host is None:
+        if not before.seen:
             self.update(self._first_seen(host))
+            return
+        if host == before.host and before.problem is None:
             return
         state, notes = with_host(before, host)
         if before.phase is Phase.APPLYING:
@@ -307,7 +288,7 @@ class DeskScreen(Screen[None]):
         self.scanner.done()
         self.update(failed(self.state, message.problem))
         self.log_line(message.problem.what, "bad")
-        if self.state.host is not None:
+        if self.state.seen:
             self.say(f"{message.problem.what} The screen shows an older state.", "error")
 
     @on(Scanner.Changed)
@@ -324,18 +305,16 @@ class DeskScreen(Screen[None]):
         if message.lacks:
             self.update(self.state._replace(live_lacks=message.lacks))
             self.log_line(message.lacks, "warn")
+        if message.left is not None:
+            self._flow.recover(message.left)
 
     @on(Scanner.BeforeBoot)
     def _looked_back(self, message: Scanner.BeforeBoot) -> None:
-        if self.state.host is not None:
-            said = changed_since_boot(message.host, self.state.host, self.state.model)
-            if said:
-                self.log_line(said, "warn")
-                self.say(said, "warning")
-
-    @on(Scanner.LeftOpen)
-    def _left_open(self, message: Scanner.LeftOpen) -> None:
-        self._flow.recover(message.left)
+        self.update(self.state._replace(before_boot=message.host))
+        said = changed_since_boot(message.host, self.state.host, self.state.model)
+        if said:
+            self.log_line(said, "warn")
+            self.say(said, "warning")
 
     @on(Applier.Said)
     def _applier_said(self, message: Applier.Said) -> None:

@@ -1,9 +1,9 @@
 """The dialogs that any command can use: a question, a page to read, a line to type, one of a few things to choose."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from math import inf
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,13 +12,14 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Paste
 from textual.message import Message
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from iommutui.core.errors import IommutuiError
 from iommutui.tui.commands import Hint
-from iommutui.tui.commands.base import LineCheck, Opened, Page
+from iommutui.tui.commands.base import LineCheck, Opened, Page, something
+from iommutui.tui.commands.moving import FAR
 from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.content import content, plain
 from iommutui.tui.text.spans import Span
@@ -28,12 +29,12 @@ from iommutui.tui.widgets.lines import Lines
 Result = TypeVar("Result")
 
 SCROLL: list[BindingType] = [
-    Binding("j,down", "scroll(1)", "Down", show=False),
-    Binding("k,up", "scroll(-1)", "Up", show=False),
-    Binding("pagedown,ctrl+d,space", "page(1)", "Page down", show=False),
-    Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
-    Binding("g,home", "edge('first')", "Top", show=False),
-    Binding("G,end", "edge('last')", "Bottom", show=False),
+    Binding("j,down", "scroll(1)", "Down"),
+    Binding("k,up", "scroll(-1)", "Up"),
+    Binding("pagedown,ctrl+d,space", "page(1)", "Page down"),
+    Binding("pageup,ctrl+u", "page(-1)", "Page up"),
+    Binding("g,home", f"scroll(-{FAR})", "Top"),
+    Binding("G,end", f"scroll({FAR})", "Bottom"),
 ]
 SCROLLS = Hint("j k", "scroll")
 
@@ -62,23 +63,15 @@ class Dialog(ModalScreen[Result]):
         for lines in self.query(Lines):
             lines.styles.max_height = max(3, self.app.size.height - self.OTHER_ROWS)
 
-    def action_cancel(self) -> None:
-        """``Esc``."""
-        self.dismiss(None)
+    def action_close(self, answer: Result | None = None) -> None:
+        """At once: Textual's own waits a moment, in which another dialog may come on top and be the one to go."""
+        self.dismiss(answer)
 
     def action_scroll(self, lines: int) -> None:
-        """Some lines."""
-        self.query_one("#lines", Lines).page(lines)
+        self.query_one("#lines").scroll_relative(y=lines, animate=False)
 
     def action_page(self, pages: int) -> None:
-        """A page."""
-        lines = self.query_one("#lines", Lines)
-        lines.page(pages * max(1, lines.scrollable_content_region.height - 1))
-
-    def action_edge(self, which: str) -> None:
-        """To the top, or to the bottom."""
-        lines = self.query_one("#lines", Lines)
-        (lines.scroll_home if which == "first" else lines.scroll_end)(animate=False)
+        self.action_scroll(pages * max(1, self.query_one("#lines").scrollable_content_region.height - 1))
 
 
 class DeliberateDialog(Dialog[Result]):
@@ -103,9 +96,9 @@ class ConfirmScreen(Dialog[bool]):
     """A question with two answers. Enter takes the one with the focus, which is the harmless one at first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "yes", "Yes"),
-        Binding("escape,n,q", "cancel", "No"),
-        Binding("left,right,h,l", "app.focus_next", "Other", show=False),
+        Binding("y", "close(True)", "Yes"),
+        Binding("escape,n,q", "close", "No"),
+        Binding("left,right,h,l", "app.focus_next", "Other"),
     ]
     AUTO_FOCUS = "#no"
 
@@ -114,7 +107,6 @@ class ConfirmScreen(Dialog[bool]):
         self._title, self._text, self._yes, self._no = title, text, yes, no
 
     def compose(self) -> ComposeResult:
-        """Text and buttons."""
         with Box(self._title, classes="small"):
             yield Static(plain(self._text), id="question")
             with Horizontal(classes="buttons"):
@@ -123,26 +115,25 @@ class ConfirmScreen(Dialog[bool]):
         yield KeyBar((Hint("y", self._yes.lower()), Hint("Esc", self._no.lower()), Hint("Tab", "other")))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """A click, or Enter."""
-        self.dismiss(True if event.button.id == "yes" else None)
+        self.dismiss(event.button.id == "yes" or None)
 
-    def action_yes(self) -> None:
-        """``y``."""
-        self.dismiss(True)
+
+class Choices(OptionList):
+    """Textual's list, with the keys that move everywhere else here."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down"),
+        Binding("k", "cursor_up", "Up"),
+        Binding("g", "first", "Top"),
+        Binding("G", "last", "Bottom"),
+        Binding("space", "select", "Choose"),
+    ]
 
 
 class ChooseScreen(Dialog[str]):
     """Dismissed with the name of one of a few things; a description of the one under the cursor is below."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "move('cursor_down')", "Down", show=False),
-        Binding("k", "move('cursor_up')", "Up", show=False),
-        Binding("g", "move('first')", "Top", show=False),
-        Binding("G", "move('last')", "Bottom", show=False),
-        Binding("space", "move('select')", "Choose", show=False),
-        Binding("escape,q", "cancel", "Close"),
-    ]
-    AUTO_FOCUS = "OptionList"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "close", "Close")]
 
     def __init__(self, title: str, choices: Sequence[Choice], chosen: str, verb: str) -> None:
         super().__init__()
@@ -151,12 +142,11 @@ class ChooseScreen(Dialog[str]):
         self._first = names.index(chosen) if chosen in names else 0
 
     def compose(self) -> ComposeResult:
-        """The list, and the effect of the choice under the cursor."""
         with Box(self._title, classes="medium"):
-            yield OptionList(*(Option(content(choice.row.spans)) for choice in self._choices), compact=True)
+            yield Choices(*(Option(content(choice.row.spans)) for choice in self._choices), compact=True)
             if any(choice.about for choice in self._choices):
                 yield Static(self._about(self._first), id="about")
-        yield KeyBar((Hint("Enter", self._verb or "choose"), Hint("Esc", "close"), Hint("j k", "move")))
+        yield KeyBar((Hint("Enter", self._verb), Hint("Esc", "close"), Hint("j k", "move")))
 
     def on_mount(self) -> None:
         """The cursor is on what is chosen already."""
@@ -175,40 +165,29 @@ class ChooseScreen(Dialog[str]):
     def _selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._choices[event.option_index].name)
 
-    def action_move(self, how: str) -> None:
-        """What the list's own keys do."""
-        getattr(self.query_one(OptionList), f"action_{how}")()
-
 
 class PasteInput(Input):
     """A line to type; several lines that are pasted are the answer at once, where Textual's own takes the first."""
-
-    @dataclass
-    class Pasted(Message):
-        """Several lines were pasted."""
-
-        text: str
 
     def on_paste(self, event: Paste) -> None:
         """Comes before Textual's own."""
         if len(event.text.splitlines()) > 1:
             event.prevent_default()
             event.stop()
-            self.post_message(self.Pasted(event.text))
+            self.post_message(self.Submitted(self, event.text))
 
 
 class PromptScreen(Dialog[str]):
     """Dismissed with a line of text, once ``check`` says that it will do; what it says is shown below the line."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close")]
     AUTO_FOCUS = "#text"
 
-    def __init__(self, title: str, check: LineCheck, text: str, hint: str) -> None:
+    def __init__(self, title: str, check: LineCheck, hint: str, text: str = "") -> None:
         super().__init__()
-        self._title, self._check, self._text, self._hint = title, check, text, hint
+        self._title, self._check, self._hint, self._text = title, check, hint, text
 
     def compose(self) -> ComposeResult:
-        """The line, and its description."""
         with Box(self._title, classes="small"):
             yield PasteInput(self._text, placeholder=self._hint, compact=True, id="text")
             yield Static(plain(""), id="found")
@@ -225,11 +204,6 @@ class PromptScreen(Dialog[str]):
         if self._check(event.value)[0]:
             self.dismiss(event.value)
 
-    @on(PasteInput.Pasted)
-    def _pasted(self, event: PasteInput.Pasted) -> None:
-        if self._check(event.text)[0]:
-            self.dismiss(event.text)
-
 
 class PageScreen(Dialog[None]):
     """Text to read: it scrolls, ``/`` searches it, ``y`` copies it, and ``s`` saves it where that is of use."""
@@ -237,12 +211,12 @@ class PageScreen(Dialog[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         *SCROLL,
         Binding("slash", "search", "Search"),
-        Binding("n", "match(1)", "Next", show=False),
-        Binding("N", "match(-1)", "Previous", show=False),
+        Binding("n", "match(1)", "Next"),
+        Binding("N", "match(-1)", "Previous"),
         Binding("y", "copy", "Copy"),
         Binding("s", "save", "Save"),
         Binding("escape", "back", "Close"),
-        Binding("q,enter,question_mark", "cancel", "Close"),
+        Binding("q,enter,question_mark", "close", "Close"),
     ]
     AUTO_FOCUS = "#lines"
     OTHER_ROWS = 4
@@ -253,7 +227,6 @@ class PageScreen(Dialog[None]):
         self._row = -1
 
     def compose(self) -> ComposeResult:
-        """The lines, and a line to type what is searched for."""
         with Box(self._page.title):
             yield Lines(self._page.lines, id="lines")
             field = Input(placeholder="search; Enter: next, Esc: back", compact=True, id="search")
@@ -268,10 +241,9 @@ class PageScreen(Dialog[None]):
 
     @property
     def _text(self) -> str:
-        return self._page.copy or "".join(f"{line.text}\n" for line in self._page.lines)
+        return "".join(f"{line.text}\n" for line in self._page.lines)
 
     def action_search(self) -> None:
-        """``/``."""
         self._field.display = True
         self.set_focus(self._field)
 
@@ -307,22 +279,15 @@ class PageScreen(Dialog[None]):
             self.dismiss(None)
 
     def action_copy(self) -> None:
-        """``y``."""
         self.app.copy_to_clipboard(self._text)
         self.notify("Sent to the terminal's clipboard.")
 
     def action_save(self) -> None:
-        """``s``."""
         if not self._page.save_as:
             return
         from iommutui.sources.snapshot import save  # brings pydantic, which the first frame does without
 
-        def check(path: str) -> tuple[bool, str]:
-            return bool(path.strip()), ""
-
-        def then(path: str | None) -> None:
-            if path is None:
-                return
+        def then(path: str) -> None:
             try:
                 save(self._text, path.strip())
             except IommutuiError as error:
@@ -330,15 +295,25 @@ class PageScreen(Dialog[None]):
             else:
                 self.notify(f"Saved as {path.strip()}.", markup=False)
 
-        self.app.push_screen(PromptScreen("Save as", check, self._page.save_as, "a file's name"), then)
+        prompt = PromptScreen("Save as", something, "a file's name", self._page.save_as)
+        self.app.push_screen(prompt, answered(self, then))
 
 
-def answered(then: Callable[[Result], Opened]) -> Callable[[Result | None], Awaitable[None]]:
+async def carried_out(screen: Screen[Any], do: Callable[[], Opened]) -> None:
+    """Does what a command is for, until a dialog that it opens takes keys; says what is wrong where it cannot be."""
+    try:
+        opened = do()
+        if opened is not None:
+            await opened
+    except IommutuiError as error:
+        screen.notify(f"{error.what} {error.remedy}".strip(), severity="warning")
+
+
+def answered(screen: Screen[Any], then: Callable[[Result], Opened]) -> Callable[[Result | None], Awaitable[None]]:
     """What to do with the answer of a dialog: nothing where it was closed without one."""
 
     async def take(answer: Result | None) -> None:
-        opened = then(answer) if answer is not None else None
-        if opened is not None:
-            await opened
+        if answer is not None:
+            await carried_out(screen, partial(then, answer))
 
     return take

@@ -1,6 +1,6 @@
 """The two dialogs that decide about writes: the review before them, and the countdown after them."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -8,26 +8,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.events import Key
-from textual.widgets import Button, Digits, Input, ProgressBar, Static
+from textual.widgets import Button, Input, Static
 
 from iommutui.apply.events import Counting
-from iommutui.core.hazards import Acceptance
 from iommutui.core.plan.planner import shell_script
 from iommutui.tui.commands import Hint
+from iommutui.tui.machines.base import Job
 from iommutui.tui.pages.plan import WITHIN, Review, review_lines
 from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, DeliberateDialog
 from iommutui.tui.text.content import content, plain
 from iommutui.tui.text.spans import Span
 from iommutui.tui.widgets.bars import KeyBar
 from iommutui.tui.widgets.lines import Lines
-
-
-class Terms(NamedTuple):
-    """What the person agrees to beside the writes."""
-
-    accepted: tuple[Acceptance, ...] = ()
-    keep_within: float | None = None
-
 
 NUMBERS = "0123456789, "
 """What numbers are typed with."""
@@ -41,7 +33,6 @@ class Typed(Input):
         self._letters = letters
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        """Whether a key is typed."""
         if character is not None and not self._letters and character not in NUMBERS:
             return False
         return key != "y" and super().check_consume_key(key, character)
@@ -52,12 +43,12 @@ class Typed(Input):
             event.prevent_default()
 
 
-class ReviewScreen(DeliberateDialog[Terms]):
-    """Dismissed with the terms to apply. Enter alone never does: the focus is on Cancel."""
+class ReviewScreen(DeliberateDialog[Job]):
+    """Dismissed with the job to apply. Enter alone never does: the focus is on Cancel."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "confirm", "Apply"),
-        Binding("escape,n,q", "cancel", "Cancel"),
+        Binding("escape,n,q", "close", "Cancel"),
         Binding("t", "timer", "Timer"),
         Binding("Y", "copy", "Copy"),
         *SCROLL,
@@ -71,7 +62,6 @@ class ReviewScreen(DeliberateDialog[Terms]):
         self.AUTO_FOCUS = "#typed" if self._asks else "#no"  # type: ignore[misc]  # as Textual lets a screen do
 
     def compose(self) -> ComposeResult:
-        """The lines, what has to be typed, and the buttons."""
         review = self._review
         with Box(review.title, "" if review.real else "nothing is real"):
             yield Lines(review_lines(review), id="lines")
@@ -94,7 +84,7 @@ class ReviewScreen(DeliberateDialog[Terms]):
     def _hints(self) -> tuple[Hint, ...]:
         if not self._review.applicable:
             return (Hint("Esc", "close"), SCROLLS)
-        first = (Hint("y", "revert" if self._review.revert else "apply"), Hint("Esc", "cancel"))
+        first = (Hint("y", "revert" if self._review.job.revert else "apply"), Hint("Esc", "cancel"))
         if self._letters:
             return (*first, Hint("Tab", "next"))  # the other letters are typed as long as the field has the focus
         return (*first, Hint("t", "timer"), Hint("Y", "copy"), SCROLLS)
@@ -118,7 +108,7 @@ class ReviewScreen(DeliberateDialog[Terms]):
     def _typed(self) -> None:
         """What is asked for goes as soon as it has been typed: there is nothing left to ask."""
         self.query_one("#yes", Button).disabled = not self.agreed
-        verb = "reverts" if self._review.revert else "applies"
+        verb = "reverts" if self._review.job.revert else "applies"
         agreed = [Span("✔ ", "ok"), Span("y", "key"), Span(f" {verb}")] if self.agreed else []
         self.query_one("#hint", Static).update(content(agreed))
         self.query_one("#ask").display = not self.agreed
@@ -135,41 +125,34 @@ class ReviewScreen(DeliberateDialog[Terms]):
         self.query_one("#typed").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """A click, or Enter on the button with the focus."""
-        self.dismiss(self._terms if event.button.id == "yes" else None)
-
-    @property
-    def _terms(self) -> Terms:
-        return Terms(self._review.accepted, self._review.within)
+        self.action_confirm() if event.button.id == "yes" else self.dismiss(None)
 
     def action_confirm(self) -> None:
-        """``y``."""
         review = self._review
         if not review.applicable:
-            what = "This plan is refused." if not review.plan.permitted else "There is nothing to do."
+            what = "This plan is refused." if not review.job.plan.permitted else "There is nothing to do."
             self.notify(what, severity="warning")
         elif not self.agreed:
             self._ask_again()
         else:
-            self.dismiss(self._terms)
+            self.dismiss(review.job)
 
     def action_timer(self) -> None:
-        """``t``."""
         if not self._review.applicable:
             self.notify("Nothing will be written, so there is nothing to revert.", severity="warning")
             return
-        self._review = self._review._replace(within=WITHIN if self._review.within is None else None)
+        job = self._review.job
+        self._review = self._review._replace(job=job._replace(keep_within=WITHIN if job.keep_within is None else None))
         self.query_one("#lines", Lines).show_lines(review_lines(self._review), top=False)
         yes = self.query_one("#yes", Button)
         yes.label = plain(f"{self._review.verb}  y")
         yes.refresh(layout=True)
 
     def action_copy(self) -> None:
-        """``Y``."""
-        if not self._review.plan.permitted:
+        if not self._review.job.plan.permitted:
             self.notify("This plan is refused, so its writes are not copied.", severity="warning")
-        elif self._review.plan.steps:
-            self.app.copy_to_clipboard(shell_script(self._review.plan))
+        elif self._review.job.plan.steps:
+            self.app.copy_to_clipboard(shell_script(self._review.job.plan))
             self.notify("The writes are in the terminal's clipboard, as lines for a root shell.")
         else:
             self.notify("There are no writes to copy.", severity="warning")
@@ -182,16 +165,21 @@ class CountdownScreen(DeliberateDialog[bool]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Keep"),
-        Binding("u,escape", "answer(False)", "Revert"),
-        Binding("enter", "neither", "Enter", show=False),
+        Binding("y", "close(True)", "Keep"),
+        Binding("u,escape", "close(False)", "Revert"),
+        Binding("enter", "neither", "Enter"),
     ]
     AUTO_FOCUS = None
 
     def __init__(self, first: Counting, *, real: bool) -> None:
+        from textual.widgets import Digits, ProgressBar  # which the review, with most to do at once, does without
+
         super().__init__()
         self._now = first
         self._real = real
+        self._left = Digits(id="left")
+        self._bar = ProgressBar(first.within, show_percentage=False, show_eta=False, id="bar")
+        self._words = Static(id="words")
 
     def compose(self) -> ComposeResult:
         """The numbers, and two buttons that take no key."""
@@ -203,9 +191,7 @@ class CountdownScreen(DeliberateDialog[bool]):
         )
         with Box(title, classes="countdown"):
             yield Static(plain("The plan is applied and in effect. Check display, network and keyboard."))
-            yield Digits(id="left")
-            yield ProgressBar(self._now.within, show_percentage=False, show_eta=False, id="bar")
-            yield Static(id="words")
+            yield from (self._left, self._bar, self._words)
             yield Static(plain(note), id="note")
             with Horizontal(classes="buttons"):
                 for label, name in (("Keep  y", "yes"), ("Revert  u", "no")):
@@ -215,26 +201,18 @@ class CountdownScreen(DeliberateDialog[bool]):
         yield KeyBar((Hint("y", "keep"), Hint("u Esc", "revert")))
 
     def on_mount(self) -> None:
-        """The first figures."""
         self.count(self._now)
 
     def count(self, now: Counting) -> None:
         """So much is left."""
         self._now = now
         left = int(now.seconds + 0.999)
-        for digits in self.query(Digits):
-            digits.update(str(max(left, 0)))
-            self.query_one(ProgressBar).update(progress=now.seconds)
-            self.query_one("#words", Static).update(plain(f"Reverts automatically in {left} s unless you confirm."))
+        self._left.update(str(max(left, 0)))
+        self._bar.update(progress=now.seconds)
+        self._words.update(plain(f"Reverts automatically in {left} s unless you confirm."))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """A click."""
         self.dismiss(event.button.id == "yes")
 
-    def action_answer(self, keep: bool) -> None:
-        """``y``, ``u`` or ``Esc``."""
-        self.dismiss(keep)
-
     def action_neither(self) -> None:
-        """``Enter``."""
         self.notify("y confirms, u reverts; Enter does neither.", severity="warning")

@@ -51,11 +51,6 @@ def fact(name: str, value: str, style: str = "plain") -> Line:
     return line(Span(f"{name:<11} ", "muted"), Span(value, style), hang=12)
 
 
-def claim_words(claim: str) -> str:
-    """What opening a group through VFIO would come to; ``claim`` is ``ok`` or the name of an errno."""
-    return "would succeed" if claim == "ok" else f"would fail ({claim})"
-
-
 def reason_line(reason: Reason) -> Line:
     """A reason as a sentence; its sign distinguishes what blocks from what is only for information."""
     if reason.code in (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION):
@@ -68,17 +63,15 @@ def key_hint(key: str, words: str) -> tuple[Span, Span]:
     return Span(key, "key"), Span(f" {words}", "muted")
 
 
-STYLE_OF = {Severity.INFO: ("info", "i"), Severity.WARN: ("warn", "!"), Severity.DANGER: ("bad", "‼")}
-"""The style and the sign of a hazard's severity."""
-
-WORDS = {Severity.DANGER: "danger", Severity.WARN: "warning", Severity.INFO: "note"}
+_SEVERITIES = {
+    Severity.INFO: ("info", "i note"), Severity.WARN: ("warn", "! warning"), Severity.DANGER: ("bad", "‼ danger"),
+}  # fmt: skip
 
 
 def hazard_line(hazard: Hazard) -> Line:
     """Sign, word, topic, and the sentence."""
-    style, sign = ("warn", "?") if hazard.unknown else STYLE_OF[hazard.severity]
-    word = "not known" if hazard.unknown else WORDS[hazard.severity]
-    return line(Span(f"{sign} {word} ", style), Span(f"{hazard.topic.value}  ", "muted"), hazard_loss(hazard), hang=2)
+    style, words = ("warn", "? not known") if hazard.unknown else _SEVERITIES[hazard.severity]
+    return line(Span(f"{words} ", style), Span(f"{hazard.topic.value}  ", "muted"), hazard_loss(hazard), hang=2)
 
 
 def hazard_lines(hazards: Iterable[Hazard]) -> list[Line]:

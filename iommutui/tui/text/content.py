@@ -39,11 +39,8 @@ def plain(text: str) -> Content:
 
 def content(spans: Iterable[Span]) -> Content:
     """Spans as content; a click on one that names a command of the desk runs it."""
-    return Content.assemble(*((visible(span.text), _look(span)) for span in spans))
-
-
-def _look(span: Span) -> str:
-    return COLOURS[span.style] + (f" @click=screen.run('{span.command}')" if span.command else "")
+    clicks = ((span, f" @click=screen.run('{span.command}')" if span.command else "") for span in spans)
+    return Content.assemble(*((visible(span.text), COLOURS[span.style] + click) for span, click in clicks))
 
 
 BASE = ""

@@ -94,22 +94,19 @@ def wrap(source: Line, width: int) -> list[tuple[Span, ...]]:
     used = 0
     for text, style, _ in source.spans:
         for word in _words(visible(text)):
-            size = cell_len(word)
-            if used + len(word.rstrip()) > width or used + cell_len(word.rstrip()) > width:
+            if used + cell_len(word.rstrip()) > width:
                 if len(rows[-1]) > (1 if len(rows) > 1 and hang else 0):
                     rows.append([Span(" " * hang)] if hang else [])
                     used = hang
                     word = word.lstrip()
-                    size = cell_len(word)
                 while used + cell_len(word.rstrip()) > width:
                     head, word = _cut(word, width - used)
                     rows[-1].append(Span(head, style))
                     rows.append([Span(" " * hang)] if hang else [])
                     used = hang
-                    size = cell_len(word)
             if word:
                 rows[-1].append(Span(word, style))
-                used += size
+                used += cell_len(word)
     return [_joined(row) for row in rows]
 
 

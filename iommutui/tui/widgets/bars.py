@@ -6,17 +6,18 @@ from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.reactive import reactive
 from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input
 
+from iommutui.core.labels import rules_words
 from iommutui.core.printable import printable
 from iommutui.core.query import completion
 from iommutui.tui.commands import Hint
-from iommutui.tui.pages.models import rules_words
 from iommutui.tui.rows import listing
 from iommutui.tui.rows.topology import matches
-from iommutui.tui.state import AppState, Pane, SourceKind, View, own_model
+from iommutui.tui.state import NOTHING, AppState, Pane, SourceKind, View, own_model
 from iommutui.tui.text.content import content
 from iommutui.tui.text.spans import Span, clip, fit
 
@@ -25,26 +26,15 @@ class Bar(Widget):
     """One line of spans."""
 
     auto_links = False
-    spans: tuple[Span, ...] = ()
-
-    def show_spans(self, spans: Iterable[Span]) -> None:
-        """Draws again where something has changed."""
-        found = tuple(spans)
-        if found != self.spans:
-            self.spans = found
-            self.refresh()
+    spans: reactive[tuple[Span, ...]] = reactive(())
 
     def render(self) -> Content:
-        """One line."""
         return content(fit(self.spans, max(1, self.size.width)))
-
-
-# -- the machine
 
 
 def banner(state: AppState, width: int) -> tuple[Span, ...]:
     """The header in at most ``width`` cells; what says that nothing is real is never cut."""
-    kernel = state.host.kernel if state.host is not None and state.host.kernel else ""
+    kernel = state.host.kernel or ""
     source, own = state.source, own_model(state)
     rules = rules_words(state.model) if own else f"{rules_words(state.model)} (not this kernel)"
     right = [Span("rules ", "muted"), Span(rules, "info" if own else "warn"), Span(" ")]
@@ -72,34 +62,18 @@ def _cells(spans: Iterable[Span]) -> int:
     return sum(cell_len(span.text) for span in spans)
 
 
-class Banner(Bar):
-    """The header of a state."""
-
-    def show_state(self, state: AppState) -> None:
-        """Draws again where something has changed."""
-        self.show_spans(banner(state, self.app.size.width))
-
-
-# -- the keys
-
-
 class KeyBar(Bar):
     """Keys and words; a click does what the key does, which is to say why where it is grey."""
 
-    def __init__(self, hints: Iterable[Hint] = (), *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._hints = tuple(hints)
+    hints: reactive[tuple[Hint, ...]] = reactive(())
 
-    def show_hints(self, hints: Iterable[Hint]) -> None:
-        """Other keys."""
-        found = tuple(hints)
-        if found != self._hints:
-            self._hints = found
-            self.refresh()
+    def __init__(self, hints: tuple[Hint, ...] = (), *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.set_reactive(KeyBar.hints, hints)
 
     def render(self) -> Content:
         """One line; where room is scarce, without what comes last but help and quit."""
-        hints = list(self._hints)
+        hints = list(self.hints)
         while len(hints) > 3 and _cells(_key_spans(hints)) > self.size.width:
             del hints[-3]
         return content(fit(_key_spans(hints), max(1, self.size.width)))
@@ -114,20 +88,11 @@ def _key_spans(hints: Iterable[Hint]) -> list[Span]:
     return spans[:-1]
 
 
-# -- the filter
-
-
-def expression(state: AppState) -> str:
-    """What is in the bar: the filter of the list, or what is searched for in the topology."""
-    return state.search if state.view is View.TOPOLOGY else state.filter
-
-
 def counted(state: AppState) -> str:
     """How much the filter leaves, or how much the search finds."""
     found = listing(state)
-    if state.view is not View.TOPOLOGY or state.host is None:
-        return f"{found.shown} of {found.total}"
-    return f"{len(matches(state.host, state.search))} of {found.total}" if state.search.strip() else ""
+    shown = len(matches(state.host, state.search)) if state.view is View.TOPOLOGY else found.shown
+    return f"{shown} of {found.total}" if state.view is View.GROUPS or state.search.strip() else ""
 
 
 class Completions(Suggester):
@@ -135,12 +100,11 @@ class Completions(Suggester):
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
-        self.state: AppState | None = None
+        self.host = NOTHING
 
     async def get_suggestion(self, value: str) -> str | None:
         """The whole text with its last word completed."""
-        host = self.state.host if self.state is not None else None
-        return completion(host, value) if host is not None else None
+        return completion(self.host, value)
 
 
 class FilterBar(Horizontal):
@@ -150,30 +114,24 @@ class FilterBar(Horizontal):
         super().__init__(id=id)
         self._completions = Completions()
         self._shown = ""
-
-    def compose(self) -> ComposeResult:
-        """The sign, the expression, and how much it leaves."""
-        slash = Bar(id="slash")
-        slash.show_spans([Span(" / ", "accent")])
-        yield slash
-        yield Input(
+        self._count = Bar(id="count")
+        self.input = Input(
             placeholder="all terms must match: words  driver:nvidia|amdgpu  group:14  viable:no  class:gpu  !word",
             compact=True, select_on_focus=False, suggester=self._completions, id="expression",
         )  # fmt: skip
-        yield Bar(id="count")
 
-    @property
-    def input(self) -> Input:
-        """Where the expression is typed."""
-        return self.query_one("#expression", Input)
+    def compose(self) -> ComposeResult:
+        slash = Bar(id="slash")
+        slash.spans = (Span(" / ", "accent"),)
+        yield from (slash, self.input, self._count)
 
     def show_state(self, state: AppState) -> None:
         """The expression and its count. What is being typed is never written over by what was typed before."""
-        self._completions.state = state
-        text = expression(state)
+        self._completions.host = state.host
+        text = state.search if state.view is View.TOPOLOGY else state.filter
         self.display = state.view is not View.LOG and (bool(text) or state.pane is Pane.FILTER)
         if self.display:
-            self.query_one("#count", Bar).show_spans([Span(f"{counted(state)} ", "muted")])
+            self._count.spans = (Span(f"{counted(state)} ", "muted"),)
         if text not in (self._shown, self.input.value):
             with self.prevent(Input.Changed):
                 self.input.value = text
@@ -194,6 +152,5 @@ class TooSmall(Widget):
     """On a terminal that is too small for the panes: nothing is lost, and they come back with the room."""
 
     def render(self) -> Content:
-        """A few short lines."""
         now, least = (f"{width} by {height}" for width, height in (self.size, SMALLEST))
         return Content(f"A little more room, please.\n\n{now} is here,\n{least} is needed.")

@@ -18,6 +18,20 @@ class Scroll(ScrollView, can_focus=True):
 
     DEFAULT_CSS = "Scroll { overflow-y: scroll; overflow-x: hidden; }"
 
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._styles: dict[str, dict[str, Style]] = {}
+
+    def meanings(self, component: str = "") -> dict[str, Style]:
+        """What every meaning looks like on a line of this component class."""
+        if component not in self._styles:
+            self._styles[component] = styles_of(self, component)
+        return self._styles[component]
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles.clear()
+
     def set_rows(self, rows: int) -> None:
         """There are so many lines now. Setting the reactive the usual way would lay out every pane at every key."""
         size = Size(self.scrollable_content_region.width, rows)
@@ -39,7 +53,6 @@ class Lines(Scroll):
         """Keeps its end in view."""
         self._rows: list[tuple[Span, ...]] = []
         self._width = 0
-        self._styles: dict[str, Style] = {}
 
     def show_lines(self, lines: Sequence[Line], *, top: bool = True) -> None:
         """New lines; ``top`` shows their beginning, otherwise the scroll position stays."""
@@ -64,10 +77,6 @@ class Lines(Scroll):
     def show_line(self, index: int) -> None:
         """Scrolls so far that a line is in view."""
         row = len(wrap_all(self.lines[:index], self._width - 2)) if self._width else index
-        self.scroll_to_row(row)
-
-    def scroll_to_row(self, row: int) -> None:
-        """Scrolls so far that a row is in view."""
         height = self.scrollable_content_region.height
         if row < self.scroll_offset.y or row >= self.scroll_offset.y + height:
             self.scroll_to(y=max(0, row - height // 2), animate=False, immediate=True, force=True)
@@ -76,10 +85,6 @@ class Lines(Scroll):
         """The rows that hold a text, whatever its case."""
         text = text.lower()
         return [n for n, row in enumerate(self._rows) if text in "".join(span.text for span in row).lower()]
-
-    def page(self, lines: int) -> None:
-        """Scrolls by lines."""
-        self.scroll_relative(y=lines, animate=False)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """As many rows as the lines take at a width."""
@@ -101,14 +106,7 @@ class Lines(Scroll):
         if self.at_end:
             self.call_after_refresh(self.scroll_end, animate=False, force=True)
 
-    def notify_style_update(self) -> None:
-        """A theme has changed."""
-        super().notify_style_update()
-        self._styles.clear()
-
     def render_line(self, y: int) -> Strip:
-        """A line of the widget."""
         line = y + self.scroll_offset.y
-        self._styles = self._styles or styles_of(self)
         spans = (Span(" "), *self._rows[line]) if line < len(self._rows) else ()
-        return strip_of(spans, self._styles, self.size.width)
+        return strip_of(spans, self.meanings(), self.size.width)

@@ -18,7 +18,7 @@ from iommutui.tui.rows.base import EMPTY, Listing
 from iommutui.tui.state import AppState, Key, Pane, View
 from iommutui.tui.text.content import content
 from iommutui.tui.text.spans import Span
-from iommutui.tui.widgets.bars import Banner, FilterBar, KeyBar
+from iommutui.tui.widgets.bars import Bar, FilterBar, KeyBar, banner
 from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.rows import Rows
 
@@ -42,38 +42,30 @@ class Panes(Vertical):
         """What is shown."""
         self.listing: Listing = EMPTY
         """Its rows."""
-
-    def compose(self) -> ComposeResult:
-        """The panes."""
-        yield Banner(id="banner")
-        yield FilterBar(id="filter")
-        with Container(id="body"):
-            yield Rows[Key](self._paint, lambda key: key.device is None, id="list")
-            yield Lines(id="log")
-            yield Lines(id="details")
-        yield Lines(id="plan")
-        yield Lines(id="orientation")
-        yield KeyBar(id="keys")
-
-    def on_mount(self) -> None:
-        """The parts, which are always there."""
-        self.list = self.query_one("#list", Rows)
+        self.list = Rows(self._paint, id="list")
         self._log_pane, self._details, self._plan, self._orientation = (
-            self.query_one(f"#{name}", Lines) for name in ("log", "details", "plan", "orientation")
+            Lines(id=name) for name in ("log", "details", "plan", "orientation")
         )
         self._log_pane.at_end = True
         self._orientation.can_focus = False
 
+    def compose(self) -> ComposeResult:
+        yield Bar(id="banner")
+        yield FilterBar(id="filter")
+        yield Container(self.list, self._log_pane, self._details, id="body")
+        yield self._plan
+        yield self._orientation
+        yield KeyBar(id="keys")
+
     def show_state(self, state: AppState) -> None:
-        """Shows another state."""
         before, self.state = self.state, state
         place = self.listing.place(state.cursor)
         moved = place is not None and state == before._replace(cursor=state.cursor)
-        if moved and (state.view is not View.TOPOLOGY or _group(before) == _group(state)):
+        if moved and (state.view is not View.TOPOLOGY or before.cursor.group == state.cursor.group):
             self.list.show_cursor(place or 0)
             self._details.show_lines(pages.details(state))
             self._orientation.show_lines(orientation(state))
-            self.query_one(KeyBar).show_hints(hints(state))
+            self.query_one(KeyBar).hints = hints(state)
         else:
             self.show_all(top=before.cursor != state.cursor or before.tab is not state.tab)
 
@@ -81,7 +73,7 @@ class Panes(Vertical):
         """Shows every part of the state; ``top`` shows the details from their beginning."""
         state = self.state
         found = self.listing = listing(state)
-        self._divide()
+        self.divide()
         place = found.place(state.cursor) or 0
         self.list.show_rows(found.keys, place, head=head(state), empty=pages.nothing_listed(state))
         self._log_pane.show_lines(pages.log_lines(state), top=False)
@@ -96,9 +88,8 @@ class Panes(Vertical):
             pane.border_title = content(pages.list_title(state))
         self._details.border_title = content(pages.details_title(state))
         self._plan.border_title = content(pages.plan_title(state))
-        self.query_one(Banner).show_state(state)
         self.query_one(FilterBar).show_state(state)
-        self.query_one(KeyBar).show_hints(hints(state))
+        self.query_one(KeyBar).hints = hints(state)
 
     def _paint(self, key: Key, width: int, here: bool) -> tuple[Span, ...]:
         return row(self.state, key, width, here)
@@ -117,9 +108,10 @@ class Panes(Vertical):
     def _wide(self) -> bool:
         return self.app.size.width >= WIDE
 
-    def _divide(self) -> None:
+    def divide(self) -> None:
         """Gives every pane its room: its share, or all of it where it is zoomed."""
         state = self.state
+        self.query_one("#banner", Bar).spans = banner(state, self.app.size.width)
         shown = Pane.LIST if state.pane is Pane.FILTER else state.pane
         log = state.view is View.LOG
         self.list.display = not log and (not state.zoomed or shown is Pane.LIST)
@@ -142,7 +134,6 @@ class Panes(Vertical):
             self._details.capture_mouse()
 
     def on_mouse_move(self, event: MouseMove) -> None:
-        """While it is dragged."""
         if self.app.mouse_captured is self._details:
             body = self.widget_of(Pane.LIST).region.union(self._details.region)
             x, y = (event.screen_x - body.x) / body.width, (event.screen_y - body.y) / body.height
@@ -150,11 +141,6 @@ class Panes(Vertical):
             self.post_message(self.Divided(share, done=False))
 
     def on_mouse_up(self, event: MouseUp) -> None:
-        """It stays where it was let go."""
         if self.app.mouse_captured is self._details:
             self._details.release_mouse()
             self.post_message(self.Divided(self.state.share, done=True))
-
-
-def _group(state: AppState) -> int | None:
-    return state.cursor.group if state.cursor is not None else None

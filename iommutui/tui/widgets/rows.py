@@ -1,16 +1,15 @@
 """The list: a line API widget that draws the rows in view and nothing else, so that its size does not matter."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
-from rich.style import Style
 from textual.events import Click
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from iommutui.tui.text.content import BASE, strip_of, styles_of
+from iommutui.tui.state import Key
+from iommutui.tui.text.content import BASE, strip_of
 from iommutui.tui.text.spans import Line, Span, clip, wrap_all
 from iommutui.tui.widgets.lines import Scroll
 
@@ -20,12 +19,11 @@ MARGIN = 3
 MANY = 1024
 """Rows that are kept as they were drawn: enough for some pages up and down."""
 
-K = TypeVar("K", bound=Hashable)
-Painter = Callable[[K, int, bool], tuple[Span, ...]]
+Painter = Callable[[Key, int, bool], tuple[Span, ...]]
 
 
-class Rows(Scroll, Generic[K]):
-    """Rows that are known by a key of their own, below the heads of their columns. The cursor is always in view."""
+class Rows(Scroll):
+    """Rows that are known by a key, below the heads of their columns. The cursor is always in view."""
 
     COMPONENT_CLASSES = {"rows--cursor", "rows--group", "rows--head"}  # noqa: RUF012 - Textual's own declaration
 
@@ -36,20 +34,17 @@ class Rows(Scroll, Generic[K]):
         index: int
         fold: bool
 
-    def __init__(self, painter: Painter[K], heads: Callable[[K], bool], *, id: str) -> None:
-        """``painter``: what stands in the row of a key at a width, with or without the cursor; ``heads``: whether it
-        is the row of a group, which can be folded."""
+    def __init__(self, painter: Painter, *, id: str) -> None:
+        """``painter``: what stands in the row of a key at a width, with or without the cursor."""
         super().__init__(id=id)
         self._painter = painter
-        self._heads = heads
-        self._keys: Sequence[K] = ()
+        self._keys: Sequence[Key] = ()
         self._empty: tuple[Line, ...] = ()
         self._head = ""
         self.cursor = 0
-        self._strips: dict[tuple[int, bool], Strip] = {}
-        self._styles: dict[str, dict[str, Style]] = {}
+        self._strips: dict[tuple[int, bool, int], Strip] = {}
 
-    def show_rows(self, keys: Sequence[K], cursor: int, *, head: str = "", empty: tuple[Line, ...] = ()) -> None:
+    def show_rows(self, keys: Sequence[Key], cursor: int, *, head: str = "", empty: tuple[Line, ...] = ()) -> None:
         """New rows; ``empty`` stands in their place where there are none."""
         self._keys, self._empty, self._head, self.cursor = keys, empty, head, cursor
         self._strips.clear()
@@ -84,53 +79,42 @@ class Rows(Scroll, Generic[K]):
             self.scroll_to(y=bottom - height + 1, animate=False, immediate=True, force=True)
 
     def notify_style_update(self) -> None:
-        """A theme has changed."""
         super().notify_style_update()
         self._strips.clear()
-        self._styles.clear()
 
     def on_resize(self) -> None:
-        """Columns follow the width."""
-        self._strips.clear()
         self.call_after_refresh(self._follow)
 
-    def _meanings(self, component: str = "") -> dict[str, Style]:
-        if component not in self._styles:
-            self._styles[component] = styles_of(self, component)
-        return self._styles[component]
-
     def render_line(self, y: int) -> Strip:
-        """A line of the widget."""
         width = self.size.width
         if not self._keys:
             rows = wrap_all(self._empty, width - 4)
             spans = (Span("  "), *rows[y - 1]) if 0 < y <= len(rows) else ()
-            return strip_of(spans, self._meanings(), width)
+            return strip_of(spans, self.meanings(), width)
         if y < self._top:
-            return strip_of([Span(clip(self._head, width), "muted")], self._meanings("rows--head"), width)
+            return strip_of([Span(clip(self._head, width), "muted")], self.meanings("rows--head"), width)
         index = y - self._top + self.scroll_offset.y
         if index >= len(self._keys):
-            return Strip.blank(width, self._meanings()[BASE])
+            return Strip.blank(width, self.meanings()[BASE])
         return self._row(index, width)
 
     def _row(self, index: int, width: int) -> Strip:
         here = index == self.cursor
-        strip = self._strips.get((index, here))
+        strip = self._strips.get((index, here, width))
         if strip is None:
             key = self._keys[index]
-            component = "rows--cursor" if here else "rows--group" if self._heads(key) else ""
+            component = "rows--cursor" if here else "rows--group" if key.device is None else ""
             room = self.scrollable_content_region.width  # a scroll bar lies over the rest
-            strip = strip_of(self._painter(key, room, here), self._meanings(component), width)
+            strip = strip_of(self._painter(key, room, here), self.meanings(component), width)
             if len(self._strips) >= MANY:
                 self._strips.clear()
-            self._strips[index, here] = strip
+            self._strips[index, here, width] = strip
         return strip
 
     def on_click(self, event: Click) -> None:
-        """The row under the pointer."""
         place = event.get_content_offset(self)
         if place is None or place.y < self._top:
             return
         index = place.y - self._top + self.scroll_offset.y
         if index < len(self._keys):
-            self.post_message(self.Picked(index, fold=self._heads(self._keys[index]) and place.x < 4))
+            self.post_message(self.Picked(index, fold=self._keys[index].device is None and place.x < 4))
