@@ -107,7 +107,7 @@ def _cards(members: list[Device]) -> list[str]:
     # A slot on a root bus is the chipset's, and no card.
     chipset = {card_of(device.address) for device in members if device.parent is None}
     return [
-        f"{f'All {count}' if count == len(members) else count} are functions of one "
+        f"{count if count < len(members) else 'Both' if count == 2 else f'All {count}'} are functions of one "
         f"{'slot' if card in chipset else 'card'}, {card}; they share a group unless the device isolates them (ACS)."
         for card, count in cards.items()
         if count > 1

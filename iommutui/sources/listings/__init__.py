@@ -55,7 +55,7 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
         chosen += [_choose(with_functions, number, name, notes)] if with_functions else states
         if not with_functions:
             notes.append(f"{name} names no PCI device.")
-        if ignored := reading.ignored():
+        elif ignored := reading.ignored():
             lines = "line was" if ignored == 1 else "lines were"
             notes.append(f"{name}: {ignored} {lines} ignored; 'iommutui snapshot --from {name} --explain' shows which.")
     machine = joined(chosen)
