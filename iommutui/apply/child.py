@@ -13,8 +13,8 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import FrameType
-from typing import NamedTuple
 
 from iommutui import debug
 from iommutui.apply.kernel import Waiting
@@ -28,7 +28,8 @@ _TAKEN = b"k"
 _SYSTEMD = "org.freedesktop.systemd1"
 
 
-class Patience(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Patience:
     """How long to wait, in seconds."""
 
     first: float = 4.0

@@ -9,8 +9,9 @@ which leaves a note in the journal directory.
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from iommutui import debug
 from iommutui.apply.child import Stop
@@ -28,7 +29,8 @@ TICK = 1.0
 """Seconds between two events of a countdown."""
 
 
-class Decision(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Decision:
     """What somebody has said."""
 
     keep: bool
@@ -50,7 +52,8 @@ class Confirmer(Protocol):
         """The countdown is over, whichever way."""
 
 
-class Timeout(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Timeout:
     """Revert after so many seconds, unless it is confirmed."""
 
     within: float

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI, underscored
@@ -17,7 +18,8 @@ from iommutui.core.plan.planner import Step
 from iommutui.core.reasons import OK
 
 
-class Waiting(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Waiting:
     """What was asked of the kernel has not returned after this many seconds."""
 
     seconds: float
@@ -39,7 +41,8 @@ TellLate = Callable[[str, float], None]
 """Told the result and the seconds of a write that ended after it had been given up, in whichever process it ended."""
 
 
-class ReadBack(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ReadBack:
     """What decides whether a write did what it should."""
 
     driver: str | None

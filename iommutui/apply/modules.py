@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import IommutuiError
@@ -13,7 +13,8 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _REFUSING = re.compile(r"(?:/usr)?/bin/(?:false|true)\b")
 
 
-class Ran(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Ran:
     """How a command ended; ``status`` is None where it could not be run."""
 
     status: int | None

@@ -11,8 +11,8 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 from iommutui import sources
 from iommutui.apply import modules
@@ -130,7 +130,7 @@ class RealKernel:
                 yield answer.decode() or DIED
             elif answer.notable or answer.given_up:
                 found = possible_holders(Tree(self._root), step.device)
-                yield answer._replace(holders=tuple(map(printable, found)))
+                yield replace(answer, holders=tuple(map(printable, found)))
             else:
                 yield answer
 
@@ -175,7 +175,8 @@ def _read_back(directory: str) -> tuple[str | None, str | None] | None:
 _DRIVER = re.compile(r"[^/\x00-\x1f\x7f]{1,255}")
 
 
-class Write(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Write:
     """One write, below the directory that is ``/`` of the machine."""
 
     path: str

@@ -8,9 +8,9 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 from iommutui.apply.events import Finished, Kept
 from iommutui.apply.journal.directory import SUFFIX, at_work, lock, may_be_open, may_write, names, of_boot
@@ -19,7 +19,8 @@ from iommutui.apply.journal.reader import Damaged, Journal, Journals, read_journ
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 
 
-class Retention(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Retention:
     """How many journals of earlier boots are kept, and for how long."""
 
     number: int = 100

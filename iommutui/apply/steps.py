@@ -1,7 +1,8 @@
 """One write after the other, each begun in the journal, made, and looked at; and rollback, as far as that goes."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from iommutui import debug
 from iommutui.apply.child import Stop
@@ -36,7 +37,8 @@ class DeniedError(Exception):
     """The very first write was denied, so that nothing has changed; the text is its path."""
 
 
-class _Seen(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Seen:
     """What was read back after a write."""
 
     right: bool

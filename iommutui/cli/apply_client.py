@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from iommutui.apply.elevation import Applying, own_program, root_program
 from iommutui.apply.events import (
@@ -181,7 +182,7 @@ def carry_out(
 
 def retention() -> Retention:
     """How long journals are kept, by the settings of who writes them."""
-    return RETENTION._replace(**read_settings().journal)
+    return replace(RETENTION, **read_settings().journal)
 
 
 def _review(host: Host, plan: Plan, *, as_json: bool) -> None:

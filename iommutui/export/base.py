@@ -6,9 +6,9 @@ drivers that have the expected form gets into the body.
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from textwrap import wrap
-from typing import NamedTuple
 
 from iommutui.core.address import card_of, is_pci
 from iommutui.core.errors import RefusedError
@@ -27,7 +27,8 @@ _WIDTH = 110
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
-class Subject(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Subject:
     """What is exported: a plan that the rules permit, on the machine that it is for."""
 
     host: Host
@@ -54,7 +55,8 @@ class Subject(NamedTuple):
         return list(cards.values())
 
 
-class Format(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Format:
     """One entry of the registry."""
 
     name: str
@@ -76,7 +78,8 @@ class Format(NamedTuple):
     notes: Callable[[Subject], list[str]] = lambda subject: []
 
 
-class Export(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Export:
     """The text, and the warnings in it, which are also shown by themselves."""
 
     text: str

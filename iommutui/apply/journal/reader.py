@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import get_args
 
 from iommutui.apply.events import Compensating, Counting, Finished, Kept
 from iommutui.apply.journal.directory import SUFFIX, check_trusted, is_ended, names, of_boot
@@ -17,7 +17,8 @@ SIZE_LIMIT = 16 << 20
 """No journal is longer, in bytes."""
 
 
-class JournaledWrite(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class JournaledWrite:
     """A write that was begun."""
 
     number: int
@@ -84,7 +85,8 @@ class Journal:
         return self.header.boot == boot
 
 
-class Damaged(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Damaged:
     """A file that does not even begin with a header: what was applied cannot be known."""
 
     id: str
@@ -97,7 +99,8 @@ class Damaged(NamedTuple):
         return of_boot(self.id, boot)
 
 
-class Journals(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Journals:
     """Every journal of a directory, the oldest first."""
 
     readable: tuple[Journal, ...] = ()
@@ -205,9 +208,9 @@ def _told(header: Header, lines: Sequence[Line], damage: str, *, ended: bool) ->
             case Begin():
                 steps[line.number] = JournaledWrite(line.number, line.op, line.device, line.value, line.restoring)
             case Result(number=step, result=result, seconds=seconds, note=note) if step in steps:
-                steps[step] = steps[step]._replace(result=result, seconds=seconds, note=note)
+                steps[step] = replace(steps[step], result=result, seconds=seconds, note=note)
             case Late(number=step, result=result, seconds=seconds) if step in steps:
-                steps[step] = steps[step]._replace(result=result, seconds=seconds, late=True)
+                steps[step] = replace(steps[step], result=result, seconds=seconds, late=True)
             case Counting():
                 journal = replace(journal, within=line.within)
             case Kept():
