@@ -9,7 +9,7 @@ from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
 from iommutui.sources import load
 from iommutui.sources.snapshot import write
-from tests.bench.keys import TABLE_SCRIPT, keys
+from tests.bench.keys import TABLE_SCRIPT, Program, keys
 from tests.bench.measure import Ratio, commands, cpu, first_frames
 from tests.bench.trees import address_of, busy, make_host, make_tree
 
@@ -74,9 +74,9 @@ def typing(folder: Path) -> Iterator[Ratio]:
     for count, memory in ((64, 75), (1000, 75), (10_000, 150)):
         snapshot = folder / f"machine-{count}.json"
         write(busy(make_host(count)), str(snapshot))
-        ours = keys([PROGRAM, "--from", str(snapshot)], b"00:00.", folder, 3)
-        table = [sys.executable, str(HERE / "table_app.py"), str(count)]
-        reference = keys(table, b"table-app row", folder, 3, TABLE_SCRIPT)
+        screen = Program([PROGRAM, "--from", str(snapshot)], b"00:00.")
+        table = Program([sys.executable, str(HERE / "table_app.py"), str(count)], b"table-app row", TABLE_SCRIPT)
+        ours, reference = keys([screen, table], folder)
         medians[count] = ours.median
         for what, value, other, budget in (
             ("a key that moves the cursor", ours.cursor, reference.cursor, 0.6),

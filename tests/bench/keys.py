@@ -173,27 +173,44 @@ class Measured(NamedTuple):
         return max((press for press in self.presses if isinstance(press.key, Opens)), key=lambda press: press.cpu)
 
 
-def keys(argv: Sequence[str], sign: bytes, home: Path, runs: int = 5, script: Sequence[str] = SCRIPT) -> Measured:
-    """Presses the script on the program once it has shown its sign, in several sessions; of each key the least counts.
+class Program(NamedTuple):
+    """What is started, what it shows once it is there, and the keys that are pressed on it."""
+
+    argv: Sequence[str]
+    sign: bytes
+    script: Sequence[str] = SCRIPT
+
+
+def keys(programs: Sequence[Program], home: Path, runs: int = 3) -> list[Measured]:
+    """Presses the script of each program on it, in several sessions and in turns; of each key the least counts.
 
     What a key does is the same in every session. What differs is what others on the same processor take from it: its
     caches, and on a virtual machine whole time slices, which are counted as if they had been the program's.
     """
-    found = [_session(argv, sign, home, script) for _ in range(runs)]
-    every = zip(*(m.presses for m in found), strict=True)
+    rounds = [[_session(program, home) for program in programs] for _ in range(runs)]
+    return [_least(sessions) for sessions in zip(*rounds, strict=True)]
+
+
+def _least(sessions: Sequence[Measured]) -> Measured:
+    every = zip(*(m.presses for m in sessions), strict=True)
     presses = tuple(Press(same[0].key, min(press.cpu for press in same)) for same in every)
-    return Measured(presses, min(m.idle for m in found), max(m.resident for m in found), max(m.peak for m in found))
+    return Measured(
+        presses,
+        min(m.idle for m in sessions),
+        max(m.resident for m in sessions),
+        max(m.peak for m in sessions),
+    )
 
 
-def _session(argv: Sequence[str], sign: bytes, home: Path, script: Sequence[str]) -> Measured:
-    with terminal(argv, home) as program:
-        program.wait_for(sign)
-        program.settle(0.3)
-        if script is SCRIPT:
-            program.press("\x1b")  # the orientation of a first start
-        idle = statistics.median(program.press(IDLE).cpu for _ in range(9))
-        presses = tuple(program.press(key) for key in script)
-        return Measured(presses, idle, *program.memory())
+def _session(program: Program, home: Path) -> Measured:
+    with terminal(program.argv, home) as running:
+        running.wait_for(program.sign)
+        running.settle(0.3)
+        if program.script is SCRIPT:
+            running.press("\x1b")  # the orientation of a first start
+        idle = statistics.median(running.press(IDLE).cpu for _ in range(9))
+        presses = tuple(running.press(key) for key in program.script)
+        return Measured(presses, idle, *running.memory())
 
 
 def main() -> None:
@@ -201,13 +218,8 @@ def main() -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        program = str(Path(sys.executable).with_name("iommutui"))
-        found = keys(
-            [program, "--from", sys.argv[1]],
-            b"00:00.",
-            Path(folder),
-            runs=int(sys.argv[2]) if len(sys.argv) > 2 else 1,
-        )
+        program = Program([str(Path(sys.executable).with_name("iommutui")), "--from", sys.argv[1]], b"00:00.")
+        (found,) = keys([program], Path(folder), runs=int(sys.argv[2]) if len(sys.argv) > 2 else 1)
     for press in sorted(found.presses, key=lambda press: -press.cpu):
         print(f"{press.cpu * 1000:7.2f} ms  {press.key!r}")
     print(f"median {found.median * 1000:.2f} ms, a key that does nothing {found.idle * 1000:.2f} ms, "

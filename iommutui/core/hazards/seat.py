@@ -71,13 +71,14 @@ IN_USE = Kind(
 def displays(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """Displays that go dark: less bad while a monitor stays with the host."""
     gone = {device.address for device, _ in taken(host, goals)}
-    screens = uses_of(host).screens
-    kept = _kept(host, goals, gone)
     for device, _ in taken(host, goals):
-        screen = next((s for s in screens if s.device == device.address), None)
+        screen = next(uses_of(host).screens_of(device.address), None)
         shows = screen is not None and screen.firmware is not None and bool(screen.monitors or screen.console)
         if not on_kernel_driver(host, device) and not shows:
             continue  # Without a driver only the firmware's framebuffer shows a picture.
+        if screen is None and not is_display(device):
+            continue
+        kept = _kept(host, goals, gone)
         facts = _screen_facts(screen, kept)
         worst = WARN if kept else DANGER
         if device.boot_vga is None and not device.boot_display and _is_vga(device):
@@ -142,7 +143,9 @@ def _removed(host: Host, goals: Sequence[Goal]) -> list[Screen]:
     if not since(host, (6, 0)):
         return []
     given = {device.address for device in given_away(host, goals) if _is_vga(device)}
-    any_card = bool(given) and not since(host, (6, 5))
+    if not given:
+        return []
+    any_card = not since(host, (6, 5))
     shown = (s for s in uses_of(host).screens if s.firmware is not None)
     return [s for s in shown if s.device in given or (any_card and s.device in host.devices)]
 
