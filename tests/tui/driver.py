@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
+from math import inf
 from typing import TypeVar
 
 from textual.events import Key as KeyPress
@@ -21,6 +22,7 @@ from iommutui.tui.app import IommutuiApp
 from iommutui.tui.machines.base import Applier, CutOff, Machine, Watch, WayBack
 from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.rows import listing
+from iommutui.tui.screens.review import CountdownScreen
 from iommutui.tui.state import AppState, Key, Phase, Source, SourceKind, start
 
 R = TypeVar("R")
@@ -79,6 +81,11 @@ class Ui:
             self.app.post_message(KeyPress(key, character).set_sender(self.app))
         await self.settle()
         return self
+
+    def counts_down(self) -> bool:
+        """Whether a countdown is on top, and painted, so that it takes keys."""
+        screen = self.app.screen
+        return isinstance(screen, CountdownScreen) and screen.shown_at < inf
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Lets the program go on until something holds."""

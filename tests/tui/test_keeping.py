@@ -54,7 +54,7 @@ async def test_the_countdown_needs_no_scrolling_on_the_smallest_terminal() -> No
             await ui.select(NIC)
             await ui.press("v", "a", "t")
             await ui.pilot.press("y")
-            await until(ui, lambda: "Keep these changes?" in ui.text())
+            await until(ui, ui.counts_down)
             for words in ("applied and in effect", "in 13 s unless", "confirms it.", "Keep  y", "Revert  u"):
                 assert words in ui.text(), ui.text()
             await ui.pilot.press("y")
@@ -67,7 +67,7 @@ async def test_esc_takes_it_back_at_once() -> None:
         await ui.select(NIC)
         await ui.press("v", "a", "t")
         await ui.pilot.press("y")
-        await until(ui, lambda: "Keep these changes?" in ui.text())
+        await until(ui, ui.counts_down)
         await ui.pilot.press("escape")
         await until(ui, lambda: ui.state.phase is Phase.READY)
         assert applier.words == ["undo"]
@@ -129,7 +129,7 @@ async def test_keys_that_were_typed_ahead_of_a_countdown_answer_nothing() -> Non
         await ui.press("v", "a", "t")
         for key in ("y", "u", "escape", "y"):
             ui.app.post_message(KeyPress(key, None).set_sender(ui.app))
-        await until(ui, lambda: "Keep these changes?" in ui.text())
+        await until(ui, ui.counts_down)
         assert applier.words == []
         await ui.pilot.press("y")
         await until(ui, lambda: ui.state.phase is Phase.READY)

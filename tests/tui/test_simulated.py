@@ -1,12 +1,10 @@
 """A machine that is not real goes on as a real one would after an apply."""
 
 from concurrent.futures import Future
-from math import inf
 
 from iommutui.core.address import Address
 from iommutui.core.host import Host
 from iommutui.demo import demo_host
-from iommutui.tui.screens.review import CountdownScreen
 from tests.tui.driver import Ui, screen_of, snapshot_of
 
 CARD = "0000:08:00.0"
@@ -27,7 +25,7 @@ async def apply_and_keep(ui: Ui) -> None:
     await ui.press("v", "a")
     await ui.type("15")
     await ui.pilot.press("y")
-    while not (isinstance(ui.app.screen, CountdownScreen) and ui.app.screen.shown_at < inf):
+    while not ui.counts_down():
         await ui.pilot.pause(0.01)
     await ui.press("y")
 

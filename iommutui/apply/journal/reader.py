@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from iommutui.apply.events import Compensating, Counting, Finished, Kept
 from iommutui.apply.journal.directory import SUFFIX, check_trusted, is_ended, names, of_boot
@@ -17,8 +17,7 @@ SIZE_LIMIT = 16 << 20
 """No journal is longer, in bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class JournaledWrite:
+class JournaledWrite(NamedTuple):
     """A write that was begun."""
 
     number: int
@@ -85,8 +84,7 @@ class Journal:
         return self.header.boot == boot
 
 
-@dataclass(frozen=True, slots=True)
-class Damaged:
+class Damaged(NamedTuple):
     """A file that does not even begin with a header: what was applied cannot be known."""
 
     id: str
@@ -99,8 +97,7 @@ class Damaged:
         return of_boot(self.id, boot)
 
 
-@dataclass(frozen=True, slots=True)
-class Journals:
+class Journals(NamedTuple):
     """Every journal of a directory, the oldest first."""
 
     readable: tuple[Journal, ...] = ()
@@ -208,9 +205,9 @@ def _told(header: Header, lines: Sequence[Line], damage: str, *, ended: bool) ->
             case Begin():
                 steps[line.number] = JournaledWrite(line.number, line.op, line.device, line.value, line.restoring)
             case Result(number=step, result=result, seconds=seconds, note=note) if step in steps:
-                steps[step] = replace(steps[step], result=result, seconds=seconds, note=note)
+                steps[step] = steps[step]._replace(result=result, seconds=seconds, note=note)
             case Late(number=step, result=result, seconds=seconds) if step in steps:
-                steps[step] = replace(steps[step], result=result, seconds=seconds, late=True)
+                steps[step] = steps[step]._replace(result=result, seconds=seconds, late=True)
             case Counting():
                 journal = replace(journal, within=line.within)
             case Kept():

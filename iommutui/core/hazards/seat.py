@@ -76,7 +76,7 @@ def displays(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
         shows = screen is not None and screen.firmware is not None and bool(screen.monitors or screen.console)
         if not on_kernel_driver(host, device) and not shows:
             continue  # Without a driver only the firmware's framebuffer shows a picture.
-        if screen is None and not is_display(device):
+        if screen is None and not (is_display(device) or device.boots_display):
             continue
         kept = _kept(host, goals, gone)
         facts = _screen_facts(screen, kept)
