@@ -10,7 +10,7 @@ from iommutui.apply.events import Compensating, Event, Finished, ModuleLoaded, S
 from iommutui.apply.journal.format import BLOCKED, Begin, JournalWriter, Module, Result
 from iommutui.apply.kernel import DENIED, Answer, Clock, Kernel, Waiting
 from iommutui.core.address import Address
-from iommutui.core.device import gap_words
+from iommutui.core.device import NOT_LISTED, gap_words
 from iommutui.core.engine.transition import transition
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.host import Device, Host
@@ -155,9 +155,12 @@ _BROKEN = " The journal is not complete, because it could not be written."
 
 
 def silent(device: Device) -> str | None:
-    """Why driver or override of the device are not known, in words; None where they are."""
+    """Why the device does not tell its driver or override, in words; None where it does.
+
+    What a pasted listing does not show is no silence: on such a machine everything is simulated.
+    """
     gaps = (device.gap(attribute) for attribute in ("driver", "driver_override"))
-    return next((gap_words(gap.why) for gap in gaps if gap is not None), None)
+    return next((gap_words(gap.why) for gap in gaps if gap is not None and gap.why != NOT_LISTED), None)
 
 
 def step_words(step: "Step | JournaledWrite") -> str:

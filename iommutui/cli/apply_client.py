@@ -36,12 +36,12 @@ from iommutui.apply.request import Request, check_seconds, refuse_dangers, reque
 from iommutui.cli.options import parse_accepted
 from iommutui.cli.output import clean, complain, confirmed, text_of, write_lines
 from iommutui.cli.parser import Options
-from iommutui.cli.preview import plan_lines, shell_line
+from iommutui.cli.preview import plan_lines
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
 from iommutui.core.hazards import cuts_a_lifeline
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import Plan
+from iommutui.core.plan.planner import Plan, shell_line
 from iommutui.core.reasons import OK
 from iommutui.core.wording import change_words
 from iommutui.settings import read_settings

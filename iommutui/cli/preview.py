@@ -16,7 +16,7 @@ from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word
 from iommutui.core.models import MODELS
 from iommutui.core.plan.fix import fix_hazards, smallest_fix, withheld
 from iommutui.core.plan.intents import Intent, targets_of
-from iommutui.core.plan.planner import Plan, Step, plan_intents
+from iommutui.core.plan.planner import Plan, plan_intents, shell_line
 from iommutui.core.reasons import OK, Code
 from iommutui.core.wording import goal_words, sentence
 
@@ -45,11 +45,6 @@ def run(options: Options) -> int:
 
 
 _SEVERITY = {"info": "note", "warn": "WARNING", "danger": "DANGER"}
-
-
-def shell_line(step: Step) -> str:
-    """The write as a person would type it."""
-    return f"echo {step.data.rstrip()} > {step.path}".replace("echo  >", "echo >")
 
 
 def hazard_lines(hazards: Iterable[Hazard]) -> list[str]:

@@ -26,11 +26,12 @@ PACKAGES = {
     "dracut": "dracut,udev,kmod,python3,zstd,systemd,systemd-sysv,pci.ids",
     "systemd": "initramfs-tools,udev,kmod,python3,zstd,busybox,pci.ids,systemd-sysv,dbus,libpam-systemd,sudo",
 }
+_SMALL = ("etc/initramfs-tools/conf.d/quick", "MODULES=dep\nCOMPRESSLEVEL=1\n")
 QUICK = {
-    "initramfs-tools": ("etc/initramfs-tools/conf.d/quick", "MODULES=dep\nCOMPRESSLEVEL=1\n"),
+    "initramfs-tools": _SMALL,
+    "systemd": _SMALL,
     "dracut": ("etc/dracut.conf.d/quick.conf", 'hostonly="yes"\ncompress="cat"\ndo_strip="no"\n'),
 }
-QUICK["systemd"] = QUICK["initramfs-tools"]
 """A file of settings of each, and its text."""
 TARGET, TWIN = "0000:00:04.0", "0000:00:05.0"
 _INIT = """\

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from iommutui.core.errors import IommutuiError
-from iommutui.core.host import Host
+from iommutui.core.host import Gap, Host
 from iommutui.settings import Settings
 from iommutui.tui import keys
 from iommutui.tui.app import IommutuiApp
@@ -202,3 +202,12 @@ def test_the_keys_of_every_command_are_keys() -> None:
 )
 def test_what_no_keyboard_has_is_no_key(word: str) -> None:
     assert spelt(word) is None
+
+
+def test_the_hint_promises_nothing_where_the_drivers_are_not_known() -> None:
+    host = small()
+    for address in host.groups[1].members:
+        host = changed(host, address, driver=None, gaps=(Gap("driver", "not-listed"),))
+    text = orientation(state_of(host, hints=True, cursor=Key(1, GPU)))[0].text
+    assert "is in group 1, and whether that is viable is not known." in text
+    assert "c stages" not in text

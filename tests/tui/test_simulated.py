@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from iommutui.core.address import Address
 from iommutui.core.host import Host
 from iommutui.demo import demo_host
+from iommutui.sources import open_text
 from tests.tui.driver import Ui, screen_of, snapshot_of
 
 CARD = "0000:08:00.0"
@@ -45,6 +46,25 @@ async def test_a_display_that_was_given_away_has_no_monitor_and_has_it_again_whe
         await ui.press("R")
         await ui.press("y")
         assert ui.state.host.uses == host.uses
+
+
+LISTING = """\
+IOMMU Group 1:
+\t01:00.0 VGA compatible controller [0300]: NVIDIA Corporation GP106 [10de:1c02]
+\t\tKernel driver in use: nouveau
+\t01:00.1 Audio device [0403]: NVIDIA Corporation GP106 Audio [10de:10f1]
+\t\tKernel driver in use: snd_hda_intel
+"""
+
+
+async def test_a_listing_is_tried_like_any_machine_though_it_shows_no_overrides() -> None:
+    async with screen_of(snapshot_of(open_text(LISTING).host)) as ui:
+        await ui.select("0000:01:00.0")
+        await ui.press("c", "a", "y")
+        assert [d.driver for d in ui.state.host.devices.values()] == ["vfio-pci"] * 2
+        assert not any(d.gap("driver_override") for d in ui.state.host.devices.values())
+        await ui.press("escape", "R", "y")
+        assert [d.driver for d in ui.state.host.devices.values()] == ["nouveau", "snd_hda_intel"]
 
 
 async def test_what_an_apply_changed_is_shown_though_a_look_began_before_the_screen() -> None:

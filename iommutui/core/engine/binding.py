@@ -31,7 +31,8 @@ def override(host: Host, event: Override, model: Model) -> Outcome:
     if unbind_pending(group, device) and not since(host, (6, 12)):
         # The write waits for the lock of the device, which the blocked unbind has.
         return _behind(host, event, in_use(group, device))
-    return Outcome(OK, host.with_device(device._replace(driver_override=value)))
+    gaps = tuple(gap for gap in device.gaps if gap.attribute != "driver_override")  # it is known from now on
+    return Outcome(OK, host.with_device(device._replace(driver_override=value, gaps=gaps)))
 
 
 def unbind(host: Host, event: Unbind, model: Model) -> Outcome:

@@ -1,6 +1,6 @@
 """The page of a device: every fact that is known of it; and the targets that fit it, with what comes of each. Pure."""
 
-from iommutui.core.device_facts import device_facts
+from iommutui.core.description import describe_device
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.plan.intents import Intent, Target, TargetKind, targets_of
@@ -33,7 +33,7 @@ def device_page(state: AppState, device: Device | None, group: Group | None) -> 
 def _facts(state: AppState, host: Host, device: Device) -> list[Line]:
     lines = [line(Span(device.address, "strong"), f"  {class_words(device)}", hang=2), line(device_name(device)), BLANK]
     lines += driver_lines(state, host, device)
-    return lines + [fact(name, value) for name, value in device_facts(host, device)]
+    return lines + [fact(name, value) for name, value in describe_device(host, device)]
 
 
 def _targets(state: AppState, host: Host, device: Device) -> list[Line]:

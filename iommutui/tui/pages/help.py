@@ -87,7 +87,8 @@ def orientation(state: AppState) -> tuple[Line, ...]:
         words = "A virtual machine gets a whole group, or nothing of it. Move to a card with the arrow keys."
         return (line(Span("Welcome. ", "strong"), words, *skip, hang=2),)
     word = verdict_word(verdicts(state.host, state.model).of(group.id))
-    words = f"{device.device_name or device_name(device)} is in group {group.id}, which is {word}. "
+    which = f"which is {word}" if word != "unknown" else "and whether that is viable is not known"
+    words = f"{device.device_name or device_name(device)} is in group {group.id}, {which}. "
     reason = key_hint(key_of("details"), "for the reason. ")
-    free = key_hint(key_of("free"), "stages all that frees it; nothing is written yet.") if word != "viable" else ()
+    free = key_hint(key_of("free"), "stages all that frees it; nothing is written yet.") if word == "blocked" else ()
     return (line(Span("Welcome. ", "strong"), words, *reason, *free, *skip, hang=2),)

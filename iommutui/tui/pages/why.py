@@ -5,8 +5,8 @@ The tabs beside Why are imported when they are first shown: the first frame does
 
 from iommutui.core.advice import missing_facts, no_iommu_advice
 from iommutui.core.cache import last_call
+from iommutui.core.description import describe_group
 from iommutui.core.device import gap_words
-from iommutui.core.device_facts import group_facts
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.reasons import Code, Reason, groupless
@@ -113,7 +113,7 @@ def _why_group(state: AppState, host: Host, group: Group | None) -> list[Line]:
     lines += [line(Span(address, "strong"), Span("  nothing known", "warn")) for address in missing]
     lines += _shared(host, group)
     lines += [BLANK, heading("Group")]
-    return lines + [fact(name, value) for name, value in group_facts(group, verdict)]
+    return lines + [fact(name, value) for name, value in describe_group(group, verdict)]
 
 
 def _why_device(state: AppState, host: Host, device: Device, group: Group | None) -> list[Line]:

@@ -30,7 +30,7 @@ def bar_words(bar: Bar) -> str:
     return f"{name}: {size_words(bar.size)} {what}{extra} at {bar.start:#x}"
 
 
-def device_facts(host: Host, device: Device) -> Iterator[tuple[str, str]]:
+def describe_device(host: Host, device: Device) -> Iterator[tuple[str, str]]:
     """Name and value of everything that is known of the device."""
     if device.bus == "pci":
         ids = f"{device.vendor_id or '????'}:{device.device_id or '????'}"
@@ -65,7 +65,7 @@ def device_facts(host: Host, device: Device) -> Iterator[tuple[str, str]]:
         yield "Not known", f"{gap.attribute}: {gap_words(gap.why)}"
 
 
-def group_facts(group: Group, verdict: Verdict) -> Iterator[tuple[str, str]]:
+def describe_group(group: Group, verdict: Verdict) -> Iterator[tuple[str, str]]:
     """Name and value of what is known of the group beside its devices."""
     yield "DMA", state_words(verdict.state)
     if group.claim is not None:
