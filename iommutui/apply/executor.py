@@ -24,7 +24,8 @@ from iommutui.core.models import MODELS
 from iommutui.core.plan.drift import Change, device_facts, differences, drift
 from iommutui.core.plan.intents import Goal
 from iommutui.core.plan.planner import Plan, Step, still_to_leave
-from iommutui.core.wording import changes_words, sentence
+from iommutui.core.plan.words import changes_words
+from iommutui.core.wording import sentence
 
 _GONE = "the program that asked for it has gone"
 

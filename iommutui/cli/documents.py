@@ -11,7 +11,7 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazard_advice, hazard_loss, hazards_of
 from iommutui.core.hazards.base import on_kernel_driver
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import device_name, owner_of, use_labels
+from iommutui.core.labels import device_name, use_labels
 from iommutui.core.models.base import Model
 from iommutui.core.plan.fix import fix_hazards, smallest_fix
 from iommutui.core.plan.intents import Intent, goals_of, targets_of
@@ -72,7 +72,7 @@ def group_document(host: Host, group: Group, verdict: Verdict) -> Document:
         **_fields(group, "members", "regions", "claim", "foreign", "gaps"),
         "passable": passable(host, group),
         **verdict_document(verdict),
-        "owner": owner_of(group),
+        "owner": group.owner,
         "reserved_regions": regions,
         "devices": list(group.members),
         **_gaps(group),
@@ -218,7 +218,7 @@ def outcome_document(number: int, line: Document, outcome: Outcome, model: Model
         "groups": {
             str(group.id): {
                 "viable": model.verdict(host, group).viable,
-                "owner": owner_of(group),
+                "owner": group.owner,
                 "members": {address: drivers.get(address) for address in group.members},
             }
             for group in groups

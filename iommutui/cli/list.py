@@ -15,7 +15,6 @@ from iommutui.core.labels import (
     device_name,
     driver_words,
     group_word,
-    owner_of,
     use_labels,
 )
 from iommutui.core.models.base import Model
@@ -94,8 +93,8 @@ def _group_line(group: Group, verdict: Verdict, word: str) -> str:
     if blockers:
         names = [(r.driver or "", (r.device or "").removeprefix("0000:")) for r in blockers]
         line += ": " + ", ".join(f"{driver} on {place}" for driver, place in names)
-    elif owner_of(group) is not None:
-        line += f" by {owner_of(group) or ''}"
+    elif group.owner is not None:
+        line += f" by {group.owner}"
     elif word == "refused":
         line += f": claiming it fails with {verdict.claim}"
     return line

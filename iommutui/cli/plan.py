@@ -18,9 +18,9 @@ from iommutui.core.labels import also_takes
 from iommutui.core.models.base import Model
 from iommutui.core.plan.fix import smallest_fix
 from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import Plan, counts_of, plan_intents
+from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.plan.presets import asked_of, beyond, free_card, free_devices, free_group, not_of_use, why_not_free
-from iommutui.core.plan.words import amount
+from iommutui.core.plan.words import amount, counts_of
 from iommutui.core.query import find_device
 from iommutui.core.wording import sentence
 

@@ -17,8 +17,9 @@ from iommutui.core.models import MODELS
 from iommutui.core.plan.fix import fix_hazards, smallest_fix, withheld
 from iommutui.core.plan.intents import Intent, targets_of
 from iommutui.core.plan.planner import Plan, plan_intents, shell_line
+from iommutui.core.plan.words import goal_words
 from iommutui.core.reasons import OK, Code
-from iommutui.core.wording import goal_words, sentence
+from iommutui.core.wording import sentence
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,15 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word, role_words, verdict_glyph, verdict_word
+from iommutui.core.labels import (
+    GLYPHS,
+    device_name,
+    driver_words,
+    group_word,
+    role_words,
+    state_words,
+    verdict_word,
+)
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Intent, goals_of
@@ -35,7 +43,7 @@ from iommutui.core.plan.presets import fix_for, why_no_fix
 from iommutui.core.query import find_device
 from iommutui.core.reasons import Reason, Verdict, groupless
 from iommutui.core.topology import why_shared
-from iommutui.core.wording import sentence, state_words, verdict_sentence
+from iommutui.core.wording import sentence, verdict_sentence
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -179,7 +187,7 @@ def _lines(asked: _Question, models: list[Model], there: str) -> list[str]:
         lines.append("")
         for each in models:
             answer = each.verdict(host, group)
-            word = f"{verdict_glyph(answer)} {verdict_word(answer)}"
+            word = f"{GLYPHS[verdict_word(answer)]} {verdict_word(answer)}"
             lines.append(f"  {each.name:{width}}  {word:<11}  claim: {answer.claim}")
             lines.append(f"  {'':{width}}  {each.change}")
     return [*lines, "", f"Model {model.name}: {model.title} (kernels: {model.kernels})."]

@@ -65,6 +65,16 @@ class Group(NamedTuple):
     """A kernel driver has attached a domain of its own (``iommu_attach_device()``, vhost-vdpa)."""
     gaps: tuple[Gap, ...] = ()
 
+    @property
+    def owner(self) -> str | None:
+        """Who has claimed it."""
+        return self.claim.owner if self.claim is not None else None
+
+    @property
+    def opened(self) -> tuple[Address, ...]:
+        """The devices that its owner has open."""
+        return self.claim.opened if self.claim is not None else ()
+
     def gap(self, attribute: str) -> Gap | None:
         """Why the attribute is not known, or None where it is."""
         return next((gap for gap in self.gaps if gap.attribute == attribute), None)

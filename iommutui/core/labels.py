@@ -1,18 +1,28 @@
-"""Short words and signs for rows and columns, and every fact of a device; whole sentences are in ``wording``."""
+"""Short words and signs for rows and columns, and every fact of a device or group; sentences are in `wording`."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from iommutui.core.address import Address
 from iommutui.core.board import passable
+from iommutui.core.device import gap_words
 from iommutui.core.drivers import Role
-from iommutui.core.host import NO_IOMMU, Device, Group, Host
+from iommutui.core.host import NO_IOMMU, Bar, Details, Device, Group, Host
 from iommutui.core.models.base import Model, unbind_pending
 from iommutui.core.reasons import State, Verdict
 from iommutui.core.roles import serves_host
 
 if TYPE_CHECKING:
     from iommutui.core.uses import Network, Storage
+
+
+# Groups and models.
+
+NOTHING_TO_PASS, NO_ISOLATION = "nothing to pass", "no isolation"
+
+GLYPHS = {"viable": "✔", "blocked": "✖", "in use": "●", "refused": "!", "unknown": "?", NOTHING_TO_PASS: "·",
+          NO_ISOLATION: "!"}  # fmt: skip
+"""The sign of each word for a verdict, so that colour is never alone."""
 
 
 def verdict_word(verdict: Verdict) -> str:
@@ -26,9 +36,6 @@ def verdict_word(verdict: Verdict) -> str:
     return "refused" if verdict.refused else "viable"
 
 
-NOTHING_TO_PASS, NO_ISOLATION = "nothing to pass", "no isolation"
-
-
 def group_word(host: Host, group: Group, verdict: Verdict) -> str:
     """What the verdict means to a person: a group without anything to pass through is neither viable nor blocked."""
     if group.name == NO_IOMMU:
@@ -37,29 +44,23 @@ def group_word(host: Host, group: Group, verdict: Verdict) -> str:
     return word if word == "in use" or passable(host, group) else NOTHING_TO_PASS
 
 
-GLYPHS = {"viable": "✔", "blocked": "✖", "in use": "●", "refused": "!", "unknown": "?", NOTHING_TO_PASS: "·",
-          NO_ISOLATION: "!"}  # fmt: skip
-"""The sign of each word, so that colour is never alone."""
+_STATES = {
+    State.IDLE: "not in use",
+    State.KERNEL: "owned by the host kernel",
+    State.USER: "in use by a virtual machine or another user-space driver",
+    State.FOREIGN: "attached to an IOMMU domain of a kernel driver",
+    State.UNKNOWN: "unknown",
+}
 
 
-def verdict_glyph(verdict: Verdict) -> str:
-    """The word's sign."""
-    return GLYPHS[verdict_word(verdict)]
+def state_words(state: State) -> str:
+    """Who has the group's DMA, in words."""
+    return _STATES[state]
 
 
-_KINDS = {"0280": "Wi-Fi", "02": "network", "03": "display", "04": "sound", "0c03": "USB", "01": "disks",
-          "06": "bridge", "0c": "serial bus"}  # fmt: skip
-
-
-def also_takes(devices: Sequence[Device]) -> str:
-    """``also takes 00:14.3 Wi-Fi``: what a plan moves beyond the selection; empty where there is nothing."""
-    named = [f"{d.address.removeprefix('0000:')} {_kind(d)}" for d in devices]
-    return f"also takes {', '.join(named)}" if named else ""
-
-
-def _kind(device: Device) -> str:
-    code = device.class_code or ""
-    return next((word for prefix, word in _KINDS.items() if code.startswith(prefix)), class_words(device))
+def claim_words(claim: str) -> str:
+    """What opening a group through VFIO would come to; ``claim`` is ``ok`` or the name of an errno."""
+    return "would succeed" if claim == "ok" else f"would fail ({claim})"
 
 
 def role_words(role: Role) -> str:
@@ -75,6 +76,23 @@ def is_draft(model: Model) -> bool:
 def rules_words(model: Model) -> str:
     """The kernels that have these rules, in words: ``Linux 5.19 and later``."""
     return f"draft {model.name}, never merged" if is_draft(model) else f"Linux {model.kernels}"
+
+
+def describe_group(group: Group, verdict: Verdict) -> Iterator[tuple[str, str]]:
+    """Name and value of what is known of the group beside its devices."""
+    yield "DMA", state_words(verdict.state)
+    if group.claim is not None:
+        yield "Owner", group.owner or "another process"
+    if group.name:
+        yield "Name", group.name
+    gap = group.gap("type")
+    yield "Type", group.type or (f"not known: {gap_words(gap.why)}" if gap else "not shown by the kernel")
+    yield "Open", claim_words(verdict.claim)
+    for region in group.regions or ():
+        yield "Reserved", f"{region.start:#x}-{region.end:#x} {region.type}"
+
+
+# Devices.
 
 
 def device_name(device: Device) -> str:
@@ -104,11 +122,6 @@ def class_words(device: Device) -> str:
     return class_name(device.class_code)
 
 
-def owner_of(group: Group) -> str | None:
-    """Who has claimed the group."""
-    return group.claim.owner if group.claim else None
-
-
 _KIND_WORDS = {
     "0100": "SCSI", "0101": "IDE", "0104": "RAID", "0106": "SATA", "0107": "SAS", "0108": "NVMe", "0200": "Ethernet",
     "0280": "Network", "0207": "InfiniBand", "0300": "VGA", "0302": "3D", "0380": "Display", "0400": "Video",
@@ -116,29 +129,107 @@ _KIND_WORDS = {
     "0607": "CardBus", "0700": "Serial", "0805": "SD card", "0806": "IOMMU", "0c03": "USB", "0c05": "SMBus",
     "0c80": "Serial", "1300": "Other", "0d11": "Bluetooth", "1080": "Crypto", "1000": "Crypto", "1200": "Accel",
     "0780": "Comms", "0880": "System", "0b40": "Coproc", "1101": "Counters", "1180": "Signal",
+    "00": "Other", "01": "Storage", "02": "Network", "03": "Display", "04": "Media", "05": "Memory", "06": "Bridge",
+    "07": "Comms", "08": "System", "09": "Input", "0d": "Wireless", "ff": "Other",
 }  # fmt: skip
-_BASE_WORDS = {"00": "Other", "01": "Storage", "02": "Network", "03": "Display", "04": "Media", "05": "Memory",
-                  "06": "Bridge", "07": "Comms", "08": "System", "09": "Input", "0d": "Wireless",
-                  "ff": "Other"}  # fmt: skip
 
 
 def kind_word(device: Device) -> str:
     """One word for what the device is."""
     if device.bus != "pci":
         return device.bus
-    code = (device.class_code or "")[:4]
-    return _KIND_WORDS.get(code) or _BASE_WORDS.get(code[:2]) or class_words(device)
+    code = device.class_code or ""
+    return _KIND_WORDS.get(code[:4]) or _KIND_WORDS.get(code[:2]) or class_words(device)
+
+
+def also_takes(devices: Sequence[Device]) -> str:
+    """``also takes 00:14.3 Network``: what a plan moves beyond the selection; empty where there is nothing."""
+    named = [f"{d.address.removeprefix('0000:')} {kind_word(d)}" for d in devices]
+    return f"also takes {', '.join(named)}" if named else ""
 
 
 def rank(device: Device) -> int:
     """Displays first, then what else is handed over often; what only holds the machine together last."""
     code = device.class_code or ""
-    return 8 if structural(device) else {"03": 0, "12": 1, "02": 2, "01": 3, "0c": 4, "04": 5}.get(code[:2], 6)
+    if device.is_bridge or code.startswith("0600"):
+        return 8
+    return {"03": 0, "12": 1, "02": 2, "01": 3, "0c": 4, "04": 5}.get(code[:2], 6)
 
 
-def structural(device: Device) -> bool:
-    """Whether it holds the machine together, and is never handed over."""
-    return device.is_bridge or (device.class_code or "")[:4] == "0600"
+def describe_device(host: Host, device: Device) -> Iterator[tuple[str, str]]:
+    """Name and value of everything that is known of the device."""
+    if device.bus == "pci":
+        ids = f"{device.vendor_id or '????'}:{device.device_id or '????'}"
+        if device.subsystem_vendor_id:
+            ids += f", subsystem {device.subsystem_vendor_id}:{device.subsystem_device_id or '????'}"
+        yield "Ids", ids + (f", revision {device.revision}" if device.revision else "")
+    else:
+        yield "Bus", device.bus
+    if device.class_code:
+        yield "Class", f"{device.class_code} {class_words(device)}"
+    if device.parent:
+        yield "Below", f"bridge {device.parent}"
+    if device.iommu:
+        kind = next((unit.kind for unit in host.iommus or () if unit.name == device.iommu and unit.kind), None)
+        yield "IOMMU unit", device.iommu + (f" ({kind})" if kind else "")
+    if device.boot_vga is not None:
+        yield "Display", "the one this machine booted on" if device.boot_vga else "not the boot display"
+    if device.interfaces:
+        yield "Network", ", ".join(device.interfaces)
+    if device.physfn:
+        yield "Function", f"virtual, of {device.physfn}"
+    if device.virtfns:
+        yield "Function", f"has {len(device.virtfns)} virtual functions"
+    if device.vfio_dev:
+        yield "VFIO", ", ".join(device.vfio_dev)
+    if device.details is None:
+        yield "Hardware", "power, BARs and resets were not recorded"
+    else:
+        yield from _hardware(device.details)
+    for gap in device.gaps:
+        yield "Not known", f"{gap.attribute}: {gap_words(gap.why)}"
+
+
+def _hardware(facts: Details) -> Iterator[tuple[str, str]]:
+    if facts.power_state:
+        yield "Power", facts.power_state + (", D3cold allowed" if facts.d3cold_allowed else "")
+    if facts.reset_methods is not None:
+        yield "Resets", ", ".join(facts.reset_methods) or "none"
+    if facts.link_speed and facts.link_width:
+        now, top = f"{facts.link_speed} x{facts.link_width}", f"{facts.max_link_speed} x{facts.max_link_width}"
+        yield "Link", now if now == top or not facts.max_link_speed else f"{now}, of {top}"
+    if facts.numa_node is not None:
+        yield "NUMA node", str(facts.numa_node) if facts.numa_node >= 0 else "none"
+    if facts.sriov_totalvfs:
+        yield "SR-IOV", f"{facts.sriov_numvfs or 0} of {facts.sriov_totalvfs} virtual functions"
+    for bar in facts.bars or ():
+        if bar.size:
+            yield "Memory", _bar_words(bar)
+    if facts.config_answers is False:
+        yield "Config", "reads as all ones: asleep or fallen off the bus"
+
+
+_BAR_IO, _BAR_PREFETCH, _BAR_64 = 0x100, 0x2000, 0x100000
+"""Flags of a resource (``include/linux/ioport.h``)."""
+
+
+def _bar_words(bar: Bar) -> str:
+    """``BAR 0: 16 MiB memory, 64-bit, prefetchable at 0xe0000000``."""
+    what = "ports" if bar.flags & _BAR_IO else "memory"
+    extra = (", 64-bit" if bar.flags & _BAR_64 else "") + (", prefetchable" if bar.flags & _BAR_PREFETCH else "")
+    name = f"BAR {bar.number}" if bar.number < 6 else "ROM" if bar.number == 6 else f"region {bar.number}"
+    return f"{name}: {_size_words(bar.size)} {what}{extra} at {bar.start:#x}"
+
+
+def _size_words(size: int) -> str:
+    for unit, step in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size >= 1 << step:
+            count = size / (1 << step)
+            return f"{count:.0f} {unit}" if count == int(count) else f"{count:.1f} {unit}"
+    return f"{size} B"
+
+
+# What the machine uses its devices for.
 
 
 def use_labels(host: Host) -> dict[Address, tuple[str, ...]]:
@@ -153,8 +244,8 @@ def _labels(host: Host) -> Iterator[tuple[Address, str]]:
     for device in host.devices.values():
         if device.boots_display and serves_host(host, device, device.driver):
             yield device.address, "boot display"
-    for claim in (group.claim for group in host.groups.values() if group.claim is not None):
-        yield from ((address, f"in use by {claim.owner}") for address in claim.opened)
+    for group in host.groups.values():
+        yield from ((address, f"in use by {group.owner}") for address in group.opened)
     if host.uses is None:
         return
     for screen in host.uses.screens:
@@ -183,8 +274,5 @@ def _storage(use: "Storage") -> list[str]:
 
 
 def _network(talk: "Network") -> list[str]:
-    words = [
-        *(["SSH session"] if talk.session else []),
-        *(["default route"] if talk.default_route else []),
-    ]
+    words = [*(["SSH session"] if talk.session else []), *(["default route"] if talk.default_route else [])]
     return words or (["address"] if talk.address else [])

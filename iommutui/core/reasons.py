@@ -1,62 +1,106 @@
-"""What the engine answers, and why, as data: reasons, verdicts, outcomes. Sentences are made in ``wording``."""
+"""What the engine answers, and why, as data: reasons, verdicts, outcomes. `wording` makes the sentences."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Group, Host
 
 
 class Code(StrEnum):
-    """Stable names of reasons, as they stand in JSON."""
+    """Why something is as it is: the name that stands in JSON, and the sentence for people.
 
-    KERNEL_DRIVER = "kernel-driver"
-    UNKNOWN_DRIVER = "unknown-driver"
-    ASSUMED_ROLE = "assumed-role"
-    OWNED = "owned"
-    FOREIGN_DOMAIN = "foreign-domain"
-    DIRECT_REGION = "direct-region"
-    NO_DEFAULT_DOMAIN = "no-default-domain"
-    NO_GROUP = "no-group"
-    UNKNOWN_GROUP = "unknown-group"
-    UNKNOWN_MEMBERS = "unknown-members"
-    NO_NODE = "no-vfio-node"
-    NOT_VFIO = "not-on-vfio"
-    NOT_OWNER = "not-owner"
-    NO_INTERFACE = "no-interface"
-    GROUP_FILE_OPEN = "group-file-open"
-    NO_DEVICE = "no-device"
-    NO_DRIVER = "no-driver"
-    NOT_BOUND = "not-bound"
-    ALREADY_BOUND = "already-bound"
-    OVERRIDE_DIFFERS = "override-differs"
-    OVERRIDE_TOO_LONG = "override-too-long"
-    NO_MATCH = "no-match"
-    UNFIT_DRIVER = "unfit-driver"
-    BRIDGE = "bridge"
-    NOT_A_PORT = "not-a-port"
-    REFUSED_BEFORE = "refused-before"
-    NO_HOTPLUG_CONTROLLER = "no-hotplug-controller"
-    DENYLISTED = "denylisted"
-    VFS_ENABLED = "vfs-enabled"
-    VIRTUAL_FUNCTION = "virtual-function"
-    IN_USE = "in-use"
-    BEING_UNBOUND = "being-unbound"
-    IOMMU_FUNCTION = "iommu-function"
-    NO_INTERRUPT_REMAPPING = "no-interrupt-remapping"
-    NO_IOMMU = "no-iommu-mode"
-    NOT_PCI = "not-pci"
-    KERNEL_BESIDE_USER = "kernel-beside-user"
-    USER_BESIDE_KERNEL = "user-beside-kernel"
-    DRAFT_GAP_H1 = "draft-gap-h1"
-    DRAFT_GAP_BRIDGE = "draft-gap-bridge"
-    DRAFT_SLIP_S08 = "draft-slip-s08"
-    UNANSWERED = "not-answering"
-    LEFT_ELSEWHERE = "other-driver"
-    HOST_NEEDS = "host-needs-it"
-    OF_THE_BOARD = "of-the-board"
-    BEHIND_VMD = "behind-vmd"
-    NO_MODULE = "no-module"
+    A sentence is a template with the facts of the reason; `wording.sentence` fills it. What is in brackets is left out
+    where a fact in it is empty.
+    """
+
+    says: str
+
+    def __new__(cls, name: str, says: str) -> Self:
+        code = str.__new__(cls, name)
+        code._value_ = name
+        code.says = says
+        return code
+
+    # fmt: off
+    KERNEL_DRIVER = ("kernel-driver", "{device} is bound to the host driver {driver}. Every device in the group must "
+        "leave its host driver before a virtual machine can use any of them.")
+    UNKNOWN_DRIVER = ("unknown-driver", "Whether {device} has a driver is unknown ({why}). Until it is known, the "
+        "verdict on its group is uncertain.")
+    ASSUMED_ROLE = ("assumed-role", "{driver} on {device} is assumed to be a VFIO driver because of its name; only a "
+        "vfio-dev directory would confirm it.")
+    OWNED = ("owned", "Group {group} is in use by {holder}.")
+    FOREIGN_DOMAIN = ("foreign-domain", "A kernel driver has attached an IOMMU domain of its own to group {group} (as "
+        "vhost-vdpa does).")
+    DIRECT_REGION = ("direct-region", "Firmware requires a direct mapping of {region} for group {group}; the kernel "
+        "refuses to hand over such a group, whatever its devices are bound to.")
+    NO_DEFAULT_DOMAIN = ("no-default-domain", "Group {group} has no default domain yet, so the kernel defers the probe "
+        "of {driver} on {device}.")
+    NO_GROUP = ("no-group", "{subject} has no IOMMU group, so VFIO cannot use it: no IOMMU covers it, or the IOMMU is "
+        "off.")
+    UNKNOWN_GROUP = ("unknown-group", "It is not known which IOMMU group {subject} is in, if any ({why}).")
+    UNKNOWN_MEMBERS = ("unknown-members", "It is not known what else is in group {group} ({why}), so its verdict is "
+        "uncertain.")
+    NO_NODE = ("no-vfio-node", "/dev/vfio/{group} does not exist: it is there only while a device of the group is on a "
+        "VFIO driver.")
+    NOT_VFIO = ("not-on-vfio", "{device} is {place}, not on a VFIO driver: there is nothing to open.")
+    NOT_OWNER = ("not-owner", "{asked} does not own {subject}[; {owner} does].")
+    NO_INTERFACE = ("no-interface", "This kernel does not offer that way of claiming a device yet.")
+    GROUP_FILE_OPEN = ("group-file-open", "The file of group {group} is open in {holder}; meanwhile no device of the "
+        "group can be claimed through its own file.")
+    NO_DEVICE = ("no-device", "There is no device {device}.")
+    NO_DRIVER = ("no-driver", "No driver[ named {driver}] that matches {device} is registered, so it stays as it is.")
+    NOT_BOUND = ("not-bound", "{device} has no driver to unbind.")
+    ALREADY_BOUND = ("already-bound", "{device} is already bound to {driver}.")
+    OVERRIDE_DIFFERS = ("override-differs", "The override of {device} names {override}, so {driver} does not match it.")
+    OVERRIDE_TOO_LONG = ("override-too-long", "The override for {device} is longer than the 4093 bytes that the kernel "
+        "accepts.")
+    NO_MATCH = ("no-match", "{driver} does not list the ids of {device}, and no override names it.")
+    UNFIT_DRIVER = ("unfit-driver", "{driver} does not support {device}. An override would force it to probe the "
+        "device anyway, and drivers have crashed the kernel that way.")
+    BRIDGE = ("bridge", "{device} is a bridge, and {driver} refuses bridges. It can stay on pcieport: a bridge there "
+        "does not block its group.")
+    NOT_A_PORT = ("not-a-port", "{device} is not a PCI Express port, so {driver} does not bind to it.")
+    REFUSED_BEFORE = ("refused-before", "{driver} supports {device} and is loaded, but did not bind to it; its probe "
+        "probably refused the device.")
+    NO_HOTPLUG_CONTROLLER = ("no-hotplug-controller", "{driver} binds to {device} only if it has a hot-plug controller "
+        "of its own, which few bridges have.")
+    DENYLISTED = ("denylisted", "{driver} refuses {device}: {ids} is on its list of devices that user space could "
+        "misuse. The module parameter disable_denylist turns the list off.")
+    VFS_ENABLED = ("vfs-enabled", "{device} has virtual functions enabled, and {driver} refuses it while they exist.")
+    VIRTUAL_FUNCTION = ("virtual-function", "{device} is a virtual function and cannot be removed by itself; write a "
+        "smaller number to sriov_numvfs of its physical function.")
+    IN_USE = ("in-use", "{device} is in use by {holder}; unbinding it would hang until it is released.")
+    BEING_UNBOUND = ("being-unbound", "{device} is being unbound: its driver has not released it yet, and a write to "
+        "it now waits or does nothing.")
+    IOMMU_FUNCTION = ("iommu-function", "{device} is an IOMMU itself; the kernel lets no driver bind to it.")
+    NO_INTERRUPT_REMAPPING = ("no-interrupt-remapping", "The IOMMU does not remap interrupts, so the kernel refuses to "
+        "hand over group {group} (unless {module} is given allow_unsafe_interrupts=1, which lets a virtual machine "
+        "raise any interrupt of the host); intremap=off on the kernel command line turns remapping off.")
+    NO_IOMMU = ("no-iommu-mode", "Group {group} is in VFIO's no-IOMMU mode: nothing isolates its device. No virtual "
+        "machine can use it; only programs such as DPDK open /dev/vfio/noiommu-{group}.")
+    NOT_PCI = ("not-pci", "{device} is on the {bus} bus; iommutui rebinds only PCI devices.")
+    KERNEL_BESIDE_USER = ("kernel-beside-user", "{probing} would do DMA for the kernel on {target}, while {device} in "
+        "the same group is bound to {driver}, which does it for user space.")
+    USER_BESIDE_KERNEL = ("user-beside-kernel", "{probing} would do DMA for user space on {target}, while {device} in "
+        "the same group is bound to {driver}, which does it for the kernel.")
+    DRAFT_GAP_H1 = ("draft-gap-h1", "Gap H1 of the draft: group {group} is claimed, but no USER driver is bound in it, "
+        "so nothing stops {driver} on {device}. A refusal was clearly meant.")
+    DRAFT_GAP_BRIDGE = ("draft-gap-bridge", "Open point of the draft: {device} is a bridge on {driver}, which the "
+        "draft does not mark, so it counts as doing DMA for the kernel. No kernel that was released has this rule.")
+    DRAFT_SLIP_S08 = ("draft-slip-s08", "Slip S-08 of the draft: taken literally, its check returns the opposite and "
+        "would allow this in group {group}; the result shown is the intended one.")
+    UNANSWERED = ("not-answering", "{device} does not answer: the kernel is still unbinding or probing it, which often "
+        "means that a process has it open.")
+    LEFT_ELSEWHERE = ("other-driver", "{device} would end {place}[ instead of {wanted}].")
+    HOST_NEEDS = ("host-needs-it", "The running system needs {subject}.")
+    OF_THE_BOARD = ("of-the-board", "{device} is {what} of this machine, and no virtual machine can use it. If its "
+        "driver has to be unbound, name it yourself: {device}=none.")
+    BEHIND_VMD = ("behind-vmd", "{device} is behind the VMD controller {controller} and cannot be handed over without "
+        "it: hand over the controller with everything behind it, or turn VMD off in the firmware setup.")
+    NO_MODULE = ("no-module", "This kernel has no {driver} for {device}: it is neither built in nor among the kernel's "
+        "modules. Install the package of the kernel's extra modules, or a kernel that is built with it.")
+    # fmt: on
 
 
 class Reason(NamedTuple):

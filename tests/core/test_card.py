@@ -103,7 +103,7 @@ def test_a_switch_of_the_board_or_of_another_maker_is_not_the_cards() -> None:
 def test_what_a_wish_takes_beyond_the_selection_is_named() -> None:
     host = machine(group_of(1, function(A, "amdgpu", fits=()), function(OTHER, "iwlwifi", class_code="028000")))
     wish = free_card(host, A, OWNER)
-    assert also_takes(beyond(host, [A], wish or ())) == "also takes 02:00.0 Wi-Fi"
+    assert also_takes(beyond(host, [A], wish or ())) == "also takes 02:00.0 Network"
     assert also_takes(beyond(host, [A, OTHER], wish or ())) == ""
 
 

@@ -19,7 +19,6 @@ from iommutui.core.diagnosis.base import (
 )
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.host import NO_IOMMU
-from iommutui.core.labels import owner_of
 from iommutui.core.roles import is_vfio
 
 # fmt: off
@@ -95,7 +94,7 @@ def busy(found: Found, more: str = "") -> Iterator[Cause]:
     """EBUSY of opening ``/dev/vfio/N`` (``vfio_group_fops_open()``), or of a file of the device."""
     for group in groups_asked(found):
         if group.claim is not None:
-            yield found.say(GROUP_OWNED, group=group.id, owner=owner_of(group), more=more)
+            yield found.say(GROUP_OWNED, group=group.id, owner=group.owner, more=more)
         elif group.foreign:
             yield found.say(FOREIGN_DOMAIN, group=group.id)
     if found.host.gap("claims"):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from iommutui.core.address import Address, sort_key
+from iommutui.core.address import sort_key
 from iommutui.core.drivers import Role
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.kernel import parse_release
@@ -83,7 +83,7 @@ class Model(Protocol):
 
     def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
         """Whether an unbind of this device waits for the group's owner: while it is open."""
-        return device.address in opened(group)
+        return device.address in group.opened
 
 
 def since(host: Host, version: tuple[int, int]) -> bool:
@@ -106,12 +106,7 @@ def unbind_pending(group: Group | None, device: Device) -> bool:
 
 
 def _opened_by_user(group: Group | None, device: Device) -> bool:
-    return group is not None and device.address in opened(group)
-
-
-def opened(group: Group) -> tuple[Address, ...]:
-    """The devices of a group that its owner has open."""
-    return group.claim.opened if group.claim is not None else ()
+    return group is not None and device.address in group.opened
 
 
 def unknown_drivers(host: Host, group: Group, matters: Callable[[Device], bool] = lambda _: True) -> list[Reason]:
@@ -133,8 +128,7 @@ def unknown_drivers(host: Host, group: Group, matters: Callable[[Device], bool] 
 
 def owned(group: Group) -> Reason:
     """Names the owner of a claimed group."""
-    owner = group.claim.owner if group.claim else ""
-    return Reason(Code.OWNED, group.id, facts=(("owner", owner),))
+    return Reason(Code.OWNED, group.id, facts=(("owner", group.owner or ""),))
 
 
 def vfio_devices(host: Host, group: Group) -> list[Device]:

@@ -12,7 +12,6 @@ from iommutui.core.models.base import (
     direct_regions,
     no_iommu,
     not_vfio,
-    opened,
     owned,
     unknown_drivers,
 )
@@ -167,7 +166,7 @@ class DmaOwner(Model):
             return Check("ENOENT" if cdev else "EINVAL", (Reason(Code.NO_INTERFACE, group.id, device.address),))
         if cdev and claim is not None and claim.via != "cdev":
             return Check("EBUSY", (Reason(Code.GROUP_FILE_OPEN, group.id, facts=(("owner", claim.owner),)),))
-        if cdev and device.address in opened(group):
+        if cdev and device.address in group.opened:
             return Check("EINVAL", (owned(group),))
         if claim is None and no_iommu(group) is not None:
             return Check()

@@ -13,7 +13,6 @@ from iommutui.core.models.base import (
     check_rmrr,
     no_iommu,
     not_vfio,
-    opened,
     owned,
     unknown_drivers,
     vfio_devices,
@@ -123,7 +122,7 @@ class VfioGroup(Model):
 
     def unbind_blocks(self, host: Host, group: Group, device: Device) -> bool:
         """Where the device is open, and for the group's last VFIO device while it is in a container."""
-        if device.address in opened(group):
+        if device.address in group.opened:
             return True
         return group.claim is not None and vfio_devices(host, group) == [device]
 

@@ -257,30 +257,13 @@ def _missed(host: Host, goal: Goal, steps: list[Step]) -> Reason | None:
     for step in steps:
         if step.op == "probe" and step.device == goal.device and step.reasons:
             return step.reasons[-1]
-    return Reason(Code.LEFT_ELSEWHERE, device.group, device.address, device.driver, (("wanted", goal.driver or ""),))
+    wanted = "free" if goal.driver is None else f"on {goal.driver}"
+    return Reason(Code.LEFT_ELSEWHERE, device.group, device.address, device.driver, (("wanted", wanted),))
 
 
 def _touched(host: Host, goals: Sequence[Goal]) -> list[Group]:
     numbers = {host.devices[goal.device].group for goal in goals}
     return [host.groups[number] for number in sorted(n for n in numbers if n is not None) if number in host.groups]
-
-
-class Counts(NamedTuple):
-    """How much a plan does."""
-
-    writes: int
-    devices: int
-    """That are written to."""
-    no_ops: int
-    """That are right already."""
-    modules: int
-    groups: int
-
-
-def counts_of(plan: Plan) -> Counts:
-    """The plan in numbers."""
-    devices = {step.device for step in plan.steps}
-    return Counts(len(plan.steps), len(devices), len(plan.no_ops), len(plan.modules), len(plan.groups))
 
 
 def shell_line(step: Step) -> str:

@@ -1,8 +1,7 @@
 """The page Models: the verdicts under each set of kernel rules side by side. Pure."""
 
-from iommutui.core.description import claim_words
 from iommutui.core.host import Device, Group
-from iommutui.core.labels import device_name, is_draft, rules_words
+from iommutui.core.labels import claim_words, device_name, is_draft, rules_words
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.topology import narrow
 from iommutui.tui.derived import verdicts

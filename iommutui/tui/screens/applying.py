@@ -11,8 +11,8 @@ from iommutui.apply import events
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import cuts_a_lifeline
 from iommutui.core.plan.planner import Plan, plan_intents, shell_line
+from iommutui.core.plan.words import change_words
 from iommutui.core.reasons import OK
-from iommutui.core.wording import change_words
 from iommutui.tui.commands import Hint
 from iommutui.tui.commands.base import Desk, Opened
 from iommutui.tui.commands.plan import nothing_to_revert
