@@ -71,7 +71,7 @@ def test_the_draft_wants_every_kernel_driver_gone_first(on_demo: Run) -> None:
     [
         (["0000:ff:00.0=vfio-pci"], 1, "There is no device 0000:ff:00.0."),
         (["1022:1483=none"], 3, "ambiguous"),
-        (["dead:beef=none"], 1, "no device with the ids"),
+        (["dead:beef=none"], 1, "no device dead:beef"),
         (["09:00.0"], 2, "is not DEVICE=TARGET"),
         (["=vfio-pci"], 2, "is not DEVICE=TARGET"),
         (["09:00.0=vfio-pci", "09:00.0=none"], 2, "two targets"),

@@ -6,12 +6,12 @@ import pytest
 
 from iommutui.core.address import Address
 from iommutui.core.board import is_of_use, of_the_board, passable
-from iommutui.core.host import Device, by_address
+from iommutui.core.host import Device, Host, by_address
 from iommutui.core.labels import also_takes, group_word
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent, goal_of
 from iommutui.core.plan.presets import beyond, free_card
-from iommutui.core.query import parse_query
+from iommutui.core.query import matching, parse_query
 from tests.core.machines import OTHER, A, B, C, bridge, function, group_of, machine
 
 OWNER = MODELS["dma-owner"]
@@ -145,22 +145,23 @@ def test_a_group_without_anything_to_pass_is_neither_viable_nor_blocked() -> Non
     host = machine(group_of(1, board, bridge(B)), group_of(2, bridge(C)), group_of(3, function(OTHER, "nvme")))
     words = {n: group_word(host, g, OWNER.verdict(host, g)) for n, g in host.groups.items()}
     assert words == {1: "nothing to pass", 2: "nothing to pass", 3: "blocked"}
-    for text, expected in (("viable:yes", False), ("viable:no", False), ("viable:blocked", False)):
-        verdict = OWNER.verdict(host, host.groups[1])
-        assert parse_query(text).matches(host.devices[A], verdict, None, passable(host, host.groups[1])) is expected
-    assert parse_query("viable:no").matches(host.devices[OTHER], OWNER.verdict(host, host.groups[3]))
+    assert not any(matches(host, A, text) for text in ("viable:yes", "viable:no", "viable:blocked"))
+    assert matches(host, OTHER, "viable:no")
+
+
+def matches(host: Host, address: Address, text: str) -> bool:
+    found = matching(host, parse_query(text), lambda group: OWNER.verdict(host, group))
+    return host.devices[address] in found
 
 
 def test_viable_is_what_a_person_means() -> None:
     host = machine(group_of(1, function(A), direct=True), group_of(2, function(OTHER)))
-    refused, free = (OWNER.verdict(host, host.groups[n]) for n in (1, 2))
-    assert refused.viable is True
-    assert not parse_query("viable:yes").matches(host.devices[A], refused)
-    assert parse_query("viable:no").matches(host.devices[A], refused)
-    assert parse_query("viable:yes").matches(host.devices[OTHER], free)
+    assert OWNER.verdict(host, host.groups[1]).viable is True
+    assert not matches(host, A, "viable:yes")
+    assert matches(host, A, "viable:no")
+    assert matches(host, OTHER, "viable:yes")
     used = machine(group_of(1, function(A, "vfio-pci"), owner="vm"))
-    verdict = OWNER.verdict(used, used.groups[1])
-    assert not any(parse_query(f"viable:{word}").matches(used.devices[A], verdict) for word in ("yes", "no"))
+    assert not any(matches(used, A, f"viable:{word}") for word in ("yes", "no"))
 
 
 def test_no_iommu_mode_isolates_nothing() -> None:
