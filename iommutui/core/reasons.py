@@ -96,7 +96,7 @@ class Code(StrEnum):
     HOST_NEEDS = ("host-needs-it", "The running system needs {subject}.")
     OF_THE_BOARD = ("of-the-board", "{device} is {what} of this machine, and no virtual machine can use it. If its "
         "driver has to be unbound, name it yourself: {device}=none.")
-    BEHIND_VMD = ("behind-vmd", "{device} is behind the VMD controller {controller} and cannot be handed over without "
+    BEHIND_VMD = ("behind-vmd", "{device} is behind a VMD controller ({controller}) and cannot be handed over without "
         "it: hand over the controller with everything behind it, or turn VMD off in the firmware setup.")
     NO_MODULE = ("no-module", "This kernel has no {driver} for {device}: it is neither built in nor among the kernel's "
         "modules. Install the package of the kernel's extra modules, or a kernel that is built with it.")

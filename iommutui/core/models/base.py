@@ -29,6 +29,8 @@ class Model(Protocol):
     source: str
     rules: tuple[tuple[str, str], ...]
     """What the model says, rule by rule: (where it comes from, sentence)."""
+    blocked: str
+    """The errno of a claim while a host driver is in the way."""
     through_vfio: bool = True
     """Whether a group is claimed through VFIO's files, which exist while a member is on a VFIO driver; otherwise by the
     bare call into the IOMMU core, whose claims of one owner are counted and released one by one."""
@@ -39,16 +41,27 @@ class Model(Protocol):
         """For whom the driver does DMA, in this model's terms."""
         ...
 
-    def verdict(self, host: Host, group: Group) -> Verdict:
-        """Whether the group can be handed to user space now."""
-        ...
-
     def counts(self, device: Device) -> bool:
         """Whether a driver on the device can be in the way."""
         return True
 
+    def verdict(self, host: Host, group: Group) -> Verdict:
+        """Whether the group can be handed to user space now: who has it, what is in the way, what is not known."""
+        blockers, notes = self.in_the_way(host, group)
+        if group.claim is not None:
+            return self.claimed(group, blockers, notes)
+        unknown = unknown_drivers(host, group, self.counts)
+        foreign = foreign_domain(group).reasons
+        if blockers:
+            state = State.FOREIGN if foreign else State.KERNEL
+            return Verdict(False, state, self.blocked, (*foreign, *blockers, *unknown, *notes))
+        if unknown:
+            return Verdict(None, State.UNKNOWN, OK, (*foreign, *unknown, *notes))
+        attach = self.check_attach(host, group)
+        return Verdict(True, State.FOREIGN if foreign else State.IDLE, attach.errno, (*attach.reasons, *notes))
+
     def in_the_way(self, host: Host, group: Group) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
-        """Members on host drivers that keep user space out, and the roles of drivers that are guesses."""
+        """Members on host drivers that keep user space out; and what to say beside, here of roles that are guesses."""
         blockers: tuple[Reason, ...] = ()
         guesses: tuple[Reason, ...] = ()
         for device, driver in bound(host, group):
@@ -59,6 +72,14 @@ class Model(Protocol):
             if known.role is Role.KERNEL and self.counts(device):
                 blockers += (Reason(Code.KERNEL_DRIVER, group.id, device.address, driver),)
         return blockers, guesses
+
+    def claimed(self, group: Group, blockers: tuple[Reason, ...], notes: tuple[Reason, ...]) -> Verdict:
+        """The verdict on a group that user space has."""
+        return Verdict(True, State.USER, "EBUSY", (owned(group),))
+
+    def check_attach(self, host: Host, group: Group) -> Check:
+        """What an attach of the group to user space's domain says, whatever drivers are bound."""
+        return foreign_domain(group)
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """What the driver core says before the driver's own probe runs."""
@@ -86,6 +107,11 @@ class Model(Protocol):
         return device.address in group.opened
 
 
+def first_error(*checks: Check) -> Check:
+    """The first of these that fails, in the order in which the kernel asks them."""
+    return next((check for check in checks if check.errno != OK), Check())
+
+
 def since(host: Host, version: tuple[int, int]) -> bool:
     """Whether the Host's kernel has this version or a later one; an unknown kernel is taken to be the newest."""
     release = parse_release(host.kernel)
@@ -102,28 +128,24 @@ def unbind_pending(group: Group | None, device: Device) -> bool:
 
     Its user has it open, or the kernel was seen to be in the middle of the unbind.
     """
-    return device.being_unbound or (device.driver is None and _opened_by_user(group, device))
+    opened = group is not None and device.address in group.opened
+    return device.being_unbound or (device.driver is None and opened)
 
 
-def _opened_by_user(group: Group | None, device: Device) -> bool:
-    return group is not None and device.address in group.opened
-
-
-def unknown_drivers(host: Host, group: Group, matters: Callable[[Device], bool] = lambda _: True) -> list[Reason]:
+def unknown_drivers(host: Host, group: Group, matters: Callable[[Device], bool]) -> tuple[Reason, ...]:
     """A reason for each member of which it is not known whether it has a driver, and for which that ``matters``.
 
     And one for members that the source may have left out.
     """
     reasons = []
-    for address in group.members:
+    for address in group.members if len(group.members) < 2 else sorted(group.members, key=sort_key):
         device = host.devices.get(address)
         if device is None:
             reasons.append(Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", "not-recorded"),)))
-        elif device.driver is None and device.gaps and (gap := device.gap("driver")) is not None and matters(device):
+        elif device.driver is None and (gap := device.gap("driver")) is not None and matters(device):
             reasons.append(Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", gap.why),)))
-    reasons.sort(key=lambda reason: sort_key(str(reason.device)))
     gap = group.gap("members")
-    return reasons if gap is None else [*reasons, Reason(Code.UNKNOWN_MEMBERS, group.id, facts=(("why", gap.why),))]
+    return (*reasons, *([Reason(Code.UNKNOWN_MEMBERS, group.id, facts=(("why", gap.why),))] if gap else []))
 
 
 def owned(group: Group) -> Reason:
@@ -133,7 +155,7 @@ def owned(group: Group) -> Reason:
 
 def vfio_devices(host: Host, group: Group) -> list[Device]:
     """The members that VFIO knows: those on a VFIO driver, and those whose unbind is still waiting."""
-    return [d for d in host.members(group) if _opened_by_user(group, d) or is_vfio(host, d, d.driver)]
+    return [d for d in host.members(group) if d.address in group.opened or is_vfio(host, d, d.driver)]
 
 
 def has_node(host: Host, group: Group) -> bool:
@@ -151,6 +173,19 @@ def not_vfio(host: Host, group: Group, device: Device, errno: str = "ENODEV") ->
     return Check(errno, (Reason(Code.NOT_VFIO, group.id, device.address, device.driver),))
 
 
+def foreign_domain(group: Group) -> Check:
+    """EBUSY while a kernel driver has the group on a domain of its own (``iommu_attach_group``)."""
+    return Check("EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id),)) if group.foreign else Check()
+
+
+def no_iommu(group: Group) -> Check:
+    """ENODEV of ``VFIO_SET_IOMMU`` in no-IOMMU mode, for any type that virtual machines ask for.
+
+    ``vfio_ioctl_set_iommu``, all versions; the group reads as viable all the same.
+    """
+    return Check("ENODEV", (Reason(Code.NO_IOMMU, group.id),)) if group.name == NO_IOMMU else Check()
+
+
 def direct_regions(group: Group) -> tuple[Reason, ...]:
     """A reason for each ``direct`` line of ``reserved_regions``; ``direct-relaxable`` does not count."""
     return tuple(
@@ -158,6 +193,13 @@ def direct_regions(group: Group) -> tuple[Reason, ...]:
         for region in group.regions or ()
         if region.type == "direct"
     )
+
+
+def check_rmrr(host: Host, group: Group) -> Check:
+    """Before 6.6 ``direct`` regions refuse the attach on Intel only, with EPERM ("platform RMRR requirement")."""
+    reasons = direct_regions(group)
+    intel = any(iommu.kind == "intel-iommu" or iommu.name.startswith("dmar") for iommu in host.iommus or ())
+    return Check("EPERM", reasons) if reasons and intel else Check()
 
 
 def check_interrupts(host: Host, group: Group, iommufd: bool = False) -> Check:
@@ -171,18 +213,3 @@ def check_interrupts(host: Host, group: Group, iommufd: bool = False) -> Check:
         return Check()
     module = "iommufd" if iommufd else "vfio_iommu_type1"
     return Check("EPERM", (Reason(Code.NO_INTERRUPT_REMAPPING, group.id, facts=(("module", module),)),))
-
-
-def no_iommu(group: Group) -> Verdict | None:
-    """The verdict on an idle group of the no-IOMMU mode: it reads as viable, and ``VFIO_SET_IOMMU`` of any type that
-    virtual machines ask for says ENODEV (``vfio_ioctl_set_iommu``, all versions)."""
-    if group.name != NO_IOMMU or group.claim is not None:
-        return None
-    return Verdict(True, State.IDLE, "ENODEV", (Reason(Code.NO_IOMMU, group.id),))
-
-
-def check_rmrr(host: Host, group: Group) -> Check:
-    """Before 6.6 ``direct`` regions refuse the attach on Intel only, with EPERM ("platform RMRR requirement")."""
-    reasons = direct_regions(group)
-    intel = any(iommu.kind == "intel-iommu" or iommu.name.startswith("dmar") for iommu in host.iommus or ())
-    return Check("EPERM", reasons) if reasons and intel else Check()

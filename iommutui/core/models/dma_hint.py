@@ -7,7 +7,9 @@ there: the inverted value where something is refused, a claimed group without a 
 (H1), and a bridge on ``pcieport`` that counts as KERNEL (S-18).
 """
 
-from iommutui.core.drivers import Role
+from collections.abc import Sequence
+
+from iommutui.core.drivers import PCIEPORT, Role
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Check, Model, bound, owned, unknown_drivers
 from iommutui.core.reasons import OK, Code, Reason, State, Verdict
@@ -25,6 +27,7 @@ class DmaHint(Model):
         "user space out of its own group. Never merged."
     )
     source = "the design mail, clauses S-01 to S-21"
+    blocked = "EINVAL"
     through_vfio = False
     rules: tuple[tuple[str, str], ...] = (
         ("S-01", "A driver says KERNEL, USER or NONE; one that says nothing is KERNEL."),
@@ -49,30 +52,17 @@ class DmaHint(Model):
         row = host.driver_table.get(driver)
         return KnownRole(row.hint if row else Role.KERNEL)
 
-    def _with_role(self, host: Host, group: Group, role: Role) -> list[tuple[Device, str]]:
-        return [
-            (device, driver) for device, driver in bound(host, group) if self.role(host, device, driver).role is role
-        ]
-
-    def verdict(self, host: Host, group: Group) -> Verdict:
+    def in_the_way(self, host: Host, group: Group) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
         """``__iommu_group_viable(group, DMA_FOR_USER)``, with the meaning that S-08 turns round."""
-        kernel = self._with_role(host, group, Role.KERNEL)
-        blockers = tuple(Reason(Code.KERNEL_DRIVER, group.id, d.address, driver) for d, driver in kernel)
-        slips = (*bridge_gaps(group, kernel), inverted(group))
-        unknown = tuple(unknown_drivers(host, group))
-        if group.claim is not None:
-            if blockers:
-                h1 = Reason(Code.DRAFT_GAP_H1, group.id, blockers[0].device, blockers[0].driver)
-                return Verdict(False, State.USER, "EINVAL", (owned(group), *blockers, h1, *slips))
-            return Verdict(True, State.USER, "EBUSY", (owned(group),))
-        if blockers:
-            return Verdict(False, State.KERNEL, "EINVAL", (*blockers, *unknown, *slips))
-        if group.foreign:
-            # RFC 06/20, which S-12 leaves the rest to.
-            return Verdict(True, State.FOREIGN, "EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id), *unknown))
-        if unknown:
-            return Verdict(None, State.UNKNOWN, OK, unknown)
-        return Verdict(True, State.IDLE, OK)
+        blockers, _ = super().in_the_way(host, group)
+        return blockers, _slips(group, blockers)
+
+    def claimed(self, group: Group, blockers: tuple[Reason, ...], notes: tuple[Reason, ...]) -> Verdict:
+        """EINVAL before EBUSY, where a KERNEL driver has come to a group that has an owner (H1)."""
+        if not blockers:
+            return super().claimed(group, blockers, notes)
+        h1 = blockers[0]._replace(code=Code.DRAFT_GAP_H1)
+        return Verdict(False, State.USER, self.blocked, (owned(group), *blockers, h1, *notes))
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """``iommu_device_set_dma_hint``: the pairwise rule S-07 against every other bound member."""
@@ -81,18 +71,19 @@ class DmaHint(Model):
         if group is None or hint is Role.NONE:
             return Check()
         against = Role.USER if hint is Role.KERNEL else Role.KERNEL
-        conflicts = [(d, n) for d, n in self._with_role(host, group, against) if d.address != device.address]
+        code = Code.KERNEL_BESIDE_USER if hint is Role.KERNEL else Code.USER_BESIDE_KERNEL
+        facts = (("probing", driver), ("target", device.address))
+        conflicts = tuple(
+            Reason(code, group.id, other.address, its_driver, facts)
+            for other, its_driver in bound(host, group)
+            if other.address != device.address and self.role(host, other, its_driver).role is against
+        )
+        mine = Reason(Code.DRAFT_GAP_H1, group.id, device.address, driver)
         if conflicts:
-            code = Code.KERNEL_BESIDE_USER if hint is Role.KERNEL else Code.USER_BESIDE_KERNEL
-            reasons = [
-                Reason(code, group.id, d.address, n, (("probing", driver), ("target", device.address)))
-                for d, n in conflicts
-            ]
-            return Check("EINVAL", (*reasons, *bridge_gaps(group, [*conflicts, (device, driver)]), inverted(group)))
-        unknown = [reason for reason in unknown_drivers(host, group) if reason.device != device.address]
-        if hint is Role.KERNEL and group.claim is not None:
-            return Check(OK, (Reason(Code.DRAFT_GAP_H1, group.id, device.address, driver), *unknown))
-        return Check(OK, tuple(unknown))
+            return Check("EINVAL", (*conflicts, *_slips(group, (*conflicts, mine))))
+        unknown = [reason for reason in unknown_drivers(host, group, self.counts) if reason.device != device.address]
+        claimed = hint is Role.KERNEL and group.claim is not None
+        return Check(OK, (*([mine] if claimed else []), *unknown))
 
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:
         """``__iommu_group_init_user_dma``: viability first, then the owner (S-12, RFC 06/20)."""
@@ -102,18 +93,10 @@ class DmaHint(Model):
         return Check(verdict.claim, verdict.reasons)
 
 
-def bridge_gaps(group: Group, blockers: list[tuple[Device, str]]) -> tuple[Reason, ...]:
-    """Names the draft's open point on bridges where a ``pcieport`` is what blocks (S-17, S-18)."""
-    return tuple(
-        Reason(Code.DRAFT_GAP_BRIDGE, group.id, device.address, driver)
-        for device, driver in blockers
-        if driver == "pcieport"
-    )
-
-
-def inverted(group: Group) -> Reason:
-    """Names the draft's inverted return value, which taken literally would have let through what is refused (S-08)."""
-    return Reason(Code.DRAFT_SLIP_S08, group.id)
+def _slips(group: Group, refused: Sequence[Reason]) -> tuple[Reason, ...]:
+    """What of the draft decides a refusal: each bridge on ``pcieport`` (S-17, S-18), and the inverted value (S-08)."""
+    bridges = [r._replace(code=Code.DRAFT_GAP_BRIDGE, facts=()) for r in refused if r.driver == PCIEPORT]
+    return (*bridges, Reason(Code.DRAFT_SLIP_S08, group.id)) if refused else ()
 
 
 DMA_HINT = DmaHint()

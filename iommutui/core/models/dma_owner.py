@@ -1,7 +1,7 @@
 """``dma-owner``: a counter and an owner for each group, merged in Linux 5.19."""
 
 from iommutui.core.drivers import Role
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.kernel import parse_release
 from iommutui.core.models.base import (
     Check,
@@ -10,12 +10,13 @@ from iommutui.core.models.base import (
     check_interrupts,
     check_rmrr,
     direct_regions,
+    first_error,
+    foreign_domain,
     no_iommu,
     not_vfio,
     owned,
-    unknown_drivers,
 )
-from iommutui.core.reasons import OK, Code, Reason, State, Verdict
+from iommutui.core.reasons import Code, Reason, State, Verdict
 from iommutui.core.roles import KnownRole, vfio_role
 
 COUNTED_BUSES = frozenset({"pci", "platform", "amba", "fsl-mc", "cdx"})
@@ -33,63 +34,37 @@ class DmaOwner(Model):
         "free or on pcieport."
     )
     source = "drivers/iommu/iommu.c, driver_managed_dma"
+    blocked = "EPERM"
     rules: tuple[tuple[str, str], ...] = (
+        ("iommu_device_use_default_domain", "A driver without driver_managed_dma is counted when it is probed."),
         (
-            "iommu_device_use_default_domain, 5.19",
-            "A driver that does not set driver_managed_dma counts its device into the group when it is probed.",
-        ),
-        (
-            "iommu_device_use_default_domain, 5.19",
+            "iommu_device_use_default_domain",
             "While user space owns the group, that driver is refused: EBUSY at bind, EINVAL at drivers_probe.",
         ),
         (
-            "iommu_device_use_default_domain, 5.19",
+            "iommu_device_use_default_domain",
             "It is refused in the same way while another kernel driver has put the group on a domain of its own.",
         ),
         (
             "iommu_device_use_default_domain, 6.12",
             "In a group without a default domain its probe is deferred: EAGAIN at bind, EINVAL at drivers_probe.",
         ),
+        ("pci_dma_configure and its like", "Only drivers on buses pci, platform, amba, fsl-mc and cdx are counted."),
+        ("driver_managed_dma", "VFIO drivers, pci-stub and pcieport bind at any time and are never counted."),
+        ("iommu_group_claim_dma_owner", "A claim succeeds when nothing is counted; otherwise it fails with EPERM."),
+        ("iommu_device_claim_dma_owner, 6.2", "The owner may claim further devices of its group; another gets EPERM."),
+        ("vfio_group_fops_open", "The file of a group is open only once: another open is EBUSY, the owner's too."),
+        ("vfio_device_block_group, 6.6", "The file of a group and those of its devices exclude each other: EBUSY."),
+        ("__iommu_device_set_domain, 6.6", "A direct region refuses a claim (EINVAL), although the group is viable."),
         (
-            "pci_dma_configure and its like, 5.19",
-            "Only drivers on the buses pci, platform, amba, fsl-mc and cdx are counted.",
-        ),
-        (
-            "driver_managed_dma, 5.19",
-            "VFIO drivers, pci-stub and pcieport manage DMA themselves: they bind at any time and never count.",
-        ),
-        (
-            "iommu_group_claim_dma_owner, 5.19",
-            "A claim succeeds when nothing is counted; otherwise it fails with EPERM.",
-        ),
-        (
-            "iommu_device_claim_dma_owner, 6.2",
-            "The same owner may claim further devices of its group; another owner gets EPERM.",
-        ),
-        (
-            "vfio_group_fops_open, 5.19",
-            "The file of a group can be open only once: a second open fails with EBUSY, the owner's too.",
-        ),
-        (
-            "vfio_device_block_group, 6.6",
-            "The file of a group and the files of its devices exclude each other: EBUSY for the second.",
-        ),
-        (
-            "__iommu_device_set_domain, 6.6",
-            "A direct reserved region refuses the claim with EINVAL, although the group is viable.",
-        ),
-        (
-            "vfio_iommu_type1_attach_group, 5.19; iommufd_device_bind, 6.2",
+            "vfio_iommu_type1_attach_group; iommufd_device_bind, 6.2",
             "Without interrupt remapping a claim fails with EPERM, unless allow_unsafe_interrupts is set.",
         ),
         (
             "vfio_group_ioctl_get_status, 6.2",
             "With an iommufd a group reads as viable whatever is bound; opening a device fails with EPERM.",
         ),
-        (
-            "vfio_noiommu_group_alloc, 5.19",
-            "In no-IOMMU mode a VFIO driver makes a group of its own; no virtual machine can use it (ENODEV).",
-        ),
+        ("vfio_noiommu_group_alloc", "In no-IOMMU mode VFIO makes a group that no virtual machine can use (ENODEV)."),
     )
 
     def role(self, host: Host, device: Device, driver: str) -> KnownRole:
@@ -109,37 +84,20 @@ class DmaOwner(Model):
     def _counted(self, host: Host, device: Device, driver: str) -> bool:
         return self.counts(device) and self.role(host, device, driver).role is Role.KERNEL
 
-    def verdict(self, host: Host, group: Group) -> Verdict:
-        """``vfio_group_ioctl_get_status`` and ``iommu_group_claim_dma_owner`` (6.12)."""
-        if group.claim is not None:
-            # The group file of a group that is claimed by a device file reads flags of 0.
-            return Verdict(group.claim.via != "cdev", State.USER, "EBUSY", (owned(group),))
-        unprotected = no_iommu(group)
-        if unprotected is not None:
-            return unprotected
-        blockers, guesses = self.in_the_way(host, group)
-        unknown = tuple(unknown_drivers(host, group, self.counts))
-        if group.foreign:
-            foreign = Reason(Code.FOREIGN_DOMAIN, group.id)
-            return Verdict(not blockers, State.FOREIGN, "EPERM" if blockers else "EBUSY", (foreign, *blockers))
-        if blockers:
-            return Verdict(False, State.KERNEL, "EPERM", (*blockers, *unknown, *guesses))
-        if unknown:
-            return Verdict(None, State.UNKNOWN, OK, (*unknown, *guesses))
-        attach = self._check_attach(host, group)
-        return Verdict(True, State.IDLE, attach.errno, (*attach.reasons, *guesses))
+    def claimed(self, group: Group, blockers: tuple[Reason, ...], notes: tuple[Reason, ...]) -> Verdict:
+        """The file of a group that is claimed by a device's file reads flags of 0 (``vfio_group_ioctl_get_status``)."""
+        through_group = group.claim is None or group.claim.via != "cdev"
+        return Verdict(through_group, State.USER, "EBUSY", (owned(group),))
 
-    def _check_attach(self, host: Host, group: Group) -> Check:
+    def check_attach(self, host: Host, group: Group) -> Check:
         """``__iommu_device_set_domain`` (6.6): no blocking domain where firmware asks for a direct mapping.
 
-        Then interrupts, which are asked for last.
+        Interrupts are asked for last.
         """
-        if not _since(host, (6, 6)):
-            direct = check_rmrr(host, group)
-        else:
-            reasons = direct_regions(group)
-            direct = Check("EINVAL", reasons) if reasons else Check()
-        return direct if direct.errno != OK else check_interrupts(host, group)
+        direct = check_rmrr(host, group)
+        if _since(host, (6, 6)) and (reasons := direct_regions(group)):
+            direct = Check("EINVAL", reasons)
+        return first_error(no_iommu(group), foreign_domain(group), direct, check_interrupts(host, group))
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """``iommu_device_use_default_domain``: EBUSY where the group is user space's or on a foreign domain."""
@@ -150,9 +108,8 @@ class DmaOwner(Model):
             return Check("EPROBE_DEFER", (Reason(Code.NO_DEFAULT_DOMAIN, group.id, device.address, driver),))
         if group.claim is not None:
             return Check("EBUSY", (owned(group),))
-        if group.foreign and any(self._counted(host, d, n) for d, n in bound(host, group)):
-            return Check("EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id),))
-        return Check()
+        shared = any(self._counted(host, other, its_driver) for other, its_driver in bound(host, group))
+        return foreign_domain(group) if shared else Check()
 
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
         """``vfio_group_get_device_fd`` in a container; ``iommu_device_claim_dma_owner`` (6.2); a device file (6.6)."""
@@ -168,14 +125,12 @@ class DmaOwner(Model):
             return Check("EBUSY", (Reason(Code.GROUP_FILE_OPEN, group.id, facts=(("owner", claim.owner),)),))
         if cdev and device.address in group.opened:
             return Check("EINVAL", (owned(group),))
-        if claim is None and no_iommu(group) is not None:
+        if claim is None and group.name == NO_IOMMU:
             return Check()
         unsafe = check_interrupts(host, group, iommufd=True)
-        if unsafe.errno != OK:
-            return unsafe
         if claim is None:
-            return self.check_claim(host._replace(interrupt_remapping=True), group, owner)
-        return Check() if claim.owner == owner else Check("EPERM", (owned(group),))
+            return first_error(unsafe, self.check_claim(host._replace(interrupt_remapping=True), group, owner))
+        return first_error(unsafe, Check() if claim.owner == owner else Check("EPERM", (owned(group),)))
 
 
 def _since(host: Host, version: tuple[int, int]) -> bool:

@@ -6,8 +6,8 @@ kernel. That is why the draft came: a VFIO driver would keep user space out of i
 
 from iommutui.core.drivers import Role
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.models.base import Check, Model, owned, unknown_drivers
-from iommutui.core.reasons import OK, Code, Reason, State, Verdict
+from iommutui.core.models.base import Check, Model, owned
+from iommutui.core.reasons import State, Verdict
 from iommutui.core.roles import KnownRole
 
 
@@ -19,6 +19,7 @@ class KernelOwnership(Model):
     kernels = "none (a sketch of September 2021)"
     change = "Proposed on 22 September 2021: the driver core decides when a driver is bound, not VFIO when it is asked."
     source = "the sketch quoted in the design mail"
+    blocked = "EBUSY"
     through_vfio = False
     rules: tuple[tuple[str, str], ...] = (
         ("iommu_set_kernel_ownership", "Every driver that is probed takes its group for the kernel, vfio-pci too."),
@@ -32,18 +33,9 @@ class KernelOwnership(Model):
         return KnownRole(Role.KERNEL)
 
     def verdict(self, host: Host, group: Group) -> Verdict:
-        """Viable when nothing at all is bound."""
-        if group.claim is not None:
-            return Verdict(True, State.USER, "EBUSY", (owned(group),))
-        blockers, _ = self.in_the_way(host, group)
-        unknown = tuple(unknown_drivers(host, group))
-        if blockers:
-            return Verdict(False, State.KERNEL, "EBUSY", (*blockers, *unknown))
-        if group.foreign:
-            return Verdict(False, State.FOREIGN, "EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id), *unknown))
-        if unknown:
-            return Verdict(None, State.UNKNOWN, OK, unknown)
-        return Verdict(True, State.IDLE, OK)
+        """Viable when nothing at all is bound, and no kernel driver has left a domain of its own."""
+        found = super().verdict(host, group)
+        return found._replace(viable=False) if found.state is State.FOREIGN else found
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """EBUSY while user space owns the group."""

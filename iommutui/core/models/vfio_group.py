@@ -11,13 +11,14 @@ from iommutui.core.models.base import (
     Model,
     check_interrupts,
     check_rmrr,
+    first_error,
+    foreign_domain,
     no_iommu,
     not_vfio,
     owned,
-    unknown_drivers,
     vfio_devices,
 )
-from iommutui.core.reasons import OK, Code, Reason, State, Verdict
+from iommutui.core.reasons import Code, Reason, State, Verdict
 from iommutui.core.roles import KnownRole, vfio_role
 
 BUG = "kernel BUG at drivers/vfio/vfio.c (vfio_iommu_group_notifier)"
@@ -34,32 +35,24 @@ class VfioGroup(Model):
         "group in use is a BUG_ON."
     )
     source = "drivers/vfio/vfio.c"
+    blocked = "EINVAL"
     container_waits = True
     rules: tuple[tuple[str, str], ...] = (
         ("vfio_dev_viable", "A member is acceptable if it is free, on a VFIO driver, on pci-stub, or a bridge."),
         ("vfio_dev_driver_allowed", "A bridge (header type 1 or 2) passes with any driver; pci-stub passes by name."),
         ("vfio_group_set_container", "A group goes into a container whether it is viable or not."),
         ("vfio_group_get_device_fd", "Its devices open only while it is viable; otherwise EINVAL."),
-        (
-            "vfio_iommu_group_notifier",
-            "An unacceptable driver, bound while the group is in a container, is a BUG_ON: the kernel crashes.",
-        ),
+        ("vfio_iommu_group_notifier", "An unacceptable driver that is bound while the group is in use is a BUG_ON."),
         (
             "vfio_unregister_group_dev",
             "Unbinding a device in use waits for its user, and so does unbinding the last VFIO device of a container.",
         ),
-        (
-            "vfio_group_fops_open",
-            "The file of a group can be open only once: a second open fails with EBUSY, the owner's too.",
-        ),
+        ("vfio_group_fops_open", "The file of a group is open only once: another open is EBUSY, the owner's too."),
         (
             "vfio_iommu_type1_attach_group",
             "Without interrupt remapping a claim fails with EPERM, unless allow_unsafe_interrupts is set.",
         ),
-        (
-            "vfio_iommu_group_get",
-            "In no-IOMMU mode a VFIO driver makes a group of its own; no virtual machine can use it (ENODEV).",
-        ),
+        ("vfio_iommu_group_get", "In no-IOMMU mode VFIO makes a group that no virtual machine can use (ENODEV)."),
     )
 
     def role(self, host: Host, device: Device, driver: str) -> KnownRole:
@@ -67,32 +60,19 @@ class VfioGroup(Model):
         harmless = driver == STUB or _exempt(device)
         return vfio_role(host, device, driver) or KnownRole(Role.NONE if harmless else Role.KERNEL)
 
-    def verdict(self, host: Host, group: Group) -> Verdict:
-        """``vfio_group_viable``. A claim is not checked for it, so its errno is that of opening a device."""
-        blockers, guesses = self.in_the_way(host, group)
-        unknown = tuple(unknown_drivers(host, group, lambda device: not _exempt(device)))
-        if group.claim is not None:
-            return Verdict(not blockers, State.USER, "EBUSY", (owned(group), *blockers))
-        unprotected = no_iommu(group)
-        if unprotected is not None:
-            return unprotected
-        if blockers:
-            return Verdict(False, State.KERNEL, "EINVAL", (*blockers, *unknown, *guesses))
-        if unknown:
-            return Verdict(None, State.UNKNOWN, OK, (*unknown, *guesses))
-        attach = self._check_attach(host, group)
-        state = State.FOREIGN if group.foreign else State.IDLE
-        return Verdict(True, state, attach.errno, (*attach.reasons, *guesses))
+    def counts(self, device: Device) -> bool:
+        """Whether the device is none that ``vfio_dev_driver_allowed`` lets pass on whatever driver."""
+        return not _exempt(device)
 
-    def _check_attach(self, host: Host, group: Group) -> Check:
-        """``iommu_attach_group``: EBUSY on a foreign domain; then what Intel says of ``direct`` regions; interrupts."""
-        unprotected = no_iommu(group)
-        if unprotected is not None:
-            return Check(unprotected.claim, unprotected.reasons)
-        if group.foreign:
-            return Check("EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id),))
-        direct = check_rmrr(host, group)
-        return direct if direct.errno != OK else check_interrupts(host, group)
+    def claimed(self, group: Group, blockers: tuple[Reason, ...], notes: tuple[Reason, ...]) -> Verdict:
+        """``vfio_group_viable``, which is asked again whenever a device is opened."""
+        return Verdict(not blockers, State.USER, "EBUSY", (owned(group), *blockers))
+
+    def check_attach(self, host: Host, group: Group) -> Check:
+        """``iommu_attach_group``: a foreign domain; then what Intel says of ``direct`` regions; interrupts."""
+        return first_error(
+            no_iommu(group), foreign_domain(group), check_rmrr(host, group), check_interrupts(host, group)
+        )
 
     def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
         """``BUG_ON(vfio_group_nb_verify())``: only the device just bound is judged, and only in a live group."""
@@ -103,7 +83,7 @@ class VfioGroup(Model):
 
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:
         """``vfio_group_set_container``, for what ``vfio_group_fops_open`` has let through."""
-        return self._check_attach(host, group)
+        return self.check_attach(host, group)
 
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
         """``vfio_group_get_device_fd``: EINVAL without a container, or where the group is not viable; then ENODEV."""
