@@ -13,10 +13,9 @@ from iommutui.core.hazards.base import on_kernel_driver
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import device_name, use_labels
 from iommutui.core.models.base import Model
-from iommutui.core.plan.fix import fix_hazards, smallest_fix
 from iommutui.core.plan.intents import Intent, goals_of, targets_of
 from iommutui.core.plan.planner import Plan
-from iommutui.core.plan.presets import free_card, why_not_free
+from iommutui.core.plan.presets import fix_hazards, free_devices, smallest_fix, why_not_free
 from iommutui.core.reasons import Outcome, Reason, Verdict
 from iommutui.core.uses import Uses
 from iommutui.core.wording import sentence
@@ -137,7 +136,7 @@ def report_document(host: Host, model: Model, address: Address | None) -> Docume
     """``iommutui report --json``: everything, and what frees the card in question, or why nothing does."""
     document = list_document(host, model, [*host.devices.values()])
     if address is not None:
-        intents = free_card(host, address, model)
+        intents = free_devices(host, [each.address for each in host.card(address)], model)
         goals = goals_of(host, intents or ())
         document["question"] = {
             "device": address,

@@ -16,10 +16,9 @@ from iommutui.core.hazards import accept_words, unaccepted
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import also_takes
 from iommutui.core.models.base import Model
-from iommutui.core.plan.fix import smallest_fix
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
-from iommutui.core.plan.presets import asked_of, beyond, free_card, free_devices, free_group, not_of_use, why_not_free
+from iommutui.core.plan.presets import asked_of, beyond, free_devices, not_of_use, smallest_fix, why_not_free
 from iommutui.core.plan.words import amount, counts_of
 from iommutui.core.query import find_device
 from iommutui.core.wording import sentence
@@ -94,14 +93,14 @@ def wanted_intents(host: Host, options: Options, model: Model) -> list[Intent]:
     named = [intent for intent in said if of_the_board(host.devices[intent.device])]
     preset: list[Intent] = []
     for text in options.card:
-        device = _of_use(host, find_device(host, text))
-        functions = [device, *(other.address for other in host.same_card(device))]
-        preset += _found(host, free_card(host, device, model, reached=True, said=named), functions, model, named)
+        functions = [each.address for each in host.card(_of_use(host, find_device(host, text)))]
+        preset += _found(host, free_devices(host, functions, model, reached=True, said=named), functions, model, named)
     for number in options.group:
         group = host.groups.get(number)
         if group is None:
             raise UsageError(f"There is no IOMMU group {number}.", "'iommutui list' shows the groups.")
-        found = free_group(host, group, model, reached=True, said=named)
+        driven = [device.address for device in host.members(group) if device.driver is not None]
+        found = free_devices(host, driven, model, reached=True, said=named)
         preset += _found(host, found, asked_of(host, group), model, named)
     if free:
         devices = [_of_use(host, find_device(host, text)) for text in free]

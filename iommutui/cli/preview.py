@@ -14,9 +14,9 @@ from iommutui.core.hazards.base import taken
 from iommutui.core.host import Group, Host
 from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word
 from iommutui.core.models import MODELS
-from iommutui.core.plan.fix import fix_hazards, smallest_fix, withheld
 from iommutui.core.plan.intents import Intent, targets_of
 from iommutui.core.plan.planner import Plan, plan_intents, shell_line
+from iommutui.core.plan.presets import fix_hazards, smallest_fix, withheld
 from iommutui.core.plan.words import goal_words
 from iommutui.core.reasons import OK, Code
 from iommutui.core.wording import sentence

@@ -17,11 +17,11 @@ _COMPANIONS = ("0401", "0403", "0c03", "0c80")
 _USB_1, _USB_2 = ("0c0300", "0c0310"), "0c0320"
 
 
-def others_of_card(devices: Devices, address: Address) -> list[Device]:
-    """The other functions of the device's card, in the order of their addresses."""
-    device = devices.get(address)
-    if device is None or device.physfn is not None:
-        return []
+def card(devices: Devices, address: Address) -> list[Device]:
+    """The functions of the device's card, itself first."""
+    device = devices[address]
+    if device.physfn is not None:
+        return [device]
     slot = [each for each in slot_of(devices, address) if each.physfn is None]
     mates = [each for each in slot if each.group == device.group]
     if is_display(device):
@@ -31,7 +31,7 @@ def others_of_card(devices: Devices, address: Address) -> list[Device]:
         found = [each for head in heads for each in (head, *mates) if each is head or _companion(head, each)]
         found += _sharing_ports(slot, device)
     found += [each for each in mates if _kind(each) == _kind(device)]
-    return [each for each in dict.fromkeys(found) if each.address != address]
+    return list(dict.fromkeys([device, *found]))
 
 
 def slot_of(devices: Devices, address: Address) -> list[Device]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.card import others_of_card, slot_of
+from iommutui.core.card import card, slot_of
 from iommutui.core.device import Bar as Bar
 from iommutui.core.device import Details as Details
 from iommutui.core.device import Device as Device
@@ -167,9 +167,9 @@ class Host(NamedTuple):
         addresses = group.members if len(group.members) < 2 else sorted(group.members, key=sort_key)
         return [device for address in addresses if (device := self.devices.get(address)) is not None]
 
-    def same_card(self, address: Address) -> list[Device]:
-        """The other functions of the device's card, which may lie in other groups."""
-        return others_of_card(self.devices, address)
+    def card(self, address: Address) -> list[Device]:
+        """The functions of the device's card, itself first; they may lie in several groups."""
+        return card(self.devices, address)
 
     def same_slot(self, address: Address) -> list[Device]:
         """The other functions whose addresses have the same slot, virtual ones among them."""

@@ -9,7 +9,7 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import goals_of
-from iommutui.core.plan.presets import free_card, why_not_free
+from iommutui.core.plan.presets import free_devices, why_not_free
 from iommutui.core.printable import printable
 from iommutui.core.reasons import groupless
 from iommutui.core.redact import redact
@@ -65,7 +65,7 @@ def _answers(host: Host, model: Model, address: Address) -> Iterator[str]:
     verdict = model.verdict(host, group)
     yield verdict_sentence(host, group, verdict)
     yield from (f"- {sentence(reason)}" for reason in verdict.reasons)
-    intents = free_card(host, address, model)
+    intents = free_devices(host, [each.address for each in host.card(address)], model)
     if intents is None:
         yield why_not_free(host, [address], model) or ""
         return

@@ -12,10 +12,17 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import NOTHING_TO_PASS, group_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.core.plan.fix import smallest_fix
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import GroupChange, Plan, judged, plan_intents
-from iommutui.core.plan.presets import asked_of, beyond, fix_for, free_card, free_group, give_back, why_not_free
+from iommutui.core.plan.presets import (
+    asked_of,
+    beyond,
+    fix_for,
+    free_devices,
+    give_back,
+    smallest_fix,
+    why_not_free,
+)
 from iommutui.core.reasons import Code, Verdict
 from iommutui.core.topology import narrow
 from iommutui.tui.state import AppState, Key
@@ -178,7 +185,7 @@ def _asked(host: Host, key: Key) -> tuple[list[Device], Group | None]:
     """What a row is of: its device and the others of the card, or of a group's row the members and the group."""
     device = host.devices.get(key.device) if key.device is not None else None
     if key.device is not None:
-        return ([device, *host.same_card(device.address)] if device is not None else []), None
+        return (host.card(device.address) if device is not None else []), None
     group = host.groups.get(key.group) if key.group is not None else None
     return (host.members(group) if group is not None else []), group
 
@@ -194,11 +201,10 @@ def _around(host: Host, key: Key) -> Host:
 def _free(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> tuple[Intent, ...] | None:
     part = _around(host, key)
     devices, group = _asked(part, key)
-    if group is not None:
-        return free_group(part, group, model, said=said)
-    if not devices or devices[0].bus != "pci" or devices[0].is_bridge:
+    if group is None and (not devices or devices[0].bus != "pci" or devices[0].is_bridge):
         return None
-    return free_card(part, devices[0].address, model, said=said)
+    asked = [device.address for device in devices if group is None or device.driver is not None]
+    return free_devices(part, asked, model, said=said)
 
 
 def _said(state: AppState) -> tuple[Intent, ...]:
@@ -216,8 +222,8 @@ def freeing(state: AppState) -> tuple[Intent, ...] | None:
 def taken_beyond(state: AppState, intents: Iterable[Intent]) -> list[Device]:
     """What a preset moves besides the cards and groups that are selected."""
     asked = [device.address for device in selected_devices(state)]
-    cards = (other.address for each in asked for other in state.host.same_card(each))
-    return beyond(state.host, [*asked, *cards], intents)
+    cards = (other.address for each in asked for other in state.host.card(each))
+    return beyond(state.host, cards, intents)
 
 
 def _united(parts: Iterable[tuple[Intent, ...] | None]) -> tuple[Intent, ...]:

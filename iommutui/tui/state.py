@@ -10,7 +10,7 @@ from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import DEFAULT, NONE, Intent, goal_of
+from iommutui.core.plan.intents import DEFAULT, NONE, Intent, refusal_of
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.topology import narrow
 from iommutui.core.wording import sentence
@@ -258,10 +258,10 @@ def with_host(state: AppState, host: Host) -> tuple[AppState, tuple[str, ...]]:
     kept: list[Intent] = []
     before, first = state.host, not state.seen
     for intent in state.intents:
-        _, _, refusal = goal_of(host, intent)
+        refusal = refusal_of(host, intent)
         if refusal is not None:
             kept.append(intent)
-            if goal_of(before, intent)[2] is None:
+            if refusal_of(before, intent) is None:
                 notes.append(f"{intent} cannot be done any more. {sentence(refusal)}")
         elif _changed(before, host.devices[intent.device]) and fulfilled(host, intent, state.model):
             notes.append(f"{intent} is the case already; it is taken off the plan.")

@@ -100,7 +100,7 @@ def test_how_the_iommu_is_turned_on_is_said_as_why_says_it(run: Run, tmp_path: P
     write(host._replace(devices=devices, groups={}, iommus=()), path)
     planned, explained = run("plan", "--card", "09:00.0", "--from", path), run("why", "09:00.0", "--from", path)
     assert planned.code == 3
-    assert "are in no IOMMU group" in planned.err
+    assert "has no IOMMU group" in planned.err
     turning_on = [line for line in explained.out.splitlines() if "firmware" in line]
     assert turning_on
     assert all(line in planned.err for line in turning_on)

@@ -19,8 +19,8 @@ def goals_of(host: Host, *intents: str) -> list[Goal]:
     goals: list[Goal] = []
     for text in intents:
         device, _, target = text.partition("=")
-        goal, _, reason = goal_of(host, Intent(NAMES[device], target))
-        assert goal is not None, reason
+        goal = goal_of(host, Intent(NAMES[device], target))
+        assert isinstance(goal, Goal)
         goals.append(goal)
     return goals
 

@@ -1,6 +1,6 @@
 """Small machines for tests of the engine, written down as what matters: who is in which group, on which driver."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from iommutui.core.address import Address
@@ -8,6 +8,9 @@ from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event
 from iommutui.core.host import Claim, Device, Driver, Fit, Group, Host, Iommu, Region, by_address, by_number
 from iommutui.core.models import MODELS, model_for
+from iommutui.core.models.base import Model
+from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.presets import free_devices
 from iommutui.core.reasons import Outcome
 
 NEW = "6.12.1"
@@ -27,6 +30,17 @@ A, B, C, D = (Address(f"0000:01:00.{function}") for function in range(4))
 OTHER = Address("0000:02:00.0")
 LONE = Address("0000:03:00.0")
 NOWHERE = Address("0000:99:00.0")
+
+
+def free_card(host: Host, address: Address, model: Model, said: Sequence[Intent] = ()) -> tuple[Intent, ...] | None:
+    """What frees the card of a device."""
+    return free_devices(host, [each.address for each in host.card(address)], model, said=said)
+
+
+def free_group(host: Host, group: Group, model: Model, reached: bool = False) -> tuple[Intent, ...] | None:
+    """What frees every device of a group that has a driver."""
+    driven = [each.address for each in host.members(group) if each.driver is not None]
+    return free_devices(host, driven, model, reached=reached)
 
 
 def function(address: Address, driver: str | None = None, *, bridge: bool = False, **facts: Any) -> Device:

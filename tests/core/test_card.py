@@ -9,10 +9,10 @@ from iommutui.core.board import is_of_use, of_the_board, passable
 from iommutui.core.host import Device, Host, by_address
 from iommutui.core.labels import also_takes, group_word
 from iommutui.core.models import MODELS
-from iommutui.core.plan.intents import Intent, goal_of
-from iommutui.core.plan.presets import beyond, free_card
+from iommutui.core.plan.intents import Intent, refusal_of
+from iommutui.core.plan.presets import beyond
 from iommutui.core.query import matching, parse_query
-from tests.core.machines import OTHER, A, B, C, bridge, function, group_of, machine
+from tests.core.machines import OTHER, A, B, C, bridge, free_card, function, group_of, machine
 
 OWNER = MODELS["dma-owner"]
 
@@ -23,7 +23,7 @@ def part(address: str, vendor: str, code: str, group: int | None = None, **facts
 
 def others(*devices: Device, of: str) -> list[str]:
     host = machine()._replace(devices=by_address(devices))
-    return [device.address[-7:] for device in host.same_card(Address(of))]
+    return [device.address[-7:] for device in host.card(Address(of))[1:]]
 
 
 APU = (
@@ -136,7 +136,7 @@ def test_what_serves_the_machine_itself(
     assert is_of_use(host, host.devices[A]) is not expected
     assert passable(host, host.groups[1]) is not expected
     for target, refused in (("vfio-pci", expected), ("pci-stub", expected), ("none", False), ("default", False)):
-        reason = goal_of(host, Intent(A, target))[2]
+        reason = refusal_of(host, Intent(A, target))
         assert (reason.code if reason else None) == ("of-the-board" if refused else None)
 
 

@@ -20,7 +20,7 @@ from iommutui.core.hazards import (
     hazards_of,
 )
 from iommutui.core.host import Details, Host
-from iommutui.core.plan.intents import Intent, goal_of
+from iommutui.core.plan.intents import Intent, goals_of
 from iommutui.core.printable import printable
 from iommutui.core.uses import Plugged
 from tests.core.hazards import found, hazards, one
@@ -106,7 +106,7 @@ def test_a_host_without_uses_is_never_fine(code: str) -> None:
 def test_the_order_of_the_goals_makes_no_difference_and_everything_can_be_said(
     host: Host, random: Any, target: str
 ) -> None:
-    goals = [g for address in host.devices if (g := goal_of(host, Intent(address, target))[0]) is not None]
+    goals = goals_of(host, [Intent(address, target) for address in host.devices])
     shuffled = [*goals]
     random.shuffle(shuffled)
     shown = hazards_of(host, goals)

@@ -5,10 +5,9 @@ import pytest
 from iommutui.core.host import Fit, Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.drift import Change, basis_of, drift
-from iommutui.core.plan.fix import smallest_fix
 from iommutui.core.plan.intents import Intent, TargetKind, find_target, restoring, targets_of
 from iommutui.core.plan.planner import Plan, plan_goals, plan_intents
-from iommutui.core.plan.presets import fix_for
+from iommutui.core.plan.presets import fix_for, smallest_fix
 from tests.core.machines import LAST_OLD, LONE, A, B, C, bridge, function, group_of, machine, pair
 
 OWNER, HINT, OLD_RULE, SKETCH = (MODELS[n] for n in ("dma-owner", "dma-hint", "vfio-group", "kernel-ownership"))

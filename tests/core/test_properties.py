@@ -10,9 +10,9 @@ from iommutui.core.events import ClaimDevice, ClaimGroup, Event, Rescan, Unbind
 from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.core.plan.fix import smallest_fix, wished_host
-from iommutui.core.plan.intents import Intent, goal_of, restoring
+from iommutui.core.plan.intents import Intent, goals_of, refusal_of, restoring
 from iommutui.core.plan.planner import plan_goals, plan_intents
+from iommutui.core.plan.presets import smallest_fix, wished_host
 from iommutui.core.reasons import OK, Code
 from iommutui.core.wording import sentence
 from tests.core.strategies import ADDRESSES, events, machines, models
@@ -192,7 +192,7 @@ def test_a_fix_is_enough_and_nothing_of_it_can_be_left_out(host: Host, wanted: l
         return
 
     def all_viable(intents: list[Intent]) -> bool:
-        goals = [goal for i in (*wanted, *intents) if (goal := goal_of(host, i)[0]) is not None]
+        goals = goals_of(host, [*wanted, *intents])
         after = wished_host(host, goals)
         return all(model.verdict(after, after.groups[g.id]).viable is True for g in groups)
 
@@ -222,7 +222,7 @@ def test_a_fix_never_touches_what_is_not_in_the_way_nor_what_was_decided(
     host: Host, wanted: list[Intent], model: Model
 ) -> None:
     fix = smallest_fix(host, wanted, host.groups.values(), model) or ()
-    decided = {intent.device for intent in wanted if goal_of(host, intent)[0] is not None}
+    decided = {intent.device for intent in wanted if refusal_of(host, intent) is None}
     assert not decided & {intent.device for intent in fix}
     for intent in fix:
         device = host.devices[intent.device]

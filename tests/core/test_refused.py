@@ -9,10 +9,9 @@ from iommutui.core.device import Gap
 from iommutui.core.hazards import Hazard, Severity, hazard_advice, hazard_loss, hazards_of, unaccepted
 from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS
-from iommutui.core.plan.fix import smallest_fix, withheld
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
-from iommutui.core.plan.presets import fix_for
+from iommutui.core.plan.presets import fix_for, smallest_fix, withheld
 from iommutui.core.uses import ById, Held, Input, Network, Opener, Screen, Storage, Uses
 from iommutui.core.wording import sentence
 from tests.core.hazards import found, goals_of, one, two

@@ -10,7 +10,7 @@ from iommutui.core.host import Device, Gap, Group, Host, by_address, by_number
 from iommutui.core.labels import driver_words
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import Intent, goal_of
+from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.planner import plan_intents
 from iommutui.core.plan.presets import why_not_free
 from iommutui.core.reasons import Code, groupless
@@ -74,8 +74,8 @@ def test_a_plan_for_a_device_whose_driver_is_not_known_is_refused_and_writes_not
 
 def test_hazards_of_a_device_whose_driver_is_not_known_are_not_known() -> None:
     def of(host: Host) -> list[str]:
-        goal = goal_of(host, Intent(GPU, "vfio-pci"))[0]
-        assert goal is not None
+        goal = goal_of(host, Intent(GPU, "vfio-pci"))
+        assert isinstance(goal, Goal)
         return [hazard.unknown for hazard in hazards_of(host, [goal])]
 
     assert any(of(machine("driver")))
@@ -86,7 +86,7 @@ def test_a_device_without_a_group_is_told_from_one_whose_group_is_not_told() -> 
     told, untold = machine(group=None), machine("iommu_group", group=None)
     assert groupless(told.devices[GPU]).code is Code.NO_GROUP
     assert groupless(untold.devices[GPU]).code is Code.UNKNOWN_GROUP
-    assert "is in no IOMMU group" in (why_not_free(told, [GPU], MODELS["dma-owner"]) or "")
+    assert "has no IOMMU group" in (why_not_free(told, [GPU], MODELS["dma-owner"]) or "")
     assert "lspci -v" in (why_not_free(untold, [GPU], MODELS["dma-owner"]) or "")
 
 

@@ -4,11 +4,10 @@ from iommutui.core.address import Address
 from iommutui.core.events import Bind, Probe, Rescan, Unbind
 from iommutui.core.host import Fit, Host
 from iommutui.core.models import MODELS
-from iommutui.core.plan.fix import smallest_fix
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
-from iommutui.core.plan.presets import fix_for, free_card, free_group, why_not_free
-from tests.core.machines import REGISTERED, bridge, function, group_of, machine, on
+from iommutui.core.plan.presets import fix_for, smallest_fix, why_not_free
+from tests.core.machines import REGISTERED, bridge, free_card, free_group, function, group_of, machine, on
 
 VMD, PORT, DISK = Address("0000:00:0e.0"), Address("10000:e0:06.0"), Address("10000:e1:00.0")
 OWNER = MODELS["dma-owner"]

@@ -8,10 +8,10 @@ from pathlib import Path
 from iommutui.core.errors import RefusedError
 from iommutui.core.host import Host
 from iommutui.core.models import model_for
-from iommutui.core.plan.presets import free_group
 from iommutui.demo import demo_host
 from iommutui.export import Subject, subject_of
 from iommutui.sources import load
+from tests.core.machines import free_group
 from tests.recorded import NAMES, recorded
 from tests.shared import SHARED
 

@@ -4,10 +4,9 @@ What a driver leaves behind stands here as well: on its device, in the group, an
 """
 
 from iommutui.core.address import sort_key
-from iommutui.core.drivers import STUB, VFIO_PCI
-from iommutui.core.engine.matching import candidates, is_iommu, matches_by_id, own_probe
+from iommutui.core.engine.matching import candidates, fit_of, is_iommu, matches_by_id, own_probe, proven
 from iommutui.core.events import Bind, Override, Probe, Unbind
-from iommutui.core.host import NO_IOMMU, Device, Fit, Gap, Group, Host
+from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.models.base import Check, Model, since, unbind_pending, vfio_devices
 from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused
 from iommutui.core.roles import is_vfio
@@ -143,18 +142,13 @@ def _attach(host: Host, device: Device, driver: str, model: Model) -> Outcome:
 
 def driverless(host: Host, device: Device) -> Device:
     """The device after an unbind; what it was bound to, it can be bound to again."""
-    driver, fits = device.driver, device.fits
+    driver = device.driver
+    # Through an override a driver may take what it does not know: it would not do so without.
+    forced = device.driver_override == driver and not is_vfio(host, device, driver)
+    if driver is not None and (not forced or fit_of(device, driver) is not None):
+        device = proven(host, device, driver)
     gaps = tuple(gap for gap in device.gaps if gap.attribute != "driver")
-    if driver is not None and driver not in (STUB, VFIO_PCI):
-        if fits is None:
-            gaps = (*gaps, Gap("fits", "not-recorded"))
-        seen = [fit for fit in fits or () if fit.driver == driver]
-        if seen:
-            fits = tuple(fit._replace(loaded=True, proven=True) if fit.driver == driver else fit for fit in fits or ())
-        elif device.driver_override != driver or is_vfio(host, device, driver):
-            # Through an override a driver may take what it does not know: it would not do so without.
-            fits = (*(fits or ()), Fit(driver, None, True, is_vfio(host, device, driver), proven=True))
-    return device._replace(driver=None, vfio_dev=None, fits=fits, gaps=gaps)
+    return device._replace(driver=None, vfio_dev=None, gaps=gaps)
 
 
 def driver_left(host: Host, group: Group, model: Model) -> Host:

@@ -1,7 +1,7 @@
 """Which drivers match a device (``pci_match_device``, ``driver_match_device``), and what their own probes say to it."""
 
 from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
-from iommutui.core.host import Device, Fit, Host
+from iommutui.core.host import Device, Fit, Gap, Host
 from iommutui.core.kernel import parameter
 from iommutui.core.models.base import Check, since
 from iommutui.core.reasons import Code, Reason, groupless
@@ -64,6 +64,19 @@ def takes_any(host: Host, driver: str) -> bool:
 
 def fit_of(device: Device, driver: str) -> Fit | None:
     return next((fit for fit in device.fits or () if fit.driver == driver), None)
+
+
+def proven(host: Host, device: Device, driver: str) -> Device:
+    """The device, which has been seen on the driver, so that the driver's own probe is known to accept it."""
+    if driver in (STUB, VFIO_PCI):
+        return device
+    if device.fits is None:
+        device = device._replace(fits=(), gaps=(*device.gaps, Gap("fits", "not-recorded")))
+    known = device.fits or ()
+    if fit_of(device, driver) is None:
+        known = (*known, Fit(driver, None, True, is_vfio(host, device, driver)))
+    fits = (fit._replace(loaded=True, proven=True) if fit.driver == driver else fit for fit in known)
+    return device._replace(fits=tuple(fits))
 
 
 def fits_known(host: Host, device: Device) -> bool:

@@ -66,7 +66,7 @@ def card_split(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
     """Functions of a card that stay behind on a kernel driver while another goes to a VFIO driver."""
     moved = {goal.device for goal in goals}
     for device in given_away(host, goals):
-        for other in host.same_card(device.address):
+        for other in host.card(device.address):
             if other.address in moved or not on_kernel_driver(host, other) or other.is_bridge:
                 continue
             group = str(other.group) if other.group not in (None, device.group) else ""

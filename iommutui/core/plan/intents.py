@@ -68,14 +68,7 @@ def targets_of(host: Host, device: Device) -> list[Target]:
 
 def find_target(host: Host, device: Device, name: str) -> Target | None:
     """The device's target of this name; ``vfio_pci`` and ``vfio-pci`` are taken for the same."""
-    plain = underscored(name)
-    for target in targets_of(host, device):
-        if target.name == name:
-            return target
-    for target in targets_of(host, device):
-        if underscored(target.name) == plain:
-            return target
-    return None
+    return next((t for t in targets_of(host, device) if underscored(t.name) == underscored(name)), None)
 
 
 def vfio_target(host: Host, device: Device) -> str:
@@ -83,15 +76,6 @@ def vfio_target(host: Host, device: Device) -> str:
     if device.driver is not None and is_vfio(host, device, device.driver):
         return device.driver
     return next((target.name for target in targets_of(host, device) if target.kind is TargetKind.VFIO), VFIO_PCI)
-
-
-def exists_somewhere(host: Host, name: str) -> bool:
-    """Whether the name is a driver's at all, so that a wrong name and a driver that does not fit are told apart."""
-    plain = underscored(name)
-    known = {underscored(driver.name) for driver in host.drivers or ()}
-    known |= {underscored(fit.driver) for device in host.devices.values() for fit in device.fits or ()}
-    known |= {underscored(device.driver) for device in host.devices.values() if device.driver}
-    return plain in known or host.driver_table.get(name) is not None
 
 
 class Intent(NamedTuple):
@@ -120,26 +104,32 @@ class Goal(NamedTuple):
     """The device has been on this driver before, so that it fits whatever its tables say."""
 
 
-def goal_of(host: Host, intent: Intent) -> tuple[Goal | None, Target | None, Reason | None]:
-    """The goal of an intent, with its target; or the reason why it is refused whatever the model says."""
+def goal_of(host: Host, intent: Intent) -> Goal | Reason:
+    """The goal of an intent, or the reason why it is refused whatever the model says."""
     device = host.devices.get(intent.device)
     if device is None:
-        return None, None, Reason(Code.NO_DEVICE, device=intent.device)
+        return Reason(Code.NO_DEVICE, device=intent.device)
     if device.bus != "pci":
-        return None, None, Reason(Code.NOT_PCI, device.group, device.address, facts=(("bus", device.bus),))
+        return Reason(Code.NOT_PCI, device.group, device.address, facts=(("bus", device.bus),))
     target = find_target(host, device, intent.target)
     if target is None:
-        return None, None, _why_no_target(host, device, intent.target)
+        return _why_no_target(host, device, intent.target)
     if target.kind is TargetKind.NONE:
-        return Goal(device.address, None, NONE, NONE), target, None
+        return Goal(device.address, None, NONE, NONE)
     if target.kind is TargetKind.DEFAULT:
-        return Goal(device.address, default_driver(host, device), None, None, any_driver=True), target, None
-    return Goal(device.address, target.name, target.name, target.name), target, None
+        return Goal(device.address, default_driver(host, device), None, None, any_driver=True)
+    return Goal(device.address, target.name, target.name, target.name)
 
 
 def goals_of(host: Host, intents: Iterable[Intent]) -> list[Goal]:
     """The goals of those intents that are not refused."""
-    return [goal for intent in intents if (goal := goal_of(host, intent)[0]) is not None]
+    return [goal for intent in intents if isinstance(goal := goal_of(host, intent), Goal)]
+
+
+def refusal_of(host: Host, intent: Intent) -> Reason | None:
+    """Why an intent is refused whatever the model says; None where it is not."""
+    found = goal_of(host, intent)
+    return found if isinstance(found, Reason) else None
 
 
 def _why_no_target(host: Host, device: Device, name: str) -> Reason:
@@ -152,8 +142,12 @@ def _why_no_target(host: Host, device: Device, name: str) -> Reason:
         return Reason(Code.BEHIND_VMD, device.group, device.address, name, (("controller", controller.address),))
     if plain in host.lacks:
         return Reason(Code.NO_MODULE, device.group, device.address, plain)
-    code = Code.UNFIT_DRIVER if exists_somewhere(host, name) else Code.NO_DRIVER
-    return Reason(code, device.group, device.address, name)
+    # A wrong name and a driver that does not fit are told apart.
+    known = {driver.name for driver in host.drivers or ()} | host.driver_table.keys()
+    for each in host.devices.values():
+        known |= {each.driver or "", *(fit.driver for fit in each.fits or ())}
+    exists = underscored(name) in map(underscored, known)
+    return Reason(Code.UNFIT_DRIVER if exists else Code.NO_DRIVER, device.group, device.address, name)
 
 
 def default_driver(host: Host, device: Device) -> str | None:

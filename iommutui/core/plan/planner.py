@@ -11,14 +11,15 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import STUB
+from iommutui.core.engine.matching import proven
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.hazards.base import refusals_of
-from iommutui.core.host import Device, Driver, Fit, Group, Host
+from iommutui.core.host import Device, Driver, Group, Host
 from iommutui.core.models.base import Model, unbind_pending
 from iommutui.core.plan.drift import Basis, basis_of
-from iommutui.core.plan.intents import Goal, Intent, Target, goal_of
+from iommutui.core.plan.intents import Goal, Intent, find_target, goal_of
 from iommutui.core.printable import printable
 from iommutui.core.reasons import Code, Outcome, Reason, Verdict, in_use
 from iommutui.core.roles import is_vfio
@@ -95,17 +96,13 @@ class Plan(NamedTuple):
 
 def plan_intents(host: Host, intents: Sequence[Intent], model: Model) -> Plan:
     """The plan that carries out intents; of several for one device the last one counts."""
-    goals: list[Goal] = []
-    targets: list[Target] = []
-    refusals: list[Reason] = []
-    for intent in sorted({i.device: i for i in intents}.values(), key=lambda i: sort_key(i.device)):
-        goal, target, reason = goal_of(host, intent)
-        if reason is not None:
-            refusals.append(reason)
-        if goal is not None and target is not None:
-            goals.append(goal)
-            targets.append(target)
-    modules = sorted({t.module for t in targets if t.module is not None and not t.loaded})
+    latest = sorted({i.device: i for i in intents}.values(), key=lambda i: sort_key(i.device))
+    found = [goal_of(host, intent) for intent in latest]
+    goals = [goal for goal in found if isinstance(goal, Goal)]
+    named = [goal for goal in goals if goal.driver is not None and not goal.any_driver]
+    targets = [find_target(host, host.devices[goal.device], goal.driver or "") for goal in named]
+    modules = sorted({t.module for t in targets if t is not None and t.module is not None and not t.loaded})
+    refusals = [reason for reason in found if isinstance(reason, Reason)]
     return plan_goals(host, goals, model, modules=modules, refusals=refusals)
 
 
@@ -113,24 +110,22 @@ def plan_goals(
     host: Host, goals: Sequence[Goal], model: Model, *, modules: Sequence[str] = (), refusals: Sequence[Reason] = ()
 ) -> Plan:
     """The plan that reaches goals."""
-    missing = [Reason(Code.NO_DEVICE, device=goal.device) for goal in goals if goal.device not in host.devices]
-    if missing:
-        refusals = (*refusals, *missing)
-        goals = [goal for goal in goals if goal.device in host.devices]
+    found = [*refusals, *(Reason(Code.NO_DEVICE, device=g.device) for g in goals if g.device not in host.devices)]
+    goals = [goal for goal in goals if goal.device in host.devices]
     unknown = {goal: reason for goal in goals if (reason := _unknown_driver(host, goal)) is not None}
-    refusals = (*refusals, *unknown.values())
-    ready = _with_drivers(host, goals)
-    moving = [goal for goal in goals if goal in unknown or not _reached(host, goal)]
+    moves = [_move(host, goal) for goal in goals]
+    moving = [move.goal for move in moves if move.goal in unknown or not move.reached]
     hazards = hazards_of(host, moving)
-    steps, after, found = _run(ready, _writes(ready, [goal for goal in moving if goal not in unknown]), model)
-    found = [*refusals, *refusals_of(hazards), *found]
+    writes = _writes([move for move in moves if move.goal not in unknown and not move.reached])
+    steps, after, failed = _run(_with_drivers(host, goals), writes, model)
+    found += [*unknown.values(), *refusals_of(hazards), *failed]
     if not found:
         found = [reason for goal in moving if (reason := _missed(after, goal, steps)) is not None]
     return Plan(
         model=model.name,
         goals=tuple(goals),
         steps=tuple(steps),
-        no_ops=tuple(goal for goal in goals if goal not in unknown and _reached(host, goal)),
+        no_ops=tuple(goal for goal in goals if goal not in moving),
         modules=tuple(modules),
         basis=basis_of(host, [goal.device for goal in goals]),
         predicted=after,
@@ -153,7 +148,7 @@ def judged(plan: Plan, hazards: Sequence[Hazard]) -> Plan:
 
 def still_to_leave(host: Host, goals: Iterable[Goal]) -> list[Goal]:
     """The goals whose devices are on a driver that they have yet to leave."""
-    return [goal for goal in goals if goal.device in host.devices and _must_leave(host, goal)]
+    return [goal for goal in goals if goal.device in host.devices and _move(host, goal).leaves]
 
 
 def _with_drivers(host: Host, goals: Sequence[Goal]) -> Host:
@@ -161,20 +156,11 @@ def _with_drivers(host: Host, goals: Sequence[Goal]) -> Host:
     for goal in goals:
         device = host.devices[goal.device]
         if goal.seen and goal.driver is not None and device.driver != goal.driver:
-            host = host.with_device(_proven(host, device, goal.driver))
+            host = host.with_device(proven(host, device, goal.driver))
     missing = [g.aim for g in goals if g.driver is not None and g.aim is not None and not host.has_driver(g.aim)]
     if not missing or host.drivers is None:
         return host
     return host._replace(drivers=(*host.drivers, *(Driver(name) for name in dict.fromkeys(missing))))
-
-
-def _proven(host: Host, device: Device, driver: str) -> Device:
-    if device.fits is None or driver == STUB:
-        return device
-    if all(fit.driver != driver for fit in device.fits):
-        return device._replace(fits=(*device.fits, Fit(driver, None, True, is_vfio(host, device, driver), True)))
-    seen = (fit._replace(loaded=True, proven=True) if fit.driver == driver else fit for fit in device.fits)
-    return device._replace(fits=tuple(seen))
 
 
 def _unknown_driver(host: Host, goal: Goal) -> Reason | None:
@@ -192,37 +178,44 @@ def _unknown_driver(host: Host, goal: Goal) -> Reason | None:
     return None if gap is None else Reason(Code.UNKNOWN_DRIVER, device.group, device.address, facts=(("why", gap.why),))
 
 
-def _reached(host: Host, goal: Goal) -> bool:
-    device = host.devices[goal.device]
-    if unbind_pending(host.group_of(device.address), device):
-        return False
-    return device.driver_override == goal.override and not _must_leave(host, goal) and not _must_probe(host, goal)
+class _Move(NamedTuple):
+    """What a goal asks of its device as it is."""
+
+    goal: Goal
+    device: Device
+    leaves: bool
+    """It has a driver that is unbound."""
+    probes: bool
+    pending: bool
+    """An unbind of it is still waiting."""
+
+    @property
+    def reached(self) -> bool:
+        return self.device.driver_override == self.goal.override and not (self.leaves or self.probes or self.pending)
+
+    @property
+    def aim(self) -> str | None:
+        """The override while it is moved."""
+        return self.goal.aim if self.leaves or self.probes else self.goal.override
 
 
-def _must_leave(host: Host, goal: Goal) -> bool:
+def _move(host: Host, goal: Goal) -> _Move:
     device = host.devices[goal.device]
-    if device.driver is None:
-        return False
     if goal.any_driver:
-        return device.driver == STUB or is_vfio(host, device, device.driver)
-    return device.driver != goal.driver
+        leaves = device.driver == STUB or is_vfio(host, device, device.driver)
+        probes = leaves or (device.driver is None and goal.driver is not None)
+    else:
+        leaves = device.driver not in (None, goal.driver)
+        probes = goal.driver not in (None, device.driver)
+    return _Move(goal, device, leaves, probes, unbind_pending(host.group_of(device.address), device))
 
 
-def _must_probe(host: Host, goal: Goal) -> bool:
-    device = host.devices[goal.device]
-    if goal.any_driver:
-        return _must_leave(host, goal) or (device.driver is None and goal.driver is not None)
-    return goal.driver is not None and device.driver != goal.driver
-
-
-def _writes(host: Host, goals: Sequence[Goal]) -> list[Step]:
-    moved = [goal for goal in goals if _must_leave(host, goal) or _must_probe(host, goal)]
-    aims = {goal.device: goal.aim if goal in moved else goal.override for goal in goals}
+def _writes(moves: Sequence[_Move]) -> list[Step]:
     return [
-        *(new_step("override", d, aims[d]) for d in aims if host.devices[d].driver_override != aims[d]),
-        *(new_step("unbind", g.device, host.devices[g.device].driver) for g in goals if _must_leave(host, g)),
-        *(new_step("probe", g.device, None) for g in goals if _must_probe(host, g)),
-        *(new_step("override", g.device, g.override) for g in goals if aims[g.device] != g.override),
+        *(new_step("override", m.goal.device, m.aim) for m in moves if m.device.driver_override != m.aim),
+        *(new_step("unbind", m.goal.device, m.device.driver) for m in moves if m.leaves),
+        *(new_step("probe", m.goal.device, None) for m in moves if m.probes),
+        *(new_step("override", m.goal.device, m.goal.override) for m in moves if m.aim != m.goal.override),
     ]
 
 

@@ -1,54 +1,57 @@
-"""Wishes: what somebody wants of a whole card or group, as the intents that bring it about."""
+"""What frees cards, groups and devices for a virtual machine, and gives them back: whole sets of intents.
 
-from collections.abc import Iterable, Sequence
+Under every model a group is held up by single devices, each for itself: whether a device stands in the way depends on
+its own driver and on nothing else of the group. So the smallest fix is unique in its devices, exactly those whose
+driver stands in the way, however much the host loses by it. What is left to choose is where they go: free, which is the
+easiest to take back, unless a function of the same card goes to a virtual machine, whose drivers expect the whole card.
+A bridge is part of it only where the model counts its driver, and only to be freed.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.board import is_of_use, passable
+from iommutui.core.board import is_of_use, of_the_board, passable
 from iommutui.core.drivers import STUB, Role
 from iommutui.core.engine.matching import own_probe
+from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.hazards.base import refusals_of
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.models.base import Model
-from iommutui.core.plan.fix import fix_hazards, permanent_blockers, smallest_fix, withheld
 from iommutui.core.plan.intents import (
     DEFAULT,
     NONE,
+    Goal,
     Intent,
     TargetKind,
     default_driver,
-    goal_of,
+    goals_of,
+    refusal_of,
     targets_of,
     vfio_target,
 )
 from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.roles import is_vfio, serves_host
+from iommutui.core.topology import behind, controller_of, without
 from iommutui.core.wording import sentence
-
-
-def free_card(
-    host: Host, device: Address, model: Model, *, reached: bool = False, said: Sequence[Intent] = ()
-) -> tuple[Intent, ...] | None:
-    """The device's card for a virtual machine, and whatever else its groups need; nothing more.
-
-    The functions may lie in several groups. What is of the board in the same slot stays with the host. None where no
-    plan makes all of these groups viable. With ``reached``, what is right already is among the intents, to be named as
-    such. ``said`` is what has been decided of other devices; nothing else takes a device of the board out of the way.
-    """
-    return _free(host, [host.devices[device], *host.same_card(device)], model, reached, said)
-
-
-def free_group(
-    host: Host, group: Group, model: Model, *, reached: bool = False, said: Sequence[Intent] = ()
-) -> tuple[Intent, ...] | None:
-    """Every device of the group that has a driver and is of use to a virtual machine; None where that cannot be."""
-    return _free(host, [d for d in host.members(group) if d.driver is not None], model, reached, said)
 
 
 def free_devices(
     host: Host, addresses: Iterable[Address], model: Model, *, reached: bool = False, said: Sequence[Intent] = ()
 ) -> tuple[Intent, ...] | None:
-    """These devices for a virtual machine, and whatever else their groups need; None where no plan does it."""
-    return _free(host, [host.devices[address] for address in addresses], model, reached, said)
+    """These devices for a virtual machine, and whatever else their groups need; nothing more.
+
+    They may lie in several groups. What is of the board among them stays with the host. None where no plan makes all of
+    these groups viable. With ``reached``, what is right already is among the intents, to be named as such. ``said`` is
+    what has been decided of other devices; nothing else takes a device of the board out of the way.
+    """
+    members = [device for address in addresses if is_of_use(host, device := host.devices[address])]
+    groups = _groups(host, members)
+    if not groups or any(group.name == NO_IOMMU for group in groups):
+        return None
+    found = _with_the_rest(host, members, groups, model, said)
+    if found is None:
+        return None
+    return tuple(i for i in found if reached or not _is_there(host.devices[i.device], i.target))
 
 
 def beyond(host: Host, selected: Iterable[Address], intents: Iterable[Intent]) -> list[Device]:
@@ -79,7 +82,7 @@ def why_no_fix(host: Host, group: Group, device: Address | None, model: Model) -
 
 
 def _wanted_of(host: Host, group: Group, device: Address | None) -> list[Device]:
-    card = {device, *(other.address for other in host.same_card(device))} if device is not None else set()
+    card = {each.address for each in host.card(device)} if device is not None else set()
     asked = [d for d in host.members(group) if (d.address in card if card else d.driver is not None)]
     return [d for d in asked if is_of_use(host, d) and not is_vfio(host, d, d.driver)]
 
@@ -94,60 +97,43 @@ def not_of_use(host: Host, device: Device) -> Reason | None:
     """Why no virtual machine can have the device, whatever is rebound; None where one can."""
     driver = vfio_target(host, device)
     refused = (reason for reason in own_probe(host, device, driver).reasons if reason.code is Code.DENYLISTED)
-    return goal_of(host, Intent(device.address, driver))[2] or next(refused, None)
+    return refusal_of(host, Intent(device.address, driver)) or next(refused, None)
 
 
 def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: Sequence[Intent] = ()) -> str | None:
     """Why no rebind frees these devices for a virtual machine, as a sentence; None where ``free_devices`` does."""
     asked = [host.devices[address] for address in addresses]
     devices = [device for device in asked if is_of_use(host, device)]
+    refused = [reason for device in devices or asked if (reason := not_of_use(host, device)) is not None]
     if not devices:
-        why = [sentence(reason) for device in asked if (reason := not_of_use(host, device)) is not None]
-        return " ".join(["Nothing here is of use to a virtual machine.", *dict.fromkeys(why[:3])])
+        return " ".join(["Nothing here is of use to a virtual machine.", *_sentences(refused[:3])])
     groups = _groups(host, devices)
     if not groups:
-        unknown = next((device for device in devices if device.gap("iommu_group") is not None), None)
-        if unknown is not None:
-            return sentence(groupless(unknown))
-        verb, them = ("is", "it") if len(devices) == 1 else ("are", "them")
-        return f"{_names(devices)} {verb} in no IOMMU group, so no virtual machine can use {them}."
-    if _free(host, devices, model, True, said) is not None:
+        return sentence(groupless(next((d for d in devices if d.gap("iommu_group") is not None), devices[0])))
+    if free_devices(host, [device.address for device in devices], model, said=said) is not None:
         return None
-    reasons = [reason for device in devices if (reason := not_of_use(host, device)) is not None]
-    reasons += [reason for group in groups for reason in withheld(host, group, model)]
+    names = ", ".join(device.address for device in devices)
+    reasons = [*refused, *(reason for group in groups for reason in withheld(host, group, model))]
     verdicts = [model.verdict(host, group) for group in groups]
     doubts = [reason for verdict in verdicts if verdict.viable is None for reason in verdict.reasons]
     if doubts and all(reason in doubts for reason in reasons):
         same = sum(reason.code == doubts[0].code for reason in doubts[1:])
         too = f" The same is true of {same} other device{'s' if same > 1 else ''}." if same else ""
-        return f"Whether a rebind frees {_names(devices)} for a virtual machine is unknown. {sentence(doubts[0])}{too}"
-    told = [sentence(reason) for reason in reasons]
+        return f"Whether a rebind frees {names} for a virtual machine is unknown. {sentence(doubts[0])}{too}"
+    told = _sentences(reasons)
     if not told:
         told = [
             f"Under the model {model.name} {name} keeps its group from user space; use the target none."
             for d in devices
             if model.role(host, d, name := vfio_target(host, d)).role is Role.KERNEL
         ]
-        told += [sentence(reason) for group in groups for reason in permanent_blockers(host, group, model)]
-    told = told or [sentence(reason) for verdict in verdicts for reason in verdict.reasons]
-    return f"Nothing frees {_names(devices)} for a virtual machine: {' '.join(dict.fromkeys(told))}"
+        told += _sentences(reason for group in groups for reason in permanent_blockers(host, group, model))
+    told = told or _sentences(reason for verdict in verdicts for reason in verdict.reasons)
+    return f"Nothing frees {names} for a virtual machine: {' '.join(dict.fromkeys(told))}"
 
 
-def _names(devices: Iterable[Device]) -> str:
-    return ", ".join(device.address for device in devices)
-
-
-def _free(
-    host: Host, devices: Iterable[Device], model: Model, reached: bool, said: Sequence[Intent]
-) -> tuple[Intent, ...] | None:
-    members = [device for device in devices if is_of_use(host, device)]
-    groups = _groups(host, members)
-    if not groups or any(group.name == NO_IOMMU for group in groups):
-        return None
-    found = _with_the_rest(host, members, groups, model, said)
-    if found is None:
-        return None
-    return tuple(i for i in found if reached or not _is_there(host.devices[i.device], i.target))
+def _sentences(reasons: Iterable[Reason]) -> list[str]:
+    return list(dict.fromkeys(map(sentence, reasons)))
 
 
 def _groups(host: Host, devices: Iterable[Device]) -> list[Group]:
@@ -195,7 +181,108 @@ def _own_driver(host: Host, device: Device) -> str:
 def _concerned(host: Host, addresses: Iterable[Address]) -> Sequence[Device]:
     found: set[Address] = set()
     for address in addresses:
-        for device in (host.devices[address], *host.same_card(address)):
+        for device in host.card(address):
             group = host.group_of(device.address)
             found |= {device.address, *(group.members if group is not None else ())}
     return [host.devices[a] for a in sorted(found, key=sort_key) if a in host.devices and host.devices[a].bus == "pci"]
+
+
+def wished_host(host: Host, goals: Iterable[Goal]) -> Host:
+    """The Host as it would be if every goal were simply reached, whatever the rules say on the way.
+
+    A domain that a kernel driver has attached goes where every driver leaves the group, as they do before others come.
+    """
+    after, left = host, set()
+    for goal in goals:
+        device = host.devices[goal.device]
+        if goal.driver != device.driver and (gone := behind(host, device)):
+            after = without(after, gone)
+        if device.address not in after.devices:
+            continue
+        after = after.with_device(device._replace(driver=goal.driver, driver_override=goal.override))
+        if device.driver not in (None, goal.driver):
+            left.add(device.address)
+    for group in host.groups.values():
+        if group.foreign and left.intersection(group.members):
+            staying = (d for d in host.members(group) if d.driver is not None and d.address not in left)
+            after = after.with_group(group._replace(foreign=any(staying)))
+    return after
+
+
+def smallest_fix(
+    host: Host, intents: Sequence[Intent], groups: Iterable[Group], model: Model
+) -> tuple[Intent, ...] | None:
+    """Further intents after which every one of the groups is viable; empty if nothing is needed, None if none exist.
+
+    None as well where the kernel would refuse a claim of one of them all the same (``lasting`` says why), and where
+    something stands in the way that nobody may be asked to give up (``withheld``).
+    """
+    groups = tuple(groups)
+    found = _fix(host, intents, groups, model, _target)
+    # Under the sketch of 2021 even a VFIO driver takes its group for the kernel.
+    return found if found is not None else _fix(host, intents, groups, model, lambda *_: NONE)
+
+
+def _fix(
+    host: Host, intents: Sequence[Intent], groups: Sequence[Group], model: Model, target: Callable[[Host, Device], str]
+) -> tuple[Intent, ...] | None:
+    goals = goals_of(host, intents)
+    wished = wished_host(host, goals)
+    decided = {goal.device for goal in goals}
+    fix: list[Intent] = []
+    for group in groups:
+        verdict = model.verdict(wished, wished.groups[group.id])
+        blocking = [r.device for r in verdict.reasons if r.code is Code.KERNEL_DRIVER and r.device is not None]
+        for address in sorted(set(blocking), key=sort_key):
+            device = host.devices[address]
+            if controller_of(host, device) is not None:
+                continue  # It goes with the controller, which is in the way as well.
+            if address in decided or device.bus != "pci" or of_the_board(device):
+                return None
+            fix.append(Intent(address, target(wished, device)))
+    after = wished_host(host, [*goals, *goals_of(host, fix)])
+    for group in groups:
+        verdict = model.verdict(after, after.groups[group.id])
+        if verdict.viable is not True or verdict.refused:
+            return None
+    if any(refusal_of(host, intent) for intent in fix) or refusals_of(fix_hazards(host, goals, fix)):
+        return None
+    return tuple(sorted(fix, key=lambda intent: sort_key(intent.device)))
+
+
+def withheld(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
+    """What stands in the way of a group and is in no fix: the firmware's own, and what the running system stands on."""
+    blocking = {r.device for r in model.verdict(host, group).reasons if r.code is Code.KERNEL_DRIVER}
+    found: list[Reason] = []
+    for device in (d for d in host.members(group) if d.address in blocking):
+        what = of_the_board(device)
+        if what:
+            found.append(Reason(Code.OF_THE_BOARD, group.id, device.address, facts=(("what", what),)))
+        else:
+            found += refusals_of(hazards_of(host, goals_of(host, [Intent(device.address, NONE)])))
+    return tuple(found)
+
+
+def _target(wished: Host, device: Device) -> str:
+    """A function of a card that goes to a virtual machine goes with it; anything else is only taken out of the way."""
+    if device.is_bridge or device.virtfns:
+        return NONE  # VFIO refuses them.
+    together = any(is_vfio(wished, each, each.driver) for each in wished.card(device.address))
+    return vfio_target(wished, device) if together else NONE
+
+
+def permanent_blockers(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
+    """What keeps a group from whoever asks for it even when every PCI driver has left it; empty if nothing does."""
+    bound = [d for d in host.members(group) if d.bus == "pci" and d.driver is not None]
+    empty = wished_host(host, [Goal(d.address, None, NONE, NONE) for d in bound])
+    return model.verdict(empty, empty.groups[group.id]).reasons
+
+
+def fix_hazards(host: Host, goals: Sequence[Goal], fix: Iterable[Intent] | None) -> tuple[Hazard, ...]:
+    """What the host loses by a fix, beyond what it loses by these goals.
+
+    There is no other fix to choose, so one that costs something is shown with its cost.
+    """
+    further = goals_of(host, fix or ())
+    known = frozenset(hazards_of(host, goals)) if further else frozenset()
+    return tuple(hazard for hazard in hazards_of(host, [*goals, *further]) if hazard not in known) if further else ()

@@ -5,7 +5,7 @@ from iommutui.core.drivers import STUB, VFIO_PCI
 from iommutui.core.hazards import Severity
 from iommutui.core.host import Device
 from iommutui.core.labels import also_takes
-from iommutui.core.plan.intents import DEFAULT, NONE, Intent, goal_of
+from iommutui.core.plan.intents import DEFAULT, NONE, Intent, refusal_of
 from iommutui.core.reasons import Reason, State
 from iommutui.core.topology import narrow
 from iommutui.core.wording import sentence
@@ -42,7 +42,7 @@ def _busy(state: AppState) -> str | None:
 
 
 def _refusal(state: AppState, device: Device, target: str) -> Reason | None:
-    return goal_of(state.host, Intent(device.address, target))[2]
+    return refusal_of(state.host, Intent(device.address, target))
 
 
 def cannot_stage(state: AppState, target: str) -> str | None:

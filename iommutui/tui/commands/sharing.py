@@ -75,7 +75,7 @@ def given(state: AppState) -> tuple[Intent, ...]:
         return state.intents
     device, group = selected_device(state), selected_group(state)
     if device is not None:
-        members: list[Device] = [device, *host.same_card(device.address)]
+        members: list[Device] = host.card(device.address)
     else:
         members = host.members(group) if group is not None else []
     return tuple(Intent(d.address, d.driver) for d in members if d.driver is not None and is_vfio(host, d, d.driver))
