@@ -1,9 +1,10 @@
 """What differs between two Hosts: the same machine at two times or under two kernels, or two machines."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, Self
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Host
@@ -12,24 +13,32 @@ from iommutui.core.models.base import Model
 
 
 class ChangeKind(StrEnum):
-    """What sort of difference it is, as it stands in JSON."""
+    """What sort of difference it is, as it stands in JSON, and the template of its sentence."""
+
+    says: str
+
+    def __new__(cls, name: str, says: str = "") -> Self:
+        kind = str.__new__(cls, name)
+        kind._value_ = name
+        kind.says = says or f"{name.replace('-', ' ').capitalize()} of {{subject}}: {{before}} → {{after}}."
+        return kind
 
     KERNEL = "kernel"
     CMDLINE = "command-line"
     MODEL = "model"
-    ADDED = "device-added"
-    REMOVED = "device-removed"
-    MOVED = "device-moved"
-    SPLIT = "group-split"
-    MERGED = "groups-merged"
-    REGROUPED = "groups-rearranged"
-    RENUMBERED = "group-renumbered"
+    ADDED = "device-added", "{subject} is new: {after}."
+    REMOVED = "device-removed", "{subject} is gone: {before}."
+    MOVED = "device-moved", "{before} is at {after} now: {subject}."
+    SPLIT = "group-split", "Group {before} has become the groups {after}."
+    MERGED = "groups-merged", "The groups {before} have become group {after}."
+    REGROUPED = "groups-rearranged", "The devices of the groups {before} are in the groups {after} now."
+    RENUMBERED = "group-renumbered", "Group {before} is group {after} now, with the same devices."
     UNGROUPED = "group-of-device"
     VERDICT = "verdict"
     DRIVER = "driver"
     OVERRIDE = "driver-override"
     INTERFACES = "interfaces"
-    UNKNOWN = "not-compared"
+    UNKNOWN = "not-compared", "Not compared: {subject}, which only one side tells."
 
 
 class Change(NamedTuple):
@@ -44,11 +53,12 @@ class Change(NamedTuple):
 def compare(before: Host, after: Host, model_before: Model, model_after: Model) -> list[Change]:
     """Every difference, the machine's first, then devices, groups, and what is bound."""
     pairs = _pairs(before, after)
+    was, now = _Side(before, model_before), _Side(after, model_after)
     return [
-        *_machine(before, after, model_before, model_after),
+        *_machine(was, now),
         *_presence(before, after, pairs),
-        *_groups(before, after, pairs, model_before, model_after),
-        *(change for pair in pairs.items() for change in _bindings(before.devices[pair[0]], after.devices[pair[1]])),
+        *_groups(was, now, pairs),
+        *(change for old, new in pairs.items() for change in _bindings(before.devices[old], after.devices[new])),
     ]
 
 
@@ -59,29 +69,38 @@ def is_equal(changes: list[Change]) -> bool:
 
 def change_sentence(change: Change) -> str:
     """A change in words."""
-    kind, subject, old, new = change
-    words = {
-        ChangeKind.ADDED: f"{subject} is new: {new}.",
-        ChangeKind.REMOVED: f"{subject} is gone: {old}.",
-        ChangeKind.MOVED: f"{old} is at {new} now: {subject}.",
-        ChangeKind.SPLIT: f"Group {old} has become the groups {new}.",
-        ChangeKind.MERGED: f"The groups {old} have become group {new}.",
-        ChangeKind.REGROUPED: f"The devices of the groups {old} are in the groups {new} now.",
-        ChangeKind.RENUMBERED: f"Group {old} is group {new} now, with the same devices.",
-        ChangeKind.UNKNOWN: f"Not compared: {subject}, which only one side tells.",
-    }
-    return words.get(kind) or f"{kind.replace('-', ' ').capitalize()} of {subject}: {old or 'none'} → {new or 'none'}."
+    before, after = change.before or "none", change.after or "none"
+    return change.kind.says.format(subject=change.subject, before=before, after=after)
 
 
-def _machine(before: Host, after: Host, model_before: Model, model_after: Model) -> Iterator[Change]:
-    facts = ((ChangeKind.KERNEL, before.kernel, after.kernel), (ChangeKind.CMDLINE, before.cmdline, after.cmdline))
-    for kind, old, new in facts:
+class _Side(NamedTuple):
+    host: Host
+    model: Model
+
+    def verdict(self, number: int) -> str:
+        """The verdict on a group in a word; where a claim is refused, with the errno."""
+        verdict = self.model.verdict(self.host, self.host.groups[number])
+        return f"refused ({verdict.claim})" if verdict.refused else verdict_word(verdict)
+
+    def tells(self, number: int, other: str) -> bool:
+        """Whether it knows what the other verdict rests on: who has the group, and what firmware reserves."""
+        if other == "in use":
+            return self.host.gap("claims") is None
+        reserved = self.host.groups[number].gap("reserved_regions")
+        return other != "unknown" and not (other.startswith("refused") and reserved)
+
+
+def _machine(was: _Side, now: _Side) -> Iterator[Change]:
+    for kind, old, new in (
+        (ChangeKind.KERNEL, was.host.kernel, now.host.kernel),
+        (ChangeKind.CMDLINE, was.host.cmdline, now.host.cmdline),
+    ):
         if old is not None and new is not None and old != new:
             yield Change(kind, "the machine", old, new)
         elif old != new:
             yield Change(ChangeKind.UNKNOWN, f"the {kind.replace('-', ' ')}", old or "", new or "")
-    if model_before.name != model_after.name:
-        yield Change(ChangeKind.MODEL, "the kernel", model_before.name, model_after.name)
+    if was.model.name != now.model.name:
+        yield Change(ChangeKind.MODEL, "the kernel", was.model.name, now.model.name)
 
 
 def _pairs(before: Host, after: Host) -> dict[Address, Address]:
@@ -91,18 +110,13 @@ def _pairs(before: Host, after: Host) -> dict[Address, Address]:
     for address, device in after.devices.items():
         if address not in pairs and device.vendor_id is not None:
             left[_card(device)].append(address)
-    lost = [device for a, device in before.devices.items() if a not in pairs and device.vendor_id is not None]
-    in_place: list[Callable[[Device, Address], bool]] = [
-        lambda device, address: device.address.rpartition(":")[2] == address.rpartition(":")[2],
-        lambda device, address: device.address.rpartition(".")[2] == address.rpartition(".")[2],
-        lambda device, address: True,
-    ]
-    for fits in in_place:
-        for device in [device for device in lost if device.address not in pairs]:
-            found = next((address for address in left[_card(device)] if fits(device, address)), None)
-            if found is not None:
-                pairs[device.address] = found
-                left[_card(device)].remove(found)
+    for address, device in before.devices.items():
+        found = left[_card(device)]
+        if address not in pairs and found:
+            same_place = (other for other in found if other.rpartition(":")[2] == address.rpartition(":")[2])
+            same_function = (other for other in found if other[-1] == address[-1])
+            pairs[address] = next(chain(same_place, same_function, found))
+            found.remove(pairs[address])
     return dict(sorted(pairs.items(), key=lambda pair: sort_key(pair[0])))
 
 
@@ -119,18 +133,15 @@ def _presence(before: Host, after: Host, pairs: dict[Address, Address]) -> Itera
     for old, new in pairs.items():
         if old != new:
             yield Change(ChangeKind.MOVED, device_name(after.devices[new]), old, new)
+    gone = (device for address, device in before.devices.items() if address not in pairs)
+    yield from (Change(ChangeKind.REMOVED, device.address, device_name(device), "") for device in gone)
     arrived = set(pairs.values())
-    for address, device in before.devices.items():
-        if address not in pairs:
-            yield Change(ChangeKind.REMOVED, address, device_name(device), "")
-    for address, device in after.devices.items():
-        if address not in arrived:
-            yield Change(ChangeKind.ADDED, address, "", device_name(device))
+    new_ones = (device for address, device in after.devices.items() if address not in arrived)
+    yield from (Change(ChangeKind.ADDED, device.address, "", device_name(device)) for device in new_ones)
 
 
-def _groups(
-    before: Host, after: Host, pairs: dict[Address, Address], model_before: Model, model_after: Model
-) -> Iterator[Change]:
+def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[Change]:
+    before, after = was.host, now.host
     if before.gap("iommu_groups") or after.gap("iommu_groups"):
         if before.groups or after.groups:
             yield Change(ChangeKind.UNKNOWN, "the groups", "", "")
@@ -144,46 +155,35 @@ def _groups(
         if len(olds) == len(news) == 1:
             if olds != news:
                 yield Change(ChangeKind.RENUMBERED, words[0], *words)
-            was, now = _verdict(before, olds[0], model_before), _verdict(after, news[0], model_after)
-            if was != now and _tells(before, olds[0], now) and _tells(after, news[0], was):
-                yield Change(ChangeKind.VERDICT, f"group {news[0]}", was, now)
+            then, here = was.verdict(olds[0]), now.verdict(news[0])
+            if then != here and was.tells(olds[0], here) and now.tells(news[0], then):
+                yield Change(ChangeKind.VERDICT, f"group {news[0]}", then, here)
         else:
             kind = ChangeKind.SPLIT if len(olds) == 1 else ChangeKind.MERGED if len(news) == 1 else ChangeKind.REGROUPED
             yield Change(kind, words[0], *words)
 
 
-def _verdict(host: Host, number: int, model: Model) -> str:
-    verdict = model.verdict(host, host.groups[number])
-    return f"refused ({verdict.claim})" if verdict.refused else verdict_word(verdict)
-
-
-def _tells(host: Host, number: int, other: str) -> bool:
-    """Whether a side knows what the other side's verdict rests on: who has the group, and what firmware reserves."""
-    if other == "in use":
-        return host.gap("claims") is None
-    return other != "unknown" and (not other.startswith("refused") or not host.groups[number].gap("reserved_regions"))
-
-
 def _parts(before: Host, after: Host, pairs: dict[Address, Address]) -> list[tuple[list[int], list[int]]]:
     """Old and new groups that have devices in common, taken together until no more are added."""
-    links: dict[tuple[bool, int], set[tuple[bool, int]]] = defaultdict(set)
+    news: dict[int, set[int]] = defaultdict(set)
+    olds: dict[int, set[int]] = defaultdict(set)
     for old, new in pairs.items():
-        one, other = before.devices[old].group, after.devices[new].group
-        if one in before.groups and other in after.groups and one is not None and other is not None:
-            links[(False, one)].add((True, other))
-            links[(True, other)].add((False, one))
-    parts = []
-    seen: set[tuple[bool, int]] = set()
-    for start in sorted(links):
-        waiting, part = [start], set()
-        while waiting:
-            each = waiting.pop()
-            if each not in seen:
-                seen.add(each)
-                part.add(each)
-                waiting += links[each]
-        if part:
-            parts.append((sorted(n for new, n in part if not new), sorted(n for new, n in part if new)))
+        one, other = before.group_of(old), after.group_of(new)
+        if one is not None and other is not None:
+            news[one.id].add(other.id)
+            olds[other.id].add(one.id)
+    parts: list[tuple[list[int], list[int]]] = []
+    seen: set[int] = set()
+    for start in sorted(news):
+        if start in seen:
+            continue
+        part, ahead = {start}, [start]
+        while ahead:
+            further = {old for new in news[ahead.pop()] for old in olds[new]} - part
+            part |= further
+            ahead += further
+        seen |= part
+        parts.append((sorted(part), sorted({new for old in part for new in news[old]})))
     return parts
 
 
