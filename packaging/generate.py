@@ -16,7 +16,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from iommutui.cli.parser import COMMANDS, Command, command_parser, screen_parser
-from iommutui.core.errors import EXIT_MEANINGS
+from iommutui.core.errors import Exit
 from iommutui.core.models import MODELS
 
 TARGETS = ("vfio-pci", "pci-stub", "none", "default")
@@ -120,7 +120,7 @@ def manual() -> str:
         ".Sh FILES",
         *_terms((f".Pa {name}", text) for name, text in FILES.items()),
         ".Sh EXIT STATUS",
-        *_terms((str(int(code)), f"{text[0].upper()}{text[1:]}.") for code, text in EXIT_MEANINGS.items()),
+        *_terms((str(int(code)), f"{code.meaning.capitalize()}.") for code in Exit),
         ".Sh EXAMPLES",
         "See what blocks a graphics card, free it, and revert:",
         ".Bd -literal -offset indent",

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import NamedTuple, NoReturn
 
 from iommutui import __version__
-from iommutui.core.errors import EXIT_MEANINGS, Exit
+from iommutui.core.errors import Exit
 
 
 class Options(SimpleNamespace):
@@ -180,7 +180,7 @@ def screen_parser() -> Parser:
         description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, "
         "opens the screen (or prints the listing if there is no terminal).",
         epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' describes a command.\n\n"
-        + _wrapped(f"exit codes: {', '.join(f'{int(code)} {text}' for code, text in EXIT_MEANINGS.items())}"),
+        + _wrapped(f"exit codes: {', '.join(f'{int(code)} {code.meaning}' for code in Exit)}"),
     )
     parser.add_argument(
         "--version", action=_Version, nargs=0, help="show the versions that a bug report needs, and exit"

@@ -3,13 +3,6 @@
 from iommutui.core.device import NOT_LISTED, gap_words
 from iommutui.core.host import Host
 
-_FIRMWARE = {
-    "GenuineIntel": ("Intel", "VT-d", "intel_iommu=on"),
-    "AuthenticAMD": ("AMD", "IOMMU (on some boards AMD-Vi, below AMD CBS or NBIO)", None),
-    "HygonGenuine": ("Hygon", "IOMMU", None),
-}
-
-
 XEN_DOM0 = "xen-dom0"
 
 _XEN = (
@@ -49,7 +42,7 @@ def no_iommu_advice(host: Host) -> list[str]:
         return list(_XEN)
     guest = [_GUEST.format(name=host.hypervisor)] if host.hypervisor is not None else []
     if host.groups:
-        return [*guest, _NOT_COVERED] if guest else [_NOT_COVERED]
+        return [*guest, _NOT_COVERED]
     if host.iommus:
         names = ", ".join(iommu.name for iommu in host.iommus)
         return [
@@ -58,12 +51,16 @@ def no_iommu_advice(host: Host) -> list[str]:
         ]
     from iommutui.core.command_line import idle_iommu  # of no use to a listing of a machine with groups
 
-    lines = [*guest, _found(host)]
-    parameters = (host.cmdline or "").split()
-    off = [word for word in parameters if word in ("iommu=off", "intel_iommu=off", "amd_iommu=off")]
+    if host.iommus is None:
+        found = "There are no IOMMU groups, and no /sys/class/iommu to tell whether an IOMMU is active."
+    else:
+        found = "No IOMMU is active: /sys/class/iommu is empty, and there are no groups."
+    lines = [*guest, found]
+    words = (host.cmdline or "").split()
+    off = [word for word in words if word in ("iommu=off", "intel_iommu=off", "amd_iommu=off")]
     if off:
         lines.append(f"The kernel command line turns it off: remove {' and '.join(off)}.")
-    lines += _turn_on(host.cpu_vendor, parameters) if not guest else []
+    lines += _turn_on(host) if not guest else []
     lines += [notice.text for notice in idle_iommu(host)]
     lines.append(
         "Afterwards check with 'ls /sys/class/iommu' (an entry such as dmar0 or ivhd0 means that it is on), "
@@ -77,40 +74,33 @@ def no_iommu_advice(host: Host) -> list[str]:
 def turn_on_advice(host: Host) -> str:
     """What turns the IOMMU on, for a line of its own; empty where one is on."""
     on = host.groups or host.iommus or host.hypervisor == XEN_DOM0
-    return "" if on else " ".join(_turn_on(host.cpu_vendor, (host.cmdline or "").split()))
+    return "" if on else " ".join(_turn_on(host))
 
 
-def _found(host: Host) -> str:
-    if host.iommus is None:
-        return "There are no IOMMU groups, and no /sys/class/iommu to tell whether an IOMMU is active."
-    return "No IOMMU is active: /sys/class/iommu is empty, and there are no groups."
+def _turn_on(host: Host) -> list[str]:
+    from iommutui.core.command_line import parameter_advice
 
-
-def _turn_on(vendor: str | None, parameters: list[str]) -> list[str]:
-    if vendor in _FIRMWARE:
-        maker, setting, parameter = _FIRMWARE[vendor]
-        lines = [f"This processor is made by {maker}: turn on {setting} in the firmware setup (BIOS, UEFI)."]
-        if parameter is None:
-            lines.append(
-                "The kernel needs no parameter for it: its AMD IOMMU driver is on as soon as the firmware offers one."
-            )
-        elif parameter in parameters:
-            lines.append(f"{parameter} is on the kernel command line already, so the firmware setting is what is left.")
-        else:
-            lines.append(f"Then add {parameter} to the kernel command line, if your distribution has not set it.")
-        return lines
-    if vendor is None:
-        return [
-            "Turn on VT-d (Intel) or IOMMU (AMD) in the firmware setup (BIOS, UEFI); "
-            "on Intel add intel_iommu=on to the kernel command line as well, AMD needs no parameter.",
-        ]
-    return [
-        f"For a processor of {vendor} the firmware has to describe an IOMMU (an SMMU on Arm, in the device tree "
-        "or the ACPI table IORT); there is no kernel parameter that adds one.",
-    ]
-
-
-_WHOLE = "'iommutui snapshot -o FILE' on that machine makes a whole one."
+    match host.cpu_vendor:
+        case "GenuineIntel":
+            return [
+                "This processor is made by Intel: turn on VT-d in the firmware setup (BIOS, UEFI).",
+                parameter_advice(host, "intel_iommu=on"),
+            ]
+        case "AuthenticAMD" | "HygonGenuine":
+            return [
+                "This processor is made by AMD or Hygon: turn on IOMMU in the firmware setup (BIOS, UEFI); some boards "
+                "call it AMD-Vi, below AMD CBS or NBIO. The kernel needs no parameter for it.",
+            ]
+        case None:
+            return [
+                "Turn on VT-d (Intel) or IOMMU (AMD) in the firmware setup (BIOS, UEFI); on Intel add intel_iommu=on "
+                "to the kernel command line as well, AMD needs no parameter.",
+            ]
+        case vendor:
+            return [
+                f"For a processor of {vendor} the firmware has to describe an IOMMU (an SMMU on Arm, in the device "
+                "tree or the ACPI table IORT); there is no kernel parameter that adds one.",
+            ]
 
 
 def missing_facts(host: Host, *, live: bool, recorded: bool) -> tuple[str, ...]:
@@ -119,28 +109,22 @@ def missing_facts(host: Host, *, live: bool, recorded: bool) -> tuple[str, ...]:
     ``live``: it is this machine; ``recorded``: it comes from a file.
     """
     found = []
-    if _nameless(host):
+    numbered = [d for d in host.devices.values() if d.bus == "pci" and d.vendor_id is not None]
+    if numbered and all(d.vendor_name is None and d.device_name is None for d in numbered):
         again = "then r looks again" if live else "then open it again"
         found.append(
             "Names are missing: neither udev's hardware database nor pci.ids was found. The package pci.ids (Debian, "
             f"Ubuntu) or hwdata (Fedora, Arch, openSUSE) brings them; {again}."
         )
-    if recorded and host.devices:
-        missing = [words for words, gone in _recorded(host) if gone]
-        if missing:
-            found.append(f"Not recorded here: {', '.join(missing)}. {_WHOLE}")
+    facts = {
+        "the kernel's version": host.kernel is not None,
+        "which drivers there are": host.drivers is not None,
+        "which drivers fit a device": any(device.fits is not None for device in host.devices.values()),
+        "what the machine uses its devices for": host.uses is not None,
+    }
+    missing = [words for words, known in facts.items() if not known]
+    if recorded and host.devices and missing:
+        found.append(
+            f"Not recorded here: {', '.join(missing)}. 'iommutui snapshot -o FILE' on that machine makes a whole one."
+        )
     return tuple(found)
-
-
-def _nameless(host: Host) -> bool:
-    numbered = [d for d in host.devices.values() if d.bus == "pci" and d.vendor_id is not None]
-    return bool(numbered) and all(d.vendor_name is None and d.device_name is None for d in numbered)
-
-
-def _recorded(host: Host) -> list[tuple[str, bool]]:
-    return [
-        ("the kernel's version", host.kernel is None),
-        ("which drivers there are", host.drivers is None),
-        ("which drivers fit a device", all(device.fits is None for device in host.devices.values())),
-        ("what the machine uses its devices for", host.uses is None),
-    ]

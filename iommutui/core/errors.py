@@ -1,30 +1,27 @@
 """Errors that a person can do something about, and the exit codes that they end in."""
 
 from enum import IntEnum
+from typing import Self
 
 
 class Exit(IntEnum):
-    """Exit codes of every command."""
+    """Exit codes of every command, as the help and the manual say them."""
 
-    DONE = 0
-    ERROR = 1
-    USAGE = 2
-    REFUSED = 3
-    PERMISSION = 4
-    ROLLED_BACK = 5
-    NOT_ROLLED_BACK = 6
+    meaning: str
 
+    def __new__(cls, code: int, meaning: str) -> Self:
+        made = int.__new__(cls, code)
+        made._value_ = code
+        made.meaning = meaning
+        return made
 
-EXIT_MEANINGS = {
-    Exit.DONE: "done",
-    Exit.ERROR: "error",
-    Exit.USAGE: "usage error",
-    Exit.REFUSED: "refused",
-    Exit.PERMISSION: "no permission",
-    Exit.ROLLED_BACK: "failed or not confirmed, and rolled back",
-    Exit.NOT_ROLLED_BACK: "failed and not wholly rolled back",
-}
-"""As the help and the manual say them."""
+    DONE = 0, "done"
+    ERROR = 1, "error"
+    USAGE = 2, "usage error"
+    REFUSED = 3, "refused"
+    PERMISSION = 4, "no permission"
+    ROLLED_BACK = 5, "failed or not confirmed, and rolled back"
+    NOT_ROLLED_BACK = 6, "failed and not wholly rolled back"
 
 
 class IommutuiError(Exception):

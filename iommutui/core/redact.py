@@ -6,7 +6,6 @@ people, ids of processes, and names that people gave to what they mount, plug in
 """
 
 import re
-from collections.abc import Callable
 from itertools import count
 
 from iommutui.core.host import Device, Group, Host
@@ -39,13 +38,13 @@ _WORD = re.compile(r'\s+|(?:"[^"]*"?|[^\s"])+')
 
 def redact(host: Host) -> Host:
     """The Host without values that identify somebody. An ordinary one is left as it is."""
-    interfaces, owners = _placeholders(host), _owners(host)
+    names, owners = _placeholders(host), _owners(host)
     return host._replace(
-        devices={address: _device(device, interfaces) for address, device in host.devices.items()},
-        removed={address: _device(device, interfaces) for address, device in host.removed.items()},
+        devices={address: _device(device, names) for address, device in host.devices.items()},
+        removed={address: _device(device, names) for address, device in host.removed.items()},
         groups={number: _group(group, owners) for number, group in host.groups.items()},
         cmdline=None if host.cmdline is None else redact_cmdline(host.cmdline),
-        uses=None if host.uses is None else redact_uses(host.uses, lambda name: interfaces.get(name, name)),
+        uses=None if host.uses is None else _uses(host.uses, names),
     )
 
 
@@ -88,10 +87,8 @@ def _unused(prefix: str, taken: set[str]) -> str:
     return name
 
 
-def _device(device: Device, interfaces: dict[str, str]) -> Device:
-    if not any(name in interfaces for name in device.interfaces):
-        return device
-    return device._replace(interfaces=tuple(interfaces.get(name, name) for name in device.interfaces))
+def _device(device: Device, names: dict[str, str]) -> Device:
+    return device._replace(interfaces=tuple(names.get(name, name) for name in device.interfaces))
 
 
 def _owners(host: Host) -> dict[str, str]:
@@ -154,15 +151,13 @@ KNOWN_PROGRAMS = frozenset(
 """Programs that say something about a machine and nothing about its owner, as their names are in ``comm``."""
 
 
-def redact_uses(uses: Uses, interface: Callable[[str], str]) -> Uses:
-    """The uses as others may see them. ``interface`` gives the placeholder of a name that holds a MAC."""
+def _uses(uses: Uses, names: dict[str, str]) -> Uses:
+    openers = (o._replace(name=o.name if o.name in KNOWN_PROGRAMS else "", pid=None) for o in uses.openers)
     return uses._replace(
-        storage=tuple(_storage(use) for use in uses.storage),
-        network=tuple(_network(use, interface) for use in uses.network),
-        inputs=tuple(_input(each) for each in uses.inputs),
-        openers=tuple(
-            dict.fromkeys(o._replace(name=o.name if o.name in KNOWN_PROGRAMS else "", pid=None) for o in uses.openers)
-        ),
+        storage=tuple(map(_storage, uses.storage)),
+        network=tuple(_network(use, names) for use in uses.network),
+        inputs=tuple(map(_input, uses.inputs)),
+        openers=tuple(dict.fromkeys(openers)),
         plugged=tuple(each._replace(names=("device",) * len(each.names)) for each in uses.plugged),
         by_id=tuple(
             each._replace(where="/etc/modprobe.d" if each.where.startswith("/etc/modprobe.d") else "(setting)")
@@ -172,15 +167,10 @@ def redact_uses(uses: Uses, interface: Callable[[str], str]) -> Uses:
 
 
 def _storage(use: Storage) -> Storage:
-    keep: Callable[[str], str] = _volume
-    if use.held in (Held.MOUNT, Held.SWAP, Held.FSTAB, Held.REMOTE, Held.PERHAPS_REMOTE):
-        keep = _mount
-    array = use.array if use.array.startswith("nvme-subsys") else _volume(use.array)
-    return use._replace(
-        what=tuple(dict.fromkeys(keep(word) for word in use.what)),
-        chain=tuple(_volume(part) for part in use.chain),
-        array=array if use.array else "",
-    )
+    mounted = use.held in (Held.MOUNT, Held.SWAP, Held.FSTAB, Held.REMOTE, Held.PERHAPS_REMOTE)
+    what = (_mount(word) if mounted else _volume(word) for word in use.what)
+    array = use.array if not use.array or use.array.startswith("nvme-subsys") else _volume(use.array)
+    return use._replace(what=tuple(dict.fromkeys(what)), chain=tuple(map(_volume, use.chain)), array=array)
 
 
 def _mount(point: str) -> str:
@@ -193,11 +183,11 @@ def _volume(text: str) -> str:
     return name if _BLOCK.fullmatch(name) else _VOLUME
 
 
-def _network(use: Network, interface: Callable[[str], str]) -> Network:
-    names = map(interface, use.chain)
-    return use._replace(chain=tuple(name if ANY_MACHINE.fullmatch(name) else _INTERFACE for name in names))
+def _network(use: Network, names: dict[str, str]) -> Network:
+    chain = (names.get(name, name) for name in use.chain)
+    return use._replace(chain=tuple(name if ANY_MACHINE.fullmatch(name) else _INTERFACE for name in chain))
 
 
 def _input(each: Input) -> Input:
-    both = "keyboard and pointer" if each.keyboard and each.pointer else "keyboard" if each.keyboard else "pointer"
-    return each._replace(name=both)
+    kinds = ["keyboard"] * each.keyboard + ["pointer"] * each.pointer
+    return each._replace(name=" and ".join(kinds) or "pointer")

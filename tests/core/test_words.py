@@ -305,7 +305,7 @@ def bare(**facts: object) -> str:
 def test_advice_where_there_are_no_groups() -> None:
     assert no_iommu_advice(people()) == []
     assert "VT-d" in bare(cpu_vendor="GenuineIntel")
-    assert "add intel_iommu=on" in bare(cpu_vendor="GenuineIntel", cmdline="quiet")
+    assert "Add intel_iommu=on" in bare(cpu_vendor="GenuineIntel", cmdline="quiet")
     assert "is on the kernel command line already" in bare(cpu_vendor="GenuineIntel", cmdline="intel_iommu=on")
     amd = bare(cpu_vendor="AuthenticAMD", cmdline="amd_iommu=on")
     assert "needs no parameter" in amd

@@ -9,7 +9,7 @@ from iommutui.demo import demo_host
 from iommutui.tui.pages import details, impact
 from iommutui.tui.state import AppState, Key, Source, SourceKind, Tab, staged, start, with_host
 from iommutui.tui.text.spans import Line
-from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
+from tests.tui.machines import DISK, GPU, NIC, PORT, changed, small, without_iommu
 
 
 def state_of(host: Host | None = None, **fields: object) -> AppState:
@@ -102,13 +102,6 @@ def test_why_devices_are_why_shared() -> None:
 def test_groups_cut_by_the_override_are_said_to_be() -> None:
     host = small()._replace(cmdline="quiet pcie_acs_override=downstream")
     assert "pcie_acs_override" in why_shared(host, host.groups[1])[-1]
-
-
-def test_slots_behind_one_port_that_is_in_another_group() -> None:
-    host = changed(changed(small(), NIC, parent=PORT, group=9), DISK, parent=PORT, group=9)
-    group = host.groups[2]._replace(id=9, members=(NIC, DISK))
-    assert why_shared(host, group) == [f"2 slots of the group are behind {PORT}, which does not isolate them."]
-    assert SOUND not in group.members
 
 
 def test_what_is_lost_stands_before_the_rebinds_that_it_is_lost_by() -> None:

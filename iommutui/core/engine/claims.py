@@ -5,7 +5,7 @@ from iommutui.core.engine.binding import bind, driver_left, override
 from iommutui.core.engine.hotplug import finish_removal
 from iommutui.core.events import ClaimDevice, ClaimGroup, Override, ReleaseDevice, ReleaseGroup
 from iommutui.core.host import NO_IOMMU, Claim, Device, Group, Host
-from iommutui.core.models.base import Check, Model, has_node, not_vfio, owned, unbind_pending, vfio_devices
+from iommutui.core.models.base import Check, Model, first_error, has_node, not_vfio, owned, unbind_pending, vfio_devices
 from iommutui.core.reasons import OK, Code, Outcome, Reason, groupless, missing, refused
 from iommutui.core.roles import is_vfio
 
@@ -14,10 +14,7 @@ def claim_group(host: Host, event: ClaimGroup, model: Model) -> Outcome:
     group = host.groups.get(event.group)
     if group is None:
         return refused(host, "ENOENT", Reason(Code.NO_NODE, event.group))
-    check = _open_group(host, group, model)
-    if check.errno != OK:
-        return refused(host, check.errno, *check.reasons)
-    check = model.check_claim(host, group, event.owner)
+    check = first_error(_open_group(host, group, model), model.check_claim(host, group, event.owner))
     if check.errno != OK:
         return refused(host, check.errno, *check.reasons)
     if group.claim is not None:
@@ -32,15 +29,16 @@ def claim_group(host: Host, event: ClaimGroup, model: Model) -> Outcome:
 
 def claim_device(host: Host, event: ClaimDevice, model: Model) -> Outcome:
     device = host.devices.get(event.device)
+    unknown = "ENOENT" if event.cdev and model.through_vfio else "ENODEV"
     if device is None:
-        return missing(host, event.device, "ENOENT" if event.cdev and model.through_vfio else "ENODEV")
+        return missing(host, event.device, unknown)
     group = host.group_of(device.address)
     if group is None:
-        no_file = event.cdev and model.through_vfio
-        return refused(host, "ENOENT" if no_file else "ENODEV", groupless(device))
-    check = _open_for_device(host, group, device, event, model)
-    if check.errno == OK:
-        check = model.check_device_claim(host, group, device, event.owner, event.cdev)
+        return refused(host, unknown, groupless(device))
+    check = first_error(
+        _open_for_device(host, group, device, event, model),
+        model.check_device_claim(host, group, device, event.owner, event.cdev),
+    )
     if check.errno != OK:
         return refused(host, check.errno, *check.reasons)
     claim = group.claim
@@ -76,7 +74,7 @@ def _open_for_device(host: Host, group: Group, device: Device, event: ClaimDevic
     if event.cdev:
         if group.name == NO_IOMMU:
             return Check("ENOENT", (Reason(Code.NO_IOMMU, group.id),))
-        return not_vfio(host, group, device, "ENOENT") or Check()
+        return not_vfio(host, group, device, "ENOENT")
     claim = group.claim
     if claim is not None and claim.owner == event.owner and claim.via != "cdev":
         return Check()
@@ -99,10 +97,9 @@ def release_device(host: Host, event: ReleaseDevice, model: Model) -> Outcome:
     if device is None:
         return missing(host, event.device)
     group = host.group_of(device.address)
-    if group is None or group.claim is None or group.claim.owner != event.owner:
-        return _not_owner(host, group, device.group, event.owner, device.address)
-    claim = group.claim
-    if model.through_vfio and device.address not in claim.opened:
+    claim = group.claim if group is not None else None
+    closed = model.through_vfio and claim is not None and device.address not in claim.opened
+    if group is None or claim is None or claim.owner != event.owner or closed:
         return _not_owner(host, group, device.group, event.owner, device.address)
     now_open = tuple(address for address in claim.opened if address != device.address)
     if model.container_waits and unbind_pending(group, device) and vfio_devices(host, group) == [device]:
@@ -136,6 +133,6 @@ def _go_on(host: Host, model: Model) -> Host:
 def _not_owner(
     host: Host, group: Group | None, number: int | None, owner: str, device: Address | None = None
 ) -> Outcome:
-    current = group.claim.owner if group and group.claim and group.claim.owner != owner else ""
-    facts = (("asked", owner), ("owner", current))
+    other = group.owner if group is not None and group.owner != owner else None
+    facts = (("asked", owner), ("owner", other or ""))
     return refused(host, "EINVAL", Reason(Code.NOT_OWNER, number, device, facts=facts))

@@ -108,8 +108,8 @@ class Model(Protocol):
 
 
 def first_error(*checks: Check) -> Check:
-    """The first of these that fails, in the order in which the kernel asks them."""
-    return next((check for check in checks if check.errno != OK), Check())
+    """The first of these that fails, in the order in which the kernel asks them; else the last."""
+    return next((check for check in checks if check.errno != OK), checks[-1])
 
 
 def since(host: Host, version: tuple[int, int]) -> bool:
@@ -163,13 +163,13 @@ def has_node(host: Host, group: Group) -> bool:
     return group.claim is not None or bool(vfio_devices(host, group))
 
 
-def not_vfio(host: Host, group: Group, device: Device, errno: str = "ENODEV") -> Check | None:
+def not_vfio(host: Host, group: Group, device: Device, errno: str = "ENODEV") -> Check:
     """ENODEV where the device is on no VFIO driver, so that VFIO does not know a device of its name.
 
     ENOENT where its own file is asked for, which does not exist then.
     """
     if is_vfio(host, device, device.driver):
-        return None
+        return Check()
     return Check(errno, (Reason(Code.NOT_VFIO, group.id, device.address, device.driver),))
 
 

@@ -16,7 +16,7 @@ from iommutui.core.models.base import (
     not_vfio,
     owned,
 )
-from iommutui.core.reasons import Code, Reason, State, Verdict
+from iommutui.core.reasons import OK, Code, Reason, State, Verdict
 from iommutui.core.roles import KnownRole, vfio_role
 
 COUNTED_BUSES = frozenset({"pci", "platform", "amba", "fsl-mc", "cdx"})
@@ -114,7 +114,7 @@ class DmaOwner(Model):
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
         """``vfio_group_get_device_fd`` in a container; ``iommu_device_claim_dma_owner`` (6.2); a device file (6.6)."""
         missing = not_vfio(host, group, device)
-        if missing is not None:
+        if missing.errno != OK:
             return missing
         claim = group.claim
         if claim is not None and claim.owner == owner and claim.via == "group" and not cdev:

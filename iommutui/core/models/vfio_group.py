@@ -94,7 +94,7 @@ class VfioGroup(Model):
         verdict = self.verdict(host, group)
         if not verdict.viable:
             return Check("EINVAL", verdict.reasons)
-        return not_vfio(host, group, device) or Check()
+        return not_vfio(host, group, device)
 
     def opens_devices(self, host: Host, group: Group) -> bool:
         """Only while the group is viable."""
