@@ -19,7 +19,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.plan.presets import asked_of, beyond, free_devices, not_of_use, smallest_fix, why_not_free
-from iommutui.core.plan.words import amount, counts_of
+from iommutui.core.plan.words import counts_of, effect
 from iommutui.core.query import find_device
 from iommutui.core.wording import sentence
 
@@ -152,7 +152,7 @@ def _lines(host: Host, intents: list[Intent], plan: Plan, model: Model) -> list[
     fix = smallest_fix(host, intents, [host.groups[change.group] for change in plan.groups], model)
     lines = plan_lines(host, plan, fix)
     if plan.permitted:
-        lines += ["", f"{', '.join(amount(plan))}."]
+        lines += ["", effect(plan)]
         left = unaccepted(plan.hazards, ())
         if left:
             lines.append(accept_words(left))

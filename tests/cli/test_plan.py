@@ -42,7 +42,7 @@ def test_what_is_right_already_is_named(on_demo: Run) -> None:
     document = on_demo("plan", "--card", "0a:00.0", "--json").document
     assert document["steps"] == []
     assert [no_op["device"] for no_op in document["no_ops"]] == ["0000:0a:00.0"]
-    assert "1 device right already" in on_demo("plan", "--card", "0a:00.0").out
+    assert "(already so)" in on_demo("plan", "--card", "0a:00.0").out
 
 
 def test_a_danger_comes_with_the_words_that_accept_it(on_demo: Run) -> None:

@@ -65,15 +65,12 @@ def drift(basis: Basis, host: Host, moved: Iterable[Address]) -> list[Change]:
     if basis.kernel != now.kernel:
         changes.append(Change("host", "kernel", _text(basis.kernel), _text(now.kernel)))
     changes += differences(basis.devices, now.devices)
-    return changes + _owners(basis, now)
-
-
-def _owners(basis: Basis, now: Basis) -> list[Change]:
-    changes: list[Change] = []
-    for number, owner in sorted({*basis.claims} ^ {*now.claims}):
-        was = (number, owner) in basis.claims
-        if now.claims_known if was else basis.claims_known:
-            changes.append(Change(f"group {number}", "owner", owner if was else "none", "none" if was else owner))
+    if now.claims_known:
+        gone = [claim for claim in basis.claims if claim not in now.claims]
+        changes += [Change(f"group {group}", "owner", owner, "none") for group, owner in gone]
+    if basis.claims_known:
+        new = [claim for claim in now.claims if claim not in basis.claims]
+        changes += [Change(f"group {group}", "owner", "none", owner) for group, owner in new]
     return changes
 
 
@@ -83,20 +80,13 @@ def differences(before: Iterable[DeviceFacts], now: Iterable[DeviceFacts]) -> li
     before_by = {facts.device: facts for facts in before}
     now_by = {facts.device: facts for facts in now}
     for address in sorted({*before_by, *now_by}, key=sort_key):
-        was_facts, is_facts = before_by.get(address), now_by.get(address)
-        if was_facts is None or is_facts is None:
-            changes.append(Change(address, "device", _presence(was_facts), _presence(is_facts)))
+        then, here = before_by.get(address), now_by.get(address)
+        if then is None or here is None:
+            changes.append(Change(address, "device", "present" if then else "absent", "present" if here else "absent"))
             continue
-        changes += [
-            Change(address, fact, _text(was), _text(is_now))
-            for fact, was, is_now in zip(was_facts._fields, was_facts, is_facts, strict=True)
-            if was != is_now
-        ]
+        facts = zip(then._fields, then, here, strict=True)
+        changes += [Change(address, fact, _text(old), _text(new)) for fact, old, new in facts if old != new]
     return changes
-
-
-def _presence(facts: DeviceFacts | None) -> str:
-    return "absent" if facts is None else "present"
 
 
 def _text(value: object) -> str:

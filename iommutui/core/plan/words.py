@@ -32,19 +32,6 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def amount(plan: Plan) -> list[str]:
-    """``6 writes``, ``2 devices changed``, ``1 device right already``, ``1 group touched``."""
-    counts = counts_of(plan)
-    words = (
-        (counts.writes, "write", ""),
-        (counts.devices, "device", " changed"),
-        (counts.no_ops, "device", " right already"),
-        (counts.modules, "module", " to load"),
-        (counts.groups, "group", " touched"),
-    )
-    return [count(number, noun) + rest for number, noun, rest in words if number or noun == "write"]
-
-
 def effect(plan: Plan) -> str:
     """``4 devices, 12 writes, loads vfio-pci; 1 group becomes viable.``"""
     counts = counts_of(plan)
