@@ -133,7 +133,7 @@ def _core_check(host: Host, device: Device, driver: str, model: Model) -> Check:
 
 def _attach(host: Host, device: Device, driver: str, model: Model) -> Outcome:
     bound = device._replace(driver=driver)
-    after = with_group(host.with_device(bound), bound)
+    after = _with_noiommu_group(host.with_device(bound), bound)
     crash = model.crash_of(after, bound, driver)
     if crash is not None:
         return Outcome(OK, after, crash[1], crash=crash[0])
@@ -152,7 +152,7 @@ def driverless(host: Host, device: Device) -> Device:
 
 
 def driver_left(host: Host, group: Group, model: Model) -> Host:
-    """The Host after a driver has left a member of the group.
+    """The Host after a driver has left a member of the group, whatever the Host says of the group.
 
     The last VFIO device takes ``/dev/vfio/N`` with it, and that the container (``vfio_device_remove_group``); the last
     driver takes with it the domain that it had attached.
@@ -161,7 +161,7 @@ def driver_left(host: Host, group: Group, model: Model) -> Host:
         group = group._replace(foreign=False)
     if model.through_vfio and not model.container_waits and group.claim is not None and not vfio_devices(host, group):
         group = group._replace(claim=None)
-    return without_group(host if group is host.groups.get(group.id) else host.with_group(group), group)
+    return _without_noiommu_group(host.with_group(group), group)
 
 
 def holding(host: Host, group: Group, device: Device) -> Host:
@@ -172,7 +172,7 @@ def holding(host: Host, group: Group, device: Device) -> Host:
     return host.with_group(group._replace(claim=group.claim._replace(opened=opened_too)))
 
 
-def with_group(host: Host, device: Device) -> Host:
+def _with_noiommu_group(host: Host, device: Device) -> Host:
     """The Host after a driver was bound, with the group that VFIO has made (``vfio_noiommu_group_alloc``).
 
     In no-IOMMU mode it makes one for a device that has none, of the lowest free number; its node is
@@ -186,7 +186,7 @@ def with_group(host: Host, device: Device) -> Host:
     return host.with_device(device._replace(group=number))._replace(groups=groups)
 
 
-def without_group(host: Host, group: Group) -> Host:
+def _without_noiommu_group(host: Host, group: Group) -> Host:
     """The Host without a group of this mode whose device has been let go (``vfio_group_remove``)."""
     if group.name != NO_IOMMU or any(d.driver is not None or unbind_pending(group, d) for d in host.members(group)):
         return host

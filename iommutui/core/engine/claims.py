@@ -88,7 +88,7 @@ def release_group(host: Host, event: ReleaseGroup, model: Model) -> Outcome:
         return _not_owner(host, group, event.group, event.owner)
     left = 0 if model.through_vfio else group.claim.uses - 1
     group = group._replace(claim=group.claim._replace(uses=left) if left else None)
-    return Outcome(OK, _go_on(driver_left(host.with_group(group), group, model), model))
+    return Outcome(OK, _go_on(driver_left(host, group, model), model))
 
 
 def release_device(host: Host, event: ReleaseDevice, model: Model) -> Outcome:
@@ -108,7 +108,7 @@ def release_device(host: Host, event: ReleaseDevice, model: Model) -> Outcome:
     if claim.via == "group":
         uses = claim.uses if model.through_vfio else max(1, uses)
     left = group._replace(claim=claim._replace(uses=uses, opened=now_open) if uses else None)
-    return Outcome(OK, _go_on(driver_left(host.with_group(left), left, model), model))
+    return Outcome(OK, _go_on(driver_left(host, left, model), model))
 
 
 def _go_on(host: Host, model: Model) -> Host:

@@ -4,7 +4,7 @@ Those are ``unbind``, ``bind`` and ``drivers_probe`` of a controller with a PCI 
 ``vmd_remove()`` stops and removes all that is behind it, as ``remove`` does, and ``vmd_probe()`` scans for it again.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.engine import binding
@@ -13,7 +13,7 @@ from iommutui.core.events import Bind, Probe, Remove, Rescan, Unbind
 from iommutui.core.host import Device, Group, Host, by_address
 from iommutui.core.models.base import Model
 from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused
-from iommutui.core.topology import VMD, above, behind, controller_of
+from iommutui.core.topology import VMD, above, behind, controller_of, without
 
 
 def remove(host: Host, event: Remove, model: Model) -> Outcome:
@@ -28,7 +28,7 @@ def remove(host: Host, event: Remove, model: Model) -> Outcome:
     if device.physfn is not None:
         return refused(host, "ENOENT", Reason(Code.VIRTUAL_FUNCTION, device.group, device.address))
     gone = below(host, event.device)
-    touched = tuple(sorted({n for a in gone if (n := host.devices[a].group) is not None and n in host.groups}))
+    touched = _groups_of(host, gone)
     marked = host._replace(removed={**host.removed, **{a: _parted(host, host.devices[a]) for a in gone}})
     after, waiting = stop(marked, gone, model)
     if waiting is None:
@@ -40,23 +40,20 @@ def remove(host: Host, event: Remove, model: Model) -> Outcome:
 def rescan(host: Host, event: Rescan, model: Model) -> Outcome:
     """``dev_rescan_store``: finds what was removed, as far as the bridge above it is there; then drivers are probed."""
     again = _scan_order(host)
-    left = {device.address for device in again}
-    after = host._replace(removed={a: d for a, d in host.removed.items() if a not in left})
-    touched: list[int] = []
-    was: dict[Address, int | None] = {}
+    was = {device.address: device.group for device in again}
+    after = host._replace(removed={a: d for a, d in host.removed.items() if a not in was})
     for device in again:
-        after, number = _rediscover(after, device, was)
-        if number is not None:
-            touched.append(number)
+        after = _rediscover(after, device, was)
+    touched = _groups_of(after, was)
     reasons: tuple[Reason, ...] = ()
     for device in again:
         outcome = binding.probe(after, Probe(device.address), model)
         after = outcome.host
         if outcome.crash is not None:
-            return outcome._replace(groups=tuple(sorted(set(touched))))
+            return outcome._replace(groups=touched)
         if after.devices[device.address].driver is None and outcome.result != OK:
             reasons = (*reasons, *outcome.reasons)
-    return Outcome(OK, after, reasons, groups=tuple(sorted(set(touched))))
+    return Outcome(OK, after, reasons, groups=touched)
 
 
 def _scan_order(host: Host) -> list[Device]:
@@ -132,25 +129,24 @@ def finish_removal(host: Host, model: Model) -> Host:
 
 def take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
     """The Host without these devices, in ``removed`` only what a scan finds: not virtual functions."""
-    touched = {n for a in gone if (n := host.devices[a].group) is not None and n in host.groups}
+    touched = _groups_of(host, gone)
+    host = without(host, gone)
     for number in touched:
         group = host.groups[number]
-        group = group._replace(members=tuple(a for a in group.members if a not in gone))
-        host = host.with_group(group)
         host = driver_left(host, group, model) if group.members else host.without_group(number)
-    return host._replace(
-        devices={a: d for a, d in host.devices.items() if a not in gone},
-        removed={a: d for a, d in host.removed.items() if d.physfn is None and d.bus == "pci"},
-    )
+    return host._replace(removed={a: d for a, d in host.removed.items() if d.physfn is None and d.bus == "pci"})
 
 
-def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> tuple[Host, int | None]:
+def _groups_of(host: Host, addresses: Iterable[Address]) -> tuple[int, ...]:
+    return tuple(sorted({group.id for address in addresses if (group := host.group_of(address)) is not None}))
+
+
+def _rediscover(host: Host, device: Device, was: Mapping[Address, int | None]) -> Host:
     """Adds a device that ``rescan`` has found, without override or virtual functions.
 
     It joins a bridge above it that was in its group (``pci_device_group``), else a function of its slot, where it says
     of itself that there are several, as function 0 has to and the others may (``get_pci_function_alias_group``).
-    Otherwise ``iommu_group_alloc`` hands out the lowest free number. ``was`` holds the old groups of what came back
-    before.
+    Otherwise ``iommu_group_alloc`` hands out the lowest free number. ``was`` holds the old groups of what comes back.
     """
     old = number = device.group
     if old is not None:
@@ -159,14 +155,13 @@ def _rediscover(host: Host, device: Device, was: dict[Address, int | None]) -> t
         near += _not_isolated(host, device) if several else []
         joined = (d.group for d in near if d.group is not None)
         number = next(joined, next(n for n in range(len(host.groups) + 1) if n not in host.groups))
-    was[device.address] = old
     fresh = device._replace(driver_override=None, virtfns=(), group=number)
     devices = {**host.devices, device.address: fresh}
     groups = dict(host.groups)
     if number is not None:
         group = groups.get(number, Group(number))
         groups[number] = group._replace(members=tuple(sorted((*group.members, device.address), key=sort_key)))
-    return host._replace(devices=by_address(devices.values()), groups=dict(sorted(groups.items()))), number
+    return host._replace(devices=by_address(devices.values()), groups=dict(sorted(groups.items())))
 
 
 def _parted(host: Host, device: Device) -> Device:
