@@ -186,6 +186,11 @@ def no_iommu(group: Group) -> Check:
     return Check("ENODEV", (Reason(Code.NO_IOMMU, group.id),)) if group.name == NO_IOMMU else Check()
 
 
+def check_vfio_attach(host: Host, group: Group, direct: Check) -> Check:
+    """What ``VFIO_SET_IOMMU`` says whatever is bound; ``direct`` is what the version says of ``direct`` regions."""
+    return first_error(no_iommu(group), foreign_domain(group), direct, check_interrupts(host, group))
+
+
 def direct_regions(group: Group) -> tuple[Reason, ...]:
     """A reason for each ``direct`` line of ``reserved_regions``; ``direct-relaxable`` does not count."""
     return tuple(

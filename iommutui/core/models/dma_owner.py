@@ -3,19 +3,8 @@
 from iommutui.core.drivers import Role
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.kernel import parse_release
-from iommutui.core.models.base import (
-    Check,
-    Model,
-    bound,
-    check_interrupts,
-    check_rmrr,
-    direct_regions,
-    first_error,
-    foreign_domain,
-    no_iommu,
-    not_vfio,
-    owned,
-)
+from iommutui.core.models import base
+from iommutui.core.models.base import Check, Model
 from iommutui.core.reasons import OK, Code, Reason, State, Verdict
 from iommutui.core.roles import KnownRole, vfio_role
 
@@ -87,17 +76,17 @@ class DmaOwner(Model):
     def claimed(self, group: Group, blockers: tuple[Reason, ...], notes: tuple[Reason, ...]) -> Verdict:
         """The file of a group that is claimed by a device's file reads flags of 0 (``vfio_group_ioctl_get_status``)."""
         through_group = group.claim is None or group.claim.via != "cdev"
-        return Verdict(through_group, State.USER, "EBUSY", (owned(group),))
+        return Verdict(through_group, State.USER, "EBUSY", (base.owned(group),))
 
     def check_attach(self, host: Host, group: Group) -> Check:
         """``__iommu_device_set_domain`` (6.6): no blocking domain where firmware asks for a direct mapping.
 
         Interrupts are asked for last.
         """
-        direct = check_rmrr(host, group)
-        if _since(host, (6, 6)) and (reasons := direct_regions(group)):
+        direct = base.check_rmrr(host, group)
+        if _since(host, (6, 6)) and (reasons := base.direct_regions(group)):
             direct = Check("EINVAL", reasons)
-        return first_error(no_iommu(group), foreign_domain(group), direct, check_interrupts(host, group))
+        return base.check_vfio_attach(host, group, direct)
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """``iommu_device_use_default_domain``: EBUSY where the group is user space's or on a foreign domain."""
@@ -107,13 +96,13 @@ class DmaOwner(Model):
         if group.type == "unknown" and _since(host, (6, 12)):
             return Check("EPROBE_DEFER", (Reason(Code.NO_DEFAULT_DOMAIN, group.id, device.address, driver),))
         if group.claim is not None:
-            return Check("EBUSY", (owned(group),))
-        shared = any(self._counted(host, other, its_driver) for other, its_driver in bound(host, group))
-        return foreign_domain(group) if shared else Check()
+            return Check("EBUSY", (base.owned(group),))
+        shared = any(self._counted(host, other, its_driver) for other, its_driver in base.bound(host, group))
+        return base.foreign_domain(group) if shared else Check()
 
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
         """``vfio_group_get_device_fd`` in a container; ``iommu_device_claim_dma_owner`` (6.2); a device file (6.6)."""
-        missing = not_vfio(host, group, device)
+        missing = base.not_vfio(host, group, device)
         if missing.errno != OK:
             return missing
         claim = group.claim
@@ -124,13 +113,13 @@ class DmaOwner(Model):
         if cdev and claim is not None and claim.via != "cdev":
             return Check("EBUSY", (Reason(Code.GROUP_FILE_OPEN, group.id, facts=(("owner", claim.owner),)),))
         if cdev and device.address in group.opened:
-            return Check("EINVAL", (owned(group),))
+            return Check("EINVAL", (base.owned(group),))
         if claim is None and group.name == NO_IOMMU:
             return Check()
-        unsafe = check_interrupts(host, group, iommufd=True)
+        unsafe = base.check_interrupts(host, group, iommufd=True)
         if claim is None:
-            return first_error(unsafe, self.check_claim(host._replace(interrupt_remapping=True), group, owner))
-        return first_error(unsafe, Check() if claim.owner == owner else Check("EPERM", (owned(group),)))
+            return base.first_error(unsafe, self.check_claim(host._replace(interrupt_remapping=True), group, owner))
+        return base.first_error(unsafe, Check() if claim.owner == owner else Check("EPERM", (base.owned(group),)))
 
 
 def _since(host: Host, version: tuple[int, int]) -> bool:

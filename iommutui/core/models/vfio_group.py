@@ -6,18 +6,8 @@ at what is bound while the group is in use: what it cannot accept there is a BUG
 
 from iommutui.core.drivers import STUB, Role
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.models.base import (
-    Check,
-    Model,
-    check_interrupts,
-    check_rmrr,
-    first_error,
-    foreign_domain,
-    no_iommu,
-    not_vfio,
-    owned,
-    vfio_devices,
-)
+from iommutui.core.models import base
+from iommutui.core.models.base import Check, Model
 from iommutui.core.reasons import Code, Reason, State, Verdict
 from iommutui.core.roles import KnownRole, vfio_role
 
@@ -66,20 +56,18 @@ class VfioGroup(Model):
 
     def claimed(self, group: Group, blockers: tuple[Reason, ...], notes: tuple[Reason, ...]) -> Verdict:
         """``vfio_group_viable``, which is asked again whenever a device is opened."""
-        return Verdict(not blockers, State.USER, "EBUSY", (owned(group), *blockers))
+        return Verdict(not blockers, State.USER, "EBUSY", (base.owned(group), *blockers))
 
     def check_attach(self, host: Host, group: Group) -> Check:
         """``iommu_attach_group``: a foreign domain; then what Intel says of ``direct`` regions; interrupts."""
-        return first_error(
-            no_iommu(group), foreign_domain(group), check_rmrr(host, group), check_interrupts(host, group)
-        )
+        return base.check_vfio_attach(host, group, base.check_rmrr(host, group))
 
     def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
         """``BUG_ON(vfio_group_nb_verify())``: only the device just bound is judged, and only in a live group."""
         group = host.group_of(device.address)
         if group is None or group.claim is None or self.role(host, device, driver).role is not Role.KERNEL:
             return None
-        return BUG, (owned(group), Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
+        return BUG, (base.owned(group), Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
 
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:
         """``vfio_group_set_container``, for what ``vfio_group_fops_open`` has let through."""
@@ -94,7 +82,7 @@ class VfioGroup(Model):
         verdict = self.verdict(host, group)
         if not verdict.viable:
             return Check("EINVAL", verdict.reasons)
-        return not_vfio(host, group, device)
+        return base.not_vfio(host, group, device)
 
     def opens_devices(self, host: Host, group: Group) -> bool:
         """Only while the group is viable."""
@@ -104,7 +92,7 @@ class VfioGroup(Model):
         """Where the device is open, and for the group's last VFIO device while it is in a container."""
         if device.address in group.opened:
             return True
-        return group.claim is not None and vfio_devices(host, group) == [device]
+        return group.claim is not None and base.vfio_devices(host, group) == [device]
 
 
 def _exempt(device: Device) -> bool:
