@@ -28,7 +28,6 @@ class DriverFacts(NamedTuple):
     hint: Role = Role.KERNEL
     managed: Version | None = None
     vfio: bool = False
-    buses: tuple[str, ...] = ("pci",)
     any_device: bool = False
 
 
@@ -44,10 +43,10 @@ TABLE: tuple[DriverFacts, ...] = (
     DriverFacts("qat_vfio_pci", managed=Version(6, 10), vfio=True),
     DriverFacts("xe-vfio-pci", managed=Version(6, 19), vfio=True),
     DriverFacts("ism_vfio_pci", managed=Version(7, 0), vfio=True),
-    DriverFacts("vfio-platform", managed=Version(5, 19), vfio=True, buses=("platform",)),
-    DriverFacts("vfio-amba", managed=Version(5, 19), vfio=True, buses=("amba",)),
-    DriverFacts("vfio-fsl-mc", managed=Version(5, 19), vfio=True, buses=("fsl-mc",)),
-    DriverFacts("vfio-cdx", managed=Version(6, 4), vfio=True, buses=("cdx",)),
+    DriverFacts("vfio-platform", managed=Version(5, 19), vfio=True),
+    DriverFacts("vfio-amba", managed=Version(5, 19), vfio=True),
+    DriverFacts("vfio-fsl-mc", managed=Version(5, 19), vfio=True),
+    DriverFacts("vfio-cdx", managed=Version(6, 4), vfio=True),
     DriverFacts("ifcvf", Role.USER),
     DriverFacts("uio_pci_generic", any_device=True),
     DriverFacts("pci-pf-stub", any_device=True),

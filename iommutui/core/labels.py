@@ -100,7 +100,7 @@ def device_name(device: Device) -> str:
     named = " ".join(part for part in (device.vendor_name, device.device_name) if part)
     if device.vendor_name and device.device_name:
         return named
-    ids = f"[{device.vendor_id or '????'}:{device.device_id or '????'}]" if device.bus == "pci" else device.bus
+    ids = f"[{device.ids or '????:????'}]" if device.bus == "pci" else device.bus
     return f"{named or 'Device'} {ids}"
 
 
@@ -159,10 +159,11 @@ def rank(device: Device) -> int:
 def describe_device(host: Host, device: Device) -> Iterator[tuple[str, str]]:
     """Name and value of everything that is known of the device."""
     if device.bus == "pci":
-        ids = f"{device.vendor_id or '????'}:{device.device_id or '????'}"
-        if device.subsystem_vendor_id:
-            ids += f", subsystem {device.subsystem_vendor_id}:{device.subsystem_device_id or '????'}"
-        yield "Ids", ids + (f", revision {device.revision}" if device.revision else "")
+        subsystem = f", subsystem {device.board}" if device.board else ""
+        yield (
+            "Ids",
+            (device.ids or "????:????") + subsystem + (f", revision {device.revision}" if device.revision else ""),
+        )
     else:
         yield "Bus", device.bus
     if device.class_code:

@@ -271,7 +271,7 @@ def shell_script(plan: Plan) -> str:
     What is copied travels: the first line says which devices the addresses are.
     """
     devices = [d for a in dict.fromkeys(step.device for step in plan.steps) if (d := plan.predicted.devices.get(a))]
-    named = ", ".join(f"{d.address} is {d.vendor_id or '????'}:{d.device_id or '????'}" for d in devices)
+    named = ", ".join(f"{d.address} is {d.ids or '????:????'}" for d in devices)
     lines = [f"# Only where {named}: on another machine these addresses are other devices."]
     lines += [f"modprobe {quote(module)}" for module in plan.modules]
     return "".join(f"{printable(text)}\n" for text in (*lines, *map(shell_line, plan.steps)))

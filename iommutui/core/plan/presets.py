@@ -214,7 +214,7 @@ def smallest_fix(
 ) -> tuple[Intent, ...] | None:
     """Further intents after which every one of the groups is viable; empty if nothing is needed, None if none exist.
 
-    None as well where the kernel would refuse a claim of one of them all the same (``lasting`` says why), and where
+    None as well where the kernel would refuse a claim of one of them all the same (``permanent_blockers``), and where
     something stands in the way that nobody may be asked to give up (``withheld``).
     """
     groups = tuple(groups)
