@@ -159,11 +159,8 @@ def rank(device: Device) -> int:
 def describe_device(host: Host, device: Device) -> Iterator[tuple[str, str]]:
     """Name and value of everything that is known of the device."""
     if device.bus == "pci":
-        subsystem = f", subsystem {device.board}" if device.board else ""
-        yield (
-            "Ids",
-            (device.ids or "????:????") + subsystem + (f", revision {device.revision}" if device.revision else ""),
-        )
+        further = (("subsystem", device.board), ("revision", device.revision))
+        yield "Ids", ", ".join([device.ids or "????:????", *(f"{what} {value}" for what, value in further if value)])
     else:
         yield "Bus", device.bus
     if device.class_code:
