@@ -22,7 +22,7 @@ class Notice(NamedTuple):
 
 _IDS = re.compile(r"(?:vfio[-_.]?pci|pci[-_.]?stub|vfio)[-_.]?ids?=.*")
 _IDS_RIGHT = re.compile(r"(?:vfio[-_]pci|pci[-_]stub)\.ids=.*")
-_IOMMU = re.compile(r"(intel|amd)[-_.]?iommu=(.*)|(iommu)=(.*)")
+_IOMMU = re.compile(r"(?:(intel|amd)[-_.]?)?iommu=(.*)")
 _VALUES = {
     "intel": "on off igfx_off forcedac strict sp_off sm_on sm_off tboot_noforce relax_rmrr",
     "amd": "fullflush force_enable off force_isolation pgtbl_v1 pgtbl_v2 irtcachedis nohugepages v2_pgsizes_only",
@@ -69,7 +69,7 @@ def idle_iommu(host: Host) -> Iterator[Notice]:
         match = _IOMMU.fullmatch(word)
         if match is None:
             continue
-        kind, values = (match[1], match[2]) if match[1] else (match[3], match[4])
+        kind, values = match[1] or "iommu", match[2]
         name = "iommu" if kind == "iommu" else f"{kind}_iommu"
         unknown = [value for value in values.split(",") if value not in _VALUES[kind].split()]
         if kind in _MAKERS and host.cpu_vendor in _MAKERS.values() and host.cpu_vendor != _MAKERS[kind]:

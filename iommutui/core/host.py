@@ -162,6 +162,11 @@ class Host(NamedTuple):
         number = self.devices[address].group
         return None if number is None else self.groups.get(number)
 
+    def groups_of(self, addresses: Iterable[Address]) -> list[Group]:
+        """The groups of those of these devices that are there, ascending."""
+        numbers = {device.group for a in addresses if (device := self.devices.get(a)) is not None}
+        return [self.groups[n] for n in sorted(n for n in numbers if n is not None) if n in self.groups]
+
     def members(self, group: Group) -> list[Device]:
         """The devices of a group in the order of their addresses."""
         addresses = group.members if len(group.members) < 2 else sorted(group.members, key=sort_key)

@@ -56,17 +56,16 @@ def narrow(host: Host, addresses: Iterable[Address]) -> Host:
     """
     kept = _with_groups(host, {address for address in addresses if address in host.devices})
     kept = _with_groups(host, {*kept, *(other.address for address in kept for other in host.same_slot(address))})
-    numbers = {host.devices[address].group for address in kept}
     over = {each.address for address in kept for each in above(host, host.devices[address])}
     return host._replace(
         devices={address: host.devices[address] for address in kept | (over & host.devices.keys())},
-        groups={n: host.groups[n] for n in sorted(n for n in numbers if n is not None) if n in host.groups},
+        groups={group.id: group for group in host.groups_of(kept)},
     )
 
 
 def _with_groups(host: Host, addresses: set[Address]) -> set[Address]:
-    groups = {group.id: group for address in addresses if (group := host.group_of(address)) is not None}
-    return addresses | {member for group in groups.values() for member in group.members if member in host.devices}
+    members = (member for group in host.groups_of(addresses) for member in group.members)
+    return addresses | {member for member in members if member in host.devices}
 
 
 def why_shared(host: Host, group: Group) -> list[str]:

@@ -4,7 +4,7 @@ Those are ``unbind``, ``bind`` and ``drivers_probe`` of a controller with a PCI 
 ``vmd_remove()`` stops and removes all that is behind it, as ``remove`` does, and ``vmd_probe()`` scans for it again.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.engine import binding
@@ -28,7 +28,7 @@ def remove(host: Host, event: Remove, model: Model) -> Outcome:
     if device.physfn is not None:
         return refused(host, "ENOENT", Reason(Code.VIRTUAL_FUNCTION, device.group, device.address))
     gone = below(host, event.device)
-    touched = _groups_of(host, gone)
+    touched = tuple(group.id for group in host.groups_of(gone))
     marked = host._replace(removed={**host.removed, **{a: _parted(host, host.devices[a]) for a in gone}})
     after, waiting = stop(marked, gone, model)
     if waiting is None:
@@ -44,7 +44,7 @@ def rescan(host: Host, event: Rescan, model: Model) -> Outcome:
     after = host._replace(removed={a: d for a, d in host.removed.items() if a not in was})
     for device in again:
         after = _rediscover(after, device, was)
-    touched = _groups_of(after, was)
+    touched = tuple(group.id for group in after.groups_of(was))
     reasons: tuple[Reason, ...] = ()
     for device in again:
         outcome = binding.probe(after, Probe(device.address), model)
@@ -129,16 +129,11 @@ def finish_removal(host: Host, model: Model) -> Host:
 
 def take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
     """The Host without these devices, in ``removed`` only what a scan finds: not virtual functions."""
-    touched = _groups_of(host, gone)
-    host = without(host, gone)
-    for number in touched:
-        group = host.groups[number]
-        host = driver_left(host, group, model) if group.members else host.without_group(number)
-    return host._replace(removed={a: d for a, d in host.removed.items() if d.physfn is None and d.bus == "pci"})
-
-
-def _groups_of(host: Host, addresses: Iterable[Address]) -> tuple[int, ...]:
-    return tuple(sorted({group.id for address in addresses if (group := host.group_of(address)) is not None}))
+    after = without(host, gone)
+    for number in (group.id for group in host.groups_of(gone)):
+        group = after.groups[number]
+        after = driver_left(after, group, model) if group.members else after.without_group(number)
+    return after._replace(removed={a: d for a, d in after.removed.items() if d.physfn is None and d.bus == "pci"})
 
 
 def _rediscover(host: Host, device: Device, was: Mapping[Address, int | None]) -> Host:

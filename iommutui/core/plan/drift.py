@@ -40,8 +40,7 @@ class Change(NamedTuple):
 def basis_of(host: Host, moved: Iterable[Address]) -> Basis:
     """The basis of a plan that moves these devices."""
     addresses = set(moved)
-    numbers = {device.group for a in addresses if (device := host.devices.get(a)) is not None}
-    groups = [host.groups[n] for n in sorted(n for n in numbers if n is not None) if n in host.groups]
+    groups = host.groups_of(addresses)
     addresses |= {member for group in groups for member in group.members}
     devices = [host.devices[a] for a in sorted(addresses, key=sort_key) if a in host.devices]
     claims = tuple((group.id, group.claim.owner) for group in groups if group.claim is not None)

@@ -133,7 +133,7 @@ def plan_goals(
             GroupChange(
                 group.id, model.verdict(host, group), model.verdict(after, after.groups.get(group.id, Group(group.id)))
             )
-            for group in _touched(host, goals)
+            for group in host.groups_of(goal.device for goal in goals)
         ),
         refusals=tuple(dict.fromkeys(found)),
         hazards=tuple(hazards),
@@ -252,11 +252,6 @@ def _missed(host: Host, goal: Goal, steps: list[Step]) -> Reason | None:
             return step.reasons[-1]
     wanted = "free" if goal.driver is None else f"on {goal.driver}"
     return Reason(Code.LEFT_ELSEWHERE, device.group, device.address, device.driver, (("wanted", wanted),))
-
-
-def _touched(host: Host, goals: Sequence[Goal]) -> list[Group]:
-    numbers = {host.devices[goal.device].group for goal in goals}
-    return [host.groups[number] for number in sorted(n for n in numbers if n is not None) if number in host.groups]
 
 
 def shell_line(step: Step) -> str:

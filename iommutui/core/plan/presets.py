@@ -45,7 +45,7 @@ def free_devices(
     what has been decided of other devices; nothing else takes a device of the board out of the way.
     """
     members = [device for address in addresses if is_of_use(host, device := host.devices[address])]
-    groups = _groups(host, members)
+    groups = host.groups_of(device.address for device in members)
     if not groups or any(group.name == NO_IOMMU for group in groups):
         return None
     found = _with_the_rest(host, members, groups, model, said)
@@ -107,7 +107,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
     refused = [reason for device in devices or asked if (reason := not_of_use(host, device)) is not None]
     if not devices:
         return " ".join(["Nothing here is of use to a virtual machine.", *_sentences(refused[:3])])
-    groups = _groups(host, devices)
+    groups = host.groups_of(device.address for device in devices)
     if not groups:
         return sentence(groupless(next((d for d in devices if d.gap("iommu_group") is not None), devices[0])))
     if free_devices(host, [device.address for device in devices], model, said=said) is not None:
@@ -134,11 +134,6 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
 
 def _sentences(reasons: Iterable[Reason]) -> list[str]:
     return list(dict.fromkeys(map(sentence, reasons)))
-
-
-def _groups(host: Host, devices: Iterable[Device]) -> list[Group]:
-    numbers = sorted({device.group for device in devices if device.group is not None})
-    return [host.groups[number] for number in numbers if number in host.groups]
 
 
 def _with_the_rest(
@@ -179,11 +174,8 @@ def _own_driver(host: Host, device: Device) -> str:
 
 
 def _concerned(host: Host, addresses: Iterable[Address]) -> Sequence[Device]:
-    found: set[Address] = set()
-    for address in addresses:
-        for device in host.card(address):
-            group = host.group_of(device.address)
-            found |= {device.address, *(group.members if group is not None else ())}
+    cards = {device.address for address in addresses for device in host.card(address)}
+    found = cards.union(*(group.members for group in host.groups_of(cards)))
     return [host.devices[a] for a in sorted(found, key=sort_key) if a in host.devices and host.devices[a].bus == "pci"]
 
 
