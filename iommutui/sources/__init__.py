@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 from iommutui import debug
@@ -105,11 +106,8 @@ def _scan(root: str, depth: Depth, session: str | None, driver_table: DriverTabl
 
     tree = Tree(root)
     debug.log("scan: %s, %s", root, depth)
-    names = names_for(tree, depth)
-    try:
+    with closing(names_for(tree)) as names:
         host = scan(tree, depth, names, session=session, driver_table=driver_table)
-    finally:
-        names.close()
     debug.log("scan: %s devices, %s groups, gaps %s", len(host.devices), len(host.groups), host.gaps)
     return host
 

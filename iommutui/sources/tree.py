@@ -8,7 +8,6 @@ import errno
 import os
 import stat
 from enum import Enum
-from mmap import ACCESS_READ, mmap
 from typing import NamedTuple
 
 from iommutui.core.address import Address, is_pci
@@ -105,21 +104,6 @@ def read_file(path: str, limit: int = 1 << 26) -> bytes | Unreadable | None:
     except OSError as error:
         return failure(error)
     return b"".join(parts)
-
-
-def map_file(path: str) -> mmap | None:
-    """A file of which only the parts that are looked at are read; None for one that is empty or cannot be read.
-
-    For files that are replaced rather than written to: a page that is cut off while it is mapped ends the process.
-    """
-    try:
-        file = os.open(path, _FILE)
-        try:
-            return mmap(file, 0, access=ACCESS_READ)
-        finally:
-            os.close(file)
-    except (OSError, ValueError):
-        return None
 
 
 def names_in(path: str) -> list[str] | Unreadable | None:
