@@ -4,20 +4,19 @@ import os
 import re
 
 from iommutui.core.address import Address, is_pci
-from iommutui.core.host import NO_IOMMU, Device, Gap, Group, Region
+from iommutui.core.host import Device, Gap, Group, Region
 from iommutui.sources.pci import Reading, read_function, read_override
 from iommutui.sources.tree import (
     MALFORMED,
-    PAGE,
     Node,
     Tree,
     Unreadable,
     base_name,
     failure,
+    functions_in,
+    known,
     names_in,
-    open_directory,
-    read_file,
-    to_text,
+    read_text,
 )
 
 GROUPS = "kernel/iommu_groups"
@@ -46,34 +45,20 @@ def read_groups(reading: Reading, devices: dict[Address, Device], numbers: list[
     return {number: _group(reading, devices, number, members[number]) for number in sorted(members)}
 
 
-def _group(reading: Reading, devices: dict[Address, Device], number: int, known: list[Address]) -> Group:
+def _group(reading: Reading, devices: dict[Address, Device], number: int, members: list[Address]) -> Group:
+    place = f"{reading.tree.sys}/{GROUPS}/{number}"
     gaps: list[Gap] = []
-    others = _others(reading, devices, number, known, gaps)
-    kind = name = regions = None
-    if reading.details:
-        directory = open_directory(f"{reading.tree.sys}/{GROUPS}/{number}")
-        if isinstance(directory, int):
-            try:
-                node = Node(directory)
-                kind, name, regions = node.text("type"), node.text("name"), _regions(node)
-                gaps += node.gaps
-            except OSError:
-                pass  # it has gone; its members' own links said so already
-            finally:
-                os.close(directory)
-    else:
-        # Of the rest a listing needs only what the verdict depends on.
-        data = read_file(f"{reading.tree.sys}/{GROUPS}/{number}/reserved_regions", PAGE)
-        if isinstance(data, bytes):
-            regions, whole = _parse_regions(to_text(data))
-            gaps += [] if whole else [Gap("reserved_regions", MALFORMED)]
-        elif data is not None:
-            gaps.append(Gap("reserved_regions", data.why))
-        if known and devices[known[0]].iommu is None:
-            # No IOMMU translates it: VFIO's no-IOMMU mode has made the group, and its name says so.
-            found = read_file(f"{reading.tree.sys}/{GROUPS}/{number}/name", PAGE)
-            name = NO_IOMMU if isinstance(found, bytes) and to_text(found) == NO_IOMMU else None
-    return Group(number, (*known, *others), kind, name, regions, gaps=tuple(gaps))
+    others = _others(reading, devices, number, members, gaps)
+    # A listing needs only what the verdict depends on: VFIO's no-IOMMU mode shows in the name of a group that it made.
+    named = reading.details or (members and devices[members[0]].iommu is None)
+    return Group(
+        number,
+        (*members, *others),
+        type=known(read_text(f"{place}/type"), "type", gaps) if reading.details else None,
+        name=known(read_text(f"{place}/name"), "name", gaps) if named else None,
+        regions=_regions(read_text(f"{place}/reserved_regions"), gaps),
+        gaps=tuple(gaps),
+    )
 
 
 def _others(
@@ -84,8 +69,7 @@ def _others(
     try:
         names = os.listdir(place)
     except OSError as error:
-        value = failure(error)
-        gaps.append(Gap("devices", "not-recorded" if value is None else value.why))
+        gaps.append(Gap("devices", (failure(error) or Unreadable("not-recorded")).why))
         return []
     found: list[Address] = []
     for name in sorted(set(names).difference(known)):
@@ -115,29 +99,23 @@ def _read_other(reading: Reading, devices: dict[Address, Device], number: int, p
     address = _unused(base_name(target), devices)
     in_path = re.search(_BUS_IN_PATH, target)
     bus = in_path[1] if in_path else "unknown"
-    directory = open_directory(path)
-    if not isinstance(directory, int):
-        why = "not-recorded" if directory is None else directory.why
-        return Device(address, bus, group=number, gaps=(Gap("driver", why),))
     try:
-        node = Node(directory)
-        return Device(
-            address=address,
-            bus=node.link("subsystem") or bus,
-            modalias=node.text("modalias"),
-            driver=node.link("driver"),
-            driver_override=read_override(reading, path, node),
-            group=number,
-            parent=next((Address(part) for part in reversed(target.split("/")) if is_pci(part)), None),
-            vfio_dev=node.names("vfio-dev"),
-            iommu=node.link("iommu"),
-            gaps=tuple(node.gaps),
-        )
+        with Node(path) as node:
+            return Device(
+                address=address,
+                bus=node.link("subsystem") or bus,
+                modalias=node.text("modalias"),
+                driver=node.link("driver"),
+                driver_override=read_override(reading, path, node),
+                group=number,
+                parent=next(reversed(functions_in(target)), None),
+                vfio_dev=node.names("vfio-dev"),
+                iommu=node.link("iommu"),
+                gaps=tuple(node.gaps),
+            )
     except OSError as error:
-        value = failure(error)
-        return Device(address, bus, group=number, gaps=(Gap("driver", value.why if value else "ENOENT"),))
-    finally:
-        os.close(directory)
+        gap = Gap("driver", (failure(error) or Unreadable("not-recorded")).why)
+        return Device(address, bus, group=number, gaps=(gap,))
 
 
 def _unused(name: str, devices: dict[Address, Device]) -> Address:
@@ -159,20 +137,14 @@ def other_members(tree: Tree, numbers: list[int]) -> list[str]:
     return found
 
 
-def _regions(node: Node) -> tuple[Region, ...] | None:
-    text = node.text("reserved_regions")
-    if text is None:
+def _regions(text: str | Unreadable | None, gaps: list[Gap]) -> tuple[Region, ...] | None:
+    lines = known(text, "reserved_regions", gaps)
+    if lines is None:
         return None
-    regions, whole = _parse_regions(text)
-    if not whole:
-        node.miss("reserved_regions", MALFORMED)
-    return regions
-
-
-def _parse_regions(text: str) -> tuple[tuple[Region, ...], bool]:
-    """The regions, and whether every line is one."""
-    found = [_region(line) for line in text.splitlines()]
-    return tuple(region for region in found if region is not None), None not in found
+    found = [_region(line) for line in lines.splitlines()]
+    if None in found:
+        gaps.append(Gap("reserved_regions", MALFORMED))
+    return tuple(region for region in found if region is not None)
 
 
 def _region(line: str) -> Region | None:

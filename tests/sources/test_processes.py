@@ -97,7 +97,9 @@ def test_a_virtual_machine_is_called_by_its_name(tree: FakeTree, words: tuple[st
 
 def leaving(tree: FakeTree) -> Host:
     """What is read while reads have a deadline, as on a running machine."""
-    return scan(Tree(os.fspath(tree)), Depth.LISTING, Names(), deadline=True)
+    machine = Tree(os.fspath(tree))
+    machine.live = True
+    return scan(machine, Depth.LISTING, Names())
 
 
 def being_unbound(tree: FakeTree, address: str) -> FakeTree:
