@@ -4,7 +4,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from iommutui.core.address import Address, is_pci
+from iommutui.core.address import Address
 from iommutui.core.device import UNBINDING
 from iommutui.core.host import Bar, Details, Device, Gap
 from iommutui.core.kernel import Version
