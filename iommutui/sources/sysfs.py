@@ -8,10 +8,10 @@ from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Device, Driver, Gap, Host, Iommu, by_address
 from iommutui.core.kernel import parse_release
-from iommutui.core.roles import is_vfio
 from iommutui.sources.groups import group_numbers, other_members, read_groups
 from iommutui.sources.names import Names
 from iommutui.sources.pci import Reading, read_function, with_resets
+from iommutui.sources.processes import with_claims
 from iommutui.sources.tree import (
     Depth,
     Tree,
@@ -79,10 +79,7 @@ def scan(
 
         host = with_fits(tree, host)
     host = with_vfio_parameters(tree, host)
-    if groups and _may_be_claimed(tree, host):
-        from iommutui.sources.processes import with_claims
-
-        host = with_claims(tree, host)
+    host = with_claims(tree, host) if groups else host
     return with_uses(tree, host, depth, session, console)
 
 
@@ -90,11 +87,6 @@ def _blocking(path: str) -> list[str]:
     """The attributes of a device that are left to the child; its ``uevent`` only where it names a driver."""
     override, uevent = f"{path}/driver_override", f"{path}/uevent"
     return [override] if os.path.lexists(f"{path}/driver") else [override, uevent]
-
-
-def _may_be_claimed(tree: Tree, host: Host) -> bool:
-    """A device whose unbind waits for its user has no driver any more, but its group's node is still there."""
-    return os.path.exists(f"{tree.root}/dev/vfio") or any(is_vfio(host, d, d.driver) for d in host.devices.values())
 
 
 def _console_switches(tree: Tree) -> list[str]:

@@ -189,7 +189,7 @@ def test_processes_that_do_not_show_at_all(tmp_path: Path, pid: int, hidden: str
     """With ``hidepid`` a user sees his own processes only."""
     machine = Tree(str(FakeTree(tmp_path).process(pid, "mine").root))
     machine.live = True
-    assert processes.find_holders(machine) == ([], hidden)
+    assert processes.read_open_files(machine) == ((), hidden)
 
 
 def test_nothing_to_hold(tmp_path: Path) -> None:
