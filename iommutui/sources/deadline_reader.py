@@ -102,8 +102,7 @@ def _spawn(paths: Iterable[str]) -> tuple[int, int]:
     requests = os.memfd_create("iommutui-paths")
     receiving, sending = os.pipe()
     try:
-        with open(requests, "wb", closefd=False) as file:
-            file.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
+        os.write(requests, b"".join(os.fsencode(path) + b"\0" for path in paths))
         os.lseek(requests, 0, os.SEEK_SET)
         pid = os.posix_spawn(
             sys.executable,

@@ -1,6 +1,5 @@
 """IOMMU groups, and their members on other buses than PCI."""
 
-import os
 import re
 
 from iommutui.core.address import Address, is_pci
@@ -16,6 +15,7 @@ from iommutui.sources.tree import (
     functions_in,
     known,
     names_in,
+    read_link,
     read_text,
 )
 
@@ -24,31 +24,54 @@ GROUPS = "kernel/iommu_groups"
 _BUS_IN_PATH = r"(?:^|/)devices/([a-z][\w-]*)/"  # most machines have PCI devices only, and compile it never
 
 
-def group_numbers(tree: Tree) -> list[int] | Unreadable | None:
-    """The numbers of the groups, with whatever gaps they have; None where the kernel has no such directory."""
+Listed = dict[int, list[str] | Unreadable | None]
+"""The names in the ``devices`` of each group, by its number; groups may have any numbers."""
+
+
+def list_groups(tree: Tree) -> Listed | Unreadable | None:
+    """Every group; None where the kernel has no such directory."""
     names = names_in(f"{tree.sys}/{GROUPS}")
     if not isinstance(names, list):
         return names
-    return sorted(int(name) for name in names if name.isdecimal() and len(name) <= 9)
+    numbers = sorted(int(name) for name in names if name.isdecimal() and len(name) <= 9)
+    return {number: names_in(f"{tree.sys}/{GROUPS}/{number}/devices") for number in numbers}
 
 
-def read_groups(reading: Reading, devices: dict[Address, Device], numbers: list[int]) -> dict[int, Group]:
+def other_members(tree: Tree, listed: Listed) -> list[str]:
+    """The paths of members on other buses, as `read_groups` will read them."""
+    pairs = ((number, name) for number, names in listed.items() if isinstance(names, list) for name in names)
+    return [f"{tree.sys}/{GROUPS}/{number}/devices/{name}" for number, name in pairs if not is_pci(name)]
+
+
+def read_groups(reading: Reading, devices: dict[Address, Device], listed: Listed) -> dict[int, Group]:
     """Every group by number, with its members in order.
 
     A function's own ``iommu_group`` link decides where it is, so that a group and its members never disagree.
     ``devices`` gains the members that are on other buses, and functions that came after the bus was listed.
     """
-    members: dict[int, list[Address]] = {number: [] for number in numbers}
+    members: dict[int, list[Address]] = {number: [] for number in listed}
     for device in devices.values():
         if device.group is not None:
             members.setdefault(device.group, []).append(device.address)
-    return {number: _group(reading, devices, number, members[number]) for number in sorted(members)}
+    return {number: _group(reading, devices, number, members[number], listed.get(number)) for number in sorted(members)}
 
 
-def _group(reading: Reading, devices: dict[Address, Device], number: int, members: list[Address]) -> Group:
+def _group(
+    reading: Reading,
+    devices: dict[Address, Device],
+    number: int,
+    members: list[Address],
+    names: list[str] | Unreadable | None,
+) -> Group:
     place = f"{reading.tree.sys}/{GROUPS}/{number}"
     gaps: list[Gap] = []
-    others = _others(reading, devices, number, members, gaps)
+    found = known(Unreadable("not-recorded") if names is None else names, "devices", gaps) or []
+    others = []
+    for name in sorted(set(found).difference(members)):
+        device = _member(reading, devices, number, f"{place}/devices", name)
+        if device is not None and device.address not in members:
+            devices[device.address] = device
+            others.append(device.address)
     # A listing needs only what the verdict depends on: VFIO's no-IOMMU mode shows in the name of a group that it made.
     named = reading.details or (members and devices[members[0]].iommu is None)
     return Group(
@@ -61,31 +84,9 @@ def _group(reading: Reading, devices: dict[Address, Device], number: int, member
     )
 
 
-def _others(
-    reading: Reading, devices: dict[Address, Device], number: int, known: list[Address], gaps: list[Gap]
-) -> list[Address]:
-    """The members that the group's directory has beside the known ones, added to ``devices``."""
-    place = f"{reading.tree.sys}/{GROUPS}/{number}/devices"
-    try:
-        names = os.listdir(place)
-    except OSError as error:
-        gaps.append(Gap("devices", (failure(error) or Unreadable("not-recorded")).why))
-        return []
-    found: list[Address] = []
-    for name in sorted(set(names).difference(known)):
-        device = _member(reading, devices, number, place, name)
-        if device is not None and device.address not in known:
-            devices[device.address] = device
-            found.append(device.address)
-    return found
-
-
 def _member(reading: Reading, devices: dict[Address, Device], number: int, place: str, name: str) -> Device | None:
     """The device behind a name in a group's directory, or None where it has gone."""
-    try:
-        target = os.readlink(f"{place}/{name}")
-    except OSError:
-        target = name
+    target = read_link(f"{place}/{name}") or name
     own_name = base_name(target)
     if is_pci(own_name):
         device = devices.get(Address(own_name)) or read_function(reading, own_name)
@@ -124,17 +125,6 @@ def _unused(name: str, devices: dict[Address, Device]) -> Address:
     while candidate in devices:
         candidate, number = f"{name}.{number}", number + 1
     return Address(candidate)
-
-
-def other_members(tree: Tree, numbers: list[int]) -> list[str]:
-    """The paths of members on other buses, as `read_groups` will read them."""
-    found = []
-    for number in numbers:
-        place = f"{tree.sys}/{GROUPS}/{number}/devices"
-        names = names_in(place)
-        if isinstance(names, list):
-            found += [f"{place}/{name}" for name in names if not is_pci(name)]
-    return found
 
 
 def _regions(text: str | Unreadable | None, gaps: list[Gap]) -> tuple[Region, ...] | None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address
@@ -10,7 +11,7 @@ from iommutui.core.host import Bar, Details, Device, Gap
 from iommutui.core.kernel import Version
 from iommutui.sources import pci_config
 from iommutui.sources.names import Names
-from iommutui.sources.tree import ATTRIBUTE, MALFORMED, Node, Tree, Unreadable, failure, functions_in, read_link
+from iommutui.sources.tree import MALFORMED, Node, Tree, Unreadable, failure, functions_in, read_link
 
 if TYPE_CHECKING:
     from iommutui.sources.deadline_reader import DeadlineReader
@@ -87,7 +88,7 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
         revision=pci_config.revision(header) if answers else node.hex("revision", 2),
         header_type=pci_config.header_type(header) if answers else None,
         multifunction=pci_config.multifunction(header) if answers else None,
-        pcie_type=pci_config.pcie_type(header, lambda offset: _config_at(node, offset)) if answers else None,
+        pcie_type=pci_config.pcie_type(header, partial(_capability, node)) if answers else None,
         modalias=ids.modalias,
         driver=driver,
         driver_override=read_override(reading, path, node),
@@ -152,18 +153,9 @@ def _header(node: Node, live: bool) -> bytes:
     return node.bytes("config", pci_config.HEADER) or b""
 
 
-def _config_at(node: Node, offset: int) -> bytes:
-    """Four bytes of configuration space, none where they are not shown."""
-    try:
-        file = os.open("config", ATTRIBUTE, dir_fd=node.at)
-    except OSError:
-        return b""
-    try:
-        return os.pread(file, 4, offset)
-    except OSError:
-        return b""
-    finally:
-        os.close(file)
+def _capability(node: Node, offset: int) -> bytes:
+    """The first four bytes of a capability, none where they are not shown."""
+    return node.bytes("config", 4, offset) or b""
 
 
 def read_override(reading: Reading, path: str, node: Node) -> str | None:

@@ -8,7 +8,7 @@ from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Device, Driver, Gap, Host, Iommu, by_address
 from iommutui.core.kernel import parse_release
-from iommutui.sources.groups import group_numbers, other_members, read_groups
+from iommutui.sources.groups import list_groups, other_members, read_groups
 from iommutui.sources.names import Names
 from iommutui.sources.pci import Reading, read_function, with_resets
 from iommutui.sources.processes import with_claims
@@ -40,25 +40,25 @@ def scan(
     """
     functions = _functions(tree)
     gaps: list[Gap] = []
-    numbers = known(group_numbers(tree), "iommu_groups", gaps) or []
+    listed = known(list_groups(tree), "iommu_groups", gaps) or {}
     switches = _console_switches(tree) if depth is Depth.FULL else []
     deadline = None
     if tree.live:
         from iommutui.sources.deadline_reader import DeadlineReader  # only where reads may block
 
-        paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, numbers)
+        paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, listed)
         deadline = DeadlineReader([*(file for path in paths for file in _blocking(path)), *switches])
     reading = Reading(tree, names, deadline, details=depth is Depth.FULL)
     try:
         found = (read_function(reading, name) for name in functions)
         devices: dict[Address, Device] = {device.address: device for device in found if device is not None}
-        listed = len(devices)
-        groups = read_groups(reading, devices, numbers)
+        on_pci = len(devices)
+        groups = read_groups(reading, devices, listed)
         console = any(_is_bound(deadline.get(path) if deadline is not None else read_text(path)) for path in switches)
     finally:
         if deadline is not None:
             deadline.close()
-    if len(devices) > listed:
+    if len(devices) > on_pci:
         devices = by_address(devices.values())
     release = known(tree.text("proc/sys/kernel/osrelease"), "kernel", gaps) or None
     host = Host(

@@ -206,14 +206,14 @@ class Node:
         if value is not None:
             self.miss(name, value.why)
 
-    def bytes(self, name: str, size: int = PAGE) -> bytes | None:
-        """The first bytes of an attribute."""
+    def bytes(self, name: str, size: int = PAGE, offset: int = 0) -> bytes | None:
+        """Some bytes of an attribute, all of most."""
         if name not in self.present:
             return None
         try:
             file = os.open(name, ATTRIBUTE, dir_fd=self.at)
             try:
-                return os.read(file, size)
+                return os.pread(file, size, offset)
             finally:
                 os.close(file)
         except OSError as error:
