@@ -21,6 +21,7 @@ VFIO = "vfio_pci:"
 
 _DEVICE = len("pci:v000010DEd00002204")
 _VENDOR = len("pci:v000010DE")
+_FIXED = re.compile("pci:v[0-9A-F]{8}(?:d[0-9A-F]{8})?")
 
 
 class Alias(NamedTuple):
@@ -52,23 +53,14 @@ class Index:
     def __init__(self, aliases: Iterable[Alias]) -> None:
         self._by_start: dict[str, list[Alias]] = {}
         for alias in aliases:
-            self._by_start.setdefault(_start(alias.pattern), []).append(alias)
+            start = _FIXED.match(alias.pattern)
+            self._by_start.setdefault(start[0] if start else "", []).append(alias)
 
     def matches(self, modalias: str) -> list[Alias]:
         """Every alias that matches the modalias, in no particular order."""
         starts = (modalias[:_DEVICE], modalias[:_VENDOR], "")
-        return [
-            alias for start in starts for alias in self._by_start.get(start, ()) if fnmatchcase(modalias, alias.pattern)
-        ]
-
-
-def _start(pattern: str) -> str:
-    """The pattern's fixed vendor and device, its fixed vendor, or nothing."""
-    for length in (_DEVICE, _VENDOR):
-        start = pattern[:length]
-        if len(start) == length and not any(wildcard in start for wildcard in "*?["):
-            return start
-    return ""
+        found = (alias for start in starts for alias in self._by_start.get(start, ()))
+        return [alias for alias in found if fnmatchcase(modalias, alias.pattern)]
 
 
 PLACES = ("lib/modules", "usr/lib/modules", "run/booted-system/kernel-modules/lib/modules")

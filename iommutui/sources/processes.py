@@ -13,7 +13,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.host import Claim, Device, Gap, Group, Host
 from iommutui.core.roles import is_vfio
-from iommutui.sources.tree import Tree, Unreadable, names_in, printable, read_file, to_text
+from iommutui.sources.tree import Tree, Unreadable, base_name, names_in, printable, read_file, read_link, to_text
 
 VFIO_DEVICE = "anon_inode:[vfio-device]"
 """A device that was got from its group; from which one does not show."""
@@ -48,10 +48,9 @@ def read_open_files(tree: Tree) -> OpenFiles:
         return OpenFiles((), names.why)
     pids = sorted(int(name) for name in names or () if name.isdecimal())
     hidden = None if pids else "not-recorded"
+    # Mounted with hidepid, /proc leaves out other users' processes, and the first of all with them.
     if tree.live and pids[:1] != [1]:
-        hidden = (
-            "EPERM"  # mounted with hidepid, /proc leaves out other users' processes, and the first of all with them
-        )
+        hidden = "EPERM"
     found = []
     for pid in pids:
         files = _files(f"{tree.root}/proc/{pid}/fd")
@@ -71,10 +70,7 @@ def possible_holders(tree: Tree, address: str) -> tuple[str, ...]:
     place = f"sys/bus/pci/devices/{address}"
     kind = tree.text(f"{place}/class")
     nodes = re.compile("|".join((_VFIO, _NODES.get(kind[:4] if isinstance(kind, str) else "", _VFIO))))
-    try:
-        own: str | None = _VFIO + os.path.basename(os.readlink(f"{tree.root}/{place}/iommu_group"))
-    except OSError:
-        own = None
+    group = base_name(read_link(f"{tree.root}/{place}/iommu_group"))
     found = []
     for process in read_open_files(tree).processes:
         files = [
@@ -82,7 +78,7 @@ def possible_holders(tree: Tree, address: str) -> tuple[str, ...]:
             for file in process.files
             if nodes.match(file)
             and file != f"{_VFIO}vfio"
-            and (own is None or file == own or not file.removeprefix(_VFIO).isdigit())
+            and (not group or file == _VFIO + group or not file.removeprefix(_VFIO).isdigit())
         ]
         if files:
             found.append(f"{process_name(tree, process.pid)}: {', '.join(files)}")
@@ -98,8 +94,7 @@ def process_name(tree: Tree, pid: int) -> str:
 
 def program(tree: Tree, pid: int) -> str | None:
     """The short name of a process."""
-    data = read_file(f"{tree.root}/proc/{pid}/comm", 64)
-    return to_text(data) if isinstance(data, bytes) else None
+    return to_text(_content(f"{tree.root}/proc/{pid}/comm")) or None
 
 
 def virtual_machine(tree: Tree, pid: int) -> str | None:
@@ -108,8 +103,7 @@ def virtual_machine(tree: Tree, pid: int) -> str | None:
     QEMU's ``-name guest=win11,debug-threads=on``, as libvirt gives it, or ``-name win11``; Proxmox VE puts ``-id 100``
     before that.
     """
-    data = read_file(f"{tree.root}/proc/{pid}/cmdline", 1 << 16)
-    words = data.decode("utf-8", "backslashreplace").split("\0") if isinstance(data, bytes) else []
+    words = _content(f"{tree.root}/proc/{pid}/cmdline").decode("utf-8", "backslashreplace").split("\0")
     options = dict(pairwise(words))
     # A comma within a value is written twice.
     parts = options.get("-name", "").replace(",,", "\0").split(",")
