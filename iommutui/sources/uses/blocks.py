@@ -2,6 +2,7 @@
 
 import re
 from collections import deque
+from functools import cached_property
 from typing import NamedTuple
 
 from iommutui.core.address import Address
@@ -29,7 +30,7 @@ class Leg(NamedTuple):
 
 
 class Blocks:
-    """The block devices of a machine, each asked for its lower ones once."""
+    """The block devices of a machine."""
 
     def __init__(self, survey: Survey) -> None:
         self._survey = survey
@@ -40,9 +41,7 @@ class Blocks:
         """The server's address (or nothing) of each source of a mount that is a server's."""
         self.backing: dict[str, str] = {}
         """What the file behind a loop device is on."""
-        self._lower: dict[str, tuple[str, ...]] = {}
         self._caches = _caches(survey) if any(name.startswith("bcache") for name in self.paths) else {}
-        self._mapped: dict[str, str] | None = None
 
     def attribute(self, name: str, attribute: str) -> str:
         """``dev``, ``dm/name``... of a block device; empty where it has none."""
@@ -50,14 +49,12 @@ class Blocks:
 
     def lower(self, name: str) -> tuple[str, ...]:
         """What this one is made of: ``slaves`` of an array or mapping, caches of a disk, what a loop's file is on."""
-        if name not in self._lower:
-            found = self._survey.listed(f"{self.paths[name]}/slaves") if name in self.paths else []
-            whole = self.whole(name)
-            if whole and not self.owners(name)[0]:
-                found.append(whole)  # of an array: md0p1 has no slaves, md0 has
-            found += [self.backing[name]] if name in self.backing else []
-            self._lower[name] = (*found, *self._caches.get(name, ()))
-        return self._lower[name]
+        found = self._survey.listed(f"{self.paths[name]}/slaves") if name in self.paths else []
+        whole = self.whole(name)
+        if whole and not self.owners(name)[0]:
+            found.append(whole)  # of an array: md0p1 has no slaves, md0 has
+        found += [self.backing[name]] if name in self.backing else []
+        return (*found, *self._caches.get(name, ()))
 
     def whole(self, name: str) -> str:
         """The disk or array that a partition is a part of; empty for any other device."""
@@ -67,6 +64,10 @@ class Blocks:
     def mapped_name(self, name: str) -> str:
         """``dm-0`` -> ``vg-root``; empty for anything else."""
         return self.attribute(name, "dm/name") if name.startswith("dm-") else ""
+
+    @cached_property
+    def _mapped(self) -> dict[str, str]:
+        return {self.mapped_name(name): name for name in self.paths if name.startswith("dm-")}
 
     def label(self, name: str) -> str:
         """``dm-0 (vg-root)``, ``nvme0n1p3``."""
@@ -81,8 +82,6 @@ class Blocks:
         last = path.removeprefix("/dev/")
         if last in self.paths:
             return last
-        if self._mapped is None:
-            self._mapped = {self.mapped_name(n): n for n in self.paths if n.startswith("dm-")}
         name = last.removeprefix("mapper/")
         if name not in self._mapped and name.count("/") == 1:
             name = "-".join(part.replace("-", "--") for part in name.split("/"))
