@@ -80,7 +80,7 @@ def _machine(options: Options) -> Iterator[Finding]:
 
 
 def _events() -> Finding:
-    answer = watch(lambda event: None)
+    answer = watch(lambda: None)
     if isinstance(answer, Unavailable):
         cost = "The screen does not follow changes by itself; press r to rescan."
         return Finding("live updates", "warning", answer.why, cost, answer.remedy)

@@ -1,7 +1,9 @@
 """The world -> `Host`: sysfs of this machine or a recorded one, snapshots, archives and pasted listings."""
 
+import gc
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 from iommutui import debug
@@ -105,11 +107,13 @@ def _scan(root: str, depth: Depth, session: str | None, driver_table: DriverTabl
 
     tree = Tree(root)
     debug.log("scan: %s, %s", root, depth)
-    names = names_for(tree, depth)
+    # Thousands of values that all stay: looking for garbage among them again and again is a third of the time.
+    gc.disable()
     try:
-        host = scan(tree, depth, names, session=session, driver_table=driver_table)
+        with closing(names_for(tree)) as names:
+            host = scan(tree, depth, names, session=session, driver_table=driver_table)
     finally:
-        names.close()
+        gc.enable()
     debug.log("scan: %s devices, %s groups, gaps %s", len(host.devices), len(host.groups), host.gaps)
     return host
 

@@ -11,15 +11,13 @@ import os
 import select
 import signal
 import sys
-import time
-from collections import deque
 from collections.abc import Iterable
 
 from iommutui import debug
 from iommutui.sources.tree import Unreadable, failure, to_text
 
 DEADLINE = 1.0
-"""Seconds that one attribute may take."""
+"""Seconds without any answer after which those that are missing are given up."""
 
 STARTING = 10.0
 """Seconds that the child may take to start on a busy machine."""
@@ -29,10 +27,10 @@ TIMEOUT = Unreadable("timeout")
 Answer = str | Unreadable | None
 """A file's text, why it is not known, or None where there is none."""
 
-_READER = os.path.join(os.path.dirname(__file__), "deadline_child.py")
+_CHILD = os.path.join(os.path.dirname(__file__), "deadline_child.py")
 
 _left_behind: dict[str, int] = {}
-"""Children that are stuck, by the directory of what they read. No other is sent after them, so that a program which
+"""Children that are stuck, by the directories of what they read. No other is sent after them, so that a program which
 refreshes every few seconds neither waits again nor leaves more of them behind."""
 
 
@@ -41,137 +39,95 @@ class DeadlineReader:
 
     def __init__(self, paths: Iterable[str], deadline: float = DEADLINE) -> None:
         _reap()
-        self._deadline = deadline
-        self._answers: dict[str, Answer] = {}
         asked = list(paths)
-        self._answers.update((path, TIMEOUT) for path in asked if os.path.dirname(path) in _left_behind)
-        self._waiting = [path for path in reversed(asked) if path not in self._answers]
-        """What is not answered yet, the next one last."""
-        self._reader: _Reader | None = None
-        self._send()
+        self._answers: dict[str, Answer] = {path: TIMEOUT for path in asked if os.path.dirname(path) in _left_behind}
+        self._asked = [path for path in asked if path not in self._answers]
+        self._deadline = deadline
+        self._started = False
+        self._pending = b""
+        self._pid: int | None = None
+        if self._asked:
+            try:
+                self._pid, self._pipe = _spawn(self._asked)
+            except OSError as error:
+                self._answers.update(dict.fromkeys(self._asked, failure(error) or Unreadable("ENOENT")))
 
     def get(self, path: str) -> Answer:
         """The file's text without its last newline; `TIMEOUT` where the kernel does not answer in time."""
-        while path not in self._answers and self._waiting:
-            self._receive()
+        while self._pid is not None and path not in self._answers:
+            self._receive(self._pid)
         return self._answers.get(path)
 
     def close(self) -> None:
-        """Ends the child; whatever is not answered by now never is."""
-        if self._reader is not None:
-            if self._reader.end(stuck=bool(self._waiting)):
-                _left_behind[os.path.dirname(self._waiting[-1])] = self._reader.pid
-            self._reader = None
-        self._waiting.clear()
+        """Waits for the last answers, and ends the child."""
+        while self._pid is not None:
+            self._receive(self._pid)
 
-    def _send(self) -> None:
-        """A child for everything that waits."""
-        if not self._waiting:
-            return
-        try:
-            self._reader = _Reader(reversed(self._waiting))
-        except OSError as error:
-            self._give_up(failure(error) or Unreadable("ENOENT"))
+    def _receive(self, pid: int) -> None:
+        """Takes the answers that have come. Where none comes in time, or none is left, the child is ended."""
+        poll = select.poll()
+        poll.register(self._pipe, select.POLLIN)
+        in_time = poll.poll((self._deadline if self._started else STARTING) * 1000)
+        data = os.read(self._pipe, 1 << 16) if in_time else b""
+        if not data:
+            return self._end(pid)
+        self._started = True
+        *records, self._pending = (self._pending + data).split(b"\0")
+        for record in filter(None, records):
+            number, _, answer = record.partition(b" ")
+            self._answers[self._asked[int(number)]] = _parse(answer)
+        return None
 
-    def _give_up(self, why: Unreadable) -> None:
-        self._answers.update((path, why) for path in self._waiting)
-        self._waiting.clear()
-
-    def _receive(self) -> None:
-        """Takes the next answer. Where there is none, the child is left behind and another goes on after its file."""
-        reader = self._reader
-        if reader is None:
-            return self._give_up(TIMEOUT)
-        record = reader.receive(self._deadline)
-        if record is not None:
-            self._answers[self._waiting.pop()] = _parse(record)
-            return None
-        if not reader.started:
-            reader.end(stuck=True)
-            self._reader = None
-            return self._give_up(TIMEOUT)
-        # Whatever else is asked of this device waits for the same lock.
-        stuck = os.path.dirname(self._waiting[-1])
-        self._answers.update((path, TIMEOUT) for path in self._waiting if os.path.dirname(path) == stuck)
-        self._waiting = [path for path in self._waiting if path not in self._answers]
-        debug.log("scan: %s does not answer", stuck)
-        if reader.end(stuck=True):
-            _left_behind[stuck] = reader.pid
-        self._reader = None
-        return self._send()
-
-
-class _Reader:
-    """A running child. Raises OSError where it cannot be started."""
-
-    def __init__(self, paths: Iterable[str]) -> None:
-        if not sys.executable:
-            raise FileNotFoundError(errno.ENOENT, "the interpreter is not known")
-        self.started = False
-        self._records: deque[bytes] = deque()
-        self._pending = b""
-        # A file in memory rather than a pipe: a child that is stuck would let a pipe fill up and block the writer.
-        requests = os.memfd_create("iommutui-paths")
-        receiving, sending = os.pipe()
-        try:
-            data = b"".join(os.fsencode(path) + b"\0" for path in paths)
-            while data:
-                data = data[os.write(requests, data) :]
-            os.lseek(requests, 0, os.SEEK_SET)
-            self.pid = os.posix_spawn(
-                sys.executable,
-                [sys.executable, "-I", "-S", _READER],
-                os.environ,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, requests, 0),
-                    (os.POSIX_SPAWN_DUP2, sending, 1),
-                    (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-                ],
-                setpgroup=0,  # a Ctrl-C is for the program that the user sees
-            )
-        except OSError:
-            os.close(receiving)
-            raise
-        finally:
-            os.close(requests)
-            os.close(sending)
-        self._pipe = receiving
-        self._poll = select.poll()
-        self._poll.register(receiving, select.POLLIN)
-
-    def receive(self, deadline: float) -> bytes | None:
-        """The next record, or None where it does not come in time or the child has died."""
-        if not self.started:
-            if self._record(STARTING) is None:
-                return None
-            self.started = True
-        return self._record(deadline)
-
-    def _record(self, deadline: float) -> bytes | None:
-        until = time.monotonic() + deadline
-        while not self._records:
-            rest = until - time.monotonic()
-            if rest <= 0 or not self._poll.poll(rest * 1000):
-                return None
-            data = os.read(self._pipe, 1 << 16)
-            if not data:
-                return None
-            *records, self._pending = (self._pending + data).split(b"\0")
-            self._records.extend(records)
-        return self._records.popleft()
-
-    def end(self, stuck: bool) -> bool:
-        """Ends the child and says whether it is still there: one that is stuck in the kernel dies when it gets out."""
+    def _end(self, pid: int) -> None:
+        """A child that is stuck in the kernel dies when it gets out; until then its directories are left alone."""
         os.close(self._pipe)
-        if stuck:
-            _kill(self.pid)
-        return not _gone(self.pid, os.WNOHANG if stuck else 0)
+        self._pid = None
+        missing = [path for path in self._asked if path not in self._answers]
+        if not missing:
+            _gone(pid, 0)
+            return
+        self._answers.update(dict.fromkeys(missing, TIMEOUT))
+        silent = dict.fromkeys(map(os.path.dirname, missing), pid)
+        debug.log("scan: %s does not answer", ", ".join(silent))
+        _kill(pid)
+        if not _gone(pid, os.WNOHANG):
+            _left_behind.update(silent)
 
 
-def _parse(record: bytes) -> Answer:
-    if record.startswith(b"="):
-        return to_text(record[1:])
-    return Unreadable(record[1:].decode()) if record.startswith(b"!") else None
+def _spawn(paths: Iterable[str]) -> tuple[int, int]:
+    """Starts a child for these files: its process id, and the pipe that its answers come through. Raises OSError."""
+    if not sys.executable:
+        raise FileNotFoundError(errno.ENOENT, "the interpreter is not known")
+    # A file in memory rather than a pipe, which would hold this process up until the child reads.
+    requests = os.memfd_create("iommutui-paths")
+    receiving, sending = os.pipe()
+    try:
+        os.write(requests, b"".join(os.fsencode(path) + b"\0" for path in paths))
+        os.lseek(requests, 0, os.SEEK_SET)
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-I", "-S", _CHILD],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, requests, 0),
+                (os.POSIX_SPAWN_DUP2, sending, 1),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            ],
+            setpgroup=0,  # a Ctrl-C is for the program that the user sees
+        )
+    except OSError:
+        os.close(receiving)
+        raise
+    finally:
+        os.close(requests)
+        os.close(sending)
+    return pid, receiving
+
+
+def _parse(answer: bytes) -> Answer:
+    if answer.startswith(b"="):
+        return to_text(answer[1:])
+    return Unreadable(answer[1:].decode()) if answer.startswith(b"!") else None
 
 
 def _kill(pid: int) -> None:
@@ -188,6 +144,6 @@ def _gone(pid: int, options: int) -> bool:
 
 def _reap() -> None:
     """Forgets the children that have got out of the kernel meanwhile."""
-    for path, pid in list(_left_behind.items()):
-        if _gone(pid, os.WNOHANG):
-            del _left_behind[path]
+    gone = {pid for pid in {*_left_behind.values()} if _gone(pid, os.WNOHANG)}
+    for path in [path for path, pid in _left_behind.items() if pid in gone]:
+        del _left_behind[path]

@@ -1,23 +1,22 @@
 """IOMMU groups, and their members on other buses than PCI."""
 
-import os
 import re
 
 from iommutui.core.address import Address, is_pci
-from iommutui.core.host import NO_IOMMU, Device, Gap, Group, Region
+from iommutui.core.host import Device, Gap, Group, Region
 from iommutui.sources.pci import Reading, read_function, read_override
 from iommutui.sources.tree import (
     MALFORMED,
-    PAGE,
     Node,
     Tree,
     Unreadable,
     base_name,
     failure,
+    functions_in,
+    known,
     names_in,
-    open_directory,
-    read_file,
-    to_text,
+    read_link,
+    read_text,
 )
 
 GROUPS = "kernel/iommu_groups"
@@ -25,83 +24,69 @@ GROUPS = "kernel/iommu_groups"
 _BUS_IN_PATH = r"(?:^|/)devices/([a-z][\w-]*)/"  # most machines have PCI devices only, and compile it never
 
 
-def group_numbers(tree: Tree) -> list[int] | Unreadable | None:
-    """The numbers of the groups, with whatever gaps they have; None where the kernel has no such directory."""
+Listed = dict[int, list[str] | Unreadable | None]
+"""The names in the ``devices`` of each group, by its number; groups may have any numbers."""
+
+
+def list_groups(tree: Tree) -> Listed | Unreadable | None:
+    """Every group; None where the kernel has no such directory."""
     names = names_in(f"{tree.sys}/{GROUPS}")
     if not isinstance(names, list):
         return names
-    return sorted(int(name) for name in names if name.isdecimal() and len(name) <= 9)
+    numbers = sorted(int(name) for name in names if name.isdecimal() and len(name) <= 9)
+    return {number: names_in(f"{tree.sys}/{GROUPS}/{number}/devices") for number in numbers}
 
 
-def read_groups(reading: Reading, devices: dict[Address, Device], numbers: list[int]) -> dict[int, Group]:
+def other_members(tree: Tree, listed: Listed) -> list[str]:
+    """The paths of members on other buses, as `read_groups` will read them."""
+    pairs = ((number, name) for number, names in listed.items() if isinstance(names, list) for name in names)
+    return [f"{tree.sys}/{GROUPS}/{number}/devices/{name}" for number, name in pairs if not is_pci(name)]
+
+
+def read_groups(reading: Reading, devices: dict[Address, Device], listed: Listed) -> dict[int, Group]:
     """Every group by number, with its members in order.
 
     A function's own ``iommu_group`` link decides where it is, so that a group and its members never disagree.
     ``devices`` gains the members that are on other buses, and functions that came after the bus was listed.
     """
-    members: dict[int, list[Address]] = {number: [] for number in numbers}
+    members: dict[int, list[Address]] = {number: [] for number in listed}
     for device in devices.values():
         if device.group is not None:
             members.setdefault(device.group, []).append(device.address)
-    return {number: _group(reading, devices, number, members[number]) for number in sorted(members)}
+    return {number: _group(reading, devices, number, members[number], listed.get(number)) for number in sorted(members)}
 
 
-def _group(reading: Reading, devices: dict[Address, Device], number: int, known: list[Address]) -> Group:
+def _group(
+    reading: Reading,
+    devices: dict[Address, Device],
+    number: int,
+    members: list[Address],
+    names: list[str] | Unreadable | None,
+) -> Group:
+    place = f"{reading.tree.sys}/{GROUPS}/{number}"
     gaps: list[Gap] = []
-    others = _others(reading, devices, number, known, gaps)
-    kind = name = regions = None
-    if reading.details:
-        directory = open_directory(f"{reading.tree.sys}/{GROUPS}/{number}")
-        if isinstance(directory, int):
-            try:
-                node = Node(directory)
-                kind, name, regions = node.text("type"), node.text("name"), _regions(node)
-                gaps += node.gaps
-            except OSError:
-                pass  # it has gone; its members' own links said so already
-            finally:
-                os.close(directory)
-    else:
-        # Of the rest a listing needs only what the verdict depends on.
-        data = read_file(f"{reading.tree.sys}/{GROUPS}/{number}/reserved_regions", PAGE)
-        if isinstance(data, bytes):
-            regions, whole = _parse_regions(to_text(data))
-            gaps += [] if whole else [Gap("reserved_regions", MALFORMED)]
-        elif data is not None:
-            gaps.append(Gap("reserved_regions", data.why))
-        if known and devices[known[0]].iommu is None:
-            # No IOMMU translates it: VFIO's no-IOMMU mode has made the group, and its name says so.
-            found = read_file(f"{reading.tree.sys}/{GROUPS}/{number}/name", PAGE)
-            name = NO_IOMMU if isinstance(found, bytes) and to_text(found) == NO_IOMMU else None
-    return Group(number, (*known, *others), kind, name, regions, gaps=tuple(gaps))
-
-
-def _others(
-    reading: Reading, devices: dict[Address, Device], number: int, known: list[Address], gaps: list[Gap]
-) -> list[Address]:
-    """The members that the group's directory has beside the known ones, added to ``devices``."""
-    place = f"{reading.tree.sys}/{GROUPS}/{number}/devices"
-    try:
-        names = os.listdir(place)
-    except OSError as error:
-        value = failure(error)
-        gaps.append(Gap("devices", "not-recorded" if value is None else value.why))
-        return []
-    found: list[Address] = []
-    for name in sorted(set(names).difference(known)):
-        device = _member(reading, devices, number, place, name)
-        if device is not None and device.address not in known:
+    found = known(Unreadable("not-recorded") if names is None else names, "devices", gaps) or []
+    others = []
+    for name in sorted(set(found).difference(members)):
+        device = _member(reading, devices, number, f"{place}/devices", name)
+        if device is not None and device.address not in members:
             devices[device.address] = device
-            found.append(device.address)
-    return found
+            others.append(device.address)
+    # A listing needs only what the verdict depends on: VFIO's no-IOMMU mode shows in the name of a group that it made.
+    named = reading.details or (members and devices[members[0]].iommu is None)
+    return Group(
+        number,
+        (*members, *others),
+        type=known(read_text(f"{place}/type"), "type", gaps) if reading.details else None,
+        name=known(read_text(f"{place}/name"), "name", gaps) if named else None,
+        regions=_regions(read_text(f"{place}/reserved_regions"), gaps),
+        gaps=tuple(gaps),
+    )
 
 
 def _member(reading: Reading, devices: dict[Address, Device], number: int, place: str, name: str) -> Device | None:
     """The device behind a name in a group's directory, or None where it has gone."""
-    try:
-        target = os.readlink(f"{place}/{name}")
-    except OSError:
-        target = name
+    target = read_link(f"{place}/{name}") or name
     own_name = base_name(target)
     if is_pci(own_name):
         device = devices.get(Address(own_name)) or read_function(reading, own_name)
@@ -115,29 +100,23 @@ def _read_other(reading: Reading, devices: dict[Address, Device], number: int, p
     address = _unused(base_name(target), devices)
     in_path = re.search(_BUS_IN_PATH, target)
     bus = in_path[1] if in_path else "unknown"
-    directory = open_directory(path)
-    if not isinstance(directory, int):
-        why = "not-recorded" if directory is None else directory.why
-        return Device(address, bus, group=number, gaps=(Gap("driver", why),))
     try:
-        node = Node(directory)
-        return Device(
-            address=address,
-            bus=node.link("subsystem") or bus,
-            modalias=node.text("modalias"),
-            driver=node.link("driver"),
-            driver_override=read_override(reading, path, node),
-            group=number,
-            parent=next((Address(part) for part in reversed(target.split("/")) if is_pci(part)), None),
-            vfio_dev=node.names("vfio-dev"),
-            iommu=node.link("iommu"),
-            gaps=tuple(node.gaps),
-        )
+        with Node(path) as node:
+            return Device(
+                address=address,
+                bus=node.link("subsystem") or bus,
+                modalias=node.text("modalias"),
+                driver=node.link("driver"),
+                driver_override=read_override(reading, path, node),
+                group=number,
+                parent=next(reversed(functions_in(target)), None),
+                vfio_dev=node.names("vfio-dev"),
+                iommu=node.link("iommu"),
+                gaps=tuple(node.gaps),
+            )
     except OSError as error:
-        value = failure(error)
-        return Device(address, bus, group=number, gaps=(Gap("driver", value.why if value else "ENOENT"),))
-    finally:
-        os.close(directory)
+        gap = Gap("driver", (failure(error) or Unreadable("not-recorded")).why)
+        return Device(address, bus, group=number, gaps=(gap,))
 
 
 def _unused(name: str, devices: dict[Address, Device]) -> Address:
@@ -148,31 +127,14 @@ def _unused(name: str, devices: dict[Address, Device]) -> Address:
     return Address(candidate)
 
 
-def other_members(tree: Tree, numbers: list[int]) -> list[str]:
-    """The paths of members on other buses, as `read_groups` will read them."""
-    found = []
-    for number in numbers:
-        place = f"{tree.sys}/{GROUPS}/{number}/devices"
-        names = names_in(place)
-        if isinstance(names, list):
-            found += [f"{place}/{name}" for name in names if not is_pci(name)]
-    return found
-
-
-def _regions(node: Node) -> tuple[Region, ...] | None:
-    text = node.text("reserved_regions")
-    if text is None:
+def _regions(text: str | Unreadable | None, gaps: list[Gap]) -> tuple[Region, ...] | None:
+    lines = known(text, "reserved_regions", gaps)
+    if lines is None:
         return None
-    regions, whole = _parse_regions(text)
-    if not whole:
-        node.miss("reserved_regions", MALFORMED)
-    return regions
-
-
-def _parse_regions(text: str) -> tuple[tuple[Region, ...], bool]:
-    """The regions, and whether every line is one."""
-    found = [_region(line) for line in text.splitlines()]
-    return tuple(region for region in found if region is not None), None not in found
+    found = [_region(line) for line in lines.splitlines()]
+    if None in found:
+        gaps.append(Gap("reserved_regions", MALFORMED))
+    return tuple(region for region in found if region is not None)
 
 
 def _region(line: str) -> Region | None:

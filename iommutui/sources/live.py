@@ -1,18 +1,12 @@
-"""What changes on this machine, as it happens: the kernel's uevents, through pyudev."""
+"""What changes on this machine, as it happens: the kernel's uevents through pyudev, or a look every few seconds."""
 
+import os
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 SUBSYSTEMS = ("pci", "vfio", "vfio-dev", "drivers")
 ACTIONS = frozenset({"bind", "unbind", "add", "remove"})
-
-
-class Uevent(NamedTuple):
-    """One event. ``device`` is a PCI address, the number of a group (``vfio``), ``vfioN``, or a driver's name."""
-
-    action: str
-    subsystem: str
-    device: str
 
 
 class Unavailable(NamedTuple):
@@ -25,31 +19,31 @@ class Unavailable(NamedTuple):
 class Watcher:
     """Calls back from a thread of its own until it is stopped."""
 
-    def __init__(self, monitor: Any, callback: Callable[[Uevent], None]) -> None:
+    def __init__(self, monitor: Any, changed: Callable[[], None]) -> None:
         from pyudev import MonitorObserver
 
-        self._callback: Callable[[Uevent], None] | None = callback
+        self._changed: Callable[[], None] | None = changed
         self._observer = MonitorObserver(monitor, callback=self.receive, name="iommutui-uevents")
         self._observer.start()
 
     def receive(self, device: Any) -> None:
         """Passes on what concerns the groups. The event brings its own properties: nothing is read from sysfs here."""
-        callback = self._callback
-        if callback is None or device.action not in ACTIONS:
+        changed = self._changed
+        if changed is None or device.action not in ACTIONS:
             return
         if device.subsystem == "drivers" and "/bus/pci/" not in device.device_path:
             return
-        callback(Uevent(device.action, device.subsystem, device.sys_name))
+        changed()
 
     def stop(self) -> None:
         """No event is passed on any more. It does not wait for the thread, which may be waiting for the caller."""
-        if self._callback is not None:
-            self._callback = None
+        if self._changed is not None:
+            self._changed = None
             self._observer.send_stop()
 
 
-def watch(callback: Callable[[Uevent], None]) -> Watcher | Unavailable:
-    """Starts watching. ``callback`` runs in the watching thread.
+def watch(changed: Callable[[], None]) -> Watcher | Unavailable:
+    """Starts watching. ``changed`` is called in the watching thread.
 
     The events are the kernel's own and not those that udev sends on: they come at once and in order, and also where no
     udev daemon runs.
@@ -72,4 +66,40 @@ def watch(callback: Callable[[Uevent], None]) -> Watcher | Unavailable:
         monitor.start()
     except OSError as error:
         return Unavailable(f"The kernel's events cannot be received: {error}.", "Refresh by hand instead.")
-    return Watcher(monitor, callback)
+    return Watcher(monitor, changed)
+
+
+POLL_SECONDS = 5.0
+"""How often the links of drivers are compared. One look costs a directory listing per driver."""
+
+
+def poll(changed: Callable[[], None]) -> Callable[[], None]:
+    """Calls ``changed`` when the signature of the PCI bus differs; returns what stops it."""
+    stop = threading.Event()
+
+    def run() -> None:
+        before = signature("/sys/bus/pci")
+        while not stop.wait(POLL_SECONDS):
+            now = signature("/sys/bus/pci")
+            if now != before:
+                before = now
+                changed()
+
+    threading.Thread(target=run, name="iommutui-poll", daemon=True).start()
+    return stop.set
+
+
+def signature(bus: str) -> frozenset[str]:
+    """Which devices there are and which driver each is on, from names of directory entries alone: nothing is opened,
+    so a device that does not answer cannot hold it up."""
+    found = {f"device {name}" for name in _names(f"{bus}/devices")}
+    for driver in _names(f"{bus}/drivers"):
+        found |= {f"{driver} {name}" for name in _names(f"{bus}/drivers/{driver}") if ":" in name}
+    return frozenset(found)
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []

@@ -14,13 +14,14 @@ from typing import NamedTuple
 from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, STUB, TABLE, VFIO_PCI, underscored
 from iommutui.core.host import Device, Driver, Fit, Gap, Host
 from iommutui.core.roles import is_vfio
-from iommutui.sources.tree import Tree, Unreadable, names_in
+from iommutui.sources.tree import Tree, Unreadable
 
 PCI = "pci:"
 VFIO = "vfio_pci:"
 
 _DEVICE = len("pci:v000010DEd00002204")
 _VENDOR = len("pci:v000010DE")
+_FIXED = re.compile("pci:v[0-9A-F]{8}(?:d[0-9A-F]{8})?")
 
 
 class Alias(NamedTuple):
@@ -52,23 +53,14 @@ class Index:
     def __init__(self, aliases: Iterable[Alias]) -> None:
         self._by_start: dict[str, list[Alias]] = {}
         for alias in aliases:
-            self._by_start.setdefault(_start(alias.pattern), []).append(alias)
+            start = _FIXED.match(alias.pattern)
+            self._by_start.setdefault(start[0] if start else "", []).append(alias)
 
     def matches(self, modalias: str) -> list[Alias]:
         """Every alias that matches the modalias, in no particular order."""
         starts = (modalias[:_DEVICE], modalias[:_VENDOR], "")
-        return [
-            alias for start in starts for alias in self._by_start.get(start, ()) if fnmatchcase(modalias, alias.pattern)
-        ]
-
-
-def _start(pattern: str) -> str:
-    """The pattern's fixed vendor and device, its fixed vendor, or nothing."""
-    for length in (_DEVICE, _VENDOR):
-        start = pattern[:length]
-        if len(start) == length and not any(wildcard in start for wildcard in "*?["):
-            return start
-    return ""
+        found = (alias for start in starts for alias in self._by_start.get(start, ()))
+        return [alias for alias in found if fnmatchcase(modalias, alias.pattern)]
 
 
 PLACES = ("lib/modules", "usr/lib/modules", "run/booted-system/kernel-modules/lib/modules")
@@ -113,31 +105,29 @@ def _lacks(tree: Tree, host: Host) -> tuple[str, ...]:
 
     ``modules.dep`` lists every module of the release by its file, ``modules.builtin`` what is built in.
     """
-    if host.kernel is None or "/" in host.kernel or host.kernel.startswith("."):
+    listed, built_in = (_module_file(tree, host.kernel, name) for name in ("modules.dep", "modules.builtin"))
+    if not isinstance(listed, bytes) or not isinstance(built_in, bytes):
         return ()
-    for place in PLACES:
-        listed = tree.bytes(f"{place}/{host.kernel}/modules.dep")
-        built_in = tree.bytes(f"{place}/{host.kernel}/modules.builtin")
-        if isinstance(listed, bytes) and isinstance(built_in, bytes):
-            found = {underscored(_text(name)) for name in _FILE.findall(listed + built_in)}
-            named = {driver.name for driver in host.drivers or ()}
-            return tuple(n for n in (VFIO_PCI, STUB) if underscored(n) not in found and n not in named)
-    return ()
+    found = {underscored(_text(name)) for name in _FILE.findall(listed + built_in)}
+    found |= {underscored(driver.name) for driver in host.drivers or ()}
+    return tuple(name for name in (VFIO_PCI, STUB) if underscored(name) not in found)
 
 
 def _index(tree: Tree, kernel: str | None) -> tuple[Index, Gap | None]:
     """The aliases of the modules of this release and of what is built into it."""
+    data, built_in = (_module_file(tree, kernel, name) for name in ("modules.alias", "modules.builtin.modinfo"))
+    if not isinstance(data, bytes):
+        absent = "not-recorded" if tree.root or kernel is None else "ENOENT"
+        return Index([]), Gap("modules.alias", data.why if isinstance(data, Unreadable) else absent)
+    return _indexed(data, built_in if isinstance(built_in, bytes) else b""), None
+
+
+def _module_file(tree: Tree, kernel: str | None, name: str) -> bytes | Unreadable | None:
+    """A file beside the modules of a release, which is another's to choose and must not lead elsewhere."""
     if kernel is None or "/" in kernel or kernel.startswith("."):
-        return Index([]), Gap("modules.alias", "not-recorded")
-    why = "ENOENT" if tree.root == "" else "not-recorded"
-    for place in PLACES:
-        data = tree.bytes(f"{place}/{kernel}/modules.alias")
-        if isinstance(data, Unreadable):
-            why = data.why
-        if isinstance(data, bytes):
-            built_in = tree.bytes(f"{place}/{kernel}/modules.builtin.modinfo")
-            return _indexed(data, built_in if isinstance(built_in, bytes) else b""), None
-    return Index([]), Gap("modules.alias", why)
+        return None
+    found = (tree.bytes(f"{place}/{kernel}/{name}") for place in PLACES)
+    return next((data for data in found if data is not None), None)
 
 
 @lru_cache(maxsize=1)
@@ -160,16 +150,14 @@ def _registered(tree: Tree, drivers: Sequence[Driver] | None) -> Registered:
     for driver in drivers or ():
         if driver.module is not None:
             by_module.setdefault(underscored(driver.module), []).append(driver.name)
-    modules = names_in(f"{tree.sys}/module")
-    loaded = {underscored(module) for module in modules} if isinstance(modules, list) else set()
-    for module in sorted(loaded):
-        names = names_in(f"{tree.sys}/module/{module}/drivers")
-        for name in sorted(names) if isinstance(names, list) else ():
-            bus, _, driver_name = name.partition(":")
-            if bus == "pci" and driver_name not in by_module.setdefault(module, []):
-                by_module[module].append(driver_name)
+    loaded = tree.listed("module")
+    for module in loaded:
+        for name in tree.listed(f"module/{module}/drivers", "pci:"):
+            names = by_module.setdefault(underscored(module), [])
+            if name.removeprefix("pci:") not in names:
+                names.append(name.removeprefix("pci:"))
     registered = None if drivers is None else frozenset(driver.name for driver in drivers)
-    return Registered(by_module, frozenset(loaded), registered)
+    return Registered(by_module, frozenset(map(underscored, loaded)), registered)
 
 
 def _fits(aliases: list[Alias], registered: Registered) -> Iterator[Fit]:

@@ -2,15 +2,16 @@
 
 import os
 import re
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from iommutui.core.address import Address, is_pci
+from iommutui.core.address import Address
 from iommutui.core.device import UNBINDING
 from iommutui.core.host import Bar, Details, Device, Gap
 from iommutui.core.kernel import Version
 from iommutui.sources import pci_config
 from iommutui.sources.names import Names
-from iommutui.sources.tree import ATTRIBUTE, MALFORMED, Node, Tree, Unreadable, open_directory
+from iommutui.sources.tree import MALFORMED, Node, Tree, Unreadable, failure, functions_in, read_link
 
 if TYPE_CHECKING:
     from iommutui.sources.deadline_reader import DeadlineReader
@@ -25,8 +26,8 @@ _WAKING = ("config", "current_link_speed", "current_link_width")
 """Attributes that are read from the device itself."""
 
 _UEVENT = re.compile(
-    rb"PCI_CLASS=([0-9A-F]{1,6})\nPCI_ID=([0-9A-F]{4}):([0-9A-F]{4})\n"
-    rb"PCI_SUBSYS_ID=([0-9A-F]{4}):([0-9A-F]{4})\n(?:.*\n)*?MODALIAS=(.*)\n"
+    r"PCI_CLASS=([0-9A-F]{1,6})\nPCI_ID=([0-9A-F]{4}):([0-9A-F]{4})\n"
+    r"PCI_SUBSYS_ID=([0-9A-F]{4}):([0-9A-F]{4})\n(?:.*\n)*?MODALIAS=(.*)"
 )
 
 
@@ -37,10 +38,7 @@ class Reading(NamedTuple):
     names: Names
     deadline: DeadlineReader | None
     """Reads ``driver_override`` where that may block; None: it is read here."""
-    kernel: Version | None
     details: bool
-    parents: dict[str, Address | None]
-    """The bridge above, by directory: filled while reading."""
 
 
 class Ids(NamedTuple):
@@ -57,32 +55,28 @@ class Ids(NamedTuple):
 def read_function(reading: Reading, name: str) -> Device | None:
     """The function of this address; None where it is gone, or goes while it is read."""
     path = f"{reading.tree.sys}/bus/pci/devices/{name}"
-    directory = open_directory(path)
-    if directory is None:
-        return None
-    if isinstance(directory, Unreadable):
-        gaps = tuple(Gap(attribute, directory.why) for attribute in ("uevent", "driver", "iommu_group"))
-        return Device(Address(name), gaps=gaps)
     try:
-        device = _read(reading, Address(name), path, Node(directory))
-    except OSError:
-        return None
-    finally:
-        os.close(directory)
+        with Node(path) as node:
+            device = _read(reading, Address(name), path, node)
+    except OSError as error:
+        value = failure(error)
+        if value is None:
+            return None
+        gaps = tuple(Gap(attribute, value.why) for attribute in ("uevent", "driver", "iommu_group"))
+        return Device(Address(name), gaps=gaps)
     half_read = device.vendor_id is None or any(gap.why == "ENODEV" for gap in device.gaps)
     return None if half_read and not os.path.exists(path) else device
 
 
 def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
-    present = node.present
     ids = _ids(node, reading.tree.live)
+    is_vf = "physfn" in node.present
     header = _header(node, reading.tree.live)
-    is_vf = "physfn" in present
-    alive = len(header) >= 16 and pci_config.answers(header, is_vf)
+    answers = pci_config.answers(header, is_vf) if len(header) >= 16 else None
     driver = node.link("driver")
     if driver is None and _is_leaving(reading, path):
         node.miss("driver", UNBINDING)
-    virtfns = _virtfns(node) if "virtfn0" in present else ()
+    virtfns = _virtfns(node) if "virtfn0" in node.present else ()
     vendor_name, device_name, class_name = reading.names.of(ids.modalias, ids.vendor, ids.device, ids.class_code)
     return Device(
         address=address,
@@ -91,15 +85,15 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
         subsystem_vendor_id=ids.subsystem_vendor,
         subsystem_device_id=ids.subsystem_device,
         class_code=ids.class_code,
-        revision=pci_config.revision(header) if alive else node.hex("revision", 2),
-        header_type=pci_config.header_type(header) if alive else None,
-        multifunction=pci_config.multifunction(header) if alive else None,
-        pcie_type=pci_config.pcie_type(header, lambda offset: _config_at(node, offset)) if alive else None,
+        revision=pci_config.revision(header) if answers else node.hex("revision", 2),
+        header_type=pci_config.header_type(header) if answers else None,
+        multifunction=pci_config.multifunction(header) if answers else None,
+        pcie_type=pci_config.pcie_type(header, partial(_capability, node)) if answers else None,
         modalias=ids.modalias,
         driver=driver,
         driver_override=read_override(reading, path, node),
         group=node.group(),
-        parent=_parent(path, reading.parents),
+        parent=_parent(path),
         boot_vga=node.flag("boot_vga"),
         boot_display=node.flag("boot_display"),
         physfn=node.function("physfn") if is_vf else None,
@@ -110,7 +104,7 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
         vendor_name=vendor_name,
         device_name=device_name,
         class_name=class_name,
-        details=_details(reading, node, header, is_vf, virtfns) if reading.details else None,
+        details=_details(node, answers, virtfns) if reading.details else None,
         gaps=tuple(node.gaps),
     )
 
@@ -132,18 +126,11 @@ def _ids(node: Node, live: bool) -> Ids:
     On a running kernel ``uevent`` is left alone: reading it blocks while an unbind of the device waits, and reading the
     files never does.
     """
-    uevent = None if live else node.bytes("uevent")
+    uevent = None if live else node.text("uevent")
     match = None if uevent is None else _UEVENT.search(uevent)
     if match is not None:
-        code, vendor, device, subsystem_vendor, subsystem_device, modalias = match.groups()
-        return Ids(
-            vendor.lower().decode(),
-            device.lower().decode(),
-            subsystem_vendor.lower().decode(),
-            subsystem_device.lower().decode(),
-            code.lower().decode().zfill(6),
-            modalias.decode("utf-8", "backslashreplace"),
-        )
+        code, vendor, device, subsystem_vendor, subsystem_device = (part.lower() for part in match.groups()[:5])
+        return Ids(vendor, device, subsystem_vendor, subsystem_device, code.zfill(6), match[6])
     return Ids(
         node.hex("vendor", 4),
         node.hex("device", 4),
@@ -166,18 +153,9 @@ def _header(node: Node, live: bool) -> bytes:
     return node.bytes("config", pci_config.HEADER) or b""
 
 
-def _config_at(node: Node, offset: int) -> bytes:
-    """Four bytes of configuration space, none where they are not shown."""
-    try:
-        file = os.open("config", ATTRIBUTE, dir_fd=node.at)
-    except OSError:
-        return b""
-    try:
-        return os.pread(file, 4, offset)
-    except OSError:
-        return b""
-    finally:
-        os.close(file)
+def _capability(node: Node, offset: int) -> bytes:
+    """The first four bytes of a capability, none where they are not shown."""
+    return node.bytes("config", 4, offset) or b""
 
 
 def read_override(reading: Reading, path: str, node: Node) -> str | None:
@@ -194,18 +172,9 @@ def read_override(reading: Reading, path: str, node: Node) -> str | None:
     return text if text not in ("", "(null)") else None
 
 
-def _parent(path: str, known: dict[str, Address | None]) -> Address | None:
-    """The nearest PCI function above, from the link in ``bus/pci/devices``.
-
-    ``devices/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0`` -> ``0000:00:0e.0``: a VMD's domain hangs below it.
-    """
-    try:
-        above = os.readlink(path).rpartition("/")[0]
-    except OSError:
-        return None
-    if above not in known:
-        known[above] = next((Address(part) for part in reversed(above.split("/")) if is_pci(part)), None)
-    return known[above]
+def _parent(path: str) -> Address | None:
+    """The nearest PCI function above, from the link in ``bus/pci/devices``."""
+    return next(reversed(functions_in(read_link(path).rpartition("/")[0])), None)
 
 
 def _virtfns(node: Node) -> tuple[Address, ...]:
@@ -224,35 +193,27 @@ def _interfaces(node: Node, driver: str | None) -> tuple[str, ...]:
     return found
 
 
-def _details(reading: Reading, node: Node, header: bytes, is_vf: bool, virtfns: tuple[Address, ...]) -> Details:
-    """What is read of a function where a person asks for it."""
-    counted = reading.tree.live and "sriov_numvfs" in node.present
-    if counted:
-        # Its reader takes the device's lock, and so may wait for an unbind; there is a link for every function anyway.
-        node.present.discard("sriov_numvfs")
+def _details(node: Node, answers: bool | None, virtfns: tuple[Address, ...]) -> Details:
+    """What is read of a function where a person asks for it.
+
+    ``sriov_numvfs`` is counted by its links: its reader takes the device's lock, and so may wait for an unbind.
+    """
+    resets = node.text("reset_method")
     return Details(
         numa_node=node.number("numa_node"),
-        reset_methods=_reset_methods(node, reading.kernel),
+        reset_methods=None if resets is None else tuple(resets.split()),
         power_state=node.text("power_state"),
         d3cold_allowed=node.flag("d3cold_allowed"),
         bars=_bars(node),
         sriov_totalvfs=node.number("sriov_totalvfs"),
-        sriov_numvfs=len(virtfns) if counted else node.number("sriov_numvfs"),
+        sriov_numvfs=len(virtfns) if "sriov_numvfs" in node.present else None,
         link_speed=node.text("current_link_speed"),
         link_width=node.text("current_link_width"),
         max_link_speed=node.text("max_link_speed"),
         max_link_width=node.text("max_link_width"),
-        config_answers=pci_config.answers(header, is_vf) if len(header) >= 16 else None,
+        config_answers=answers,
         irq=node.number("irq"),
     )
-
-
-def _reset_methods(node: Node, kernel: Version | None) -> tuple[str, ...] | None:
-    """From 5.15 a device without the file is one that cannot be reset; before, nothing shows it."""
-    if "reset_method" not in node.present and kernel is not None and kernel >= Version(5, 15):
-        return ()
-    text = node.text("reset_method")
-    return None if text is None else tuple(text.split())
 
 
 def _bars(node: Node) -> tuple[Bar, ...] | None:
@@ -272,11 +233,16 @@ def _bars(node: Node) -> tuple[Bar, ...] | None:
     return tuple(found)
 
 
-def without_guessed_resets(devices: dict[Address, Device]) -> dict[Address, Device]:
-    """The devices, with their reset methods unknown where not one has any: then the files were not recorded."""
-    if any(device.details is not None and device.details.reset_methods for device in devices.values()):
+def with_resets(devices: dict[Address, Device], kernel: Version | None) -> dict[Address, Device]:
+    """The devices, of which those that have no file of reset methods have none from 5.15; before, nothing shows it.
+
+    Where no device at all has any, the files were not recorded.
+    """
+    recorded = any(device.details is not None and device.details.reset_methods for device in devices.values())
+    if not recorded or kernel is None or kernel < Version(5, 15):
         return devices
-    return {
-        address: device._replace(details=device.details and device.details._replace(reset_methods=None))
-        for address, device in devices.items()
-    }
+    found = dict(devices)
+    for address, device in devices.items():
+        if device.details is not None and device.details.reset_methods is None and not device.gap("reset_method"):
+            found[address] = device._replace(details=device.details._replace(reset_methods=()))
+    return found

@@ -13,13 +13,10 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.host import Claim, Device, Gap, Group, Host
 from iommutui.core.roles import is_vfio
-from iommutui.sources.tree import Tree, Unreadable, names_in, printable, read_file, to_text
+from iommutui.sources.tree import Tree, Unreadable, base_name, names_in, printable, read_file, read_link, to_text
 
 VFIO_DEVICE = "anon_inode:[vfio-device]"
 """A device that was got from its group; from which one does not show."""
-
-DELETED = " (deleted)"
-"""Ends the name of a node that is no longer there."""
 
 _VFIO = "/dev/vfio/"
 _NODES = {"0x03": r"/dev/(?:dri/|nvidia)", "0x04": r"/dev/snd/"}
@@ -51,10 +48,9 @@ def read_open_files(tree: Tree) -> OpenFiles:
         return OpenFiles((), names.why)
     pids = sorted(int(name) for name in names or () if name.isdecimal())
     hidden = None if pids else "not-recorded"
+    # Mounted with hidepid, /proc leaves out other users' processes, and the first of all with them.
     if tree.live and pids[:1] != [1]:
-        hidden = (
-            "EPERM"  # mounted with hidepid, /proc leaves out other users' processes, and the first of all with them
-        )
+        hidden = "EPERM"
     found = []
     for pid in pids:
         files = _files(f"{tree.root}/proc/{pid}/fd")
@@ -74,10 +70,7 @@ def possible_holders(tree: Tree, address: str) -> tuple[str, ...]:
     place = f"sys/bus/pci/devices/{address}"
     kind = tree.text(f"{place}/class")
     nodes = re.compile("|".join((_VFIO, _NODES.get(kind[:4] if isinstance(kind, str) else "", _VFIO))))
-    try:
-        own: str | None = _VFIO + os.path.basename(os.readlink(f"{tree.root}/{place}/iommu_group"))
-    except OSError:
-        own = None
+    group = base_name(read_link(f"{tree.root}/{place}/iommu_group"))
     found = []
     for process in read_open_files(tree).processes:
         files = [
@@ -85,7 +78,7 @@ def possible_holders(tree: Tree, address: str) -> tuple[str, ...]:
             for file in process.files
             if nodes.match(file)
             and file != f"{_VFIO}vfio"
-            and (own is None or file == own or not file.removeprefix(_VFIO).isdigit())
+            and (not group or file == _VFIO + group or not file.removeprefix(_VFIO).isdigit())
         ]
         if files:
             found.append(f"{process_name(tree, process.pid)}: {', '.join(files)}")
@@ -101,8 +94,7 @@ def process_name(tree: Tree, pid: int) -> str:
 
 def program(tree: Tree, pid: int) -> str | None:
     """The short name of a process."""
-    data = read_file(f"{tree.root}/proc/{pid}/comm", 64)
-    return to_text(data) if isinstance(data, bytes) else None
+    return to_text(_content(f"{tree.root}/proc/{pid}/comm")) or None
 
 
 def virtual_machine(tree: Tree, pid: int) -> str | None:
@@ -111,8 +103,7 @@ def virtual_machine(tree: Tree, pid: int) -> str | None:
     QEMU's ``-name guest=win11,debug-threads=on``, as libvirt gives it, or ``-name win11``; Proxmox VE puts ``-id 100``
     before that.
     """
-    data = read_file(f"{tree.root}/proc/{pid}/cmdline", 1 << 16)
-    words = data.decode("utf-8", "backslashreplace").split("\0") if isinstance(data, bytes) else []
+    words = _content(f"{tree.root}/proc/{pid}/cmdline").decode("utf-8", "backslashreplace").split("\0")
     options = dict(pairwise(words))
     # A comma within a value is written twice.
     parts = options.get("-name", "").replace(",,", "\0").split(",")
@@ -173,8 +164,11 @@ def _content(path: str) -> bytes:
     return data if isinstance(data, bytes) else b""
 
 
-_GROUP = r"/dev/vfio/(?:noiommu-)?(\d{1,9})(?: \(deleted\))?"
-_CDEV = r"/dev/vfio/devices/(vfio\d{1,9})((?: \(deleted\))?)"
+_NODE = re.compile(
+    r"/dev/vfio/(?:noiommu-)?(?P<group>\d{1,9})(?: \(deleted\))?"
+    r"|/dev/vfio/devices/(?P<cdev>vfio\d{1,9})(?P<gone> \(deleted\))?"
+)
+"""A group, or a device of its own; what is deleted is no longer there under its name."""
 
 
 def claims_now(host: Host, root: str = "/") -> Host:
@@ -186,20 +180,6 @@ def claims_now(host: Host, root: str = "/") -> Host:
     without = tuple(gap for gap in host.gaps if gap.attribute != "claims")
     now = with_claims(Tree(root), host._replace(groups=bare, gaps=without))
     return host if (now.groups, set(now.gaps)) == (host.groups, set(host.gaps)) else now
-
-
-class Holder(NamedTuple):
-    """A process and what of VFIO it has open."""
-
-    name: str
-    """``VM win11 (pid 226)``, or the program's ``qemu-system-x86 (pid 226)``."""
-    groups: tuple[int, ...]
-    cdevs: tuple[str, ...]
-    """Names such as ``vfio0``."""
-    gone: tuple[str, ...]
-    """Those of nodes that are gone: by now another device may have the name."""
-    has_device: bool
-    """Whether it has got a device from a group; from which one does not show."""
 
 
 def with_claims(tree: Tree, host: Host) -> Host:
@@ -214,46 +194,39 @@ def with_claims(tree: Tree, host: Host) -> Host:
         return host._replace(gaps=(*host.gaps, Gap("claims", "not-recorded")))
     if not isinstance(nodes, list) or not any(node != "vfio" for node in nodes):
         return host
-    holders, hidden = find_holders(tree)
+    seen = read_open_files(tree)
     by_cdev = {name: device for device in host.devices.values() for name in device.vfio_dev or ()}
-    groups = dict(host.groups)
-    for holder in holders:
-        for number in holder.groups:
-            group = groups.get(number)
-            if group is not None and group.claim is None:
-                opened = _held(host, group) if holder.has_device else ()
-                groups[number] = group._replace(claim=Claim(holder.name, opened=opened))
-        for name in holder.cdevs:
-            device = by_cdev.get(name)
-            if device is not None and device.group in groups:
-                groups[device.group] = _with_cdev(groups[device.group], holder.name, device)
-    _add_leaving(host, groups, [holder for holder in holders if holder.gone], by_cdev)
-    gaps = (*host.gaps, Gap("claims", hidden)) if hidden is not None else host.gaps
+    claims: dict[int, Claim] = {}
+    opened: list[tuple[Device, str]] = []
+    gone: list[tuple[str, str]] = []
+    for process in seen.processes:
+        found = [match for file in process.files if (match := _NODE.fullmatch(file))]
+        owner = process_name(tree, process.pid) if found else ""
+        for node in found:
+            if node["gone"]:
+                gone.append((node["cdev"], owner))
+            elif node["cdev"] in by_cdev:
+                opened.append((by_cdev[node["cdev"]], owner))
+            elif node["group"] and (group := host.groups.get(int(node["group"]))) is not None:
+                held = _held(host, group) if VFIO_DEVICE in process.files else ()
+                claims.setdefault(group.id, Claim(owner, opened=held))
+    for device, owner in (*opened, *_leaving(host, gone, by_cdev)):
+        if device.group in host.groups:
+            claims[device.group] = _with_cdev(claims.get(device.group) or Claim(owner, 0, "cdev"), device)
+    groups = {number: group._replace(claim=claims.get(number, group.claim)) for number, group in host.groups.items()}
+    gaps = (*host.gaps, Gap("claims", seen.hidden)) if seen.hidden is not None else host.gaps
     return host._replace(groups=groups, gaps=gaps)
 
 
-def _add_leaving(host: Host, groups: dict[int, Group], holders: list[Holder], by_cdev: dict[str, Device]) -> None:
-    """Claims for devices whose own node is gone because their unbind waits for its holder.
+def _leaving(host: Host, gone: list[tuple[str, str]], by_cdev: dict[str, Device]) -> list[tuple[Device, str]]:
+    """Devices whose own node is gone because their unbind waits for its holder; each with who that may be.
 
-    Nothing in sysfs says which node was whose, so that every device that is being unbound and is nobody else's may be
-    what any of these holders has. A Host that was read before the unbind began still has the names.
+    Nothing in sysfs says which node was whose, and by now another device may have its name, so that every device that
+    is being unbound may be what any of these holders has. A Host that was read before the unbind began has the names.
     """
-    if not holders:
-        return
-    leaving = [device for device in host.devices.values() if device.being_unbound]
-    if not leaving:
-        named = {name: holder for holder in holders for name in holder.gone if name in by_cdev}
-        pairs = [(by_cdev[name], holder.name) for name, holder in named.items()]
-    else:
-        owners = " or ".join(dict.fromkeys(holder.name for holder in holders))
-        pairs = [(device, owners) for device in leaving]
-    for device, owner in pairs:
-        group = groups.get(device.group) if device.group is not None else None
-        if group is not None and (group.claim is None or device.address not in group.claim.opened):
-            claim = group.claim or Claim(owner, 0, "cdev")
-            if claim.via == "cdev":
-                opened = (*claim.opened, device.address)
-                groups[group.id] = group._replace(claim=claim._replace(uses=claim.uses + 1, opened=opened))
+    owners = " or ".join(dict.fromkeys(owner for _, owner in gone))
+    leaving = [(device, owners) for device in host.devices.values() if device.being_unbound] if gone else []
+    return leaving or [(by_cdev[name], owner) for name, owner in gone if name in by_cdev]
 
 
 def _held(host: Host, group: Group) -> tuple[Address, ...]:
@@ -261,29 +234,8 @@ def _held(host: Host, group: Group) -> tuple[Address, ...]:
     return tuple(d.address for d in host.members(group) if d.being_unbound or is_vfio(host, d, d.driver))
 
 
-def _with_cdev(group: Group, owner: str, device: Device) -> Group:
-    claim = group.claim or Claim(owner, 0, "cdev")
-    if claim.owner != owner or claim.via != "cdev":
-        return group
-    return group._replace(claim=claim._replace(uses=claim.uses + 1, opened=(*claim.opened, device.address)))
-
-
-def find_holders(tree: Tree) -> tuple[list[Holder], str | None]:
-    """Processes that have a node of VFIO open, by process id; and why there may be others that do not show."""
-    found = []
-    seen = read_open_files(tree)
-    for process in seen.processes:
-        groups = sorted({int(match[1]) for file in process.files if (match := re.fullmatch(_GROUP, file))})
-        cdevs = [match for file in process.files if (match := re.fullmatch(_CDEV, file))]
-        if not groups and not cdevs:
-            continue
-        found.append(
-            Holder(
-                process_name(tree, process.pid),
-                tuple(groups),
-                tuple(match[1] for match in cdevs if match[2] != DELETED),
-                tuple(match[1] for match in cdevs if match[2] == DELETED),
-                VFIO_DEVICE in process.files,
-            )
-        )
-    return found, seen.hidden
+def _with_cdev(claim: Claim, device: Device) -> Claim:
+    """One device more that is open by a node of its own; a claim by the group has it already."""
+    if claim.via != "cdev" or device.address in claim.opened:
+        return claim
+    return claim._replace(uses=claim.uses + 1, opened=(*claim.opened, device.address))

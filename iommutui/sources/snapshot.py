@@ -6,13 +6,13 @@ groups as lists in order, what is absent left out. Reading trusts nothing: types
 
 import json
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from iommutui import __version__
 from iommutui.core.address import is_pci
@@ -123,7 +123,7 @@ def _render(value: Plain, indent: str) -> str:
     """JSON with a line for everything that fits on one."""
     line = _line(value)
     inner = indent + "  "
-    if not isinstance(value, dict | list) or not value or (_is_leaf(value) and len(indent + line) <= _WIDTH):
+    if not isinstance(value, dict | list) or not value or len(indent + line) <= _WIDTH:
         return line
     if isinstance(value, list):
         return "[\n" + ",\n".join(inner + _render(item, inner) for item in value) + f"\n{indent}]"
@@ -131,22 +131,10 @@ def _render(value: Plain, indent: str) -> str:
     return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
 
 
-def _is_leaf(value: Plain) -> bool:
-    """Nothing is nested in it but lists of words."""
-    if isinstance(value, list):
-        return not any(isinstance(item, dict | list) for item in value)
-    return isinstance(value, dict) and not any(
-        isinstance(item, dict) or (isinstance(item, list) and not _is_leaf(item)) for item in value.values()
-    )
-
-
 def _line(value: Plain) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-_UNPRINTABLE = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
-"""Characters that JSON allows as they are, and that make a terminal or a reader see something else."""
+    """JSON on one line; in ASCII where a terminal or a reader would see something else than is there."""
+    line = json.dumps(value, ensure_ascii=False)
+    return line if line.isprintable() else json.dumps(value).replace("\x7f", "\\u007f")
 
 
 # -- reading
@@ -191,14 +179,15 @@ def to_text(data: bytes, name: str) -> str:
 
 def parse(text: str, name: str) -> Host:
     """The host of a snapshot; ``name`` is what errors call it. Raises SourceError."""
-    _check_kind(_load(text, name), name)
+    _check_kind(text, name)
     try:
         snapshot = _ADAPTER.validate_json(text, strict=True)
     except ValidationError as error:
-        raise _wrong(error, name) from None
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise _wrong(name, _location(first["loc"]), first["msg"]) from None
     machine = snapshot.host
     for where, what in _inconsistencies(machine):
-        raise SourceError(f"{name}: {where}: {what}.", "Correct that line, or make the snapshot again.")
+        raise _wrong(name, where, what)
     fields = machine._asdict()
     fields.update(
         devices=by_address(machine.devices), groups=by_number(machine.groups), removed=by_address(machine.removed)
@@ -209,32 +198,19 @@ def parse(text: str, name: str) -> Host:
 _ADAPTER: TypeAdapter[Snapshot] = TypeAdapter(Snapshot, config=ConfigDict(extra="forbid"))
 
 
-def _load(text: str, name: str) -> object:
-    """Any JSON. Its errors have a line, which those of pydantic have not."""
+def _check_kind(text: str, name: str) -> None:
+    """Whether it is a snapshot at all, and of a schema that is known."""
     if not text.strip():
         raise SourceError(f"{name} is empty.", _MAKE)
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        at_end = error.pos >= len(text.rstrip())
-        what = "the file ends too early" if at_end else f"this is not JSON ({error.msg.lower()})"
-        remedy = "It is truncated: copy it again." if at_end else _MAKE
-        raise SourceError(f"{name}, line {error.lineno}, column {error.colno}: {what}.", remedy) from None
-    except RecursionError:
-        raise SourceError(f"{name} is nested too deeply to be a snapshot.", _MAKE) from None
-    except ValueError:
-        raise SourceError(f"{name} has a number that is too long to be one of a snapshot.", _MAKE) from None
-
-
-def _check_kind(value: object, name: str) -> None:
-    """Whether it is a snapshot at all, and of a schema that is known."""
+        value = from_json(text)
+    except ValueError as error:
+        remedy = "It is truncated: copy it again." if str(error).startswith("EOF") else _MAKE
+        raise SourceError(f"{name} is not JSON: {error}.", remedy) from None
     if not isinstance(value, dict) or "schema" not in value or "host" not in value:
         raise SourceError(f"{name} is JSON, but not a snapshot of iommutui.", _MAKE)
-    schema = value["schema"]
-    if isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
-        raise SourceError(f"{name}: schema: this is not a version of the format.", _MAKE)
-    if schema > SCHEMA:
-        tool = value.get("tool")
+    schema, tool = value["schema"], value.get("tool")
+    if isinstance(schema, int) and schema > SCHEMA:
         writer = f" ({tool[:40]!r})" if isinstance(tool, str) else ""
         raise SourceError(
             f"{name} was written by a newer iommutui{writer}: it has schema {schema}, and this one knows {SCHEMA}.",
@@ -242,27 +218,8 @@ def _check_kind(value: object, name: str) -> None:
         )
 
 
-def _wrong(error: ValidationError, name: str) -> SourceError:
-    """The first error, with its place in the words of the file."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = _location(first["loc"])
-    what = _WORDS.get(first["type"], "this does not belong here")
-    more = f" There are {error.error_count() - 1} more." if error.error_count() > 1 else ""
-    return SourceError(f"{name}: {where}: {what}.{more}", "Correct that line, or make the snapshot again.")
-
-
-_WORDS = {
-    "missing": "this is missing",
-    "extra_forbidden": "there is no such field",
-    "string_type": "this has to be a text",
-    "int_type": "this has to be a whole number",
-    "int_parsing_size": "this number is too large",
-    "bool_type": "this has to be true or false",
-    "tuple_type": "this has to be a list",
-    "named_tuple_type": "this has to be an object",
-    "too_long": "this has more elements than it should",
-    "json_invalid": "this is not JSON in Unicode",
-}
+def _wrong(name: str, where: str, what: str) -> SourceError:
+    return SourceError(f"{name}: {where}: {what}.", "Correct that line, or make the snapshot again.")
 
 
 def _location(parts: tuple[int | str, ...]) -> str:

@@ -1,6 +1,5 @@
 """The scan of a machine, running or recorded: sysfs -> `Host`."""
 
-import gc
 import os
 import re
 
@@ -9,11 +8,21 @@ from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Device, Driver, Gap, Host, Iommu, by_address
 from iommutui.core.kernel import parse_release
-from iommutui.core.roles import is_vfio
-from iommutui.sources.groups import group_numbers, other_members, read_groups
+from iommutui.sources.groups import list_groups, other_members, read_groups
 from iommutui.sources.names import Names
-from iommutui.sources.pci import Reading, read_function, without_guessed_resets
-from iommutui.sources.tree import PAGE, Depth, Tree, Unreadable, base_name, names_in, read_file, to_text
+from iommutui.sources.pci import Reading, read_function, with_resets
+from iommutui.sources.processes import with_claims
+from iommutui.sources.tree import (
+    Depth,
+    Tree,
+    Unreadable,
+    base_name,
+    functions_in,
+    known,
+    names_in,
+    read_link,
+    read_text,
+)
 from iommutui.sources.uses import with_uses
 from iommutui.sources.vfio_parameters import with_vfio_parameters
 
@@ -22,72 +31,41 @@ _IOMMU_KINDS = ("intel-iommu", "amd-iommu")
 
 
 def scan(
-    tree: Tree,
-    depth: Depth,
-    names: Names,
-    *,
-    deadline: bool | None = None,
-    session: str | None = None,
-    driver_table: DriverTable = KNOWN,
+    tree: Tree, depth: Depth, names: Names, *, session: str | None = None, driver_table: DriverTable = KNOWN
 ) -> Host:
     """Everything that the tree shows, or SourceError where it is no sysfs with PCI devices.
 
-    ``deadline`` says whether attributes whose reading may block are read by a child process; by default on the sysfs of
-    the running kernel only. ``session`` is the address that an SSH session of the caller came to.
+    On the sysfs of the running kernel, attributes whose reading may block are read by a child process. ``session`` is
+    the address that an SSH session of the caller came to.
     """
-    # Thousands of values that all stay: looking for garbage among them again and again is a third of the time.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return _scan(tree, depth, names, tree.live if deadline is None else deadline, session, driver_table)
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def _scan(
-    tree: Tree, depth: Depth, names: Names, deadline: bool, session: str | None, driver_table: DriverTable
-) -> Host:
     functions = _functions(tree)
     gaps: list[Gap] = []
-    numbers = group_numbers(tree)
-    if isinstance(numbers, Unreadable):
-        gaps.append(Gap("iommu_groups", numbers.why))
-        numbers = None
-    release = _known("kernel", tree.text("proc/sys/kernel/osrelease"), gaps)
-    pending = None
+    listed = known(list_groups(tree), "iommu_groups", gaps) or {}
     switches = _console_switches(tree) if depth is Depth.FULL else []
-    if deadline:
+    deadline = None
+    if tree.live:
         from iommutui.sources.deadline_reader import DeadlineReader  # only where reads may block
 
-        paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, numbers or [])
-        pending = DeadlineReader([*(file for path in paths for file in _blocking(path)), *switches])
-    reading = Reading(
-        tree=tree,
-        names=names,
-        deadline=pending,
-        kernel=parse_release(release),
-        details=depth is Depth.FULL,
-        parents={},
-    )
+        paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, listed)
+        deadline = DeadlineReader([*(file for path in paths for file in _blocking(path)), *switches])
+    reading = Reading(tree, names, deadline, details=depth is Depth.FULL)
     try:
         found = (read_function(reading, name) for name in functions)
         devices: dict[Address, Device] = {device.address: device for device in found if device is not None}
-        listed = len(devices)
-        groups = read_groups(reading, devices, numbers or [])
-        console = any(_is_bound(pending.get(path) if pending is not None else _line(path)) for path in switches)
+        on_pci = len(devices)
+        groups = read_groups(reading, devices, listed)
+        console = any(_is_bound(deadline.get(path) if deadline is not None else read_text(path)) for path in switches)
     finally:
-        if pending is not None:
-            pending.close()
-    if len(devices) > listed:
+        if deadline is not None:
+            deadline.close()
+    if len(devices) > on_pci:
         devices = by_address(devices.values())
-    if depth is Depth.FULL:
-        devices = without_guessed_resets(devices)
+    release = known(tree.text("proc/sys/kernel/osrelease"), "kernel", gaps) or None
     host = Host(
-        devices=devices,
+        devices=with_resets(devices, parse_release(release)),
         groups=groups,
         kernel=release,
-        cmdline=_known("cmdline", tree.text("proc/cmdline"), gaps),
+        cmdline=known(tree.text("proc/cmdline"), "cmdline", gaps) or None,
         cpu_vendor=_cpu_vendor(tree, gaps),
         iommus=_iommus(tree, gaps),
         drivers=_drivers(tree, gaps),
@@ -101,10 +79,7 @@ def _scan(
 
         host = with_fits(tree, host)
     host = with_vfio_parameters(tree, host)
-    if groups and _may_be_claimed(tree, host):
-        from iommutui.sources.processes import with_claims
-
-        host = with_claims(tree, host)
+    host = with_claims(tree, host) if groups else host
     return with_uses(tree, host, depth, session, console)
 
 
@@ -114,27 +89,16 @@ def _blocking(path: str) -> list[str]:
     return [override] if os.path.lexists(f"{path}/driver") else [override, uevent]
 
 
-def _may_be_claimed(tree: Tree, host: Host) -> bool:
-    """A device whose unbind waits for its user has no driver any more, but its group's node is still there."""
-    return os.path.exists(f"{tree.root}/dev/vfio") or any(is_vfio(host, d, d.driver) for d in host.devices.values())
-
-
 def _console_switches(tree: Tree) -> list[str]:
     """Files that show whether the text console is drawn on framebuffers. Reading one waits for the console's lock."""
-    place = f"{tree.sys}/class/vtconsole"
-    names = names_in(place)
-    every = [f"{place}/{name}" for name in names] if isinstance(names, list) else []
-    return [f"{path}/bind" for path in every if "frame buffer" in str(_line(f"{path}/name"))]
+    place = "class/vtconsole"
+    drawn = [name for name in tree.listed(place) if "frame buffer" in tree.attribute(f"{place}/{name}/name")]
+    return [f"{tree.sys}/{place}/{name}/bind" for name in drawn]
 
 
 def _is_bound(answer: str | Unreadable | None) -> bool:
     """One that does not answer is being changed, so the console is there."""
     return answer == "1" or isinstance(answer, Unreadable)
-
-
-def _line(path: str) -> str | Unreadable | None:
-    data = read_file(path, PAGE)
-    return to_text(data) if isinstance(data, bytes) else data
 
 
 def _functions(tree: Tree) -> list[str]:
@@ -160,45 +124,23 @@ def _functions(tree: Tree) -> list[str]:
     )
 
 
-def _known(attribute: str, value: str | Unreadable | None, gaps: list[Gap]) -> str | None:
-    if isinstance(value, Unreadable):
-        gaps.append(Gap(attribute, value.why))
-        return None
-    return value or None
-
-
 def _cpu_vendor(tree: Tree, gaps: list[Gap]) -> str | None:
-    data = tree.bytes("proc/cpuinfo", 1024)
-    if isinstance(data, Unreadable):
-        gaps.append(Gap("cpu_vendor", data.why))
-        return None
+    data = known(tree.bytes("proc/cpuinfo", 1024), "cpu_vendor", gaps)
     match = re.search(_VENDOR, data, re.MULTILINE) if data else None
     return match[1].decode("utf-8", "backslashreplace") if match else None
 
 
-def _listed(place: str, field: str, gaps: list[Gap]) -> list[str] | None:
-    """The names in a directory, in order; None where there is no such directory, or a gap says why it is not known."""
-    names = names_in(place)
-    if isinstance(names, Unreadable):
-        gaps.append(Gap(field, names.why))
-    return sorted(names) if isinstance(names, list) else None
-
-
 def _iommus(tree: Tree, gaps: list[Gap]) -> tuple[Iommu, ...] | None:
     place = f"{tree.sys}/class/iommu"
-    names = _listed(place, "iommus", gaps)
-    return None if names is None else tuple(_iommu(f"{place}/{name}") for name in names)
+    names = known(names_in(place), "iommus", gaps)
+    return None if names is None else tuple(_iommu(f"{place}/{name}") for name in sorted(names))
 
 
 def _iommu(path: str) -> Iommu:
     """``ivhd0`` -> ``../../devices/pci0000:00/0000:00:00.2/iommu/ivhd0``: AMD's are PCI functions."""
-    try:
-        parts = os.readlink(path).split("/")
-    except OSError:
-        parts = []
     kind = next((kind for kind in _IOMMU_KINDS if os.path.isdir(f"{path}/{kind}")), None)
-    function = next((Address(part) for part in reversed(parts) if is_pci(part)), None)
-    width = _width(_line(f"{path}/{kind}/cap")) if kind == "intel-iommu" else None
+    function = next(reversed(functions_in(read_link(path))), None)
+    width = _width(read_text(f"{path}/{kind}/cap")) if kind == "intel-iommu" else None
     return Iommu(os.path.basename(path), kind, function, width)
 
 
@@ -211,48 +153,32 @@ def _width(cap: str | Unreadable | None) -> int | None:
 
 
 def _drivers(tree: Tree, gaps: list[Gap]) -> tuple[Driver, ...] | None:
+    """Every registered driver. One that is built in may have no link to its module."""
     place = f"{tree.sys}/bus/pci/drivers"
-    names = _listed(place, "drivers", gaps)
-    return None if names is None else tuple(Driver(name, _module(f"{place}/{name}/module")) for name in names)
-
-
-def _module(path: str) -> str | None:
-    """None where the driver is built in without a name of its module."""
-    try:
-        return base_name(os.readlink(path))
-    except OSError:
+    names = known(names_in(place), "drivers", gaps)
+    if names is None:
         return None
+    return tuple(Driver(name, base_name(read_link(f"{place}/{name}/module")) or None) for name in sorted(names))
 
 
 _MAKERS = {"QEMU": "KVM", "Red Hat": "KVM", "KVM": "KVM", "VMware": "VMware", "innotek": "VirtualBox", "Xen": "Xen",
-           "Parallels": "Parallels", "Amazon EC2": "KVM", "Google": "KVM"}  # fmt: skip
-"""Words in the maker or the name of the machine that DMI tells; Microsoft makes machines as well."""
+           "Parallels": "Parallels", "Amazon EC2": "KVM", "Google": "KVM",
+           "Microsoft Corporation Virtual Machine": "Hyper-V"}  # fmt: skip
+"""Words in the maker and the name of the machine that DMI tells."""
 
-_EMULATED = {"15ad": "VMware", "80ee": "VirtualBox", "1b36": "KVM", "1234": "KVM", "5853": "Xen"}
+_EMULATED = {"15ad": "VMware", "80ee": "VirtualBox", "1b36": "KVM", "1234": "KVM", "5853": "Xen", "1414": "Hyper-V"}
 """Makers of PCI functions that exist in virtual machines only."""
-
-_CARDS = {("8086", "100f"): "VMware or VirtualBox", ("8086", "7190"): "VMware", ("1414", "5353"): "Hyper-V"}
 
 
 def hypervisor_of(tree: Tree, devices: dict[Address, Device]) -> str | None:
     """``xen-dom0``, or the name of the hypervisor that this machine is a guest of."""
-    kind = tree.text("sys/hypervisor/type")
-    if kind == "xen" or isinstance(tree.text("proc/xen/capabilities"), str):
-        dom0 = "control_d" in str(tree.text("proc/xen/capabilities"))
-        return "xen-dom0" if dom0 else "Xen"
-    told = " ".join(str(tree.text(f"sys/class/dmi/id/{name}") or "") for name in ("sys_vendor", "product_name"))
-    named = next((name for words, name in _MAKERS.items() if words in told), None)
-    if named is None and "Microsoft Corporation Virtual Machine" in told:
-        named = "Hyper-V"
-    return named or _by_devices(devices) or ("a hypervisor" if _says_so(tree) else None)
-
-
-def _by_devices(devices: dict[Address, Device]) -> str | None:
-    for device in devices.values():
-        ids = (device.vendor_id or "", device.device_id or "")
-        if found := _EMULATED.get(ids[0]) or _CARDS.get(ids):
-            return found
-    return None
+    xen = tree.text("proc/xen/capabilities")
+    if isinstance(xen, str) or tree.attribute("hypervisor/type") == "xen":
+        return "xen-dom0" if "control_d" in str(xen) else "Xen"
+    told = " ".join(tree.attribute(f"class/dmi/id/{name}") for name in ("sys_vendor", "product_name"))
+    names = [name for words, name in _MAKERS.items() if words in told]
+    names += [_EMULATED[device.vendor_id] for device in devices.values() if device.vendor_id in _EMULATED]
+    return next(iter(names), None) or ("a hypervisor" if _says_so(tree) else None)
 
 
 def _says_so(tree: Tree) -> bool:
@@ -267,6 +193,4 @@ def read_lockdown(root: str) -> str | None:
     The file holds ``none [integrity] confidentiality``, with brackets around the mode (security/lockdown/lockdown.c,
     from 5.4).
     """
-    data = read_file(f"{Tree(root).sys}/kernel/security/lockdown", PAGE)
-    text = data.decode(errors="replace") if isinstance(data, bytes) else ""
-    return text.partition("[")[2].partition("]")[0] or None
+    return Tree(root).attribute("kernel/security/lockdown").partition("[")[2].partition("]")[0] or None

@@ -8,8 +8,7 @@ import errno
 import os
 import stat
 from enum import Enum
-from mmap import ACCESS_READ, mmap
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from iommutui.core.address import Address, is_pci
 from iommutui.core.host import Gap
@@ -19,6 +18,8 @@ ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 _FILE = os.O_RDONLY | os.O_NONBLOCK
 """Not blocking, because a recorded tree may hold a FIFO under the name of an attribute."""
+ATTRIBUTE = _FILE | os.O_NOFOLLOW
+"""No attribute is a link: in a recorded tree, one would lead to files of this machine."""
 PAGE = 4096
 """No attribute is longer."""
 
@@ -61,12 +62,23 @@ def base_name(target: str) -> str:
     return printable(target.rpartition("/")[2])
 
 
-def open_directory(path: str) -> int | Unreadable | None:
-    """A descriptor of a directory, which the caller closes."""
-    try:
-        return os.open(path, _DIRECTORY)
-    except OSError as error:
-        return failure(error)
+def functions_in(path: str) -> list[Address]:
+    """The PCI functions that a path of sysfs leads through, the innermost last.
+
+    ``devices/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0``: a VMD's domain hangs below it.
+    """
+    return [Address(part) for part in path.split("/") if is_pci(part)]
+
+
+Value = TypeVar("Value")
+
+
+def known(value: Value | Unreadable | None, attribute: str, gaps: list[Gap]) -> Value | None:
+    """The value, or None where there is none; one that could not be read becomes a gap."""
+    if isinstance(value, Unreadable):
+        gaps.append(Gap(attribute, value.why))
+        return None
+    return value
 
 
 class Tree:
@@ -83,19 +95,34 @@ class Tree:
 
     def text(self, path: str) -> str | Unreadable | None:
         """A file below the root as text, without its last newline."""
-        data = self.bytes(path, PAGE)
-        return to_text(data) if isinstance(data, bytes) else data
+        return read_text(f"{self.root}/{path}")
 
     def bytes(self, path: str, limit: int = 1 << 26) -> bytes | Unreadable | None:
         """At most ``limit`` bytes of a file below the root."""
         return read_file(f"{self.root}/{path}", limit)
 
+    def attribute(self, path: str) -> str:
+        """The text of an attribute below sysfs; empty where there is none or it cannot be read."""
+        text = read_text(f"{self.sys}/{path}")
+        return text.strip() if isinstance(text, str) else ""
 
-def read_file(path: str, limit: int = 1 << 26) -> bytes | Unreadable | None:
+    def listed(self, path: str, prefix: str = "") -> list[str]:
+        """The sorted names in a directory below sysfs that begin with the prefix; none where it cannot be listed."""
+        names = names_in(f"{self.sys}/{path}")
+        return sorted(name for name in names if name.startswith(prefix)) if isinstance(names, list) else []
+
+
+def read_text(path: str) -> str | Unreadable | None:
+    """An attribute as text, without its last newline."""
+    data = read_file(path, PAGE, ATTRIBUTE)
+    return to_text(data) if isinstance(data, bytes) else data
+
+
+def read_file(path: str, limit: int = 1 << 26, flags: int = _FILE) -> bytes | Unreadable | None:
     """At most ``limit`` bytes of a file."""
     parts = []
     try:
-        file = os.open(path, _FILE)
+        file = os.open(path, flags)
         try:
             while limit > 0 and (part := os.read(file, min(limit, _CHUNK))):
                 parts.append(part)
@@ -107,19 +134,12 @@ def read_file(path: str, limit: int = 1 << 26) -> bytes | Unreadable | None:
     return b"".join(parts)
 
 
-def map_file(path: str) -> mmap | None:
-    """A file of which only the parts that are looked at are read; None for one that is empty or cannot be read.
-
-    For files that are replaced rather than written to: a page that is cut off while it is mapped ends the process.
-    """
+def read_link(path: str) -> str:
+    """A link's target; empty where there is no link, or it cannot be read."""
     try:
-        file = os.open(path, _FILE)
-        try:
-            return mmap(file, 0, access=ACCESS_READ)
-        finally:
-            os.close(file)
+        return printable(os.readlink(path))
     except (OSError, ValueError):
-        return None
+        return ""
 
 
 def names_in(path: str) -> list[str] | Unreadable | None:
@@ -141,9 +161,6 @@ def _is_running_kernel(sys: str) -> bool:
 MALFORMED = "malformed"
 """The gap of an attribute that does not hold what a kernel writes there."""
 
-ATTRIBUTE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
-"""A recorded tree may hold a FIFO, which must not block, or a link that leads to files of this machine."""
-
 _OWN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _HEX = "0123456789abcdef"
 
@@ -157,11 +174,21 @@ class Node:
 
     __slots__ = ("at", "gaps", "present")
 
-    def __init__(self, directory: int) -> None:
-        """Takes an open descriptor, which stays the caller's. Raises OSError where the directory cannot be listed."""
-        self.at = directory
-        self.present = set(os.listdir(directory))
+    def __init__(self, path: str) -> None:
+        """Raises OSError where the directory cannot be listed."""
+        self.at = os.open(path, _DIRECTORY)
+        try:
+            self.present = set(os.listdir(self.at))
+        except OSError:
+            os.close(self.at)
+            raise
         self.gaps: list[Gap] = []
+
+    def __enter__(self) -> "Node":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.at)
 
     def miss(self, name: str, why: str) -> None:
         """Records that an attribute is not known."""
@@ -179,14 +206,14 @@ class Node:
         if value is not None:
             self.miss(name, value.why)
 
-    def bytes(self, name: str, size: int = PAGE) -> bytes | None:
-        """The first bytes of an attribute."""
+    def bytes(self, name: str, size: int = PAGE, offset: int = 0) -> bytes | None:
+        """Some bytes of an attribute, all of most."""
         if name not in self.present:
             return None
         try:
             file = os.open(name, ATTRIBUTE, dir_fd=self.at)
             try:
-                return os.read(file, size)
+                return os.pread(file, size, offset)
             finally:
                 os.close(file)
         except OSError as error:

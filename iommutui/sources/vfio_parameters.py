@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from iommutui.core.host import Gap, Host, VfioParameters
+from iommutui.core.host import Host, VfioParameters
 from iommutui.core.kernel import parameter
 from iommutui.sources.tree import Tree, names_in
-from iommutui.sources.uses.sysfs_links import SHORT, gaps_of, read_attr
 
 if TYPE_CHECKING:
     from iommutui.core.uses import ById
+    from iommutui.sources.uses.survey import Survey
+
+SHORT = 1 << 16
+"""Bytes of a file that are read."""
 
 _ON, _OFF = ("1", "y", "Y", "on"), ("0", "n", "N", "off")
 
@@ -40,14 +43,14 @@ def _remapping(tree: Tree, host: Host) -> bool | None:
     words = (host.cmdline or "").split()
     if "nointremap" in words or any(word.startswith("intremap=") and "off" in word for word in words):
         return False
-    registers = [read_attr(tree, f"class/iommu/{iommu.name}/intel-iommu/ecap") for iommu in host.iommus or ()]
+    registers = [tree.attribute(f"class/iommu/{iommu.name}/intel-iommu/ecap") for iommu in host.iommus or ()]
     known = [int(text, 16) for text in registers if re.fullmatch("[0-9a-f]{1,16}", text)]
     return False if any(not value & 1 << 3 for value in known) else None
 
 
 def _flag(tree: Tree, host: Host, module: str, name: str) -> bool | None:
     """A parameter: of the module while it is loaded, otherwise as it would be given to it."""
-    text: str | None = read_attr(tree, f"module/{module}/parameters/{name}")
+    text: str | None = tree.attribute(f"module/{module}/parameters/{name}")
     if not text:
         text = parameter(host.cmdline, f"{module}.{name}")
         text = _option(tree, module, name) if text is None else text
@@ -57,30 +60,27 @@ def _flag(tree: Tree, host: Host, module: str, name: str) -> bool | None:
 def _option(tree: Tree, module: str, name: str) -> str:
     """``options vfio_iommu_type1 allow_unsafe_interrupts=1`` in ``/etc/modprobe.d``."""
     wanted = rf"^\s*options\s+{module.replace('_', '[-_]')}\s+(?:.*\s)?{name}=(\S+)"
-    names = names_in(f"{tree.root}/etc/modprobe.d")
-    texts = _modprobe_d(tree, names if isinstance(names, list) else [])
-    return next(iter([value for _, text in texts for value in re.findall(wanted, text, re.MULTILINE)][-1:]), "")
+    texts = [text for _, text in _modprobe_d(tree)]
+    return next(iter([value for text in texts for value in re.findall(wanted, text, re.MULTILINE)][-1:]), "")
 
 
-def read_by_id(tree: Tree) -> tuple[tuple["ById", ...], list[Gap]]:
+def read_by_id(survey: "Survey") -> tuple["ById", ...]:
     """``options vfio-pci ids=10de:2204,10de:1aef`` in ``/etc/modprobe.d``; the kernel's command line is in the Host."""
     from iommutui.core.uses import ById  # a plain listing does without
 
-    names = names_in(f"{tree.root}/etc/modprobe.d")
-    if not isinstance(names, list):
-        return (), gaps_of(tree, "by_id", names)
+    survey.check("by_id", names_in(f"{survey.root}/etc/modprobe.d"))
     option = r"^\s*options\s+(vfio[-_]pci|pci[-_]stub)\s+(?:.*\s)?ids=(\S+)"
-    found = (
+    return tuple(
         ById(driver.replace("_", "-"), tuple(ids.strip('"').lower().split(",")), f"/etc/modprobe.d/{name}")
-        for name, text in _modprobe_d(tree, names)
+        for name, text in _modprobe_d(survey)
         for driver, ids in re.findall(option, text, re.MULTILINE)
     )
-    return tuple(found), []
 
 
-def _modprobe_d(tree: Tree, names: list[str]) -> Iterator[tuple[str, str]]:
+def _modprobe_d(tree: Tree) -> Iterator[tuple[str, str]]:
     """The files of ``/etc/modprobe.d`` in the order of their names, each with its text."""
-    for name in sorted(names):
+    names = names_in(f"{tree.root}/etc/modprobe.d")
+    for name in sorted(names) if isinstance(names, list) else ():
         data = tree.bytes(f"etc/modprobe.d/{name}", SHORT) if name.endswith(".conf") else None
         if isinstance(data, bytes):
             yield name, data.decode("utf-8", "backslashreplace").replace("\\\n", " ")

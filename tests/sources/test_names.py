@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from iommutui.sources import Depth, load, names
-from iommutui.sources.names import FileNames, Known, Names, PciIds, UdevNames, names_for
+from iommutui.sources.names import Known, PciIds, UdevNames, names_for
 from iommutui.sources.tree import Tree
 from tests.fake_tree import FakeTree
 
@@ -131,15 +131,13 @@ class FakeLibudev:
         return entry[1:]
 
 
-def test_udev_is_asked_by_modalias_and_once() -> None:
+def test_udev_is_asked_by_modalias() -> None:
     lib = FakeLibudev(
         {b"pci:x": [(b"ID_VENDOR_FROM_DATABASE", b"Vendor"), (b"ID_PCI_SUBCLASS_FROM_DATABASE", b"Class \xff")]}
     )
-    udev = UdevNames(lib, lib, FileNames(PciIds(IDS)))
-    expected = Known("Vendor", "GA102 [GeForce RTX 3090]", "Class \\xff")
-    assert udev.of("pci:x", "10de", "2204", "030000") == expected
-    assert udev.of("pci:x", "10de", "2204", "030000") == expected
-    assert udev.of("pci:y", "10de", None, None) == Known("NVIDIA Corporation", None, None)
+    udev = UdevNames(lib, lib)
+    assert udev.of("pci:x", "10de", "2204", "030000") == Known("Vendor", None, "Class \\xff")
+    assert udev.of("pci:y", "10de", None, None) == Known()
     assert udev.of(None, None, None, None) == Known()
     assert lib.asked == [b"pci:x", b"pci:y"]
     udev.close()
@@ -161,25 +159,23 @@ def test_without_udev(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     monkeypatch.setattr(pyudev, "Context", Context)
     if missing == "pyudev":
         monkeypatch.setitem(__import__("sys").modules, "pyudev", None)
-    assert UdevNames.connect(Names()) is None
+    assert UdevNames.connect() is None
 
 
-def test_when_udev_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("live", "ids", "expected"), [(True, False, ["udev"]), (True, True, []), (False, False, [])])
+def test_when_udev_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live: bool, ids: bool, expected: list[str]
+) -> None:
+    """On a live machine that has no ``pci.ids``."""
     asked: list[str] = []
-
-    def connect(_: Names) -> None:
-        asked.append("udev")
-
-    monkeypatch.setattr(UdevNames, "connect", connect)
-    FakeTree(tmp_path).file(names.PLACES[0], IDS)
+    monkeypatch.setattr(UdevNames, "connect", lambda: asked.append("udev"))
+    monkeypatch.setattr(names, "PLACES", ("own.ids",))
     tree = Tree(str(tmp_path))
-    names_for(tree, Depth.FULL)
-    assert asked == []
-    tree.live = True
-    assert isinstance(names_for(tree, Depth.LISTING), FileNames)
-    assert asked == []
-    assert isinstance(names_for(tree, Depth.FULL), FileNames)
-    assert asked == ["udev"]
+    tree.live = live
+    if ids:
+        (tmp_path / "own.ids").write_bytes(IDS)
+    assert isinstance(names_for(tree), PciIds) is ids
+    assert asked == expected
 
 
 def _large(vendors: list[int]) -> PciIds:

@@ -97,7 +97,9 @@ def test_a_virtual_machine_is_called_by_its_name(tree: FakeTree, words: tuple[st
 
 def leaving(tree: FakeTree) -> Host:
     """What is read while reads have a deadline, as on a running machine."""
-    return scan(Tree(os.fspath(tree)), Depth.LISTING, Names(), deadline=True)
+    machine = Tree(os.fspath(tree))
+    machine.live = True
+    return scan(machine, Depth.LISTING, Names())
 
 
 def being_unbound(tree: FakeTree, address: str) -> FakeTree:
@@ -187,7 +189,7 @@ def test_processes_that_do_not_show_at_all(tmp_path: Path, pid: int, hidden: str
     """With ``hidepid`` a user sees his own processes only."""
     machine = Tree(str(FakeTree(tmp_path).process(pid, "mine").root))
     machine.live = True
-    assert processes.find_holders(machine) == ([], hidden)
+    assert processes.read_open_files(machine) == ((), hidden)
 
 
 def test_nothing_to_hold(tmp_path: Path) -> None:

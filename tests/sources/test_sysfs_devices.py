@@ -284,7 +284,7 @@ def test_resources_that_no_kernel_writes(tree: FakeTree) -> None:
 
 
 def test_the_listing_has_no_details(tree: FakeTree) -> None:
-    tree.device(A, group=1).group(1, name="x\n")
+    tree.device(A, group=1).link(A, "iommu", "../../virtual/iommu/dmar0").group(1, name="x\n")
     host = load(os.fspath(tree), depth=Depth.LISTING)
     assert [(d.details, d.fits) for d in host.devices.values()] == [(None, None)]
     everything = full(tree)

@@ -14,7 +14,8 @@ from iommutui.sources.listings.base import Importer
 from iommutui.sources.listings.merging import merge
 from iommutui.sources.listings.reading import Reading, nothing_found, read_text
 from iommutui.sources.listings.states import State, joined, states_of
-from iommutui.sources.names import local_names
+from iommutui.sources.names import names_for
+from iommutui.sources.tree import Tree
 
 IMPORTERS: tuple[Importer, ...] = (
     groups.IMPORTER,
@@ -60,7 +61,7 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
             notes.append(f"{name}: {ignored} {lines} ignored; 'iommutui snapshot --from {name} --explain' shows which.")
     machine = joined(chosen)
     swapped = {clash.one.address: clash for clash in machine.swapped}
-    with closing(local_names()) as names:
+    with closing(names_for(Tree("/"))) as names:
         host = merge(machine.sections, {*swapped}, names)
     notes += [
         f"{clash.words()} The function with the most facts was used, and the group of its slot."

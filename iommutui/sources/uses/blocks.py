@@ -2,20 +2,12 @@
 
 import re
 from collections import deque
+from functools import cached_property
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.sources.tree import Tree
 from iommutui.sources.uses.network import server_of_disk
-from iommutui.sources.uses.sysfs_links import (
-    ClassDevice,
-    entries,
-    functions_above,
-    gap_reason,
-    links_in,
-    read_attr,
-    resolve,
-)
+from iommutui.sources.uses.survey import Survey, functions_above
 
 _SUBSYSTEM = re.compile(r"(devices/virtual/nvme-subsystem/([\w-]+))/")
 _CONTROLLER = re.compile(r"nvme\d+")
@@ -38,43 +30,44 @@ class Leg(NamedTuple):
 
 
 class Blocks:
-    """The block devices of a machine, each asked for its lower ones once."""
+    """The block devices of a machine."""
 
-    def __init__(self, tree: Tree, found: list[ClassDevice]) -> None:
-        self._tree = tree
-        self.paths = {entry.name: entry.path for entry in found}
+    def __init__(self, survey: Survey) -> None:
+        self._survey = survey
+        self.paths = dict(survey.devices("class/block", "storage"))
         self.spares: dict[str, tuple[str, int | None]] = {}
         """Of a device of a file system that has several: its name, and how many more it can lose."""
         self.served: dict[str, str] = {}
         """The server's address (or nothing) of each source of a mount that is a server's."""
         self.backing: dict[str, str] = {}
         """What the file behind a loop device is on."""
-        self._lower: dict[str, tuple[str, ...]] = {}
-        self._caches = _caches(tree) if any(name.startswith("bcache") for name in self.paths) else {}
-        self._mapped: dict[str, str] | None = None
+        self._caches = _caches(survey) if any(name.startswith("bcache") for name in self.paths) else {}
+
+    def attribute(self, name: str, attribute: str) -> str:
+        """``dev``, ``dm/name``... of a block device; empty where it has none."""
+        return self._survey.attribute(f"{self.paths[name]}/{attribute}") if name in self.paths else ""
 
     def lower(self, name: str) -> tuple[str, ...]:
         """What this one is made of: ``slaves`` of an array or mapping, caches of a disk, what a loop's file is on."""
-        if name not in self._lower:
-            path = self.paths.get(name, "")
-            found = links_in(self._tree, f"{path}/slaves") if path else []
-            if path and self.is_partition(name) and not self.owners(name)[0]:
-                found.append(path.rpartition("/")[0].rpartition("/")[2])  # of an array: md0p1 has no slaves, md0 has
-            found += [self.backing[name]] if name in self.backing else []
-            self._lower[name] = (*found, *self._caches.get(name, ()))
-        return self._lower[name]
+        found = self._survey.listed(f"{self.paths[name]}/slaves") if name in self.paths else []
+        whole = self.whole(name)
+        if whole and not self.owners(name)[0]:
+            found.append(whole)  # of an array: md0p1 has no slaves, md0 has
+        found += [self.backing[name]] if name in self.backing else []
+        return (*found, *self._caches.get(name, ()))
 
-    def is_partition(self, name: str) -> bool:
-        """Whether it is a part of another one."""
-        return self.paths[name].rpartition("/")[0].rpartition("/")[2] in self.paths
+    def whole(self, name: str) -> str:
+        """The disk or array that a partition is a part of; empty for any other device."""
+        above = _name_above(self.paths.get(name, ""))
+        return above if above in self.paths else ""
 
     def mapped_name(self, name: str) -> str:
         """``dm-0`` -> ``vg-root``; empty for anything else."""
-        return (
-            read_attr(self._tree, f"{self.paths[name]}/dm/name")
-            if name.startswith("dm-") and name in self.paths
-            else ""
-        )
+        return self.attribute(name, "dm/name") if name.startswith("dm-") else ""
+
+    @cached_property
+    def _mapped(self) -> dict[str, str]:
+        return {self.mapped_name(name): name for name in self.paths if name.startswith("dm-")}
 
     def label(self, name: str) -> str:
         """``dm-0 (vg-root)``, ``nvme0n1p3``."""
@@ -89,8 +82,6 @@ class Blocks:
         last = path.removeprefix("/dev/")
         if last in self.paths:
             return last
-        if self._mapped is None:
-            self._mapped = {self.mapped_name(n): n for n in self.paths if n.startswith("dm-")}
         name = last.removeprefix("mapper/")
         if name not in self._mapped and name.count("/") == 1:
             name = "-".join(part.replace("-", "--") for part in name.split("/"))
@@ -98,10 +89,10 @@ class Blocks:
 
     def numbered(self, number: str) -> str | None:
         """The block device with a number such as ``259:3``."""
-        name = resolve(self._tree, f"dev/block/{number}").rpartition("/")[2]
+        name = self._survey.resolve(f"dev/block/{number}").rpartition("/")[2]
         if name in self.paths:
             return name
-        return next((name for name in self.paths if read_attr(self._tree, f"{self.paths[name]}/dev") == number), None)
+        return next((name for name in self.paths if self.attribute(name, "dev") == number), None)
 
     def owners(self, name: str) -> tuple[tuple[Address, ...], str]:
         """The functions that the device itself is on; and its NVMe subsystem, where that has several controllers."""
@@ -114,15 +105,15 @@ class Blocks:
         subsystem = _SUBSYSTEM.match(path)
         if subsystem is None:
             return [path], ""
-        controllers = [n for n in links_in(self._tree, subsystem[1], "nvme") if _CONTROLLER.fullmatch(n)]
-        places = [resolve(self._tree, f"{subsystem[1]}/{n}") for n in controllers]
+        controllers = [n for n in self._survey.listed(subsystem[1], "nvme") if _CONTROLLER.fullmatch(n)]
+        places = [self._survey.resolve(f"{subsystem[1]}/{n}") for n in controllers]
         return places, subsystem[2] if len(controllers) > 1 else ""
 
     def _servers(self, name: str) -> list[str]:
         """The servers that have the device, one for each way to it; empty texts where their addresses do not show."""
         if name in self.served:
             return [self.served[name]]
-        found = (server_of_disk(self._tree, place) for place in self._places(name)[0])
+        found = (server_of_disk(self._survey, place) for place in self._places(name)[0])
         return [server for server in found if server is not None]
 
     def legs(self, name: str, reached: set[str] | None = None) -> list[Leg]:
@@ -155,42 +146,33 @@ class Blocks:
 
         Of LVM's mirrors and RAID neither level nor what is in sync is in sysfs: ``dmsetup status`` tells root.
         """
-        if name.startswith("dm-") and name in self.paths:
-            if read_attr(self._tree, f"{self.paths[name]}/dm/uuid").startswith("mpath-"):
+        if name.startswith("dm-"):
+            if self.attribute(name, "dm/uuid").startswith("mpath-"):
                 return len(self.lower(name)) - 1
             images = (re.fullmatch(_LVM_IMAGE, self.mapped_name(lower)) for lower in self.lower(name))
             return None if any(images) else 0
-        if not name.startswith("md") or name not in self.paths:
+        if not name.startswith("md"):
             return 0
-        place = f"{self.paths[name]}/md"
-        level, degraded = read_attr(self._tree, f"{place}/level"), read_attr(self._tree, f"{place}/degraded")
-        members = len(self.lower(name))
-        spare = members - 1 if level == "raid1" else _SPARES.get(level, 0)
+        level, degraded = self.attribute(name, "md/level"), self.attribute(name, "md/degraded")
+        spare = len(self.lower(name)) - 1 if level == "raid1" else _SPARES.get(level, 0)
         return max(spare - (int(degraded) if degraded.isdecimal() and len(degraded) < 9 else 0), 0)
 
 
-def _caches(tree: Tree) -> dict[str, tuple[str, ...]]:
-    """The cache devices of every disk that bcache caches; ``slaves`` has the disks only."""
+def _caches(survey: Survey) -> dict[str, tuple[str, ...]]:
+    """The cache devices of every disk that bcache caches; ``slaves`` has the disks only.
+
+    ``fs/bcache/UUID/cache0`` -> ``../../../devices/.../block/sdb/bcache``.
+    """
     found: dict[str, tuple[str, ...]] = {}
-    for cache_set in links_in(tree, "fs/bcache"):
+    for cache_set in survey.listed("fs/bcache"):
         place = f"fs/bcache/{cache_set}"
-        caches = tuple(
-            _disk(tree, f"{place}/{name}") for name in links_in(tree, place, "cache") if name[5:].isdecimal()
-        )
-        for name in links_in(tree, place, "bdev"):
-            if name[4:].isdecimal():
-                found[_disk(tree, f"{place}/{name}")] = caches
+        names = [name for name in survey.listed(place) if re.fullmatch(r"(?:cache|bdev)\d+", name)]
+        disks = {name: _name_above(survey.resolve(f"{place}/{name}")) for name in names}
+        caches = tuple(disk for name, disk in disks.items() if name.startswith("cache"))
+        found.update((disk, caches) for name, disk in disks.items() if name.startswith("bdev"))
     return found
 
 
-def _disk(tree: Tree, link: str) -> str:
-    """``fs/bcache/UUID/cache0`` -> ``../../../devices/.../block/sdb/bcache`` -> ``sdb``."""
-    return resolve(tree, link).rpartition("/")[0].rpartition("/")[2]
-
-
-def read_blocks(tree: Tree) -> tuple[Blocks, str]:
-    """The block devices, and why they are not known."""
-    found = entries(tree, "class/block")
-    if isinstance(found, list):
-        return Blocks(tree, found), ""
-    return Blocks(tree, []), gap_reason(tree, found)
+def _name_above(path: str) -> str:
+    """The name of the directory that a path is in."""
+    return path.rpartition("/")[0].rpartition("/")[2]

@@ -7,25 +7,13 @@ iSCSI, NVMe over Fabrics, nbd and the like.
 import os
 import re
 from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
-from iommutui.core.device import Gap
 from iommutui.core.uses import Held, Network, Storage
-from iommutui.sources.tree import Tree, Unreadable
 from iommutui.sources.uses import proc_tables
-from iommutui.sources.uses.proc_tables import Mount, Route
-from iommutui.sources.uses.sysfs_links import (
-    entries,
-    first_nonempty,
-    functions_above,
-    gap_reason,
-    gaps_of,
-    links_in,
-    read_attr,
-)
-
-_LIMIT = 1 << 22
-"""Bytes of a table of routes that are read; the default route comes first."""
+from iommutui.sources.uses.proc_tables import Address6, Mount, Route
+from iommutui.sources.uses.survey import Survey, functions_above
 
 _LOWER = "lower_"
 
@@ -36,29 +24,27 @@ class _Talk(NamedTuple):
     default: set[str]
     addressed: set[str]
     session: str | None
-    why: str
 
 
-def read_network(tree: Tree, session: str | None) -> tuple[tuple[Network, ...], list[Gap]]:
+def read_network(survey: Survey, session: str | None) -> tuple[Network, ...]:
     """What goes through each interface. ``session`` is the address on this machine that an SSH session came to."""
-    found = entries(tree, "class/net")
-    if not isinstance(found, list):
-        return (), gaps_of(tree, "network", found)
-    paths = {entry.name: entry.path for entry in found}
-    lower = {name: _below(tree, path, paths) for name, path in paths.items() if not functions_above(path)}
-    talk = _talk(tree, session)
+    paths = dict(survey.devices("class/net", "network"))
+    lower = {name: _below(survey, path, paths) for name, path in paths.items() if not functions_above(path)}
+    talk = _talk(survey, session)
     uppers = {name for name, below in lower.items() if below}
     used = [name for name in paths if name in talk.default | talk.addressed | uppers or name == talk.session]
-    uses = [use for name in used for use in _ways(tree, paths, lower, name, talk)]
-    return tuple(uses), [Gap("network", talk.why)] if talk.why else []
+    return tuple(use for name in used for use in _ways(survey, paths, lower, name, talk))
 
 
-def _below(tree: Tree, path: str, known: dict[str, str]) -> tuple[str, ...]:
+def _below(survey: Survey, path: str, known: dict[str, str]) -> tuple[str, ...]:
     """The interfaces that a virtual one stands on."""
-    return tuple(name.removeprefix(_LOWER) for name in links_in(tree, path, _LOWER) if name[len(_LOWER) :] in known)
+    names = (name.removeprefix(_LOWER) for name in survey.listed(path, _LOWER))
+    return tuple(name for name in names if name in known)
 
 
-def _ways(tree: Tree, paths: dict[str, str], lower: dict[str, tuple[str, ...]], top: str, talk: _Talk) -> list[Network]:
+def _ways(
+    survey: Survey, paths: dict[str, str], lower: dict[str, tuple[str, ...]], top: str, talk: _Talk
+) -> list[Network]:
     """Every way from an interface down to those that PCI functions have."""
     found: list[Network] = []
     seen = {top}
@@ -70,83 +56,67 @@ def _ways(tree: Tree, paths: dict[str, str], lower: dict[str, tuple[str, ...]], 
             Network(owner, chain, top in talk.default, top in talk.addressed, top == talk.session, bonded)
             for owner in functions_above(paths[name])
         ]
-        bonded = bonded or _is_bond(tree, paths[name])
+        bonded = bonded or _is_bond(survey, paths[name])
         below = [each for each in lower.get(name, ()) if each not in seen]
         seen.update(below)
         waiting += [(each, chain, bonded) for each in below]
     return found
 
 
-def _is_bond(tree: Tree, path: str) -> bool:
+def _is_bond(survey: Survey, path: str) -> bool:
     """A bond has a directory of that name; a team does not show that it is one, and counts as one interface."""
-    return os.path.isdir(f"{tree.sys}/{path}/bonding")
+    return os.path.isdir(f"{survey.sys}/{path}/bonding")
 
 
-def _talk(tree: Tree, session: str | None) -> _Talk:
-    tables4, tables6, own6 = (_table(tree, name) for name in ("route", "ipv6_route", "if_inet6"))
-    routes = [*proc_tables.routes4(tables4)] if isinstance(tables4, bytes) else []
-    wide = [*proc_tables.routes6(tables6)] if isinstance(tables6, bytes) else []
-    addresses = [*proc_tables.addresses6(own6)] if isinstance(own6, bytes) else []
-    default = {route.interface for route in (*routes, *wide) if not route.mask}
-    addressed = {route.interface for route in routes if not route.link_local}
-    addressed |= {route.interface for route in wide if route.mask and not route.link_local}
-    addressed |= {address.interface for address in addresses if not address.link_local}
-    came = _interface_of(session, routes, addresses) if session else None
-    # A kernel without IPv6 has none of its tables; without IPv4's there is no network at all.
-    why = first_nonempty(
-        (gap_reason(tree, tables4), *(table.why for table in (tables6, own6) if isinstance(table, Unreadable)))
-    )
-    return _Talk(default, addressed, came, why)
+def _talk(survey: Survey, session: str | None) -> _Talk:
+    routes = read_routes(survey)
+    addresses = [*proc_tables.addresses6(_table(survey, "if_inet6"))]
+    default = {route.interface for route in routes if not route.network.prefixlen}
+    # A default route of IPv6 is learnt from a router, whether or not there is an address.
+    told = (route for route in routes if route.network.version == 4 or route.network.prefixlen)
+    addressed = {route.interface for route in told if not route.local}
+    addressed |= {found.interface for found in addresses if not found.address.is_link_local}
+    return _Talk(default, addressed, _interface_of(session, routes, addresses) if session else None)
 
 
-def read_routes(tree: Tree) -> list[proc_tables.Route]:
+def read_routes(survey: Survey) -> list[Route]:
     """The routes of the main table, of IPv4 and IPv6."""
-    four, six = _table(tree, "route"), _table(tree, "ipv6_route")
-    return [
-        *(proc_tables.routes4(four) if isinstance(four, bytes) else ()),
-        *(proc_tables.routes6(six) if isinstance(six, bytes) else ()),
-    ]
+    four, six = _table(survey, "route", optional=False), _table(survey, "ipv6_route")
+    return [*proc_tables.routes4(four), *proc_tables.routes6(six)]
 
 
-def _table(tree: Tree, name: str) -> bytes | Unreadable | None:
-    data = tree.bytes(f"proc/net/{name}", _LIMIT)
-    return tree.bytes(f"proc/self/net/{name}", _LIMIT) if data is None else data
+def _table(survey: Survey, name: str, optional: bool = True) -> bytes:
+    """A kernel without IPv6 has none of its tables; without IPv4's there is no network at all."""
+    return survey.table(f"proc/net/{name}", "network", optional=True) or survey.table(
+        f"proc/self/net/{name}", "network", optional
+    )
 
 
-def _interface_of(address: str, routes: list[proc_tables.Route], addresses: list[proc_tables.Address6]) -> str | None:
+def _interface_of(session: str, routes: list[Route], addresses: list[Address6]) -> str | None:
     """The interface that has an address: for IPv6 by the kernel's list, for IPv4 by the narrowest link it is in."""
-    plain, _, zone = address.partition("%")
+    plain, _, zone = session.partition("%")
     if zone:
         return zone
-    number = parse_ip4(plain.removeprefix("::ffff:"))
-    if number is not None:
-        on_link = [r for r in routes if r.direct and r.mask and number & r.mask == r.network]
-        return max(on_link, key=lambda route: route.mask).interface if on_link else None
-    wide = parse_ip6(plain)
-    return next((a.interface for a in addresses if a.value == wide), None)
+    address = parse_ip(plain)
+    if isinstance(address, IPv6Address):
+        return next((found.interface for found in addresses if found.address == address), None)
+    return _narrowest([route for route in routes if route.direct and route.network.prefixlen], address)
 
 
-def parse_ip4(text: str) -> int | None:
-    """``192.0.2.1`` as a number."""
-    parts = text.split(".")
-    if len(parts) != 4 or not all(part.isascii() and part.isdecimal() and len(part) < 4 for part in parts):
-        return None
-    numbers = [int(part) for part in parts]
-    return int.from_bytes(bytes(numbers), "big") if max(numbers) < 256 else None
+def _narrowest(routes: Sequence[Route], address: IPv4Address | IPv6Address | None) -> str | None:
+    """The interface of the narrowest of the routes that lead to an address."""
+    leading = [route for route in routes if address is not None and address in route.network]
+    return max(leading, key=lambda route: route.network.prefixlen).interface if leading else None
 
 
-def parse_ip6(text: str) -> int | None:
-    """``2001:db8::1`` as a number. (The module that knows all spellings takes longer to import than all this.)"""
-    head, double, tail = text.partition("::")
-    front, back = ([part for part in side.split(":") if part] for side in (head, tail))
-    missing = 8 - len(front) - len(back)
-    if (double and missing < 0) or (not double and missing):
-        return None
+def parse_ip(text: str) -> IPv4Address | IPv6Address | None:
+    """``192.0.2.1``, ``2001:db8::1``; ``::ffff:192.0.2.1`` is one of IPv4."""
     try:
-        parts = [int(part, 16) for part in (*front, *["0"] * missing, *back)]
+        address = ip_address(text)
     except ValueError:
         return None
-    return sum(part << 16 * (7 - n) for n, part in enumerate(parts)) if max(parts) < 1 << 16 else None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
 
 
 _KINDS = frozenset(
@@ -180,24 +150,20 @@ def server_of(mount: Mount) -> str | None:
 
 def _literal(text: str) -> str:
     """The first address in ``10.0.0.5:/srv``, ``//10.0.0.5/share``, ``me@[fd00::5]:/srv`` or ``10.0.0.5:6789,...``."""
-    for part in re.split(r"[/,@]|:(?=/)", text):
-        host = part.strip("[]")
-        if parse_ip4(host.partition(":")[0]) is not None:
-            return host.partition(":")[0]
-        if parse_ip6(host) is not None:
-            return host
-    return ""
+    parts = (part.strip("[]") for part in re.split(r"[/,@]|:(?=/)", text))
+    hosts = (host for part in parts for host in (part, part.partition(":")[0]))
+    return next((host for host in hosts if parse_ip(host) is not None), "")
 
 
-def server_of_disk(tree: Tree, place: str) -> str | None:
+def server_of_disk(survey: Survey, place: str) -> str | None:
     """The server of a disk (or of an NVMe controller) by its place in sysfs; None where no network is behind it."""
     if session := re.match(_ISCSI, place):
         folder = "class/iscsi_connection"
-        every = links_in(tree, folder, f"connection{session[1]}:")
-        texts = [read_attr(tree, f"{folder}/{n}/{a}") for n in every for a in ("address", "persistent_address")]
+        every = survey.listed(folder, f"connection{session[1]}:")
+        texts = [survey.attribute(f"{folder}/{n}/{a}") for n in every for a in ("address", "persistent_address")]
     elif controller := re.match(_FABRICS, place):
         # traddr=192.168.1.5,trsvcid=4420,host_traddr=...
-        texts = read_attr(tree, f"{controller[1]}/address").replace("traddr=", "").split(",")[:1]
+        texts = survey.attribute(f"{controller[1]}/address").replace("traddr=", "").split(",")[:1]
     elif re.fullmatch(_NETWORK_DISK, place):
         texts = []
     else:
@@ -205,41 +171,34 @@ def server_of_disk(tree: Tree, place: str) -> str | None:
     return next((found for text in texts if (found := _literal(text))), "")
 
 
-def through(tree: Tree, far: Sequence[Far], network: Sequence[Network]) -> list[Storage]:
+def through(survey: Survey, far: Sequence[Far], network: Sequence[Network]) -> list[Storage]:
     """The network devices that lead to the servers: by the routes; else every one that may, and one must remain.
 
     What the system runs from (``/``) is worth every device that may carry it.
     """
-    routes = read_routes(tree) if far else []
-    any_way = [use for use in network if use.address or use.default_route] or list(network) or _interfaces(tree, far)
+    if not far:
+        return []
+    routes = read_routes(survey)
+    any_way = [use for use in network if use.address or use.default_route] or network or _interfaces(survey)
     found: list[Storage] = []
     for what, server, chain, array, spare in far:
-        if server.startswith("127.") or server == "::1":
+        address = parse_ip(server)
+        if address is not None and address.is_loopback:
             continue
-        top = _interface_to(server, routes)
+        top = _narrowest(routes, address)
         ways, held = [use for use in network if use.top == top], Held.REMOTE
         if not ways:
-            ways, held = any_way, Held.PERHAPS_REMOTE
+            ways, held = list(any_way), Held.PERHAPS_REMOTE
         members = len({use.device for use in ways})
         if held is Held.PERHAPS_REMOTE:
             array, spare = ("the network", members - 1) if "/" not in what else ("", 0)
         elif not array and all(use.bonded for use in ways):
-            array, spare = top, members - 1
+            array, spare = ways[0].top, members - 1
         found += [Storage(use.device, held, what, (*chain, *use.chain), array, spare) for use in ways]
     return found
 
 
-def _interface_to(server: str, routes: Sequence[Route]) -> str:
-    """The interface of the narrowest route to an address; empty where there is none."""
-    number = parse_ip4(server)
-    size = 32 if number is not None else 128
-    number = parse_ip6(server) if number is None else number
-    leading = [r for r in routes if number is not None and r.bits == size and number & r.mask == r.network]
-    return max(leading, key=lambda route: route.mask).interface if leading else ""
-
-
-def _interfaces(tree: Tree, far: Sequence[Far]) -> list[Network]:
+def _interfaces(survey: Survey) -> list[Network]:
     """Every interface that a PCI function has, where nothing is known of what they carry."""
-    every = entries(tree, "class/net") if far else None
-    found = every if isinstance(every, list) else []
+    found = survey.devices("class/net", "network")
     return [Network(owner, (entry.name,)) for entry in found for owner in functions_above(entry.path)]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
 _OCTAL = re.compile(rb"\\([0-7]{3})")
@@ -70,16 +71,17 @@ def fstab(data: bytes) -> Iterator[FstabLine]:
 
 
 class Route(NamedTuple):
-    """A route of the main table. ``network`` and ``mask`` are numbers as in the address, most significant bit first."""
+    """A route of the main table."""
 
     interface: str
-    network: int
-    mask: int
+    network: IPv4Network | IPv6Network
     direct: bool
     """It leads to the link itself, not through a gateway."""
-    link_local: bool = False
-    bits: int = 32
-    """Of an address: 32 or 128."""
+
+    @property
+    def local(self) -> bool:
+        """It leads no further than the link, whatever is on it."""
+        return self.network.is_link_local or self.network.is_multicast
 
 
 _UP, _GATEWAY, _REJECT = 0x1, 0x2, 0x200
@@ -93,13 +95,12 @@ def routes4(data: bytes) -> Iterator[Route]:
     for line in data.splitlines()[1:]:
         fields = line.split()
         try:
-            network, mask = (int.from_bytes(bytes.fromhex(fields[n].decode())[::-1], "big") for n in (1, 7))
-            flags = int(fields[3], 16)
+            address, mask = bytes.fromhex(fields[1].decode())[::-1], int(fields[7], 16)
+            network, flags = IPv4Network((address, mask.bit_count())), int(fields[3], 16)
         except (ValueError, IndexError):
             continue
         if flags & _UP and not flags & _REJECT:
-            local = network >> 16 == 0xA9FE
-            yield Route(_plain(fields[0]), network, mask, not flags & _GATEWAY, local)
+            yield Route(_plain(fields[0]), network, not flags & _GATEWAY)
 
 
 def routes6(data: bytes) -> Iterator[Route]:
@@ -107,32 +108,28 @@ def routes6(data: bytes) -> Iterator[Route]:
     for line in data.splitlines():
         fields = line.split()
         try:
-            network, length = int(fields[0], 16), int(fields[1], 16)
+            network = IPv6Network((int(fields[0], 16), int(fields[1], 16)))
             flags, interface = int(fields[8], 16), _plain(fields[9])
         except (ValueError, IndexError):
             continue
-        if flags & _UP and not flags & _REJECT and interface != "lo" and length <= 128:
-            mask = (1 << 128) - (1 << (128 - length))
-            local = network >> 118 == 0x3FA or network >> 120 == 0xFF
-            yield Route(interface, network, mask, not flags & _GATEWAY, local, 128)
+        if flags & _UP and not flags & _REJECT and interface != "lo":
+            yield Route(interface, network, not flags & _GATEWAY)
 
 
 class Address6(NamedTuple):
     """A line of ``/proc/net/if_inet6``."""
 
     interface: str
-    value: int
-    link_local: bool
+    address: IPv6Address
 
 
 def addresses6(data: bytes) -> Iterator[Address6]:
-    """``fe80000000000000022590fffe123456 02 40 20 80 eth0``: the fourth field is the scope."""
+    """``fe80000000000000022590fffe123456 02 40 20 80 eth0``."""
     for line in data.splitlines():
         fields = line.split()
         try:
-            value, scope = int(fields[0], 16), int(fields[3], 16)
-            interface = _plain(fields[5])
+            found = Address6(_plain(fields[5]), IPv6Address(int(fields[0], 16)))
         except (ValueError, IndexError):
             continue
-        if scope & 0x10 == 0:
-            yield Address6(interface, value, bool(scope & 0x20))
+        if not found.address.is_loopback:
+            yield found

@@ -1,22 +1,14 @@
 """What a person has at the machine, and who has it open: screens, keyboards, pointers, sound, Thunderbolt."""
 
 import re
+from glob import glob
 
 from iommutui.core.address import Address, is_pci
-from iommutui.core.device import Gap
 from iommutui.core.host import Device
 from iommutui.core.uses import Input, Opener, Plugged, Screen, Sound
 from iommutui.sources.processes import program, read_open_files
-from iommutui.sources.tree import Tree, Unreadable, names_in
-from iommutui.sources.uses.sysfs_links import (
-    SHORT,
-    entries,
-    functions_above,
-    gap_reason,
-    gaps_of,
-    read_attr,
-    resolve,
-)
+from iommutui.sources.tree import names_in
+from iommutui.sources.uses.survey import SHORT, Survey, functions_above
 
 _CONNECTOR = re.compile(r"card\d+-(.+)")
 _FIRMWARE = frozenset(
@@ -29,50 +21,45 @@ _FIRMWARE = frozenset(
 _RANGE = re.compile(r"( *)[0-9a-f]+-[0-9a-f]+ : (.*)")
 
 
-def read_display(tree: Tree, console: bool) -> tuple[tuple[Screen, ...], list[Gap]]:
+def read_display(survey: Survey, console: bool) -> tuple[Screen, ...]:
     """Every display. ``console``: whether the text console is drawn on framebuffers."""
-    cards, buffers = entries(tree, "class/drm"), entries(tree, "class/graphics")
-    gaps = gaps_of(tree, "screens", cards)
     found: dict[Address, Screen] = {}
-    for entry in cards if isinstance(cards, list) else ():
+    for entry in survey.devices("class/drm", "screens"):
         for owner in functions_above(entry.path):
             screen = found.setdefault(owner, Screen(owner))
             connector = _CONNECTOR.fullmatch(entry.name)
-            if connector is not None and read_attr(tree, f"{entry.path}/status") == "connected":
+            if connector is not None and survey.attribute(f"{entry.path}/status") == "connected":
                 found[owner] = screen._replace(monitors=(*screen.monitors, connector[1]))
-    for entry in buffers if isinstance(buffers, list) else ():
+    for entry in survey.devices("class/graphics", "screens", optional=True):
         if entry.name.startswith("fb") and entry.name[2:].isdecimal():
             for owner in functions_above(entry.path):
                 screen = found.get(owner, Screen(owner))
                 found[owner] = screen._replace(framebuffers=(*screen.framebuffers, entry.name), console=console)
-    firmware, why = _firmware(tree)
-    for owner, name in firmware.items():
+    for owner, name in _firmware(survey).items():
         found[owner] = found.get(owner, Screen(owner))._replace(firmware=name)
     for owner, screen in found.items():
-        if resolve(tree, f"bus/pci/devices/{owner}/driver").rpartition("/")[2] == "nvidia":
-            found[owner] = screen._replace(held_by=_held_by_nvidia(tree, screen))
-    gaps += [Gap("firmware", why)] if why else []
-    return tuple(found[owner] for owner in sorted(found)), gaps
+        if survey.resolve(f"bus/pci/devices/{owner}/driver").rpartition("/")[2] == "nvidia":
+            found[owner] = screen._replace(held_by=_held_by_nvidia(survey, screen))
+    return tuple(found[owner] for owner in sorted(found))
 
 
-def _held_by_nvidia(tree: Tree, screen: Screen) -> tuple[str, ...]:
+def _held_by_nvidia(survey: Survey, screen: Screen) -> tuple[str, ...]:
     """``nvidia_drm`` holds every card that it shows (``modeset=Y``), and its console one more (``fbdev=Y``)."""
-    modeset = read_attr(tree, "module/nvidia_drm/parameters/modeset") == "Y"
-    console = screen.console or read_attr(tree, "module/nvidia_drm/parameters/fbdev") == "Y"
-    return ("nvidia_drm with modeset=Y", *(("its text console",) if console else ())) if modeset else ()
+    if survey.attribute("module/nvidia_drm/parameters/modeset") != "Y":
+        return ()
+    console = screen.console or survey.attribute("module/nvidia_drm/parameters/fbdev") == "Y"
+    return ("nvidia_drm with modeset=Y", *(("its text console",) if console else ()))
 
 
-def _firmware(tree: Tree) -> tuple[dict[Address, str], str]:
+def _firmware(survey: Survey) -> dict[Address, str]:
     """The firmware's framebuffer, by function: as a device below the function (from 6.9), or as memory in its BAR."""
     found: dict[Address, str] = {}
-    platform = entries(tree, "bus/platform/devices")
-    for entry in platform if isinstance(platform, list) else ():
+    for entry in survey.devices("bus/platform/devices", "firmware", optional=True):
         if entry.name.partition(".")[0] in _FIRMWARE:
             found.update((owner, entry.name.partition(".")[0]) for owner in functions_above(entry.path))
-    data = tree.bytes("proc/iomem", SHORT)
-    if not isinstance(data, bytes):
-        return found, "" if found else gap_reason(tree, data)
-    return {**found, **firmware_in(data.decode("utf-8", "backslashreplace"))}, ""
+    data = survey.bytes("proc/iomem", SHORT)
+    survey.check("firmware", data, optional=bool(found))
+    return {**found, **firmware_in(data.decode("utf-8", "backslashreplace"))} if isinstance(data, bytes) else found
 
 
 def firmware_in(iomem: str) -> dict[Address, str]:
@@ -105,27 +92,25 @@ _X_AND_Y = 0x3
 _BTN_LEFT, _BTN_TOUCH = 1 << 0x110, 1 << 0x14A
 
 
-def read_inputs(tree: Tree) -> tuple[tuple[Input, ...], list[Gap]]:
+def read_inputs(survey: Survey) -> tuple[Input, ...]:
     """Every keyboard and pointer, those included that no PCI function has."""
-    found = entries(tree, "class/input")
-    if not isinstance(found, list):
-        return (), gaps_of(tree, "inputs", found)
     inputs: list[Input] = []
-    for entry in found:
-        wireless = read_attr(tree, f"{entry.path}/id/bustype") == _BLUETOOTH
+    for entry in survey.devices("class/input", "inputs"):
+        wireless = survey.attribute(f"{entry.path}/id/bustype") == _BLUETOOTH
         if not entry.name.startswith("input") or ("devices/virtual/" in entry.path and not wireless):
             continue
-        keyboard, pointer = _kinds(tree, entry.path)
+        keyboard, pointer = _kinds(survey, entry.path)
         if keyboard or pointer:
-            name = read_attr(tree, f"{entry.path}/name") or entry.name
+            name = survey.attribute(f"{entry.path}/name") or entry.name
             owners = functions_above(entry.path)
             inputs += [Input(owner, name, keyboard, pointer, wireless) for owner in owners or (None,)]
-    return tuple(inputs), []
+    return tuple(inputs)
 
 
-def _kinds(tree: Tree, path: str) -> tuple[bool, bool]:
+def _kinds(survey: Survey, path: str) -> tuple[bool, bool]:
     """Whether it is a keyboard, and whether it is a pointer: a mouse, a touchpad, a tablet."""
-    keys, relative, absolute = (bits(read_attr(tree, f"{path}/capabilities/{name}")) for name in ("key", "rel", "abs"))
+    place = f"{path}/capabilities"
+    keys, relative, absolute = (bits(survey.attribute(f"{place}/{name}")) for name in ("key", "rel", "abs"))
     moves = relative & _X_AND_Y == _X_AND_Y and bool(keys & _BTN_LEFT)
     touched = absolute & _X_AND_Y == _X_AND_Y and bool(keys & (_BTN_LEFT | _BTN_TOUCH))
     return keys & _LETTERS == _LETTERS, moves or touched
@@ -142,107 +127,80 @@ def bits(text: str) -> int:
     return value
 
 
-def read_sounds(tree: Tree) -> tuple[tuple[Sound, ...], list[Gap]]:
+def read_sounds(survey: Survey) -> tuple[Sound, ...]:
     """Every sound card that a PCI function has."""
-    found = entries(tree, "class/sound")
-    if not isinstance(found, list):
-        return (), gaps_of(tree, "sounds", found)
+    found = survey.devices("class/sound", "sounds")
     cards = [entry for entry in found if entry.name.startswith("card") and entry.name[4:].isdecimal()]
-    sounds = tuple(
-        Sound(owner, card.name, _playing(tree, card.name)) for card in cards for owner in functions_above(card.path)
-    )
-    return sounds, gaps_of(tree, "sounds", names_in(f"{tree.root}/proc/asound")) if sounds else []
+    pairs = [(owner, card.name) for card in cards for owner in functions_above(card.path)]
+    if pairs:
+        survey.check("sounds", names_in(f"{survey.root}/proc/asound"))
+    return tuple(Sound(owner, card, _playing(survey, card)) for owner, card in pairs)
 
 
-def _playing(tree: Tree, card: str) -> tuple[str, ...]:
+def _playing(survey: Survey, card: str) -> tuple[str, ...]:
     """The streams of a card that somebody has open: their ``status`` reads ``closed`` otherwise."""
-    found = []
-    for stream in _names(tree, f"proc/asound/{card}", "pcm"):
-        for part in _names(tree, f"proc/asound/{card}/{stream}", "sub"):
-            status = tree.text(f"proc/asound/{card}/{stream}/{part}/status")
-            if isinstance(status, str) and status.startswith("state"):
-                found.append(stream)
-                break
-    return tuple(found)
-
-
-def _names(tree: Tree, place: str, prefix: str) -> list[str]:
-    names = names_in(f"{tree.root}/{place}")
-    return sorted(name for name in names if name.startswith(prefix)) if isinstance(names, list) else []
+    statuses = sorted(glob("pcm*/sub*/status", root_dir=f"{survey.root}/proc/asound/{card}"))
+    open_ones = (path for path in statuses if str(survey.text(f"proc/asound/{card}/{path}")).startswith("state"))
+    return tuple(dict.fromkeys(path.partition("/")[0] for path in open_ones))
 
 
 _DEVICE = re.compile(r"\d+-[1-9a-f][0-9a-f]*")
 """``0-1``, ``0-301``: a domain and a route; ``0-0`` is the controller's own router."""
 
 
-def read_plugged(tree: Tree) -> tuple[tuple[Plugged, ...], list[Gap]]:
+def read_plugged(survey: Survey) -> tuple[Plugged, ...]:
     """What is plugged in. A kernel without Thunderbolt has no such bus, and then there is nothing to lose."""
-    found = entries(tree, "bus/thunderbolt/devices")
-    if not isinstance(found, list):
-        return (), [Gap("plugged", found.why)] if isinstance(found, Unreadable) else []
     names: dict[Address, list[str]] = {}
-    for entry in found:
+    for entry in survey.devices("bus/thunderbolt/devices", "plugged", optional=True):
         if _DEVICE.fullmatch(entry.name):
             for owner in functions_above(entry.path):
-                names.setdefault(owner, []).append(read_attr(tree, f"{entry.path}/device_name") or entry.name)
-    return tuple(Plugged(owner, tuple(names[owner])) for owner in sorted(names)), []
+                names.setdefault(owner, []).append(survey.attribute(f"{entry.path}/device_name") or entry.name)
+    return tuple(Plugged(owner, tuple(names[owner])) for owner in sorted(names))
 
 
-_SOUND = re.compile(r"(?:controlC|pcmC|hwC|midiC)(\d{1,6}).*")
 _MINOR = re.compile(r"^Device Minor:\s*(\d{1,6})\s*$", re.MULTILINE)
 
 Nodes = dict[str, tuple[Address, ...]]
 """The functions behind each node, by its path."""
 
 
-def read_openers(tree: Tree, devices: dict[Address, Device]) -> tuple[tuple[Opener, ...], list[Gap]]:
+def read_openers(survey: Survey, devices: dict[Address, Device]) -> tuple[Opener, ...]:
     """Who has what open. Other users' processes are visible to root only, and recordings rarely have any."""
-    nodes = _nodes(tree, devices)
+    nodes = _nodes(survey, devices)
     if not nodes:
-        return (), gaps_of(tree, "openers", entries(tree, "class/drm"))
-    seen = read_open_files(tree)
+        return ()
+    seen = read_open_files(survey)
+    if seen.hidden is not None:
+        survey.miss("openers", seen.hidden)
     found: dict[Opener, None] = {}
     for process in seen.processes:
         held = [node for node in process.files if node in nodes]
         if held:
-            name = program(tree, process.pid) or ""
+            name = program(survey, process.pid) or ""
             found.update((Opener(owner, name, process.pid, node), None) for node in held for owner in nodes[node])
-    return tuple(found), [Gap("openers", seen.hidden)] if seen.hidden is not None else []
+    return tuple(found)
 
 
-def _nodes(tree: Tree, devices: dict[Address, Device]) -> Nodes:
-    nodes: Nodes = {}
-    for place, folder in (("class/drm", "/dev/dri/"), ("class/graphics", "/dev/"), ("class/video4linux", "/dev/")):
-        found = entries(tree, place)
-        for entry in found if isinstance(found, list) else ():
-            owners = functions_above(entry.path)
-            if owners and "-" not in entry.name:
-                nodes[folder + entry.name] = owners
-    nodes.update(_sound(tree))
-    nodes.update(_nvidia(tree, devices))
-    compute = _on(devices, "amdgpu")
-    if compute:
-        nodes["/dev/kfd"] = compute
-    return nodes
+def _nodes(survey: Survey, devices: dict[Address, Device]) -> Nodes:
+    every = [("/dev/dri/", entry) for entry in survey.devices("class/drm", "openers") if "-" not in entry.name]
+    for place, folder in (("class/graphics", "/dev/"), ("class/video4linux", "/dev/"), ("class/sound", "/dev/snd/")):
+        every += [(folder, entry) for entry in survey.devices(place, "openers", optional=True)]
+    nodes = {folder + entry.name: functions_above(entry.path) for folder, entry in every}
+    nodes.update(_nvidia(survey, devices))
+    nodes["/dev/kfd"] = _on(devices, "amdgpu")
+    return {node: owners for node, owners in nodes.items() if owners}
 
 
 def _on(devices: dict[Address, Device], driver: str) -> tuple[Address, ...]:
     return tuple(address for address, device in devices.items() if device.driver == driver)
 
 
-def _sound(tree: Tree) -> Nodes:
-    found = entries(tree, "class/sound")
-    every = found if isinstance(found, list) else []
-    pairs = ((f"/dev/snd/{entry.name}", functions_above(entry.path)) for entry in every if _SOUND.fullmatch(entry.name))
-    return {node: owners for node, owners in pairs if owners}
-
-
-def _nvidia(tree: Tree, devices: dict[Address, Device]) -> Nodes:
+def _nvidia(survey: Survey, devices: dict[Address, Device]) -> Nodes:
     """``/dev/nvidia0`` by the driver's own list; without it, any of its nodes may be any of its devices."""
     bound = _on(devices, "nvidia")
     found: Nodes = {}
     for address in bound:
-        text = tree.text(f"proc/driver/nvidia/gpus/{address}/information")
+        text = survey.text(f"proc/driver/nvidia/gpus/{address}/information")
         minor = _MINOR.search(text) if isinstance(text, str) else None
         if minor is None:
             return {f"/dev/nvidia{number}": bound for number in range(len(bound))}

@@ -16,8 +16,7 @@ from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
 from iommutui.core.models.base import Model
 from iommutui.sources import load
-from iommutui.sources.live import Unavailable, watch
-from iommutui.sources.polling import POLL_SECONDS, poll
+from iommutui.sources.live import POLL_SECONDS, Unavailable, poll, watch
 from iommutui.sources.processes import claims_now, session_address
 from iommutui.tui.machines.base import CutOff, Job, Machine, Watch, WayBack
 from iommutui.tui.state import Source, SourceKind
@@ -42,7 +41,7 @@ class LiveMachine(Machine):
 
     def watch(self, changed: Callable[[], None]) -> Watch:
         """The kernel's own events through udev; where they cannot be had, a slow comparison."""
-        found = watch(lambda _event: changed())
+        found = watch(changed)
         if not isinstance(found, Unavailable):
             return Watch(found.stop)
         lacks = (

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from iommutui.sources.polling import signature
+from iommutui.sources.live import signature
 
 
 def test_the_signature_changes_when_a_device_changes_its_driver(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Where a thing is in sysfs, and which PCI functions it hangs on.
+
+Only the text of links is looked at: the directories that they lead to need not be in a recorded tree.
+"""
+
+import os
+from typing import NamedTuple
+
+from iommutui.core.address import Address
+from iommutui.sources.tree import Tree, Unreadable, functions_in, names_in, read_link
+
+SHORT = 1 << 16
+"""Bytes; no file that people write is longer."""
+TABLE = 1 << 22
+"""Bytes of a table of the kernel; the mounts of a host with thousands of containers stay below it."""
+
+
+class ClassDevice(NamedTuple):
+    """A device of a class. ``path`` is where its link leads, below the root of sysfs."""
+
+    name: str
+    path: str
+
+
+class Survey(Tree):
+    """A tree that is looked at for what its devices are used for, and what of that cannot be known.
+
+    What a running machine has not got is not there. What a recording has not got may not have been recorded, unless it
+    is ``optional``: something that many machines do without.
+    """
+
+    __slots__ = ("gaps",)
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        self.gaps: dict[str, str] = {}
+        """Why a field of `Uses` may be incomplete: the first of the reasons."""
+
+    def miss(self, field: str, why: str) -> None:
+        """The field may be incomplete."""
+        self.gaps.setdefault(field, why)
+
+    def check(self, field: str, value: object, optional: bool = False) -> None:
+        """Notes where a file or directory that the field depends on could not be read, or was not recorded."""
+        if isinstance(value, Unreadable):
+            self.miss(field, value.why)
+        elif value is None and self.root and not optional:
+            self.miss(field, "not-recorded")
+
+    def devices(self, place: str, field: str, optional: bool = False) -> list[ClassDevice]:
+        """The devices in a directory such as ``class/net``, by name."""
+        names = names_in(f"{self.sys}/{place}")
+        self.check(field, names, optional)
+        every = sorted(names) if isinstance(names, list) else []
+        return [ClassDevice(name, self.resolve(f"{place}/{name}")) for name in every]
+
+    def table(self, path: str, field: str, optional: bool = False) -> bytes:
+        """A file of ``/proc`` or ``/etc``."""
+        data = self.bytes(path, TABLE)
+        self.check(field, data, optional)
+        return data if isinstance(data, bytes) else b""
+
+    def resolve(self, place: str) -> str:
+        """Where a link below sysfs leads, below sysfs; the place itself where it is none, or one that leads outside."""
+        target = read_link(f"{self.sys}/{place}")
+        path = os.path.normpath(f"{place.rpartition('/')[0]}/{target}")
+        return place if not target or path.startswith(("../", "/")) else path
+
+
+def functions_above(path: str) -> tuple[Address, ...]:
+    """The PCI functions without which the thing at this path goes away, the nearest first.
+
+    The nearest one, and a controller that has a whole PCI domain below it, as a VMD has.
+    """
+    domains = {address.partition(":")[0]: address for address in functions_in(path)}
+    return tuple(reversed(domains.values()))
