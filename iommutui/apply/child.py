@@ -33,9 +33,9 @@ class Patience:
     """How long to wait, in seconds."""
 
     first: float = 4.0
-    """Until a wait is worth a word."""
+    """Until a wait is reported: many writes take a second or two, and an interrupt can wait for those."""
     each: float = 1.0
-    """Between two looks."""
+    """Between two reports."""
     give_up: float = 30.0
 
 
@@ -107,7 +107,7 @@ def fork(work: Callable[[], int]) -> int:
 def in_child(
     work: Callable[[], bytes], late: Callable[[bytes, float], None], patience: Patience = PATIENCE
 ) -> Generator[Waiting | bytes, None, None]:
-    """Runs ``work`` in a child: a `Waiting` after each look while it takes long, then its answer.
+    """Runs ``work`` in a child: any number of `Waiting` while it takes long, then its answer.
 
     The answer is empty where the child died, or had more to say than `ANSWER_LIMIT`. The child waits until the parent
     has taken it. A parent that has given up, or died, closes the socket instead, and then the child tells its own
@@ -134,33 +134,28 @@ def in_child(
     debug.log("child %s: %s", pid, work.__qualname__)
     its.close()
     with mine:
-        answer = b""
-        look = min(patience.first, patience.each)
-        while True:
-            left = patience.give_up - (time.monotonic() - started)
-            if not select.select([mine], [], [], max(min(look, left), 0.0))[0]:
-                look = patience.each
-                seconds = time.monotonic() - started
-                yield Waiting(seconds, given_up=seconds >= patience.give_up, notable=seconds >= patience.first)
-                if seconds >= patience.give_up:
-                    return
-                continue
-            part = _receive(mine)
-            answer += part
-            if not part or len(answer) > ANSWER_LIMIT:
-                break
+        pause, ends = patience.first, started + patience.give_up
+        while not select.select([mine], [], [], max(min(pause, ends - time.monotonic()), 0.0))[0]:
+            seconds = time.monotonic() - started
+            yield Waiting(seconds, given_up=seconds >= patience.give_up)
+            if seconds >= patience.give_up:
+                return
+            pause = patience.each
+        answer = _received(mine)
         if answer:
             with suppress(OSError):
                 mine.send(_TAKEN)
     os.waitpid(pid, 0)
-    yield answer if len(answer) <= ANSWER_LIMIT else b""
+    yield answer
 
 
-def _receive(connection: socket.socket) -> bytes:
+def _received(connection: socket.socket) -> bytes:
     try:
-        return connection.recv(1 << 16)
+        with connection.makefile("rb") as file:
+            answer = file.read(ANSWER_LIMIT + 1)
     except ConnectionResetError:
         return b""
+    return answer if len(answer) <= ANSWER_LIMIT else b""
 
 
 def _taken(connection: socket.socket, answer: bytes) -> bool:

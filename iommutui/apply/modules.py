@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import subprocess
+from collections.abc import Callable
 
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import IommutuiError
@@ -13,46 +13,36 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _REFUSING = re.compile(r"(?:/usr)?/bin/(?:false|true)\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """How a command ended; ``status`` is None where it could not be run."""
-
-    status: int | None
-    output: str
-    complaint: str
+Ran = subprocess.CompletedProcess[str]
 
 
-Runner = Callable[[Sequence[str]], Ran]
-
-
-def run(command: Sequence[str]) -> Ran:
+def run(command: tuple[str, ...]) -> Ran:
     """Runs the command with nothing of the caller's environment. It may hang: this is called in a child."""
-    import subprocess
-
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
     try:
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+        )
     except OSError as error:
-        return Ran(None, "", error.strerror or "it could not be run")
-    return Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+        return Ran(command, 127, "", error.strerror or "it could not be run")
 
 
-def load(name: str, root: str = "/", runner: Runner = run) -> None:
+def load(name: str, root: str = "/", runner: Callable[[tuple[str, ...]], Ran] = run) -> None:
     """Loads the module. IommutuiError says whether it is blocked, missing, or failed to load."""
     if _NAME.fullmatch(name) is None:
         raise IommutuiError(f"{name!r} is not a module's name.")
     if os.path.isdir(os.path.join(root, "sys/module", underscored(name))):
         return
-    block = _block(name, root, runner)
+    block = _block(name, root, runner(("modprobe", "--showconfig")).stdout)
     if block is not None:
         raise IommutuiError(
             f"The module {name} is administratively blocked by {block}.",
             "Remove that line if you want to use the driver.",
         )
     ran = runner(("modprobe", "--", name))
-    if ran.status == 0:
+    if ran.returncode == 0:
         return
-    complaint = " ".join(ran.complaint.split()) or f"modprobe ended with {ran.status}"
+    complaint = " ".join(ran.stderr.split()) or f"modprobe ended with {ran.returncode}"
     if "not found" in complaint:
         raise IommutuiError(
             f"The module {name} is missing: it is not among the modules of the kernel that is running.",
@@ -61,7 +51,7 @@ def load(name: str, root: str = "/", runner: Runner = run) -> None:
     raise IommutuiError(f"The module {name} could not be loaded: {complaint}.", "The kernel's log may say more.")
 
 
-def _block(name: str, root: str, runner: Runner) -> str | None:
+def _block(name: str, root: str, config: str) -> str | None:
     """What keeps the module out, in words; a plain ``blacklist`` line keeps it from loading by itself only."""
     tree = Tree(root)
     if tree.text("proc/sys/kernel/modules_disabled") == "1":
@@ -70,7 +60,7 @@ def _block(name: str, root: str, runner: Runner) -> str | None:
         key, _, value = word.partition("=")
         if key == "module_blacklist" and underscored(name) in (underscored(part) for part in value.split(",")):
             return "module_blacklist= on the kernel's command line"
-    for line in runner(("modprobe", "--showconfig")).output.splitlines():
+    for line in config.splitlines():
         words = line.split(maxsplit=2)
         ours = len(words) == 3 and words[0] == "install" and underscored(words[1]) == underscored(name)
         if ours and _REFUSING.match(words[2]):

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -35,7 +35,6 @@ DIED = "ECHILD"
 NO_OVERRIDE = "(null)"
 """What ``driver_override`` reads where there is none."""
 
-
 MODULE_PATIENCE = Patience(give_up=60.0)
 """For ``modprobe``, which may have firmware to load."""
 
@@ -46,7 +45,7 @@ Call = Callable[[Callable[[], bytes], Callable[[bytes, float], None], Patience],
 
 
 class RealKernel:
-    """The machine whose ``/`` is ``root``: this one, where none is named.
+    """The machine whose ``/`` is ``root``: this one, where none is named. Implements `Kernel`.
 
     It needs one thread only, because writes are made by forked children.
     """
@@ -79,22 +78,18 @@ class RealKernel:
         return holding(descriptor)
 
     def boot(self) -> str | None:
-        """``boot_id``."""
         return boot_id(self._root)
 
     def check(self, steps: Sequence[Step]) -> None:
-        """NotPermittedError where one of the writes would be denied; IommutuiError where one cannot be."""
         for path in dict.fromkeys(write_of(self._root, step).path for step in steps):
             # A file that is not there is the kernel's answer to give, at its turn.
             if os.path.lexists(path) and not os.access(path, os.W_OK):
                 raise denied(path)
 
     def observe(self) -> Host:
-        """A fresh scan."""
         return self._scan(self._root)
 
     def survey(self) -> Host:
-        """A fresh scan of everything."""
         return self._survey(self._root)
 
     def read_back(self, address: Address) -> ReadBack:
@@ -128,11 +123,9 @@ class RealKernel:
         for answer in self._call(work, tell, self._patience):
             if isinstance(answer, bytes):
                 yield answer.decode() or DIED
-            elif answer.notable or answer.given_up:
+            else:
                 found = possible_holders(Tree(self._root), step.device)
                 yield replace(answer, holders=tuple(map(printable, found)))
-            else:
-                yield answer
 
     def load_module(self, name: str) -> Iterator[Answer]:
         """``modprobe`` in a child, with the reason where it is refused."""
@@ -158,15 +151,12 @@ def _read_back(directory: str) -> tuple[str | None, str | None] | None:
     """None where the device is gone."""
     if not os.path.isdir(directory):
         return None
-    try:
+    driver = override = None
+    with suppress(OSError):
         driver = os.path.basename(os.readlink(os.path.join(directory, "driver")))
-    except OSError:
-        driver = None
-    try:
-        with open(os.path.join(directory, "driver_override"), encoding="utf-8", errors="backslashreplace") as file:
-            override = file.read().removesuffix("\n")
-    except OSError:
-        return driver, None
+    place = os.path.join(directory, "driver_override")
+    with suppress(OSError), open(place, encoding="utf-8", errors="backslashreplace") as file:
+        override = file.read().removesuffix("\n")
     return driver, None if override in (NO_OVERRIDE, "") else override
 
 
@@ -188,8 +178,9 @@ def write_of(root: str, step: Step) -> Write:
     address = address_of(step.device)
     if step.op not in ("override", "unbind", "probe"):
         raise IommutuiError(f"There is no write for the operation {step.op!r}.")
-    if step.op == "unbind" or step.value is not None:
-        _check_driver(step.value or "")
+    driver = step.value or ""
+    if (step.op == "unbind" or step.value is not None) and (not _DRIVER.fullmatch(driver) or driver in (".", "..")):
+        raise IommutuiError(f"{driver!r} is not a driver's name, so it is not written.")
     own = new_step(step.op, address, step.value)
     return Write(os.path.join(root, own.path[1:]), own.data.encode())
 
@@ -199,11 +190,6 @@ def address_of(name: str) -> Address:
     if not is_pci(name):
         raise IommutuiError(f"{name!r} is not the address of a PCI device, so nothing is written to it.")
     return Address(name)
-
-
-def _check_driver(name: str) -> None:
-    if _DRIVER.fullmatch(name) is None or name in (".", ".."):
-        raise IommutuiError(f"{name!r} is not a driver's name, so it is not written.")
 
 
 def put(write: Write) -> str:

@@ -106,8 +106,6 @@ class Steps:
             if not isinstance(answer, Waiting):
                 return answer
             debug.log("apply: waiting for %s %s: %s", step.op, step.device or step.value, answer)
-            if not answer.notable and not answer.given_up:
-                continue  # many writes take a second or two, and an interrupt can wait for those
             if not answer.given_up:
                 yield StepWaiting(number, step, answer.seconds, answer.holders)
             asked = None if back else self._stop.why

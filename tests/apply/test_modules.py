@@ -54,7 +54,7 @@ class TestModules:
         def run(command: object) -> Ran:
             assert isinstance(command, tuple)
             commands.append(command)
-            return Ran(0, config, "") if "--showconfig" in command else ran or Ran(0, "", "")
+            return Ran(command, 0, config, "") if "--showconfig" in command else ran or Ran(command, 0, "", "")
 
         load(name, str(root), run)
         return commands
@@ -67,7 +67,7 @@ class TestModules:
         assert self._load(tmp_path, "vfio-pci") == []
 
     def test_missing(self, tmp_path: Path) -> None:
-        ran = Ran(1, "", "modprobe: FATAL: Module nope not found in directory /lib/modules/6.1\n")
+        ran = Ran((), 1, "", "modprobe: FATAL: Module nope not found in directory /lib/modules/6.1\n")
         with pytest.raises(IommutuiError, match="nope is missing"):
             self._load(tmp_path, "nope", ran=ran)
 
@@ -93,7 +93,7 @@ class TestModules:
         assert self._load(tmp_path, "nouveau", config=config)[-1] == ("modprobe", "--", "nouveau")
 
     @pytest.mark.parametrize(
-        "ran", [Ran(1, "", "modprobe: ERROR: could not insert: Exec format error"), Ran(None, "", "")]
+        "ran", [Ran((), 1, "", "modprobe: ERROR: could not insert: Exec format error"), Ran((), 127, "", "")]
     )
     def test_failed(self, ran: Ran, tmp_path: Path) -> None:
         with pytest.raises(IommutuiError, match="could not be loaded"):
