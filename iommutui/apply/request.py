@@ -18,7 +18,7 @@ from iommutui.apply.confirmation import REQUEST_LIMIT
 from iommutui.apply.journal.directory import ID
 from iommutui.apply.journal.format import Planned
 from iommutui.apply.revert import find_revert
-from iommutui.apply.validation import Json, object_in, parse_plain, to_object
+from iommutui.apply.validation import IGNORE_UNKNOWN, Message, object_in, parse, parse_plain, to_jsonable
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError, SourceError
 from iommutui.core.hazards import Acceptance, Hazard, accept_words, dangers_words, unaccepted
@@ -55,7 +55,7 @@ def request_of(
 ) -> "Request":
     """The request to carry out a plan that somebody has reviewed; ``reverts`` is the journal that it takes back."""
     wanted = () if reverts is not None else tuple(intents)
-    return Request(wanted, plan.basis, plan.model, tuple(accepted), keep_within, reverts, shown_of(plan))
+    return Request(SCHEMA, wanted, plan.basis, plan.model, tuple(accepted), keep_within, reverts, shown_of(plan))
 
 
 class Shown(NamedTuple):
@@ -68,6 +68,7 @@ class Shown(NamedTuple):
 class Request(NamedTuple):
     """What is asked for, and the facts that it was decided on."""
 
+    schema: int
     intents: tuple[Intent, ...]
     """Empty where a journal is taken back."""
     basis: Basis
@@ -85,7 +86,7 @@ class Request(NamedTuple):
 
 def request_to_json(request: Request) -> str:
     """The text that `parse_request` reads: one line."""
-    return json.dumps({"schema": SCHEMA, **to_object(request)})
+    return json.dumps(to_jsonable(request))
 
 
 def shown_of(plan: Plan) -> Shown:
@@ -103,31 +104,28 @@ def check_seconds(seconds: float) -> float:
 def parse_request(text: str) -> Request:
     """The request in the text; IommutuiError for anything that is none."""
     what = "The request to apply"
-    if len(text) > REQUEST_LIMIT or len(text.encode(errors="replace")) > REQUEST_LIMIT:
+    data = text.encode(errors="replace")
+    if len(data) > REQUEST_LIMIT:
         raise IommutuiError(f"{what} is longer than {REQUEST_LIMIT} bytes.")
-    content = object_in(text, what)
-    schema = content.pop("schema", None)
-    if type(schema) is not int or schema != SCHEMA:
-        raise IommutuiError(f"{what} is not valid: its schema is {schema!r:.20}, and this program knows {SCHEMA}.")
-    if content.pop("kernel", None) is not None:
-        raise IommutuiError(f"{what} is not valid: it names a kernel, but the running one always counts.")
-    form = parse_plain(Request, content, what)
-    if form.model is not None and form.model not in MODELS:
+    request = parse(Request, data, what)
+    if request.schema != SCHEMA:
+        raise IommutuiError(f"{what} has schema {request.schema}, and this program knows {SCHEMA}.")
+    if request.model is not None and request.model not in MODELS:
         raise IommutuiError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
-    if form.reverts is not None:
-        if ID.fullmatch(form.reverts) is None:
+    if request.reverts is not None:
+        if ID.fullmatch(request.reverts) is None:
             raise IommutuiError(f"{what} names a journal by something that is not a journal's id.")
-        if form.intents:
+        if request.intents:
             raise IommutuiError(f"{what} holds intents beside the journal that it reverts.")
-    elif not form.intents:
+    elif not request.intents:
         raise IommutuiError(f"{what} holds no intent.")
-    check_intents(form.intents, what)
-    for accepted in form.accepted:
+    check_intents(request.intents, what)
+    for accepted in request.accepted:
         if parse_pci(accepted.device) != accepted.device or _CODE.fullmatch(accepted.code) is None:
             raise IommutuiError(f"{what} accepts something that is not a danger of a device.")
-    if form.keep_within is not None:
-        check_seconds(form.keep_within)
-    return form
+    if request.keep_within is not None:
+        check_seconds(request.keep_within)
+    return request
 
 
 def check_intents(intents: tuple[Intent, ...], what: str) -> None:
@@ -207,11 +205,10 @@ def refuse_dangers(hazards: Iterable[Hazard], accepted: Collection[Acceptance]) 
 # -- plan files
 
 
-class _PlanForm(NamedTuple):
+class _PlanForm(Message):
     """What is taken of a plan file. Whatever else stands in it is for people."""
 
-    kind: str
-    schema: int
+    __pydantic_config__ = IGNORE_UNKNOWN
     intents: tuple[Intent, ...]
     model: str
     basis: Basis
@@ -240,18 +237,11 @@ def parse_plan(text: bytes, what: str) -> Request:
             f"{what} has another schema than {PLAN_SCHEMA}, the one that this program knows.",
             "It is from another version of iommutui: make it again with this one. " + _PLAN_REMEDY,
         )
-    steps = content.get("steps")
-    if isinstance(steps, list):
-        content["steps"] = [_only(step, Planned.__match_args__) for step in steps]
-    form = parse_plain(_PlanForm, _only(content, _PlanForm._fields), what, _PLAN_REMEDY)
+    form = parse_plain(_PlanForm, content, what, _PLAN_REMEDY)
     if form.model not in MODELS:
         raise SourceError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
     check_intents(form.intents, what)
-    return Request(form.intents, form.basis, form.model, shown=Shown(form.modules, form.steps))
-
-
-def _only(value: Json, names: tuple[str, ...]) -> Json:
-    return {name: value[name] for name in names if name in value} if isinstance(value, dict) else value
+    return Request(SCHEMA, form.intents, form.basis, form.model, shown=Shown(form.modules, form.steps))
 
 
 def _content(path: str) -> bytes:

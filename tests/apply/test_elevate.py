@@ -9,13 +9,13 @@ import pytest
 
 from iommutui.apply.elevation import Applying, as_root, own_program, root_program
 from iommutui.apply.events import LINE_LIMIT
-from iommutui.apply.request import Request, request_to_json
+from iommutui.apply.request import SCHEMA, Request, request_to_json
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
 from iommutui.core.plan.drift import Basis
 from iommutui.core.plan.intents import Intent
 from tests.apply.machines import GPU
 
-REQUEST = Request((Intent(GPU, "vfio-pci"),), Basis("6.12.0", ()))
+REQUEST = Request(SCHEMA, (Intent(GPU, "vfio-pci"),), Basis("6.12.0", ()))
 
 
 @pytest.mark.parametrize(
