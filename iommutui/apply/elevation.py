@@ -52,30 +52,27 @@ def as_root(words: Sequence[str], program: Sequence[str], writer: str | None) ->
 
 
 class Applying:
-    """One applying process. No device and no driver is on its command line: they are in the request."""
+    """One applying process, from its start. No device and no driver is on its command line: they are in the request."""
 
-    def __init__(self, program: Sequence[str], writer: str | None) -> None:
-        words = ["apply", "--stdin", *(["--debug"] if debug.is_on() else [])]
-        self.command = as_root(words, program, writer)
-        self._may_ask = bool(writer)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._first = b""
+    def __init__(
+        self, request: Request, program: Sequence[str], writer: str | None, talk: IO[bytes] | None = None
+    ) -> None:
+        """Hands over the request. Where a password may be asked for, waits for the first word after it.
 
-    def begin(self, request: Request, talk: IO[bytes] | None = None) -> None:
-        """Starts it and hands over the request. Where a password may be asked for, waits for the first word after it.
-
-        What it has to say beside its events goes to ``talk``, or to this program's standard error.
+        What the process has to say beside its events goes to ``talk``, or to this program's standard error.
         """
+        self.command = as_root(["apply", "--stdin", *(["--debug"] if debug.is_on() else [])], program, writer)
         debug.log("request: to %s", self.command)
-        talk = debug.file() or talk
+        pipe, talk = subprocess.PIPE, debug.file() or talk
         try:
-            self._process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk)
+            self._process = subprocess.Popen(self.command, stdin=pipe, stdout=pipe, stderr=talk)
         except OSError as error:
             raise IommutuiError(f"The applying process does not start: {error.strerror}.") from None
         self._say(request_to_json(request).encode())
         if request.keep_within is None:
             self._hang_up()
-        if self._may_ask:
+        self._first = b""
+        if writer:
             with _interrupts_for_others():
                 self._first = self._line()
 
@@ -92,7 +89,6 @@ class Applying:
 
         NotPermittedError where it never became root, IommutuiError where it broke off.
         """
-        assert self._process is not None
         last: Event | None = None
         line = self._first or self._line()
         while line:
@@ -116,22 +112,20 @@ class Applying:
             )
 
     def _line(self) -> bytes:
-        assert self._process is not None
         assert self._process.stdout is not None
         return self._process.stdout.readline(LINE_LIMIT + 1)
 
     def _say(self, line: bytes) -> None:
-        assert self._process is not None
-        if self._process.stdin is not None and not self._process.stdin.closed:
+        assert self._process.stdin is not None
+        if not self._process.stdin.closed:
             with suppress(BrokenPipeError):
                 self._process.stdin.write(line + b"\n")
                 self._process.stdin.flush()
 
     def _hang_up(self) -> None:
-        assert self._process is not None
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
 
 
 @contextmanager
