@@ -6,11 +6,8 @@ the asking program had seen and shown is compared with it: facts and writes, but
 """
 
 import json
-import math
-import os
 import re
-import stat
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,7 +93,7 @@ def shown_of(plan: Plan) -> Shown:
 
 def check_seconds(seconds: float) -> float:
     """The seconds of ``keep_within``; IommutuiError for what is no such time."""
-    if not math.isfinite(seconds) or not SHORTEST <= seconds <= LONGEST:
+    if not SHORTEST <= seconds <= LONGEST:
         raise IommutuiError(f"The time to confirm is {SHORTEST:.0f} to {LONGEST:.0f} seconds, not {seconds:g}.")
     return seconds
 
@@ -161,18 +158,15 @@ def plan_request(request: Request, host: Host, journal_dir: Path | None = None, 
     refuse_drift(request.basis, host, [goal.device for goal in plan.goals])
     refuse_unshown(request.shown, plan)
     if model is not own:
-        refuse_by_kernel(lambda: compute(own))
+        refuse_by_kernel(compute(own))
     return plan
 
 
-def refuse_by_kernel(by_own_model: Callable[[], Plan]) -> None:
-    """RefusedError where the running kernel's own model does not permit it, whatever another says."""
-    real = by_own_model()
-    if not real.permitted:
-        raise RefusedError(
-            "The rules of the running kernel do not permit this: "
-            + " ".join(sentence(reason) for reason in real.refusals)
-        )
+def refuse_by_kernel(plan: Plan) -> None:
+    """RefusedError where the plan by the running kernel's own model is not permitted, whatever another says."""
+    if not plan.permitted:
+        why = " ".join(sentence(reason) for reason in plan.refusals)
+        raise RefusedError(f"The rules of the running kernel do not permit this: {why}")
 
 
 def refuse_unshown(shown: Shown | None, plan: Plan) -> None:
@@ -219,7 +213,8 @@ class _PlanForm(Message):
 def read_plan(path: str) -> Request:
     """What the file asks for, and the steps that were shown. IommutuiError for what is no plan or cannot be read."""
     try:
-        text = _content(path)
+        with open(path, "rb") as file:
+            text = file.read(PLAN_LIMIT + 1)
     except OSError as error:
         raise SourceError(f"The plan {path} cannot be read: {error.strerror}.", _PLAN_REMEDY) from None
     if len(text) > PLAN_LIMIT:
@@ -242,10 +237,3 @@ def parse_plan(text: bytes, what: str) -> Request:
         raise SourceError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
     check_intents(form.intents, what)
     return Request(SCHEMA, form.intents, form.basis, form.model, shown=Shown(form.modules, form.steps))
-
-
-def _content(path: str) -> bytes:
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise SourceError(f"{path} is not a file.", _PLAN_REMEDY)
-        return file.read(PLAN_LIMIT + 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply.journal.directory import journal_dir
-from iommutui.apply.persistence import service
+from iommutui.apply.persistence.request import events_of
 from iommutui.apply.validation import to_line
 from iommutui.core.errors import Exit
 from tests.apply.machines import GPU, SOUND
@@ -25,7 +25,7 @@ def lasting(machine: ReactingTree, monkeypatch: pytest.MonkeyPatch) -> ReactingT
     program = Path(machine.root, "usr/sbin/driverctl")
     program.parent.mkdir(parents=True)
     program.touch()
-    monkeypatch.setattr(service, "ask", lambda request: service.events_of(to_line(request).decode()))
+    monkeypatch.setattr("iommutui.cli.persist.ask", lambda request: events_of(to_line(request).decode()))
     return machine
 
 
