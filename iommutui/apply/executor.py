@@ -10,11 +10,10 @@ from iommutui.apply.child import Stop, held_signals
 from iommutui.apply.confirmation import NotConfirmedError, Timeout, count_down
 from iommutui.apply.events import Event, Finished, Notice, ReaderGoneError, Started
 from iommutui.apply.journal.directory import lock, new_id
-from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter, Planned
-from iommutui.apply.kernel import SYSTEM_CLOCK, Clock, Kernel, ReadBack
-from iommutui.apply.real_kernel import denied
+from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter
+from iommutui.apply.kernel import SYSTEM_CLOCK, Clock, Kernel, denied
 from iommutui.apply.recovery import RETENTION, Retention, close_earlier, prune, refuse_unfinished
-from iommutui.apply.request import refuse_dangers, refuse_drift
+from iommutui.apply.request import refuse_dangers, refuse_drift, shown_of
 from iommutui.apply.steps import DeniedError, FailedError, Rollback, Steps, StuckError, left_words, silent
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
@@ -22,7 +21,6 @@ from iommutui.core.hazards import Acceptance, Hazard, hazards_of
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.drift import Change, device_facts, differences, drift
-from iommutui.core.plan.intents import Goal
 from iommutui.core.plan.planner import Plan, Step, still_to_leave
 from iommutui.core.wording import changes_words, sentence
 
@@ -146,7 +144,7 @@ class _Apply:
             model=plan.model,
             goals=plan.goals,
             modules=plan.modules,
-            steps=tuple(Planned(step.op, step.device, step.value) for step in plan.steps),
+            steps=shown_of(plan).steps,
             before=tuple(device_facts(before.devices[a]) for a in _moved(plan) if a in with_steps),
             reverts=self.reverts,
             accepted=self.accepted,
@@ -213,16 +211,12 @@ class _Apply:
         """Everything that the plan depends on is still as it has to be, and nothing more is lost by going on."""
         host = self.kernel.survey()
         debug.log("apply: another look at drift and dangers")
-        self._check_drift(host)
-        refuse_dangers(_dangers(self.plan, host), self.accepted)
-
-    def _check_drift(self, host: Host) -> None:
         expected = tuple(self._steps.expected[facts.device] for facts in self.plan.basis.devices)
-        basis = self.plan.basis._replace(devices=expected)
-        changes = drift(basis, host, _moved(self.plan))
+        changes = drift(self.plan.basis._replace(devices=expected), host, _moved(self.plan))
         surprises = [change for change in changes if not self._arrived(change)]
         if surprises:
             raise FailedError(f"the machine changed meanwhile ({changes_words(surprises)})")
+        refuse_dangers(_dangers(self.plan, host), self.accepted)
 
     def _accept_taken(self) -> None:
         """Other devices that were free, and that a module which came for this plan has taken, may stay as they are."""
@@ -266,9 +260,12 @@ class _Apply:
             device = host.devices.get(goal.device)
             if device is None:
                 raise FailedError(f"{goal.device} is gone")
-            wrong = _difference(goal, ReadBack(device.driver, device.driver_override))
-            if wrong:
-                raise FailedError(f"in the end {wrong}")
+            if not goal.any_driver and device.driver != goal.driver:
+                is_on = device.driver or "no driver"
+                raise FailedError(f"in the end {goal.device} is on {is_on}, not on {goal.driver or 'none'}")
+            if device.driver_override != goal.override:
+                reads = device.driver_override or "none"
+                raise FailedError(f"in the end the override of {goal.device} is {reads}, not {goal.override or 'none'}")
             self._steps.expected[goal.device] = device_facts(device)
 
 
@@ -288,12 +285,3 @@ def _bystanders(plan: Plan, before: Host) -> list[Address]:
         return []
     free = (device for device in before.devices.values() if device.bus == "pci" and device.driver is None)
     return [device.address for device in free if device.address not in _moved(plan)]
-
-
-def _difference(goal: Goal, found: ReadBack) -> str:
-    """What of the goal is not reached, in words."""
-    if not goal.any_driver and found.driver != goal.driver:
-        return f"{goal.device} is on {found.driver or 'no driver'}, not on {goal.driver or 'none'}"
-    if found.override != goal.override:
-        return f"the override of {goal.device} is {found.override or 'none'}, not {goal.override or 'none'}"
-    return ""

@@ -1,5 +1,6 @@
 """What an apply needs of a machine: its kernel and its clock. Beside it a kernel that the engine plays."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,7 +12,7 @@ from typing import Protocol
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI, underscored
 from iommutui.core.engine.transition import transition
-from iommutui.core.errors import IommutuiError
+from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.events import Bind
 from iommutui.core.host import Device, Driver, Fit, Host
 from iommutui.core.models.base import Model
@@ -77,6 +78,16 @@ class Kernel(Protocol):
 
     def load_module(self, name: str) -> Iterator[Answer]:
         """Loads a module, as `write` does it. IommutuiError: it is missing, blocked by an administrator, or failed."""
+
+
+def denied(what: str) -> NotPermittedError:
+    """The error for a write that this user must not do."""
+    if os.geteuid() == 0:
+        return NotPermittedError(
+            f"Writing to {what} is not permitted, not even to root.",
+            "In a container /sys is often read-only: apply on the host itself.",
+        )
+    return NotPermittedError(f"Writing to {what} is not permitted.", "Apply as root, for example with sudo.")
 
 
 class Clock(Protocol):

@@ -19,9 +19,9 @@ from iommutui.apply import modules
 from iommutui.apply.boots import boot_id
 from iommutui.apply.child import PATIENCE, Patience, in_child
 from iommutui.apply.journal.directory import holding
-from iommutui.apply.kernel import Answer, ReadBack, TellLate, Waiting
+from iommutui.apply.kernel import Answer, ReadBack, TellLate, Waiting, denied
 from iommutui.core.address import Address, is_pci
-from iommutui.core.errors import IommutuiError, NotPermittedError
+from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.core.plan.planner import Step, new_step
 from iommutui.core.printable import printable
@@ -210,13 +210,3 @@ def put(write: Write) -> str:
 
 def _name(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, "EIO")
-
-
-def denied(what: str) -> NotPermittedError:
-    """The error for a write that this user must not do."""
-    if os.geteuid() == 0:
-        return NotPermittedError(
-            f"Writing to {what} is not permitted, not even to root.",
-            "In a container /sys is often read-only: apply on the host itself.",
-        )
-    return NotPermittedError(f"Writing to {what} is not permitted.", "Apply as root, for example with sudo.")

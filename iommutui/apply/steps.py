@@ -1,7 +1,6 @@
 """One write after the other, each begun in the journal, made, and looked at; and rollback, as far as that goes."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iommutui import debug
@@ -37,14 +36,6 @@ class DeniedError(Exception):
     """The very first write was denied, so that nothing has changed; the text is its path."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What was read back after a write."""
-
-    right: bool
-    note: str = ""
-
-
 class Steps:
     """Makes writes and keeps what they did. ``expected`` holds the facts of every device that the plan depends on."""
 
@@ -59,6 +50,8 @@ class Steps:
         self.written: dict[Address, None] = {}
         """Devices that were written to."""
         self.number = 0
+        self.restoring = False
+        """Set during a rollback: nobody can interrupt that."""
         self._clock = clock
         self._stop = stop
 
@@ -70,37 +63,33 @@ class Steps:
         yield from self._wait(0, Step("modprobe", Address(""), name, "", OK), self.kernel.load_module(name))
         yield ModuleLoaded(name)
 
-    def write(self, step: Step, goal: Goal, *, back: bool = False) -> Iterator[Event]:
+    def write(self, step: Step, goal: Goal) -> Iterator[Event]:
         """The write, what it answered, and what it did. FailedError and StuckError say what went wrong.
 
         DeniedError: it was the first thing that was changed, and it was denied.
         """
         self.number += 1
         number = self.number
-        self.journal.append(Begin(number, step.op, step.device, step.value, back))
+        self.journal.append(Begin(number, step.op, step.device, step.value, self.restoring))
         self.touched.add(step.device)
         self.written[step.device] = None
         yield StepBegun(number, step)
         started = self._clock.monotonic()
-        result = yield from self._wait(
-            number, step, self.kernel.write(step, self.journal.late_teller(number)), back=back
-        )
+        result = yield from self._wait(number, step, self.kernel.write(step, self.journal.late_teller(number)))
         seconds = max(self._clock.monotonic() - started, 0.0)
         first = number == 1 and self.touched == {step.device}
-        seen = self._look(step, goal)
-        debug.log("apply: %s. %s %s %s: %s, %.3f s %s", number, step.op, step.device, step.value, result, seconds, seen)
-        self.journal.append(Result(number, result, seconds, seen.note))
+        right, note = self._look(step, goal)
+        debug.log("apply: %s. %s %s %s: %s, %.3f s %s", number, step.op, step.device, step.value, result, seconds, note)
+        self.journal.append(Result(number, result, seconds, note))
         if first and result in DENIED:
             raise DeniedError(step.path)
-        yield StepDone(number, step, result, seconds, seen.note)
+        yield StepDone(number, step, result, seconds, note)
         if result != OK:
             raise FailedError(f"{step_words(step)} failed with {result}")
-        if not seen.right:
-            raise FailedError(f"{step_words(step)} did not do what it should: {seen.note}")
+        if not right:
+            raise FailedError(f"{step_words(step)} did not do what it should: {note}")
 
-    def _wait(
-        self, number: int, step: Step, answers: Iterator[Answer], *, back: bool = False
-    ) -> Generator[Event, None, str]:
+    def _wait(self, number: int, step: Step, answers: Iterator[Answer]) -> Generator[Event, None, str]:
         """The result. StuckError where there is none in time, or somebody asks to stop while it is waited for."""
         for answer in answers:
             if not isinstance(answer, Waiting):
@@ -108,7 +97,7 @@ class Steps:
             debug.log("apply: waiting for %s %s: %s", step.op, step.device or step.value, answer)
             if not answer.given_up:
                 yield StepWaiting(number, step, answer.seconds, answer.holders)
-            asked = None if back else self._stop.why
+            asked = None if self.restoring else self._stop.why
             if asked is not None or answer.given_up:
                 self._give_up(number, step, answer)
                 raise StuckError(_stuck_words(step, answer, asked))
@@ -122,20 +111,20 @@ class Steps:
         if number:
             self.journal.append(Result(number, BLOCKED, answer.seconds))
 
-    def _look(self, step: Step, goal: Goal) -> _Seen:
-        """What a write did; its success says nothing, and neither does its failure."""
+    def _look(self, step: Step, goal: Goal) -> tuple[bool, str]:
+        """Whether a write did what it should, and a note. Its success says nothing, and neither does its failure."""
         try:
             found = self.kernel.read_back(step.device)
         except IommutuiError as error:
-            return _Seen(right=False, note=error.what.rstrip("."))
+            return False, error.what.rstrip(".")
         self.expected[step.device] = self.expected[step.device]._replace(driver=found.driver, override=found.override)
         if step.op == "override":
             right = found.override == step.value
-            return _Seen(right, "" if right else f"the override reads {found.override or 'none'}")
+            return right, "" if right else f"the override reads {found.override or 'none'}"
         if step.op == "probe" and goal.any_driver:
-            return _Seen(right=True, note=f"the kernel chose {found.driver}" if found.driver else "no driver took it")
+            return True, f"the kernel chose {found.driver}" if found.driver else "no driver took it"
         right = found.driver == (None if step.op == "unbind" else goal.driver)
-        return _Seen(right, "" if right else f"{step.device} is on {found.driver or 'no driver'}")
+        return right, "" if right else f"{step.device} is on {found.driver or 'no driver'}"
 
     def end(self, code: Exit, summary: str, left: tuple[Change, ...] = ()) -> Finished:
         """The last line and the last event."""
@@ -196,7 +185,7 @@ class Rollback:
 
     def run(self, why: str) -> Iterator[Event]:
         """Does it, and reports what is left; the last event is `Finished`."""
-        self._steps.journal.muted = True
+        self._steps.restoring = self._steps.journal.muted = True
         turn = Compensating(why)
         self._steps.journal.append(turn)
         yield turn
@@ -209,7 +198,7 @@ class Rollback:
                     continue
                 try:
                     self._refuse_harm(step)
-                    yield from self._steps.write(step, goals[step.device], back=True)
+                    yield from self._steps.write(step, goals[step.device])
                 except StuckError:
                     raise
                 except (Exception, KeyboardInterrupt):
