@@ -42,11 +42,11 @@ class Patience:
 PATIENCE = Patience()
 
 
+@dataclass
 class Stop:
     """Whether the apply was asked to stop, and by what."""
 
-    def __init__(self) -> None:
-        self.why: str | None = None
+    why: str | None = None
 
     def ask(self, why: str) -> None:
         """The first reason counts."""

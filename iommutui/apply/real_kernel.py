@@ -1,4 +1,4 @@
-"""The kernel of this machine, and the one place that writes to sysfs.
+"""The kernel of this machine: the one place that writes to sysfs, and that loads modules.
 
 Where and what is written is computed from a step's operation, address and driver. Nothing is created and no link is
 followed to another file; each write is one system call with all of the data, made by a child.
@@ -9,18 +9,19 @@ import json
 import os
 import re
 import stat
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from iommutui import sources
-from iommutui.apply import modules
 from iommutui.apply.boots import boot_id
 from iommutui.apply.child import PATIENCE, Patience, in_child
 from iommutui.apply.journal.directory import holding
 from iommutui.apply.kernel import Answer, ReadBack, TellLate, Waiting, denied
 from iommutui.core.address import Address, is_pci
+from iommutui.core.drivers import underscored
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.core.plan.planner import Step, new_step
@@ -57,7 +58,7 @@ class RealKernel:
         root: str | None = None,
         scan: Callable[[str], Host] | None = None,
         patience: Patience = PATIENCE,
-        load: Callable[[str, str], None] = modules.load,
+        load: Callable[[str, str], None] | None = None,
         call: Call = in_child,
         put: "Callable[[Write], str] | None" = None,
     ) -> None:
@@ -65,7 +66,7 @@ class RealKernel:
         self._survey = scan or sources.load
         self._root = sources.HERE if root is None else root
         self._patience = patience
-        self._load = load
+        self._load = load or modprobe
         self._call = call
         self._put = put
 
@@ -196,17 +197,71 @@ def put(write: Write) -> str:
     """Does the write, and blocks as long as the kernel does: ``ok`` or the name of an errno."""
     try:
         descriptor = os.open(write.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return "EINVAL"
+            return OK if os.write(descriptor, write.data) == len(write.data) else "EIO"
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        return _name(error)
+        return errno.errorcode.get(error.errno or 0, "EIO")
+
+
+# -- modules
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_REFUSING = re.compile(r"(?:/usr)?/bin/(?:false|true)\b")
+
+Ran = subprocess.CompletedProcess[str]
+
+
+def run(command: tuple[str, ...]) -> Ran:
+    """Runs the command with nothing of the caller's environment. It may hang: this is called in a child."""
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return "EINVAL"
-        return OK if os.write(descriptor, write.data) == len(write.data) else "EIO"
+        return subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+        )
     except OSError as error:
-        return _name(error)
-    finally:
-        os.close(descriptor)
+        return Ran(command, 127, "", error.strerror or "it could not be run")
 
 
-def _name(error: OSError) -> str:
-    return errno.errorcode.get(error.errno or 0, "EIO")
+def modprobe(name: str, root: str = "/", runner: Callable[[tuple[str, ...]], Ran] = run) -> None:
+    """Loads the module. IommutuiError says whether it is blocked, missing, or failed to load."""
+    if _NAME.fullmatch(name) is None:
+        raise IommutuiError(f"{name!r} is not a module's name.")
+    if os.path.isdir(os.path.join(root, "sys/module", underscored(name))):
+        return
+    block = _block(name, root, runner(("modprobe", "--showconfig")).stdout)
+    if block is not None:
+        raise IommutuiError(
+            f"The module {name} is administratively blocked by {block}.",
+            "Remove that line if you want to use the driver.",
+        )
+    ran = runner(("modprobe", "--", name))
+    if ran.returncode == 0:
+        return
+    complaint = " ".join(ran.stderr.split()) or f"modprobe ended with {ran.returncode}"
+    if "not found" in complaint:
+        raise IommutuiError(
+            f"The module {name} is missing: it is not among the modules of the kernel that is running.",
+            "Install it, or boot the kernel that it belongs to.",
+        )
+    raise IommutuiError(f"The module {name} could not be loaded: {complaint}.", "The kernel's log may say more.")
+
+
+def _block(name: str, root: str, config: str) -> str | None:
+    """What keeps the module out, in words; a plain ``blacklist`` line keeps it from loading by itself only."""
+    tree = Tree(root)
+    if tree.text("proc/sys/kernel/modules_disabled") == "1":
+        return "kernel.modules_disabled, which holds until the next boot"
+    for word in str(tree.text("proc/cmdline") or "").split():
+        key, _, value = word.partition("=")
+        if key == "module_blacklist" and underscored(name) in (underscored(part) for part in value.split(",")):
+            return "module_blacklist= on the kernel's command line"
+    for line in config.splitlines():
+        words = line.split(maxsplit=2)
+        ours = len(words) == 3 and words[0] == "install" and underscored(words[1]) == underscored(name)
+        if ours and _REFUSING.match(words[2]):
+            return f"the line 'install {words[1]} {words[2]}' of its modprobe configuration"
+    return None

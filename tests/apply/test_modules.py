@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.modules import Ran, load
+from iommutui.apply.real_kernel import Ran, modprobe
 from iommutui.core.errors import IommutuiError
 from iommutui.sources.processes import possible_holders
 from iommutui.sources.tree import Tree
@@ -56,7 +56,7 @@ class TestModules:
             commands.append(command)
             return Ran(command, 0, config, "") if "--showconfig" in command else ran or Ran(command, 0, "", "")
 
-        load(name, str(root), run)
+        modprobe(name, str(root), run)
         return commands
 
     def test_it_is_loaded(self, tmp_path: Path) -> None:
