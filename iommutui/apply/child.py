@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -20,7 +20,9 @@ from iommutui import debug
 from iommutui.apply.kernel import Waiting
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM)
+
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+"""For programs that are run as root: nothing of the caller's reaches them."""
 
 ANSWER_LIMIT = 1 << 20
 """No answer of a child is longer, in bytes."""
@@ -68,12 +70,13 @@ def held_signals() -> Iterator[Stop]:
         stop.ask(f"it was interrupted by {signal.Signals(number).name}")
 
     # What is ignored stays ignored: nohup asks for that.
-    with _handled([number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN], handler):
+    with handled([number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN], handler):
         yield stop
 
 
 @contextmanager
-def _handled(numbers: "list[signal.Signals]", handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def handled(numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Has these signals handled otherwise while it lasts."""
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
@@ -187,7 +190,7 @@ def in_own_session(work: Callable[[], int]) -> int:
                 sys.stderr.flush()
 
     pid = fork(child)
-    with _handled([*_PASSED_ON], lambda number, _frame: os.kill(pid, number)):
+    with handled((signal.SIGINT, signal.SIGTERM), lambda number, _frame: os.kill(pid, number)):
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -200,10 +203,9 @@ def _leave_login_session() -> None:
         return
     import subprocess
 
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     call = ("busctl", *scope_call(os.getpid()))
     try:
-        done = subprocess.run(call, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=5)
+        done = subprocess.run(call, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, timeout=5)
         debug.log("scope: %s", done)
     except (OSError, subprocess.TimeoutExpired) as error:
         debug.log("scope: %s", error)

@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from itertools import chain
 from typing import IO
 
 from iommutui import debug
+from iommutui.apply.child import handled
 from iommutui.apply.confirmation import KEEP, UNDO
 from iommutui.apply.events import LINE_LIMIT, Event, Finished, Refused, from_line
 from iommutui.apply.request import Request, request_to_json
@@ -73,7 +75,8 @@ class Applying:
             self._hang_up()
         self._first = b""
         if writer:
-            with _interrupts_for_others():
+            # Ctrl+C at the password is for the program that asks, which ends; this one goes on and reports that.
+            with handled([signal.SIGINT], lambda *_: None):
                 self._first = self._line()
 
     def keep(self) -> None:
@@ -90,13 +93,11 @@ class Applying:
         NotPermittedError where it never became root, IommutuiError where it broke off.
         """
         last: Event | None = None
-        line = self._first or self._line()
-        while line:
+        for line in chain([self._first], iter(self._line, b"")):
             if line.strip():
                 debug.log("event: %s", line)
                 last = from_line(line)
                 yield last
-            line = self._line()
         self._hang_up()
         code = self._process.wait()
         if last is None:
@@ -126,13 +127,3 @@ class Applying:
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.close()
-
-
-@contextmanager
-def _interrupts_for_others() -> Iterator[None]:
-    """Ctrl+C at the password is for the program that asks, which ends; this one goes on and says so."""
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -17,7 +17,7 @@ from functools import partial
 
 from iommutui import sources
 from iommutui.apply.boots import boot_id
-from iommutui.apply.child import PATIENCE, Patience, in_child
+from iommutui.apply.child import ENVIRONMENT, PATIENCE, Patience, in_child
 from iommutui.apply.journal.directory import holding
 from iommutui.apply.kernel import Answer, ReadBack, TellLate, Waiting, denied
 from iommutui.core.address import Address, is_pci
@@ -216,11 +216,10 @@ Ran = subprocess.CompletedProcess[str]
 
 
 def run(command: tuple[str, ...]) -> Ran:
-    """Runs the command with nothing of the caller's environment. It may hang: this is called in a child."""
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+    """Runs the command. It may hang: this is called in a child."""
     try:
         return subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+            command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
         )
     except OSError as error:
         return Ran(command, 127, "", error.strerror or "it could not be run")

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.apply.boots import boot_id
+from iommutui.apply.child import ENVIRONMENT
 from iommutui.apply.journal.directory import sync_directory
 from iommutui.apply.persistence.mechanisms import File, Mechanism, by_name
 from iommutui.apply.validation import parse, to_line
@@ -221,7 +222,6 @@ def _sum(text: str) -> str:
 
 LONGEST = 1800.0
 """It is given up after these seconds."""
-_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
 def run_command(command: tuple[str, ...], longest: float = LONGEST) -> Iterator[str]:
@@ -235,7 +235,7 @@ def run_command(command: tuple[str, ...], longest: float = LONGEST) -> Iterator[
     try:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True, env=_ENVIRONMENT, cwd="/",
+            start_new_session=True, env=ENVIRONMENT, cwd="/",
         )  # fmt: skip
     except OSError as error:
         raise IommutuiError(f"{words} does not start: {error.strerror}.") from None
