@@ -84,7 +84,7 @@ def test_a_journal_says_the_same(lasting: ReactingTree, run: Run) -> None:
 
 
 def test_a_record_that_cannot_be_written_is_told_before_anything_is_written(lasting: ReactingTree, run: Run) -> None:
-    (journal_dir().parent / "persist.new").mkdir(parents=True)
+    (journal_dir().parent / ".persist.json.new").mkdir(parents=True)
     answer = run(*WORDS, "--yes")
     assert (answer.code, overrides(lasting)) == (Exit.ERROR, {})
     assert "persist.new: Is a directory." in answer.err
