@@ -87,7 +87,7 @@ def test_a_record_that_cannot_be_written_is_told_before_anything_is_written(last
     (journal_dir().parent / ".persist.json.new").mkdir(parents=True)
     answer = run(*WORDS, "--yes")
     assert (answer.code, overrides(lasting)) == (Exit.ERROR, {})
-    assert "persist.new: Is a directory." in answer.err
+    assert ".persist.json.new: Is a directory." in answer.err
 
 
 def test_a_change_that_was_cut_off_is_told_by_every_list(lasting: ReactingTree, run: Run) -> None:
