@@ -20,7 +20,7 @@ from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, hazards_of
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
-from iommutui.core.plan.drift import Change, device_facts, differences, drift
+from iommutui.core.plan.drift import device_facts, differences, drift
 from iommutui.core.plan.planner import Plan, Step, still_to_leave
 from iommutui.core.wording import changes_words, sentence
 
@@ -213,30 +213,21 @@ class _Apply:
         debug.log("apply: another look at drift and dangers")
         expected = tuple(self._steps.expected[facts.device] for facts in self.plan.basis.devices)
         changes = drift(self.plan.basis._replace(devices=expected), host, _moved(self.plan))
-        surprises = [change for change in changes if not self._arrived(change)]
-        if surprises:
-            raise FailedError(f"the machine changed meanwhile ({changes_words(surprises)})")
+        if changes:
+            raise FailedError(f"the machine changed meanwhile ({changes_words(changes)})")
         refuse_dangers(_dangers(self.plan, host), self.accepted)
 
     def _accept_taken(self) -> None:
-        """Other devices that were free, and that a module which came for this plan has taken, may stay as they are."""
+        """A device that was free may stay on what a module took it for, unless the plan wants it elsewhere."""
         if not self.plan.modules:
             return
         host = self.kernel.observe()
         for address, facts in self._steps.expected.items():
-            device = host.devices.get(address)
-            if address not in self._goals and facts.driver is None and device is not None:
+            device, goal = host.devices.get(address), self._goals.get(address)
+            if facts.driver is not None or device is None:
+                continue
+            if goal is None or goal.any_driver or device.driver == goal.driver:
                 self._steps.expected[address] = facts._replace(driver=device.driver)
-
-    def _arrived(self, change: Change) -> bool:
-        """The device is where it is to go already: a module that came took it, as its override says."""
-        goal = self._goals.get(Address(change.subject))
-        if goal is None or goal.device not in self._steps.touched or (change.fact, change.before) != ("driver", "none"):
-            return False
-        if not goal.any_driver and change.now != goal.driver:
-            return False
-        self._steps.expected[goal.device] = self._steps.expected[goal.device]._replace(driver=change.now)
-        return True
 
     def _check_device(self, step: Step) -> None:
         """The last look at a device, right before its binding is changed."""
