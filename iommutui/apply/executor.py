@@ -14,7 +14,7 @@ from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter
 from iommutui.apply.kernel import SYSTEM_CLOCK, Clock, Kernel, denied
 from iommutui.apply.recovery import RETENTION, Retention, close_earlier, prune, refuse_unfinished
 from iommutui.apply.request import refuse_dangers, refuse_drift, shown_of
-from iommutui.apply.steps import DeniedError, FailedError, Rollback, Steps, StuckError, left_words, silent
+from iommutui.apply.steps import DeniedError, FailedError, Steps, StuckError, silent
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, hazards_of
@@ -155,17 +155,15 @@ class _Apply:
         """Phases 5 to 11. NotPermittedError where the very first write is denied."""
         devices = dict.fromkeys(step.device for step in self.plan.steps)
         concerned = {a: device_facts(before.devices[a]) for a in (*devices, *_bystanders(self.plan, before))}
-        expected = (*self.plan.basis.devices, *concerned.values())
+        model, basis = MODELS[self.plan.model], self.plan.basis.devices
         self._goals = {goal.device: goal for goal in self.plan.goals}
-        self._steps = steps = Steps(self.kernel, journal, self.clock, self.stop, expected)
-        rollback = Rollback(steps, concerned, MODELS[self.plan.model])
+        self._steps = steps = Steps(self.kernel, journal, self.clock, self.stop, model, concerned, basis)
         try:
             yield from self._forward()
             if self.timeout is not None:
                 yield from count_down(self.timeout, journal, self.clock, self.stop)
         except StuckError as stuck:
-            left = rollback.left_unread()
-            yield steps.end(Exit.NOT_ROLLED_BACK, f"{stuck}{left_words(left)}", left)
+            yield steps.end_stuck(str(stuck))
             return
         except DeniedError as error:
             refusal = denied(str(error))
@@ -185,7 +183,7 @@ class _Apply:
             yield steps.end(Exit.DONE, f"{writes} done, {changed} device{'s' * (changed != 1)} changed.")
             return
         debug.log("apply: rollback: %s", why)
-        yield from rollback.run(why)
+        yield from steps.roll_back(why)
 
     def _forward(self) -> Iterator[Event]:
         for module in self.plan.modules:
