@@ -7,7 +7,7 @@ from pathlib import Path
 
 from iommutui import debug
 from iommutui.apply.child import Stop, held_signals
-from iommutui.apply.confirmation import NotConfirmedError, Timeout, count_down
+from iommutui.apply.confirmation import Timeout, count_down
 from iommutui.apply.events import Event, Finished, Notice, ReaderGoneError, Started
 from iommutui.apply.journal.directory import lock, new_id
 from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter
@@ -171,7 +171,7 @@ class _Apply:
             raise refusal from None
         except KeyboardInterrupt:
             why = "it was interrupted"
-        except (FailedError, NotConfirmedError) as error:
+        except FailedError as error:
             why = str(error)
         except IommutuiError as error:
             why = f"{error.what} {error.remedy}".strip()

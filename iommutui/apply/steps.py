@@ -22,7 +22,7 @@ from iommutui.core.wording import changes_words
 
 
 class FailedError(Exception):
-    """The plan is not going on; the text says why."""
+    """The plan is not going on, and is rolled back; the text says why."""
 
 
 class StuckError(Exception):
