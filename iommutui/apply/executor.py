@@ -154,7 +154,11 @@ class _Apply:
     def _attempt(self, journal: JournalWriter, before: Host) -> Iterator[Event]:
         """Phases 5 to 11. NotPermittedError where the very first write is denied."""
         devices = dict.fromkeys(step.device for step in self.plan.steps)
-        concerned = {a: device_facts(before.devices[a]) for a in (*devices, *_bystanders(self.plan, before))}
+        concerned = {address: device_facts(before.devices[address]) for address in devices}
+        if self.plan.modules:
+            # One that is loaded may take any device that is free.
+            free = [device for device in before.devices.values() if device.bus == "pci" and device.driver is None]
+            concerned |= {device.address: device_facts(device) for device in free}
         model, basis = MODELS[self.plan.model], self.plan.basis.devices
         self._goals = {goal.device: goal for goal in self.plan.goals}
         self._steps = steps = Steps(self.kernel, journal, self.clock, self.stop, model, concerned, basis)
@@ -266,11 +270,3 @@ def _moved(plan: Plan) -> list[Address]:
 def _dangers(plan: Plan, host: Host) -> tuple[Hazard, ...]:
     """What the host would lose now by going on: only a device that has yet to leave its driver can be missed."""
     return tuple(hazards_of(host, still_to_leave(host, plan.goals)))
-
-
-def _bystanders(plan: Plan, before: Host) -> list[Address]:
-    """The devices that a module which is loaded for the plan may take, although the plan is not about them."""
-    if not plan.modules:
-        return []
-    free = (device for device in before.devices.values() if device.bus == "pci" and device.driver is None)
-    return [device.address for device in free if device.address not in _moved(plan)]
