@@ -84,7 +84,7 @@ class Applying:
         self._say(KEEP)
 
     def undo(self) -> None:
-        """Take it back at once."""
+        """Reverts it at once."""
         self._say(UNDO)
 
     def events(self) -> Iterator[Event]:

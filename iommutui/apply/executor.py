@@ -11,7 +11,7 @@ from iommutui.apply.confirmation import Timeout, count_down
 from iommutui.apply.events import Event, Finished, Notice, ReaderGoneError, Started
 from iommutui.apply.journal.directory import lock, new_id
 from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter
-from iommutui.apply.kernel import SYSTEM_CLOCK, Clock, Kernel, denied
+from iommutui.apply.kernel import CLOCK, Clock, Kernel, denied
 from iommutui.apply.recovery import RETENTION, Retention, close_earlier, prune, refuse_unfinished
 from iommutui.apply.request import refuse_dangers, refuse_drift, shown_of
 from iommutui.apply.steps import DeniedError, FailedError, Steps, StuckError, silent
@@ -32,7 +32,7 @@ def execute(
     kernel: Kernel,
     journal_dir: Path | None,
     *,
-    clock: Clock = SYSTEM_CLOCK,
+    clock: Clock = CLOCK,
     reverts: str | None = None,
     accepted: Collection[Acceptance] = (),
     timeout: Timeout | None = None,

@@ -90,20 +90,11 @@ def denied(what: str) -> NotPermittedError:
     return NotPermittedError(f"Writing to {what} is not permitted.", "Apply as root, for example with sudo.")
 
 
-class Clock(Protocol):
-    """The date, and seconds that only go forward, also while the machine sleeps."""
+class Clock:
+    """The clock of this machine: the date, and seconds that only go forward."""
 
     def now(self) -> datetime:
         """The date and time, with its zone."""
-
-    def monotonic(self) -> float:
-        """Seconds from some fixed point."""
-
-
-class SystemClock:
-    """The clock of this machine."""
-
-    def now(self) -> datetime:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
@@ -111,7 +102,7 @@ class SystemClock:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-SYSTEM_CLOCK = SystemClock()
+CLOCK = Clock()
 
 
 class SimulatedKernel:

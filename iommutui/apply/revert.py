@@ -50,7 +50,7 @@ class Revert:
 
 def standing(journal: Journal, host: Host, journals: Sequence[Journal] = ()) -> Standing:
     """Compares the Host with what the journal left, or those of ``journals`` that tried to revert it."""
-    tried = [journal, *(other for other in journals if other.header.reverts == journal.id)]
+    tried = [journal, *(other for other in journals if other.reverts == journal.id)]
     goals = {goal.device: goal for goal in journal.header.goals}
     as_left: list[Address] = []
     changed: list[Change] = []
@@ -101,9 +101,9 @@ def plan_revert(journal: Journal, host: Host, model: Model, journals: Sequence[J
     """
     if journal.reverted_by is not None:
         raise RefusedError(f"The apply {journal.id} has been reverted already, by {journal.reverted_by}.", _BY_HAND)
-    if journal.header.reverts is not None:
-        again = f"'iommutui revert {journal.header.reverts}' continues it." if journal.open else _BY_HAND
-        raise RefusedError(f"{journal.id} is itself a revert, of {journal.header.reverts}.", again)
+    if journal.reverts is not None:
+        again = f"'iommutui revert {journal.reverts}' continues it." if journal.open else _BY_HAND
+        raise RefusedError(f"{journal.id} is itself a revert, of {journal.reverts}.", again)
     found = standing(journal, host, journals)
     if found.changed and not found.as_left:
         raise RefusedError(
@@ -157,7 +157,7 @@ def state_of(
         return JournalState.CUT_OFF
     if journal.reverted_by is not None:
         return JournalState.REVERTED
-    if journal.header.reverts is not None:
+    if journal.reverts is not None:
         return JournalState.REVERT
     if not journal.changed_something:
         return JournalState.UNCHANGED

@@ -18,6 +18,7 @@ from iommutui.apply.confirmation import (
 from iommutui.apply.events import Compensating, Counting, Event, Finished, Kept, ReaderGoneError
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.reader import Journal
+from iommutui.apply.kernel import Clock
 from iommutui.apply.server import ConfirmationListener, RequestChannel
 from iommutui.core.errors import Exit
 from tests.apply.journals import list_journals
@@ -27,7 +28,7 @@ from tests.reacting import FakeKernel, Faults, Killed
 CASE = CASES[0]
 
 
-class MovingClock:
+class MovingClock(Clock):
     """Time passes only while somebody waits."""
 
     def __init__(self) -> None:

@@ -57,6 +57,11 @@ class Journal:
         return self.header.id
 
     @property
+    def reverts(self) -> str | None:
+        """The journal that it reverts."""
+        return self.header.reverts
+
+    @property
     def exit(self) -> Exit | None:
         """How it ended."""
         return self.end.exit if self.end is not None else None
@@ -91,6 +96,8 @@ class Damaged(NamedTuple):
     why: str
     open: bool
     """It has no last line: its apply may be going on, or was cut off."""
+    reverts: None = None
+    """Whether it reverts another one is not known."""
 
     def of_boot(self, boot: str | None) -> bool:
         """Whether it may have been written in this boot."""
@@ -123,7 +130,7 @@ class Journals(NamedTuple):
         return fitting[0]
 
     def find(self, wanted: str) -> Journal:
-        """The same; SourceError where it is damaged."""
+        """Like `find_any`; SourceError where the journal is damaged."""
         found = self.find_any(wanted)
         if isinstance(found, Damaged):
             closing = f"'iommutui keep {found.id}' closes it." if found.open else "Nothing can be done with it."
@@ -144,7 +151,7 @@ def read_journals(directory: Path, boot: str | None = None) -> Journals:
     except OSError as error:
         raise SourceError(f"The journal directory {directory} cannot be read: {error.strerror}.") from None
     every = [journal for name in found if of_boot(name, boot) if (journal := _read(directory, name)) is not None]
-    reverts = {j.header.reverts: j.id for j in every if isinstance(j, Journal) and j.exit is Exit.DONE}
+    reverts = {j.reverts: j.id for j in every if isinstance(j, Journal) and j.exit is Exit.DONE}
     return Journals(tuple(replace(j, reverted_by=reverts.get(j.id)) if isinstance(j, Journal) else j for j in every))
 
 

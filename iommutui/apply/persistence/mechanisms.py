@@ -30,7 +30,7 @@ _HEADER = f"""\
 
 
 class Entry(NamedTuple):
-    """One line."""
+    """One line of the declaration."""
 
     address: Address
     ids: str
@@ -64,7 +64,7 @@ def merged(old: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
 
 
 def to_text(entries: Iterable[Entry]) -> str:
-    """The file."""
+    """The text of the declaration."""
     return _HEADER + "".join(f"{' '.join(entry)}\n" for entry in entries)
 
 
