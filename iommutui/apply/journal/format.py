@@ -125,17 +125,15 @@ class JournalWriter:
             if os.geteuid() == 0:
                 # What root did to the machine is no secret, and the unprivileged screen shows it.
                 os.fchmod(descriptor, 0o644)
+            sync_directory(directory)
         except OSError as error:
             raise IommutuiError(f"The journal {path} cannot be made: {error.strerror}.") from None
-        # A child that is stuck keeps a descriptor of its own.
-        with open(descriptor, "wb", buffering=0):
+        try:
             journal = cls(path, descriptor)
             journal.append(header)
-            try:
-                sync_directory(directory)
-            except OSError as error:
-                raise IommutuiError(f"The journal {path} cannot be made safe: {error.strerror}.") from None
             yield journal
+        finally:
+            os.close(descriptor)  # a child that is stuck keeps one of its own
 
     @classmethod
     @contextmanager
@@ -153,8 +151,10 @@ class JournalWriter:
             os.ftruncate(descriptor, size - (len(tail) - tail.rfind(b"\n") - 1))
         except OSError as error:
             raise IommutuiError(f"The journal {path} cannot be written: {error.strerror}.") from None
-        with open(descriptor, "wb", buffering=0):
+        try:
             yield cls(path, descriptor)
+        finally:
+            os.close(descriptor)
 
     def append(self, line: Line) -> None:
         """Writes a line. IommutuiError where that fails and the journal is not muted."""
