@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -20,7 +20,9 @@ from iommutui import debug
 from iommutui.apply.kernel import Waiting
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM)
+
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+"""For programs that are run as root: nothing of the caller's reaches them."""
 
 ANSWER_LIMIT = 1 << 20
 """No answer of a child is longer, in bytes."""
@@ -33,20 +35,20 @@ class Patience:
     """How long to wait, in seconds."""
 
     first: float = 4.0
-    """Until a wait is worth a word."""
+    """Until a wait is reported: many writes take a second or two, and an interrupt can wait for those."""
     each: float = 1.0
-    """Between two looks."""
+    """Between two reports."""
     give_up: float = 30.0
 
 
 PATIENCE = Patience()
 
 
+@dataclass
 class Stop:
     """Whether the apply was asked to stop, and by what."""
 
-    def __init__(self) -> None:
-        self.why: str | None = None
+    why: str | None = None
 
     def ask(self, why: str) -> None:
         """The first reason counts."""
@@ -68,12 +70,13 @@ def held_signals() -> Iterator[Stop]:
         stop.ask(f"it was interrupted by {signal.Signals(number).name}")
 
     # What is ignored stays ignored: nohup asks for that.
-    with _handled([number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN], handler):
+    with handled([number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN], handler):
         yield stop
 
 
 @contextmanager
-def _handled(numbers: "list[signal.Signals]", handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def handled(numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Has these signals handled otherwise while it lasts."""
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
@@ -107,7 +110,7 @@ def fork(work: Callable[[], int]) -> int:
 def in_child(
     work: Callable[[], bytes], late: Callable[[bytes, float], None], patience: Patience = PATIENCE
 ) -> Generator[Waiting | bytes, None, None]:
-    """Runs ``work`` in a child: a `Waiting` after each look while it takes long, then its answer.
+    """Runs ``work`` in a child: any number of `Waiting` while it takes long, then its answer.
 
     The answer is empty where the child died, or had more to say than `ANSWER_LIMIT`. The child waits until the parent
     has taken it. A parent that has given up, or died, closes the socket instead, and then the child tells its own
@@ -134,33 +137,28 @@ def in_child(
     debug.log("child %s: %s", pid, work.__qualname__)
     its.close()
     with mine:
-        answer = b""
-        look = min(patience.first, patience.each)
-        while True:
-            left = patience.give_up - (time.monotonic() - started)
-            if not select.select([mine], [], [], max(min(look, left), 0.0))[0]:
-                look = patience.each
-                seconds = time.monotonic() - started
-                yield Waiting(seconds, given_up=seconds >= patience.give_up, notable=seconds >= patience.first)
-                if seconds >= patience.give_up:
-                    return
-                continue
-            part = _receive(mine)
-            answer += part
-            if not part or len(answer) > ANSWER_LIMIT:
-                break
+        pause, ends = patience.first, started + patience.give_up
+        while not select.select([mine], [], [], max(min(pause, ends - time.monotonic()), 0.0))[0]:
+            seconds = time.monotonic() - started
+            yield Waiting(seconds, given_up=seconds >= patience.give_up)
+            if seconds >= patience.give_up:
+                return
+            pause = patience.each
+        answer = _received(mine)
         if answer:
             with suppress(OSError):
                 mine.send(_TAKEN)
     os.waitpid(pid, 0)
-    yield answer if len(answer) <= ANSWER_LIMIT else b""
+    yield answer
 
 
-def _receive(connection: socket.socket) -> bytes:
+def _received(connection: socket.socket) -> bytes:
     try:
-        return connection.recv(1 << 16)
+        with connection.makefile("rb") as file:
+            answer = file.read(ANSWER_LIMIT + 1)
     except ConnectionResetError:
         return b""
+    return answer if len(answer) <= ANSWER_LIMIT else b""
 
 
 def _taken(connection: socket.socket, answer: bytes) -> bool:
@@ -192,7 +190,7 @@ def in_own_session(work: Callable[[], int]) -> int:
                 sys.stderr.flush()
 
     pid = fork(child)
-    with _handled([*_PASSED_ON], lambda number, _frame: os.kill(pid, number)):
+    with handled((signal.SIGINT, signal.SIGTERM), lambda number, _frame: os.kill(pid, number)):
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -205,10 +203,9 @@ def _leave_login_session() -> None:
         return
     import subprocess
 
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     call = ("busctl", *scope_call(os.getpid()))
     try:
-        done = subprocess.run(call, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=5)
+        done = subprocess.run(call, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, timeout=5)
         debug.log("scope: %s", done)
     except (OSError, subprocess.TimeoutExpired) as error:
         debug.log("scope: %s", error)

@@ -18,6 +18,7 @@ from iommutui.apply.child import Stop
 from iommutui.apply.events import Counting, Kept
 from iommutui.apply.journal.format import JournalWriter
 from iommutui.apply.kernel import Clock
+from iommutui.apply.steps import FailedError
 
 KEEP, UNDO = b"keep", b"undo"
 """The words of the program that asked, each on a line of its own."""
@@ -60,12 +61,8 @@ class Timeout:
     confirmer: Confirmer
 
 
-class NotConfirmedError(Exception):
-    """Everything is to be rolled back; the text says why."""
-
-
 def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Stop) -> Iterator[Counting | Kept]:
-    """Counts down until it is confirmed. NotConfirmedError where it is not, or somebody wants it reverted at once.
+    """Counts down until it is confirmed. FailedError where it is not, or somebody wants it reverted at once.
 
     The beginning and the confirmation are in the journal before anybody is informed.
     """
@@ -79,13 +76,13 @@ def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Sto
             yield Counting(max(left, 0.0), timeout.within)
             decision = confirmer.wait(min(max(left, 0.0), TICK))
             if stop.why is not None:
-                raise NotConfirmedError(stop.why)
+                raise FailedError(stop.why)
             if decision is not None:
                 break
             if left <= 0:
-                raise NotConfirmedError(f"nobody confirmed it within {timeout.within:g} seconds")
+                raise FailedError(f"nobody confirmed it within {timeout.within:g} seconds")
         if not decision.keep:
-            raise NotConfirmedError(f"it was reverted by {decision.by}")
+            raise FailedError(f"it was reverted by {decision.by}")
         kept = Kept(decision.by)
         journal.append(kept)
     finally:

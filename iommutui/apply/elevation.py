@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from itertools import chain
 from typing import IO
 
 from iommutui import debug
+from iommutui.apply.child import handled
 from iommutui.apply.confirmation import KEEP, UNDO
 from iommutui.apply.events import LINE_LIMIT, Event, Finished, Refused, from_line
 from iommutui.apply.request import Request, request_to_json
@@ -52,31 +54,29 @@ def as_root(words: Sequence[str], program: Sequence[str], writer: str | None) ->
 
 
 class Applying:
-    """One applying process. No device and no driver is on its command line: they are in the request."""
+    """One applying process, from its start. No device and no driver is on its command line: they are in the request."""
 
-    def __init__(self, program: Sequence[str], writer: str | None) -> None:
-        words = ["apply", "--stdin", *(["--debug"] if debug.is_on() else [])]
-        self.command = as_root(words, program, writer)
-        self._may_ask = bool(writer)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._first = b""
+    def __init__(
+        self, request: Request, program: Sequence[str], writer: str | None, talk: IO[bytes] | None = None
+    ) -> None:
+        """Hands over the request. Where a password may be asked for, waits for the first word after it.
 
-    def begin(self, request: Request, talk: IO[bytes] | None = None) -> None:
-        """Starts it and hands over the request. Where a password may be asked for, waits for the first word after it.
-
-        What it has to say beside its events goes to ``talk``, or to this program's standard error.
+        What the process has to say beside its events goes to ``talk``, or to this program's standard error.
         """
+        self.command = as_root(["apply", "--stdin", *(["--debug"] if debug.is_on() else [])], program, writer)
         debug.log("request: to %s", self.command)
-        talk = debug.file() or talk
+        pipe, talk = subprocess.PIPE, debug.file() or talk
         try:
-            self._process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk)
+            self._process = subprocess.Popen(self.command, stdin=pipe, stdout=pipe, stderr=talk)
         except OSError as error:
             raise IommutuiError(f"The applying process does not start: {error.strerror}.") from None
         self._say(request_to_json(request).encode())
         if request.keep_within is None:
             self._hang_up()
-        if self._may_ask:
-            with _interrupts_for_others():
+        self._first = b""
+        if writer:
+            # Ctrl+C at the password is for the program that asks, which ends; this one goes on and reports that.
+            with handled([signal.SIGINT], lambda *_: None):
                 self._first = self._line()
 
     def keep(self) -> None:
@@ -84,7 +84,7 @@ class Applying:
         self._say(KEEP)
 
     def undo(self) -> None:
-        """Take it back at once."""
+        """Reverts it at once."""
         self._say(UNDO)
 
     def events(self) -> Iterator[Event]:
@@ -92,15 +92,12 @@ class Applying:
 
         NotPermittedError where it never became root, IommutuiError where it broke off.
         """
-        assert self._process is not None
         last: Event | None = None
-        line = self._first or self._line()
-        while line:
+        for line in chain([self._first], iter(self._line, b"")):
             if line.strip():
                 debug.log("event: %s", line)
                 last = from_line(line)
                 yield last
-            line = self._line()
         self._hang_up()
         code = self._process.wait()
         if last is None:
@@ -116,29 +113,17 @@ class Applying:
             )
 
     def _line(self) -> bytes:
-        assert self._process is not None
         assert self._process.stdout is not None
         return self._process.stdout.readline(LINE_LIMIT + 1)
 
     def _say(self, line: bytes) -> None:
-        assert self._process is not None
-        if self._process.stdin is not None and not self._process.stdin.closed:
+        assert self._process.stdin is not None
+        if not self._process.stdin.closed:
             with suppress(BrokenPipeError):
                 self._process.stdin.write(line + b"\n")
                 self._process.stdin.flush()
 
     def _hang_up(self) -> None:
-        assert self._process is not None
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
-
-
-@contextmanager
-def _interrupts_for_others() -> Iterator[None]:
-    """Ctrl+C at the password is for the program that asks, which ends; this one goes on and says so."""
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()

@@ -173,16 +173,10 @@ class EventStream:
 
     def write(self, data: bytes, event: Event) -> None:
         """Writes what is shown of an event, or drops it. OSError where nobody can ever read it."""
-        if isinstance(event, Counting):
-            patience = 0.0
-        else:
-            patience = self._patience if not self._slow or isinstance(event, Finished) else 0.0
-        end = time.monotonic() + patience
+        waits = isinstance(event, Finished) or not (self._slow or isinstance(event, Counting))
+        end = time.monotonic() + (self._patience if waits else 0.0)
         self._rest = self._put(self._rest, end)
-        if self._rest:
-            self._slow = True
-            return
-        left = self._put(data, end)
+        left = data if self._rest else self._put(data, end)
         self._slow = bool(left)
         if left != data:
             self._rest = left

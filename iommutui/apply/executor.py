@@ -7,22 +7,20 @@ from pathlib import Path
 
 from iommutui import debug
 from iommutui.apply.child import Stop, held_signals
-from iommutui.apply.confirmation import NotConfirmedError, Timeout, count_down
+from iommutui.apply.confirmation import Timeout, count_down
 from iommutui.apply.events import Event, Finished, Notice, ReaderGoneError, Started
 from iommutui.apply.journal.directory import lock, new_id
-from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter, Planned
-from iommutui.apply.kernel import SYSTEM_CLOCK, Clock, Kernel, ReadBack
-from iommutui.apply.real_kernel import denied
+from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter
+from iommutui.apply.kernel import CLOCK, Clock, Kernel, denied
 from iommutui.apply.recovery import RETENTION, Retention, close_earlier, prune, refuse_unfinished
-from iommutui.apply.request import refuse_dangers, refuse_drift
-from iommutui.apply.steps import DeniedError, FailedError, Rollback, Steps, StuckError, left_words, silent
+from iommutui.apply.request import refuse_dangers, refuse_drift, shown_of
+from iommutui.apply.steps import DeniedError, FailedError, Steps, StuckError, silent
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, hazards_of
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
-from iommutui.core.plan.drift import Change, device_facts, differences, drift
-from iommutui.core.plan.intents import Goal
+from iommutui.core.plan.drift import device_facts, differences, drift
 from iommutui.core.plan.planner import Plan, Step, still_to_leave
 from iommutui.core.plan.words import changes_words
 from iommutui.core.wording import sentence
@@ -35,7 +33,7 @@ def execute(
     kernel: Kernel,
     journal_dir: Path | None,
     *,
-    clock: Clock = SYSTEM_CLOCK,
+    clock: Clock = CLOCK,
     reverts: str | None = None,
     accepted: Collection[Acceptance] = (),
     timeout: Timeout | None = None,
@@ -147,7 +145,7 @@ class _Apply:
             model=plan.model,
             goals=plan.goals,
             modules=plan.modules,
-            steps=tuple(Planned(step.op, step.device, step.value) for step in plan.steps),
+            steps=shown_of(plan).steps,
             before=tuple(device_facts(before.devices[a]) for a in _moved(plan) if a in with_steps),
             reverts=self.reverts,
             accepted=self.accepted,
@@ -157,18 +155,20 @@ class _Apply:
     def _attempt(self, journal: JournalWriter, before: Host) -> Iterator[Event]:
         """Phases 5 to 11. NotPermittedError where the very first write is denied."""
         devices = dict.fromkeys(step.device for step in self.plan.steps)
-        concerned = {a: device_facts(before.devices[a]) for a in (*devices, *_bystanders(self.plan, before))}
-        expected = (*self.plan.basis.devices, *concerned.values())
+        concerned = {address: device_facts(before.devices[address]) for address in devices}
+        if self.plan.modules:
+            # One that is loaded may take any device that is free.
+            free = [device for device in before.devices.values() if device.bus == "pci" and device.driver is None]
+            concerned |= {device.address: device_facts(device) for device in free}
+        model, basis = MODELS[self.plan.model], self.plan.basis.devices
         self._goals = {goal.device: goal for goal in self.plan.goals}
-        self._steps = steps = Steps(self.kernel, journal, self.clock, self.stop, expected)
-        rollback = Rollback(steps, concerned, MODELS[self.plan.model])
+        self._steps = steps = Steps(self.kernel, journal, self.clock, self.stop, model, concerned, basis)
         try:
             yield from self._forward()
             if self.timeout is not None:
                 yield from count_down(self.timeout, journal, self.clock, self.stop)
         except StuckError as stuck:
-            left = rollback.left_unread()
-            yield steps.end(Exit.NOT_ROLLED_BACK, f"{stuck}{left_words(left)}", left)
+            yield steps.end_stuck(str(stuck))
             return
         except DeniedError as error:
             refusal = denied(str(error))
@@ -176,7 +176,7 @@ class _Apply:
             raise refusal from None
         except KeyboardInterrupt:
             why = "it was interrupted"
-        except (FailedError, NotConfirmedError) as error:
+        except FailedError as error:
             why = str(error)
         except IommutuiError as error:
             why = f"{error.what} {error.remedy}".strip()
@@ -188,7 +188,7 @@ class _Apply:
             yield steps.end(Exit.DONE, f"{writes} done, {changed} device{'s' * (changed != 1)} changed.")
             return
         debug.log("apply: rollback: %s", why)
-        yield from rollback.run(why)
+        yield from steps.roll_back(why)
 
     def _forward(self) -> Iterator[Event]:
         for module in self.plan.modules:
@@ -214,36 +214,23 @@ class _Apply:
         """Everything that the plan depends on is still as it has to be, and nothing more is lost by going on."""
         host = self.kernel.survey()
         debug.log("apply: another look at drift and dangers")
-        self._check_drift(host)
+        expected = tuple(self._steps.expected[facts.device] for facts in self.plan.basis.devices)
+        changes = drift(self.plan.basis._replace(devices=expected), host, _moved(self.plan))
+        if changes:
+            raise FailedError(f"the machine changed meanwhile ({changes_words(changes)})")
         refuse_dangers(_dangers(self.plan, host), self.accepted)
 
-    def _check_drift(self, host: Host) -> None:
-        expected = tuple(self._steps.expected[facts.device] for facts in self.plan.basis.devices)
-        basis = self.plan.basis._replace(devices=expected)
-        changes = drift(basis, host, _moved(self.plan))
-        surprises = [change for change in changes if not self._arrived(change)]
-        if surprises:
-            raise FailedError(f"the machine changed meanwhile ({changes_words(surprises)})")
-
     def _accept_taken(self) -> None:
-        """Other devices that were free, and that a module which came for this plan has taken, may stay as they are."""
+        """A device that was free may stay on what a module took it for, unless the plan wants it elsewhere."""
         if not self.plan.modules:
             return
         host = self.kernel.observe()
         for address, facts in self._steps.expected.items():
-            device = host.devices.get(address)
-            if address not in self._goals and facts.driver is None and device is not None:
+            device, goal = host.devices.get(address), self._goals.get(address)
+            if facts.driver is not None or device is None:
+                continue
+            if goal is None or goal.any_driver or device.driver == goal.driver:
                 self._steps.expected[address] = facts._replace(driver=device.driver)
-
-    def _arrived(self, change: Change) -> bool:
-        """The device is where it is to go already: a module that came took it, as its override says."""
-        goal = self._goals.get(Address(change.subject))
-        if goal is None or goal.device not in self._steps.touched or (change.fact, change.before) != ("driver", "none"):
-            return False
-        if not goal.any_driver and change.now != goal.driver:
-            return False
-        self._steps.expected[goal.device] = self._steps.expected[goal.device]._replace(driver=change.now)
-        return True
 
     def _check_device(self, step: Step) -> None:
         """The last look at a device, right before its binding is changed."""
@@ -267,9 +254,12 @@ class _Apply:
             device = host.devices.get(goal.device)
             if device is None:
                 raise FailedError(f"{goal.device} is gone")
-            wrong = _difference(goal, ReadBack(device.driver, device.driver_override))
-            if wrong:
-                raise FailedError(f"in the end {wrong}")
+            if not goal.any_driver and device.driver != goal.driver:
+                is_on = device.driver or "no driver"
+                raise FailedError(f"in the end {goal.device} is on {is_on}, not on {goal.driver or 'none'}")
+            if device.driver_override != goal.override:
+                reads = device.driver_override or "none"
+                raise FailedError(f"in the end the override of {goal.device} is {reads}, not {goal.override or 'none'}")
             self._steps.expected[goal.device] = device_facts(device)
 
 
@@ -281,20 +271,3 @@ def _moved(plan: Plan) -> list[Address]:
 def _dangers(plan: Plan, host: Host) -> tuple[Hazard, ...]:
     """What the host would lose now by going on: only a device that has yet to leave its driver can be missed."""
     return tuple(hazards_of(host, still_to_leave(host, plan.goals)))
-
-
-def _bystanders(plan: Plan, before: Host) -> list[Address]:
-    """The devices that a module which is loaded for the plan may take, although the plan is not about them."""
-    if not plan.modules:
-        return []
-    free = (device for device in before.devices.values() if device.bus == "pci" and device.driver is None)
-    return [device.address for device in free if device.address not in _moved(plan)]
-
-
-def _difference(goal: Goal, found: ReadBack) -> str:
-    """What of the goal is not reached, in words."""
-    if not goal.any_driver and found.driver != goal.driver:
-        return f"{goal.device} is on {found.driver or 'no driver'}, not on {goal.driver or 'none'}"
-    if found.override != goal.override:
-        return f"the override of {goal.device} is {found.override or 'none'}, not {goal.override or 'none'}"
-    return ""

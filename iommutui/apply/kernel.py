@@ -1,16 +1,18 @@
 """What an apply needs of a machine: its kernel and its clock. Beside it a kernel that the engine plays."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from typing import Protocol
 
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI, underscored
 from iommutui.core.engine.transition import transition
-from iommutui.core.errors import IommutuiError
+from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.events import Bind
 from iommutui.core.host import Device, Driver, Fit, Host
 from iommutui.core.models.base import Model
@@ -27,8 +29,6 @@ class Waiting:
     """It is not waited for any more. It may still end, so nothing must be written meanwhile."""
     holders: tuple[str, ...] = ()
     """Processes that may be why, as far as that can be seen."""
-    notable: bool = True
-    """It takes long enough to be shown."""
 
 
 Answer = Waiting | str
@@ -80,21 +80,21 @@ class Kernel(Protocol):
         """Loads a module, as `write` does it. IommutuiError: it is missing, blocked by an administrator, or failed."""
 
 
-class Clock(Protocol):
-    """The date, and seconds that only go forward, also while the machine sleeps."""
+def denied(what: str) -> NotPermittedError:
+    """The error for a write that this user must not do."""
+    if os.geteuid() == 0:
+        return NotPermittedError(
+            f"Writing to {what} is not permitted, not even to root.",
+            "In a container /sys is often read-only: apply on the host itself.",
+        )
+    return NotPermittedError(f"Writing to {what} is not permitted.", "Apply as root, for example with sudo.")
+
+
+class Clock:
+    """The clock of this machine: the date, and seconds that only go forward."""
 
     def now(self) -> datetime:
         """The date and time, with its zone."""
-
-    def monotonic(self) -> float:
-        """Seconds from some fixed point."""
-
-
-class SystemClock:
-    """The clock of this machine."""
-
-    def now(self) -> datetime:
-        """In UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
@@ -102,11 +102,14 @@ class SystemClock:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-SYSTEM_CLOCK = SystemClock()
+CLOCK = Clock()
 
 
 class SimulatedKernel:
-    """What a snapshot's plans are applied to: it has no access to any file. ``host`` is the machine as it is now."""
+    """What a snapshot's plans are applied to: it has no access to any file. ``host`` is the machine as it is now.
+
+    Implements `Kernel`, which says what its methods do.
+    """
 
     lasting = False
 
@@ -115,24 +118,20 @@ class SimulatedKernel:
         self.model = model
 
     def hold(self) -> AbstractContextManager[None]:
-        """Nobody else has it."""
         return nullcontext()
 
     def boot(self) -> str | None:
-        """It never boots."""
         return None
 
     def check(self, steps: Sequence[Step]) -> None:
-        """Everything may be written."""
+        pass
 
     def observe(self) -> Host:
-        """The Host as it is."""
         return self.host
 
     survey = observe
 
     def read_back(self, address: Address) -> ReadBack:
-        """From the Host."""
         device = self.host.devices.get(address)
         if device is None:
             raise IommutuiError(f"There is no device {address} any more.")
@@ -153,39 +152,28 @@ class SimulatedKernel:
 
     def load_module(self, name: str) -> Iterator[Answer]:
         """Registers the module's drivers, which then take the free devices that match, as they do on a real machine."""
-        drivers = _drivers_of(self.host, name)
+        host = self.host
+        fitting = {fit for device in host.devices.values() for fit in device.fits or () if _comes_from(fit, name)}
+        # Two drivers that every machine can have are named like their modules.
+        named = {driver for driver in (VFIO_PCI, STUB) if underscored(driver) == underscored(name)}
+        drivers = sorted(named | {fit.driver for fit in fitting})
         if not drivers:
             raise IommutuiError(f"The module {name} is missing: no driver of this machine comes from it.")
-        devices = {address: _with_loaded(device, name) for address, device in self.host.devices.items()}
-        known = self.host.drivers
-        if known is not None:
-            known = (*known, *(Driver(driver, name) for driver in drivers if not self.host.has_driver(driver)))
-        self.host = self.host._replace(devices=devices, drivers=known)
-        for device in devices.values():
-            if device.bus == "pci" and device.driver is None:
-                self._take(device.address, drivers)
-        yield OK
-
-    def _take(self, address: Address, drivers: Sequence[str]) -> None:
-        """A driver that registers is tried on every free device, and on no other driver's behalf."""
-        for driver in drivers:
-            outcome = transition(self.host, Bind(address, driver), self.model)
+        devices = {address: _with_loaded(device, name) for address, device in host.devices.items()}
+        new = [Driver(driver, name) for driver in drivers if not host.has_driver(driver)]
+        self.host = host._replace(devices=devices, drivers=None if host.drivers is None else (*host.drivers, *new))
+        free = [device for device in devices.values() if device.bus == "pci" and device.driver is None]
+        for device, driver in product(free, drivers):
+            outcome = transition(self.host, Bind(device.address, driver), self.model)
             if outcome.ok:
                 self.host = outcome.host
-                return
+        yield OK
 
 
-def _is_of(fit: Fit, module: str) -> bool:
+def _comes_from(fit: Fit, module: str) -> bool:
     return fit.module is not None and underscored(fit.module) == underscored(module)
 
 
-def _drivers_of(host: Host, module: str) -> list[str]:
-    """The drivers that come from the module; two that every machine can have are named like their modules."""
-    found = {fit.driver for device in host.devices.values() for fit in device.fits or () if _is_of(fit, module)}
-    found |= {name for name in (VFIO_PCI, STUB) if underscored(name) == underscored(module)}
-    return sorted(found)
-
-
 def _with_loaded(device: Device, module: str) -> Device:
-    fits = device.fits and tuple(fit._replace(loaded=fit.loaded or _is_of(fit, module)) for fit in device.fits)
+    fits = device.fits and tuple(fit._replace(loaded=fit.loaded or _comes_from(fit, module)) for fit in device.fits)
     return device._replace(fits=fits)

@@ -1,4 +1,4 @@
-"""The kernel of this machine, and the one place that writes to sysfs.
+"""The kernel of this machine: the one place that writes to sysfs, and that loads modules.
 
 Where and what is written is computed from a step's operation, address and driver. Nothing is created and no link is
 followed to another file; each write is one system call with all of the data, made by a child.
@@ -9,19 +9,20 @@ import json
 import os
 import re
 import stat
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from iommutui import sources
-from iommutui.apply import modules
 from iommutui.apply.boots import boot_id
-from iommutui.apply.child import PATIENCE, Patience, in_child
+from iommutui.apply.child import ENVIRONMENT, PATIENCE, Patience, in_child
 from iommutui.apply.journal.directory import holding
-from iommutui.apply.kernel import Answer, ReadBack, TellLate, Waiting
+from iommutui.apply.kernel import Answer, ReadBack, TellLate, Waiting, denied
 from iommutui.core.address import Address, is_pci
-from iommutui.core.errors import IommutuiError, NotPermittedError
+from iommutui.core.drivers import underscored
+from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.core.plan.planner import Step, new_step
 from iommutui.core.printable import printable
@@ -35,7 +36,6 @@ DIED = "ECHILD"
 NO_OVERRIDE = "(null)"
 """What ``driver_override`` reads where there is none."""
 
-
 MODULE_PATIENCE = Patience(give_up=60.0)
 """For ``modprobe``, which may have firmware to load."""
 
@@ -46,7 +46,7 @@ Call = Callable[[Callable[[], bytes], Callable[[bytes, float], None], Patience],
 
 
 class RealKernel:
-    """The machine whose ``/`` is ``root``: this one, where none is named.
+    """The machine whose ``/`` is ``root``: this one, where none is named. Implements `Kernel`.
 
     It needs one thread only, because writes are made by forked children.
     """
@@ -58,7 +58,7 @@ class RealKernel:
         root: str | None = None,
         scan: Callable[[str], Host] | None = None,
         patience: Patience = PATIENCE,
-        load: Callable[[str, str], None] = modules.load,
+        load: Callable[[str, str], None] | None = None,
         call: Call = in_child,
         put: "Callable[[Write], str] | None" = None,
     ) -> None:
@@ -66,7 +66,7 @@ class RealKernel:
         self._survey = scan or sources.load
         self._root = sources.HERE if root is None else root
         self._patience = patience
-        self._load = load
+        self._load = load or modprobe
         self._call = call
         self._put = put
 
@@ -79,22 +79,18 @@ class RealKernel:
         return holding(descriptor)
 
     def boot(self) -> str | None:
-        """``boot_id``."""
         return boot_id(self._root)
 
     def check(self, steps: Sequence[Step]) -> None:
-        """NotPermittedError where one of the writes would be denied; IommutuiError where one cannot be."""
         for path in dict.fromkeys(write_of(self._root, step).path for step in steps):
             # A file that is not there is the kernel's answer to give, at its turn.
             if os.path.lexists(path) and not os.access(path, os.W_OK):
                 raise denied(path)
 
     def observe(self) -> Host:
-        """A fresh scan."""
         return self._scan(self._root)
 
     def survey(self) -> Host:
-        """A fresh scan of everything."""
         return self._survey(self._root)
 
     def read_back(self, address: Address) -> ReadBack:
@@ -128,11 +124,9 @@ class RealKernel:
         for answer in self._call(work, tell, self._patience):
             if isinstance(answer, bytes):
                 yield answer.decode() or DIED
-            elif answer.notable or answer.given_up:
+            else:
                 found = possible_holders(Tree(self._root), step.device)
                 yield replace(answer, holders=tuple(map(printable, found)))
-            else:
-                yield answer
 
     def load_module(self, name: str) -> Iterator[Answer]:
         """``modprobe`` in a child, with the reason where it is refused."""
@@ -158,15 +152,12 @@ def _read_back(directory: str) -> tuple[str | None, str | None] | None:
     """None where the device is gone."""
     if not os.path.isdir(directory):
         return None
-    try:
+    driver = override = None
+    with suppress(OSError):
         driver = os.path.basename(os.readlink(os.path.join(directory, "driver")))
-    except OSError:
-        driver = None
-    try:
-        with open(os.path.join(directory, "driver_override"), encoding="utf-8", errors="backslashreplace") as file:
-            override = file.read().removesuffix("\n")
-    except OSError:
-        return driver, None
+    place = os.path.join(directory, "driver_override")
+    with suppress(OSError), open(place, encoding="utf-8", errors="backslashreplace") as file:
+        override = file.read().removesuffix("\n")
     return driver, None if override in (NO_OVERRIDE, "") else override
 
 
@@ -188,8 +179,9 @@ def write_of(root: str, step: Step) -> Write:
     address = address_of(step.device)
     if step.op not in ("override", "unbind", "probe"):
         raise IommutuiError(f"There is no write for the operation {step.op!r}.")
-    if step.op == "unbind" or step.value is not None:
-        _check_driver(step.value or "")
+    driver = step.value or ""
+    if (step.op == "unbind" or step.value is not None) and (not _DRIVER.fullmatch(driver) or driver in (".", "..")):
+        raise IommutuiError(f"{driver!r} is not a driver's name, so it is not written.")
     own = new_step(step.op, address, step.value)
     return Write(os.path.join(root, own.path[1:]), own.data.encode())
 
@@ -201,36 +193,74 @@ def address_of(name: str) -> Address:
     return Address(name)
 
 
-def _check_driver(name: str) -> None:
-    if _DRIVER.fullmatch(name) is None or name in (".", ".."):
-        raise IommutuiError(f"{name!r} is not a driver's name, so it is not written.")
-
-
 def put(write: Write) -> str:
     """Does the write, and blocks as long as the kernel does: ``ok`` or the name of an errno."""
     try:
         descriptor = os.open(write.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return "EINVAL"
+            return OK if os.write(descriptor, write.data) == len(write.data) else "EIO"
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        return _name(error)
+        return errno.errorcode.get(error.errno or 0, "EIO")
+
+
+# -- modules
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_REFUSING = re.compile(r"(?:/usr)?/bin/(?:false|true)\b")
+
+Ran = subprocess.CompletedProcess[str]
+
+
+def run(command: tuple[str, ...]) -> Ran:
+    """Runs the command. It may hang: this is called in a child."""
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return "EINVAL"
-        return OK if os.write(descriptor, write.data) == len(write.data) else "EIO"
-    except OSError as error:
-        return _name(error)
-    finally:
-        os.close(descriptor)
-
-
-def _name(error: OSError) -> str:
-    return errno.errorcode.get(error.errno or 0, "EIO")
-
-
-def denied(what: str) -> NotPermittedError:
-    """The error for a write that this user must not do."""
-    if os.geteuid() == 0:
-        return NotPermittedError(
-            f"Writing to {what} is not permitted, not even to root.",
-            "In a container /sys is often read-only: apply on the host itself.",
+        return subprocess.run(
+            command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
         )
-    return NotPermittedError(f"Writing to {what} is not permitted.", "Apply as root, for example with sudo.")
+    except OSError as error:
+        return Ran(command, 127, "", error.strerror or "it could not be run")
+
+
+def modprobe(name: str, root: str = "/", runner: Callable[[tuple[str, ...]], Ran] = run) -> None:
+    """Loads the module. IommutuiError says whether it is blocked, missing, or failed to load."""
+    if _NAME.fullmatch(name) is None:
+        raise IommutuiError(f"{name!r} is not a module's name.")
+    if os.path.isdir(os.path.join(root, "sys/module", underscored(name))):
+        return
+    block = _block(name, root, runner(("modprobe", "--showconfig")).stdout)
+    if block is not None:
+        raise IommutuiError(
+            f"The module {name} is administratively blocked by {block}.",
+            "Remove that line if you want to use the driver.",
+        )
+    ran = runner(("modprobe", "--", name))
+    if ran.returncode == 0:
+        return
+    complaint = " ".join(ran.stderr.split()) or f"modprobe ended with {ran.returncode}"
+    if "not found" in complaint:
+        raise IommutuiError(
+            f"The module {name} is missing: it is not among the modules of the kernel that is running.",
+            "Install it, or boot the kernel that it belongs to.",
+        )
+    raise IommutuiError(f"The module {name} could not be loaded: {complaint}.", "The kernel's log may say more.")
+
+
+def _block(name: str, root: str, config: str) -> str | None:
+    """What keeps the module out, in words; a plain ``blacklist`` line keeps it from loading by itself only."""
+    tree = Tree(root)
+    if tree.text("proc/sys/kernel/modules_disabled") == "1":
+        return "kernel.modules_disabled, which holds until the next boot"
+    for word in str(tree.text("proc/cmdline") or "").split():
+        key, _, value = word.partition("=")
+        if key == "module_blacklist" and underscored(name) in (underscored(part) for part in value.split(",")):
+            return "module_blacklist= on the kernel's command line"
+    for line in config.splitlines():
+        words = line.split(maxsplit=2)
+        ours = len(words) == 3 and words[0] == "install" and underscored(words[1]) == underscored(name)
+        if ours and _REFUSING.match(words[2]):
+            return f"the line 'install {words[1]} {words[2]}' of its modprobe configuration"
+    return None

@@ -45,11 +45,7 @@ def open_journals(directory: Path, boot: str | None) -> tuple[Journal | Damaged,
 def unfinished(journals: Journals, boot: str | None) -> tuple[Journal | Damaged, ...]:
     """Journals of this boot without an end, for who holds the lock; one that reverts another is settled with it."""
     settled = {journal.id for journal in journals.readable if journal.reverted_by is not None}
-
-    def is_settled(journal: Journal | Damaged) -> bool:
-        return isinstance(journal, Journal) and bool({journal.id, journal.header.reverts} & settled)
-
-    return tuple(j for j in journals.every if j.open and j.of_boot(boot) and not is_settled(j))
+    return tuple(j for j in journals.every if j.open and j.of_boot(boot) and settled.isdisjoint((j.id, j.reverts)))
 
 
 def refuse_unfinished(directory: Path, boot: str | None, reverts: str | None) -> None:
@@ -57,8 +53,7 @@ def refuse_unfinished(directory: Path, boot: str | None, reverts: str | None) ->
     if not may_be_open(directory, boot):
         return
     for journal in unfinished(read_journals(directory, boot), boot):
-        own = journal.header.reverts if isinstance(journal, Journal) else None
-        if reverts is None or reverts not in (journal.id, own):
+        if reverts is None or reverts not in (journal.id, journal.reverts):
             raise RefusedError(f"Nothing is applied yet: {cut_off_words(journal)}", way_out(journal))
 
 
@@ -82,7 +77,7 @@ def way_out(journal: Journal | Damaged) -> str:
 
 def what_reverts(journal: Journal | Damaged) -> str | None:
     """The id that a revert takes; None where the journal is too damaged for one."""
-    return None if isinstance(journal, Damaged) else journal.header.reverts or journal.id
+    return None if isinstance(journal, Damaged) else journal.reverts or journal.id
 
 
 def leave_as_it_is(directory: Path, journal_id: str, by: str) -> None:

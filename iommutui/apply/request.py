@@ -6,11 +6,8 @@ the asking program had seen and shown is compared with it: facts and writes, but
 """
 
 import json
-import math
-import os
 import re
-import stat
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +15,7 @@ from iommutui.apply.confirmation import REQUEST_LIMIT
 from iommutui.apply.journal.directory import ID
 from iommutui.apply.journal.format import Planned
 from iommutui.apply.revert import find_revert
-from iommutui.apply.validation import Json, object_in, parse_plain, to_object
+from iommutui.apply.validation import IGNORE_UNKNOWN, Message, object_in, parse, parse_plain, to_jsonable
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError, SourceError
 from iommutui.core.hazards import Acceptance, Hazard, accept_words, dangers_words, unaccepted
@@ -56,7 +53,7 @@ def request_of(
 ) -> "Request":
     """The request to carry out a plan that somebody has reviewed; ``reverts`` is the journal that it takes back."""
     wanted = () if reverts is not None else tuple(intents)
-    return Request(wanted, plan.basis, plan.model, tuple(accepted), keep_within, reverts, shown_of(plan))
+    return Request(SCHEMA, wanted, plan.basis, plan.model, tuple(accepted), keep_within, reverts, shown_of(plan))
 
 
 class Shown(NamedTuple):
@@ -69,6 +66,7 @@ class Shown(NamedTuple):
 class Request(NamedTuple):
     """What is asked for, and the facts that it was decided on."""
 
+    schema: int
     intents: tuple[Intent, ...]
     """Empty where a journal is taken back."""
     basis: Basis
@@ -86,7 +84,7 @@ class Request(NamedTuple):
 
 def request_to_json(request: Request) -> str:
     """The text that `parse_request` reads: one line."""
-    return json.dumps({"schema": SCHEMA, **to_object(request)})
+    return json.dumps(to_jsonable(request))
 
 
 def shown_of(plan: Plan) -> Shown:
@@ -96,7 +94,7 @@ def shown_of(plan: Plan) -> Shown:
 
 def check_seconds(seconds: float) -> float:
     """The seconds of ``keep_within``; IommutuiError for what is no such time."""
-    if not math.isfinite(seconds) or not SHORTEST <= seconds <= LONGEST:
+    if not SHORTEST <= seconds <= LONGEST:
         raise IommutuiError(f"The time to confirm is {SHORTEST:.0f} to {LONGEST:.0f} seconds, not {seconds:g}.")
     return seconds
 
@@ -104,31 +102,28 @@ def check_seconds(seconds: float) -> float:
 def parse_request(text: str) -> Request:
     """The request in the text; IommutuiError for anything that is none."""
     what = "The request to apply"
-    if len(text) > REQUEST_LIMIT or len(text.encode(errors="replace")) > REQUEST_LIMIT:
+    data = text.encode(errors="replace")
+    if len(data) > REQUEST_LIMIT:
         raise IommutuiError(f"{what} is longer than {REQUEST_LIMIT} bytes.")
-    content = object_in(text, what)
-    schema = content.pop("schema", None)
-    if type(schema) is not int or schema != SCHEMA:
-        raise IommutuiError(f"{what} is not valid: its schema is {schema!r:.20}, and this program knows {SCHEMA}.")
-    if content.pop("kernel", None) is not None:
-        raise IommutuiError(f"{what} is not valid: it names a kernel, but the running one always counts.")
-    form = parse_plain(Request, content, what)
-    if form.model is not None and form.model not in MODELS:
+    request = parse(Request, data, what)
+    if request.schema != SCHEMA:
+        raise IommutuiError(f"{what} has schema {request.schema}, and this program knows {SCHEMA}.")
+    if request.model is not None and request.model not in MODELS:
         raise IommutuiError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
-    if form.reverts is not None:
-        if ID.fullmatch(form.reverts) is None:
+    if request.reverts is not None:
+        if ID.fullmatch(request.reverts) is None:
             raise IommutuiError(f"{what} names a journal by something that is not a journal's id.")
-        if form.intents:
+        if request.intents:
             raise IommutuiError(f"{what} holds intents beside the journal that it reverts.")
-    elif not form.intents:
+    elif not request.intents:
         raise IommutuiError(f"{what} holds no intent.")
-    check_intents(form.intents, what)
-    for accepted in form.accepted:
+    check_intents(request.intents, what)
+    for accepted in request.accepted:
         if parse_pci(accepted.device) != accepted.device or _CODE.fullmatch(accepted.code) is None:
             raise IommutuiError(f"{what} accepts something that is not a danger of a device.")
-    if form.keep_within is not None:
-        check_seconds(form.keep_within)
-    return form
+    if request.keep_within is not None:
+        check_seconds(request.keep_within)
+    return request
 
 
 def check_intents(intents: tuple[Intent, ...], what: str) -> None:
@@ -164,18 +159,15 @@ def plan_request(request: Request, host: Host, journal_dir: Path | None = None, 
     refuse_drift(request.basis, host, [goal.device for goal in plan.goals])
     refuse_unshown(request.shown, plan)
     if model is not own:
-        refuse_by_kernel(lambda: compute(own))
+        refuse_by_kernel(compute(own))
     return plan
 
 
-def refuse_by_kernel(by_own_model: Callable[[], Plan]) -> None:
-    """RefusedError where the running kernel's own model does not permit it, whatever another says."""
-    real = by_own_model()
-    if not real.permitted:
-        raise RefusedError(
-            "The rules of the running kernel do not permit this: "
-            + " ".join(sentence(reason) for reason in real.refusals)
-        )
+def refuse_by_kernel(plan: Plan) -> None:
+    """RefusedError where the plan by the running kernel's own model is not permitted, whatever another says."""
+    if not plan.permitted:
+        why = " ".join(sentence(reason) for reason in plan.refusals)
+        raise RefusedError(f"The rules of the running kernel do not permit this: {why}")
 
 
 def refuse_unshown(shown: Shown | None, plan: Plan) -> None:
@@ -208,11 +200,10 @@ def refuse_dangers(hazards: Iterable[Hazard], accepted: Collection[Acceptance]) 
 # -- plan files
 
 
-class _PlanForm(NamedTuple):
+class _PlanForm(Message):
     """What is taken of a plan file. Whatever else stands in it is for people."""
 
-    kind: str
-    schema: int
+    __pydantic_config__ = IGNORE_UNKNOWN
     intents: tuple[Intent, ...]
     model: str
     basis: Basis
@@ -223,7 +214,8 @@ class _PlanForm(NamedTuple):
 def read_plan(path: str) -> Request:
     """What the file asks for, and the steps that were shown. IommutuiError for what is no plan or cannot be read."""
     try:
-        text = _content(path)
+        with open(path, "rb") as file:
+            text = file.read(PLAN_LIMIT + 1)
     except OSError as error:
         raise SourceError(f"The plan {path} cannot be read: {error.strerror}.", _PLAN_REMEDY) from None
     if len(text) > PLAN_LIMIT:
@@ -241,22 +233,8 @@ def parse_plan(text: bytes, what: str) -> Request:
             f"{what} has another schema than {PLAN_SCHEMA}, the one that this program knows.",
             "It is from another version of iommutui: make it again with this one. " + _PLAN_REMEDY,
         )
-    steps = content.get("steps")
-    if isinstance(steps, list):
-        content["steps"] = [_only(step, Planned.__match_args__) for step in steps]
-    form = parse_plain(_PlanForm, _only(content, _PlanForm._fields), what, _PLAN_REMEDY)
+    form = parse_plain(_PlanForm, content, what, _PLAN_REMEDY)
     if form.model not in MODELS:
         raise SourceError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
     check_intents(form.intents, what)
-    return Request(form.intents, form.basis, form.model, shown=Shown(form.modules, form.steps))
-
-
-def _only(value: Json, names: tuple[str, ...]) -> Json:
-    return {name: value[name] for name in names if name in value} if isinstance(value, dict) else value
-
-
-def _content(path: str) -> bytes:
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise SourceError(f"{path} is not a file.", _PLAN_REMEDY)
-        return file.read(PLAN_LIMIT + 1)
+    return Request(SCHEMA, form.intents, form.basis, form.model, shown=Shown(form.modules, form.steps))

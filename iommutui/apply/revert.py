@@ -50,14 +50,15 @@ class Revert:
 
 def standing(journal: Journal, host: Host, journals: Sequence[Journal] = ()) -> Standing:
     """Compares the Host with what the journal left, or those of ``journals`` that tried to revert it."""
-    tried = [journal, *(other for other in journals if other.header.reverts == journal.id)]
+    tried = [journal, *(other for other in journals if other.reverts == journal.id)]
     goals = {goal.device: goal for goal in journal.header.goals}
     as_left: list[Address] = []
     changed: list[Change] = []
     for before in journal.header.before:
+        goal = goals.get(before.device, restoring(before.device, before.driver, before.override))
         left = [facts for each in tried if (facts := _after(each, before.device)) is not None]
         under_way = not left or any(_half_way(each) for each in tried)
-        found = _changes(before, goals.get(before.device), left, host, under_way=under_way)
+        found = _changes(before, goal, left, host, under_way=under_way)
         changed += found
         if not found:
             as_left.append(before.device)
@@ -74,24 +75,21 @@ def _half_way(journal: Journal) -> bool:
     return journal.open or any(step.result in (None, BLOCKED) for step in journal.steps)
 
 
-def _changes(
-    before: DeviceFacts, goal: Goal | None, left: list[DeviceFacts], host: Host, *, under_way: bool
-) -> list[Change]:
+def _changes(before: DeviceFacts, goal: Goal, left: list[DeviceFacts], host: Host, *, under_way: bool) -> list[Change]:
     """Each fact of a device that is not as any of these left it, nor, ``under_way``, on the way there."""
     device = host.devices.get(before.device)
     if device is None:
         return [Change(before.device, "device", "present", "absent")]
     now = device_facts(device)._replace(group=before.group)
-    aimed = before._replace(driver=goal.driver, override=goal.override) if goal is not None else before
+    aimed = before._replace(driver=goal.driver, override=goal.override)
     known = [facts._replace(group=before.group) for facts in left] or [aimed]
     if now in known:
         return []
     if under_way and now.ids == before.ids:
         passed = [before, aimed, *known]
-        any_driver = goal is not None and goal.any_driver
         drivers = {None, *(facts.driver for facts in passed)}
-        overrides = {before.driver, *(facts.override for facts in passed), goal.aim if goal is not None else None}
-        if now.override in overrides and (any_driver or now.driver in drivers):
+        overrides = {before.driver, goal.aim, *(facts.override for facts in passed)}
+        if now.override in overrides and (goal.any_driver or now.driver in drivers):
             return []
     return differences([known[-1]], [now])
 
@@ -103,9 +101,9 @@ def plan_revert(journal: Journal, host: Host, model: Model, journals: Sequence[J
     """
     if journal.reverted_by is not None:
         raise RefusedError(f"The apply {journal.id} has been reverted already, by {journal.reverted_by}.", _BY_HAND)
-    if journal.header.reverts is not None:
-        again = f"'iommutui revert {journal.header.reverts}' continues it." if journal.open else _BY_HAND
-        raise RefusedError(f"{journal.id} is itself a revert, of {journal.header.reverts}.", again)
+    if journal.reverts is not None:
+        again = f"'iommutui revert {journal.reverts}' continues it." if journal.open else _BY_HAND
+        raise RefusedError(f"{journal.id} is itself a revert, of {journal.reverts}.", again)
     found = standing(journal, host, journals)
     if found.changed and not found.as_left:
         raise RefusedError(
@@ -159,7 +157,7 @@ def state_of(
         return JournalState.CUT_OFF
     if journal.reverted_by is not None:
         return JournalState.REVERTED
-    if journal.header.reverts is not None:
+    if journal.reverts is not None:
         return JournalState.REVERT
     if not journal.changed_something:
         return JournalState.UNCHANGED

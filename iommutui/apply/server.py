@@ -74,69 +74,56 @@ def _refuse(stream: EventStream, error: IommutuiError) -> Exit:
 
 
 class RequestChannel:
-    """The standard input of the applying process: a request, and a word while a countdown goes on."""
+    """The standard input of the applying process: the first line is a request, each further one a word."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor: int | None = descriptor
+        self._open = [descriptor]
+        """Empty once its end was read."""
         self._held = b""
 
     def request(self) -> str:
-        """The first line if it is a whole object, else everything up to the end, as far as a request may go."""
-        while b"\n" not in self._held and len(self._held) <= REQUEST_LIMIT and self._read():
-            pass
-        line, newline, rest = self._held.partition(b"\n")
-        if newline and line.strip().endswith(b"}"):
-            self._held = rest
-            return line.decode(errors="replace")
-        while len(self._held) <= REQUEST_LIMIT and self._read():
-            pass
-        text, self._held = self._held, b""
-        return text.decode(errors="replace")
+        """The first line, or what there is of one, as far as a request may go."""
+        while b"\n" not in self._held and len(self._held) <= REQUEST_LIMIT and self._open:
+            self._read()
+        line, _, self._held = self._held.partition(b"\n")
+        return line.decode(errors="replace")
 
     def forget(self) -> None:
         """Whatever has been said so far was not about what comes now."""
         for _ in range(64):  # more than any pipe holds: who goes on writing must not hold this up
-            if self._descriptor is None or not select.select([self._descriptor], [], [], 0)[0] or not self._read():
-                break
+            if select.select(self._open, [], [], 0)[0]:
+                self._read()
         self._held = b""
 
     def wait(self, seconds: float) -> bytes | None:
         """Waits at most so long; a line, or None where no whole one has come."""
-        if b"\n" not in self._held:
-            if self._descriptor is None:
-                time.sleep(seconds)
-                return None
-            if select.select([self._descriptor], [], [], seconds)[0]:
-                self._read()
+        if b"\n" not in self._held and select.select(self._open, [], [], seconds)[0]:
+            self._read()
         line, newline, rest = self._held.partition(b"\n")
-        if not newline:
-            self._held = self._held[-REQUEST_LIMIT:]
-            return None
-        self._held = rest
-        return line.strip()
+        self._held = rest if newline else line[-REQUEST_LIMIT:]
+        return line.strip() if newline else None
 
-    def _read(self) -> bool:
-        """Reads what there is, and waits for something if need be; False at the end."""
+    def _read(self) -> None:
+        """Reads what there is, and waits for something if need be."""
         try:
-            part = os.read(self._descriptor, 1 << 16) if self._descriptor is not None else b""
+            part = os.read(self._open[0], 1 << 16)
         except OSError:
             part = b""
         self._held += part
         if not part:
-            self._descriptor = None
-        return bool(part)
+            self._open = []
 
 
 class ConfirmationListener:
     """Implements `Confirmer`: the program that asked, and notes in the journal directory."""
 
+    _note: Path
+
     def __init__(self, directory: Path, channel: RequestChannel) -> None:
         self._directory = directory
         self._channel = channel
-        self._note: Path | None = None
 
     def begin(self, journal_id: str) -> None:
-        """From here on what is said counts."""
         self._note = note_of(self._directory, journal_id)
         self._channel.forget()
 
@@ -144,7 +131,7 @@ class ConfirmationListener:
         """Looks for a note several times while it waits for the program that asked."""
         end = time.monotonic() + seconds
         while True:
-            if self._note is not None and is_note(self._note):
+            if is_note(self._note):
                 return Decision(keep=True, by="'iommutui keep'")
             left = end - time.monotonic()
             if left <= 0:
@@ -155,5 +142,4 @@ class ConfirmationListener:
 
     def end(self) -> None:
         """The note has been read, or came too late."""
-        if self._note is not None:
-            self._note.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)

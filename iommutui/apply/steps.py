@@ -1,13 +1,12 @@
 """One write after the other, each begun in the journal, made, and looked at; and rollback, as far as that goes."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from iommutui import debug
 from iommutui.apply.child import Stop
 from iommutui.apply.events import Compensating, Event, Finished, ModuleLoaded, StepBegun, StepDone, StepWaiting
 from iommutui.apply.journal.format import BLOCKED, Begin, JournalWriter, Module, Result
+from iommutui.apply.journal.reader import JournaledWrite
 from iommutui.apply.kernel import DENIED, Answer, Clock, Kernel, Waiting
 from iommutui.core.address import Address
 from iommutui.core.device import NOT_LISTED, gap_words
@@ -21,12 +20,9 @@ from iommutui.core.plan.planner import Step, plan_goals
 from iommutui.core.plan.words import changes_words
 from iommutui.core.reasons import OK
 
-if TYPE_CHECKING:
-    from iommutui.apply.journal.reader import JournaledWrite
-
 
 class FailedError(Exception):
-    """The plan is not going on; the text says why."""
+    """The plan is not going on, and is rolled back; the text says why."""
 
 
 class StuckError(Exception):
@@ -37,28 +33,35 @@ class DeniedError(Exception):
     """The very first write was denied, so that nothing has changed; the text is its path."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What was read back after a write."""
-
-    right: bool
-    note: str = ""
-
-
 class Steps:
-    """Makes writes and keeps what they did. ``expected`` holds the facts of every device that the plan depends on."""
+    """Makes writes, keeps what they did, and takes them back.
+
+    ``before`` holds the facts that a rollback restores, ``basis`` those that the plan depends on.
+    """
 
     def __init__(
-        self, kernel: Kernel, journal: JournalWriter, clock: Clock, stop: Stop, expected: Iterable[DeviceFacts]
+        self,
+        kernel: Kernel,
+        journal: JournalWriter,
+        clock: Clock,
+        stop: Stop,
+        model: Model,
+        before: Mapping[Address, DeviceFacts],
+        basis: Iterable[DeviceFacts],
     ) -> None:
         self.kernel = kernel
         self.journal = journal
-        self.expected = {facts.device: facts for facts in expected}
+        self.expected = {facts.device: facts for facts in (*basis, *before.values())}
+        """The facts of every device, as they should be now."""
         self.touched: set[Address] = set()
         """Devices that may have been changed."""
         self.written: dict[Address, None] = {}
         """Devices that were written to."""
         self.number = 0
+        self._before = before
+        self._model = model
+        self._restoring = False
+        """Nobody can interrupt a rollback."""
         self._clock = clock
         self._stop = stop
 
@@ -70,47 +73,41 @@ class Steps:
         yield from self._wait(0, Step("modprobe", Address(""), name, "", OK), self.kernel.load_module(name))
         yield ModuleLoaded(name)
 
-    def write(self, step: Step, goal: Goal, *, back: bool = False) -> Iterator[Event]:
+    def write(self, step: Step, goal: Goal) -> Iterator[Event]:
         """The write, what it answered, and what it did. FailedError and StuckError say what went wrong.
 
         DeniedError: it was the first thing that was changed, and it was denied.
         """
         self.number += 1
         number = self.number
-        self.journal.append(Begin(number, step.op, step.device, step.value, back))
+        self.journal.append(Begin(number, step.op, step.device, step.value, self._restoring))
         self.touched.add(step.device)
         self.written[step.device] = None
         yield StepBegun(number, step)
         started = self._clock.monotonic()
-        result = yield from self._wait(
-            number, step, self.kernel.write(step, self.journal.late_teller(number)), back=back
-        )
+        result = yield from self._wait(number, step, self.kernel.write(step, self.journal.late_teller(number)))
         seconds = max(self._clock.monotonic() - started, 0.0)
         first = number == 1 and self.touched == {step.device}
-        seen = self._look(step, goal)
-        debug.log("apply: %s. %s %s %s: %s, %.3f s %s", number, step.op, step.device, step.value, result, seconds, seen)
-        self.journal.append(Result(number, result, seconds, seen.note))
+        right, note = self._look(step, goal)
+        debug.log("apply: %s. %s %s %s: %s, %.3f s %s", number, step.op, step.device, step.value, result, seconds, note)
+        self.journal.append(Result(number, result, seconds, note))
         if first and result in DENIED:
             raise DeniedError(step.path)
-        yield StepDone(number, step, result, seconds, seen.note)
+        yield StepDone(number, step, result, seconds, note)
         if result != OK:
             raise FailedError(f"{step_words(step)} failed with {result}")
-        if not seen.right:
-            raise FailedError(f"{step_words(step)} did not do what it should: {seen.note}")
+        if not right:
+            raise FailedError(f"{step_words(step)} did not do what it should: {note}")
 
-    def _wait(
-        self, number: int, step: Step, answers: Iterator[Answer], *, back: bool = False
-    ) -> Generator[Event, None, str]:
+    def _wait(self, number: int, step: Step, answers: Iterator[Answer]) -> Generator[Event, None, str]:
         """The result. StuckError where there is none in time, or somebody asks to stop while it is waited for."""
         for answer in answers:
             if not isinstance(answer, Waiting):
                 return answer
             debug.log("apply: waiting for %s %s: %s", step.op, step.device or step.value, answer)
-            if not answer.notable and not answer.given_up:
-                continue  # many writes take a second or two, and an interrupt can wait for those
             if not answer.given_up:
                 yield StepWaiting(number, step, answer.seconds, answer.holders)
-            asked = None if back else self._stop.why
+            asked = None if self._restoring else self._stop.why
             if asked is not None or answer.given_up:
                 self._give_up(number, step, answer)
                 raise StuckError(_stuck_words(step, answer, asked))
@@ -124,20 +121,20 @@ class Steps:
         if number:
             self.journal.append(Result(number, BLOCKED, answer.seconds))
 
-    def _look(self, step: Step, goal: Goal) -> _Seen:
-        """What a write did; its success says nothing, and neither does its failure."""
+    def _look(self, step: Step, goal: Goal) -> tuple[bool, str]:
+        """Whether a write did what it should, and a note. Its success says nothing, and neither does its failure."""
         try:
             found = self.kernel.read_back(step.device)
         except IommutuiError as error:
-            return _Seen(right=False, note=error.what.rstrip("."))
+            return False, error.what.rstrip(".")
         self.expected[step.device] = self.expected[step.device]._replace(driver=found.driver, override=found.override)
         if step.op == "override":
             right = found.override == step.value
-            return _Seen(right, "" if right else f"the override reads {found.override or 'none'}")
+            return right, "" if right else f"the override reads {found.override or 'none'}"
         if step.op == "probe" and goal.any_driver:
-            return _Seen(right=True, note=f"the kernel chose {found.driver}" if found.driver else "no driver took it")
+            return True, f"the kernel chose {found.driver}" if found.driver else "no driver took it"
         right = found.driver == (None if step.op == "unbind" else goal.driver)
-        return _Seen(right, "" if right else f"{step.device} is on {found.driver or 'no driver'}")
+        return right, "" if right else f"{step.device} is on {found.driver or 'no driver'}"
 
     def end(self, code: Exit, summary: str, left: tuple[Change, ...] = ()) -> Finished:
         """The last line and the last event."""
@@ -149,6 +146,73 @@ class Steps:
 
         self.journal.append(last())
         return last()  # that line may be the first that cannot be written
+
+    def end_stuck(self, why: str) -> Finished:
+        """The same where a write has not returned. What is left comes from earlier looks, because one now may hang."""
+        left = self._left_unread()
+        return self.end(Exit.NOT_ROLLED_BACK, f"{why}{_left_words(left)}", left)
+
+    def roll_back(self, why: str) -> Iterator[Event]:
+        """Restores what was before, and reports what is left; the last event is `Finished`."""
+        self._restoring = self.journal.muted = True
+        turn = Compensating(why)
+        self.journal.append(turn)
+        yield turn
+        try:
+            steps, goals = self._plan_back()
+            failed: set[Address] = set()
+            for step in steps:
+                # The last override of a device is put back even where its driver could not be.
+                if step.device in failed and step.op != "override":
+                    continue
+                try:
+                    self._refuse_harm(step)
+                    yield from self.write(step, goals[step.device])
+                except StuckError:
+                    raise
+                except (Exception, KeyboardInterrupt):
+                    # Whatever happens with one device, the others are put back.
+                    failed.add(step.device)
+            left = self._left()
+        except StuckError as stuck:
+            yield self.end_stuck(f"{stuck} This happened while rolling back: {why}.")
+            return
+        except Exception as error:
+            left = (*self._left_unread(), Change("host", "state", "known", "not known"))
+            why = f"{why.rstrip('.')}; and while rolling back: {error}"
+        if left:
+            words = f"{capital(why)}. Not everything could be restored.{_left_words(left)}"
+            yield self.end(Exit.NOT_ROLLED_BACK, words, left)
+        else:
+            yield self.end(Exit.ROLLED_BACK, f"{capital(why)}. Drivers and overrides are restored.")
+
+    def _plan_back(self) -> tuple[Sequence[Step], dict[Address, Goal]]:
+        now = self.kernel.observe()
+        goals = {
+            address: restoring(address, facts.driver, facts.override)
+            for address, facts in self._before.items()
+            if address in self.touched and _can_return(now, facts)
+        }
+        return plan_goals(now, list(goals.values()), self._model).steps, goals
+
+    def _refuse_harm(self, step: Step) -> None:
+        """A rollback is not worth a crash, nor taking a device away from a virtual machine that has it by now."""
+        if step.op == "override":
+            return
+        outcome = transition(self.kernel.observe(), step.event, self._model)
+        if outcome.crash is not None or outcome.blocks:
+            raise FailedError(f"{step_words(step)} would be harmful")
+
+    def _left(self) -> tuple[Change, ...]:
+        """Each difference to the state before, as the machine shows it now."""
+        host = self.kernel.observe()
+        present = [host.devices[address] for address in self._before if address in host.devices]
+        unread = [Change(each.address, "state", "known", "not known") for each in present if silent(each) is not None]
+        return (*differences(self._before.values(), map(device_facts, present)), *unread)
+
+    def _left_unread(self) -> tuple[Change, ...]:
+        """Each difference to the state before, as far as it was read after each write."""
+        return tuple(differences(self._before.values(), [self.expected[address] for address in self._before]))
 
 
 _BROKEN = " The journal is not complete, because it could not be written."
@@ -163,7 +227,7 @@ def silent(device: Device) -> str | None:
     return next((gap_words(gap.why) for gap in gaps if gap is not None and gap.why != NOT_LISTED), None)
 
 
-def step_words(step: "Step | JournaledWrite") -> str:
+def step_words(step: Step | JournaledWrite) -> str:
     """What a step does, as the subject of a sentence."""
     device, value = step.device, step.value
     if step.op == "override":
@@ -188,88 +252,12 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-class Rollback:
-    """``before`` holds the facts that are to be restored."""
-
-    def __init__(self, steps: Steps, before: Mapping[Address, DeviceFacts], model: Model) -> None:
-        self._steps = steps
-        self._before = before
-        self._model = model
-
-    def run(self, why: str) -> Iterator[Event]:
-        """Does it, and reports what is left; the last event is `Finished`."""
-        self._steps.journal.muted = True
-        turn = Compensating(why)
-        self._steps.journal.append(turn)
-        yield turn
-        try:
-            steps, goals = self._plan()
-            failed: set[Address] = set()
-            for step in steps:
-                # The last override of a device is put back even where its driver could not be.
-                if step.device in failed and step.op != "override":
-                    continue
-                try:
-                    self._refuse_harm(step)
-                    yield from self._steps.write(step, goals[step.device], back=True)
-                except StuckError:
-                    raise
-                except (Exception, KeyboardInterrupt):
-                    # Whatever happens with one device, the others are put back.
-                    failed.add(step.device)
-            left = self._left()
-        except StuckError as stuck:
-            left = self.left_unread()
-            yield self._steps.end(
-                Exit.NOT_ROLLED_BACK, f"{stuck} This happened while rolling back: {why}.{left_words(left)}", left
-            )
-            return
-        except Exception as error:
-            left = (*self.left_unread(), Change("host", "state", "known", "not known"))
-            why = f"{why.rstrip('.')}; and while rolling back: {error}"
-        ended = (
-            f"Not everything could be restored.{left_words(left)}" if left else "Drivers and overrides are restored."
-        )
-        yield self._steps.end(Exit.NOT_ROLLED_BACK if left else Exit.ROLLED_BACK, f"{capital(why)}. {ended}", left)
-
-    def _plan(self) -> tuple[Sequence[Step], dict[Address, Goal]]:
-        now = self._steps.kernel.observe()
-        goals = {
-            address: restoring(address, facts.driver, facts.override)
-            for address, facts in self._before.items()
-            if address in self._steps.touched and self._can_return(now, facts)
-        }
-        return plan_goals(now, list(goals.values()), self._model).steps, goals
-
-    def _can_return(self, now: Host, facts: DeviceFacts) -> bool:
-        """Another device at the address is left alone, and so is one that does not answer: a write to it might hang."""
-        device = now.devices.get(facts.device)
-        return device is not None and device_facts(device).ids == facts.ids and silent(device) is None
-
-    def _refuse_harm(self, step: Step) -> None:
-        """A rollback is not worth a crash, nor taking a device away from a virtual machine that has it by now."""
-        if step.op == "override":
-            return
-        outcome = transition(self._steps.kernel.observe(), step.event, self._model)
-        if outcome.crash is not None or outcome.blocks:
-            raise FailedError(f"{step_words(step)} would be harmful")
-
-    def _left(self) -> tuple[Change, ...]:
-        """Each difference to the state before, as the machine shows it now."""
-        host = self._steps.kernel.observe()
-        now = [device_facts(host.devices[address]) for address in self._before if address in host.devices]
-        unread = [
-            Change(address, "state", "known", "not known")
-            for address in self._before
-            if address in host.devices and silent(host.devices[address]) is not None
-        ]
-        return (*differences(self._before.values(), now), *unread)
-
-    def left_unread(self) -> tuple[Change, ...]:
-        """Each difference to the state before, from what was read after each write, where nothing may be read now."""
-        return tuple(differences(self._before.values(), [self._steps.expected[address] for address in self._before]))
+def _can_return(now: Host, facts: DeviceFacts) -> bool:
+    """Another device at the address is left alone, and so is one that does not answer: a write to it might hang."""
+    device = now.devices.get(facts.device)
+    return device is not None and device_facts(device).ids == facts.ids and silent(device) is None
 
 
-def left_words(left: Sequence[Change]) -> str:
+def _left_words(left: Sequence[Change]) -> str:
     """What differs from the state before, to be put behind a sentence."""
     return f" What is not as before: {changes_words(left)}." if left else ""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
 from iommutui.core.errors import IommutuiError
@@ -25,15 +26,16 @@ M = TypeVar("M", bound="Message")
 _SHOWN = 60
 """Names from the text are hostile: no more than this many characters of one are repeated."""
 
-_ADAPTERS: dict[object, "TypeAdapter[Any]"] = {}
-"""Making one takes longer than using it."""
+
+IGNORE_UNKNOWN = {"extra": "ignore"}
 
 
 @dataclass_transform(frozen_default=True)
 class Message:
     """The base of values that cross a boundary as JSON objects, whose ``tag`` tells their kinds apart.
 
-    Each subclass is a frozen dataclass, so that two of different kinds are never equal; an unknown field is refused.
+    Each subclass is a frozen dataclass, so that two of different kinds are never equal. An unknown field is refused,
+    unless the class says `IGNORE_UNKNOWN`.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -85,12 +87,11 @@ def to_line(value: object) -> bytes:
     return json.dumps(to_jsonable(value), separators=(",", ":")).encode() + b"\n"
 
 
-def _adapter(kind: type[T]) -> "TypeAdapter[T]":
+@cache  # making one takes longer than using it
+def _adapter(kind: object) -> "TypeAdapter[Any]":
     from pydantic import TypeAdapter
 
-    if kind not in _ADAPTERS:
-        _ADAPTERS[kind] = TypeAdapter(kind)
-    return _ADAPTERS[kind]
+    return TypeAdapter(kind)
 
 
 def parse(kind: type[T], text: str | bytes, what: str, remedy: str = "") -> T:
@@ -98,9 +99,10 @@ def parse(kind: type[T], text: str | bytes, what: str, remedy: str = "") -> T:
     from pydantic import ValidationError
 
     try:
-        return _adapter(kind).validate_json(text, strict=True)
+        value: T = _adapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
         raise IommutuiError(f"{what} is not valid: {_complaint(error)}.", remedy) from None
+    return value
 
 
 def parse_tagged(key: str, kinds: Iterable[type[M]], text: str | bytes, what: str, remedy: str = "") -> M:

@@ -52,7 +52,7 @@ def run(options: Options) -> int:
     plan = plan_intents(host, intents, model)
     own = model_for(host.kernel)
     if plan.permitted and model is not own:
-        refuse_by_kernel(lambda: plan_intents(host, intents, own))
+        refuse_by_kernel(plan_intents(host, intents, own))
     return carry_out(host, plan, options, intents)
 
 

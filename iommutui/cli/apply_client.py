@@ -177,7 +177,7 @@ def carry_out(
         return tell(events, send)
     # As root, and in a session of its own where somebody has to confirm.
     request = request_of(plan, intents, accepted=accepted, keep_within=options.keep_within, reverts=reverts)
-    return _listen(Applying(own_program(), elevation), request, printer)
+    return _listen(request, elevation, printer)
 
 
 def retention() -> Retention:
@@ -213,7 +213,7 @@ def _elevation(plan: Plan) -> str | None:
     return found
 
 
-def _listen(applying: Applying, request: Request, printer: EventPrinter) -> int:
+def _listen(request: Request, elevation: str | None, printer: EventPrinter) -> int:
     """Starts the applying process, prints its events, and returns how it ended.
 
     Ctrl+C is for that process, which reverts; this one goes on to print what it does.
@@ -222,7 +222,7 @@ def _listen(applying: Applying, request: Request, printer: EventPrinter) -> int:
     code = Exit.ERROR
     counting = False
     try:
-        applying.begin(request)
+        applying = Applying(request, own_program(), elevation)
         for event in applying.events():
             if isinstance(event, Counting):
                 if not counting:

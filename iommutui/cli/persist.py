@@ -7,9 +7,17 @@ import sys
 from iommutui.apply.boots import boot_id
 from iommutui.apply.journal.directory import ID, journal_dir
 from iommutui.apply.journal.reader import read_journals
-from iommutui.apply.persistence import service
 from iommutui.apply.persistence.mechanisms import SWITCH, Entry, why_not_in_force
-from iommutui.apply.persistence.request import SCHEMA, PersistRequest, Prepared, declared, prepare
+from iommutui.apply.persistence.request import (
+    SCHEMA,
+    PersistRequest,
+    Prepared,
+    ask,
+    declared,
+    machine_store,
+    prepare,
+    serve,
+)
 from iommutui.apply.persistence.store import diff_of, digest_of
 from iommutui.apply.request import read_plan
 from iommutui.apply.validation import to_line
@@ -56,7 +64,7 @@ def run(options: Options) -> int:
     """Lists, or reviews, asks, and writes."""
     refuse_recorded(options, "persist")
     if options.stdin:
-        return service.serve()
+        return serve()
     if options.list:
         return _list(options)
     if options.model is not None:
@@ -94,7 +102,7 @@ def _intents(options: Options, host: Host) -> list[Intent]:
 
 def review_and_ask(options: Options, host: Host, request: PersistRequest) -> int:
     """Shows every file as a diff, asks, and has the change made; the exit code."""
-    store = service.machine_store()
+    store = machine_store()
     prepared = prepare(request, host, store)
     if not options.json:
         command = prepared.mechanism.command(store.root)
@@ -126,7 +134,7 @@ def _review(prepared: Prepared, command: tuple[str, ...], *, declares: bool) -> 
 
 def _carry_out(request: PersistRequest, *, as_json: bool) -> int:
     code = 0
-    for event in service.ask(request):
+    for event in ask(request):
         code = event.code or 0
         if as_json:
             sys.stdout.write(to_line(event).decode())
@@ -142,7 +150,7 @@ def _carry_out(request: PersistRequest, *, as_json: bool) -> int:
 
 def persisted(options: Options) -> list[tuple[Entry, str]]:
     """What is declared to persist, and why it is not in force; empty where it is."""
-    store = service.machine_store()
+    store = machine_store()
     record, entries = store.record(), declared(store)
     if not record.finished:
         complain("A change to what persists was interrupted; 'iommutui unpersist --last' reverts it.")
@@ -166,7 +174,7 @@ def persisted_documents(found: list[tuple[Entry, str]]) -> list[dict[str, object
 
 
 def _list(options: Options) -> int:
-    finished, found = service.machine_store().record().finished, persisted(options)
+    finished, found = machine_store().record().finished, persisted(options)
     if options.json:
         write_json({"finished": finished, "persisted": persisted_documents(found)})
         return Exit.DONE

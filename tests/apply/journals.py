@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter, Planned
-from iommutui.apply.journal.reader import Journal, read_journals
+from iommutui.apply.journal.reader import Damaged, Journal, read_journals
 from iommutui.core.plan.drift import DeviceFacts
 from iommutui.core.plan.intents import Goal
 from tests.apply.machines import GPU
@@ -31,6 +31,11 @@ def written(directory: Path, *lines: object, header: Header = HEADER) -> Path:
 def list_journals(directory: Path) -> list[Journal]:
     """Every journal that can be read, the oldest first."""
     return list(read_journals(directory).readable)
+
+
+def list_damaged(directory: Path) -> list[Damaged]:
+    """Every journal that cannot be read, the oldest first."""
+    return [journal for journal in read_journals(directory).every if isinstance(journal, Damaged)]
 
 
 def load(directory: Path, wanted: str | None = None) -> Journal:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from iommutui.apply.events import Event, Finished
+from iommutui.apply.kernel import Clock
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Driver, Fit, Group, Host, by_address, by_number
 from iommutui.core.models import MODELS, model_for
@@ -27,7 +28,7 @@ TWIN_A = Address("0000:0b:00.0")
 TWIN_B = Address("0000:0c:00.0")
 
 
-class FixedClock:
+class FixedClock(Clock):
     """No time passes."""
 
     def now(self) -> datetime:

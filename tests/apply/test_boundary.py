@@ -19,7 +19,7 @@ from iommutui.apply.events import (
     from_line,
     to_json,
 )
-from iommutui.apply.request import Request, parse_request, plan_request, request_to_json
+from iommutui.apply.request import SCHEMA, Request, parse_request, plan_request, request_to_json
 from iommutui.apply.validation import to_jsonable
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Claim
@@ -108,13 +108,12 @@ def test_hostile_names_are_not_repeated() -> None:
 
 # -- requests
 
-REQUEST = Request((Intent(GPU, "vfio-pci"), Intent(SOUND, "vfio-pci")), PLAN.basis, "dma-owner")
+REQUEST = Request(SCHEMA, (Intent(GPU, "vfio-pci"), Intent(SOUND, "vfio-pci")), PLAN.basis, "dma-owner")
 DOCUMENT: dict[str, Any] = {
     "schema": 1,
     "intents": [[GPU, "vfio-pci"], {"device": SOUND, "target": "vfio-pci"}],
     "basis": to_jsonable(PLAN.basis),
     "model": "dma-owner",
-    "kernel": None,
 }
 
 
@@ -129,6 +128,8 @@ def test_a_request() -> None:
     [
         {"schema": 2},
         {"schema": "1"},
+        {"schema": True},
+        {"schema": None},
         {"intents": []},
         {"intents": [[GPU]]},
         {"intents": [[GPU, "vfio-pci", "x"]]},
@@ -211,7 +212,7 @@ def test_another_model_does_not_get_round_the_kernels_own() -> None:
     host = host.with_group(host.groups[24]._replace(claim=Claim("vm1")))
     intents = (Intent(TWIN_A, "igb"),)
     basis = plan_intents(host, intents, MODELS["vfio-group"]).basis
-    assert not plan_request(Request(intents, basis), host).permitted
+    assert not plan_request(Request(SCHEMA, intents, basis), host).permitted
     for model in sorted({*MODELS} - {"vfio-group"}):
         with pytest.raises(RefusedError, match=f"{TWIN_A} is bound to the host driver igb"):
-            plan_request(Request(intents, basis, model), host)
+            plan_request(Request(SCHEMA, intents, basis, model), host)

@@ -9,13 +9,13 @@ import pytest
 
 from iommutui.apply.elevation import Applying, as_root, own_program, root_program
 from iommutui.apply.events import LINE_LIMIT
-from iommutui.apply.request import Request, request_to_json
+from iommutui.apply.request import SCHEMA, Request, request_to_json
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
 from iommutui.core.plan.drift import Basis
 from iommutui.core.plan.intents import Intent
 from tests.apply.machines import GPU
 
-REQUEST = Request((Intent(GPU, "vfio-pci"),), Basis("6.12.0", ()))
+REQUEST = Request(SCHEMA, (Intent(GPU, "vfio-pci"),), Basis("6.12.0", ()))
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,8 @@ DONE = '{"event":"finished","exit":0,"summary":"Done.","left":[]}\n'
 
 
 def test_the_request_goes_over_standard_input_and_nothing_else(tmp_path: Path) -> None:
-    applying = Applying(_player(tmp_path, DONE), "")
+    applying = Applying(REQUEST, _player(tmp_path, DONE), "")
     assert GPU not in " ".join(applying.command)
-    applying.begin(REQUEST)
     assert [type(event).__name__ for event in applying.events()] == ["Finished"]
     assert (tmp_path / "sent").read_text() == request_to_json(REQUEST) + "\n"
     assert (tmp_path / "words").read_text() == ""
@@ -82,8 +81,7 @@ def test_the_request_goes_over_standard_input_and_nothing_else(tmp_path: Path) -
 
 def test_words_reach_it_while_it_counts_down(tmp_path: Path) -> None:
     counting = '{"event":"counting","seconds":5.0,"within":5.0}\n'
-    applying = Applying(_player(tmp_path, counting + DONE), "")
-    applying.begin(REQUEST._replace(keep_within=5.0))
+    applying = Applying(REQUEST._replace(keep_within=5.0), _player(tmp_path, counting + DONE), "")
     events = applying.events()
     next(events)
     applying.keep()
@@ -95,30 +93,27 @@ def test_words_reach_it_while_it_counts_down(tmp_path: Path) -> None:
 
 
 def test_silence_is_no_root(tmp_path: Path) -> None:
-    applying = Applying(_player(tmp_path, ""), "")
-    applying.begin(REQUEST)
+    applying = Applying(REQUEST, _player(tmp_path, ""), "")
     with pytest.raises(NotPermittedError, match="printed nothing") as caught:
         list(applying.events())
     assert caught.value.exit_code is Exit.PERMISSION
 
 
 def test_an_end_without_an_end_is_told(tmp_path: Path) -> None:
-    applying = Applying(_player(tmp_path, '{"event":"started","journal_id":"j","steps":1}\n'), "")
-    applying.begin(REQUEST)
+    applying = Applying(REQUEST, _player(tmp_path, '{"event":"started","journal_id":"j","steps":1}\n'), "")
     with pytest.raises(IommutuiError, match="before it had finished"):
         list(applying.events())
 
 
 @pytest.mark.parametrize("text", ["nonsense\n", '{"event":"boom"}\n', "x" * (LINE_LIMIT + 10), "\x00\n"])
 def test_hostile_events(tmp_path: Path, text: str) -> None:
-    applying = Applying(_player(tmp_path, text), "")
-    applying.begin(REQUEST)
+    applying = Applying(REQUEST, _player(tmp_path, text), "")
     with pytest.raises(IommutuiError, match="The output of the applying process"):
         list(applying.events())
     applying._process.stdout.close()  # type: ignore[union-attr]
-    applying._process.wait()  # type: ignore[union-attr]
+    applying._process.wait()
 
 
 def test_a_program_that_is_not_there() -> None:
     with pytest.raises(IommutuiError, match="does not start"):
-        Applying(["/no/such/program"], "").begin(REQUEST)
+        Applying(REQUEST, ["/no/such/program"], "")

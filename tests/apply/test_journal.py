@@ -130,18 +130,17 @@ class TestIds:
 
 class TestWriting:
     def test_a_line_that_cannot_be_written(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        journal = JournalWriter.open_new(directory, HEADER)
         write = os.write
 
         def full(descriptor: int, data: bytes) -> int:
             return write(descriptor, data[:5])
 
-        with monkeypatch.context() as patched:
-            patched.setattr(os, "write", full)
-            with pytest.raises(IommutuiError, match=os.strerror(errno.ENOSPC)):
-                journal.append(Compensating("x"))
-        journal.append(Finished(Exit.DONE, "Done."))
-        journal.close()
+        with JournalWriter.open_new(directory, HEADER) as journal:
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "write", full)
+                with pytest.raises(IommutuiError, match=os.strerror(errno.ENOSPC)):
+                    journal.append(Compensating("x"))
+            journal.append(Finished(Exit.DONE, "Done."))
         assert journal.broken
         (entry,) = list_journals(directory)
         assert (entry.exit, entry.why) == (Exit.DONE, None)

@@ -12,7 +12,7 @@ from iommutui.apply.journal.format import Begin, Late, Result
 from iommutui.apply.journal.reader import Journals, read_journals
 from iommutui.apply.revert import plan_revert
 from iommutui.core.errors import Exit, IommutuiError, RefusedError, SourceError
-from tests.apply.journals import HEADER, list_journals, load, written
+from tests.apply.journals import HEADER, list_damaged, list_journals, load, written
 from tests.apply.machines import CASES, CLOCK, GPU, finished
 from tests.reacting import FakeKernel
 
@@ -110,7 +110,7 @@ class TestReading:
         path = written(directory)
         content = json.loads(path.read_text())
         path.write_text(json.dumps(content | change) + "\n")
-        (damaged,) = read_journals(directory).damaged
+        (damaged,) = list_damaged(directory)
         assert match in damaged.why
         with pytest.raises(SourceError, match=match):
             load(directory, HEADER.id)
@@ -123,7 +123,7 @@ class TestReading:
     def test_a_file_that_is_too_long(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         written(directory)
         monkeypatch.setattr("iommutui.apply.journal.reader.SIZE_LIMIT", 10)
-        (damaged,) = read_journals(directory).damaged
+        (damaged,) = list_damaged(directory)
         assert "longer than any" in damaged.why
 
     def test_other_files_do_not_count(self, directory: Path) -> None:
@@ -136,7 +136,7 @@ class TestReading:
         path = written(directory)
         path.rename(tmp_path / "elsewhere")
         path.symlink_to(tmp_path / "elsewhere")
-        (damaged,) = read_journals(directory).damaged
+        (damaged,) = list_damaged(directory)
         assert "cannot be read" in damaged.why
 
 

@@ -18,6 +18,7 @@ from iommutui.apply.confirmation import (
 from iommutui.apply.events import Compensating, Counting, Event, Finished, Kept, ReaderGoneError
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.reader import Journal
+from iommutui.apply.kernel import Clock
 from iommutui.apply.server import ConfirmationListener, RequestChannel
 from iommutui.core.errors import Exit
 from tests.apply.journals import list_journals
@@ -27,7 +28,7 @@ from tests.reacting import FakeKernel, Faults, Killed
 CASE = CASES[0]
 
 
-class MovingClock:
+class MovingClock(Clock):
     """Time passes only while somebody waits."""
 
     def __init__(self) -> None:
@@ -252,9 +253,8 @@ def test_a_note_is_not_left_through_a_link(tmp_path: Path, pipe: tuple[int, int]
     [
         (b'{"a": 1}\nkeep\n', '{"a": 1}'),
         (b'{"a": 1}', '{"a": 1}'),
-        (b'{\n "a": 1\n}\n', '{\n "a": 1\n}\n'),
         (b"", ""),
-        (b"nonsense\nmore", "nonsense\nmore"),
+        (b"nonsense\nmore", "nonsense"),
     ],
 )
 def test_the_request_is_a_line_or_all_there_is(sent: bytes, request_text: str, pipe: tuple[int, int]) -> None:

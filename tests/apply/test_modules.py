@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.modules import Ran, load
+from iommutui.apply.real_kernel import Ran, modprobe
 from iommutui.core.errors import IommutuiError
 from iommutui.sources.processes import possible_holders
 from iommutui.sources.tree import Tree
@@ -54,9 +54,9 @@ class TestModules:
         def run(command: object) -> Ran:
             assert isinstance(command, tuple)
             commands.append(command)
-            return Ran(0, config, "") if "--showconfig" in command else ran or Ran(0, "", "")
+            return Ran(command, 0, config, "") if "--showconfig" in command else ran or Ran(command, 0, "", "")
 
-        load(name, str(root), run)
+        modprobe(name, str(root), run)
         return commands
 
     def test_it_is_loaded(self, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ class TestModules:
         assert self._load(tmp_path, "vfio-pci") == []
 
     def test_missing(self, tmp_path: Path) -> None:
-        ran = Ran(1, "", "modprobe: FATAL: Module nope not found in directory /lib/modules/6.1\n")
+        ran = Ran((), 1, "", "modprobe: FATAL: Module nope not found in directory /lib/modules/6.1\n")
         with pytest.raises(IommutuiError, match="nope is missing"):
             self._load(tmp_path, "nope", ran=ran)
 
@@ -93,7 +93,7 @@ class TestModules:
         assert self._load(tmp_path, "nouveau", config=config)[-1] == ("modprobe", "--", "nouveau")
 
     @pytest.mark.parametrize(
-        "ran", [Ran(1, "", "modprobe: ERROR: could not insert: Exec format error"), Ran(None, "", "")]
+        "ran", [Ran((), 1, "", "modprobe: ERROR: could not insert: Exec format error"), Ran((), 127, "", "")]
     )
     def test_failed(self, ran: Ran, tmp_path: Path) -> None:
         with pytest.raises(IommutuiError, match="could not be loaded"):

@@ -19,16 +19,14 @@ from iommutui.apply.persistence.mechanisms import (
     to_text,
     why_not_in_force,
 )
+from iommutui.apply.persistence.next_boot import Tables, next_boot_needs, tables_of
 from iommutui.apply.persistence.request import (
     SCHEMA,
     PersistRequest,
-    Tables,
     carry_out,
     declared,
-    next_boot_needs,
     parse_persist_request,
     prepare,
-    tables_of,
 )
 from iommutui.apply.persistence.store import Store, digest_of, run_command
 from iommutui.apply.validation import to_line

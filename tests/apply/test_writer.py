@@ -17,7 +17,7 @@ from iommutui.apply import real_kernel
 from iommutui.apply.child import ANSWER_LIMIT, Patience, fork, in_child, in_own_session, scope_call
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import lock
-from iommutui.apply.kernel import Answer, ReadBack, SystemClock, Waiting
+from iommutui.apply.kernel import Answer, Clock, ReadBack, Waiting
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
@@ -504,4 +504,4 @@ class TestTheMachine:
     def test_the_clock_goes_on_while_it_sleeps(self, monkeypatch: pytest.MonkeyPatch) -> None:
         clocks = {time.CLOCK_BOOTTIME: 500.0, time.CLOCK_MONOTONIC: 100.0}
         monkeypatch.setattr(time, "clock_gettime", clocks.__getitem__)
-        assert SystemClock().monotonic() == 500.0
+        assert Clock().monotonic() == 500.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from iommutui.apply.journal.directory import journal_dir
-from iommutui.apply.persistence import service
+from iommutui.apply.persistence.request import events_of
 from iommutui.apply.validation import to_line
 from iommutui.core.errors import Exit
 from tests.apply.machines import GPU, SOUND
@@ -25,7 +25,7 @@ def lasting(machine: ReactingTree, monkeypatch: pytest.MonkeyPatch) -> ReactingT
     program = Path(machine.root, "usr/sbin/driverctl")
     program.parent.mkdir(parents=True)
     program.touch()
-    monkeypatch.setattr(service, "ask", lambda request: service.events_of(to_line(request).decode()))
+    monkeypatch.setattr("iommutui.cli.persist.ask", lambda request: events_of(to_line(request).decode()))
     return machine
 
 
@@ -84,10 +84,10 @@ def test_a_journal_says_the_same(lasting: ReactingTree, run: Run) -> None:
 
 
 def test_a_record_that_cannot_be_written_is_told_before_anything_is_written(lasting: ReactingTree, run: Run) -> None:
-    (journal_dir().parent / "persist.new").mkdir(parents=True)
+    (journal_dir().parent / ".persist.json.new").mkdir(parents=True)
     answer = run(*WORDS, "--yes")
     assert (answer.code, overrides(lasting)) == (Exit.ERROR, {})
-    assert "persist.new: Is a directory." in answer.err
+    assert ".persist.json.new: Is a directory." in answer.err
 
 
 def test_a_change_that_was_cut_off_is_told_by_every_list(lasting: ReactingTree, run: Run) -> None:

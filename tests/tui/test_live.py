@@ -20,7 +20,7 @@ from iommutui.apply.events import (
     StepWaiting,
     to_json,
 )
-from iommutui.core.errors import Exit, IommutuiError
+from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
 from iommutui.core.hazards import Hazard, Severity, Topic
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
@@ -283,8 +283,10 @@ def test_a_program_that_does_not_exist_is_an_error() -> None:
 
 
 def test_no_device_is_named_on_the_command_line() -> None:
-    words = Applying(["python", "-m", "iommutui"], "/usr/bin/sudo").command
-    assert words == ["/usr/bin/sudo", "python", "-m", "iommutui", "apply", "--stdin"]
+    applying = Applying(request(_job()), ["true"], "/usr/bin/env")
+    with pytest.raises(NotPermittedError):
+        list(applying.events())
+    assert applying.command == ["/usr/bin/env", "true", "apply", "--stdin"]
 
 
 def test_a_revert_names_its_journal_in_the_request() -> None:

@@ -1,7 +1,6 @@
 """The one directory of journals: where it is, whether it can be trusted, and who holds it now.
 
-What stands in a journal is written to the system by a revert, so nobody else may be able to change it. Every live
-listing asks `may_be_open`, so that this module imports little.
+What stands in a journal is written to the system by a revert, so nobody else may be able to change it.
 """
 
 import fcntl
@@ -12,15 +11,10 @@ import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from iommutui.core.errors import IommutuiError, NotPermittedError, RefusedError
-
-if TYPE_CHECKING:
-    from datetime import datetime
-    from pathlib import Path
-
-    Place = str | os.PathLike[str]
 
 STATE = "/var/lib/iommutui"
 LOCK = "lock"
@@ -35,20 +29,16 @@ _FLOCK = "hhqqi4x"
 """``struct flock`` of fcntl(2): type, whence, start, length, process."""
 
 
-def journal_dir() -> "Path":
+def journal_dir() -> Path:
     """Where everybody who applies to this machine writes journals, and everybody who looks reads them.
 
     ``/var/lib/iommutui/journal``, or below ``$IOMMUTUI_STATE_DIR``.
     """
-    from pathlib import Path
-
     return Path(os.path.abspath(os.environ.get("IOMMUTUI_STATE_DIR") or STATE), "journal")
 
 
-def new_id(directory: "Place", now: "datetime", boot: str | None) -> str:
+def new_id(directory: Path, now: datetime, boot: str | None) -> str:
     """An id that sorts after every earlier one, also where the clock went back or two begin in one second."""
-    from datetime import UTC, datetime, timedelta
-
     form = "%Y%m%dT%H%M%S"
     last = max((name.partition("-")[0] for name in names(directory)), default="")
     started = now.astimezone(UTC).strftime(form)
@@ -57,7 +47,7 @@ def new_id(directory: "Place", now: "datetime", boot: str | None) -> str:
     return f"{started}-{_mark(boot) or secrets.token_hex(2)}"
 
 
-def names(directory: "Place") -> list[str]:
+def names(directory: Path) -> list[str]:
     """The ids of the journals in a directory, the oldest first; OSError where it cannot be read."""
     found = (name.removesuffix(SUFFIX) for name in os.listdir(directory) if name.endswith(SUFFIX))
     return sorted(name for name in found if ID.fullmatch(name))
@@ -82,7 +72,7 @@ def is_ended(content: bytes) -> bool:
     return start >= 0 and b"\n" in content[start + 1 :]
 
 
-def may_be_open(directory: "Place", boot: str | None) -> bool:
+def may_be_open(directory: Path, boot: str | None) -> bool:
     """Whether a journal of this boot has no end: its apply is at work, or was cut off.
 
     Only the ends of files that may be of this boot are looked at, and nothing is parsed.
@@ -91,21 +81,19 @@ def may_be_open(directory: "Place", boot: str | None) -> bool:
         found = names(directory)
     except OSError:
         return False
-    return any(not _has_end(os.path.join(directory, name + SUFFIX)) for name in found if of_boot(name, boot))
+    return any(not _has_end(directory / f"{name}{SUFFIX}") for name in found if of_boot(name, boot))
 
 
-def _has_end(path: str) -> bool:
+def _has_end(path: Path) -> bool:
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            return is_ended(os.pread(file, _TAIL, max(os.fstat(file).st_size - _TAIL, 0)))
-        finally:
-            os.close(file)
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - _TAIL, 0))
+            return is_ended(file.read(_TAIL))
     except OSError:
         return True
 
 
-def prepare(directory: "Path") -> None:
+def prepare(directory: Path) -> None:
     """Creates the journal directory and the state directory above it where they are missing, and checks both.
 
     NotPermittedError where it cannot be created, or where somebody else could change what is in it.
@@ -128,7 +116,7 @@ def prepare(directory: "Path") -> None:
     check_trusted(directory)
 
 
-def check_trusted(directory: "Path") -> None:
+def check_trusted(directory: Path) -> None:
     """NotPermittedError where somebody else could change what is in the directory, or put another one in its place."""
     for path in (directory.parent, directory):
         facts = os.lstat(path)
@@ -144,11 +132,11 @@ def check_trusted(directory: "Path") -> None:
             raise _distrusted(path, "others may write to it", f"Run: chmod go-w {path}")
 
 
-def _distrusted(path: "Path", why: str, remedy: str) -> NotPermittedError:
+def _distrusted(path: Path, why: str, remedy: str) -> NotPermittedError:
     return NotPermittedError(f"The directory {path} is not used for the journal: {why}.", remedy)
 
 
-def may_write(directory: "Path") -> bool:
+def may_write(directory: Path) -> bool:
     """Whether this user may write journals to the directory, or make it where it is missing."""
     while not os.path.lexists(directory):
         directory = directory.parent
@@ -156,7 +144,7 @@ def may_write(directory: "Path") -> bool:
 
 
 @contextmanager
-def lock(directory: "Path") -> Iterator[None]:
+def lock(directory: Path) -> Iterator[None]:
     """Holds the journals for one apply; RefusedError where another has them."""
     prepare(directory)
     path = directory / LOCK
@@ -189,7 +177,7 @@ def holding(descriptor: int) -> Iterator[None]:
         os.close(descriptor)
 
 
-def at_work(directory: "Path") -> bool:
+def at_work(directory: Path) -> bool:
     """Whether an apply holds the journals now. Nothing is created or taken, so that looking gets in no apply's way."""
     path = directory / LOCK
     try:
@@ -203,7 +191,7 @@ def at_work(directory: "Path") -> bool:
         return _listed(path)
 
 
-def _listed(path: "Path") -> bool:
+def _listed(path: Path) -> bool:
     """Whether the kernel lists a lock on the file: for a user who may not open it."""
     try:
         inode = str(os.lstat(path).st_ino)
@@ -215,7 +203,7 @@ def _listed(path: "Path") -> bool:
     return any(row[1:2] == ["OFDLCK"] and any(part.rpartition(":")[2] == inode for part in row[4:6]) for row in rows)
 
 
-def sync_directory(directory: "Path") -> None:
+def sync_directory(directory: Path) -> None:
     """Makes a new name in the directory survive a crash."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

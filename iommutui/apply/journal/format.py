@@ -6,14 +6,14 @@ journal and its reader are told is an event.
 
 import errno
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 
 from iommutui.apply.events import Compensating, Counting, Finished, Kept
 from iommutui.apply.journal.directory import SUFFIX, prepare, sync_directory
 from iommutui.apply.kernel import TellLate
-from iommutui.apply.validation import Message, tagged, to_line
+from iommutui.apply.validation import IGNORE_UNKNOWN, Message, tagged, to_line
 from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError
 from iommutui.core.hazards import Acceptance
@@ -27,8 +27,9 @@ BLOCKED = "blocked"
 
 
 class Planned(Message):
-    """A step as it was planned."""
+    """A step as it was planned. What else a plan file says of it is for people."""
 
+    __pydantic_config__ = IGNORE_UNKNOWN
     op: str
     device: Address
     value: str | None
@@ -113,7 +114,8 @@ class JournalWriter:
         return cls(Path(), None)
 
     @classmethod
-    def open_new(cls, directory: Path, header: Header) -> "JournalWriter":
+    @contextmanager
+    def open_new(cls, directory: Path, header: Header) -> Iterator["JournalWriter"]:
         """Begins the journal ``header.id``. The caller holds the lock. IommutuiError where it cannot be made safe."""
         prepare(directory)
         path = directory / f"{header.id}{SUFFIX}"
@@ -123,22 +125,19 @@ class JournalWriter:
             if os.geteuid() == 0:
                 # What root did to the machine is no secret, and the unprivileged screen shows it.
                 os.fchmod(descriptor, 0o644)
-        except OSError as error:
-            raise IommutuiError(f"The journal {path} cannot be made: {error.strerror}.") from None
-        journal = cls(path, descriptor)
-        try:
-            journal.append(header)
             sync_directory(directory)
         except OSError as error:
-            journal.close()
-            raise IommutuiError(f"The journal {path} cannot be made safe: {error.strerror}.") from None
-        except IommutuiError:
-            journal.close()
-            raise
-        return journal
+            raise IommutuiError(f"The journal {path} cannot be made: {error.strerror}.") from None
+        try:
+            journal = cls(path, descriptor)
+            journal.append(header)
+            yield journal
+        finally:
+            os.close(descriptor)  # a child that is stuck keeps one of its own
 
     @classmethod
-    def reopen(cls, directory: Path, journal_id: str) -> "JournalWriter":
+    @contextmanager
+    def reopen(cls, directory: Path, journal_id: str) -> Iterator["JournalWriter"]:
         """A journal that was cut off, to be ended. The caller holds the lock.
 
         IommutuiError where it cannot be opened.
@@ -152,7 +151,10 @@ class JournalWriter:
             os.ftruncate(descriptor, size - (len(tail) - tail.rfind(b"\n") - 1))
         except OSError as error:
             raise IommutuiError(f"The journal {path} cannot be written: {error.strerror}.") from None
-        return cls(path, descriptor)
+        try:
+            yield cls(path, descriptor)
+        finally:
+            os.close(descriptor)
 
     def append(self, line: Line) -> None:
         """Writes a line. IommutuiError where that fails and the journal is not muted."""
@@ -180,16 +182,3 @@ class JournalWriter:
             self.append(Late(number, result, seconds))
 
         return tell
-
-    def close(self) -> None:
-        """Closes the file; a child that is stuck keeps its own descriptor."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-
-    def __enter__(self) -> "JournalWriter":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

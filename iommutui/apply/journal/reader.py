@@ -1,7 +1,7 @@
 """Reading journals: what was done to this machine, how it ended, and what of it has been reverted."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -57,6 +57,11 @@ class Journal:
         return self.header.id
 
     @property
+    def reverts(self) -> str | None:
+        """The journal that it reverts."""
+        return self.header.reverts
+
+    @property
     def exit(self) -> Exit | None:
         """How it ended."""
         return self.end.exit if self.end is not None else None
@@ -91,6 +96,8 @@ class Damaged(NamedTuple):
     why: str
     open: bool
     """It has no last line: its apply may be going on, or was cut off."""
+    reverts: None = None
+    """Whether it reverts another one is not known."""
 
     def of_boot(self, boot: str | None) -> bool:
         """Whether it may have been written in this boot."""
@@ -100,14 +107,12 @@ class Damaged(NamedTuple):
 class Journals(NamedTuple):
     """Every journal of a directory, the oldest first."""
 
-    readable: tuple[Journal, ...] = ()
-    damaged: tuple[Damaged, ...] = ()
+    every: tuple[Journal | Damaged, ...] = ()
 
     @property
-    def every(self) -> "list[Journal | Damaged]":
-        """Both, the oldest first."""
-        both: list[Journal | Damaged] = [*self.readable, *self.damaged]
-        return sorted(both, key=lambda journal: journal.id)
+    def readable(self) -> tuple[Journal, ...]:
+        """Those of which at least the header can be read."""
+        return tuple(journal for journal in self.every if isinstance(journal, Journal))
 
     def find_any(self, wanted: str) -> Journal | Damaged:
         """The journal of this id, or of the only one that begins so.
@@ -125,7 +130,7 @@ class Journals(NamedTuple):
         return fitting[0]
 
     def find(self, wanted: str) -> Journal:
-        """The same; SourceError where it is damaged."""
+        """Like `find_any`; SourceError where the journal is damaged."""
         found = self.find_any(wanted)
         if isinstance(found, Damaged):
             closing = f"'iommutui keep {found.id}' closes it." if found.open else "Nothing can be done with it."
@@ -145,15 +150,9 @@ def read_journals(directory: Path, boot: str | None = None) -> Journals:
         found = names(directory)
     except OSError as error:
         raise SourceError(f"The journal directory {directory} cannot be read: {error.strerror}.") from None
-    read = [_read(directory, name) for name in found if of_boot(name, boot)]
-    journals = [journal for journal in read if isinstance(journal, Journal)]
-    return Journals(_with_reverts(journals), tuple(journal for journal in read if isinstance(journal, Damaged)))
-
-
-def _with_reverts(journals: Iterable[Journal]) -> tuple[Journal, ...]:
-    every = list(journals)
-    by = {j.header.reverts: j.id for j in every if j.header.reverts is not None and j.exit is Exit.DONE}
-    return tuple(replace(journal, reverted_by=by.get(journal.id)) for journal in every)
+    every = [journal for name in found if of_boot(name, boot) if (journal := _read(directory, name)) is not None]
+    reverts = {j.reverts: j.id for j in every if isinstance(j, Journal) and j.exit is Exit.DONE}
+    return Journals(tuple(replace(j, reverted_by=reverts.get(j.id)) if isinstance(j, Journal) else j for j in every))
 
 
 def _read(directory: Path, name: str) -> Journal | Damaged | None:
@@ -173,17 +172,15 @@ def _read(directory: Path, name: str) -> Journal | Damaged | None:
         return None
     lines, damage = _parse(whole)
     header = lines[0] if lines else None
-    if not damage and not isinstance(header, Header):
-        damage = "line 1 is not its header"
-    elif isinstance(header, Header) and header.schema != SCHEMA:
-        damage = f"its schema is {header.schema}, and this program knows {SCHEMA}"
-        header = None
-    elif isinstance(header, Header) and header.id != name:
-        damage = "it holds the id of another one"
-        header = None
     if not isinstance(header, Header):
-        return Damaged(name, damage, open=not is_ended(content))
-    return _told(header, lines[1:], damage, ended=is_ended(content))
+        why = damage or "line 1 is not its header"
+    elif header.schema != SCHEMA:
+        why = f"its schema is {header.schema}, and this program knows {SCHEMA}"
+    elif header.id != name:
+        why = "it holds the id of another one"
+    else:
+        return _told(header, lines[1:], damage, ended=is_ended(content))
+    return Damaged(name, why, open=not is_ended(content))
 
 
 def _parse(whole: Sequence[bytes]) -> tuple[list[Line], str]:

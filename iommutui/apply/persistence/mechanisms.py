@@ -18,8 +18,9 @@ CONF = "/etc/iommutui/persist.conf"
 SWITCH = "iommutui.persist=0"
 """The word of the kernel's command line with which nothing that was declared is done."""
 
-_IDS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
-_TARGET = re.compile(r"[A-Za-z0-9_.+-]{1,128}")
+_ENTRY = re.compile(
+    r"\s*(\S+)\s+([0-9a-f]{4}:[0-9a-f]{4})\s+([0-9a-f]{4}:[0-9a-f]{4}|-)\s+([A-Za-z0-9_.+-]{1,128})(?!\S)"
+)
 _HEADER = f"""\
 # Made by iommutui: 'iommutui persist' writes it, 'iommutui unpersist' removes it.
 # {SWITCH} on the kernel command line makes the next boot ignore it.
@@ -29,7 +30,7 @@ _HEADER = f"""\
 
 
 class Entry(NamedTuple):
-    """One line."""
+    """One line of the declaration."""
 
     address: Address
     ids: str
@@ -50,7 +51,7 @@ def entries_of(host: Host, plan: Plan) -> list[Entry]:
                 f"'iommutui unpersist {goal.device}' removes an entry for it.",
             )
         device = host.devices[goal.device]
-        if device.ids is None or not _TARGET.fullmatch(goal.override):
+        if device.ids is None:
             raise RefusedError(f"The ids of {goal.device} are not known, and the next boot has to check them.")
         found.append(Entry(goal.device, device.ids, device.board or "-", goal.override))
     return found
@@ -63,7 +64,7 @@ def merged(old: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
 
 
 def to_text(entries: Iterable[Entry]) -> str:
-    """The file."""
+    """The text of the declaration."""
     return _HEADER + "".join(f"{' '.join(entry)}\n" for entry in entries)
 
 
@@ -71,22 +72,16 @@ def from_text(text: str, path: str) -> list[Entry]:
     """The entries of the file. IommutuiError names the first line that is none."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
-        fields = line.split()
-        if not fields or fields[0].startswith("#"):
+        if not line.strip() or line.lstrip().startswith("#"):
             continue
-        entry = Entry(Address(fields[0]), *fields[1:4]) if len(fields) >= 4 else None
-        if entry is None or not _is_whole(entry):
+        fields = _ENTRY.match(line)
+        if fields is None or not is_pci(fields[1]):
             raise IommutuiError(
                 f"{path}, line {number}: not ADDRESS IDS SUBSYSTEM TARGET.",
                 "Correct the line, or remove it: # begins a comment.",
             )
-        found.append(entry)
+        found.append(Entry(Address(fields[1]), fields[2], fields[3], fields[4]))
     return found
-
-
-def _is_whole(entry: Entry) -> bool:
-    known = _IDS.fullmatch(entry.ids) and (entry.board == "-" or _IDS.fullmatch(entry.board))
-    return bool(known and is_pci(entry.address) and _TARGET.fullmatch(entry.target))
 
 
 def why_not_in_force(entry: Entry, host: Host, *, booted: bool) -> str:

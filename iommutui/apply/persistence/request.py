@@ -1,16 +1,23 @@
 """What may be asked for: devices and targets to persist, or addresses to forget. No path and no command.
 
-The asking program prepares the same change to show it. The process that writes prepares it again, from a fresh look at
-the machine, and refuses where it differs.
+The asking program prepares the same change to show it. The process that writes, as root, prepares it again, from a
+fresh look at the machine, and refuses where it differs. One request as a line of JSON goes in; events as lines of JSON
+come out, the last of them with an exit code.
 """
 
 import os
-import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from iommutui.apply.journal.directory import lock
+from iommutui import sources
+from iommutui.apply.child import held_signals
+from iommutui.apply.confirmation import REQUEST_LIMIT
+from iommutui.apply.elevation import as_root, own_program, root_program
+from iommutui.apply.journal.directory import journal_dir, lock
 from iommutui.apply.persistence.mechanisms import (
     CONF,
     DRIVERCTL,
@@ -26,21 +33,19 @@ from iommutui.apply.persistence.mechanisms import (
     merged,
     paths_of,
 )
+from iommutui.apply.persistence.next_boot import next_boot_needs, tables_of
 from iommutui.apply.persistence.store import Change, Run, Store, digest_of, run_command
-from iommutui.apply.request import check_intents, refuse_drift
-from iommutui.apply.validation import parse
+from iommutui.apply.request import check_intents, refuse_dangers, refuse_drift
+from iommutui.apply.validation import parse, to_line
 from iommutui.core.address import Address, parse_pci
-from iommutui.core.errors import IommutuiError, RefusedError
-from iommutui.core.hazards import Acceptance, Hazard, Topic, accept_words, dangers_words, unaccepted
-from iommutui.core.hazards.base import uses_of
+from iommutui.core.errors import Exit, IommutuiError, RefusedError
+from iommutui.core.hazards import Acceptance, Hazard, Topic
 from iommutui.core.host import Host
 from iommutui.core.models import model_for
 from iommutui.core.plan.drift import Basis
-from iommutui.core.plan.intents import Goal, Intent
+from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.reasons import Code
-from iommutui.core.roles import serves_host
-from iommutui.core.uses import Held, Storage
 from iommutui.core.wording import sentence
 
 SCHEMA = 1
@@ -157,9 +162,7 @@ def carry_out(request: PersistRequest, host: Host, store: Store, run: Run = run_
         if request.basis is not None:
             refuse_drift(request.basis, host, [intent.device for intent in request.intents])
         prepared = prepare(request, host, store)
-        dangers = unaccepted(prepared.hazards, request.accepted)
-        if dangers:
-            raise RefusedError(dangers_words(dangers), accept_words(dangers))
+        refuse_dangers(prepared.hazards, request.accepted)
         if request.shown is not None and request.shown != digest_of(prepared.changes):
             raise RefusedError("The files to write are no longer those that were shown.", "Look at it again.")
         if request.revert_last:
@@ -170,88 +173,62 @@ def carry_out(request: PersistRequest, host: Host, store: Store, run: Run = run_
             yield from store.carry_out(prepared.changes, prepared.files, prepared.mechanism, run)
 
 
-_SYSTEM = ("/", "/usr", "/boot", "/boot/efi", "/efi", "/etc", "/var")
-_OPTIONAL = frozenset({"nofail", "noauto", "x-systemd.automount"})
-_NETWORK_ROOT = re.compile(r"root=(?:/dev/)?nfs.*|nfsroot=.*|boot=nfs|(?:root|netroot)=iscsi.*|iscsi_.*|rd\.iscsi\..*")
-"""Words of nfsroot(5), initramfs-tools(7) and dracut.cmdline(7)."""
-_NAMED = re.compile(r"\(([^()]+)\)")
+# -- the process that makes a change, and the program that asks for it
 
 
-class Tables(NamedTuple):
-    """What the boot mounts, opens and resumes from."""
+class Event(NamedTuple):
+    """A line of progress; with a code, the last one."""
 
-    fstab: str = ""
-    crypttab: str = ""
-    resume: str = ""
-    """The kernel's name of the block device that ``resume=`` means: ``sda3``."""
-    network_root: str = ""
-    """The word of the kernel's command line by which ``/`` comes through the network."""
+    text: str
+    code: int | None = None
+    remedy: str = ""
 
 
-def tables_of(root: Path, cmdline: str) -> Tables:
-    """The tables of a machine. RefusedError where one cannot be read by root."""
-
-    def text(name: str) -> str:
-        try:
-            return (root / "etc" / name).read_text("utf-8", "backslashreplace")
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            if isinstance(error, PermissionError) and os.geteuid() != 0:
-                return ""  # the process that writes is root, and looks by itself
-            raise RefusedError(
-                f"/etc/{name} cannot be read ({error.strerror}), and the next boot goes by it."
-            ) from None
-
-    words = cmdline.split()
-    network = next(filter(_NETWORK_ROOT.fullmatch, words), "")
-    resume = next((word.partition("=")[2] for word in words if word.startswith("resume=")), "")
-    tag, equals, value = resume.partition("=")
-    path = root / (f"dev/disk/by-{tag.lower()}/{value}" if equals else resume.lstrip("/"))
-    return Tables(text("fstab"), text("crypttab"), os.path.basename(os.path.realpath(path)) if resume else "", network)
+def machine_store() -> Store:
+    """The files of this machine, and the record of the last change to them."""
+    return Store(Path(sources.HERE), journal_dir().parent)
 
 
-def next_boot_needs(host: Host, goals: tuple[Goal, ...], tables: Tables) -> Iterator[str]:
-    """A sentence for each use of a device of the goals that the next boot needs."""
-    leaving = {g.device for g in goals if not serves_host(host, host.devices[g.device], g.driver) and not g.any_driver}
-    mounts, names = _required(tables.fstab, 1), _required(tables.crypttab, 0)
-    uses = uses_of(host)
-    for way in uses.network if tables.network_root else ():
-        if way.device in leaving and way.address:
-            yield f"The next boot needs {way.device}: / may come through {way.own} ({tables.network_root})."
-    for use in uses.storage:
-        why = _need(use, mounts, names, tables.resume) if use.device in leaving else ""
-        if why:
-            chain = " ← ".join((*use.what[:1], *use.chain))
-            yield f"The next boot needs {use.device}: {why} ({chain})."
+def serve() -> int:
+    """``persist --stdin``: reads one request, makes the change, and writes events; the exit code.
+
+    What was begun goes on to its end, also where nobody listens any more or a signal says to stop.
+    """
+    code = 0
+    with held_signals():
+        for event in events_of(sys.stdin.read(REQUEST_LIMIT)):
+            code = event.code or 0
+            with suppress(BrokenPipeError):
+                os.write(1, to_line(event))
+    return code
 
 
-def _need(use: Storage, mounts: dict[str, str], names: dict[str, str], resume: str) -> str:
-    if use.held is Held.SWAP:
-        return "swap, and maybe the image to resume from, is on it"
-    if use.held is Held.POOL:
-        return f"the pool {', '.join(use.what)} is imported from it"
-    links = (*use.what, *use.chain)
-    if resume and resume in {link.partition(" ")[0] for link in links}:
-        return f"resume= on the kernel's command line means {resume}, which is on it"
-    if use.held in (Held.MOUNT, Held.FSTAB, Held.REMOTE, Held.PERHAPS_REMOTE):
-        for point in use.what:
-            if point in _SYSTEM:
-                return f"{point} {'is on' if use.held in (Held.MOUNT, Held.FSTAB) else 'comes through'} it"
-            if point in mounts:
-                return f"/etc/fstab requires {point}, without nofail: '{mounts[point]}'"
-    opened = [name for link in links for name in _NAMED.findall(link) if name in names]
-    return f"/etc/crypttab opens {opened[0]} from it, without nofail: '{names[opened[0]]}'" if opened else ""
+def events_of(text: str) -> Iterator[Event]:
+    """What becomes of a request. It does not raise IommutuiError or OSError: they are events."""
+    try:
+        request = parse_persist_request(text)
+        for line in carry_out(request, sources.load(), machine_store()):
+            yield Event(line)
+    except IommutuiError as error:
+        yield Event(error.what, error.exit_code, error.remedy)
+    except OSError as error:
+        yield Event(f"{error.filename}: {error.strerror}.", Exit.ERROR, "Nothing was written.")
+    else:
+        yield Event("Done.", Exit.DONE)
 
 
-def _required(table: str, key: int) -> dict[str, str]:
-    """The lines that the boot does not go on without, by one of their fields. Their options are the fourth."""
-    found = {}
-    for line in table.splitlines():
-        fields = line.split()
-        if len(fields) > max(key, 1) and not fields[0].startswith("#"):
-            options = fields[3].split(",") if len(fields) > 3 else []
-            if not _OPTIONAL.intersection(options):
-                point = "[SWAP]" if key and fields[2:3] == ["swap"] else fields[key]
-                found[re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)] = " ".join(fields)
-    return found
+def ask(request: PersistRequest) -> Iterator[Event]:
+    """Has another process make the change, as root. NotPermittedError where nothing can become root."""
+    command = as_root(["persist", "--stdin"], own_program(), root_program())
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(BrokenPipeError):
+            process.stdin.write(to_line(request))
+            process.stdin.close()
+        last = None
+        for line in process.stdout:
+            last = parse(Event, line, "What the writing process said")
+            yield last
+    if last is None or last.code is None:
+        yield Event("The writing process ended before it had finished.", Exit.ERROR, "See 'iommutui persist --list'.")

@@ -10,7 +10,6 @@ import difflib
 import hashlib
 import json
 import os
-import secrets
 import select
 import signal
 import stat
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.apply.boots import boot_id
+from iommutui.apply.child import ENVIRONMENT
 from iommutui.apply.journal.directory import sync_directory
 from iommutui.apply.persistence.mechanisms import File, Mechanism, by_name
 from iommutui.apply.validation import parse, to_line
@@ -155,18 +155,17 @@ class Store:
     def _put(self, file: File) -> None:
         """The file at once as a whole, on disk when this returns; its directory is made where it is missing."""
         place = self._place(file.path)
-        for stale in place.parent.glob(f".{place.name}.????????"):
-            stale.unlink()  # a power cut left it
-        if file.text is None:
-            with suppress(FileNotFoundError):
-                os.unlink(place)
-                sync_directory(place.parent)
-            if "iommutui" in place.parent.name:
-                with suppress(OSError):
-                    place.parent.rmdir()
+        if file.text is not None:
+            place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            _replace(place, file.text.encode(), file.mode)
             return
-        place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        _replace(place, place.parent / f".{place.name}.{secrets.token_hex(4)}", file.text.encode(), file.mode)
+        _unfinished(place).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(place)
+            sync_directory(place.parent)
+        if "iommutui" in place.parent.name:
+            with suppress(OSError):
+                place.parent.rmdir()
 
     def _place(self, path: str) -> Path:
         return self.root / path.lstrip("/")
@@ -174,12 +173,17 @@ class Store:
     def _keep(self, record: Record) -> None:
         self._record.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         # Whoever looks at the machine may see what persists.
-        _replace(self._record, self._record.with_suffix(".new"), to_line(record), 0o644)
+        _replace(self._record, to_line(record), 0o644)
 
 
-def _replace(place: Path, new: Path, content: bytes, mode: int) -> None:
-    with suppress(FileNotFoundError):
-        new.unlink()
+def _unfinished(place: Path) -> Path:
+    """The file until it is whole; a power cut may leave it."""
+    return place.with_name(f".{place.name}.new")
+
+
+def _replace(place: Path, content: bytes, mode: int) -> None:
+    new = _unfinished(place)
+    new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with open(descriptor, "wb") as file:
@@ -221,7 +225,6 @@ def _sum(text: str) -> str:
 
 LONGEST = 1800.0
 """It is given up after these seconds."""
-_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
 def run_command(command: tuple[str, ...], longest: float = LONGEST) -> Iterator[str]:
@@ -235,7 +238,7 @@ def run_command(command: tuple[str, ...], longest: float = LONGEST) -> Iterator[
     try:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True, env=_ENVIRONMENT, cwd="/",
+            start_new_session=True, env=ENVIRONMENT, cwd="/",
         )  # fmt: skip
     except OSError as error:
         raise IommutuiError(f"{words} does not start: {error.strerror}.") from None

@@ -84,10 +84,9 @@ class ProcessApplier:
 
     def begin(self, job: Job) -> None:
         """Starts the process; where a password may be asked for, waits for its first word, which comes after it."""
-        self._applying = Applying(self._program, self._writer)
         # A file, because a pipe that nobody empties would hold the process up, and the screen is no place for it.
         self._talk = tempfile.TemporaryFile()  # noqa: SIM115 - open until the process has ended
-        self._applying.begin(request(job), self._talk)
+        self._applying = Applying(request(job), self._program, self._writer, self._talk)
 
     def keep(self) -> None:
         self._applying.keep()
