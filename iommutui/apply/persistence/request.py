@@ -32,7 +32,6 @@ from iommutui.apply.validation import parse
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, Topic, accept_words, dangers_words, unaccepted
-from iommutui.core.hazards.base import uses_of
 from iommutui.core.host import Host
 from iommutui.core.models import model_for
 from iommutui.core.plan.drift import Basis
@@ -40,7 +39,7 @@ from iommutui.core.plan.intents import Goal, Intent
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.reasons import Code
 from iommutui.core.roles import serves_host
-from iommutui.core.uses import Held, Storage
+from iommutui.core.uses import NOT_RECORDED, Held, Storage
 from iommutui.core.wording import sentence
 
 SCHEMA = 1
@@ -215,7 +214,7 @@ def next_boot_needs(host: Host, goals: tuple[Goal, ...], tables: Tables) -> Iter
     """A sentence for each use of a device of the goals that the next boot needs."""
     leaving = {g.device for g in goals if not serves_host(host, host.devices[g.device], g.driver) and not g.any_driver}
     mounts, names = _required(tables.fstab, 1), _required(tables.crypttab, 0)
-    uses = uses_of(host)
+    uses = host.uses or NOT_RECORDED
     for way in uses.network if tables.network_root else ():
         if way.device in leaving and way.address:
             yield f"The next boot needs {way.device}: / may come through {way.own} ({tables.network_root})."

@@ -9,13 +9,14 @@ from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.command_line import notices_of, parameter_advice
 from iommutui.core.drivers import VFIO_PCI
-from iommutui.core.hazards.base import openers_words, uses_of
+from iommutui.core.hazards.base import openers_words
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import driver_words
 from iommutui.core.models.base import Model, direct_regions
 from iommutui.core.plan.presets import not_of_use
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio
+from iommutui.core.uses import NOT_RECORDED
 from iommutui.core.wording import sentence
 
 
@@ -202,7 +203,7 @@ def silent(found: Found, device: Device | None) -> list[Cause]:
 
 def users(found: Found, device: Device | None) -> str:
     """Who has a node of the device open; empty where nobody is seen to."""
-    return openers_words(uses_of(found.host).openers_of(device.address)) if device is not None else ""
+    return openers_words((found.host.uses or NOT_RECORDED).of(device.address).openers) if device is not None else ""
 
 
 def of_no_use(found: Found, device: Device) -> Iterator[Cause]:

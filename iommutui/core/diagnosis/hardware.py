@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 from iommutui.core.command_line import is_set
 from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, groups_asked, means, silent
-from iommutui.core.hazards.base import on_kernel_driver, uses_of
 from iommutui.core.hazards.device import bus_mates
 from iommutui.core.host import Host
 from iommutui.core.labels import device_name
 from iommutui.core.models.base import since
 from iommutui.core.roles import is_vfio, serves_host
+from iommutui.core.uses import NOT_RECORDED
 
 # fmt: off
 REGION_TAKEN = Kind("region-taken", "Another driver holds the memory of {device}; /proc/iomem, read as root, names it.",
@@ -50,9 +50,9 @@ def cannot_reserve(found: Found) -> Iterator[Cause]:
     host = found.host
     booted = [d for d in host.devices.values() if d.boots_display and found.address is None]
     for device in [found.device] if found.device is not None else booted:
-        screens = uses_of(host).screens_of(device.address)
+        screens = (host.uses or NOT_RECORDED).of(device.address).screens
         owner = next((screen.firmware for screen in screens if screen.firmware), None)
-        free = owner is None and host.uses is not None and not host.uses.gap("firmware") and not device.boots_display
+        free = owner is None and not (host.uses or NOT_RECORDED).gap("firmware") and not device.boots_display
         if free or not (device.class_code or "").startswith("03"):
             yield found.say(REGION_TAKEN, device)
             continue
@@ -90,7 +90,7 @@ def rom(found: Found) -> Iterator[Cause]:
 
 def asleep(found: Found) -> Iterator[Cause]:
     """D3cold (``pci_power_up()``), and the runtime power management of vfio-pci itself (``disable_idle_d3``)."""
-    on_host = found.device is not None and on_kernel_driver(found.host, found.device)
+    on_host = found.device is not None and serves_host(found.host, found.device, found.device.driver)
     yield from silent(found, found.device) or [found.say(HOST_POWER if on_host else RUNTIME_POWER)]
 
 
@@ -107,7 +107,7 @@ def no_reset(found: Found) -> Iterator[Cause]:
     if host.kernel is not None and _REGRESSION.fullmatch(host.kernel):
         yield found.say(RESET_REGRESSION, kernel=host.kernel)
     others = (bus_mates(host, device) if device is not None else None) or []
-    kept = ", ".join(f"{d.address} on {d.driver}" for d in others if on_kernel_driver(host, d))
+    kept = ", ".join(f"{d.address} on {d.driver}" for d in others if serves_host(host, d, d.driver))
     methods = device.details.reset_methods if device is not None and device.details is not None else None
     if others:
         names = ", ".join(d.address for d in others)

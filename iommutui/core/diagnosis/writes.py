@@ -24,12 +24,11 @@ from iommutui.core.diagnosis.start import busy
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Bind, Probe, Unbind
-from iommutui.core.hazards.base import uses_of
 from iommutui.core.host import Device
 from iommutui.core.models.vfio_group import VFIO_GROUP
 from iommutui.core.reasons import Outcome
 from iommutui.core.roles import is_vfio
-from iommutui.core.uses import Screen
+from iommutui.core.uses import NOT_RECORDED, Screen
 
 # fmt: off
 DRIVER_NOT_LOADED = Kind("driver-not-loaded", "No driver named {driver} is registered here, so it has no files below "
@@ -159,7 +158,7 @@ def framebuffer_unbind(found: Found) -> Iterator[Cause]:
 
 def _framebuffers(found: Found) -> list[Screen]:
     """The displays on which a framebuffer of the firmware is left."""
-    return [screen for screen in uses_of(found.host).screens if screen.firmware]
+    return [screen for screen in (found.host.uses or NOT_RECORDED).screens if screen.firmware]
 
 
 def errno(found: Found) -> Iterator[Cause]:
