@@ -3,20 +3,19 @@
 import re
 from collections.abc import Iterator
 
+from iommutui.core.card import is_display
 from iommutui.core.command_line import is_set
-from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, groups_asked, means, silent
+from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, means
 from iommutui.core.hazards.device import bus_mates
 from iommutui.core.host import Host
-from iommutui.core.labels import device_name
 from iommutui.core.models.base import since
 from iommutui.core.roles import is_vfio, serves_host
-from iommutui.core.uses import NOT_RECORDED
 
 # fmt: off
 REGION_TAKEN = Kind("region-taken", "Another driver holds the memory of {device}; /proc/iomem, read as root, names it.",
     "Unbind what /proc/iomem shows inside the range of that BAR.")
-BOOT_FRAMEBUFFER = Kind("boot-framebuffer", "{booted}{holder} the memory of {device} ({name}) for the firmware's "
-    "picture.", "{how}")
+BOOT_FRAMEBUFFER = Kind("boot-framebuffer", "{booted}{holder} the memory of {device} for the firmware's picture.",
+    "{how}")
 ROM_UNREADABLE = Kind("rom-unreadable", "The ROM of {it} cannot be read: {why}",
     "Give the guest a file with the ROM (romfile=, <rom file=.../> in libvirt). Where it needs no boot screen from the "
     "device, the message is harmless, and rombar=0 (<rom bar='off'/>) ends it.")
@@ -35,88 +34,6 @@ BUS_RESET = Kind("bus-reset", "{it} is reset with its bus, which needs every dev
 NO_RESET = Kind("no-reset", "The kernel knows no way to reset {it} alone, and a reset of its bus was not possible.",
     "Give all devices behind its port to one virtual machine; otherwise it may need a power cycle between two guests. "
     "(Qubes, Xen: no-strict-reset.)")
-# fmt: on
-
-_OWNERS = {
-    **dict.fromkeys(("simpledrm", "simplefb", "simple-framebuffer"), "simple-framebuffer"),
-    **dict.fromkeys(("efifb", "efidrm", "efi-framebuffer"), "efi-framebuffer"),
-    **dict.fromkeys(("vesafb", "vesadrm", "vesa-framebuffer"), "vesa-framebuffer"),
-}
-"""The platform driver and device of the firmware's framebuffer, by its name in ``/proc/iomem``."""
-
-
-def cannot_reserve(found: Found) -> Iterator[Cause]:
-    """``BAR n: can't reserve`` (``pci_request_region()``), or a write to the BAR that answers EBUSY."""
-    host = found.host
-    booted = [d for d in host.devices.values() if d.boots_display and found.address is None]
-    for device in [found.device] if found.device is not None else booted:
-        screens = (host.uses or NOT_RECORDED).of(device.address).screens
-        owner = next((screen.firmware for screen in screens if screen.firmware), None)
-        free = owner is None and not (host.uses or NOT_RECORDED).gap("firmware") and not device.boots_display
-        if free or not (device.class_code or "").startswith("03"):
-            yield found.say(REGION_TAKEN, device)
-            continue
-        removed = (device.class_code or "").startswith("0300") and since(host, (6, 0))
-        yield found.say(
-            BOOT_FRAMEBUFFER,
-            device,
-            booted="It is the display that the machine booted on. " if device.boots_display else "",
-            holder=f"{owner} holds" if owner else "A framebuffer of the firmware (efifb, simpledrm) most likely holds",
-            name=device_name(device),
-            how="This kernel's vfio-pci removes such a framebuffer when it is bound: bind the card to it once more."
-            if removed
-            else _unbind_framebuffer(host, owner),
-        )
-
-
-def _unbind_framebuffer(host: Host, owner: str | None) -> str:
-    name, boot = _OWNERS.get(owner or ""), "initcall_blacklist=sysfb_init"
-    how = "Unbind efi-framebuffer or simple-framebuffer below /sys/bus/platform/drivers."
-    if name:
-        how = f"Unbind it as root before the guest starts: echo {name}.0 > /sys/bus/platform/drivers/{name}/unbind."
-    if is_set(host, boot):
-        return f"{how} {boot} is on the kernel command line already, and has not prevented it."
-    return f"{how} Or boot with {boot} (which leaves the console dark until a driver takes the display)."
-
-
-def rom(found: Found) -> Iterator[Cause]:
-    """``pci_get_rom_size()``, and QEMU's ``vfio_pci_load_rom()``."""
-    boot = found.device is not None and found.device.boots_display
-    shadowed = "it is the display that the machine booted on, whose ROM the firmware has shadowed or shut."
-    hidden = "a card that sleeps, or that a driver has used before, often does not show it."
-    yield from silent(found, found.device)
-    yield found.say(ROM_UNREADABLE, why=shadowed if boot else hidden)
-
-
-def asleep(found: Found) -> Iterator[Cause]:
-    """D3cold (``pci_power_up()``), and the runtime power management of vfio-pci itself (``disable_idle_d3``)."""
-    on_host = found.device is not None and serves_host(found.host, found.device, found.device.driver)
-    yield from silent(found, found.device) or [found.say(HOST_POWER if on_host else RUNTIME_POWER)]
-
-
-_REGRESSION = re.compile(
-    r"(?:5\.15\.180|6\.1\.134|6\.6\.87|6\.12\.2[34]|6\.13\.1[12]|6\.14\.[23]|6\.15\.0-rc[12])(?!\d).*", re.DOTALL
-)
-"""Kernels with commit 479380efe162, which refuses to reset a bus below which a function has no reset of its own; commit
-bc0b828ef6e5 takes it back, in 5.15.181, 6.1.135, 6.6.88, 6.12.25, 6.14.4 and 6.15-rc3 (6.13 ended with it)."""
-
-
-def no_reset(found: Found) -> Iterator[Cause]:
-    """QEMU's ``no available reset mechanism`` (``vfio_pci_hot_reset()``), libvirt's ``no FLR, PM reset or bus``."""
-    device, host = found.device, found.host
-    if host.kernel is not None and _REGRESSION.fullmatch(host.kernel):
-        yield found.say(RESET_REGRESSION, kernel=host.kernel)
-    others = (bus_mates(host, device) if device is not None else None) or []
-    kept = ", ".join(f"{d.address} on {d.driver}" for d in others if serves_host(host, d, d.driver))
-    methods = device.details.reset_methods if device is not None and device.details is not None else None
-    if others:
-        names = ", ".join(d.address for d in others)
-        yield found.say(BUS_RESET, others=names, kept=f"; still on the host: {kept}" if kept else "")
-    elif not methods:
-        yield found.say(NO_RESET)
-
-
-# fmt: off
 IOVA_RESERVED = Kind("iova-reserved", "The mapping at {start} meets a region of group {group} that the host reserves: "
     "{region}.", "Give the guest another memory layout: another machine type, or a smaller PCI window.")
 IOVA_TOO_WIDE = Kind("iova-too-wide", "{where} beyond the address width of the IOMMU ({limit}): the guest put a large "
@@ -151,25 +68,95 @@ NOINTXMASK = Kind("nointxmask", "nointxmask=1 on the kernel command line makes v
     "itself.", "Remove it.")
 # fmt: on
 
+
+def cannot_reserve(found: Found) -> Iterator[Cause]:
+    """``BAR n: can't reserve`` (``pci_request_region()``), or a write to the BAR that answers EBUSY."""
+    host = found.host
+    displays = [d for d in host.devices.values() if d.boots_display and found.address is None]
+    for device in [found.device] if found.device is not None else displays:
+        owner = next((screen.firmware for screen in found.uses.of(device.address).screens if screen.firmware), "")
+        free = not owner and not found.uses.gap("firmware") and not device.boots_display
+        if free or not is_display(device):
+            yield found.say(REGION_TAKEN, device)
+            continue
+        booted = "It is the display that the machine booted on. " if device.boots_display else ""
+        holder = f"{owner} holds" if owner else "A framebuffer of the firmware (efifb, simpledrm) most likely holds"
+        how = "This kernel's vfio-pci removes such a framebuffer when it is bound: bind the card to it once more."
+        if not (device.class_code or "").startswith("0300") or not since(host, (6, 0)):
+            how = _unbind_framebuffer(host, owner)
+        yield found.say(BOOT_FRAMEBUFFER, device, booted=booted, holder=holder, how=how)
+
+
+def _unbind_framebuffer(host: Host, owner: str) -> str:
+    """``owner`` is a name in ``/proc/iomem``, as ``simpledrm``, ``efifb`` or ``vesa-framebuffer``."""
+    how = "Unbind efi-framebuffer or simple-framebuffer below /sys/bus/platform/drivers."
+    kind = next((kind for kind in ("simple", "efi", "vesa") if owner.startswith(kind)), "")
+    if kind:
+        name = f"{kind}-framebuffer"
+        how = f"Unbind it as root before the guest starts: echo {name}.0 > /sys/bus/platform/drivers/{name}/unbind."
+    boot = "initcall_blacklist=sysfb_init"
+    if is_set(host, boot):
+        return f"{how} {boot} is on the kernel command line already, and has not prevented it."
+    return f"{how} Or boot with {boot} (which leaves the console dark until a driver takes the display)."
+
+
+def rom(found: Found) -> Iterator[Cause]:
+    """``pci_get_rom_size()``, and QEMU's ``vfio_pci_load_rom()``."""
+    boot = found.device is not None and found.device.boots_display
+    shadowed = "it is the display that the machine booted on, whose ROM the firmware has shadowed or shut."
+    hidden = "a card that sleeps, or that a driver has used before, often does not show it."
+    yield from found.silent(found.device)
+    yield found.say(ROM_UNREADABLE, why=shadowed if boot else hidden)
+
+
+def asleep(found: Found) -> list[Cause]:
+    """D3cold (``pci_power_up()``), and the runtime power management of vfio-pci itself (``disable_idle_d3``)."""
+    on_host = found.device is not None and serves_host(found.host, found.device, found.device.driver)
+    return found.silent(found.device) or [found.say(HOST_POWER if on_host else RUNTIME_POWER)]
+
+
+_REGRESSION = re.compile(
+    r"(?:5\.15\.180|6\.1\.134|6\.6\.87|6\.12\.2[34]|6\.13\.1[12]|6\.14\.[23]|6\.15\.0-rc[12])(?!\d).*", re.DOTALL
+)
+"""Kernels with commit 479380efe162, which refuses to reset a bus below which a function has no reset of its own; commit
+bc0b828ef6e5 takes it back, in 5.15.181, 6.1.135, 6.6.88, 6.12.25, 6.14.4 and 6.15-rc3 (6.13 ended with it)."""
+
+
+def no_reset(found: Found) -> Iterator[Cause]:
+    """QEMU's ``no available reset mechanism`` (``vfio_pci_hot_reset()``), libvirt's ``no FLR, PM reset or bus``."""
+    device, host = found.device, found.host
+    if host.kernel is not None and _REGRESSION.fullmatch(host.kernel):
+        yield found.say(RESET_REGRESSION, kernel=host.kernel)
+    others = (bus_mates(host, device) if device is not None else None) or []
+    kept = ", ".join(f"{d.address} on {d.driver}" for d in others if serves_host(host, d, d.driver))
+    if others:
+        names = ", ".join(d.address for d in others)
+        yield found.say(BUS_RESET, others=names, kept=f"; still on the host: {kept}" if kept else "")
+    elif device is None or device.details is None or not device.details.reset_methods:
+        yield found.say(NO_RESET)
+
+
 _MAPPED = re.compile(r"dma_map ?\( ?(?:0x)?[0-9a-f]+, ?(0x[0-9a-f]+), ?(0x[0-9a-f]+)|iova[ =:]*(0x[0-9a-f]+)()")
 _FAULT = re.compile(r"fault reason:? (0x)?([0-9a-f]{1,2})\b")
 
 
 def map_invalid(found: Found) -> Iterator[Cause]:
     """EINVAL of VFIO_IOMMU_MAP_DMA (``vfio_iommu_iova_dma_valid()``): beyond the IOMMU's width, or reserved."""
+    width = min((each.width for each in found.host.iommus or () if each.width is not None), default=None)
+    limit = f"{width} bits" if width else "39 bits on many desktops and laptops; Intel tells it in 'cap'"
     match = _MAPPED.search(found.text)
-    start = int(match[1] or match[3], 16) if match else None
-    end = start + max(int(match[2] or "1", 16), 1) - 1 if match and start is not None else 0
-    for group in groups_asked(found) if start is not None else ():
+    if match is None:
+        yield found.say(IOVA_TOO_WIDE, where="The mapped address is most likely", limit=limit)
+        return
+    start = int(match[1] or match[3], 16)
+    end = start + max(int(match[2] or "1", 16), 1) - 1
+    for group in found.groups:
         for region in group.regions or ():
-            if region.type != "direct-relaxable" and region.start <= end and (start or 0) <= region.end:
+            if region.type != "direct-relaxable" and region.start <= end and start <= region.end:
                 there = f"{region.start:#x}-{region.end:#x} ({region.type})"
                 yield found.say(IOVA_RESERVED, group=group.id, start=f"{start:#x}", region=there)
-    width = min((each.width for each in found.host.iommus or () if each.width is not None), default=None)
-    if start is None or end >> (width or 39):
-        where = f"The address {start:#x} is" if start is not None else "The mapped address is most likely"
-        limit = f"{width} bits" if width else "39 bits on many desktops and laptops; Intel tells it in 'cap'"
-        yield found.say(IOVA_TOO_WIDE, where=where, limit=limit)
+    if end >> (width or 39):
+        yield found.say(IOVA_TOO_WIDE, where=f"The address {start:#x} is", limit=limit)
 
 
 def map_no_memory(found: Found) -> Iterator[Cause]:

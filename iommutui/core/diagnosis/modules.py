@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, means, silent, users
-from iommutui.core.drivers import underscored
+from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, means
+from iommutui.core.drivers import VFIO_PCI, underscored
 from iommutui.core.models.base import since
 from iommutui.core.roles import is_vfio
 
@@ -36,19 +36,25 @@ _MAKERS = {"nvidia": "10de", "nouveau": "10de", "amdgpu": "1002", "radeon": "100
 def not_found(found: Found) -> Iterator[Cause]:
     """The module is not in ``/lib/modules/RELEASE``."""
     usual = "vfio_virqfd" if "vfio_virqfd" in found.text else "vfio_pci"
-    module, drivers = underscored(found.words.get("module", usual)), found.host.drivers
-    there = [d.name for d in drivers or () if module in (underscored(d.name), underscored(d.module or ""))]
+    module = underscored(found.words.get("module", usual))
+    drivers = found.host.drivers or ()
+    there = [d.name for d in drivers if module in (underscored(d.name), underscored(d.module or ""))]
     if module == "vfio_virqfd" and since(found.host, (6, 2)):
         yield found.say(PART_OF_VFIO)
     elif there:
         yield found.say(DRIVER_THERE, driver=there[0])
     else:
-        release = f" ({found.host.kernel})" if found.host.kernel else ""
-        unbindable = ", and no driver of that name is registered: nothing can be bound to it"
-        nothing = unbindable if drivers is not None and module == "vfio_pci" else ""
-        yield found.say(NO_SUCH_MODULE, release=release, module=module, nothing=nothing)
+        yield no_such_module(found, module)
         if "insmod" in found.text:
             yield found.say(INSMOD_PATH, module=module)
+
+
+def no_such_module(found: Found, module: str) -> Cause:
+    """The running kernel cannot have this module."""
+    release = f" ({found.host.kernel})" if found.host.kernel else ""
+    unbindable = underscored(module) == "vfio_pci" and not found.host.has_driver(VFIO_PCI)
+    nothing = ", so nothing can be bound to it" if unbindable else ""
+    return found.say(NO_SUCH_MODULE, release=release, module=module, nothing=nothing)
 
 
 def in_use(found: Found) -> Iterator[Cause]:
@@ -64,7 +70,7 @@ def in_use(found: Found) -> Iterator[Cause]:
     names = ("nvidia",) if nvidia else (module,)
     devices = [d for d in found.host.devices.values() if d.driver is not None and underscored(d.driver) in names]
     for device in devices:
-        who = users(found, device)
+        who = found.users(device)
         held = f"{device.address} is on {device.driver}{who and f', and {who}'}; that"
         yield found.say(MODULE_HELD, device, who=held, how=how)
     if not devices:
@@ -78,7 +84,7 @@ def no_device(found: Found) -> Iterator[Cause]:
     every = [found.device] if found.device else list(found.host.devices.values())
     cards = [d for d in every if d.vendor_id == vendor and (d.class_code or "").startswith("03")]
     for device in cards:
-        yield from silent(found, device)
+        yield from found.silent(device)
         if device.driver not in (None, module) or device.driver_override not in (None, module):
             given = device.driver is None or is_vfio(found.host, device, device.driver)
             override = f", with an override for {device.driver_override}" if device.driver_override else ""
@@ -90,13 +96,13 @@ def no_device(found: Found) -> Iterator[Cause]:
 
 def lost(found: Found) -> Iterator[Cause]:
     """A driver that has lost its card (``rm_init_adapter``, ``xhci_hc_died``)."""
-    yield from silent(found, found.device) or [found.say(CARD_LOST)]
+    yield from found.silent(found.device) or [found.say(CARD_LOST)]
 
 
 def nvidia_hangs(found: Found) -> Iterator[Cause]:
     """``nv_pci_remove()`` waits while the usage count is not zero, and no signal ends that."""
     kernel = "no process is seen to, so it is the kernel (nvidia_drm with modeset, a console)"
-    yield found.say(NVIDIA_IN_USE, who=users(found, found.device) or kernel)
+    yield found.say(NVIDIA_IN_USE, who=found.users(found.device) or kernel)
 
 
 # fmt: off
