@@ -62,6 +62,10 @@ REMEDIES = {
 """What to do about a reason of the engine."""
 
 # fmt: off
+NO_DEVICE = Kind("no-device", "This machine has no device {it}.",
+    "'iommutui list' shows the devices as they are now; names start with the domain, mostly 0000.")
+GROUP_MISSING = Kind("group-missing", "This machine has no group {group}. Group numbers change with cards, firmware "
+    "and kernels.", "'iommutui list' shows the groups as they are now.")
 NO_GROUP = Kind("no-group", "{what}", "The IOMMU covers other devices of this machine, but not this one.")
 DIRECT_REGION = Kind("direct-region", "{what}",
     "Look for a setting of the slot in the firmware setup (shared memory, RMRR), or use another device. Kernels with "
