@@ -18,7 +18,11 @@ NO_SUCH_MODULE = Kind("no-such-module", "The running kernel{release} has no modu
     "kernel-modules-extra) or a kernel that has it (CONFIG_VFIO_PCI); those of small boards and clouds often lack it.")
 INSMOD_PATH = Kind("insmod-path", "insmod takes the path of a file, not the name of a module.",
     "'modprobe {module}' finds the file, if there is one.")
-MODULE_HELD = Kind("module-held", "{who} uses the module.", "{how}")
+MODULE_HELD = Kind("module-held", "{who} uses the module.",
+    "Leave the module where it is: a device is unbound by itself ('iommutui preview DEVICE=none').")
+NVIDIA_HELD = Kind("module-held", "{who} uses the module.",
+    "Stop the display manager, nvidia-persistenced and what else uses the card, then unload nvidia_drm, "
+    "nvidia_modeset, nvidia_uvm, nvidia.")
 CARD_TAKEN = Kind("card-taken", "{device} is {on}{override}, so {module} finds no card.",
     "Give it back first: 'iommutui preview {device}={target}'.")
 NO_CARD = Kind("no-card", "This machine shows no card that {module} could drive.", "'iommutui list' shows the devices.")
@@ -60,21 +64,13 @@ def no_such_module(found: Found, module: str) -> Cause:
 def in_use(found: Found) -> Iterator[Cause]:
     """``Module X is in use`` (``delete_module()``, EWOULDBLOCK)."""
     module = underscored(found.words["module"])
-    nvidia = module.startswith("nvidia")
-    how = "Leave the module where it is: a device is unbound by itself ('iommutui preview DEVICE=none')."
-    if nvidia:
-        how = (
-            "Stop the display manager, nvidia-persistenced and what else uses the card, then unload nvidia_drm, "
-            "nvidia_modeset, nvidia_uvm, nvidia."
-        )
-    names = ("nvidia",) if nvidia else (module,)
-    devices = [d for d in found.host.devices.values() if d.driver is not None and underscored(d.driver) in names]
+    kind, driver = (NVIDIA_HELD, "nvidia") if module.startswith("nvidia") else (MODULE_HELD, module)
+    devices = [device for device in found.host.devices.values() if underscored(device.driver or "") == driver]
     for device in devices:
         who = found.users(device)
-        held = f"{device.address} is on {device.driver}{who and f', and {who}'}; that"
-        yield found.say(MODULE_HELD, device, who=held, how=how)
+        yield found.say(kind, device, who=f"{device.address} is on {device.driver}{who and f', and {who}'}; that")
     if not devices:
-        yield found.say(MODULE_HELD, who="Another module ('lsmod' names it) or a program", how=how)
+        yield found.say(kind, who="Another module ('lsmod' names it) or a program")
 
 
 def no_device(found: Found) -> Iterator[Cause]:
@@ -94,15 +90,15 @@ def no_device(found: Found) -> Iterator[Cause]:
         yield found.say(NO_CARD, module=module)
 
 
-def lost(found: Found) -> Iterator[Cause]:
+def lost(found: Found) -> list[Cause]:
     """A driver that has lost its card (``rm_init_adapter``, ``xhci_hc_died``)."""
-    yield from found.silent(found.device) or [found.say(CARD_LOST)]
+    return found.silent(found.device) or [found.say(CARD_LOST)]
 
 
-def nvidia_hangs(found: Found) -> Iterator[Cause]:
+def nvidia_hangs(found: Found) -> list[Cause]:
     """``nv_pci_remove()`` waits while the usage count is not zero, and no signal ends that."""
     kernel = "no process is seen to, so it is the kernel (nvidia_drm with modeset, a console)"
-    yield found.say(NVIDIA_IN_USE, who=found.users(found.device) or kernel)
+    return [found.say(NVIDIA_IN_USE, who=found.users(found.device) or kernel)]
 
 
 # fmt: off

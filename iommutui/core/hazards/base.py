@@ -159,11 +159,6 @@ def _leaves(host: Host, device: Device, goal: Goal) -> bool:
     return bound and not goal.any_driver and goal.driver != device.driver
 
 
-def addresses(devices: Iterable[Device]) -> frozenset[Address]:
-    """To ask whether a device is one of them."""
-    return frozenset(device.address for device in devices)
-
-
 def openers_words(openers: Iterable[Opener]) -> str:
     """``Xorg (pid 1201), a process``."""
     return listed(f"{o.name or 'a process'} (pid {o.pid})" if o.pid else o.name or "a process" for o in openers)

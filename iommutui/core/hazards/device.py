@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from iommutui.core.address import Address
-from iommutui.core.hazards.base import INFO, WARN, Hazard, Kind, Moves, Topic, addresses, listed
+from iommutui.core.hazards.base import INFO, WARN, Hazard, Kind, Moves, Topic, listed
 from iommutui.core.host import NO_IOMMU, Details, Device, Host
 from iommutui.core.roles import is_vfio, serves_host
 
@@ -71,7 +71,7 @@ def resets(moves: Moves) -> Iterator[Hazard]:
     refuses that to whoever does not own every group on it (``vfio_pci_ioctl_pci_hot_reset()``): "depends on group 16
     which is not owned".
     """
-    host, given = moves.host, addresses(moves.given)
+    host, given = moves.host, {device.address for device in moves.given}
     for device in moves.given:
         methods = (device.details or Details()).reset_methods
         family = next((family for family, ids in _BROKEN.items() if re.fullmatch(ids, device.ids or "")), "")

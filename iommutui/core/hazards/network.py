@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Topic, addresses, listed
+from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Topic, listed
 from iommutui.core.uses import Network
 
 _WAYS = (
@@ -33,7 +33,7 @@ MEMBER = Kind(
 
 def networks(moves: Moves) -> Iterator[Hazard]:
     """The worst thing that each device's interfaces carry. It is less bad where another device carries it on."""
-    gone, why = addresses(moves.leaving), moves.uses.gap("network")
+    gone, why = {device.address for device in moves.leaving}, moves.uses.gap("network")
     for device in moves.leaving:
         own = moves.uses.of(device.address).network
         carried = {SESSION: [u for u in own if u.session], DEFAULT: [u for u in own if u.default_route]}

@@ -3,18 +3,7 @@
 from collections.abc import Iterator
 
 from iommutui.core.card import is_display
-from iommutui.core.hazards.base import (
-    DANGER,
-    INFO,
-    WARN,
-    Hazard,
-    Kind,
-    Moves,
-    Topic,
-    addresses,
-    listed,
-    openers_words,
-)
+from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Topic, listed, openers_words
 from iommutui.core.host import Device
 from iommutui.core.models.base import since
 from iommutui.core.roles import serves_host
@@ -90,7 +79,7 @@ def _shown(screen: Screen) -> dict[str, str]:
 
 def _kept(moves: Moves) -> str:
     """The monitors that stay with the host, on displays that go on showing something."""
-    dark = addresses(moves.taken) | {screen.device for screen in _removed(moves)}
+    dark = {device.address for device in moves.taken} | {screen.device for screen in _removed(moves)}
     return listed(f"{name} of {s.device}" for s in moves.uses.screens if s.device not in dark for name in s.monitors)
 
 
@@ -106,7 +95,7 @@ def firmware_framebuffer(moves: Moves) -> Iterator[Hazard]:
     (``aperture_remove_conflicting_pci_devices()``, commit d17378062079), and up to 6.4 whichever VGA card it takes
     (mended by commit 5ae3716cfdcd).
     """
-    gone, removed = addresses(moves.taken), _removed(moves)
+    gone, removed = {device.address for device in moves.taken}, _removed(moves)
     for device in moves.taken:
         for screen in moves.uses.of(device.address).screens:
             if screen.firmware is not None and screen not in removed:
@@ -164,7 +153,7 @@ def inputs(moves: Moves) -> Iterator[Hazard]:
 
     One on Bluetooth does not show which adapter it comes through, so it neither goes nor remains for certain.
     """
-    gone = addresses(moves.leaving)
+    gone = {device.address for device in moves.leaving}
     for device in moves.leaving:
         own = [i for i in moves.uses.of(device.address).inputs if not i.wireless]
         kept = [i for i in moves.uses.inputs if i.device not in gone and not i.wireless] if own else []
