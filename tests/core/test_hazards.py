@@ -11,7 +11,6 @@ from iommutui.core.device import Gap
 from iommutui.core.hazards import (
     KINDS,
     Severity,
-    card,
     cuts_a_lifeline,
     device,
     filled,
@@ -35,7 +34,7 @@ from tests.strategies import hosts
 
 def test_every_code_has_a_sentence_an_advice_and_a_policy() -> None:
     kinds = list(KINDS.values())
-    assert len(kinds) == sum(len(module.KINDS) for module in (seat, storage, network, use, card, device)) + 1
+    assert len(kinds) == sum(len(module.KINDS) for module in (seat, storage, network, use, device)) + 1
     for kind in kinds:
         assert kind.says.endswith((".", ".]"))
         assert not kind.asks.endswith(".")

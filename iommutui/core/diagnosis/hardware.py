@@ -19,38 +19,29 @@ BOOT_FRAMEBUFFER = Kind("boot-framebuffer", "{booted}{holder} the memory of {dev
 ROM_UNREADABLE = Kind("rom-unreadable", "The ROM of {it} cannot be read: {why}",
     "Give the guest a file with the ROM (romfile=, <rom file=.../> in libvirt). Where it needs no boot screen from the "
     "device, the message is harmless, and rombar=0 (<rom bar='off'/>) ends it.")
-RUNTIME_POWER = Kind("runtime-power", "{it} did not wake up: vfio-pci powers down a device that nobody uses, and some "
-    "do not come back.",
+RUNTIME_POWER = Kind("runtime-power", "{it} did not wake up: vfio-pci powers down idle devices, and some stay down.",
     "{set[vfio-pci.disable_idle_d3=1]} Or write 0 to d3cold_allowed of the device and of the port above.")
-HOST_POWER = Kind("host-power", "{it} is {on}, a host driver, and did not wake up: it has lost power, alone or with "
-    "its card.",
-    "Power the machine off and on. Then write on to its power/control, or boot with pcie_port_pm=off, so that it does "
-    "not sleep.")
+HOST_POWER = Kind("host-power", "{it} is {on}, a host driver, and did not wake up: it has lost power.",
+    "Power the machine off and on. Then write on to its power/control, or boot with pcie_port_pm=off.")
 RESET_REGRESSION = Kind("reset-regression", "This kernel ({kernel}) has a fault: it resets a bus only where each of "
     "its functions can be reset alone.", "Update to the next release of its series, or to 6.15 and later.")
-BUS_RESET = Kind("bus-reset", "{it} is reset with its bus, which needs every device on it in one virtual machine: "
-    "{others}{kept}.",
+BUS_RESET = Kind("bus-reset", "{it} is reset with its bus, which needs each device on it in one guest: {others}{kept}.",
     "Hand over all: 'iommutui plan --card {it}'. The message is harmless if the guest starts and restarts.")
 NO_RESET = Kind("no-reset", "The kernel knows no way to reset {it} alone, and a reset of its bus was not possible.",
-    "Give all devices behind its port to one virtual machine; otherwise it may need a power cycle between two guests. "
-    "(Qubes, Xen: no-strict-reset.)")
+    "Give all behind its port to one virtual machine, or power-cycle it between guests. (Qubes, Xen: no-strict-reset.)")
 IOVA_RESERVED = Kind("iova-reserved", "The mapping at {start} meets a region of group {group} that the host reserves: "
     "{region}.", "Give the guest another memory layout: another machine type, or a smaller PCI window.")
-IOVA_TOO_WIDE = Kind("iova-too-wide", "{where} beyond the address width of the IOMMU ({limit}): the guest put a large "
-    "BAR there.",
+IOVA_TOO_WIDE = Kind("iova-too-wide", "{where} beyond the IOMMU's address width ({limit}), often of a large BAR.",
     "Give the guest fewer address bits: -cpu host,host-phys-bits-limit=39, or guest-phys-bits=39 from QEMU 9.1 (args: "
     "in Proxmox). Or a smaller 64-bit PCI window (OVMF: X-PciMmio64Mb).")
-MEMLOCK_LIMIT = Kind("memlock-limit", "All memory of the guest is pinned for DMA, and the limit of locked memory of "
-    "the process{limit} is lower.",
+MEMLOCK_LIMIT = Kind("memlock-limit", "The guest's memory is pinned for DMA, and RLIMIT_MEMLOCK{limit} is lower.",
     "Raise it above the guest's memory: 'ulimit -l', memlock in /etc/security/limits.conf, LimitMEMLOCK=infinity in a "
     "unit, <memtune><hard_limit> in libvirt.")
 TOO_LITTLE_MEMORY = Kind("too-little-memory", "Or the host has not enough free memory to pin all of the guest's.",
     "Give the guest less memory; ballooning does not help here.")
-BLOCKED_IN_GUEST = Kind("blocked-in-guest", "{stopped}. It is {on}: the guest's driver or firmware did it, often as "
-    "the guest starts or ends.",
+BLOCKED_IN_GUEST = Kind("blocked-in-guest", "{stopped}. It is {on}: the guest's driver or firmware did it.",
     "Harmless once at a start. Otherwise power-cycle the card, and look at the driver in the guest.")
-BLOCKED_ON_HOST = Kind("blocked-on-host", "{stopped}. It is {on}, a host driver; or the firmware still uses it "
-    "(display, USB).",
+BLOCKED_ON_HOST = Kind("blocked-on-host", "{stopped}. It is {on}, a host driver; or the firmware still uses it.",
     "Update firmware and kernel; with iommu=pt host drivers are not translated. If it began when a neighbour was "
     "handed over, look at the group: 'iommutui why {device}'.")
 BLOCKED_WITHOUT_DRIVER = Kind("blocked-without-driver", "{stopped}. It has no driver now, so a former driver, a guest "
@@ -59,10 +50,8 @@ BLOCKED_UNKNOWN = Kind("blocked-unknown", "{stopped}. The address in brackets is
     "'iommutui list' shows what it is and its driver.")
 INTERRUPT_SHARED = Kind("interrupt-shared", "{it} shares interrupt line {irq} with {device}, which is {on}, and "
     "vfio-pci cannot mask its interrupt alone.",
-    "If the host can do without that, unbind it: 'iommutui preview {device}=none'. Or put one of the two into another "
-    "slot, or make the guest's driver use MSI.")
-INTERRUPT_TAKEN = Kind("interrupt-taken", "Another driver{taker} has the interrupt line{irq} of {it}, which cannot "
-    "share it.",
+    "Unbind it if the host can do without: 'iommutui preview {device}=none'. Or use another slot, or MSI in the guest.")
+INTERRUPT_TAKEN = Kind("interrupt-taken", "Another driver{taker} has the interrupt line{irq} that {it} wants alone.",
     "/proc/interrupts names the driver: unbind its device, use another slot, or make the guest's driver use MSI.")
 NOINTXMASK = Kind("nointxmask", "nointxmask=1 on the kernel command line makes vfio-pci want every interrupt line for "
     "itself.", "Remove it.")
@@ -245,13 +234,11 @@ MESSAGES = (
           "What is to be mapped is a BAR of another device, not memory. QEMU goes on without: only DMA from one "
           "handed-over device straight to another does not work.", "Nothing to do, unless the guest needs such DMA."),
     means("no memory for the guest", "unable to map backing store for guest ram | cannot set up guest memory | could "
-          "not allocate*guest ram | dma_map*no space left", "guest-memory", "The host has not enough free memory or "
-          "huge pages for the guest, or too many mappings of DMA (65535).", "Reserve huge pages at boot (hugepages=), "
-          "or give the guest less memory."),
-    means("unhandled interrupt", "nobody cared | disabling irq #", "stuck-interrupt", "A device holds its "
-          "interrupt line asserted and no driver answers, so the kernel turns the line off; every device on it stops "
-          "working.", "/proc/interrupts names who shares the line. Make the guest's driver use MSI, or put the card "
-          "elsewhere."),
+          "not allocate*guest ram | dma_map*no space left", "guest-memory", "Too little free memory or huge pages, or "
+          "too many DMA mappings (65535).", "Reserve huge pages at boot, or give the guest less memory."),
+    means("unhandled interrupt", "nobody cared | disabling irq #", "stuck-interrupt", "A device holds its interrupt "
+          "line asserted and no driver answers, so the kernel turns the line off; every device on it stops working.",
+          "/proc/interrupts names who shares the line. Make the guest's driver use MSI, or put the card elsewhere."),
     means("no interrupt vectors left", "interrupt msi*no space left | interrupt msi*vfio_device_set_irqs failure",
           "no-vectors", "The host has no interrupt vectors left, or the guest asked for more than the device has.",
           "Give the guest's driver fewer queues; x2APIC in the firmware setup gives the host more vectors."),
@@ -275,10 +262,9 @@ MESSAGES = (
           "little address space for a BAR of {it}; often a large one (resizable BAR).", "Turn on Above 4G decoding in "
           "the firmware setup. {set[pci=realloc]} A smaller BAR (resizable BAR off) helps as well."),
     means("not ready after a reset", "not ready #ms after | timed out waiting for pending transaction | reset recovery "
-          "- restoring bars", "reset-did-not-return", "{it} was reset and did not come back, or forgot its state: its "
-          "reset does not work.", "Power the machine off and on. Try another reset (write bus or flr to its "
-          "reset_method, from 5.15), the module vendor-reset for AMD, or a newer firmware of the card. "
-          "{set[vfio-pci.disable_idle_d3=1]}"),
+          "- restoring bars", "reset-did-not-return", "{it} did not come back from a reset, or forgot its state.",
+          "Power the machine off and on. Try another reset (write bus or flr to its reset_method, from 5.15), "
+          "vendor-reset for AMD, or newer firmware. {set[vfio-pci.disable_idle_d3=1]}"),
     means("device is in use while it is unbound", "device is currently in use, task | blocked until device is released "
           "| relaying device request to user | no device request channel registered", "unbind-waits", "Somebody "
           "unbinds {it} from vfio-pci while a virtual machine has it open, and the kernel waits until it is released.",

@@ -8,8 +8,7 @@ from iommutui.core.models.base import since
 from iommutui.core.roles import is_vfio
 
 # fmt: off
-PART_OF_VFIO = Kind("part-of-vfio", "Since Linux 6.2 vfio_virqfd is a part of the module vfio, so there is no such "
-    "module any more.",
+PART_OF_VFIO = Kind("part-of-vfio", "Since Linux 6.2 vfio_virqfd is a part of the module vfio, and no longer there.",
     "Take it out of the list of modules (/etc/modules, mkinitcpio.conf, dracut); nothing is missing.")
 DRIVER_THERE = Kind("driver-there", "The driver {driver} is registered on this machine, so its module is loaded or "
     "built in.", "Leave the command out.")
@@ -119,16 +118,13 @@ MESSAGES = (
           "operation not permitted", "not-root", "Only root may load or unload modules, and with Secure Boot only "
           "signed ones are accepted.", "Use sudo, on the host and not in a container."),
     means("module is not signed", "required key not available | key was rejected by service | loading of unsigned "
-          "module is rejected | lockdown:*is restricted", "secure-boot", "Secure Boot is on, and the kernel accepts "
-          "only modules signed with a key that it knows.", "Enrol the key that signed the module (mokutil --import), "
-          "or turn Secure Boot off in the firmware setup."),
+          "module is rejected | lockdown:*is restricted", "secure-boot", "With Secure Boot the kernel accepts only "
+          "modules signed with a key that it knows.", "Enrol the module's key (mokutil --import), or turn it off."),
     means("module of another kernel", "exec format error | disagrees about version of symbol | unknown symbol in "
           "module | invalid module format | could not insert <module>: invalid argument", "other-kernel", "The module "
-          "was built for another kernel than the one that is running.", "Reboot into the installed kernel, or rebuild "
-          "the module for this one (dkms autoinstall)."),
-    means("driver and library differ", "driver/library version mismatch", "other-version", "The nvidia module that is "
-          "loaded and the libraries are of different versions, as after an update.", "Reboot, or unload nvidia_drm, "
-          "nvidia_modeset, nvidia_uvm and nvidia."),
+          "was built for another kernel.", "Reboot into that kernel, or rebuild the module (dkms autoinstall)."),
+    means("driver and library differ", "driver/library version mismatch", "other-version", "The loaded nvidia module "
+          "and the libraries differ in version.", "Reboot, or unload nvidia_drm, nvidia_modeset, nvidia_uvm, nvidia."),
     Message("the card does not answer its driver", "rminitadapter failed | rm_init_adapter failed | fallen off the bus "
             "| host controller not responding, assume dead", lost),
     means("nvidia finds its memory taken", "request_mem_region failed | bar0 is 0m @ | i/o region assigned to your "
@@ -142,8 +138,7 @@ MESSAGES = (
           "machine off and on. The module vendor-reset helps chips that it knows (reset_method device_specific); "
           "otherwise leave the card on vfio-pci between virtual machines."),
     means("code 43 in the guest", "code 43 | error 43", "guest-driver", "The driver in the guest has found the card "
-          "and gives up on it; the host has handed it over.", "Give the guest a clean ROM of the card, hide the "
-          "hypervisor (kvm hidden and a Hyper-V vendor_id, for old NVIDIA drivers), and hand over every function of "
-          "the card."),
+          "and gives up on it; the host has handed it over.", "Give the guest a clean ROM, hide the hypervisor (kvm "
+          "hidden and a Hyper-V vendor_id, for old NVIDIA drivers), and hand over every function of the card."),
 )
 # fmt: on

@@ -12,8 +12,7 @@ from iommutui.core.roles import is_vfio
 
 # fmt: off
 BRIDGE_NOT_IN_THE_WAY = Kind("bridge-not-in-the-way", "{device} is a bridge {on} and blocks nothing: the kernel finds "
-    "group {group} viable, and the tool is wrong.",
-    "Leave the bridge alone: vfio-pci refuses bridges. Use a version of the tool that skips them.")
+    "group {group} viable, and the tool is wrong.", "Leave it alone; use a version of the tool that skips bridges.")
 VIABLE_NOW = Kind("viable-now", "Group {group} is viable as it is now, so something has changed since the message.",
     "Start the virtual machine again; if a host driver takes the device back, look at what binds it.")
 NO_IOMMU_MODE = Kind("no-iommu-mode", "Group {group} is in no-IOMMU mode (/dev/vfio/noiommu-{group}): DPDK can use it, "
@@ -41,8 +40,7 @@ RESET_REACHES_BOARD = Kind("reset-reaches-board", "Resetting the card by its bus
     "module vendor-reset), or a power cycle between two guests.")
 NO_REMAPPING = Kind("no-interrupt-remapping", "The IOMMU may have no interrupt remapping, without which a device can "
     "forge interrupts; the kernel log then says '{log}'.",
-    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust, you can do without: "
-    "{advice}")
+    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust: {advice}")
 NO_TYPE1 = Kind("no-type1", "The modules vfio and vfio_iommu_type1 are not loaded; in a container the file may be "
     "missing.", "Run 'modprobe vfio-pci vfio_iommu_type1' on the host, and pass /dev/vfio/vfio into the container.")
 # fmt: on
@@ -171,16 +169,14 @@ MESSAGES = (
     Message("the group is busy", "/dev/vfio/#*device or resource busy | opengroup*device or resource busy | already in "
             "use by | not reattaching active device | device is already attached | not already in use", busy),
     means("another virtual machine has it", "is in use by driver qemu", "libvirt-owner", "libvirt has given {it} to "
-          "another virtual machine, which the message names.", "Shut that one down, or take the device out of its "
-          "definition ('virsh list' shows what runs)."),
+          "another virtual machine, which the message names.", "Shut it down, or take the device out of it."),
     Message("container is refused", "set iommu for container | failed to select iommu type | set group*container*! | "
             "set container*! | setup container*! | containersetiommu | failed to assign device*operation not permitted "
             "| groupsetcontainer | cannot set up dma remapping | error bind device*to iommufd | error attach*to id= | "
             "platform rmrr requirement", container_refused),
-    Message("no interrupt remapping", "no interrupt remapping | no interrupt remapping support | msi interrupts are "
-            "not secure | allow_unsafe_interrupts | interrupt remapping hardware not found | no southbridge ioapic "
-            "found | failed to enable irq remapping | disabling interrupt remapping | doesnt support x2apic mode",
-            no_remapping),
+    Message("no interrupt remapping", "no interrupt remapping | msi interrupts are not secure | "
+            "allow_unsafe_interrupts | interrupt remapping hardware not found | no southbridge ioapic found | failed "
+            "to enable irq remapping | disabling interrupt remapping | doesnt support x2apic mode", no_remapping),
     Message("firmware asks for a 1:1 mapping", "requested this device have a 1:1 | without a 1:1 mapping | ineligible "
             "for iommu domain attach due to platform rmrr", firmware_asks),
     Message("host does not support passthrough", "host doesnt support passthrough of host pci devices | host doesnt "
@@ -214,19 +210,16 @@ MESSAGES = (
           "configuration space shows it, overlaps something else: a fault of the card, or it does not answer.", "Try "
           "x-msix-relocation=bar2 (or another free BAR) for the device, and look whether the host's driver starts it."),
     means("no iommufd", "/dev/iommu*no such file | /dev/iommu*no such device", "no-iommufd", "This kernel has no "
-          "iommufd, or its module is not loaded.", "Run 'modprobe iommufd' (from 6.2), or leave iommufd= out: "
-          "/dev/vfio/N does without."),
+          "iommufd, or its module is not loaded.", "Run 'modprobe iommufd' (from 6.2), or leave iommufd= out."),
     means("group in several address spaces", "used in multiple address spaces", "one-address-space", "Devices of group "
           "{group} are placed so that the guest's virtual IOMMU gives them different address spaces; the host's IOMMU "
           "cannot tell the members of a group apart, so they must share one.", "Take the virtual IOMMU (intel-iommu, "
           "virtio-iommu) out of the guest, or put all of them behind one pcie-to-pci-bridge in the guest."),
     means("not assignable by Xen", "libxl*pci device*is not assignable", "not-assignable", "{it} is not on pciback, "
-          "the driver by which Xen hands devices over.", "Run 'xl pci-assignable-add {it}' first; 'xl "
-          "pci-assignable-list' shows what is there."),
+          "the driver by which Xen hands devices over.", "Run 'xl pci-assignable-add {it}' first."),
     means("firmware's tables are broken", "your bios is broken; dmar | rmrr entry for device*is broken | firmware "
-          "bug*dmar", "broken-tables", "The firmware describes the IOMMU or its regions wrongly, so the kernel may "
-          "leave the IOMMU off or a device without it.", "Update the firmware; 'iommutui list' shows whether there are "
-          "groups."),
+          "bug*dmar", "broken-tables", "The firmware describes the IOMMU wrongly, so the kernel may leave it off, or a "
+          "device without it.", "Update the firmware; 'iommutui list' shows whether there are groups."),
     means("no file of no-IOMMU mode", "/dev/vfio/noiommu-#*no such file", "no-noiommu-node", "The file is there only "
           "in no-IOMMU mode, while the device is on vfio-pci.", "{set[vfio.enable_unsafe_noiommu_mode=1]} With an "
           "IOMMU that is on, use /dev/vfio/N instead."),
@@ -243,26 +236,22 @@ MESSAGES = (
           "'iommutui list' shows the devices as they are now; put the current address into the configuration."),
     means("guest's hardware", "attempted double use of pci address | slot # function # already in use | no pci bus "
           "found for device vfio-pci | bus pcie.0 does not support hotplugging | q35 machine model is not enabled | "
-          "failed moving device bar", "guest-hardware", "The guest has no free place of that kind for the device; the "
-          "host is not involved.", "Use the machine type q35 with a pcie-root-port for it, and remove its inner "
-          "<address> (guest address)."),
-    means("hook failed", "hook script execution failed | hooks/qemu*exit status", "hook-failed", "A hook script of "
-          "libvirt ended with an error, so the virtual machine was not started.", "Run the script by hand as root, and "
-          "pass its last line to --error."),
+          "failed moving device bar", "guest-hardware", "The guest has no free place of that kind for it; the host is "
+          "not involved.", "Use machine type q35 with a pcie-root-port for it, and remove its guest <address>."),
+    means("hook failed", "hook script execution failed | hooks/qemu*exit status", "hook-failed", "A libvirt hook "
+          "script failed, so the virtual machine did not start.", "Run it as root, and pass its last line to --error."),
     means("the network uses the device", "routing table indicates that interface", "routed", "The machine has a route "
-          "through this interface, so the tool leaves it alone.", "'iommutui why {it}' says what goes through it; take "
-          "the address off first (ip addr flush)."),
-    means("no mediated device", "mdev_supported_types/*! | mdev*no space left", "no-mdev", "The parent has no instance "
-          "of this type left (available_instances), or too little memory for it.", "Remove another mediated device, or "
-          "choose a smaller type."),
+          "through this interface, so the tool leaves it alone.", "Take the address off first (ip addr flush)."),
+    means("no mediated device", "mdev_supported_types/*! | mdev*no space left", "no-mdev", "The parent has no such "
+          "instance left (available_instances), or too little memory.", "Remove another one, or choose a smaller "
+          "type."),
     means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access", "AppArmor or "
-          "SELinux denies QEMU access to the file; its permissions are not the reason.", "Let libvirt attach "
-          "the device (it adds the rule), or add /dev/vfio/* to the profile."),
+          "SELinux denies QEMU access to the file; its permissions are not the reason.", "Let libvirt attach the "
+          "device (it adds the rule), or add /dev/vfio/* to the profile."),
     means("start timed out", "start failed*got timeout | timed out waiting for qemu | monitor socket*timeout | cannot "
           "acquire state change lock", "pinning", "With a device handed over, all memory of the guest is allocated and "
-          "pinned before it starts; with much memory, or a host that has little left, that takes longer than the tool "
-          "waits.", "Give the guest less memory, use huge pages, or start it with a longer timeout (qm start ID "
-          "--timeout 300)."),
+          "pinned before it starts, which can take longer than the tool waits.", "Give the guest less memory, use huge "
+          "pages, or start it with a longer timeout (qm start ID --timeout 300)."),
     means("KVM is missing", "could not access kvm kernel module | kvm is not available | failed to initialize kvm | "
           "could not insert kvm_", "no-kvm", "KVM is off: this is about the processor's virtualization (VT-x, AMD-V), "
           "not about the IOMMU.", "Turn on VT-x or SVM in the firmware setup, and load kvm_intel or kvm_amd."),

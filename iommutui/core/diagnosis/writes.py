@@ -40,8 +40,7 @@ NO_FRAMEBUFFER = Kind("no-framebuffer", "There is no such device now: a GPU driv
 VFS_ENABLED = Kind("vfs-enabled", "{device} has virtual functions enabled, and vfio-pci refuses it then.",
     "Write 0 to /sys/bus/pci/devices/{device}/sriov_numvfs first.")
 SCRIPT_FRAMEBUFFER = Kind("script-framebuffer", "In a start script this is mostly the unbind of efi-framebuffer.0, and "
-    "none is here now.",
-    "Leave that line out: the kernel's driver of the card has taken its place, or simple-framebuffer.0 has.")
+    "none is here now.", "Leave that line out: the driver of the card or simple-framebuffer.0 has taken its place.")
 # fmt: on
 
 
@@ -211,12 +210,10 @@ MESSAGES = (
           "There is no such device (names start with the domain, mostly 0000:), or the kernel is older than 3.16.",
           "'iommutui list' shows the devices as they are now."),
     means("virtual functions are not offered", "sriov_numvfs*! | not enough mmio resources for sr-iov | sr-iov: bus "
-          "number out of range", "sriov-not-offered", "Only the driver of the physical function can enable virtual "
-          "functions, no more than sriov_totalvfs, and only where the firmware has left address space and bus numbers "
-          "for them.", "Bind the physical function to its own driver; turn on SR-IOV, ARI and Above 4G decoding in the "
-          "firmware setup. {set[pci=realloc]}"),
+          "number out of range", "sriov-not-offered", "Only the driver of the physical function can enable them, no "
+          "more than sriov_totalvfs, and only where the firmware has left address space and bus numbers.", "Bind that "
+          "function to its own driver; turn on SR-IOV, ARI and Above 4G decoding in the firmware. {set[pci=realloc]}"),
     means("no such console", "vtconsole/*no such file | /vtcon#/bind*!", "no-console", "There is no text console of "
-          "that number, so nothing has to be unbound from it.", "Leave the line out of the script, or test for the "
-          "file first."),
+          "that number, so nothing has to be unbound from it.", "Leave the line out of the script."),
 )
 # fmt: on

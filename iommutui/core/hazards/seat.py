@@ -13,17 +13,17 @@ _SCREENS = (
     ("Have another way in (SSH) before you apply, or plug the monitor into a display that stays with the host."),
     "Plug the monitor into a display that stays with the host.",
 )
+_STAYS = "[; the monitor on {remains} stays with the host]."
 
 BOOT = Kind(
     "boot-display", Topic.DISPLAY, "the display that the machine booted on", (DANGER, WARN, INFO), *_SCREENS,
     says="{device} is the display that this machine booted on[ ({shows})]; without its driver the screen goes dark "
-    "or freezes[; the monitor on {remains} stays with the host].",
+    "or freezes" + _STAYS,
     asks="whether {device} is the display that this machine booted on",
 )  # fmt: skip
 MONITOR = Kind(
     "monitor", Topic.DISPLAY, "a monitor that is plugged in", (DANGER, WARN, INFO), *_SCREENS,
-    says="A monitor is plugged into {monitors} of {device}, and goes dark[; the monitor on {remains} stays with the "
-    "host].",
+    says="A monitor is plugged into {monitors} of {device}, and goes dark" + _STAYS,
     asks="whether a monitor is plugged into {device}",
 )  # fmt: skip
 CONSOLE = Kind(
@@ -41,7 +41,7 @@ REMOVED = Kind(
     "framebuffer-removed", Topic.DISPLAY, "the firmware's framebuffer, which vfio-pci removes", (DANGER, WARN),
     *_SCREENS,
     says="When {device} goes to vfio-pci, this kernel removes the framebuffer of the firmware ({name}[ of {owner}]): "
-    "what it shows goes dark[; the monitor on {remains} stays with the host].",
+    "what it shows goes dark" + _STAYS,
 )  # fmt: skip
 IN_USE = Kind(
     "gpu-in-use", Topic.DISPLAY, "a GPU that processes have open", (DANGER, INFO),

@@ -13,16 +13,14 @@ HANGS = Kind(
     "unbind-hangs", Topic.USE, "a driver that waits forever while somebody has the device open", (DANGER, WARN),
     "End every program that uses it, stop nvidia-persistenced, and unload nvidia_drm and nvidia_uvm before you apply.",
     never=True,
-    says="{driver} waits in the kernel forever when {device} is unbound while somebody has it open, and it is held "
-    "open by {who}.",
+    says="{driver} waits in the kernel forever when {device} is unbound while somebody has it open: {who}.",
     asks="who has {device} open, and its driver waits forever while somebody has",
 )  # fmt: skip
 MEDIATED = Kind(
     "mediated-devices", Topic.USE, "mediated devices, which go with their parent", (DANGER, WARN),
     "Shut down the virtual machines that have them, and remove them: echo 1 > /sys/bus/mdev/devices/UUID/remove.",
     never=True,
-    says="{device} has mediated devices, which go away with its driver: {count}[, in group {groups}]"
-    "[, in use by {owner}].",
+    says="{device} has mediated devices, which go with its driver: {count}[, in group {groups}][, in use by {owner}].",
 )  # fmt: skip
 PLUGGED = Kind(
     "thunderbolt-devices", Topic.USE, "Thunderbolt or USB4 devices that are plugged in", (WARN,),
