@@ -158,8 +158,8 @@ class Uses(_Fields):
         return next((gap.why for gap in self.gaps if gap.attribute == field), "")
 
     def of(self, device: Address) -> "Uses":
-        """The uses of one device."""
-        return self._by_device.get(device) or Uses()
+        """The uses of one device, with the gaps of all."""
+        return self._by_device.get(device) or Uses(gaps=self.gaps)
 
     def on(self, keep: Callable[[Address], bool]) -> "Uses":
         """The uses of these devices, and those that are of none."""
@@ -171,7 +171,8 @@ class Uses(_Fields):
         found: dict[Address | None, dict[str, list[object]]] = {}
         for name in _OF_DEVICES:
             for each in getattr(self, name):
-                found.setdefault(each.device, {}).setdefault(name, []).append(each)
+                own = found.setdefault(each.device, {"gaps": [*self.gaps]})
+                own.setdefault(name, []).append(each)
         return {device: Uses._make(tuple(own.get(name, ())) for name in self._fields) for device, own in found.items()}
 
 
