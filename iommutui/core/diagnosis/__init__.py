@@ -22,12 +22,7 @@ from iommutui.core.plan.presets import fix_for
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import sentence, verdict_sentence
 
-MESSAGES: tuple[Message, ...] = (
-    *start.MESSAGES,
-    *writes.MESSAGES,
-    *modules.MESSAGES,
-    *hardware.MESSAGES,
-)
+MESSAGES: tuple[Message, ...] = (*start.MESSAGES, *writes.MESSAGES, *modules.MESSAGES, *hardware.MESSAGES)
 
 
 class Diagnosis(NamedTuple):

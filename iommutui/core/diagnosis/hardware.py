@@ -220,11 +220,9 @@ MESSAGES = (
             "intx*device or resource busy | flags mismatch irq # | failed to enable intx | could not enable intx | "
             "setup intx fd*device or resource busy", interrupt_shared),
     means("a mapping failed", "dma mapping failed, unable to continue", "dma-map", "QEMU ends because memory could not "
-          "be mapped for the device; the line before this one says why.", "Pass that line to --error as well.",
-          weight=Weight.ERRNO),
+          "be mapped; the line before says why.", "Pass that line to --error too.", weight=Weight.ERRNO),
     means("the IOMMU reports faults", "drhd: handling fault status reg", "dma-fault", "The IOMMU has stopped DMA; the "
-          "line after this one names the device and the reason.", "Pass that line to --error as well.",
-          weight=Weight.ERRNO),
+          "next line names device and reason.", "Pass that line to --error too.", weight=Weight.ERRNO),
     means("the IOMMU waits for a device", "completion-wait loop timed out | iotlb_inv_timeout | invalidation time-out "
           "error | qi_submit_sync | device-tlb*timed out", "device-gone", "A device does not answer the IOMMU any "
           "more: it lost power, or did not come back from a reset or from D3cold.", "Look which card was handed over "
@@ -280,7 +278,6 @@ MESSAGES = (
           "Intel's own graphics needs it at 00:02.0 of a guest of type pc (i440fx) with its ROM.", "Leave legacy mode "
           "and hand it over as a second display with x-igd-opregion=on and a romfile."),
     means("a note of vfio-pci", "enabling device (# | changed vga decodes | hiding ecap | hiding cap | deactivate vga "
-          "console", "note", "This is a note, not an error; it appears at every start.", "Nothing to do about it.",
-          weight=Weight.HARMLESS),
+          "console", "note", "This is a note, not an error.", "Nothing to do about it.", weight=Weight.HARMLESS),
 )
 # fmt: on

@@ -243,8 +243,7 @@ MESSAGES = (
     means("the network uses the device", "routing table indicates that interface", "routed", "The machine has a route "
           "through this interface, so the tool leaves it alone.", "Take the address off first (ip addr flush)."),
     means("no mediated device", "mdev_supported_types/*! | mdev*no space left", "no-mdev", "The parent has no such "
-          "instance left (available_instances), or too little memory.", "Remove another one, or choose a smaller "
-          "type."),
+          "instance left (available_instances), or too little memory.", "Remove one, or choose a smaller type."),
     means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access", "AppArmor or "
           "SELinux denies QEMU access to the file; its permissions are not the reason.", "Let libvirt attach the "
           "device (it adds the rule), or add /dev/vfio/* to the profile."),

@@ -7,23 +7,10 @@ from collections.abc import Iterable, Sequence
 from iommutui.core.address import Address, sort_key
 from iommutui.core.device import gap_words
 from iommutui.core.hazards import device, network, seat, storage, use
-from iommutui.core.hazards.base import (
-    DANGER,
-    LIFELINES,
-    Acceptance,
-    Check,
-    Hazard,
-    Kind,
-    Moves,
-    Severity,
-    Topic,
-    cuts_a_lifeline,
-    moves_of,
-    unaccepted,
-)
+from iommutui.core.hazards.base import DANGER, Acceptance, Check, Hazard, Kind, Moves, Severity, Topic, moves_of
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
-from iommutui.core.reasons import Reason
+from iommutui.core.reasons import Code, Reason
 
 CHECKS: tuple[Check, ...] = (*seat.CHECKS, *storage.CHECKS, *network.CHECKS, *use.CHECKS, *device.CHECKS)
 
@@ -53,6 +40,9 @@ def hazards_of(host: Host, goals: Sequence[Goal]) -> list[Hazard]:
 def _place(hazard: Hazard) -> tuple[int, tuple[int, int, str], int]:
     return _SEVERITIES.index(hazard.severity), sort_key(hazard.device), _TOPICS.index(hazard.topic)
 
+
+LIFELINES = (Topic.DISPLAY, Topic.NETWORK, Topic.INPUT)
+"""What somebody needs to see that something went wrong, and to say so."""
 
 _AT_IT = ("boot-display", "monitor", "last-keyboard")
 """Without one of these nobody can work at the machine itself, and without a network nobody can from elsewhere."""
@@ -84,6 +74,26 @@ def _alone(hazard: Hazard) -> Hazard:
 def _name(hazard: Hazard) -> str:
     what = hazard.fact("interface") or hazard.fact("names") or hazard.fact("monitors")
     return f"{hazard.device} ({what})" if what else hazard.device
+
+
+def unaccepted(hazards: Iterable[Hazard], accepted: Iterable[Acceptance]) -> tuple[Hazard, ...]:
+    """The dangers that nobody has accepted yet, and those that nobody can accept."""
+    done = frozenset(accepted)
+    return tuple(h for h in hazards if h.severity is Severity.DANGER and (h.refused or h.acceptance not in done))
+
+
+def refusals_of(hazards: Iterable[Hazard]) -> list[Reason]:
+    """The dangers that nobody can accept, as reasons not to permit a plan."""
+    return [
+        Reason(Code.HOST_NEEDS, None, h.device, facts=(("hazard", h.code), ("unknown", h.unknown), *h.facts))
+        for h in hazards
+        if h.refused
+    ]
+
+
+def cuts_a_lifeline(hazards: Iterable[Hazard]) -> bool:
+    """Whether a danger is about display, network or input: then an apply takes itself back unless it is confirmed."""
+    return any(h.severity is Severity.DANGER and h.topic in LIFELINES for h in hazards)
 
 
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
@@ -150,14 +160,4 @@ def accept_words(hazards: Iterable[Hazard]) -> str:
     return f"To accept {'it' if len(every) == 1 else 'them'}: {options}"
 
 
-__all__ = [
-    "KINDS",
-    "Acceptance",
-    "Hazard",
-    "Kind",
-    "Severity",
-    "Topic",
-    "cuts_a_lifeline",
-    "hazards_of",
-    "unaccepted",
-]
+__all__ = ["KINDS", "Acceptance", "Hazard", "Kind", "Severity", "Topic", "cuts_a_lifeline", "hazards_of", "unaccepted"]

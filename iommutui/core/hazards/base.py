@@ -7,7 +7,6 @@ from typing import NamedTuple
 from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Goal
-from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio, serves_host
 from iommutui.core.uses import NOT_RECORDED, Opener, Uses
 
@@ -95,30 +94,7 @@ class Acceptance(NamedTuple):
         return f"{self.code}:{self.device}"
 
 
-def unaccepted(hazards: Iterable[Hazard], accepted: Iterable[Acceptance]) -> tuple[Hazard, ...]:
-    """The dangers that nobody has accepted yet, and those that nobody can accept."""
-    done = frozenset(accepted)
-    return tuple(h for h in hazards if h.severity is Severity.DANGER and (h.refused or h.acceptance not in done))
-
-
-def refusals_of(hazards: Iterable[Hazard]) -> list[Reason]:
-    """The dangers that nobody can accept, as reasons not to permit a plan."""
-    return [
-        Reason(Code.HOST_NEEDS, None, h.device, facts=(("hazard", h.code), ("unknown", h.unknown), *h.facts))
-        for h in hazards
-        if h.refused
-    ]
-
-
 DANGER, WARN, INFO = Severity.DANGER, Severity.WARN, Severity.INFO
-
-LIFELINES = (Topic.DISPLAY, Topic.NETWORK, Topic.INPUT)
-"""What somebody needs to see that something went wrong, and to say so."""
-
-
-def cuts_a_lifeline(hazards: Iterable[Hazard]) -> bool:
-    """Whether a danger is about display, network or input: then an apply takes itself back unless it is confirmed."""
-    return any(h.severity is Severity.DANGER and h.topic in LIFELINES for h in hazards)
 
 
 class Moves(NamedTuple):

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from iommutui.core.address import sort_key
 from iommutui.core.board import of_the_board
-from iommutui.core.hazards import Hazard, hazards_of
-from iommutui.core.hazards.base import refusals_of
+from iommutui.core.hazards import Hazard, hazards_of, refusals_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import NONE, Goal, Intent, goal_of, goals_of, vfio_target
