@@ -50,21 +50,18 @@ def _would_bind(found: Found, device: Device, driver: str) -> Outcome:
     return transition(found.host.with_device(ready), Bind(device.address, driver), found.model)
 
 
-def _not_loaded(found: Found) -> Iterator[Cause]:
+def _not_loaded(found: Found) -> list[Cause]:
     if found.wanted in found.host.lacks:
-        yield no_such_module(found, found.wanted)
-    elif not found.host.has_driver(found.wanted):
-        yield found.say(DRIVER_NOT_LOADED)
+        return [no_such_module(found, found.wanted)]
+    return [] if found.host.has_driver(found.wanted) else [found.say(DRIVER_NOT_LOADED)]
 
 
 def bound(found: Found) -> Iterator[Cause]:
     """A write to ``bind`` (``bind_store()``): up to 5.14 ENODEV whatever the driver's probe returns."""
     device, driver = found.device, found.wanted
-    yield from _not_loaded(found)
-    if not found.host.has_driver(driver):
-        return
-    if device is None:
-        yield from [found.say(BIND_ASKS)] if found.address is None else []
+    missing = _not_loaded(found)
+    if missing or device is None:
+        yield from missing or ([found.say(BIND_ASKS)] if found.address is None else [])
         return
     if "vfio" in driver:
         yield from found.of_no_use(device)
@@ -115,14 +112,11 @@ def probe_failed(found: Found) -> Iterator[Cause]:
         yield found.say(DRIVER_FAILED)
 
 
-def no_file(found: Found) -> Iterator[Cause]:
+def no_file(found: Found) -> list[Cause]:
     """ENOENT of ``drivers/X/bind``, or of ``devices/D/driver/unbind``, which is there only while a driver is bound."""
     if found.driver is None:
-        yield found.say(NOT_BOUND)
-    elif found.host.has_driver(found.driver):
-        yield found.say(LOADED_NOW)
-    else:
-        yield from _not_loaded(found)
+        return [found.say(NOT_BOUND)]
+    return _not_loaded(found) or [found.say(LOADED_NOW)]
 
 
 def framebuffer_unbind(found: Found) -> list[Cause]:
