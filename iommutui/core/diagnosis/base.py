@@ -210,9 +210,6 @@ class Found(NamedTuple):
                 yield self.say(kind, what=sentence(reason), driver=reason.driver or self.wanted)
 
 
-Explain = Callable[[Found], Iterable[Cause]]
-
-
 class Weight(IntEnum):
     """What a message is worth beside others of the same text; only those of the highest weight are explained."""
 
@@ -227,7 +224,7 @@ class Message(NamedTuple):
 
     name: str
     patterns: str
-    explain: Explain
+    explain: Callable[[Found], Iterable[Cause]]
     weight: Weight = Weight.NAMED
 
 

@@ -125,7 +125,7 @@ def no_reset(found: Found) -> Iterator[Cause]:
         yield found.say(NO_RESET)
 
 
-_MAPPED = re.compile(r"dma_map ?\( ?(?:0x)?[0-9a-f]+, ?(0x[0-9a-f]+), ?(0x[0-9a-f]+)|iova[ =:]*(0x[0-9a-f]+)()")
+_MAPPED = re.compile(r"dma_map ?\( ?(?:0x)?[0-9a-f]+, ?(0x[0-9a-f]+), ?(0x[0-9a-f]+)|iova[ =:]*(0x[0-9a-f]+)")
 _FAULT = re.compile(r"fault reason:? (0x)?([0-9a-f]{1,2})\b")
 
 
