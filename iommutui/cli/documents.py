@@ -9,7 +9,6 @@ from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazard_advice, hazard_loss, hazards_of
-from iommutui.core.hazards.base import on_kernel_driver
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import device_name, use_labels
 from iommutui.core.models.base import Model
@@ -17,6 +16,7 @@ from iommutui.core.plan.intents import Intent, goals_of, targets_of
 from iommutui.core.plan.planner import Plan
 from iommutui.core.plan.presets import fix_hazards, free_devices, smallest_fix, why_not_free
 from iommutui.core.reasons import Outcome, Reason, Verdict
+from iommutui.core.roles import serves_host
 from iommutui.core.uses import Uses
 from iommutui.core.wording import sentence
 
@@ -149,7 +149,7 @@ def report_document(host: Host, model: Model, address: Address | None) -> Docume
 
 def _impact(host: Host, device: Device) -> Sequence[Hazard]:
     """What the host loses if the device is handed over."""
-    if not on_kernel_driver(host, device) or device.is_bridge:
+    if not serves_host(host, device, device.driver) or device.is_bridge:
         return []
     return hazards_of(host, goals_of(host, [Intent(device.address, VFIO_PCI)]))
 

@@ -10,7 +10,7 @@ from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Hazard, Severity, hazard_advice, hazard_loss
-from iommutui.core.hazards.base import taken
+from iommutui.core.hazards.base import moves_of
 from iommutui.core.host import Group, Host
 from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word
 from iommutui.core.models import MODELS
@@ -100,7 +100,7 @@ def plan_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> list[s
         lines += ["", "To make every group here viable, add: " + " ".join(str(intent) for intent in fix)]
         dangers = [h for h in fix_hazards(host, plan.goals, fix) if h.severity is Severity.DANGER]
         lines += [f"  That would be a DANGER [{h.code}]: {hazard_loss(h)}" for h in dangers]
-    elif fix is None and any(taken(host, plan.goals)):
+    elif fix is None and moves_of(host, plan.goals).taken:
         unknown = any(change.after.viable is None for change in plan.groups)
         lines += [
             "",

@@ -5,8 +5,9 @@ record names such a function. A function may have several records, and a file sy
 What could not be found out is in ``gaps``; without a gap, no record means that there is no such use.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple
 
 from iommutui.core.address import Address
@@ -133,9 +134,7 @@ class ById(NamedTuple):
     where: str
 
 
-class Uses(NamedTuple):
-    """Everything that is known of what the devices do."""
-
+class _Fields(NamedTuple):
     screens: tuple[Screen, ...] = ()
     storage: tuple[Storage, ...] = ()
     network: tuple[Network, ...] = ()
@@ -147,20 +146,35 @@ class Uses(NamedTuple):
     gaps: tuple[Gap, ...] = ()
     """Named after the field that may be incomplete (``storage``, ``openers``...)."""
 
+
+_OF_DEVICES = tuple(name for name in _Fields._fields if name not in ("by_id", "gaps"))
+
+
+class Uses(_Fields):
+    """Everything that is known of what the devices do. A class of its own, because a named tuple can keep no index."""
+
     def gap(self, field: str) -> str:
         """Why a field may be incomplete; an empty string where it is not."""
         return next((gap.why for gap in self.gaps if gap.attribute == field), "")
 
-    def screens_of(self, device: Address) -> Iterator[Screen]:
-        """The displays of a device."""
-        return (screen for screen in self.screens if screen.device == device)
-
-    def openers_of(self, device: Address) -> tuple[Opener, ...]:
-        """Who has a node of the device open."""
-        return tuple(opener for opener in self.openers if opener.device == device)
+    def of(self, device: Address) -> "Uses":
+        """The uses of one device, with the gaps of all."""
+        return self._by_device.get(device) or Uses(gaps=self.gaps)
 
     def on(self, keep: Callable[[Address], bool]) -> "Uses":
         """The uses of these devices, and those that are of none."""
-        fields = (name for name in self._fields if name not in ("by_id", "gaps"))
-        kept = {n: tuple(e for e in getattr(self, n) if e.device is None or keep(e.device)) for n in fields}
+        kept = {n: tuple(e for e in getattr(self, n) if e.device is None or keep(e.device)) for n in _OF_DEVICES}
         return self._replace(**kept)
+
+    @cached_property
+    def _by_device(self) -> dict[Address | None, "Uses"]:
+        found: dict[Address | None, dict[str, list[object]]] = {}
+        for name in _OF_DEVICES:
+            for each in getattr(self, name):
+                own = found.setdefault(each.device, {"gaps": [*self.gaps]})
+                own.setdefault(name, []).append(each)
+        return {device: Uses._make(tuple(own.get(name, ())) for name in self._fields) for device, own in found.items()}
+
+
+NOT_RECORDED = Uses(gaps=tuple(Gap(field, "not-recorded") for field in (*_OF_DEVICES, "fstab", "firmware", "by_id")))
+"""What is known where nothing was collected."""

@@ -8,7 +8,7 @@ from iommutui.apply.events import Compensating
 from iommutui.apply.executor import execute
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, RefusedError
-from iommutui.core.hazards import Acceptance, Severity, accept_words, dangers_words, seat, storage
+from iommutui.core.hazards import Acceptance, accept_words, dangers_words, seat, storage
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
@@ -96,7 +96,7 @@ def test_a_danger_of_a_device_that_has_left_its_driver_already_is_none(tmp_path:
 
 def test_what_is_refused_comes_with_no_words_that_would_accept_it() -> None:
     gpu, nic = (desktop().devices[address] for address in (GPU, NIC))
-    refused, danger = storage.MOUNTED.of(gpu, Severity.DANGER, (("what", "/"),)), seat.BOOT.of(nic, Severity.DANGER)
+    refused, danger = storage.MOUNTED.of(gpu, what="/"), seat.BOOT.of(nic)
     assert dangers_words([danger, refused]).startswith(f"Refused, whatever is accepted: {GPU} holds file systems")
     assert NIC not in dangers_words([danger, refused])
     assert "--accept" not in accept_words([danger, refused])

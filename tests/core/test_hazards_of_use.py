@@ -225,6 +225,15 @@ def test_a_driver_that_hangs(driver: str, openers: tuple[Opener, ...], gap: str,
     assert shown == ([expected] if expected else [])
 
 
+def test_the_uses_of_one_device_are_those_that_name_it_and_what_is_not_known_of_any() -> None:
+    gaps = (Gap("openers", "EACCES"),)
+    board, other = Input(A, "Board", keyboard=True), Input(OTHER, "Other", keyboard=True)
+    uses = Uses(inputs=(board, other, Input(None, "AT")), sounds=(Sound(A, "card0"),), gaps=gaps)
+    assert uses.of(A) == Uses(inputs=(board,), sounds=(Sound(A, "card0"),), gaps=gaps)
+    assert uses.of(OTHER) == Uses(inputs=(other,), gaps=gaps)
+    assert uses._replace(inputs=()).of(OTHER) == Uses(gaps=gaps)
+
+
 @pytest.mark.parametrize(("target", "expected"), [("none", {"thunderbolt-devices:00.0": "warn"}), ("default", {})])
 def test_thunderbolt_devices(target: str, expected: dict[str, str]) -> None:
     assert severities(one(USB, plugged=(Plugged(A, ("Dock", "Disk")),)), f"A={target}") == expected

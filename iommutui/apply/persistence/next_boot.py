@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.core.errors import RefusedError
-from iommutui.core.hazards.base import uses_of
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
 from iommutui.core.roles import serves_host
-from iommutui.core.uses import Held, Storage
+from iommutui.core.uses import NOT_RECORDED, Held, Storage
 
 _SYSTEM = ("/", "/usr", "/boot", "/boot/efi", "/efi", "/etc", "/var")
 _OPTIONAL = frozenset({"nofail", "noauto", "x-systemd.automount"})
@@ -58,7 +57,7 @@ def next_boot_needs(host: Host, goals: tuple[Goal, ...], tables: Tables) -> Iter
     """A sentence for each use of a device of the goals that the next boot needs."""
     leaving = {g.device for g in goals if not serves_host(host, host.devices[g.device], g.driver) and not g.any_driver}
     mounts, names = _required(tables.fstab, 1), _required(tables.crypttab, 0)
-    uses = uses_of(host)
+    uses = host.uses or NOT_RECORDED
     for way in uses.network if tables.network_root else ():
         if way.device in leaving and way.address:
             yield f"The next boot needs {way.device}: / may come through {way.own} ({tables.network_root})."

@@ -6,28 +6,23 @@ one with more literal characters in its pattern is meant; what is only the name 
 where nothing else is known.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.diagnosis import hardware, modules, start, writes
-from iommutui.core.diagnosis.base import Cause, Found, Message, Weight
+from iommutui.core.diagnosis.base import GROUP_MISSING, NO_DEVICE, Cause, Found, Message, Weight
 from iommutui.core.diagnosis.paste import Paste, pattern, read
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.host import Device, Host
 from iommutui.core.labels import device_name, driver_words
 from iommutui.core.models.base import Model
 from iommutui.core.plan.presets import fix_for
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import sentence, verdict_sentence
 
-MESSAGES: tuple[Message, ...] = (
-    *start.MESSAGES,
-    *writes.MESSAGES,
-    *modules.MESSAGES,
-    *hardware.MESSAGES,
-)
+MESSAGES: tuple[Message, ...] = (*start.MESSAGES, *writes.MESSAGES, *modules.MESSAGES, *hardware.MESSAGES)
 
 
 class Diagnosis(NamedTuple):
@@ -73,16 +68,17 @@ def explain(
     """What explains the text on this Host. ``group`` or ``device`` is what it is about, where it does not say so."""
     paste = read(text)
     matches = recognised(paste)
-    causes = [cause for match in matches for cause in _causes(host, model, paste, match, group, device)]
-    unique = {(cause.code, cause.group, cause.device): cause for cause in reversed(causes)}
-    found = [cause for cause in causes if unique.pop((cause.code, cause.group, cause.device), None) is not None]
-    named = [host.devices[address] for _, address in paste.addresses if address in host.devices]
+    causes: dict[tuple[str, int | None, Address | None], Cause] = {}
+    for match in matches:
+        for cause in _causes(host, model, paste, match, group, device):
+            causes.setdefault((cause.code, cause.group, cause.device), cause)
+    devices = [host.devices[address] for _, address in paste.addresses if address in host.devices]
+    devices += [device] if device is not None else []
     number = paste.group if paste.group is not None else group
-    groups: list[Group] = [host.groups[number]] if number is not None and number in host.groups else []
-    devices = list(dict.fromkeys([*named, *([device] if device is not None else [])]))
-    told = () if found else tuple(dict.fromkeys(_about(host, model, devices, groups)))
-    names = tuple(match.message.name for match in matches)
-    return Diagnosis(names, tuple(found), told, bool(paste.addresses or devices or number is not None))
+    first = list(dict.fromkeys(devices))[:4]  # of a long text
+    about = () if causes else tuple(dict.fromkeys(_about(host, model, first, number)))
+    named = bool(paste.addresses or devices or number is not None)
+    return Diagnosis(tuple(match.message.name for match in matches), tuple(causes.values()), about, named)
 
 
 def recognised(paste: Paste, messages: Sequence[Message] = MESSAGES) -> list[Match]:
@@ -109,44 +105,31 @@ def _matches(paste: Paste, messages: Sequence[Message]) -> Iterator[Match]:
 def _causes(
     host: Host, model: Model, paste: Paste, match: Match, group: int | None, device: Device | None
 ) -> Iterator[Cause]:
-    address: Address | None = paste.address_at(match.start, match.end)
-    number, about_device = paste.group, host.devices.get(address) if address is not None else None
-    if number is None and address is None:
-        number, about_device = group, device
-    if address is not None and about_device is None:
-        yield Cause(
-            "no-device",
-            f"This machine has no device {address}.",
-            "'iommutui list' shows the devices as they are now; names start with the domain, mostly 0000.",
-        )
-    if number is not None and number not in host.groups:
-        yield Cause(
-            "group-missing",
-            f"This machine has no group {number}. Group numbers change with cards, firmware and kernels.",
-            "'iommutui list' shows the groups as they are now.",
-            number,
-        )
-        number = None if about_device is not None else number
-    errno = paste.errno_at(match.start)
-    driver = match.words.get("driver") or paste.driver
-    found = Found(host, model, number, about_device, address, paste.plain, driver, errno, match.words)
+    """``group`` and ``device`` count where the text names none."""
+    address = paste.address_at(match.start, match.end)
+    if address is not None or paste.group is not None:
+        group, device = paste.group, host.devices.get(address) if address is not None else None
+    driver, errno = match.words.get("driver") or paste.driver, paste.errno_at(match.start)
+    found = Found(host, model, group, device, address, paste.plain, driver, errno, match.words)
+    if address is not None and device is None:
+        yield found.say(NO_DEVICE)
+    if group is not None and group not in host.groups:
+        yield found.say(GROUP_MISSING)
+        found = found._replace(group=None if device is not None else group)
     yield from match.message.explain(found)
 
 
-def _about(host: Host, model: Model, devices: Sequence[Device], groups: Iterable[Group]) -> Iterator[str]:
+def _about(host: Host, model: Model, devices: Sequence[Device], number: int | None) -> Iterator[str]:
     """Where each device is bound, whether its group can be handed over, and why not; without any, the IOMMU."""
-    asked = {group.id: group for group in groups}
-    for device in devices[:4]:  # the first ones of a long text
+    for device in devices:
         on = f"{'on ' if device.driver else ''}{driver_words(host, device)}"
         yield f"{device.address} is {on}: {device_name(device)}."
         if device.details is not None and device.details.config_answers is False:
             yield f"{device.address} does not answer: its configuration space reads as all ones."
-        group = host.group_of(device.address)
-        if group is None:
+        if device.group not in host.groups:
             yield sentence(Reason(Code.NO_GROUP, device=device.address))
-        else:
-            asked.setdefault(group.id, group)
-    for group in asked.values():
+    asked = dict.fromkeys([number, *(device.group for device in devices)])
+    for group in [host.groups[number] for number in asked if number in host.groups]:
         verdict = model.verdict(host, group)
         yield verdict_sentence(host, group, verdict)
         yield from (sentence(reason) for reason in verdict.reasons)

@@ -9,13 +9,14 @@ from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.command_line import notices_of, parameter_advice
 from iommutui.core.drivers import VFIO_PCI
-from iommutui.core.hazards.base import openers_words, uses_of
+from iommutui.core.hazards.base import openers_words
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import driver_words
 from iommutui.core.models.base import Model, direct_regions
 from iommutui.core.plan.presets import not_of_use
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio
+from iommutui.core.uses import NOT_RECORDED, Uses
 from iommutui.core.wording import sentence
 
 
@@ -32,9 +33,10 @@ class Cause(NamedTuple):
 class Kind(NamedTuple):
     """What one code says, as templates: the cause, and what to do about it.
 
-    ``{it}`` is what the message names, ``{device}`` and ``{group}`` what the cause is about, ``{on}`` where that device
-    is, ``{set[name=value]}`` the advice to set a parameter, or to look further where it is set. Whoever says it gives
-    the rest.
+    ``{it}`` is what the message names and ``{name}`` the same in a command, ``{wanted}`` the driver that it is about;
+    ``{device}`` and ``{group}`` what the cause is about, ``{on}`` where that device is and ``{now}`` the same as a
+    sentence; ``{set[name=value]}`` the advice to set a parameter, or to look further where it is set. Whoever says it
+    gives the rest.
     """
 
     code: str
@@ -42,10 +44,10 @@ class Kind(NamedTuple):
     remedy: str
 
 
-_OVERRIDE_FIRST = "Write {driver} to its driver_override first: 'iommutui preview {it}={driver}' shows the writes."
+_OVERRIDE_FIRST = "Write {driver} to its driver_override first: 'iommutui preview {name}={driver}' shows the writes."
 SHUT_DOWN = "Shut that virtual machine down first, or leave the device to it."
 REMEDIES = {
-    Code.ALREADY_BOUND: "Unbind it first: 'iommutui preview {it}={wanted}' shows the writes in the right order.",
+    Code.ALREADY_BOUND: "Unbind it first: 'iommutui preview {name}={wanted}' shows the writes in the right order.",
     Code.NOT_BOUND: "There is nothing to unbind: go on without it.",
     Code.OVERRIDE_DIFFERS: _OVERRIDE_FIRST,
     Code.NO_MATCH: _OVERRIDE_FIRST,
@@ -60,6 +62,10 @@ REMEDIES = {
 """What to do about a reason of the engine."""
 
 # fmt: off
+NO_DEVICE = Kind("no-device", "This machine has no device {it}.",
+    "'iommutui list' shows the devices as they are now; names start with the domain, mostly 0000.")
+GROUP_MISSING = Kind("group-missing", "This machine has no group {group}. Group numbers change with cards, firmware "
+    "and kernels.", "'iommutui list' shows the groups as they are now.")
 NO_GROUP = Kind("no-group", "{what}", "The IOMMU covers other devices of this machine, but not this one.")
 DIRECT_REGION = Kind("direct-region", "{what}",
     "Look for a setting of the slot in the firmware setup (shared memory, RMRR), or use another device. Kernels with "
@@ -84,19 +90,19 @@ class _Advice(dict[str, str]):
 
 
 class Found(NamedTuple):
-    """What a message names, as far as it does, on which Host."""
+    """What a message names, as far as it does, on which Host; and the causes that several messages have in common."""
 
     host: Host
     model: Model
     group: int | None
     device: Device | None
-    address: Address | None = None
+    address: Address | None
     """The address in it, whether there is such a device or not."""
-    text: str = ""
+    text: str
     """The whole text in one line and in lower case."""
-    driver: str | None = None
-    errno: str | None = None
-    words: Mapping[str, str] = {}
+    driver: str | None
+    errno: str | None
+    words: Mapping[str, str]
     """What the pattern kept."""
 
     @property
@@ -104,26 +110,104 @@ class Found(NamedTuple):
         """The device, for the middle of a sentence."""
         return self.address or (self.device.address if self.device is not None else "the device")
 
+    @property
+    def wanted(self) -> str:
+        """The driver that it is about: vfio-pci where it names none."""
+        return self.driver or VFIO_PCI
+
+    @property
+    def uses(self) -> Uses:
+        """What the machine does with its devices."""
+        return self.host.uses or NOT_RECORDED
+
+    @property
+    def groups(self) -> list[Group]:
+        """The group that the message names, else that of its device, else every group that a VFIO driver is in."""
+        host = self.host
+        number = self.group if self.group is not None else self.device.group if self.device is not None else None
+        if number is not None:
+            return [host.groups[number]] if number in host.groups else []
+        if self.device is not None or self.address is not None:
+            return []
+        return [g for g in host.groups.values() if any(is_vfio(host, d, d.driver) for d in host.members(g))]
+
     def say(self, kind: Kind, device: Device | None = None, group: int | None = None, **facts: object) -> Cause:
         """A cause of this kind about a device or group: by default those that the message names."""
         device = device or self.device
         if group is None:
             group = self.group if self.group is not None else device.group if device is not None else None
         known = {
+            "driver": self.wanted,
             **self.words,
             "it": self.it,
+            "name": "DEVICE" if self.it == "the device" else self.it,
             "group": "N" if group is None else group,
             "node": node[0] if (node := _NODE.search(self.text)) else f"/dev/vfio/{'N' if group is None else group}",
             "device": device.address if device is not None else self.it,
             "on": (f"on {device.driver}" if device.driver else driver_words(self.host, device)) if device else "free",
+            "now": f" {device.address} is on {device.driver} now." if device is not None and device.driver else "",
+            "wanted": self.wanted,
             "set": _Advice(self.host),
         }
         what, remedy = (each.format_map(known | facts) for each in (kind.says, kind.remedy))
         what = "The" + what[3:] if what.startswith("the ") else what
         return Cause(kind.code, what, remedy, group, device.address if device is not None else None)
 
+    def firmware_regions(self) -> list[Cause]:
+        """What the firmware wants mapped one to one: RMRR of Intel, unity maps of AMD (``reserved_regions``)."""
+        regions = ((group.id, reason) for group in self.groups for reason in direct_regions(group))
+        return [self.say(DIRECT_REGION, group=group, what=sentence(reason)) for group, reason in regions]
 
-Explain = Callable[[Found], Iterator[Cause]]
+    def no_iommu(self) -> list[Cause]:
+        """No IOMMU, or none that covers the device (``iommu_group_get()`` finds nothing)."""
+        advice, address = no_iommu_advice(self.host), self.device.address if self.device is not None else None
+        without = sentence(Reason(Code.NO_GROUP, device=address))
+        if advice:
+            text, *rest = advice if len(advice) > 1 else (without, *advice)
+            return [Cause("no-group" if address is not None else "no-iommu", text, " ".join(rest), None, address)]
+        covered = self.device is None or self.device.group is not None
+        return [] if covered else [self.say(NO_GROUP, what=without)]
+
+    def in_the_way(self) -> Iterator[Cause]:
+        """What keeps the groups from being handed over, under the model."""
+        for group in self.groups:
+            remedy = SHUT_DOWN if group.claim else f"'iommutui why {group.id}' shows the smallest fix."
+            for reason in self.model.verdict(self.host, group).reasons:
+                if reason.code in (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.OWNED, Code.UNKNOWN_DRIVER):
+                    yield Cause(reason.code, sentence(reason), remedy, group.id, reason.device)
+
+    def settings(self, devices: Iterable[Device]) -> Iterator[Cause]:
+        """Settings that were meant to put these devices on a VFIO driver and have not."""
+        for device in devices:
+            for notice in notices_of(self.host, device):
+                yield Cause(notice.code, notice.text, notice.remedy, device.group, notice.device)
+
+    def silent(self, device: Device | None) -> list[Cause]:
+        """The device does not answer: its configuration space reads as all ones."""
+        details = device.details if device is not None else None
+        return [self.say(NOT_RESPONDING, device)] if details is not None and details.config_answers is False else []
+
+    def users(self, device: Device | None) -> str:
+        """Who has a node of the device open; empty where nobody is seen to."""
+        return openers_words(self.uses.of(device.address).openers) if device is not None else ""
+
+    def of_no_use(self, device: Device) -> Iterator[Cause]:
+        """Why no virtual machine can have the device whatever is rebound, as what is behind a VMD controller."""
+        reason = not_of_use(self.host, device)
+        if reason is not None and reason.code in (Code.BEHIND_VMD, Code.OF_THE_BOARD):
+            yield Cause(reason.code, sentence(reason), "Leave it to the host.", device.group, device.address)
+
+    def refusals(self, reasons: Iterable[Reason]) -> Iterator[Cause]:
+        """Why a write or a probe of the device fails, as the engine says it, with what to do about it."""
+        for reason in reasons:
+            remedy = REMEDIES.get(reason.code, "'iommutui why {it}' says more.")
+            if reason.code is Code.ALREADY_BOUND and self.driver == reason.driver:
+                remedy = "It is where it should be: there is nothing to do."
+            if reason.code is Code.NO_GROUP:
+                yield from self.no_iommu()
+            else:
+                kind = Kind(reason.code, "{what}", remedy)
+                yield self.say(kind, what=sentence(reason), driver=reason.driver or self.wanted)
 
 
 class Weight(IntEnum):
@@ -140,87 +224,10 @@ class Message(NamedTuple):
 
     name: str
     patterns: str
-    explain: Explain
+    explain: Callable[[Found], Iterable[Cause]]
     weight: Weight = Weight.NAMED
 
 
 def means(name: str, patterns: str, code: str, text: str, remedy: str, *, weight: Weight = Weight.NAMED) -> Message:
     """A message that means the same on every machine."""
-    return Message(name, patterns, lambda found: iter([found.say(Kind(code, text, remedy))]), weight)
-
-
-def groups_asked(found: Found) -> list[Group]:
-    """The group that the message names, else that of its device, else every group that a VFIO driver is in."""
-    host = found.host
-    number = found.group if found.group is not None else found.device.group if found.device else None
-    if number is not None:
-        return [host.groups[number]] if number in host.groups else []
-    if found.device is not None or found.address is not None:
-        return []
-    return [g for g in host.groups.values() if any(is_vfio(host, d, d.driver) for d in host.members(g))]
-
-
-def firmware_regions(found: Found) -> Iterator[Cause]:
-    """Regions that the firmware wants mapped one to one: RMRR of Intel, unity maps of AMD (``reserved_regions``)."""
-    for group in groups_asked(found):
-        yield from (found.say(DIRECT_REGION, group=group.id, what=sentence(r)) for r in direct_regions(group))
-
-
-def no_iommu(found: Found) -> Iterator[Cause]:
-    """No IOMMU, or none that covers the device (``iommu_group_get()`` finds nothing)."""
-    advice, device = no_iommu_advice(found.host), found.device
-    without = sentence(Reason(Code.NO_GROUP, device=device.address if device is not None else None))
-    if advice:
-        text, *rest = advice if len(advice) > 1 else (without, *advice)
-        code = "no-group" if device is not None else "no-iommu"
-        yield Cause(code, text, " ".join(rest), None, device.address if device is not None else None)
-    elif device is not None and device.group is None:
-        yield found.say(NO_GROUP, what=without)
-
-
-def in_the_way(found: Found) -> Iterator[Cause]:
-    """What keeps the groups from being handed over, under the model."""
-    for group in groups_asked(found):
-        for reason in found.model.verdict(found.host, group).reasons:
-            if reason.code in (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.OWNED, Code.UNKNOWN_DRIVER):
-                remedy = REMEDIES[Code.OWNED] if group.claim else f"'iommutui why {group.id}' shows the smallest fix."
-                yield Cause(reason.code, sentence(reason), remedy, group.id, reason.device)
-
-
-def settings(found: Found, devices: Iterable[Device]) -> Iterator[Cause]:
-    """Settings that were meant to put these devices on a VFIO driver and have not."""
-    for device in devices:
-        for notice in notices_of(found.host, device):
-            yield Cause(notice.code, notice.text, notice.remedy, device.group, notice.device)
-
-
-def silent(found: Found, device: Device | None) -> list[Cause]:
-    """The device does not answer: its configuration space reads as all ones."""
-    details = device.details if device is not None else None
-    return [found.say(NOT_RESPONDING, device)] if details is not None and details.config_answers is False else []
-
-
-def users(found: Found, device: Device | None) -> str:
-    """Who has a node of the device open; empty where nobody is seen to."""
-    return openers_words(uses_of(found.host).openers_of(device.address)) if device is not None else ""
-
-
-def of_no_use(found: Found, device: Device) -> Iterator[Cause]:
-    """Why no virtual machine can have the device whatever is rebound, as what is behind a VMD controller."""
-    reason = not_of_use(found.host, device)
-    if reason is not None and reason.code in (Code.BEHIND_VMD, Code.OF_THE_BOARD):
-        yield Cause(reason.code, sentence(reason), "Leave it to the host.", device.group, device.address)
-
-
-def refusals(found: Found, reasons: Iterable[Reason]) -> Iterator[Cause]:
-    """Why a write or a probe of the device fails, as the engine says it, with what to do about it."""
-    for reason in reasons:
-        remedy = REMEDIES.get(reason.code, "'iommutui why {it}' says more.")
-        if reason.code is Code.ALREADY_BOUND and found.driver == reason.driver:
-            remedy = "It is where it should be: there is nothing to do."
-        if reason.code is Code.NO_GROUP:
-            yield from no_iommu(found)
-        else:
-            driver, wanted = reason.driver or found.driver or VFIO_PCI, found.driver or VFIO_PCI
-            kind = Kind(reason.code, "{what}", remedy)
-            yield found.say(kind, what=sentence(reason), driver=driver, wanted=wanted)
+    return Message(name, patterns, lambda found: [found.say(Kind(code, text, remedy))], weight)

@@ -3,77 +3,87 @@
 import re
 from collections.abc import Iterator
 
+from iommutui.core.card import is_display
 from iommutui.core.command_line import is_set
-from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, groups_asked, means, silent
-from iommutui.core.hazards.base import on_kernel_driver, uses_of
+from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, means
 from iommutui.core.hazards.device import bus_mates
 from iommutui.core.host import Host
-from iommutui.core.labels import device_name
 from iommutui.core.models.base import since
 from iommutui.core.roles import is_vfio, serves_host
 
 # fmt: off
 REGION_TAKEN = Kind("region-taken", "Another driver holds the memory of {device}; /proc/iomem, read as root, names it.",
     "Unbind what /proc/iomem shows inside the range of that BAR.")
-BOOT_FRAMEBUFFER = Kind("boot-framebuffer", "{booted}{holder} the memory of {device} ({name}) for the firmware's "
-    "picture.", "{how}")
+BOOT_FRAMEBUFFER = Kind("boot-framebuffer", "{booted}{holder} the memory of {device} for the firmware's picture.",
+    "{how}")
 ROM_UNREADABLE = Kind("rom-unreadable", "The ROM of {it} cannot be read: {why}",
     "Give the guest a file with the ROM (romfile=, <rom file=.../> in libvirt). Where it needs no boot screen from the "
     "device, the message is harmless, and rombar=0 (<rom bar='off'/>) ends it.")
-RUNTIME_POWER = Kind("runtime-power", "{it} did not wake up: vfio-pci powers down a device that nobody uses, and some "
-    "do not come back.",
+RUNTIME_POWER = Kind("runtime-power", "{it} did not wake up: vfio-pci powers down idle devices, and some stay down.",
     "{set[vfio-pci.disable_idle_d3=1]} Or write 0 to d3cold_allowed of the device and of the port above.")
-HOST_POWER = Kind("host-power", "{it} is {on}, a host driver, and did not wake up: it has lost power, alone or with "
-    "its card.",
-    "Power the machine off and on. Then write on to its power/control, or boot with pcie_port_pm=off, so that it does "
-    "not sleep.")
+HOST_POWER = Kind("host-power", "{it} is {on}, a host driver, and did not wake up: it has lost power.",
+    "Power the machine off and on. Then write on to its power/control, or boot with pcie_port_pm=off.")
 RESET_REGRESSION = Kind("reset-regression", "This kernel ({kernel}) has a fault: it resets a bus only where each of "
     "its functions can be reset alone.", "Update to the next release of its series, or to 6.15 and later.")
-BUS_RESET = Kind("bus-reset", "{it} is reset with its bus, which needs every device on it in one virtual machine: "
-    "{others}{kept}.",
+BUS_RESET = Kind("bus-reset", "{it} is reset with its bus, which needs each device on it in one guest: {others}{kept}.",
     "Hand over all: 'iommutui plan --card {it}'. The message is harmless if the guest starts and restarts.")
 NO_RESET = Kind("no-reset", "The kernel knows no way to reset {it} alone, and a reset of its bus was not possible.",
-    "Give all devices behind its port to one virtual machine; otherwise it may need a power cycle between two guests. "
-    "(Qubes, Xen: no-strict-reset.)")
+    "Give all behind its port to one virtual machine, or power-cycle it between guests. (Qubes, Xen: no-strict-reset.)")
+IOVA_RESERVED = Kind("iova-reserved", "The mapping at {start} meets a region of group {group} that the host reserves: "
+    "{region}.", "Give the guest another memory layout: another machine type, or a smaller PCI window.")
+IOVA_TOO_WIDE = Kind("iova-too-wide", "{where} beyond the IOMMU's address width ({limit}), often of a large BAR.",
+    "Give the guest fewer address bits: -cpu host,host-phys-bits-limit=39, or guest-phys-bits=39 from QEMU 9.1 (args: "
+    "in Proxmox). Or a smaller 64-bit PCI window (OVMF: X-PciMmio64Mb).")
+MEMLOCK_LIMIT = Kind("memlock-limit", "The guest's memory is pinned for DMA, and RLIMIT_MEMLOCK{limit} is lower.",
+    "Raise it above the guest's memory: 'ulimit -l', memlock in /etc/security/limits.conf, LimitMEMLOCK=infinity in a "
+    "unit, <memtune><hard_limit> in libvirt.")
+TOO_LITTLE_MEMORY = Kind("too-little-memory", "Or the host has not enough free memory to pin all of the guest's.",
+    "Give the guest less memory; ballooning does not help here.")
+BLOCKED_IN_GUEST = Kind("blocked-in-guest", "{stopped}. It is {on}: the guest's driver or firmware did it.",
+    "Harmless once at a start. Otherwise power-cycle the card, and look at the driver in the guest.")
+BLOCKED_ON_HOST = Kind("blocked-on-host", "{stopped}. It is {on}, a host driver; or the firmware still uses it.",
+    "Update firmware and kernel; with iommu=pt host drivers are not translated. If it began when a neighbour was "
+    "handed over, look at the group: 'iommutui why {device}'.")
+BLOCKED_WITHOUT_DRIVER = Kind("blocked-without-driver", "{stopped}. It has no driver now, so a former driver, a guest "
+    "or the firmware left it running.", "Bind it to a driver, or turn the device off in the firmware setup.")
+BLOCKED_UNKNOWN = Kind("blocked-unknown", "{stopped}. The address in brackets is the device.",
+    "'iommutui list' shows what it is and its driver.")
+INTERRUPT_SHARED = Kind("interrupt-shared", "{it} shares interrupt line {irq} with {device}, which is {on}, and "
+    "vfio-pci cannot mask its interrupt alone.",
+    "Unbind it if the host can do without: 'iommutui preview {device}=none'. Or use another slot, or MSI in the guest.")
+INTERRUPT_TAKEN = Kind("interrupt-taken", "Another driver{taker} has the interrupt line{irq} that {it} wants alone.",
+    "/proc/interrupts names the driver: unbind its device, use another slot, or make the guest's driver use MSI.")
+NOINTXMASK = Kind("nointxmask", "nointxmask=1 on the kernel command line makes vfio-pci want every interrupt line for "
+    "itself.", "Remove it.")
 # fmt: on
-
-_OWNERS = {
-    **dict.fromkeys(("simpledrm", "simplefb", "simple-framebuffer"), "simple-framebuffer"),
-    **dict.fromkeys(("efifb", "efidrm", "efi-framebuffer"), "efi-framebuffer"),
-    **dict.fromkeys(("vesafb", "vesadrm", "vesa-framebuffer"), "vesa-framebuffer"),
-}
-"""The platform driver and device of the firmware's framebuffer, by its name in ``/proc/iomem``."""
 
 
 def cannot_reserve(found: Found) -> Iterator[Cause]:
     """``BAR n: can't reserve`` (``pci_request_region()``), or a write to the BAR that answers EBUSY."""
     host = found.host
-    booted = [d for d in host.devices.values() if d.boots_display and found.address is None]
-    for device in [found.device] if found.device is not None else booted:
-        screens = uses_of(host).screens_of(device.address)
-        owner = next((screen.firmware for screen in screens if screen.firmware), None)
-        free = owner is None and host.uses is not None and not host.uses.gap("firmware") and not device.boots_display
-        if free or not (device.class_code or "").startswith("03"):
+    displays = [d for d in host.devices.values() if d.boots_display and found.address is None]
+    for device in [found.device] if found.device is not None else displays:
+        owner = next((screen.firmware for screen in found.uses.of(device.address).screens if screen.firmware), "")
+        free = not owner and not found.uses.gap("firmware") and not device.boots_display
+        if free or not is_display(device):
             yield found.say(REGION_TAKEN, device)
             continue
-        removed = (device.class_code or "").startswith("0300") and since(host, (6, 0))
-        yield found.say(
-            BOOT_FRAMEBUFFER,
-            device,
-            booted="It is the display that the machine booted on. " if device.boots_display else "",
-            holder=f"{owner} holds" if owner else "A framebuffer of the firmware (efifb, simpledrm) most likely holds",
-            name=device_name(device),
-            how="This kernel's vfio-pci removes such a framebuffer when it is bound: bind the card to it once more."
-            if removed
-            else _unbind_framebuffer(host, owner),
-        )
+        booted = "It is the display that the machine booted on. " if device.boots_display else ""
+        holder = f"{owner} holds" if owner else "A framebuffer of the firmware (efifb, simpledrm) most likely holds"
+        how = "This kernel's vfio-pci removes such a framebuffer when it is bound: bind the card to it once more."
+        if not (device.class_code or "").startswith("0300") or not since(host, (6, 0)):
+            how = _unbind_framebuffer(host, owner)
+        yield found.say(BOOT_FRAMEBUFFER, device, booted=booted, holder=holder, how=how)
 
 
-def _unbind_framebuffer(host: Host, owner: str | None) -> str:
-    name, boot = _OWNERS.get(owner or ""), "initcall_blacklist=sysfb_init"
+def _unbind_framebuffer(host: Host, owner: str) -> str:
+    """``owner`` is a name in ``/proc/iomem``, as ``simpledrm``, ``efifb`` or ``vesa-framebuffer``."""
     how = "Unbind efi-framebuffer or simple-framebuffer below /sys/bus/platform/drivers."
-    if name:
+    kind = next((kind for kind in ("simple", "efi", "vesa") if owner.startswith(kind)), "")
+    if kind:
+        name = f"{kind}-framebuffer"
         how = f"Unbind it as root before the guest starts: echo {name}.0 > /sys/bus/platform/drivers/{name}/unbind."
+    boot = "initcall_blacklist=sysfb_init"
     if is_set(host, boot):
         return f"{how} {boot} is on the kernel command line already, and has not prevented it."
     return f"{how} Or boot with {boot} (which leaves the console dark until a driver takes the display)."
@@ -84,14 +94,14 @@ def rom(found: Found) -> Iterator[Cause]:
     boot = found.device is not None and found.device.boots_display
     shadowed = "it is the display that the machine booted on, whose ROM the firmware has shadowed or shut."
     hidden = "a card that sleeps, or that a driver has used before, often does not show it."
-    yield from silent(found, found.device)
+    yield from found.silent(found.device)
     yield found.say(ROM_UNREADABLE, why=shadowed if boot else hidden)
 
 
-def asleep(found: Found) -> Iterator[Cause]:
+def asleep(found: Found) -> list[Cause]:
     """D3cold (``pci_power_up()``), and the runtime power management of vfio-pci itself (``disable_idle_d3``)."""
-    on_host = found.device is not None and on_kernel_driver(found.host, found.device)
-    yield from silent(found, found.device) or [found.say(HOST_POWER if on_host else RUNTIME_POWER)]
+    on_host = found.device is not None and serves_host(found.host, found.device, found.device.driver)
+    return found.silent(found.device) or [found.say(HOST_POWER if on_host else RUNTIME_POWER)]
 
 
 _REGRESSION = re.compile(
@@ -107,69 +117,35 @@ def no_reset(found: Found) -> Iterator[Cause]:
     if host.kernel is not None and _REGRESSION.fullmatch(host.kernel):
         yield found.say(RESET_REGRESSION, kernel=host.kernel)
     others = (bus_mates(host, device) if device is not None else None) or []
-    kept = ", ".join(f"{d.address} on {d.driver}" for d in others if on_kernel_driver(host, d))
-    methods = device.details.reset_methods if device is not None and device.details is not None else None
+    kept = ", ".join(f"{d.address} on {d.driver}" for d in others if serves_host(host, d, d.driver))
     if others:
         names = ", ".join(d.address for d in others)
         yield found.say(BUS_RESET, others=names, kept=f"; still on the host: {kept}" if kept else "")
-    elif not methods:
+    elif device is None or device.details is None or not device.details.reset_methods:
         yield found.say(NO_RESET)
 
 
-# fmt: off
-IOVA_RESERVED = Kind("iova-reserved", "The mapping at {start} meets a region of group {group} that the host reserves: "
-    "{region}.", "Give the guest another memory layout: another machine type, or a smaller PCI window.")
-IOVA_TOO_WIDE = Kind("iova-too-wide", "{where} beyond the address width of the IOMMU ({limit}): the guest put a large "
-    "BAR there.",
-    "Give the guest fewer address bits: -cpu host,host-phys-bits-limit=39, or guest-phys-bits=39 from QEMU 9.1 (args: "
-    "in Proxmox). Or a smaller 64-bit PCI window (OVMF: X-PciMmio64Mb).")
-MEMLOCK_LIMIT = Kind("memlock-limit", "All memory of the guest is pinned for DMA, and the limit of locked memory of "
-    "the process{limit} is lower.",
-    "Raise it above the guest's memory: 'ulimit -l', memlock in /etc/security/limits.conf, LimitMEMLOCK=infinity in a "
-    "unit, <memtune><hard_limit> in libvirt.")
-TOO_LITTLE_MEMORY = Kind("too-little-memory", "Or the host has not enough free memory to pin all of the guest's.",
-    "Give the guest less memory; ballooning does not help here.")
-BLOCKED_IN_GUEST = Kind("blocked-in-guest", "{stopped}. It is {on}: the guest's driver or firmware did it, often as "
-    "the guest starts or ends.",
-    "Harmless once at a start. Otherwise power-cycle the card, and look at the driver in the guest.")
-BLOCKED_ON_HOST = Kind("blocked-on-host", "{stopped}. It is {on}, a host driver; or the firmware still uses it "
-    "(display, USB).",
-    "Update firmware and kernel; with iommu=pt host drivers are not translated. If it began when a neighbour was "
-    "handed over, look at the group: 'iommutui why {device}'.")
-BLOCKED_WITHOUT_DRIVER = Kind("blocked-without-driver", "{stopped}. It has no driver now, so a former driver, a guest "
-    "or the firmware left it running.", "Bind it to a driver, or turn the device off in the firmware setup.")
-BLOCKED_UNKNOWN = Kind("blocked-unknown", "{stopped}. The address in brackets is the device.",
-    "'iommutui list' shows what it is and its driver.")
-INTERRUPT_SHARED = Kind("interrupt-shared", "{it} shares interrupt line {irq} with {device}, which is {on}, and "
-    "vfio-pci cannot mask its interrupt alone.",
-    "If the host can do without that, unbind it: 'iommutui preview {device}=none'. Or put one of the two into another "
-    "slot, or make the guest's driver use MSI.")
-INTERRUPT_TAKEN = Kind("interrupt-taken", "Another driver{taker} has the interrupt line{irq} of {it}, which cannot "
-    "share it.",
-    "/proc/interrupts names the driver: unbind its device, use another slot, or make the guest's driver use MSI.")
-NOINTXMASK = Kind("nointxmask", "nointxmask=1 on the kernel command line makes vfio-pci want every interrupt line for "
-    "itself.", "Remove it.")
-# fmt: on
-
-_MAPPED = re.compile(r"dma_map ?\( ?(?:0x)?[0-9a-f]+, ?(0x[0-9a-f]+), ?(0x[0-9a-f]+)|iova[ =:]*(0x[0-9a-f]+)()")
+_MAPPED = re.compile(r"dma_map ?\( ?(?:0x)?[0-9a-f]+, ?(0x[0-9a-f]+), ?(0x[0-9a-f]+)|iova[ =:]*(0x[0-9a-f]+)")
 _FAULT = re.compile(r"fault reason:? (0x)?([0-9a-f]{1,2})\b")
 
 
 def map_invalid(found: Found) -> Iterator[Cause]:
     """EINVAL of VFIO_IOMMU_MAP_DMA (``vfio_iommu_iova_dma_valid()``): beyond the IOMMU's width, or reserved."""
+    width = min((each.width for each in found.host.iommus or () if each.width is not None), default=None)
+    limit = f"{width} bits" if width else "39 bits on many desktops and laptops; Intel tells it in 'cap'"
     match = _MAPPED.search(found.text)
-    start = int(match[1] or match[3], 16) if match else None
-    end = start + max(int(match[2] or "1", 16), 1) - 1 if match and start is not None else 0
-    for group in groups_asked(found) if start is not None else ():
+    if match is None:
+        yield found.say(IOVA_TOO_WIDE, where="The mapped address is most likely", limit=limit)
+        return
+    start = int(match[1] or match[3], 16)
+    end = start + max(int(match[2] or "1", 16), 1) - 1
+    for group in found.groups:
         for region in group.regions or ():
-            if region.type != "direct-relaxable" and region.start <= end and (start or 0) <= region.end:
+            if region.type != "direct-relaxable" and region.start <= end and start <= region.end:
                 there = f"{region.start:#x}-{region.end:#x} ({region.type})"
                 yield found.say(IOVA_RESERVED, group=group.id, start=f"{start:#x}", region=there)
-    width = min((each.width for each in found.host.iommus or () if each.width is not None), default=None)
-    if start is None or end >> (width or 39):
-        where = f"The address {start:#x} is" if start is not None else "The mapped address is most likely"
-        limit = f"{width} bits" if width else "39 bits on many desktops and laptops; Intel tells it in 'cap'"
-        yield found.say(IOVA_TOO_WIDE, where=where, limit=limit)
+    if end >> (width or 39):
+        yield found.say(IOVA_TOO_WIDE, where=f"The address {start:#x} is", limit=limit)
 
 
 def map_no_memory(found: Found) -> Iterator[Cause]:
@@ -244,11 +220,9 @@ MESSAGES = (
             "intx*device or resource busy | flags mismatch irq # | failed to enable intx | could not enable intx | "
             "setup intx fd*device or resource busy", interrupt_shared),
     means("a mapping failed", "dma mapping failed, unable to continue", "dma-map", "QEMU ends because memory could not "
-          "be mapped for the device; the line before this one says why.", "Pass that line to --error as well.",
-          weight=Weight.ERRNO),
+          "be mapped; the line before says why.", "Pass that line to --error too.", weight=Weight.ERRNO),
     means("the IOMMU reports faults", "drhd: handling fault status reg", "dma-fault", "The IOMMU has stopped DMA; the "
-          "line after this one names the device and the reason.", "Pass that line to --error as well.",
-          weight=Weight.ERRNO),
+          "next line names device and reason.", "Pass that line to --error too.", weight=Weight.ERRNO),
     means("the IOMMU waits for a device", "completion-wait loop timed out | iotlb_inv_timeout | invalidation time-out "
           "error | qi_submit_sync | device-tlb*timed out", "device-gone", "A device does not answer the IOMMU any "
           "more: it lost power, or did not come back from a reset or from D3cold.", "Look which card was handed over "
@@ -258,13 +232,11 @@ MESSAGES = (
           "What is to be mapped is a BAR of another device, not memory. QEMU goes on without: only DMA from one "
           "handed-over device straight to another does not work.", "Nothing to do, unless the guest needs such DMA."),
     means("no memory for the guest", "unable to map backing store for guest ram | cannot set up guest memory | could "
-          "not allocate*guest ram | dma_map*no space left", "guest-memory", "The host has not enough free memory or "
-          "huge pages for the guest, or too many mappings of DMA (65535).", "Reserve huge pages at boot (hugepages=), "
-          "or give the guest less memory."),
-    means("unhandled interrupt", "nobody cared | disabling irq #", "stuck-interrupt", "A device holds its "
-          "interrupt line asserted and no driver answers, so the kernel turns the line off; every device on it stops "
-          "working.", "/proc/interrupts names who shares the line. Make the guest's driver use MSI, or put the card "
-          "elsewhere."),
+          "not allocate*guest ram | dma_map*no space left", "guest-memory", "Too little free memory or huge pages, or "
+          "too many DMA mappings (65535).", "Reserve huge pages at boot, or give the guest less memory."),
+    means("unhandled interrupt", "nobody cared | disabling irq #", "stuck-interrupt", "A device holds its interrupt "
+          "line asserted and no driver answers, so the kernel turns the line off; every device on it stops working.",
+          "/proc/interrupts names who shares the line. Make the guest's driver use MSI, or put the card elsewhere."),
     means("no interrupt vectors left", "interrupt msi*no space left | interrupt msi*vfio_device_set_irqs failure",
           "no-vectors", "The host has no interrupt vectors left, or the guest asked for more than the device has.",
           "Give the guest's driver fewer queues; x2APIC in the firmware setup gives the host more vectors."),
@@ -288,10 +260,9 @@ MESSAGES = (
           "little address space for a BAR of {it}; often a large one (resizable BAR).", "Turn on Above 4G decoding in "
           "the firmware setup. {set[pci=realloc]} A smaller BAR (resizable BAR off) helps as well."),
     means("not ready after a reset", "not ready #ms after | timed out waiting for pending transaction | reset recovery "
-          "- restoring bars", "reset-did-not-return", "{it} was reset and did not come back, or forgot its state: its "
-          "reset does not work.", "Power the machine off and on. Try another reset (write bus or flr to its "
-          "reset_method, from 5.15), the module vendor-reset for AMD, or a newer firmware of the card. "
-          "{set[vfio-pci.disable_idle_d3=1]}"),
+          "- restoring bars", "reset-did-not-return", "{it} did not come back from a reset, or forgot its state.",
+          "Power the machine off and on. Try another reset (write bus or flr to its reset_method, from 5.15), "
+          "vendor-reset for AMD, or newer firmware. {set[vfio-pci.disable_idle_d3=1]}"),
     means("device is in use while it is unbound", "device is currently in use, task | blocked until device is released "
           "| relaying device request to user | no device request channel registered", "unbind-waits", "Somebody "
           "unbinds {it} from vfio-pci while a virtual machine has it open, and the kernel waits until it is released.",
@@ -307,7 +278,6 @@ MESSAGES = (
           "Intel's own graphics needs it at 00:02.0 of a guest of type pc (i440fx) with its ROM.", "Leave legacy mode "
           "and hand it over as a second display with x-igd-opregion=on and a romfile."),
     means("a note of vfio-pci", "enabling device (# | changed vga decodes | hiding ecap | hiding cap | deactivate vga "
-          "console", "note", "This is a note, not an error; it appears at every start.", "Nothing to do about it.",
-          weight=Weight.HARMLESS),
+          "console", "note", "This is a note, not an error.", "Nothing to do about it.", weight=Weight.HARMLESS),
 )
 # fmt: on

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 
-from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, means, silent, users
-from iommutui.core.drivers import underscored
+from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, means
+from iommutui.core.drivers import VFIO_PCI, underscored
 from iommutui.core.models.base import since
 from iommutui.core.roles import is_vfio
 
 # fmt: off
-PART_OF_VFIO = Kind("part-of-vfio", "Since Linux 6.2 vfio_virqfd is a part of the module vfio, so there is no such "
-    "module any more.",
+PART_OF_VFIO = Kind("part-of-vfio", "Since Linux 6.2 vfio_virqfd is a part of the module vfio, and no longer there.",
     "Take it out of the list of modules (/etc/modules, mkinitcpio.conf, dracut); nothing is missing.")
 DRIVER_THERE = Kind("driver-there", "The driver {driver} is registered on this machine, so its module is loaded or "
     "built in.", "Leave the command out.")
@@ -18,7 +17,11 @@ NO_SUCH_MODULE = Kind("no-such-module", "The running kernel{release} has no modu
     "kernel-modules-extra) or a kernel that has it (CONFIG_VFIO_PCI); those of small boards and clouds often lack it.")
 INSMOD_PATH = Kind("insmod-path", "insmod takes the path of a file, not the name of a module.",
     "'modprobe {module}' finds the file, if there is one.")
-MODULE_HELD = Kind("module-held", "{who} uses the module.", "{how}")
+MODULE_HELD = Kind("module-held", "{who} uses the module.",
+    "Leave the module where it is: a device is unbound by itself ('iommutui preview DEVICE=none').")
+NVIDIA_HELD = Kind("module-held", "{who} uses the module.",
+    "Stop the display manager, nvidia-persistenced and what else uses the card, then unload nvidia_drm, "
+    "nvidia_modeset, nvidia_uvm, nvidia.")
 CARD_TAKEN = Kind("card-taken", "{device} is {on}{override}, so {module} finds no card.",
     "Give it back first: 'iommutui preview {device}={target}'.")
 NO_CARD = Kind("no-card", "This machine shows no card that {module} could drive.", "'iommutui list' shows the devices.")
@@ -36,39 +39,37 @@ _MAKERS = {"nvidia": "10de", "nouveau": "10de", "amdgpu": "1002", "radeon": "100
 def not_found(found: Found) -> Iterator[Cause]:
     """The module is not in ``/lib/modules/RELEASE``."""
     usual = "vfio_virqfd" if "vfio_virqfd" in found.text else "vfio_pci"
-    module, drivers = underscored(found.words.get("module", usual)), found.host.drivers
-    there = [d.name for d in drivers or () if module in (underscored(d.name), underscored(d.module or ""))]
+    module = underscored(found.words.get("module", usual))
+    drivers = found.host.drivers or ()
+    there = [d.name for d in drivers if module in (underscored(d.name), underscored(d.module or ""))]
     if module == "vfio_virqfd" and since(found.host, (6, 2)):
         yield found.say(PART_OF_VFIO)
     elif there:
         yield found.say(DRIVER_THERE, driver=there[0])
     else:
-        release = f" ({found.host.kernel})" if found.host.kernel else ""
-        unbindable = ", and no driver of that name is registered: nothing can be bound to it"
-        nothing = unbindable if drivers is not None and module == "vfio_pci" else ""
-        yield found.say(NO_SUCH_MODULE, release=release, module=module, nothing=nothing)
+        yield no_such_module(found, module)
         if "insmod" in found.text:
             yield found.say(INSMOD_PATH, module=module)
+
+
+def no_such_module(found: Found, module: str) -> Cause:
+    """The running kernel cannot have this module."""
+    release = f" ({found.host.kernel})" if found.host.kernel else ""
+    unbindable = underscored(module) == "vfio_pci" and not found.host.has_driver(VFIO_PCI)
+    nothing = ", so nothing can be bound to it" if unbindable else ""
+    return found.say(NO_SUCH_MODULE, release=release, module=module, nothing=nothing)
 
 
 def in_use(found: Found) -> Iterator[Cause]:
     """``Module X is in use`` (``delete_module()``, EWOULDBLOCK)."""
     module = underscored(found.words["module"])
-    nvidia = module.startswith("nvidia")
-    how = "Leave the module where it is: a device is unbound by itself ('iommutui preview DEVICE=none')."
-    if nvidia:
-        how = (
-            "Stop the display manager, nvidia-persistenced and what else uses the card, then unload nvidia_drm, "
-            "nvidia_modeset, nvidia_uvm, nvidia."
-        )
-    names = ("nvidia",) if nvidia else (module,)
-    devices = [d for d in found.host.devices.values() if d.driver is not None and underscored(d.driver) in names]
+    kind, driver = (NVIDIA_HELD, "nvidia") if module.startswith("nvidia") else (MODULE_HELD, module)
+    devices = [device for device in found.host.devices.values() if underscored(device.driver or "") == driver]
     for device in devices:
-        who = users(found, device)
-        held = f"{device.address} is on {device.driver}{who and f', and {who}'}; that"
-        yield found.say(MODULE_HELD, device, who=held, how=how)
+        who = found.users(device)
+        yield found.say(kind, device, who=f"{device.address} is on {device.driver}{who and f', and {who}'}; that")
     if not devices:
-        yield found.say(MODULE_HELD, who="Another module ('lsmod' names it) or a program", how=how)
+        yield found.say(kind, who="Another module ('lsmod' names it) or a program")
 
 
 def no_device(found: Found) -> Iterator[Cause]:
@@ -78,7 +79,7 @@ def no_device(found: Found) -> Iterator[Cause]:
     every = [found.device] if found.device else list(found.host.devices.values())
     cards = [d for d in every if d.vendor_id == vendor and (d.class_code or "").startswith("03")]
     for device in cards:
-        yield from silent(found, device)
+        yield from found.silent(device)
         if device.driver not in (None, module) or device.driver_override not in (None, module):
             given = device.driver is None or is_vfio(found.host, device, device.driver)
             override = f", with an override for {device.driver_override}" if device.driver_override else ""
@@ -88,15 +89,15 @@ def no_device(found: Found) -> Iterator[Cause]:
         yield found.say(NO_CARD, module=module)
 
 
-def lost(found: Found) -> Iterator[Cause]:
+def lost(found: Found) -> list[Cause]:
     """A driver that has lost its card (``rm_init_adapter``, ``xhci_hc_died``)."""
-    yield from silent(found, found.device) or [found.say(CARD_LOST)]
+    return found.silent(found.device) or [found.say(CARD_LOST)]
 
 
-def nvidia_hangs(found: Found) -> Iterator[Cause]:
+def nvidia_hangs(found: Found) -> list[Cause]:
     """``nv_pci_remove()`` waits while the usage count is not zero, and no signal ends that."""
     kernel = "no process is seen to, so it is the kernel (nvidia_drm with modeset, a console)"
-    yield found.say(NVIDIA_IN_USE, who=users(found, found.device) or kernel)
+    return [found.say(NVIDIA_IN_USE, who=found.users(found.device) or kernel)]
 
 
 # fmt: off
@@ -117,16 +118,13 @@ MESSAGES = (
           "operation not permitted", "not-root", "Only root may load or unload modules, and with Secure Boot only "
           "signed ones are accepted.", "Use sudo, on the host and not in a container."),
     means("module is not signed", "required key not available | key was rejected by service | loading of unsigned "
-          "module is rejected | lockdown:*is restricted", "secure-boot", "Secure Boot is on, and the kernel accepts "
-          "only modules signed with a key that it knows.", "Enrol the key that signed the module (mokutil --import), "
-          "or turn Secure Boot off in the firmware setup."),
+          "module is rejected | lockdown:*is restricted", "secure-boot", "With Secure Boot the kernel accepts only "
+          "modules signed with a key that it knows.", "Enrol the module's key (mokutil --import), or turn it off."),
     means("module of another kernel", "exec format error | disagrees about version of symbol | unknown symbol in "
           "module | invalid module format | could not insert <module>: invalid argument", "other-kernel", "The module "
-          "was built for another kernel than the one that is running.", "Reboot into the installed kernel, or rebuild "
-          "the module for this one (dkms autoinstall)."),
-    means("driver and library differ", "driver/library version mismatch", "other-version", "The nvidia module that is "
-          "loaded and the libraries are of different versions, as after an update.", "Reboot, or unload nvidia_drm, "
-          "nvidia_modeset, nvidia_uvm and nvidia."),
+          "was built for another kernel.", "Reboot into that kernel, or rebuild the module (dkms autoinstall)."),
+    means("driver and library differ", "driver/library version mismatch", "other-version", "The loaded nvidia module "
+          "and the libraries differ in version.", "Reboot, or unload nvidia_drm, nvidia_modeset, nvidia_uvm, nvidia."),
     Message("the card does not answer its driver", "rminitadapter failed | rm_init_adapter failed | fallen off the bus "
             "| host controller not responding, assume dead", lost),
     means("nvidia finds its memory taken", "request_mem_region failed | bar0 is 0m @ | i/o region assigned to your "
@@ -140,8 +138,7 @@ MESSAGES = (
           "machine off and on. The module vendor-reset helps chips that it knows (reset_method device_specific); "
           "otherwise leave the card on vfio-pci between virtual machines."),
     means("code 43 in the guest", "code 43 | error 43", "guest-driver", "The driver in the guest has found the card "
-          "and gives up on it; the host has handed it over.", "Give the guest a clean ROM of the card, hide the "
-          "hypervisor (kvm hidden and a Hyper-V vendor_id, for old NVIDIA drivers), and hand over every function of "
-          "the card."),
+          "and gives up on it; the host has handed it over.", "Give the guest a clean ROM, hide the hypervisor (kvm "
+          "hidden and a Hyper-V vendor_id, for old NVIDIA drivers), and hand over every function of the card."),
 )
 # fmt: on

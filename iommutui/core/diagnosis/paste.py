@@ -11,12 +11,11 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, parse_pci
 
-ERRNOS = {number: (errorcode[number], strerror(number).lower()) for number in (1, 2, 5, 11, 12, 13, 14, 16, 17, 19, 22)}
-ERRNOS |= {number: (errorcode[number], strerror(number).lower()) for number in (25, 28, 30, 34)}
-"""The names and the words of the errnos that these messages end with, by number."""
+_NUMBERS = (1, 2, 5, 11, 12, 13, 14, 16, 17, 19, 22, 25, 28, 30, 34)
+_PHRASES = {errorcode[number]: strerror(number).lower() for number in _NUMBERS}
+"""The words of the errnos that these messages end with, by name."""
 
-_PHRASES = {str(number): phrase for number, (_, phrase) in ERRNOS.items()} | dict(ERRNOS.values())
-_SYMBOL = re.compile(r"\b(?:" + "|".join(name for name, _ in ERRNOS.values()) + r")\b")
+_SYMBOL = re.compile(rf"\b(?:{'|'.join(_PHRASES)})\b")
 _BEFORE = r"errno[ =]|os error |os ?\{ ?code: ?|error[ :]*-|= ?-|error\(|ret(?:urned|val)?[ :=]*-"
 _NUMBER = re.compile(rf"(?:{_BEFORE})(\d{{1,2}})\b")
 _STAMPS = r"\[ *\d+\.\d{6}\]|\w{3} +\d+ \d\d:\d\d:\d\d [\w.-]+ [\w./-]+(?:\[\d+\])?:|\d{4}-\d\d-\d\d[t ][\d:.,]+\S*|>"
@@ -46,16 +45,15 @@ class Paste(NamedTuple):
 
     def address_at(self, start: int, end: int) -> Address | None:
         """The address that a message between these positions is about: in it, else the last before, else the next."""
-
-        def distance(place: int) -> tuple[int, int]:
-            return (0, place) if start <= place < end else (1, start - place) if place < start else (2, place)
-
-        return min(((distance(place), address) for place, address in self.addresses), default=(None, None))[1]
+        inside = [address for place, address in self.addresses if start <= place < end]
+        before = [address for place, address in self.addresses if place < start]
+        after = [address for place, address in self.addresses if place >= end]
+        return next(iter([*inside, *reversed(before), *after]), None)
 
     def errno_at(self, start: int) -> str | None:
         """The first errno from a position on; else the first of all."""
         for text in (self.squeezed[start:], self.squeezed):
-            found = [(place, name) for name, phrase in ERRNOS.values() if (place := text.find(squeeze(phrase))) >= 0]
+            found = [(place, name) for name, phrase in _PHRASES.items() if (place := text.find(squeeze(phrase))) >= 0]
             if found:
                 return min(found)[1]
         return None
@@ -69,7 +67,7 @@ def read(text: str) -> Paste:
     """What a text names."""
     text = _SYMBOL.sub(lambda found: f"{found[0]} {_PHRASES[found[0]]}", text[-LIMIT:]).lower().translate(_QUOTES)
     joined = " ".join(" ".join(_PREFIX.sub("", line, count=1) for line in text.splitlines()).split())
-    plain = _NUMBER.sub(lambda found: f"{found[0]} {_PHRASES.get(found[1], '')}", joined)
+    plain = _NUMBER.sub(lambda found: f"{found[0]} {_PHRASES.get(errorcode.get(int(found[1]), ''), '')}", joined)
     found = [(match.start(), parse_pci(match[0])) for match in _ADDRESS.finditer(plain)]
     found += [(m.start(), parse_pci(f"{m[1]}:{m[2]}:{m[3]}.{m[4]}")) for m in _XML.finditer(plain)]
     found += [(match.start(), parse_pci(f"{match[1]}.0")) for match in _SLOT.finditer(plain)]
@@ -88,7 +86,7 @@ def squeeze(text: str) -> str:
     return "".join(text.lower().translate(_QUOTES).split())
 
 
-_ANY_ERRNO = "|".join(re.escape(squeeze(phrase)) for _, phrase in ERRNOS.values())
+_ANY_ERRNO = "|".join(re.escape(squeeze(phrase)) for phrase in _PHRASES.values())
 _TOKENS = {"*": r".{0,200}?", "#": r"(?:0x)?[0-9a-f]{1,20}", "@": _PCI, "!": f"(?:{_ANY_ERRNO})"}
 
 

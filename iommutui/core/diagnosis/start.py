@@ -3,28 +3,15 @@
 from collections.abc import Iterator
 
 from iommutui.core.board import of_the_board
-from iommutui.core.diagnosis.base import (
-    DIRECT_REGION,
-    SHUT_DOWN,
-    Cause,
-    Found,
-    Kind,
-    Message,
-    firmware_regions,
-    groups_asked,
-    in_the_way,
-    means,
-    no_iommu,
-    settings,
-)
+from iommutui.core.command_line import parameter_advice
+from iommutui.core.diagnosis.base import DIRECT_REGION, SHUT_DOWN, Cause, Found, Kind, Message, means
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.host import NO_IOMMU
 from iommutui.core.roles import is_vfio
 
 # fmt: off
 BRIDGE_NOT_IN_THE_WAY = Kind("bridge-not-in-the-way", "{device} is a bridge {on} and blocks nothing: the kernel finds "
-    "group {group} viable, and the tool is wrong.",
-    "Leave the bridge alone: vfio-pci refuses bridges. Use a version of the tool that skips them.")
+    "group {group} viable, and the tool is wrong.", "Leave it alone; use a version of the tool that skips bridges.")
 VIABLE_NOW = Kind("viable-now", "Group {group} is viable as it is now, so something has changed since the message.",
     "Start the virtual machine again; if a host driver takes the device back, look at what binds it.")
 NO_IOMMU_MODE = Kind("no-iommu-mode", "Group {group} is in no-IOMMU mode (/dev/vfio/noiommu-{group}): DPDK can use it, "
@@ -33,7 +20,8 @@ NO_VFIO_NODE = Kind("no-vfio-node", "No device of group {group} is on a VFIO dri
     "one is.", "'iommutui why {group}' shows what to bind.")
 NODE_NOT_VISIBLE = Kind("node-not-visible", "A device of group {group} is on a VFIO driver, so the host has the file "
     "now.", "Try again; a container has /dev/vfio/{group} and /dev/vfio/vfio only if they are passed in.")
-GROUP_OWNED = Kind("group-owned", "Group {group} is in use by {owner}, and nobody else can open it.{more}", SHUT_DOWN)
+GROUP_OWNED = Kind("group-owned", "Group {group} is in use by {owner}: nobody else can open it, and no host driver may "
+    "be bound in it.", SHUT_DOWN)
 FOREIGN_DOMAIN = Kind("foreign-domain", "A kernel driver has group {group} on a domain of its own.",
     "Stop what uses it (vhost-vdpa).")
 UNKNOWN_OWNER = Kind("unknown-owner", "Which groups are in use can be seen by root only, so another process may have "
@@ -49,6 +37,9 @@ RESET_REACHES_BOARD = Kind("reset-reaches-board", "Resetting the card by its bus
     "stays with the host.",
     "Harmless if the guest starts and restarts. Otherwise the device needs a reset of its own (newer firmware, the "
     "module vendor-reset), or a power cycle between two guests.")
+NO_REMAPPING = Kind("no-interrupt-remapping", "The IOMMU may have no interrupt remapping, without which a device can "
+    "forge interrupts; the kernel log then says '{log}'.",
+    "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust: {advice}")
 NO_TYPE1 = Kind("no-type1", "The modules vfio and vfio_iommu_type1 are not loaded; in a container the file may be "
     "missing.", "Run 'modprobe vfio-pci vfio_iommu_type1' on the host, and pass /dev/vfio/vfio into the container.")
 # fmt: on
@@ -56,10 +47,10 @@ NO_TYPE1 = Kind("no-type1", "The modules vfio and vfio_iommu_type1 are not loade
 
 def not_viable(found: Found) -> Iterator[Cause]:
     """VFIO_GROUP_FLAGS_VIABLE is not set; or a tool that has a rule of its own on the drivers of a group."""
-    yield from in_the_way(found)
-    for group in groups_asked(found):
+    yield from found.in_the_way()
+    for group in found.groups:
         members = found.host.members(group)
-        yield from settings(found, members)
+        yield from found.settings(members)
         viable = found.model.verdict(found.host, group).viable
         bridge = next((d for d in members if d.is_bridge and d.address in found.text), None)
         if viable and bridge is not None:
@@ -68,33 +59,31 @@ def not_viable(found: Found) -> Iterator[Cause]:
             yield found.say(VIABLE_NOW, group=group.id)
 
 
-def _without_isolation(found: Found) -> Iterator[Cause]:
+def _without_isolation(found: Found) -> list[Cause]:
     """No-IOMMU mode (CONFIG_VFIO_NOIOMMU): no container of type 1, so no virtual machine."""
-    for group in groups_asked(found):
-        if group.name == NO_IOMMU:
-            yield found.say(NO_IOMMU_MODE, group=group.id)
+    return [found.say(NO_IOMMU_MODE, group=group.id) for group in found.groups if group.name == NO_IOMMU]
 
 
 def node_missing(found: Found) -> Iterator[Cause]:
     """ENOENT of ``/dev/vfio/N`` (``vfio_group_create()``), or of a device's file ``/dev/vfio/devices/vfioN``."""
     yield from _without_isolation(found)
-    groups = groups_asked(found) if found.group is not None or found.device is not None else []
+    groups = found.groups if found.group is not None or found.device is not None else []
     for group in groups:
         members = found.host.members(group)
         if not any(is_vfio(found.host, d, d.driver) for d in members):
             yield found.say(NO_VFIO_NODE, group=group.id)
-            yield from settings(found, members if found.device is None else [found.device])
+            yield from found.settings(members if found.device is None else [found.device])
         elif group.name != NO_IOMMU:
             yield found.say(NODE_NOT_VISIBLE, group=group.id)
     if not groups:
-        yield from no_iommu(found)
+        yield from found.no_iommu()
 
 
-def busy(found: Found, more: str = "") -> Iterator[Cause]:
+def busy(found: Found) -> Iterator[Cause]:
     """EBUSY of opening ``/dev/vfio/N`` (``vfio_group_fops_open()``), or of a file of the device."""
-    for group in groups_asked(found):
+    for group in found.groups:
         if group.claim is not None:
-            yield found.say(GROUP_OWNED, group=group.id, owner=group.owner, more=more)
+            yield found.say(GROUP_OWNED, group=group.id, owner=group.owner)
         elif group.foreign:
             yield found.say(FOREIGN_DOMAIN, group=group.id)
     if found.host.gap("claims"):
@@ -109,34 +98,41 @@ def container_refused(found: Found) -> Iterator[Cause]:
     yield from _without_isolation(found)
     if found.errno == "EBUSY":
         return (yield from busy(found))
-    yield from firmware_regions(found)
-    yield from in_the_way(found)
-    iommufd, allowed = "iommufd" in found.text, found.host.vfio
+    yield from found.firmware_regions()
+    yield from found.in_the_way()
+    allowed = found.host.vfio
+    iommufd = "iommufd" in found.text
     ruled_out = allowed.unsafe_interrupts_iommufd if iommufd else allowed.unsafe_interrupts_container
     if found.errno != "EINVAL" and not found.host.interrupt_remapping and not ruled_out:
-        yield from (NO_REMAPPING_IOMMUFD if iommufd else NO_REMAPPING).explain(found)
+        yield from no_remapping(found)
 
 
-def firmware_asks(found: Found) -> Iterator[Cause]:
+def no_remapping(found: Found) -> list[Cause]:
+    """The container (``vfio_iommu_type1_attach_group()``) and iommufd (``iommufd_device_bind()``) want it each."""
+    if "iommufd" in found.text or "msi interrupts are not secure" in found.text:
+        module, log = "iommufd", "MSI interrupts are not secure"
+    else:
+        module, log = "vfio_iommu_type1", "No interrupt remapping support"
+    advice = parameter_advice(found.host, f"{module}.allow_unsafe_interrupts=1")
+    return [found.say(NO_REMAPPING, log=log, advice=advice)]
+
+
+def firmware_asks(found: Found) -> list[Cause]:
     """``Firmware has requested this device have a 1:1 IOMMU mapping`` (``__iommu_group_set_domain()``, from 6.6)."""
     what = f"The firmware wants memory mapped one to one for {found.it}, and the kernel hands out no such device."
-    yield from list(firmware_regions(found)) or [found.say(DIRECT_REGION, what=what)]
+    return found.firmware_regions() or [found.say(DIRECT_REGION, what=what)]
 
 
-def no_type1(found: Found) -> Iterator[Cause]:
+def no_type1(found: Found) -> list[Cause]:
     """No driver of the container fits (``VFIO_CHECK_EXTENSION``): type 1 is not loaded, or isolates nothing."""
-    yield from list(_without_isolation(found)) or [found.say(NO_TYPE1)]
+    return _without_isolation(found) or [found.say(NO_TYPE1)]
 
 
-def off(found: Found) -> Iterator[Cause]:
+def off(found: Found) -> list[Cause]:
     """No ``iommu_group`` of the device, or of any (``virHostdevHostSupportsPassthroughVFIO()``), or no VFIO."""
-    causes = list(no_iommu(found))
-    yield from causes
-    if not causes and not found.host.has_driver(VFIO_PCI):
-        yield found.say(NO_VFIO)
-    elif not causes:
-        group = f", and {found.it} is in group {found.device.group}" if found.device is not None else ""
-        yield found.say(WORKS_AGAIN, group_too=group)
+    group = f", and {found.it} is in group {found.device.group}" if found.device is not None else ""
+    there = found.host.has_driver(VFIO_PCI)
+    return found.no_iommu() or [found.say(WORKS_AGAIN, group_too=group) if there else found.say(NO_VFIO)]
 
 
 def not_on_vfio(found: Found) -> Iterator[Cause]:
@@ -144,8 +140,8 @@ def not_on_vfio(found: Found) -> Iterator[Cause]:
     device = found.device
     if device is not None and not is_vfio(found.host, device, device.driver):
         yield found.say(NOT_ON_VFIO)
-        yield from settings(found, [device])
-    yield from in_the_way(found)
+        yield from found.settings([device])
+    yield from found.in_the_way()
 
 
 def depends_on(found: Found) -> Iterator[Cause]:
@@ -161,38 +157,8 @@ def depends_on(found: Found) -> Iterator[Cause]:
             yield found.say(RESET_REACHES_GROUP, device, bind=bind)
 
 
-def _no_remapping(name: str, patterns: str, log: str, parameter: str) -> Message:
-    """Interrupts are not remapped, as the container and iommufd say it, each in its words."""
-    return means(
-        name,
-        patterns,
-        "no-interrupt-remapping",
-        "The IOMMU may have no interrupt remapping, without which a device can forge interrupts; the kernel log then "
-        f"says {log}.",
-        "Turn on x2APIC or interrupt remapping in the firmware setup. For guests that you trust, you can do without: "
-        f"{{set[{parameter}=1]}}",
-    )
-
-
-NO_REMAPPING = _no_remapping(
-    "no interrupt remapping",
-    "no interrupt remapping | no interrupt remapping support | allow_unsafe_interrupts | interrupt remapping hardware "
-    "not found | no southbridge ioapic found | failed to enable irq remapping | disabling interrupt remapping | doesnt "
-    "support x2apic mode",
-    "'No interrupt remapping support' (vfio_iommu_type1_attach_group)",
-    "vfio_iommu_type1.allow_unsafe_interrupts",
-)
-NO_REMAPPING_IOMMUFD = _no_remapping(
-    "no interrupt remapping for iommufd",
-    "msi interrupts are not secure",
-    "'MSI interrupts are not secure' (iommufd_device_bind)",
-    "iommufd.allow_unsafe_interrupts",
-)
-
-
 # fmt: off
 MESSAGES = (
-    NO_REMAPPING_IOMMUFD,
     Message("group is not viable", "not viable | failed to get group # | bound to their vfio bus driver | devices not "
             "bound to vfio-pci | groupviable | not all devices in iommu group bound to vfio | wrong driver devices",
             not_viable),
@@ -202,13 +168,14 @@ MESSAGES = (
     Message("the group is busy", "/dev/vfio/#*device or resource busy | opengroup*device or resource busy | already in "
             "use by | not reattaching active device | device is already attached | not already in use", busy),
     means("another virtual machine has it", "is in use by driver qemu", "libvirt-owner", "libvirt has given {it} to "
-          "another virtual machine, which the message names.", "Shut that one down, or take the device out of its "
-          "definition ('virsh list' shows what runs)."),
+          "another virtual machine, which the message names.", "Shut it down, or take the device out of it."),
     Message("container is refused", "set iommu for container | failed to select iommu type | set group*container*! | "
             "set container*! | setup container*! | containersetiommu | failed to assign device*operation not permitted "
             "| groupsetcontainer | cannot set up dma remapping | error bind device*to iommufd | error attach*to id= | "
             "platform rmrr requirement", container_refused),
-    NO_REMAPPING,
+    Message("no interrupt remapping", "no interrupt remapping | msi interrupts are not secure | "
+            "allow_unsafe_interrupts | interrupt remapping hardware not found | no southbridge ioapic found | failed "
+            "to enable irq remapping | disabling interrupt remapping | doesnt support x2apic mode", no_remapping),
     Message("firmware asks for a 1:1 mapping", "requested this device have a 1:1 | without a 1:1 mapping | ineligible "
             "for iommu domain attach due to platform rmrr", firmware_asks),
     Message("host does not support passthrough", "host doesnt support passthrough of host pci devices | host doesnt "
@@ -242,19 +209,16 @@ MESSAGES = (
           "configuration space shows it, overlaps something else: a fault of the card, or it does not answer.", "Try "
           "x-msix-relocation=bar2 (or another free BAR) for the device, and look whether the host's driver starts it."),
     means("no iommufd", "/dev/iommu*no such file | /dev/iommu*no such device", "no-iommufd", "This kernel has no "
-          "iommufd, or its module is not loaded.", "Run 'modprobe iommufd' (from 6.2), or leave iommufd= out: "
-          "/dev/vfio/N does without."),
+          "iommufd, or its module is not loaded.", "Run 'modprobe iommufd' (from 6.2), or leave iommufd= out."),
     means("group in several address spaces", "used in multiple address spaces", "one-address-space", "Devices of group "
           "{group} are placed so that the guest's virtual IOMMU gives them different address spaces; the host's IOMMU "
           "cannot tell the members of a group apart, so they must share one.", "Take the virtual IOMMU (intel-iommu, "
           "virtio-iommu) out of the guest, or put all of them behind one pcie-to-pci-bridge in the guest."),
     means("not assignable by Xen", "libxl*pci device*is not assignable", "not-assignable", "{it} is not on pciback, "
-          "the driver by which Xen hands devices over.", "Run 'xl pci-assignable-add {it}' first; 'xl "
-          "pci-assignable-list' shows what is there."),
+          "the driver by which Xen hands devices over.", "Run 'xl pci-assignable-add {it}' first."),
     means("firmware's tables are broken", "your bios is broken; dmar | rmrr entry for device*is broken | firmware "
-          "bug*dmar", "broken-tables", "The firmware describes the IOMMU or its regions wrongly, so the kernel may "
-          "leave the IOMMU off or a device without it.", "Update the firmware; 'iommutui list' shows whether there are "
-          "groups."),
+          "bug*dmar", "broken-tables", "The firmware describes the IOMMU wrongly, so the kernel may leave it off, or a "
+          "device without it.", "Update the firmware; 'iommutui list' shows whether there are groups."),
     means("no file of no-IOMMU mode", "/dev/vfio/noiommu-#*no such file", "no-noiommu-node", "The file is there only "
           "in no-IOMMU mode, while the device is on vfio-pci.", "{set[vfio.enable_unsafe_noiommu_mode=1]} With an "
           "IOMMU that is on, use /dev/vfio/N instead."),
@@ -271,26 +235,21 @@ MESSAGES = (
           "'iommutui list' shows the devices as they are now; put the current address into the configuration."),
     means("guest's hardware", "attempted double use of pci address | slot # function # already in use | no pci bus "
           "found for device vfio-pci | bus pcie.0 does not support hotplugging | q35 machine model is not enabled | "
-          "failed moving device bar", "guest-hardware", "The guest has no free place of that kind for the device; the "
-          "host is not involved.", "Use the machine type q35 with a pcie-root-port for it, and remove its inner "
-          "<address> (guest address)."),
-    means("hook failed", "hook script execution failed | hooks/qemu*exit status", "hook-failed", "A hook script of "
-          "libvirt ended with an error, so the virtual machine was not started.", "Run the script by hand as root, and "
-          "pass its last line to --error."),
+          "failed moving device bar", "guest-hardware", "The guest has no free place of that kind for it; the host is "
+          "not involved.", "Use machine type q35 with a pcie-root-port for it, and remove its guest <address>."),
+    means("hook failed", "hook script execution failed | hooks/qemu*exit status", "hook-failed", "A libvirt hook "
+          "script failed, so the virtual machine did not start.", "Run it as root, and pass its last line to --error."),
     means("the network uses the device", "routing table indicates that interface", "routed", "The machine has a route "
-          "through this interface, so the tool leaves it alone.", "'iommutui why {it}' says what goes through it; take "
-          "the address off first (ip addr flush)."),
-    means("no mediated device", "mdev_supported_types/*! | mdev*no space left", "no-mdev", "The parent has no instance "
-          "of this type left (available_instances), or too little memory for it.", "Remove another mediated device, or "
-          "choose a smaller type."),
+          "through this interface, so the tool leaves it alone.", "Take the address off first (ip addr flush)."),
+    means("no mediated device", "mdev_supported_types/*! | mdev*no space left", "no-mdev", "The parent has no such "
+          "instance left (available_instances), or too little memory.", "Remove one, or choose a smaller type."),
     means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access", "AppArmor or "
-          "SELinux denies QEMU access to the file; its permissions are not the reason.", "Let libvirt attach "
-          "the device (it adds the rule), or add /dev/vfio/* to the profile."),
+          "SELinux denies QEMU access to the file; its permissions are not the reason.", "Let libvirt attach the "
+          "device (it adds the rule), or add /dev/vfio/* to the profile."),
     means("start timed out", "start failed*got timeout | timed out waiting for qemu | monitor socket*timeout | cannot "
           "acquire state change lock", "pinning", "With a device handed over, all memory of the guest is allocated and "
-          "pinned before it starts; with much memory, or a host that has little left, that takes longer than the tool "
-          "waits.", "Give the guest less memory, use huge pages, or start it with a longer timeout (qm start ID "
-          "--timeout 300)."),
+          "pinned before it starts, which can take longer than the tool waits.", "Give the guest less memory, use huge "
+          "pages, or start it with a longer timeout (qm start ID --timeout 300)."),
     means("KVM is missing", "could not access kvm kernel module | kvm is not available | failed to initialize kvm | "
           "could not insert kvm_", "no-kvm", "KVM is off: this is about the processor's virtualization (VT-x, AMD-V), "
           "not about the IOMMU.", "Turn on VT-x or SVM in the firmware setup, and load kvm_intel or kvm_amd."),

@@ -5,26 +5,12 @@ The engine is asked what it says to the same write on this Host: its reasons are
 
 from collections.abc import Iterator
 
-from iommutui.core.diagnosis.base import (
-    Cause,
-    Found,
-    Kind,
-    Message,
-    Weight,
-    firmware_regions,
-    means,
-    no_iommu,
-    of_no_use,
-    refusals,
-    settings,
-    silent,
-)
-from iommutui.core.diagnosis.modules import NO_SUCH_MODULE
+from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, means
+from iommutui.core.diagnosis.modules import no_such_module
 from iommutui.core.diagnosis.start import busy
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Bind, Probe, Unbind
-from iommutui.core.hazards.base import uses_of
 from iommutui.core.host import Device
 from iommutui.core.models.vfio_group import VFIO_GROUP
 from iommutui.core.reasons import Outcome
@@ -45,9 +31,7 @@ WOULD_UNBIND = Kind("would-unbind", "{device} is {on} now, and an unbind from it
 DRIVER_FAILED = Kind("driver-failed", "{driver} could not start {device}; the kernel log says why before this line. "
     "After a virtual machine had the device, its reset has often not worked.",
     "Power the machine off and on; if it works then, the device does not reset well between users.")
-ID_KNOWN = Kind("id-known", "The driver knows this id already, which is harmless.{state}",
-    "Go on. Better use driver_override, which names one device: 'iommutui preview {name}=vfio-pci' shows the writes.")
-NOT_BOUND = Kind("not-bound", "{it} had no driver, so there was no link 'driver'. {now}", "Go on without the unbind.")
+NOT_BOUND = Kind("not-bound", "{it} had no driver, so there was no link 'driver'.{now}", "Go on without the unbind.")
 LOADED_NOW = Kind("loaded-now", "{driver} was not loaded then; it is now.", "Try again.")
 OTHER_FRAMEBUFFER = Kind("other-framebuffer", "The firmware's framebuffer on {device} belongs to {owner}.",
     "Unbind what 'ls /sys/bus/platform/drivers/*/' shows below that driver (as simple-framebuffer.0).")
@@ -56,8 +40,7 @@ NO_FRAMEBUFFER = Kind("no-framebuffer", "There is no such device now: a GPU driv
 VFS_ENABLED = Kind("vfs-enabled", "{device} has virtual functions enabled, and vfio-pci refuses it then.",
     "Write 0 to /sys/bus/pci/devices/{device}/sriov_numvfs first.")
 SCRIPT_FRAMEBUFFER = Kind("script-framebuffer", "In a start script this is mostly the unbind of efi-framebuffer.0, and "
-    "none is here now.",
-    "Leave that line out: the kernel's driver of the card has taken its place, or simple-framebuffer.0 has.")
+    "none is here now.", "Leave that line out: the driver of the card or simple-framebuffer.0 has taken its place.")
 # fmt: on
 
 
@@ -67,33 +50,30 @@ def _would_bind(found: Found, device: Device, driver: str) -> Outcome:
     return transition(found.host.with_device(ready), Bind(device.address, driver), found.model)
 
 
-def _not_loaded(found: Found) -> Iterator[Cause]:
-    driver = found.driver or VFIO_PCI
-    if driver in found.host.lacks:
-        yield found.say(NO_SUCH_MODULE, release="", module=driver, nothing=": nothing can be bound to it")
-    elif not found.host.has_driver(driver):
-        yield found.say(DRIVER_NOT_LOADED, driver=driver)
+def _not_loaded(found: Found) -> list[Cause]:
+    if found.wanted in found.host.lacks:
+        return [no_such_module(found, found.wanted)]
+    return [] if found.host.has_driver(found.wanted) else [found.say(DRIVER_NOT_LOADED)]
 
 
 def bound(found: Found) -> Iterator[Cause]:
     """A write to ``bind`` (``bind_store()``): up to 5.14 ENODEV whatever the driver's probe returns."""
-    device, driver = found.device, found.driver or VFIO_PCI
-    yield from _not_loaded(found)
-    if device is None and found.address is None and found.host.has_driver(driver):
-        yield found.say(BIND_ASKS, driver=driver)
-    if device is None or not found.host.has_driver(driver):
+    device, driver = found.device, found.wanted
+    missing = _not_loaded(found)
+    if missing or device is None:
+        yield from missing or ([found.say(BIND_ASKS)] if found.address is None else [])
         return
     if "vfio" in driver:
-        yield from of_no_use(found, device)
+        yield from found.of_no_use(device)
     now, would = transition(found.host, Bind(device.address, driver), found.model), _would_bind(found, device, driver)
     # A tool that got the errno of the driver's probe had set the override before, whatever it is by now.
     if found.errno != would.result or found.errno == now.result:
-        yield from refusals(found, now.reasons)
+        yield from found.refusals(now.reasons)
     if device.driver != driver:
-        yield from refusals(found, would.reasons)
-    yield from settings(found, [device] if driver == VFIO_PCI else [])
+        yield from found.refusals(would.reasons)
+    yield from found.settings([device] if driver == VFIO_PCI else [])
     if now.ok:
-        yield found.say(WOULD_BIND, driver=driver)
+        yield found.say(WOULD_BIND)
 
 
 def unbound(found: Found) -> Iterator[Cause]:
@@ -102,10 +82,10 @@ def unbound(found: Found) -> Iterator[Cause]:
     if device is None:
         yield from _not_loaded(found) if driver is not None else ()
     elif device.driver is not None and driver not in (None, device.driver):
-        yield found.say(BOUND_ELSEWHERE, driver=driver, own=device.driver)
+        yield found.say(BOUND_ELSEWHERE, own=device.driver)
     else:
         outcome = transition(found.host, Unbind(device.address), found.model)
-        yield from refusals(found, outcome.reasons)
+        yield from found.refusals(outcome.reasons)
         if outcome.ok:
             yield found.say(WOULD_UNBIND)
 
@@ -113,72 +93,61 @@ def unbound(found: Found) -> Iterator[Cause]:
 def probed(found: Found) -> Iterator[Cause]:
     """A write to ``drivers_probe``: EINVAL where the driver core refuses, ENODEV where there is no such device."""
     if found.device is not None:
-        yield from refusals(found, transition(found.host, Probe(found.device.address), found.model).reasons)
+        yield from found.refusals(transition(found.host, Probe(found.device.address), found.model).reasons)
 
 
 def probe_failed(found: Found) -> Iterator[Cause]:
     """``probe with driver X failed with error -N``, before 6.11 ``X: probe of D failed`` (``call_driver_probe()``)."""
-    device, driver = found.device, found.words.get("driver") or VFIO_PCI
-    if device is None:
-        yield from no_iommu(found) if found.address is None and "vfio" in driver else ()
-        return
-    yield from silent(found, device)
-    if is_vfio(found.host, device, driver) and device.group is None:
-        yield from no_iommu(found)
-    elif is_vfio(found.host, device, driver):
-        yield from of_no_use(found, device)
-        yield from refusals(found, _would_bind(found, device, driver).reasons)
-    elif not silent(found, device):
-        yield found.say(DRIVER_FAILED, driver=driver)
-
-
-def new_id_exists(found: Found) -> Iterator[Cause]:
-    """EEXIST of ``new_id`` (``new_id_store()``): the driver's dynamic or static table has the id."""
     device = found.device
-    state = f" {device.address} is on {device.driver} now." if device is not None and device.driver else ""
-    yield found.say(ID_KNOWN, state=state, name=device.address if device is not None else "DEVICE")
+    if device is None:
+        yield from found.no_iommu() if found.address is None and "vfio" in found.wanted else ()
+        return
+    yield from found.silent(device)
+    if is_vfio(found.host, device, found.wanted) and device.group is None:
+        yield from found.no_iommu()
+    elif is_vfio(found.host, device, found.wanted):
+        yield from found.of_no_use(device)
+        yield from found.refusals(_would_bind(found, device, found.wanted).reasons)
+    elif not found.silent(device):
+        yield found.say(DRIVER_FAILED)
 
 
-def no_file(found: Found) -> Iterator[Cause]:
+def no_file(found: Found) -> list[Cause]:
     """ENOENT of ``drivers/X/bind``, or of ``devices/D/driver/unbind``, which is there only while a driver is bound."""
     if found.driver is None:
-        on = found.device.driver if found.device is not None else None
-        yield found.say(NOT_BOUND, now=f"It is on {on} now." if on else "There is nothing to unbind.")
-    elif found.host.has_driver(found.driver):
-        yield found.say(LOADED_NOW, driver=found.driver)
-    yield from _not_loaded(found) if found.driver is not None else ()
+        return [found.say(NOT_BOUND)]
+    return _not_loaded(found) or [found.say(LOADED_NOW)]
 
 
-def framebuffer_unbind(found: Found) -> Iterator[Cause]:
+def framebuffer_unbind(found: Found) -> list[Cause]:
     """``unbind`` of the firmware's framebuffer: the platform device is gone once a GPU driver has taken over."""
-    for screen in _framebuffers(found):
-        yield found.say(OTHER_FRAMEBUFFER, found.host.devices.get(screen.device), owner=screen.firmware)
-    if not _framebuffers(found):
-        yield found.say(NO_FRAMEBUFFER)
+    there = [(found.host.devices.get(screen.device), screen.firmware) for screen in _framebuffers(found)]
+    others = [found.say(OTHER_FRAMEBUFFER, device, owner=owner) for device, owner in there]
+    return others or [found.say(NO_FRAMEBUFFER)]
 
 
 def _framebuffers(found: Found) -> list[Screen]:
     """The displays on which a framebuffer of the firmware is left."""
-    return [screen for screen in uses_of(found.host).screens if screen.firmware]
+    return [screen for screen in found.uses.screens if screen.firmware]
 
 
 def errno(found: Found) -> Iterator[Cause]:
     """Nothing but an errno: what of this machine answers with it to a write about the device."""
     device, host = found.device, found.host
     if found.errno == "EINVAL":
-        yield from firmware_regions(found)
+        yield from found.firmware_regions()
     if device is not None:
         driver = found.driver or device.driver_override or VFIO_PCI
+        bind, unbind, probe = Bind(device.address, driver), Unbind(device.address), Probe(device.address)
         named = host.with_device(device._replace(driver_override=driver))
-        tried = (host, Bind(device.address, driver)), (named, Bind(device.address, driver))
-        for before, event in (*tried, (host, Unbind(device.address)), (host, Probe(device.address))):
+        for before, event in ((host, bind), (named, bind), (host, unbind), (host, probe)):
             outcome = transition(before, event, found.model)
             if outcome.result == found.errno:
-                yield from refusals(found, outcome.reasons)
+                yield from found.refusals(outcome.reasons)
         would = _would_bind(found, device, driver)
         # Up to 5.14 a probe that refuses is ENODEV to bind, and EINVAL in the log.
         if device.driver != driver and found.errno in (would.result, "EINVAL"):
-            yield from refusals(found, would.reasons)
+            yield from found.refusals(would.reasons)
     if found.errno == "EBUSY":
         # ``vfio_pci_core_register_device()``
         for each in [device] if device is not None else host.devices.values() if found.address is None else ():
@@ -189,7 +158,7 @@ def errno(found: Found) -> Iterator[Cause]:
         yield found.say(SCRIPT_FRAMEBUFFER)
     elif found.errno == "EINVAL" and found.model is not VFIO_GROUP and (device is not None or "write" in found.text):
         # Up to 5.18 nothing is refused at a probe: what does not belong there is a BUG_ON.
-        yield from busy(found, " Probing a host driver in it fails with EINVAL.")
+        yield from busy(found)
 
 
 # fmt: off
@@ -201,7 +170,9 @@ MESSAGES = (
     Message("probe failed", "probe with driver <driver> failed with error | <driver>: probe of @ failed with error | "
             "probe of @ failed with error | <driver>: probe of @ rejects match | probe of @ rejects match | device "
             "denylist, driver probing disallowed", probe_failed),
-    Message("the id is known", "new_id*file exists | add pci device id*to vfio-pci*file exists", new_id_exists),
+    means("the id is known", "new_id*file exists | add pci device id*to vfio-pci*file exists", "id-known", "The driver "
+          "knows this id already, which is harmless.{now}", "Go on. Better use driver_override, which names one "
+          "device: 'iommutui preview {name}=vfio-pci' shows the writes."),
     Message("no such file of a driver", "/driver/unbind*no such file or directory | /driver/unbind: directory "
             "nonexistent | /drivers/*/bind: no such file or directory | /drivers/*/unbind: no such file or directory | "
             "/drivers/*/new_id*no such file or directory | /drivers/*/bind: directory nonexistent | /drivers/*/unbind: "
@@ -223,8 +194,7 @@ MESSAGES = (
     means("the id is not known", "remove_id*no such device", "id-unknown", "The driver has no dynamic id like this "
           "one, so there is nothing to remove.", "Go on without it."),
     means("an id is malformed", "new_id*invalid argument | remove_id*invalid argument", "id-format", "The file takes "
-          "vendor and device in hex with a space between, as '10de 2204'.", "Write them without 0x, colon and quotes. "
-          "Better use driver_override, which names one device."),
+          "vendor and device in hex with a space between, as '10de 2204'.", "Write them without 0x, colon and quotes."),
     means("no reset by this file", "/reset*inappropriate ioctl | failed to reset pci device*but trying to continue | "
           "cant reset pci device", "reset-file", "The kernel has no reset of {it} alone. The virtual machine resets "
           "the whole card by its bus where it has all of its functions, so this is often harmless.", "Go on if the "
@@ -233,12 +203,10 @@ MESSAGES = (
           "There is no such device (names start with the domain, mostly 0000:), or the kernel is older than 3.16.",
           "'iommutui list' shows the devices as they are now."),
     means("virtual functions are not offered", "sriov_numvfs*! | not enough mmio resources for sr-iov | sr-iov: bus "
-          "number out of range", "sriov-not-offered", "Only the driver of the physical function can enable virtual "
-          "functions, no more than sriov_totalvfs, and only where the firmware has left address space and bus numbers "
-          "for them.", "Bind the physical function to its own driver; turn on SR-IOV, ARI and Above 4G decoding in the "
-          "firmware setup. {set[pci=realloc]}"),
+          "number out of range", "sriov-not-offered", "Only the driver of the physical function can enable them, no "
+          "more than sriov_totalvfs, and only where the firmware has left address space and bus numbers.", "Bind that "
+          "function to its own driver; turn on SR-IOV, ARI and Above 4G decoding in the firmware. {set[pci=realloc]}"),
     means("no such console", "vtconsole/*no such file | /vtcon#/bind*!", "no-console", "There is no text console of "
-          "that number, so nothing has to be unbound from it.", "Leave the line out of the script, or test for the "
-          "file first."),
+          "that number, so nothing has to be unbound from it.", "Leave the line out of the script."),
 )
 # fmt: on

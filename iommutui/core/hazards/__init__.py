@@ -1,35 +1,18 @@
 """What the host loses by a plan: a registry of checks, one module a topic; and hazards as sentences, without markup."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.device import gap_words
-from iommutui.core.hazards import card, device, network, seat, storage, use
-from iommutui.core.hazards.base import (
-    DANGER,
-    LIFELINES,
-    Acceptance,
-    Hazard,
-    HazardCheck,
-    Kind,
-    Severity,
-    Topic,
-    cuts_a_lifeline,
-    unaccepted,
-)
+from iommutui.core.hazards import device, network, seat, storage, use
+from iommutui.core.hazards.base import DANGER, Acceptance, Check, Hazard, Kind, Moves, Severity, Topic, moves_of
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
-from iommutui.core.reasons import Reason
+from iommutui.core.reasons import Code, Reason
 
-_TOPICS = tuple(Topic)
-
-CHECKS: tuple[HazardCheck, ...] = tuple(
-    sorted(
-        (*seat.CHECKS, *storage.CHECKS, *network.CHECKS, *use.CHECKS, *card.CHECKS, *device.CHECKS),
-        key=lambda check: _TOPICS.index(check.kinds[0].topic),
-    )
-)
+CHECKS: tuple[Check, ...] = (*seat.CHECKS, *storage.CHECKS, *network.CHECKS, *use.CHECKS, *device.CHECKS)
 
 NOTHING = Kind(
     "nothing-remains", Topic.DISPLAY, "the last way in: screen or keyboard, and network", (DANGER,),
@@ -38,43 +21,54 @@ NOTHING = Kind(
     "no way into this machine remains to see or to say that something went wrong.",
 )  # fmt: skip
 
-KINDS: dict[str, Kind] = {kind.code: kind for kind in (*(k for c in CHECKS for k in c.kinds), NOTHING)}
+_TOPICS, _SEVERITIES = tuple(Topic), (Severity.DANGER, Severity.WARN, Severity.INFO)
+_FOUND = (*seat.KINDS, *storage.KINDS, *network.KINDS, *use.KINDS, *device.KINDS)
 
-_ORDER = (Severity.DANGER, Severity.WARN, Severity.INFO)
+KINDS = {kind.code: kind for kind in (*sorted(_FOUND, key=lambda kind: _TOPICS.index(kind.topic)), NOTHING)}
 
 
 def hazards_of(host: Host, goals: Sequence[Goal]) -> list[Hazard]:
-    """Every hazard of moving these devices, each once: the dangers first, then by device.
+    """Every hazard of moving these devices, each once: the dangers first, then by device and topic.
 
     The order of the goals makes no difference.
     """
-    goals = sorted(goals, key=lambda goal: sort_key(goal.device))
-    found = _as_a_whole(host, dict.fromkeys(hazard for check in CHECKS for hazard in check.find(host, goals)))
-    return sorted(found, key=lambda hazard: (_ORDER.index(hazard.severity), sort_key(hazard.device)))
+    moves = moves_of(host, goals)
+    found = _as_a_whole(moves, dict.fromkeys(hazard for check in CHECKS for hazard in check(moves)))
+    return sorted(found, key=_place)
 
+
+def _place(hazard: Hazard) -> tuple[int, tuple[int, int, str], int]:
+    return _SEVERITIES.index(hazard.severity), sort_key(hazard.device), _TOPICS.index(hazard.topic)
+
+
+LIFELINES = (Topic.DISPLAY, Topic.NETWORK, Topic.INPUT)
+"""What somebody needs to see that something went wrong, and to say so."""
 
 _AT_IT = ("boot-display", "monitor", "last-keyboard")
 """Without one of these nobody can work at the machine itself, and without a network nobody can from elsewhere."""
 
 
-def _as_a_whole(host: Host, hazards: Iterable[Hazard]) -> list[Hazard]:
+def _as_a_whole(moves: Moves, hazards: Iterable[Hazard]) -> list[Hazard]:
     """The hazards of one plan: two dangers as one where nothing remains, and no advice that the plan itself defeats."""
     dangers = [h for h in hazards if h.severity is DANGER]
     at_it = [h for h in dangers if h.code in _AT_IT]
     from_elsewhere = [h for h in dangers if h.topic is Topic.NETWORK]
-    without = {topic for topic in LIFELINES if (at_it if topic is Topic.NETWORK else from_elsewhere)}
-    if _has_no_network(host):
+    reachable = moves.uses.gap("network") or any(way.address or way.default_route for way in moves.uses.network)
+    without = {Topic.NETWORK} if at_it else set()
+    if from_elsewhere or not reachable:
         without |= {Topic.DISPLAY, Topic.INPUT}
     parts = [*at_it, *from_elsewhere] if at_it and from_elsewhere else []
-    kept = [
-        h._replace(facts=(*h.facts, ("without", "yes"))) if h.topic in without and not h.unknown else h
-        for h in hazards
-        if h not in parts
-    ]
+    kept = [_alone(h) if h.topic in without else h for h in hazards if h not in parts]
     if not parts:
         return kept
-    facts = [(topic, ", ".join(_name(h) for h in parts if h.topic is topic)) for topic in LIFELINES]
-    return [NOTHING.of(host.devices[parts[0].device], DANGER, facts), *kept]
+    names = {str(topic): ", ".join(_name(h) for h in parts if h.topic is topic) for topic in LIFELINES}
+    return [NOTHING.of(moves.host.devices[parts[0].device], **names), *kept]
+
+
+def _alone(hazard: Hazard) -> Hazard:
+    """The hazard with the advice that relies on nothing else that the plan takes."""
+    way = KINDS[hazard.code].alone
+    return hazard._replace(facts=(*hazard.facts, ("way", way))) if way and not hazard.unknown else hazard
 
 
 def _name(hazard: Hazard) -> str:
@@ -82,41 +76,41 @@ def _name(hazard: Hazard) -> str:
     return f"{hazard.device} ({what})" if what else hazard.device
 
 
-def _has_no_network(host: Host) -> bool:
-    uses = host.uses
-    if uses is None or uses.gap("network"):
-        return False
-    return not any(use.address or use.default_route for use in uses.network)
+def unaccepted(hazards: Iterable[Hazard], accepted: Iterable[Acceptance]) -> tuple[Hazard, ...]:
+    """The dangers that nobody has accepted yet, and those that nobody can accept."""
+    done = frozenset(accepted)
+    return tuple(h for h in hazards if h.severity is Severity.DANGER and (h.refused or h.acceptance not in done))
+
+
+def refusals_of(hazards: Iterable[Hazard]) -> list[Reason]:
+    """The dangers that nobody can accept, as reasons not to permit a plan."""
+    return [
+        Reason(Code.HOST_NEEDS, None, h.device, facts=(("hazard", h.code), ("unknown", h.unknown), *h.facts))
+        for h in hazards
+        if h.refused
+    ]
+
+
+def cuts_a_lifeline(hazards: Iterable[Hazard]) -> bool:
+    """Whether a danger is about display, network or input: then an apply takes itself back unless it is confirmed."""
+    return any(h.severity is Severity.DANGER and h.topic in LIFELINES for h in hazards)
 
 
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _FACT = re.compile(r"\{(\w+)\}")
 
 
-class _Facts(dict[str, str]):
-    def __missing__(self, name: str) -> str:
-        return ""
-
-
 def filled(template: str, facts: dict[str, str]) -> str:
     """A template of ``Kind.says`` with its facts, which are never templates themselves."""
-    known = _Facts(facts)
+    known = defaultdict(str, facts)
     parts = _OPTIONAL.split(template)  # what is in brackets has the odd places
     kept = (part for n, part in enumerate(parts) if n % 2 == 0 or all(known[name] for name in _FACT.findall(part)))
     return "".join(part.format_map(known) for part in kept)
 
 
-def _note(hazard: Hazard) -> str:
-    """What becomes of the array that the disk is a part of."""
-    name = hazard.fact("array")
-    if hazard.fact("unseen"):
-        return f" {hazard.fact('unseen')} may be redundant, but the kernel does not show it, so it counts as not."
-    return f" {name} can do without it, but is no longer safe." if name and hazard.severity != "danger" else ""
-
-
 def hazard_loss(hazard: Hazard) -> str:
     """What the host loses or risks; or what is not known of it, and why."""
-    kind, facts = KINDS[hazard.code], {"device": str(hazard.device), "note": _note(hazard), **dict(hazard.facts)}
+    kind, facts = KINDS[hazard.code], {"device": str(hazard.device), **dict(hazard.facts)}
     if hazard.unknown:
         return f"It is not known {filled(kind.asks, facts)} ({gap_words(hazard.unknown)})."
     return filled(kind.says, facts)
@@ -128,10 +122,7 @@ def hazard_advice(hazard: Hazard) -> str:
         return "Run 'sudo iommutui preview' to be sure."
     if hazard.unknown and not hazard.refused:
         return "Check this before you apply."
-    kind = KINDS[hazard.code]
-    if hazard.fact("way"):
-        return hazard.fact("way")
-    return (hazard.fact("without") and kind.alone) or kind.advice
+    return hazard.fact("way") or KINDS[hazard.code].advice
 
 
 def refusal_sentence(reason: Reason) -> str:
@@ -169,15 +160,4 @@ def accept_words(hazards: Iterable[Hazard]) -> str:
     return f"To accept {'it' if len(every) == 1 else 'them'}: {options}"
 
 
-__all__ = [
-    "CHECKS",
-    "KINDS",
-    "Acceptance",
-    "Hazard",
-    "Kind",
-    "Severity",
-    "Topic",
-    "cuts_a_lifeline",
-    "hazards_of",
-    "unaccepted",
-]
+__all__ = ["KINDS", "Acceptance", "Hazard", "Kind", "Severity", "Topic", "cuts_a_lifeline", "hazards_of", "unaccepted"]

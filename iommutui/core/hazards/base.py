@@ -1,15 +1,14 @@
-"""What a hazard is, and who is asked about it. The checks stand beside this, one module a topic."""
+"""What a hazard is, and what becomes of the devices of a plan. The checks stand beside this, one module a topic."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from iommutui.core.address import Address
+from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Goal
-from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio, serves_host
-from iommutui.core.uses import Opener, Uses
+from iommutui.core.uses import NOT_RECORDED, Opener, Uses
 
 
 class Severity(StrEnum):
@@ -77,20 +76,12 @@ class Kind(NamedTuple):
     asks: str = ""
     """What is not known where the hazard is unknown."""
 
-    def of(
-        self, device: Device, severity: Severity, facts: Iterable[tuple[str, str]] = (), unknown: str = ""
-    ) -> Hazard:
-        """The hazard of this kind for a device; facts that are empty are left out."""
-        told = tuple((name, value) for name, value in facts if value)
+    def of(self, device: Device, severity: Severity | None = None, unknown: str = "", /, **facts: str) -> Hazard:
+        """The hazard of this kind for a device, as bad as it gets by default; facts that are empty are left out."""
+        severity = severity or self.severities[0]
+        told = tuple((name, value) for name, value in facts.items() if value)
         refused = self.never and severity is Severity.DANGER
         return Hazard(self.code, self.topic, severity, device.address, told, unknown, refused)
-
-
-class HazardCheck(NamedTuple):
-    """One entry of the registry: the codes, and the function that finds them."""
-
-    find: Callable[[Host, Sequence[Goal]], Iterable[Hazard]]
-    kinds: tuple[Kind, ...]
 
 
 class Acceptance(NamedTuple):
@@ -103,78 +94,45 @@ class Acceptance(NamedTuple):
         return f"{self.code}:{self.device}"
 
 
-def unaccepted(hazards: Iterable[Hazard], accepted: Iterable[Acceptance]) -> tuple[Hazard, ...]:
-    """The dangers that nobody has accepted yet, and those that nobody can accept."""
-    done = frozenset(accepted)
-    return tuple(h for h in hazards if h.severity is Severity.DANGER and (h.refused or h.acceptance not in done))
-
-
-def refusals_of(hazards: Iterable[Hazard]) -> list[Reason]:
-    """The dangers that nobody can accept, as reasons not to permit a plan."""
-    return [
-        Reason(Code.HOST_NEEDS, None, h.device, facts=(("hazard", h.code), ("unknown", h.unknown), *h.facts))
-        for h in hazards
-        if h.refused
-    ]
-
-
 DANGER, WARN, INFO = Severity.DANGER, Severity.WARN, Severity.INFO
 
-LIFELINES = (Topic.DISPLAY, Topic.NETWORK, Topic.INPUT)
-"""What somebody needs to see that something went wrong, and to say so."""
+
+class Moves(NamedTuple):
+    """The devices that a plan moves, by what becomes of them."""
+
+    host: Host
+    uses: Uses
+    goals: list[tuple[Device, Goal]]
+    taken: list[Device]
+    """No kernel driver has them afterwards."""
+    given: list[Device]
+    """They go to a virtual machine."""
+    leaving: list[Device]
+    """They leave their kernel driver, wherever they go: what the host does with them ends at that moment. With the ones
+    that vanish because their physical function is unbound, and those of which it is not known whether they have a
+    driver."""
 
 
-def cuts_a_lifeline(hazards: Iterable[Hazard]) -> bool:
-    """Whether a danger is about display, network or input: then an apply takes itself back unless it is confirmed."""
-    return any(h.severity is Severity.DANGER and h.topic in LIFELINES for h in hazards)
+Check = Callable[[Moves], Iterable[Hazard]]
+"""A function that finds hazards of some kinds."""
 
 
-def on_kernel_driver(host: Host, device: Device) -> bool:
-    """Whether a driver that works for the host is bound to it."""
-    return serves_host(host, device, device.driver)
+def moves_of(host: Host, goals: Iterable[Goal]) -> Moves:
+    """What becomes of the devices of these goals."""
+    pairs = sorted(((host.devices[goal.device], goal) for goal in goals), key=lambda pair: sort_key(pair[0].address))
+    taken = [(d, goal) for d, goal in pairs if not goal.any_driver and not serves_host(host, d, goal.driver)]
+    given = [device for device, goal in taken if is_vfio(host, device, goal.driver)]
+    leaving = {device.address: device for device, goal in pairs if _leaves(host, device, goal)}
+    for device in [*leaving.values()]:
+        virtual = (host.devices[address] for address in device.virtfns if address in host.devices)
+        leaving |= {each.address: each for each in virtual if serves_host(host, each, each.driver)}
+    return Moves(host, host.uses or NOT_RECORDED, pairs, [device for device, _ in taken], given, [*leaving.values()])
 
 
-def taken(host: Host, goals: Sequence[Goal]) -> Iterator[tuple[Device, Goal]]:
-    """The devices that no kernel driver has afterwards."""
-    for goal in goals:
-        device = host.devices[goal.device]
-        if not goal.any_driver and not serves_host(host, device, goal.driver):
-            yield device, goal
-
-
-def given_away(host: Host, goals: Sequence[Goal]) -> Iterator[Device]:
-    """The devices that go to a virtual machine."""
-    for device, goal in taken(host, goals):
-        if is_vfio(host, device, goal.driver):
-            yield device
-
-
-def unbound(host: Host, goals: Sequence[Goal]) -> list[Device]:
-    """The devices that leave their kernel driver, wherever they go: what the host does with them ends at that moment.
-
-    With the ones that vanish because their physical function is unbound, and those of which it is not known whether
-    they have a driver.
-    """
-    found: dict[Address, Device] = {}
-    for goal in goals:
-        device = host.devices[goal.device]
-        perhaps = device.driver is None and device.gap("driver") is not None
-        if (on_kernel_driver(host, device) or perhaps) and not goal.any_driver and goal.driver != device.driver:
-            found[device.address] = device
-    for device in list(found.values()):
-        vanishing = (host.devices[address] for address in device.virtfns if address in host.devices)
-        found.update((each.address, each) for each in vanishing if on_kernel_driver(host, each))
-    return list(found.values())
-
-
-def uses_of(host: Host) -> Uses:
-    """What is known of what the machine does with its devices; ``unknown`` says what may be missing."""
-    return host.uses or Uses()
-
-
-def unknown(host: Host, field: str) -> str:
-    """Why a field of the Host's uses may be incomplete; empty where everything is known."""
-    return "not-recorded" if host.uses is None else host.uses.gap(field)
+def _leaves(host: Host, device: Device, goal: Goal) -> bool:
+    perhaps = device.driver is None and device.gap("driver") is not None
+    bound = perhaps or serves_host(host, device, device.driver)
+    return bound and not goal.any_driver and goal.driver != device.driver
 
 
 def openers_words(openers: Iterable[Opener]) -> str:

@@ -1,23 +1,100 @@
-"""The state that the device itself is in, what a reset of it reaches, and what isolates it."""
+"""The card and the device itself: its functions and their ids, what a reset reaches, power, and what isolates it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from iommutui.core.address import Address
-from iommutui.core.hazards.base import (
-    INFO,
-    WARN,
-    Hazard,
-    HazardCheck,
-    Kind,
-    Topic,
-    given_away,
-    listed,
-    on_kernel_driver,
-)
-from iommutui.core.host import NO_IOMMU, Device, Host
-from iommutui.core.plan.intents import Goal
-from iommutui.core.roles import is_vfio
+from iommutui.core.command_line import setting_by_ids
+from iommutui.core.drivers import STUB
+from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Topic, listed
+from iommutui.core.host import NO_IOMMU, Details, Device, Host
+from iommutui.core.roles import is_vfio, serves_host
+
+SPLIT = Kind(
+    "card-split", Topic.CARD, "a part of the card that stays behind with the host", (INFO,),
+    "Hand over every function of the card: drivers in the virtual machine expect all of them.",
+    says="{device} ({driver}) is a function of the same card as {moved} and stays with the host[, in group {group}].",
+)  # fmt: skip
+VIRTUAL = Kind(
+    "virtual-functions", Topic.CARD, "virtual functions, which may vanish with the driver", (DANGER, WARN),
+    "Hand over virtual functions instead, or set sriov_numvfs to 0 first; vfio-pci refuses the card while they exist.",
+    says="{device} has virtual functions ({count}[; in use: {used}]), which many drivers take away when they are "
+    "unbound; a revert does not make them again.",
+)  # fmt: skip
+BY_ID = Kind(
+    "matched-by-id", Topic.CARD, "another card of the same id, which a setting by id takes as well", (WARN,),
+    "Bind by address instead: take the ids out of the setting, and let an override name this one card.",
+    says="{twins} has the same id as {device} ({ids}), and {where} gives every device of that id to {driver}.",
+)  # fmt: skip
+TAKEN_BACK = Kind(
+    "ids-take-back", Topic.CARD, "a device that a setting by id takes again as soon as the kernel may choose", (WARN,),
+    "Take the ids out of the setting, or name the host driver as the target instead of 'default'.",
+    says="Every device with the ids {ids} goes to {driver} ({where}), so that {device} goes back there when the "
+    "kernel chooses[; its host driver is {own}].",
+)  # fmt: skip
+
+
+def card_split(moves: Moves) -> Iterator[Hazard]:
+    """Functions of a card that stay behind on a kernel driver while another goes to a VFIO driver."""
+    moved = {device.address for device, _ in moves.goals}
+    for device in moves.given:
+        for other in moves.host.card(device.address):
+            if other.address in moved or not serves_host(moves.host, other, other.driver) or other.is_bridge:
+                continue
+            group = str(other.group) if other.group not in (None, device.group) else ""
+            yield SPLIT.of(other, driver=other.driver or "", moved=device.address, group=group)
+
+
+def virtual_functions(moves: Moves) -> Iterator[Hazard]:
+    """A physical function with virtual functions, which may go with its driver; a danger where one of them is used.
+
+    It is the driver's ``remove()`` that takes them away, or does not; where it does not, the PCI core only warns.
+    """
+    for device in moves.leaving:
+        virtual = [moves.host.devices[a] for a in device.virtfns if a in moves.host.devices]
+        used = listed(each.address for each in virtual if _is_used(moves, each))
+        if virtual:
+            yield VIRTUAL.of(device, DANGER if used else WARN, count=str(len(virtual)), used=used)
+
+
+def _is_used(moves: Moves, device: Device) -> bool:
+    group = moves.host.group_of(device.address)
+    opened = group.claim.opened if group is not None and group.claim is not None else ()
+    return device.address in opened or bool(moves.uses.of(device.address).network)
+
+
+def matched_by_id(moves: Moves) -> Iterator[Hazard]:
+    """Twins that are not in the plan, where the command line or modprobe.d gives a driver every device of their id."""
+    moved = {device.address for device, _ in moves.goals}
+    for device in moves.taken:
+        setting = _setting(moves, device)
+        twins = [
+            other.address
+            for other in (moves.host.devices.values() if setting else ())
+            if other.address not in moved
+            and (other.vendor_id, other.device_id) == (device.vendor_id, device.device_id)
+            and serves_host(moves.host, other, other.driver)
+        ]
+        if twins:
+            yield BY_ID.of(device, **setting, twins=listed(twins))
+
+
+def ids_take_back(moves: Moves) -> Iterator[Hazard]:
+    """``default`` for a device whose ids the command line, or perhaps ``modprobe.d``, gives to VFIO or ``pci-stub``."""
+    for device, goal in moves.goals:
+        if goal.any_driver and not serves_host(moves.host, device, device.driver):
+            own = next((fit.driver for fit in device.fits or () if not fit.vfio and fit.driver != STUB), "")
+            if setting := _setting(moves, device):
+                yield TAKEN_BACK.of(device, **setting, own=own)
+
+
+def _setting(moves: Moves, device: Device) -> dict[str, str]:
+    """The facts of a setting that gives the device to a driver by its ids; empty where there is none."""
+    setting = setting_by_ids(moves.host, device)
+    if setting is None:
+        return {}
+    return {"ids": f"{device.vendor_id}:{device.device_id}", "driver": setting[0], "where": setting[1]}
+
 
 NO_RESET = Kind(
     "no-reset", Topic.DEVICE, "a device that the kernel knows no way to reset", (INFO,),
@@ -45,66 +122,58 @@ SILENT = Kind(
     "Shut the machine down and disconnect it from power for a moment, then look again before you hand the device over.",
     says="The configuration space of {device} reads as all ones: it sleeps in D3cold or has fallen off the bus.",
 )  # fmt: skip
+DIRECT = Kind(
+    "direct-region", Topic.DEVICE, "a device that firmware itself does DMA with", (WARN,),
+    "Look for a firmware setting that ends it (RMRR, shared memory): a virtual machine does not have this mapping.",
+    says="Firmware uses the memory {region} through {device} itself (a direct mapping of group {group}).",
+)  # fmt: skip
+OVERRIDE = Kind(
+    "acs-override", Topic.DEVICE, "isolation that pcie_acs_override only claims", (WARN,),
+    "Boot without pcie_acs_override to see the groups that the hardware can keep apart.",
+    says="{parameter} splits groups in name only: {device} and its neighbours may still reach each other's memory.",
+)  # fmt: skip
+NO_IOMMU_MODE = Kind(
+    "no-isolation", Topic.DEVICE, "a device that nothing isolates (no-IOMMU mode)", (WARN,),
+    "Only programs such as DPDK can use it, as root, and they can reach all memory; a virtual machine cannot use it.",
+    says="No IOMMU translates {device} (no-IOMMU mode): nothing keeps its DMA from any memory of this machine.",
+)  # fmt: skip
 
 _BROKEN = {
-    "Polaris": r"67[cd].|6fdf|67e.|67ff|698.|699.",
-    "Vega": r"686.|687f|66a.",
-    "Navi 1x": r"731.|734.|736.",
+    "Polaris": r"1002:(67[cd].|6fdf|67e.|67ff|698.|699.)",
+    "Vega": r"1002:(686.|687f|66a.)",
+    "Navi 1x": r"1002:(731.|734.|736.)",
 }
-"""Radeon chips that neither FLR nor a bus reset brings back, by device id: those of the module ``vendor-reset``
+"""Radeon chips that neither FLR nor a bus reset brings back, by their ids: those of the module ``vendor-reset``
 (github.com/gnif/vendor-reset, src/device-db.h), without the later ones that reset well."""
 
 _OWN = frozenset({"device_specific", "acpi", "flr", "af_flr", "pm"})
 """Methods that reset the function alone; ``bus`` and ``cxl_bus`` reset everything below the bridge above it."""
 
 
-def no_reset(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """A device for a virtual machine that the kernel knows no way to reset (``reset_method``, from 5.15).
+def resets(moves: Moves) -> Iterator[Hazard]:
+    """What a reset of a device for a virtual machine does not bring back, or what else it reaches.
 
-    ``reset_method`` has what resets one function, its bus included where it is alone on it. The bus or slot of several
-    functions is reset as well, when all of them are in one hand (``vfio_pci_dev_set_hot_reset()``).
+    ``reset_method`` (from 5.15) has what resets one function, its bus included where it is alone on it. The bus or slot
+    of several functions is reset as well, when all of them are in one hand (``vfio_pci_dev_set_hot_reset()``). VFIO
+    refuses that to whoever does not own every group on it (``vfio_pci_ioctl_pci_hot_reset()``): "depends on group 16
+    which is not owned".
     """
-    given = {device.address for device in given_away(host, goals)}
-    for device in given_away(host, goals):
-        if device.details is None or device.details.reset_methods != ():
+    host, given = moves.host, {device.address for device in moves.given}
+    for device in moves.given:
+        methods = (device.details or Details()).reset_methods
+        family = next((family for family, ids in _BROKEN.items() if re.fullmatch(ids, device.ids or "")), "")
+        if family and "device_specific" not in (methods or ()):
+            yield BROKEN.of(device, family=family)
+        if methods is None or not _OWN.isdisjoint(methods):
             continue
-        others = bus_mates(host, device)
-        if not others or any(d.address not in given and not is_vfio(host, d, d.driver) for d in others):
-            yield NO_RESET.of(device, INFO)
-
-
-def reset_broken(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """A chip whose reset is known not to work, unless ``reset_method`` has a way of its own."""
-    for device in given_away(host, goals):
-        methods = (device.details.reset_methods if device.details is not None else None) or ()
-        family = next((f for f, ids in _BROKEN.items() if re.fullmatch(ids, device.device_id or "")), "")
-        if family and device.vendor_id == "1002" and "device_specific" not in methods:
-            yield BROKEN.of(device, WARN, (("family", family),))
-
-
-def reset_reaches_others(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """A card without a reset of its own, beside functions of other groups that stay with the host.
-
-    VFIO then resets the bus, and only if whoever asks owns every group on it
-    (``vfio_pci_ioctl_pci_hot_reset()``): "depends on group 16 which is not owned".
-    """
-    given = {device.address for device in given_away(host, goals)}
-    for device in given_away(host, goals):
-        methods = device.details.reset_methods if device.details is not None else None
-        mates = bus_mates(host, device)
-        if methods is None or mates is None or not _OWN.isdisjoint(methods):
-            continue
-        others = [
-            other
-            for other in mates
-            if other.group != device.group and other.address not in given and on_kernel_driver(host, other)
-        ]
+        mates = bus_mates(host, device) or []
+        staying = [other for other in mates if other.address not in given]
+        if not methods and (not mates or any(not is_vfio(host, other, other.driver) for other in staying)):
+            yield NO_RESET.of(device)
+        others = [d for d in staying if d.group != device.group and serves_host(host, d, d.driver)]
         if others:
-            facts = (
-                ("others", listed(other.address for other in others)),
-                ("groups", listed(str(other.group) for other in others if other.group is not None)),
-            )
-            yield REACHES.of(device, WARN, facts)
+            groups = listed(str(other.group) for other in others if other.group is not None)
+            yield REACHES.of(device, others=listed(other.address for other in others), groups=groups)
 
 
 def bus_mates(host: Host, device: Device) -> list[Device] | None:
@@ -120,74 +189,35 @@ def bus_mates(host: Host, device: Device) -> list[Device] | None:
     return others
 
 
-def sleeps(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """A device without power: much of it cannot be read without waking it."""
-    for device in given_away(host, goals):
+def power(moves: Moves) -> Iterator[Hazard]:
+    """A device without power, much of which cannot be read without waking it; and one that does not answer at all."""
+    for device in moves.given:
         if device.details is not None and device.details.power_state == "D3cold":
-            yield ASLEEP.of(device, INFO)
-
-
-def not_responding(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """Configuration space reads as all ones: the device has fallen off the bus or sleeps in D3cold."""
-    for goal in goals:
-        device = host.devices[goal.device]
+            yield ASLEEP.of(device)
+    for device, _ in moves.goals:
         if device.details is not None and device.details.config_answers is False:
-            yield SILENT.of(device, WARN)
+            yield SILENT.of(device)
 
 
-DIRECT = Kind(
-    "direct-region", Topic.DEVICE, "a device that firmware itself does DMA with", (WARN,),
-    "Look for a firmware setting that ends it (RMRR, shared memory): a virtual machine does not have this mapping.",
-    says="Firmware uses the memory {region} through {device} itself (a direct mapping of group {group}).",
-)  # fmt: skip
-OVERRIDE = Kind(
-    "acs-override", Topic.DEVICE, "isolation that pcie_acs_override only claims", (WARN,),
-    "Boot without pcie_acs_override to see the groups that the hardware can keep apart.",
-    says="{parameter} splits groups in name only: devices near {device} may still reach its memory, and the "
-    "virtual machine theirs.",
-)  # fmt: skip
+def isolation(moves: Moves) -> Iterator[Hazard]:
+    """What nothing isolates for certain, or what firmware reaches as well.
 
-
-NO_IOMMU_MODE = Kind(
-    "no-isolation", Topic.DEVICE, "a device that nothing isolates (no-IOMMU mode)", (WARN,),
-    "Only programs such as DPDK can use it, as root, and they can reach all memory; a virtual machine cannot use it.",
-    says="No IOMMU translates {device} (no-IOMMU mode): nothing keeps its DMA from any memory of this machine.",
-)  # fmt: skip
-
-
-def no_isolation(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """A device in a group that VFIO made up, or will make up (``enable_unsafe_noiommu_mode``)."""
-    for device in given_away(host, goals):
-        group = host.group_of(device.address)
-        if group.name == NO_IOMMU if group is not None else host.vfio.noiommu:
-            yield NO_IOMMU_MODE.of(device, WARN)
-
-
-def direct_region(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """A reserved region of type ``direct``: firmware's own mapping, which goes away with the host's domain."""
-    for device in given_away(host, goals):
-        group = host.group_of(device.address)
+    A group that VFIO made up, or will make up (``enable_unsafe_noiommu_mode``). A reserved region of type ``direct``:
+    firmware's own mapping, which goes away with the host's domain. Groups that a patch splits: it changes no hardware,
+    so devices can still reach each other.
+    """
+    parameters = (moves.host.cmdline or "").split()
+    override = next((word for word in parameters if word.startswith("pcie_acs_override=")), "")
+    for device in moves.given:
+        group = moves.host.group_of(device.address)
+        if group.name == NO_IOMMU if group is not None else moves.host.vfio.noiommu:
+            yield NO_IOMMU_MODE.of(device)
         first = next((r for r in (group.regions if group is not None else None) or () if r.type == "direct"), None)
         if first is not None:
-            facts = (("region", f"{first.start:#x}-{first.end:#x}"), ("group", str(device.group)))
-            yield DIRECT.of(device, WARN, facts)
+            yield DIRECT.of(device, region=f"{first.start:#x}-{first.end:#x}", group=str(device.group))
+        if override:
+            yield OVERRIDE.of(device, parameter=override)
 
 
-def acs_override(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """Groups that are split by a patch: it changes no hardware, so devices can still reach each other."""
-    value = next((w for w in (host.cmdline or "").split() if w.startswith("pcie_acs_override=")), "")
-    if value:
-        for device in given_away(host, goals):
-            yield OVERRIDE.of(device, WARN, (("parameter", value),))
-
-
-CHECKS = (
-    HazardCheck(no_reset, (NO_RESET,)),
-    HazardCheck(reset_broken, (BROKEN,)),
-    HazardCheck(reset_reaches_others, (REACHES,)),
-    HazardCheck(sleeps, (ASLEEP,)),
-    HazardCheck(not_responding, (SILENT,)),
-    HazardCheck(no_isolation, (NO_IOMMU_MODE,)),
-    HazardCheck(direct_region, (DIRECT,)),
-    HazardCheck(acs_override, (OVERRIDE,)),
-)
+KINDS = (SPLIT, VIRTUAL, BY_ID, TAKEN_BACK, NO_RESET, BROKEN, REACHES, ASLEEP, SILENT, NO_IOMMU_MODE, DIRECT, OVERRIDE)
+CHECKS = (card_split, virtual_functions, matched_by_id, ids_take_back, resets, power, isolation)

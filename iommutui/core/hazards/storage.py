@@ -1,47 +1,38 @@
 """What is on the disks of a device."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from iommutui.core.address import Address
-from iommutui.core.hazards.base import (
-    DANGER,
-    INFO,
-    WARN,
-    Hazard,
-    HazardCheck,
-    Kind,
-    Severity,
-    Topic,
-    listed,
-    unbound,
-    unknown,
-    uses_of,
-)
-from iommutui.core.host import Device, Host
-from iommutui.core.plan.intents import Goal
+from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Severity, Topic, listed
 from iommutui.core.uses import Held, Storage
+
+_ARRAY = (
+    "[ {unseen} may be redundant, but the kernel does not show it, so it counts as not.]"
+    "[ {spared} can do without it, but is no longer safe.]"
+)
+"""What becomes of the array that the disk is a part of."""
 
 MOUNTED = Kind(
     "disk-mounted", Topic.STORAGE, "file systems that are mounted from its disks", (DANGER, WARN, INFO),
     "Unmount them first, or leave this device to the host: programs that write to them lose data.", never=True,
-    says="{device} holds file systems that are mounted at {what} ({chain}).{note}",
+    says="{device} holds file systems that are mounted at {what} ({chain})." + _ARRAY,
     asks="what is mounted from the disks of {device}",
 )  # fmt: skip
 SWAP = Kind(
     "swap-active", Topic.STORAGE, "swap that is in use", (DANGER, WARN),
     "Turn it off first with swapoff; what has been swapped out is lost otherwise, and programs die.", never=True,
-    says="{device} holds swap that is in use ({chain}).{note}",
+    says="{device} holds swap that is in use ({chain})." + _ARRAY,
 )  # fmt: skip
 POOL = Kind(
     "zfs-member", Topic.STORAGE, "a member of an imported ZFS pool", (DANGER,),
     "Export the pool first with zpool export; a pool that loses members stops.", never=True,
-    says="{device} holds a part of the ZFS pool {what} ({chain}).{note}",
+    says="{device} holds a part of the ZFS pool {what} ({chain})." + _ARRAY,
     asks="whether a disk of {device} is a part of a ZFS pool that is imported",
 )  # fmt: skip
 STACK = Kind(
     "disk-assembled", Topic.STORAGE, "a member of an assembled array, volume or cache", (DANGER, WARN),
     "Stop it first (mdadm --stop, vgchange -an, cryptsetup close), so that it ends in a clean state.", never=True,
-    says="{device} holds a part of {what}, which is assembled though not mounted ({chain}).{note}",
+    says="{device} holds a part of {what}, which is assembled though not mounted ({chain})." + _ARRAY,
 )  # fmt: skip
 REMOTE = Kind(
     "network-mount", Topic.STORAGE, "file systems or swap that come through it from a server", (DANGER, WARN),
@@ -64,31 +55,6 @@ _CLASSES = ("01", "0c03", "0c00", "0805")
 """Controllers that disks may be on: storage, USB, FireWire, SD cards."""
 
 
-def disks(host: Host, goals: Sequence[Goal]) -> Iterator[Hazard]:
-    """Every use of every disk. A member of an array that can lose it is a warning."""
-    leaving = unbound(host, goals)
-    uses = uses_of(host).storage
-    gone = frozenset(device.address for device in leaving)
-    lost = _members_lost(uses, gone)
-    for device in leaving:
-        own = [use for use in uses if use.device == device.address]
-        for held, kind in _KIND_OF.items():
-            found = [use for use in own if use.held is held]
-            if found:
-                severity = max((_severity(kind, use, lost) for use in found), key=_ORDER.index)
-                unknown_why = "not-recorded" if held is Held.PERHAPS_POOL else ""
-                facts = (*_facts(found, kind, severity), *_through(held, severity))
-                yield kind.of(device, severity, facts, unknown_why)
-        if own and all(use.held is Held.DISK for use in own):
-            facts = (
-                ("disks", listed(word for use in own for word in use.what)),
-                ("content", listed(c for u in own for c in u.chain)),
-            )
-            yield IDLE.of(device, INFO, facts)
-        yield from _unknown(host, device, own)
-
-
-_ORDER = (INFO, WARN, DANGER)
 _KIND_OF = {
     Held.MOUNT: MOUNTED,
     Held.SWAP: SWAP,
@@ -100,44 +66,60 @@ _KIND_OF = {
     Held.FSTAB: FSTAB,
 }
 
-
-def _unknown(host: Host, device: Device, own: Sequence[Storage]) -> Iterator[Hazard]:
-    """The first thing that is not known; where the mounts are not, what fstab says is no comfort either."""
-    if not own and not (device.class_code or "").startswith(_CLASSES):
-        return
-    for kind, field in ((MOUNTED, "storage"), (FSTAB, "fstab")):
-        why = unknown(host, field)
-        if why:
-            yield kind.of(device, INFO, unknown=why)
-            return
+_COMMANDS = {
+    MOUNTED: "Unmount them first: umount",
+    REMOTE: "Unmount them first: umount",
+    POOL: "Export the pool first: zpool export",
+}
 
 
-def _through(held: Held, severity: Severity) -> tuple[tuple[str, str], ...]:
-    """How certain it is that something comes through the device, and whether there is another way."""
-    if held not in (Held.REMOTE, Held.PERHAPS_REMOTE):
-        return ()
-    perhaps = held is Held.PERHAPS_REMOTE
-    unclear = "which network device leads to the server is not known" if perhaps else ""
-    remains = "another way to it" if severity is not DANGER else ""
-    return ("comes", "may come" if perhaps else "comes"), ("unclear", unclear), ("remains", remains)
+def disks(moves: Moves) -> Iterator[Hazard]:
+    """Each sort of use of a device's disks, with all that it holds; or that nothing is known of them."""
+    lost = _members_lost(moves)
+    for device in moves.leaving:
+        own = moves.uses.of(device.address).storage
+        for held, kind in _KIND_OF.items():
+            found = [use for use in own if use.held is held]
+            if found:
+                spared = all(use.array and lost[held, use.array] <= (use.spare or 0) for use in found)
+                severity = WARN if spared and WARN in kind.severities else kind.severities[0]
+                unknown = "not-recorded" if held is Held.PERHAPS_POOL else ""
+                way = _way(kind, found, severity)
+                yield kind.of(device, severity, unknown, **_facts(held, found, severity), way=way)
+        if own and all(use.held is Held.DISK for use in own):
+            names, content = listed(word for u in own for word in u.what), listed(c for u in own for c in u.chain)
+            yield IDLE.of(device, disks=names, content=content)
+        if own or (device.class_code or "").startswith(_CLASSES):
+            # Where the mounts are not known, what fstab says is no comfort either.
+            if why := moves.uses.gap("storage"):
+                yield MOUNTED.of(device, INFO, why)
+            elif why := moves.uses.gap("fstab"):
+                yield FSTAB.of(device, INFO, why)
 
 
-def _members_lost(uses: Sequence[Storage], gone: frozenset[Address]) -> dict[tuple[Held, str], int]:
+def _members_lost(moves: Moves) -> Counter[tuple[Held, str]]:
     """How many members of each array go with the devices."""
-    members: dict[tuple[Held, str], set[str]] = {}
-    for use in uses:
-        if use.array and use.device in gone:
-            members.setdefault((use.held, use.array), set()).add(" ".join((*use.chain[-1:], use.device)))
-    return {array: len(found) for array, found in members.items()}
+    uses = [use for device in moves.leaving for use in moves.uses.of(device.address).storage if use.array]
+    members = {(use.held, use.array, use.device, use.chain[-1:]) for use in uses}
+    return Counter((held, array) for held, array, *_ in members)
 
 
-def _severity(kind: Kind, use: Storage, lost: dict[tuple[Held, str], int]) -> Severity:
-    """A mirror that loses one half goes on, without its safety; one that loses both does not."""
-    worst = kind.severities[0]
-    spare = use.spare or 0
-    if worst is DANGER and WARN in kind.severities and use.array and lost[use.held, use.array] <= spare:
-        return WARN
-    return worst
+def _facts(held: Held, uses: Sequence[Storage], severity: Severity) -> dict[str, str]:
+    uses = sorted(uses, key=lambda use: (len(use.what[0]) if use.what else 0, use.what, use.chain))
+    array = listed(use.array for use in uses if use.array)
+    facts = {
+        "what": listed(word for use in uses for word in use.what),
+        "chain": "; ".join(" ← ".join((*use.what[:1], *use.chain)) for use in uses[:4]),
+        "array": array,
+        "unseen": listed(use.array for use in uses if use.spare is None),
+        "spared": "" if severity is DANGER else array,
+    }
+    if held in (Held.REMOTE, Held.PERHAPS_REMOTE):
+        perhaps = held is Held.PERHAPS_REMOTE
+        facts["comes"] = "may come" if perhaps else "comes"
+        facts["unclear"] = "which network device leads to the server is not known" if perhaps else ""
+        facts["remains"] = "" if severity is DANGER else "another way to it"
+    return facts
 
 
 def _way(kind: Kind, uses: Sequence[Storage], severity: Severity) -> str:
@@ -146,38 +128,24 @@ def _way(kind: Kind, uses: Sequence[Storage], severity: Severity) -> str:
     arrays = list(dict.fromkeys(f"/dev/{use.array}" for use in uses if use.array.startswith("md")))
     if severity is not DANGER and arrays:
         return f"Take its member out of {listed(arrays)} first, with mdadm --fail and --remove."
-    ways: list[str] = []
+    way, command = "", _COMMANDS.get(kind)
     if kind is MOUNTED and "/" in names:
-        ways = ["The system runs from it: it can leave only on a machine that has booted from another disk."]
+        way = "The system runs from it: it can leave only on a machine that has booted from another disk."
     elif kind is REMOTE and severity is DANGER and "/" in names:
-        ways = ["The system runs from it: leave this network device to the host."]
-    elif all(name and name[0] not in "([" for name in names):
-        command = {MOUNTED: "umount", REMOTE: "umount", POOL: "zpool export"}.get(kind)
-        what = "Export the pool" if kind is POOL else "Unmount them"
-        ways = [f"{what} first: {command} {' '.join(names)}."] if command else []
-    more = _out_of_the_mirror(uses)
-    return " ".join([*(ways or [kind.advice] if more else ways), *more])
+        way = "The system runs from it: leave this network device to the host."
+    elif command and all(name and name[0] not in "([" for name in names):
+        way = f"{command} {' '.join(names)}."
+    unseen = next((use for use in uses if use.spare is None and use.chain), None)
+    return f"{way or kind.advice} {_out_of_the_mirror(unseen)}" if unseen is not None else way
 
 
-def _out_of_the_mirror(uses: Sequence[Storage]) -> list[str]:
+def _out_of_the_mirror(use: Storage) -> str:
     """How a member leaves what may be a mirror, where that does not show."""
-    unseen = [use for use in uses if use.spare is None and use.chain]
-    if not unseen:
-        return []
-    own, array = unseen[0].chain[-1].partition(" ")[0], unseen[0].array
-    if array.startswith("dm-"):
-        return [f"If 'lvs -a -o +devices' shows a mirror in sync, take {own} out: lvconvert -m 0 VG/LV /dev/{own}."]
-    return [f"If 'zpool status' shows a mirror that is whole, take {own} out of it: zpool detach {array} {own}."]
+    own = use.chain[-1].partition(" ")[0]
+    if use.array.startswith("dm-"):
+        return f"If 'lvs -a -o +devices' shows a mirror in sync, take {own} out: lvconvert -m 0 VG/LV /dev/{own}."
+    return f"If 'zpool status' shows a mirror that is whole, take {own} out of it: zpool detach {use.array} {own}."
 
 
-def _facts(uses: Sequence[Storage], kind: Kind, severity: Severity) -> tuple[tuple[str, str], ...]:
-    uses = sorted(uses, key=lambda use: (len(use.what[0]) if use.what else 0, use.what, use.chain))
-    what = listed(word for use in uses for word in use.what)
-    chains = "; ".join(" ← ".join((*use.what[:1], *use.chain)) for use in uses[:4])
-    array = listed(use.array for use in uses if use.array)
-    unseen = listed(use.array for use in uses if use.spare is None)
-    way = _way(kind, uses, severity)
-    return ("what", what), ("chain", chains), ("array", array), ("unseen", unseen), ("way", way)
-
-
-CHECKS = (HazardCheck(disks, (MOUNTED, SWAP, POOL, STACK, REMOTE, FSTAB, IDLE)),)
+KINDS = (MOUNTED, SWAP, POOL, STACK, REMOTE, FSTAB, IDLE)
+CHECKS = (disks,)

@@ -14,8 +14,7 @@ from iommutui.core.drivers import STUB
 from iommutui.core.engine.matching import proven
 from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
-from iommutui.core.hazards import Hazard, hazards_of
-from iommutui.core.hazards.base import refusals_of
+from iommutui.core.hazards import Hazard, hazards_of, refusals_of
 from iommutui.core.host import Device, Driver, Group, Host
 from iommutui.core.models.base import Model, unbind_pending
 from iommutui.core.plan.drift import Basis, basis_of

@@ -13,8 +13,7 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.board import is_of_use, of_the_board, passable
 from iommutui.core.drivers import STUB, Role
 from iommutui.core.engine.matching import own_probe
-from iommutui.core.hazards import Hazard, hazards_of
-from iommutui.core.hazards.base import refusals_of
+from iommutui.core.hazards import Hazard, hazards_of, refusals_of
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import (
