@@ -19,7 +19,7 @@ Checked by hand: pydantic would cost the screen a third of its start.
 
 import os
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from iommutui.core.drivers import KNOWN, DriverFacts, DriverTable, Role
 from iommutui.core.errors import IommutuiError
@@ -108,39 +108,37 @@ class _Lines(NamedTuple):
 
 
 def _checked(document: dict[str, object], lines: _Lines) -> Settings:
-    settings, wrong = Settings(), []
+    right: dict[str, dict[str, Any]] = {table: {} for table in _CHECKS}
+    wrong = []
     for table, content in document.items():
         if table not in _CHECKS:
             known = f"The tables are {', '.join(f'[{name}]' for name in _CHECKS)}."
             wrong.append(lines.wrong(table, "", f"unknown setting {table!r}", known))
             continue
-        good, example = _CHECKS[table]
+        check, example = _CHECKS[table]
         if not isinstance(content, dict):
-            what = f"{table!r} must be a table"
-            wrong.append(lines.wrong(table, "", what, f"Write [{table}] on a line, and {example} below it."))
+            remedy = f"Write [{table}] on a line, and {example} below it."
+            wrong.append(lines.wrong(table, "", f"{table!r} must be a table", remedy))
             continue
-        found = {}
         for name, value in content.items():
-            mistake = good(name, value)
+            mistake = check(name, value)
             if mistake:
                 wrong.append(lines.wrong(table, name, mistake, f"For example: {example}"))
             else:
-                found[name] = value
-        if table == "drivers":
-            settings = settings._replace(drivers={name: Role(role) for name, role in found.items()})
-        elif table == "keys":
-            settings = settings._replace(keys=found)
-        elif table == "journal":
-            settings = settings._replace(journal=found)
-        else:
-            settings = settings._replace(theme=found.get("theme", settings.theme))
-    return settings._replace(wrong=tuple(wrong))
+                right[table][name] = value
+    return Settings(
+        drivers={name: Role(role) for name, role in right["drivers"].items()},
+        keys=right["keys"],
+        theme=right["screen"].get("theme", Settings().theme),
+        journal=right["journal"],
+        wrong=tuple(wrong),
+    )
 
 
 def _driver(name: str, value: object) -> str:
-    return (
-        "" if value in list(Role) else f"the role of driver {name} is {value!r}; a role is 'kernel', 'user' or 'none'"
-    )
+    if value in list(Role):
+        return ""
+    return f"the role of driver {name} is {value!r}; a role is 'kernel', 'user' or 'none'"
 
 
 def _key(name: str, value: object) -> str:

@@ -36,17 +36,16 @@ from iommutui.apply.request import Request, check_seconds, refuse_dangers, reque
 from iommutui.cli.options import parse_accepted
 from iommutui.cli.output import clean, complain, confirmed, text_of, write_lines
 from iommutui.cli.parser import Options
-from iommutui.cli.preview import plan_lines
+from iommutui.cli.review import plan_lines
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
 from iommutui.core.hazards import cuts_a_lifeline
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, shell_line
+from iommutui.core.plan.words import count
 from iommutui.core.reasons import OK
 from iommutui.core.wording import change_words
 from iommutui.settings import read_settings
-
-_PHASES = {"override": "overrides", "unbind": "leaving drivers", "probe": "coming to drivers"}
 
 
 class EventPrinter:
@@ -57,7 +56,6 @@ class EventPrinter:
         self._as_json = as_json
         self._goes_back = goes_back
         self._journal = ""
-        self._phase = ("", 0)
 
     def show(self, event: Event) -> None:
         """Prints an event, and waits until that is done. OSError where nobody can read it any more."""
@@ -91,15 +89,11 @@ class EventPrinter:
             case Kept(by=by):
                 return [f"Confirmed by {by}."]
             case Compensating(why=why):
-                self._phase = ("", 0)
                 return [f"Rolling back: {why}"]
             case Finished(exit=Exit.DONE, summary=summary) if self._journal and self._goes_back:
                 return [summary, f"'iommutui revert {self._journal}' reverts it."]
             case Finished(summary=summary, left=left):
                 return [summary, *(f"  {change_words(change)}" for change in left)]
-            case StepBegun(step=step) if step.op != self._phase[0]:
-                self._phase = (step.op, self._phase[1] + 1)
-                return [f"Phase {self._phase[1]}: {_PHASES.get(step.op, step.op)}"]
             case StepBegun() | Started() | Refused():
                 return []
 
@@ -117,7 +111,6 @@ class EventPrinter:
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
-    """``--accept CODE:DEVICE``, ``--keep-within SECONDS`` and ``--yes``."""
     parser.add_argument(
         "--accept",
         action="append",
@@ -162,8 +155,9 @@ def carry_out(
     if cuts_a_lifeline(plan.hazards) and options.keep_within is None:
         complain("You may lose access to this machine: --keep-within 30 would revert unless you confirm in time.")
     elevation = _elevation(plan)
-    writes = f"{len(plan.steps)} write{'' if len(plan.steps) == 1 else 's'}"
-    if plan.steps and not options.yes and not confirmed(f"Make {writes}?", "--yes applies without asking."):
+    applying = Applying(own_program(), elevation)  # refuses before the question where nothing makes it root
+    question = f"Make {count(len(plan.steps), 'write')}?"
+    if plan.steps and not options.yes and not confirmed(question, "--yes applies without asking."):
         complain("Nothing was written.")
         return Exit.REFUSED
     if elevation == "" and options.keep_within is None:
@@ -177,7 +171,7 @@ def carry_out(
         return tell(events, send)
     # As root, and in a session of its own where somebody has to confirm.
     request = request_of(plan, intents, accepted=accepted, keep_within=options.keep_within, reverts=reverts)
-    return _listen(Applying(own_program(), elevation), request, printer)
+    return _listen(applying, request, printer)
 
 
 def retention() -> Retention:
@@ -196,21 +190,15 @@ def _review(host: Host, plan: Plan, *, as_json: bool) -> None:
 
 
 def _elevation(plan: Plan) -> str | None:
-    """The program that makes the applying process root; empty where this process may write."""
+    """The program that makes the applying process root: empty where this process may write, None without one."""
+    is_root = os.geteuid() == 0
     try:
         RealKernel().check(plan.steps)
     except NotPermittedError:
-        if os.geteuid() == 0:
+        if is_root:
             raise
-    else:
-        if os.geteuid() == 0 or (plan.steps and may_write(journal_dir())):
-            return ""
-    found = root_program()
-    if found is None:
-        raise NotPermittedError(
-            "Writing needs root, and none of sudo, pkexec and run0 is installed.", "Run the same as root."
-        )
-    return found
+        return root_program()
+    return "" if is_root or (plan.steps and may_write(journal_dir())) else root_program()
 
 
 def _listen(applying: Applying, request: Request, printer: EventPrinter) -> int:

@@ -20,7 +20,6 @@ Side = tuple[str, Host, Model]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``diff [A] [B] [--kernel OLD --kernel NEW] [--last-boot]``."""
     parser.add_argument(
         "before", nargs="?", metavar="A", help="a machine, as --from takes it (default: that of --from)"
     )
@@ -45,11 +44,11 @@ def run(options: Options) -> int:
 
 def _sides(options: Options) -> tuple[Side, Side]:
     named = [path for path in (options.before, options.after) if path is not None]
-    kernels: list[str] = getattr(options, "kernels", [])
+    kernels = options.kernels or []
     if len(kernels) > 2 or (len(kernels) == 2 and named):
         raise UsageError("Two kernels are compared on one machine.", "Name the machine with --from.")
     if len(kernels) == 2:
-        before, after = (_side(f"kernel {kernel}", options, kernel=kernel) for kernel in kernels)
+        before, after = (_side(f"kernel {kernel}", options, kernels=[kernel]) for kernel in kernels)
         return before, after
     if options.last_boot:
         if named or options.source or options.demo:

@@ -117,7 +117,6 @@ def _colours() -> Finding:
     kind = os.environ.get("TERM", "")
     try:
         curses.setupterm(kind, sys.stdout.fileno())
-        count = curses.tigetnum("colors")
     except curses.error:
         remedy = "Set TERM to the terminal's type, such as xterm-256color, or install ncurses-term."
         return Finding("colours", "warning", f"TERM={kind} is not a known terminal.", "Colours may be wrong.", remedy)
@@ -125,9 +124,8 @@ def _colours() -> Finding:
         return Finding("colours", "ok", "NO_COLOR turns colours off.")
     if os.environ.get("COLORTERM") in ("truecolor", "24bit"):
         return Finding("colours", "ok", "The terminal shows 16 million colours.")
-    if count >= 8:
-        return Finding("colours", "ok", f"The terminal shows {count} colours ({kind}).")
-    return Finding("colours", "ok", f"The terminal has no colours ({kind}); signs take their place.")
+    number = max(curses.tigetnum("colors"), 0)
+    return Finding("colours", "ok", f"The terminal shows {number or 'no'} colours ({kind}).")
 
 
 def _root() -> Finding:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from iommutui.apply.validation import to_object
+from iommutui.cli.review import further_fix
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
@@ -13,7 +14,7 @@ from iommutui.core.hazards.base import on_kernel_driver
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import device_name, owner_of, use_labels
 from iommutui.core.models.base import Model
-from iommutui.core.plan.fix import fix_hazards, smallest_fix
+from iommutui.core.plan.fix import fix_hazards
 from iommutui.core.plan.intents import Intent, goals_of, targets_of
 from iommutui.core.plan.planner import Plan
 from iommutui.core.plan.presets import free_card, why_not_free
@@ -162,7 +163,7 @@ def uses_document(uses: Uses | None) -> Document | None:
 
 def plan_document(host: Host, intents: Sequence[Intent], plan: Plan, model: Model) -> Document:
     """``iommutui preview --json``."""
-    fix = smallest_fix(host, intents, [host.groups[change.group] for change in plan.groups], model)
+    fix = further_fix(host, intents, plan, model)
     return {
         "model": plan.model,
         "permitted": plan.permitted,

@@ -22,7 +22,6 @@ _INTERVAL = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``keep [ID]``."""
     parser.add_argument(
         "id", nargs="?", metavar="ID", help="a journal's id or its beginning (default: the apply that waits)"
     )

@@ -30,7 +30,6 @@ _KEYS = "driver:, group:, viable:, class:, id:, override:, bus:"
 
 
 def add_arguments(parser: "ArgumentParser") -> None:
-    """``list [FILTER...] [--json]``."""
     parser.add_argument(
         "filter",
         nargs="*",

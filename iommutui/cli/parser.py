@@ -10,24 +10,36 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import SimpleNamespace
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from iommutui import __version__
 from iommutui.core.errors import EXIT_MEANINGS, Exit
 
 
 class Options(SimpleNamespace):
-    """The options of a command line, by name."""
+    """The options of a command line, by name: those that every command takes, and the command's own."""
+
+    source: list[str] | None
+    demo: bool
+    kernels: list[str] | None
+    model: str | None
+
+    @property
+    def kernel(self) -> str | None:
+        """The last of ``kernels``; only `diff` has a use for more."""
+        return self.kernels[-1] if self.kernels else None
 
 
 Run = Callable[[Options], int]
-
 
 _DOCUMENT, _EVENTS = "print one JSON document", "print what happens as JSON events, one a line"
 
 
 class Command(NamedTuple):
-    """An entry of the registry: ``cli/NAME.py`` has ``run(options)``, and ``add_arguments`` for options of its own."""
+    """An entry of the registry: ``cli/NAME.py`` has ``run``, and ``add_arguments`` for options of its own.
+
+    Where two commands share a ``module``, the second has ``run_NAME`` and ``add_arguments_NAME`` there.
+    """
 
     name: str
     help: str
@@ -35,6 +47,12 @@ class Command(NamedTuple):
     """Arguments for the command; ``--demo`` works with all of them but those of apply, keep and revert."""
     json: str = _DOCUMENT
     """The help of ``--json``; empty for a command without it."""
+    module: str = ""
+
+    def function(self, name: str) -> Any:
+        """``run`` or ``add_arguments`` of the command's module; None where it has none."""
+        module = import_module(f"iommutui.cli.{self.module or self.name}")
+        return getattr(module, f"{name}_{self.name}" if self.module else name, None)
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -42,7 +60,12 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "why", "explain why a group can be handed to a virtual machine, or why not", ("17", "09:00.0 --all-models")
     ),
-    Command("preview", "show what rebinding devices would do; nothing is written", ("09:00.0=vfio-pci 09:00.1=none",)),
+    Command(
+        "preview",
+        "show what rebinding devices would do; nothing is written",
+        ("09:00.0=vfio-pci 09:00.1=none",),
+        module="plan",
+    ),
     Command("simulate", "simulate kernel events, JSON lines in and out", ("events.jsonl",), ""),
     Command(
         "plan",
@@ -65,11 +88,11 @@ COMMANDS: tuple[Command, ...] = (
         "make bindings persist: the next boot sets them before any host driver loads",
         ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json", "--list"),
     ),
-    Command("unpersist", "remove bindings that persist", ("", "09:00.0", "--last"), _EVENTS),
+    Command("unpersist", "remove bindings that persist", ("", "09:00.0", "--last"), _EVENTS, "persist"),
     Command("keep", "confirm an apply that would revert automatically", ("",), ""),
-    Command("revert", "revert an apply", ("", "20261122T104501-1a2b"), _EVENTS),
+    Command("revert", "revert an apply", ("", "20261122T104501-1a2b"), _EVENTS, "apply"),
     Command("journal", "list what was applied", ("", "20261122T104501-1a2b")),
-    Command("snapshot", "save this machine to a file that opens anywhere", ("-o machine.json",), ""),
+    Command("snapshot", "save this machine to a file that opens anywhere", ("-o machine.json",), "", "report"),
     Command("report", "print a redacted report to show to people who help", ("09:00.0", "-o report.md")),
     Command(
         "diff",
@@ -141,17 +164,12 @@ def parse(argv: Sequence[str]) -> tuple[Run, Options]:
         screen_parser().error(str(error))
     name = next((word for word in words if not word.startswith("-")), None)
     if name is None:
-        return _run_of("screen"), screen_parser().parse_args(words, options)
+        return import_module("iommutui.cli.screen").run, screen_parser().parse_args(words, options)
     command = next((command for command in COMMANDS if command.name == name), None)
     if command is None:
         screen_parser().error(f"unknown command {name!r}{_meant(name)}")
     words.remove(name)
-    return _run_of(command.name), command_parser(command).parse_args(words, options)
-
-
-def _run_of(module: str) -> Run:
-    run: Run = import_module(f"iommutui.cli.{module}").run
-    return run
+    return command.function("run"), command_parser(command).parse_args(words, options)
 
 
 def command_parser(command: Command) -> Parser:
@@ -161,9 +179,9 @@ def command_parser(command: Command) -> Parser:
         description=command.help[0].upper() + command.help[1:] + ".",
         epilog="\n".join(("examples:", *(f"  iommutui {command.name} {words}".rstrip() for words in command.examples))),
     )
-    module = import_module(f"iommutui.cli.{command.name}")
-    if hasattr(module, "add_arguments"):
-        module.add_arguments(parser)
+    add_arguments = command.function("add_arguments")
+    if add_arguments is not None:
+        add_arguments(parser)
     if command.json:
         parser.add_argument("--json", action="store_true", help=command.json)
     add_source(parser)
@@ -189,14 +207,6 @@ def screen_parser() -> Parser:
     return parser
 
 
-class _Kernel(argparse.Action):
-    """The last one counts; ``kernels`` has all of them, for the command that compares two."""
-
-    def __call__(self, parser: object, namespace: argparse.Namespace, value: object, option: object = None) -> None:
-        namespace.kernel = value
-        namespace.kernels = [*getattr(namespace, "kernels", ()), value]
-
-
 def add_source(parser: argparse.ArgumentParser) -> None:
     """The options that every command takes: which machine, which kernel, which model."""
     parser.add_argument(
@@ -209,7 +219,11 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--demo", action="store_true", help="use a built-in example machine")
     parser.add_argument(
-        "--kernel", action=_Kernel, metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)"
+        "--kernel",
+        dest="kernels",
+        action="append",
+        metavar="RELEASE",
+        help="assume this kernel release (5.10, 6.12.1-amd64)",
     )
     parser.add_argument("--model", metavar="NAME", help="use these rules ('iommutui models' lists them)")
 

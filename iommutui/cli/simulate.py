@@ -21,7 +21,6 @@ Line = dict[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``simulate [FILE|-]``."""
     parser.add_argument(
         "file", nargs="?", metavar="FILE", default="-", help="events, one JSON object a line (default: standard input)"
     )
