@@ -23,14 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "intents",
         nargs="*",
         metavar="DEVICE=TARGET",
-        help="as for preview; or a file that 'iommutui plan' wrote",
+        help="a target for one device, as for preview; or a file written by 'iommutui plan'",
     )
     parser.add_argument("--plan", metavar="FILE", help="apply a plan file (only needed if its name contains '=')")
     add_terms(parser)
     parser.add_argument(
         "--stdin",
         action="store_true",
-        help="read intents and the facts they were decided on as JSON (what the screen does); implies --yes --json",
+        help="read a request as JSON from standard input, as the screen sends it; implies --yes --json",
     )
     parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
 
@@ -75,7 +75,10 @@ def _plan_file(options: Options) -> str | None:
 
 def add_arguments_revert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "id", nargs="?", metavar="ID", help="a journal's id or its beginning (default: the newest still in effect)"
+        "id",
+        nargs="?",
+        metavar="ID",
+        help="a journal's id, or the beginning of one (default: the newest still in effect)",
     )
     add_terms(parser)
 

@@ -116,7 +116,7 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CODE:DEVICE",
-        help="accept one danger of the review, for one device; may be repeated",
+        help="accept one danger from the review, for one device; may be repeated",
     )
     parser.add_argument(
         "--keep-within",
@@ -124,7 +124,7 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="revert automatically unless confirmed in time, here or with 'iommutui keep'",
     )
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers still have to be accepted")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers must still be accepted")
 
 
 def _seconds(text: str) -> float:
@@ -153,7 +153,7 @@ def carry_out(
         printer.show(Finished(Exit.DONE, "Nothing to do: every device is where it should be."))
         return Exit.DONE
     if cuts_a_lifeline(plan.hazards) and options.keep_within is None:
-        complain("You may lose access to this machine: --keep-within 30 would revert unless you confirm in time.")
+        complain("You may lose access to this machine: with --keep-within 30 it reverts unless you confirm in time.")
     elevation = _elevation(plan)
     applying = Applying(own_program(), elevation)  # refuses before the question where nothing makes it root
     question = f"Make {count(len(plan.steps), 'write')}?"

@@ -20,10 +20,10 @@ Side = tuple[str, Host, Model]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("before", nargs="?", metavar="A", help="a machine, as for --from (default: the one of --from)")
     parser.add_argument(
-        "before", nargs="?", metavar="A", help="a machine, as --from takes it (default: that of --from)"
+        "after", nargs="?", metavar="B", help="another machine (default: the one of --from, else this one)"
     )
-    parser.add_argument("after", nargs="?", metavar="B", help="another machine (default: that of --from, or this one)")
     parser.add_argument("--last-boot", action="store_true", help="compare this machine with its state before this boot")
 
 
@@ -52,7 +52,7 @@ def _sides(options: Options) -> tuple[Side, Side]:
         return before, after
     if options.last_boot:
         if named or options.source or options.demo:
-            raise UsageError("--last-boot compares this machine with itself.", "Leave the other machines out.")
+            raise UsageError("--last-boot compares this machine with itself.", "Name no other machine.")
         host, model = read_machine(options)
         now = redact(host)
         remember(now)
@@ -61,7 +61,7 @@ def _sides(options: Options) -> tuple[Side, Side]:
     if not named:
         raise UsageError("There is nothing to compare with.", "Give one file or two, --last-boot, or --kernel twice.")
     if len(named) == 2 and options.source:
-        raise UsageError("These are three machines.", "Leave --from out.")
+        raise UsageError("Two files and --from make three machines.", "Leave --from out.")
     first, *rest = (_side(path, options, source=[path], demo=False) for path in named)
     other = rest[0] if rest else _side("the machine of --from" if options.source else "this machine", options)
     return first, other

@@ -82,7 +82,7 @@ def _machine(options: Options) -> Iterator[Finding]:
 def _events() -> Finding:
     answer = watch(lambda event: None)
     if isinstance(answer, Unavailable):
-        cost = "The screen does not follow changes by itself; press r to rescan."
+        cost = "The screen does not update by itself; press r to rescan."
         return Finding("live updates", "warning", answer.why, cost, answer.remedy)
     answer.stop()
     return Finding("live updates", "ok", "pyudev and libudev receive the kernel's events.")
@@ -131,7 +131,9 @@ def _colours() -> Finding:
 def _root() -> Finding:
     program = root_program()
     if program is not None:
-        return Finding("root", "ok", f"apply and revert become root by {program}." if program else "This user is root.")
+        return Finding(
+            "root", "ok", f"apply and revert become root through {program}." if program else "This user is root."
+        )
     what = f"This user is not root, and none of {', '.join(PROGRAMS)} is installed."
     remedy = "Install sudo or polkit, or run them in a root shell."
     return Finding("root", "problem", what, "apply and revert cannot write; everything else works.", remedy)
@@ -156,7 +158,7 @@ def _settings() -> Finding:
         what = " ".join(error.what for error in wrong)
         return Finding("settings", "warning", what, "The rest of the settings is used.", wrong[0].remedy)
     path = settings_path()
-    words = f"{path} has no mistakes." if os.path.lexists(path) else f"There are none; they would be in {path}."
+    words = f"{path} has no mistakes." if os.path.lexists(path) else f"There is no settings file; it would be {path}."
     return Finding("settings", "ok", words)
 
 

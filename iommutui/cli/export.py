@@ -14,13 +14,13 @@ from iommutui.export import FORMATS, Subject, render, subject_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("format", nargs="?", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}; none: list them")
+    parser.add_argument("format", nargs="?", metavar="FORMAT", help=f"one of {', '.join(FORMATS)} (default: list them)")
     parser.add_argument(
         "devices", nargs="*", metavar="DEVICE", help="a device for the virtual machine, or DEVICE=TARGET as for preview"
     )
     add_presets(parser)
-    parser.add_argument("--plan", metavar="FILE", help="the rebinds of a plan that 'iommutui plan -o FILE' wrote")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write it to a file instead of standard output")
+    parser.add_argument("--plan", metavar="FILE", help="use the rebinds of a plan written by 'iommutui plan -o FILE'")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
 
 
 def run(options: Options) -> int:

@@ -34,7 +34,7 @@ def add_arguments(parser: "ArgumentParser") -> None:
         "filter",
         nargs="*",
         metavar="FILTER",
-        help=f"terms that must all match: words of a row, or {_KEYS}; '!' before a term inverts it",
+        help=f"terms that must all match: words from a row, or {_KEYS}; '!' before a term inverts it",
     )
 
 
@@ -52,7 +52,7 @@ def run(options: Options) -> int:
     if options.filter and not devices:
         from iommutui.core.query import mistakes
 
-        said = mistakes(" ".join(options.filter)) or [f"All terms must match: words of a row, or {_KEYS}."]
+        said = mistakes(" ".join(options.filter)) or [f"All terms must match: words from a row, or {_KEYS}."]
         complain(f"Nothing matches. {' '.join(said)}")
     for line in no_iommu_advice(host):
         complain(line)

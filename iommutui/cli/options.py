@@ -85,13 +85,13 @@ def refuse_recorded(options: Options, command: str) -> None:
     if options.source is not None or options.demo:
         other = " and ".join(options.source or ()) or "the built-in machine of --demo"
         raise RefusedError(
-            f"'{command}' works on this machine only, and {other} is a recording.",
+            f"'{command}' works only on this machine, and {other} is a recording.",
             "'iommutui preview' and 'iommutui plan' show what would happen on it; nothing is written."
             if command == "apply"
-            else "Applies to a recording are simulated on the screen, whose log (L) lists them while it is open.",
+            else "On the screen, an apply to a recording is simulated; the log (L) lists what it would write.",
         )
     if options.kernel is not None:
-        raise RefusedError(f"'{command}' uses the kernel that is running.", "Leave --kernel out.")
+        raise RefusedError(f"'{command}' uses the running kernel.", "Leave --kernel out.")
 
 
 def same_machine(options: Options) -> str:

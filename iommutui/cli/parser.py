@@ -32,7 +32,7 @@ class Options(SimpleNamespace):
 
 Run = Callable[[Options], int]
 
-_DOCUMENT, _EVENTS = "print one JSON document", "print what happens as JSON events, one a line"
+_DOCUMENT, _EVENTS = "print one JSON document", "print what happens as JSON events, one per line"
 
 
 class Command(NamedTuple):
@@ -66,7 +66,7 @@ COMMANDS: tuple[Command, ...] = (
         ("09:00.0=vfio-pci 09:00.1=none",),
         module="plan",
     ),
-    Command("simulate", "simulate kernel events, JSON lines in and out", ("events.jsonl",), ""),
+    Command("simulate", "simulate kernel events: JSON lines in, JSON lines out", ("events.jsonl",), ""),
     Command(
         "plan",
         "find the rebinds that free a card, a group or devices; save them for apply",
@@ -88,12 +88,12 @@ COMMANDS: tuple[Command, ...] = (
         "make bindings persist: the next boot sets them before any host driver loads",
         ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json", "--list"),
     ),
-    Command("unpersist", "remove bindings that persist", ("", "09:00.0", "--last"), _EVENTS, "persist"),
-    Command("keep", "confirm an apply that would revert automatically", ("",), ""),
+    Command("unpersist", "remove persistent bindings", ("", "09:00.0", "--last"), _EVENTS, "persist"),
+    Command("keep", "confirm an apply that would otherwise revert automatically", ("",), ""),
     Command("revert", "revert an apply", ("", "20261122T104501-1a2b"), _EVENTS, "apply"),
     Command("journal", "list what was applied", ("", "20261122T104501-1a2b")),
-    Command("snapshot", "save this machine to a file that opens anywhere", ("-o machine.json",), "", "report"),
-    Command("report", "print a redacted report to show to people who help", ("09:00.0", "-o report.md")),
+    Command("snapshot", "save this machine to a file that can be opened anywhere", ("-o machine.json",), "", "report"),
+    Command("report", "print a redacted report to share when you ask for help", ("09:00.0", "-o report.md")),
     Command(
         "diff",
         "compare two machines, two states of one, or one under two kernels",
@@ -189,14 +189,14 @@ def command_parser(command: Command) -> Parser:
 
 
 def screen_parser() -> Parser:
-    """The parser of what opens the screen; its help is that of the whole program."""
+    """The parser without a command, which opens the screen; its help is that of the whole program."""
     width = max(len(command.name) for command in COMMANDS)
     lines = "\n".join(_wrapped(f"  {command.name:{width}}  {command.help}", width + 4) for command in COMMANDS)
     parser = Parser(
         "iommutui",
         usage="iommutui [--from PATH | --demo] [--kernel RELEASE] [--model NAME] [COMMAND ...]",
         description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, "
-        "opens the screen (or prints the listing if there is no terminal).",
+        "it opens the screen (or prints the listing if there is no terminal).",
         epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' describes a command.\n\n"
         + _wrapped(f"exit codes: {', '.join(f'{int(code)} {text}' for code, text in EXIT_MEANINGS.items())}"),
     )

@@ -24,15 +24,13 @@ from iommutui.core.plan.drift import basis_of
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.words import count
 
-_YES = "do not ask; dangers still have to be accepted"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="*",
         metavar="DEVICE=TARGET",
-        help="as for preview; or a file that 'iommutui plan' wrote, or the id of a journal of 'iommutui apply'",
+        help="a target for one device, as for preview; or a file written by 'iommutui plan', or a journal's id",
     )
     parser.add_argument("--list", action="store_true", help="show what persists, and whether it is in force")
     parser.add_argument(
@@ -40,13 +38,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="way",
         choices=["driverctl"],
         metavar="driverctl",
-        help="use driverctl, which acts later in the boot",
+        help="use driverctl, which acts later during boot",
     )
     parser.add_argument(
-        "--accept", action="append", default=[], metavar="CODE:DEVICE", help="accept one danger, as for apply"
+        "--accept",
+        action="append",
+        default=[],
+        metavar="CODE:DEVICE",
+        help="accept one danger, as for apply; may be repeated",
     )
-    parser.add_argument("--stdin", action="store_true", help="read a request as JSON (what this program does as root)")
-    parser.add_argument("-y", "--yes", action="store_true", help=_YES)
+    parser.add_argument(
+        "--stdin",
+        action="store_true",
+        help="read a request as JSON from standard input, as this program sends it to root",
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers must still be accepted")
 
 
 def run(options: Options) -> int:
@@ -57,7 +63,7 @@ def run(options: Options) -> int:
     if options.list:
         return _list(options)
     if options.model is not None:
-        raise UsageError("'persist' goes by the rules of the running kernel.", "Leave --model out.")
+        raise UsageError("'persist' uses the rules of the running kernel.", "Leave --model out.")
     host = read_host(options)
     intents = _intents(options.what, host)
     request = PersistRequest(
@@ -72,7 +78,7 @@ def run(options: Options) -> int:
 
 def _intents(words: list[str], host: Host) -> list[Intent]:
     if not words:
-        raise UsageError("Name the bindings that are to persist.", "For example: iommutui persist 01:00.0=vfio-pci")
+        raise UsageError("Name the bindings to persist.", "For example: iommutui persist 01:00.0=vfio-pci")
     if len(words) > 1 or "=" in words[0]:
         return parse_intents(host, words)
     if os.path.lexists(words[0]):
@@ -88,8 +94,8 @@ def _intents(words: list[str], host: Host) -> list[Intent]:
 
 def add_arguments_unpersist(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("devices", nargs="*", metavar="DEVICE", help="the address of a device (default: everything)")
-    parser.add_argument("--last", action="store_true", help="revert the last change, and restore its files")
-    parser.add_argument("-y", "--yes", action="store_true", help=_YES)
+    parser.add_argument("--last", action="store_true", help="revert the last change and restore its files")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
 
 def run_unpersist(options: Options) -> int:
@@ -118,7 +124,7 @@ def _review_and_ask(options: Options, host: Host, request: PersistRequest) -> in
         sys.stdout.flush()
     refuse_dangers(prepared.hazards, request.accepted)
     question = f"Change {count(len(prepared.changes), 'file')}?"
-    if prepared.changes and not options.yes and not confirmed(question, "--yes goes on without asking."):
+    if prepared.changes and not options.yes and not confirmed(question, "--yes continues without asking."):
         complain("Nothing was written.")
         return Exit.REFUSED
     return _carry_out(request._replace(shown=digest_of(prepared.changes)), as_json=options.json)
@@ -130,9 +136,9 @@ def _review(prepared: Prepared, command: tuple[str, ...], *, declares: bool) -> 
         lines += [f"Then: {' '.join(command)}"]
     if command and declares:
         lines += [
-            f"If the next boot shows no picture: press e in the boot loader's menu and add {SWITCH} to the kernel's",
-            "line; that boot then ignores all of this. A second entry with that word saves the typing. To remove it",
-            "for good: 'iommutui unpersist'.",
+            f"If the screen stays dark at the next boot, press e in the boot loader's menu and add {SWITCH} to the",
+            "kernel command line: that boot ignores all of this. A second menu entry with it saves the typing.",
+            "'iommutui unpersist' removes it for good.",
         ]
     return lines
 

@@ -48,17 +48,17 @@ def run_preview(options: Options) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("intents", nargs="*", metavar="DEVICE=TARGET", help="as for preview: a target for one device")
+    parser.add_argument("intents", nargs="*", metavar="DEVICE=TARGET", help="a target for one device, as for preview")
     parser.add_argument(
         "--free",
         nargs="+",
         action="extend",
         default=[],
         metavar="DEVICE",
-        help="free these devices for a virtual machine, with whatever else their groups need",
+        help="free these devices for a virtual machine, and whatever else their groups need",
     )
     add_presets(parser)
-    parser.add_argument("-o", "--output", metavar="FILE", help="write the plan to a file that 'iommutui apply' takes")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the plan to a file, for 'iommutui apply'")
 
 
 def add_presets(parser: argparse.ArgumentParser) -> None:

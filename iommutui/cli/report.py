@@ -15,10 +15,8 @@ from iommutui.sources import open_source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "device", nargs="?", metavar="DEVICE", help="the device that the question is about; it comes first"
-    )
-    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (default: stdout)")
+    parser.add_argument("device", nargs="?", metavar="DEVICE", help="the device that you ask about; it comes first")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
     parser.add_argument("--plain", action="store_true", help="print plain text instead of Markdown")
 
 
@@ -42,14 +40,16 @@ def run(options: Options) -> int:
 
 
 def add_arguments_snapshot(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", metavar="FILE", default="-", help="where to write it (default: stdout)")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default="-", help="write to this file instead of standard output"
+    )
     parser.add_argument(
         "--unredacted",
         action="store_true",
-        help="keep the kernel's whole command line, mount points, names of volumes and processes, and MACs in names",
+        help="keep the whole kernel command line, mount points, names of volumes and processes, and MAC addresses",
     )
     parser.add_argument(
-        "--explain", action="store_true", help="show how each line of a listing was read, and write nothing"
+        "--explain", action="store_true", help="show how each line of a listing was read; write nothing"
     )
     parser.add_argument(
         "--script", action="store_true", help="print a shell script that records a machine without iommutui"
@@ -67,7 +67,7 @@ def run_snapshot(options: Options) -> int:
         return Exit.DONE
     if options.explain:
         if options.source is None:
-            raise UsageError("--explain tells of a listing.", "Name one with --from.")
+            raise UsageError("--explain needs a listing.", "Name one with --from.")
         write_lines(open_source(options.source).explain())
         return Exit.DONE
     host = read_host(options)

@@ -83,7 +83,7 @@ def _refusal_lines(host: Host, plan: Plan) -> Iterator[str]:
     unfit = dict.fromkeys(r.device for r in plan.refusals if r.code in (Code.NO_DRIVER, Code.UNFIT_DRIVER))
     for device in (host.devices[address] for address in unfit if address in host.devices):
         names = ", ".join(target.name for target in targets_of(host, device))
-        yield f"  What {device.address} can go to: {names}."
+        yield f"  {device.address} can go to {names}."
 
 
 def _fix_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> Iterator[str]:

@@ -39,7 +39,9 @@ from iommutui.core.wording import sentence, state_words, verdict_sentence
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", nargs="?", metavar="GROUP|DEVICE", help="a group's number, or a device")
-    parser.add_argument("--error", metavar="TEXT", help="an error message: print its causes that fit this machine")
+    parser.add_argument(
+        "--error", metavar="TEXT", help="explain an error message: print the causes that fit this machine"
+    )
     parser.add_argument("--all-models", action="store_true", help="compare the verdicts of all models")
 
 
@@ -161,7 +163,9 @@ def _lines(answer: _Answer, models: list[Model], there: str) -> list[str]:
     shared = why_shared(host, group) if verdict.viable is False else []
     if shared:
         lines += ["", "Why these share a group:", *(f"  {text}" for text in shared)]
-        lines += ["  Another slot, firmware or kernel can group them otherwise; 'iommutui diff' compares two of them."]
+        lines += [
+            "  Another slot, firmware or kernel may group them differently; 'iommutui diff' compares two machines."
+        ]
     for notice in notices:
         lines += ["", f"Note: {notice.text}", f"  {notice.remedy}"]
     if hazards:
