@@ -10,31 +10,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from iommutui.apply import events
 from iommutui.apply.elevation import Applying, own_program, root_program
-from iommutui.apply.events import (
-    Compensating,
-    Counting,
-    Event,
-    EventStream,
-    Finished,
-    Kept,
-    ModuleLoaded,
-    Notice,
-    Refused,
-    Started,
-    StepBegun,
-    StepDone,
-    StepWaiting,
-    tell,
-    to_json,
-)
+from iommutui.apply.events import Event, EventStream, tell, to_json
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import journal_dir, may_write
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.apply.recovery import RETENTION, Retention
 from iommutui.apply.request import Request, check_seconds, refuse_dangers, request_of
 from iommutui.cli.options import parse_accepted
-from iommutui.cli.output import clean, complain, confirmed, text_of, write_lines
+from iommutui.cli.output import ask, clean, complain, text_of, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.review import plan_lines
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
@@ -64,7 +49,7 @@ class EventPrinter:
 
     def text(self, event: Event) -> str:
         """What is printed of an event."""
-        if isinstance(event, Started):
+        if isinstance(event, events.Started):
             self._journal = event.journal_id
         if self._as_json:
             return json.dumps(to_json(event)) + "\n"
@@ -72,32 +57,32 @@ class EventPrinter:
 
     def _lines(self, event: Event) -> list[str]:
         match event:
-            case Started(journal_id=journal) if journal:
+            case events.Started(journal_id=journal) if journal:
                 return ["", f"Journal {journal}."]
-            case Notice(what=what):
+            case events.Notice(what=what):
                 return [f"Note: {what}"]
-            case ModuleLoaded(module=module):
+            case events.ModuleLoaded(module=module):
                 return [f"Loaded {module}."]
-            case StepDone(step=step, result=result, note=note):
+            case events.StepDone(step=step, result=result, note=note):
                 answer = "ok" if result == OK else f"FAILED with {result}"
                 return [f"  {event.number}. {shell_line(step)}   {answer}{f' ({note})' if note else ''}"]
-            case StepWaiting(step=step, seconds=seconds, holders=holders):
+            case events.StepWaiting(step=step, seconds=seconds, holders=holders):
                 held = f"; held by {'; '.join(holders)}" if holders else ""
                 return [f"     waiting for {step.device or step.value} since {seconds:.0f} s{held}"]
-            case Counting():
+            case events.Counting():
                 return self._countdown(event)
-            case Kept(by=by):
+            case events.Kept(by=by):
                 return [f"Confirmed by {by}."]
-            case Compensating(why=why):
+            case events.Compensating(why=why):
                 return [f"Rolling back: {why}"]
-            case Finished(exit=Exit.DONE, summary=summary) if self._journal and self._goes_back:
+            case events.Finished(exit=Exit.DONE, summary=summary) if self._journal and self._goes_back:
                 return [summary, f"'iommutui revert {self._journal}' reverts it."]
-            case Finished(summary=summary, left=left):
+            case events.Finished(summary=summary, left=left):
                 return [summary, *(f"  {change_words(change)}" for change in left)]
-            case StepBegun() | Started() | Refused():
+            case events.StepBegun() | events.Started() | events.Refused():
                 return []
 
-    def _countdown(self, event: Counting) -> list[str]:
+    def _countdown(self, event: events.Counting) -> list[str]:
         """At the beginning, every ten seconds, and each of the last five."""
         left = round(event.seconds)
         if event.seconds >= event.within - 0.5:
@@ -150,25 +135,21 @@ def carry_out(
         complain(f"--accept {acceptance} was not needed: this plan has no such danger.")
     printer = EventPrinter(as_json=options.json, goes_back=reverts is None)
     if not plan.steps and not plan.modules and reverts is None:
-        printer.show(Finished(Exit.DONE, "Nothing to do: every device is where it should be."))
+        printer.show(events.Finished(Exit.DONE, "Nothing to do: every device is where it should be."))
         return Exit.DONE
     if cuts_a_lifeline(plan.hazards) and options.keep_within is None:
         complain("You may lose access to this machine: with --keep-within 30 it reverts unless you confirm in time.")
     elevation = _elevation(plan)
     applying = Applying(own_program(), elevation)  # refuses before the question where nothing makes it root
-    question = f"Make {count(len(plan.steps), 'write')}?"
-    if plan.steps and not options.yes and not confirmed(question, "--yes applies without asking."):
-        complain("Nothing was written.")
-        return Exit.REFUSED
+    if plan.steps and not options.yes:
+        ask(f"Make {count(len(plan.steps), 'write')}?", "--yes applies without asking.")
     if elevation == "" and options.keep_within is None:
-        events = execute(plan, RealKernel(), journal_dir(), reverts=reverts, accepted=accepted, retention=retention())
+        performed = execute(
+            plan, RealKernel(), journal_dir(), reverts=reverts, accepted=accepted, retention=retention()
+        )
         sys.stdout.flush()
         stream = EventStream(sys.stdout.fileno())
-
-        def send(event: Event) -> None:
-            stream.write(printer.text(event).encode(sys.stdout.encoding), event)
-
-        return tell(events, send)
+        return tell(performed, lambda event: stream.write(printer.text(event).encode(sys.stdout.encoding), event))
     # As root, and in a session of its own where somebody has to confirm.
     request = request_of(plan, intents, accepted=accepted, keep_within=options.keep_within, reverts=reverts)
     return _listen(applying, request, printer)
@@ -212,12 +193,12 @@ def _listen(applying: Applying, request: Request, printer: EventPrinter) -> int:
     try:
         applying.begin(request)
         for event in applying.events():
-            if isinstance(event, Counting):
+            if isinstance(event, events.Counting):
                 if not counting:
                     _forget_typed()
                     counting = True
                 _pass_on(applying)
-            if isinstance(event, Finished | Refused):
+            if isinstance(event, events.Finished | events.Refused):
                 code = event.exit
             printer.show(event)
     finally:

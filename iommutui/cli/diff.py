@@ -46,7 +46,9 @@ def _sides(options: Options) -> tuple[Side, Side]:
     named = [path for path in (options.before, options.after) if path is not None]
     kernels = options.kernels or []
     if len(kernels) > 2 or (len(kernels) == 2 and named):
-        raise UsageError("Two kernels are compared on one machine.", "Name the machine with --from.")
+        raise UsageError(
+            "Two kernels are compared on one machine.", "Give --kernel twice, and name the machine with --from."
+        )
     if len(kernels) == 2:
         before, after = (_side(f"kernel {kernel}", options, kernels=[kernel]) for kernel in kernels)
         return before, after

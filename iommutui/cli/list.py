@@ -9,15 +9,7 @@ from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.errors import Exit
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import (
-    GLYPHS,
-    class_words,
-    device_name,
-    driver_words,
-    group_word,
-    owner_of,
-    use_labels,
-)
+from iommutui.core.labels import GLYPHS, class_words, device_name, driver_words, group_word, owner_of, use_labels
 from iommutui.core.models.base import Model
 from iommutui.core.reasons import Code, Verdict
 from iommutui.sources import Depth

@@ -125,17 +125,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Ends the program with the exit code of a usage error."""
         self.print_usage(sys.stderr)
-        print(f"iommutui: {message}.", file=sys.stderr)
+        print(f"iommutui: {message}{'' if message.endswith('?') else '.'}", file=sys.stderr)
         print(f"See '{self.prog} --help'.", file=sys.stderr)
         sys.exit(Exit.USAGE)
-
-
-class _Version(argparse.Action):
-    """Looks the versions up only where they are asked for."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        print(version_line())
-        parser.exit()
 
 
 def version_line() -> str:
@@ -200,9 +192,7 @@ def screen_parser() -> Parser:
         epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' describes a command.\n\n"
         + _wrapped(f"exit codes: {', '.join(f'{int(code)} {text}' for code, text in EXIT_MEANINGS.items())}"),
     )
-    parser.add_argument(
-        "--version", action=_Version, nargs=0, help="show the versions that a bug report needs, and exit"
-    )
+    parser.add_argument("--version", action="store_true", help="show the versions that a bug report needs, and exit")
     add_source(parser)
     return parser
 

@@ -14,7 +14,7 @@ from iommutui.apply.persistence.store import diff_of, digest_of
 from iommutui.apply.request import read_plan, refuse_dangers
 from iommutui.apply.validation import to_line
 from iommutui.cli.options import parse_accepted, parse_intents, read_host, refuse_recorded
-from iommutui.cli.output import complain, confirmed, write_json, write_lines
+from iommutui.cli.output import ask, complain, write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.review import hazard_lines
 from iommutui.core.address import parse_pci
@@ -123,10 +123,8 @@ def _review_and_ask(options: Options, host: Host, request: PersistRequest) -> in
         write_lines(_review(prepared, command, declares=bool(request.intents)))
         sys.stdout.flush()
     refuse_dangers(prepared.hazards, request.accepted)
-    question = f"Change {count(len(prepared.changes), 'file')}?"
-    if prepared.changes and not options.yes and not confirmed(question, "--yes continues without asking."):
-        complain("Nothing was written.")
-        return Exit.REFUSED
+    if prepared.changes and not options.yes:
+        ask(f"Change {count(len(prepared.changes), 'file')}?", "--yes continues without asking.")
     return _carry_out(request._replace(shown=digest_of(prepared.changes)), as_json=options.json)
 
 
