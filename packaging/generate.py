@@ -31,6 +31,7 @@ ENVIRONMENT = {
 FILES = {
     "~/.config/iommutui/config.toml": "The settings: roles of drivers, keys and theme of the screen.",
     "/var/lib/iommutui/journal/": "A journal for each apply to this machine.",
+    "/etc/iommutui/persist.conf": "The bindings that persist.",
 }
 
 
@@ -121,6 +122,8 @@ def manual() -> str:
         *_terms((f".Pa {name}", text) for name, text in FILES.items()),
         ".Sh EXIT STATUS",
         *_terms((str(int(code)), f"{text[0].upper()}{text[1:]}.") for code, text in EXIT_MEANINGS.items()),
+        ".Pp",
+        "diff exits with 1 if something differs, and doctor if it finds a problem.",
         ".Sh EXAMPLES",
         "See what blocks a graphics card, free it, and revert:",
         ".Bd -literal -offset indent",

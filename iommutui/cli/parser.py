@@ -87,6 +87,7 @@ COMMANDS: tuple[Command, ...] = (
         "persist",
         "make bindings persist: the next boot sets them before any host driver loads",
         ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json", "--list"),
+        f"{_EVENTS}; with --list one JSON document",
     ),
     Command("unpersist", "remove persistent bindings", ("", "09:00.0", "--last"), _EVENTS, "persist"),
     Command("keep", "confirm an apply that would otherwise revert automatically", ("",), ""),
