@@ -18,7 +18,7 @@ from iommutui.apply.journal.directory import journal_dir, may_write
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.apply.recovery import RETENTION, Retention
 from iommutui.apply.request import Request, check_seconds, refuse_dangers, request_of
-from iommutui.cli.options import parse_accepted
+from iommutui.cli.options import add_consent, parse_accepted
 from iommutui.cli.output import ask, clean, complain, text_of, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.review import plan_lines
@@ -96,20 +96,13 @@ class EventPrinter:
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--accept",
-        action="append",
-        default=[],
-        metavar="CODE:DEVICE",
-        help="accept one danger from the review, for one device; may be repeated",
-    )
+    add_consent(parser)
     parser.add_argument(
         "--keep-within",
         type=_seconds,
         metavar="SECONDS",
         help="revert automatically unless confirmed in time, here or with 'iommutui keep'",
     )
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers must still be accepted")
 
 
 def _seconds(text: str) -> float:

@@ -1,6 +1,6 @@
 """``iommutui list``: groups and their devices."""
 
-from typing import TYPE_CHECKING
+import argparse
 
 from iommutui.cli.options import read_machine
 from iommutui.cli.output import columns, complain, cut, write_json, write_lines
@@ -14,14 +14,10 @@ from iommutui.core.models.base import Model
 from iommutui.core.reasons import Code, Verdict
 from iommutui.sources import Depth
 
-if TYPE_CHECKING:
-    from argparse import ArgumentParser
-
-
 _KEYS = "driver:, group:, viable:, class:, id:, override:, bus:"
 
 
-def add_arguments(parser: "ArgumentParser") -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "filter",
         nargs="*",

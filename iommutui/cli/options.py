@@ -1,5 +1,6 @@
 """What commands make of the options that they share: the machine, its model, intents and accepted dangers."""
 
+import argparse
 import re
 from typing import TYPE_CHECKING
 
@@ -132,6 +133,18 @@ def parse_intents(host: Host, words: list[str]) -> "list[Intent]":
             raise UsageError(f"{device.address} has two targets.", "Name each device once.")
         intents[device.address] = Intent(device.address, target)
     return list(intents.values())
+
+
+def add_consent(parser: argparse.ArgumentParser) -> None:
+    """``--accept`` and ``--yes``, for commands that write."""
+    parser.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="CODE:DEVICE",
+        help="accept one danger from the review, for one device; may be repeated",
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers must still be accepted")
 
 
 def parse_accepted(host: Host, words: list[str]) -> "tuple[Acceptance, ...]":

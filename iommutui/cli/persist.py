@@ -13,7 +13,7 @@ from iommutui.apply.persistence.request import SCHEMA, PersistRequest, Prepared,
 from iommutui.apply.persistence.store import diff_of, digest_of
 from iommutui.apply.request import read_plan, refuse_dangers
 from iommutui.apply.validation import to_line
-from iommutui.cli.options import parse_accepted, parse_intents, read_host, refuse_recorded
+from iommutui.cli.options import add_consent, parse_accepted, parse_intents, read_host, refuse_recorded
 from iommutui.cli.output import ask, complain, write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.review import hazard_lines
@@ -40,19 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="driverctl",
         help="use driverctl, which acts later during boot",
     )
-    parser.add_argument(
-        "--accept",
-        action="append",
-        default=[],
-        metavar="CODE:DEVICE",
-        help="accept one danger, as for apply; may be repeated",
-    )
+    add_consent(parser)
     parser.add_argument(
         "--stdin",
         action="store_true",
         help="read a request as JSON from standard input, as this program sends it to root",
     )
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers must still be accepted")
 
 
 def run(options: Options) -> int:
