@@ -19,7 +19,7 @@ Checked by hand: pydantic would cost the screen a third of its start.
 
 import os
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from iommutui.core.drivers import KNOWN, DriverFacts, DriverTable, Role
 from iommutui.core.errors import IommutuiError
@@ -55,7 +55,7 @@ def read_settings(path: str | None = None) -> Settings:
     try:
         with open(path, "rb") as file:
             text = file.read().decode()
-        return _checked(tomllib.loads(text), _Lines(path, text))
+        return _checked(tomllib.loads(text), path, _places(text))
     except tomllib.TOMLDecodeError as error:
         return Settings(wrong=(_not_toml(path, text, str(error)),))
     except (OSError, UnicodeDecodeError) as error:
@@ -84,63 +84,58 @@ def _not_toml(path: str, text: str, why: str) -> IommutuiError:
     return IommutuiError(f"{path}, line {line}: this is not TOML: {reason}.", f"Correct line {line}.")
 
 
-class _Lines(NamedTuple):
-    """The text of the file, in which the line of a setting is looked up."""
-
-    path: str
-    text: str
-
-    def wrong(self, table: str, name: str, what: str, remedy: str) -> IommutuiError:
-        """A mistake in ``table.name``, or with the table itself if ``name`` is empty."""
-        places: dict[str, int] = {}
-        current = ""
-        for number, line in enumerate(self.text.splitlines(), 1):
-            header = re.match(r"\s*\[\s*\"?([^\]\"]+?)\"?\s*\]", line)
-            key = re.match(r"\s*\"?([\w.-]+)\"?\s*=", line)
-            if header:
-                current = header[1]
-                places.setdefault(current, number)
-            elif key:
-                places.setdefault(f"{current}.{key[1]}" if current else key[1], number)
-        found = places.get(f"{table}.{name}") or places.get(table)
-        place = self.path if found is None else f"{self.path}, line {found}"
-        return IommutuiError(f"{place}: {what}.", remedy)
+def _places(text: str) -> dict[str, int]:
+    """The line of each table (``keys``) and of each setting (``keys.apply``)."""
+    places: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[\s*\"?([^\]\"]+?)\"?\s*\]", line)
+        key = re.match(r"\s*\"?([\w.-]+)\"?\s*=", line)
+        if header:
+            table = header[1]
+            places.setdefault(table, number)
+        elif key:
+            places.setdefault(f"{table}.{key[1]}" if table else key[1], number)
+    return places
 
 
-def _checked(document: dict[str, object], lines: _Lines) -> Settings:
-    settings, wrong = Settings(), []
+def _checked(document: dict[str, object], path: str, places: dict[str, int]) -> Settings:
+    right: dict[str, dict[str, Any]] = {table: {} for table in _CHECKS}
+    wrong: list[IommutuiError] = []
+
+    def mistake(place: int | None, what: str, remedy: str) -> None:
+        where = path if place is None else f"{path}, line {place}"
+        wrong.append(IommutuiError(f"{where}: {what}.", remedy))
+
     for table, content in document.items():
+        place = places.get(table)
         if table not in _CHECKS:
             known = f"The tables are {', '.join(f'[{name}]' for name in _CHECKS)}."
-            wrong.append(lines.wrong(table, "", f"unknown setting {table!r}", known))
+            mistake(place, f"unknown setting {table!r}", known)
             continue
-        good, example = _CHECKS[table]
+        check, example = _CHECKS[table]
         if not isinstance(content, dict):
-            what = f"{table!r} must be a table"
-            wrong.append(lines.wrong(table, "", what, f"Write [{table}] on a line, and {example} below it."))
+            mistake(place, f"{table!r} must be a table", f"Write [{table}] on a line, and {example} below it.")
             continue
-        found = {}
         for name, value in content.items():
-            mistake = good(name, value)
-            if mistake:
-                wrong.append(lines.wrong(table, name, mistake, f"For example: {example}"))
+            what = check(name, value)
+            if what:
+                mistake(places.get(f"{table}.{name}", place), what, f"For example: {example}")
             else:
-                found[name] = value
-        if table == "drivers":
-            settings = settings._replace(drivers={name: Role(role) for name, role in found.items()})
-        elif table == "keys":
-            settings = settings._replace(keys=found)
-        elif table == "journal":
-            settings = settings._replace(journal=found)
-        else:
-            settings = settings._replace(theme=found.get("theme", settings.theme))
-    return settings._replace(wrong=tuple(wrong))
+                right[table][name] = value
+    return Settings(
+        drivers={name: Role(role) for name, role in right["drivers"].items()},
+        keys=right["keys"],
+        theme=right["screen"].get("theme", Settings().theme),
+        journal=right["journal"],
+        wrong=tuple(wrong),
+    )
 
 
 def _driver(name: str, value: object) -> str:
-    return (
-        "" if value in list(Role) else f"the role of driver {name} is {value!r}; a role is 'kernel', 'user' or 'none'"
-    )
+    if value in list(Role):
+        return ""
+    return f"the role of driver {name} is {value!r}; a role is 'kernel', 'user' or 'none'"
 
 
 def _key(name: str, value: object) -> str:

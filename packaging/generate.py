@@ -31,6 +31,7 @@ ENVIRONMENT = {
 FILES = {
     "~/.config/iommutui/config.toml": "The settings: roles of drivers, keys and theme of the screen.",
     "/var/lib/iommutui/journal/": "A journal for each apply to this machine.",
+    "/etc/iommutui/persist.conf": "The bindings that persist.",
 }
 
 
@@ -121,6 +122,8 @@ def manual() -> str:
         *_terms((f".Pa {name}", text) for name, text in FILES.items()),
         ".Sh EXIT STATUS",
         *_terms((str(int(code)), f"{code.meaning.capitalize()}.") for code in Exit),
+        ".Pp",
+        "diff exits with 1 if something differs, and doctor if it finds a problem.",
         ".Sh EXAMPLES",
         "See what blocks a graphics card, free it, and revert:",
         ".Bd -literal -offset indent",
@@ -201,29 +204,25 @@ def _text(text: str) -> str:
 
 def kind_of(value: str) -> str:
     """What completes a value, by its metavar: files, devices, intents, groups, models, or nothing."""
-    if value in ("FILE", "PATH"):
+    if value in ("FILE", "PATH", "A", "B"):
         return "files"
     if "DEVICE=TARGET" in value:
         return "intents"
     return {"DEVICE": "devices", "GROUP|DEVICE": "devices", "N": "groups", "NAME": "models"}.get(value, "")
 
 
-def _names() -> str:
-    return " ".join(command.name for command in COMMANDS)
-
-
 def bash() -> str:
-    """For bash: the words of each command in a table, and what completes a value by its kind."""
-    flags: list[str] = []
-    words: list[str] = []
+    """For bash: the options of each command and the kind of its arguments, and the kind of each option's value."""
+    commands: list[str] = []
     values: dict[str, str] = {}
     for name, options in _all():
-        flags.append(f'        {name or "iommutui"}) flags="{" ".join(f for o in options for f in o.flags)}" ;;')
-        positional = next((kind_of(option.value) for option in options if not option.flags), "")
-        words.append(f"        {name or 'iommutui'}) kind={positional or 'none'} ;;")
-        values |= {f"{name}:{flag}": kind_of(o.value) or "none" for o in options for flag in o.flags if o.value}
-    kinds = "\n".join(f"        {key}) kind={kind} ;;" for key, kind in values.items())
-    table, positional = "\n".join(flags), "\n".join(words)
+        flags = " ".join(flag for option in options for flag in option.flags)
+        kind = next((kind_of(option.value) for option in options if not option.flags), "")
+        commands.append(f"""        {name or "''"}) flags="{flags}" kind={kind or "none"} ;;""")
+        values |= {flag: kind_of(option.value) or "none" for option in options for flag in option.flags if option.value}
+    by_command = "\n".join(commands)
+    by_flag = "\n".join(f"        {flag}) kind={kind} ;;" for flag, kind in values.items())
+    names = " ".join(command.name for command in COMMANDS)
     return f"""\
 # bash completion for iommutui
 
@@ -235,23 +234,20 @@ _iommutui() {{
     cur=${{words[-1]}}
     prev=${{words[-2]}}
     for word in "${{words[@]:1:${{#words[@]}}-2}}"; do
-        case " {_names()} " in *" $word "*) command=$word; break ;; esac
+        case " {names} " in *" $word "*) command=$word; break ;; esac
     done
-    case "${{command:-iommutui}}" in
-{table}
+    case "$command" in
+{by_command}
     esac
-    case "${{command:-iommutui}}" in
-{positional}
-    esac
-    case "$command:$prev" in
-{kinds}
-        *) [[ -z $command && $cur != -* ]] && kind=commands ;;
+    [[ -z $command && $cur != -* ]] && kind=commands
+    case "$prev" in
+{by_flag}
     esac
     [[ $cur == -* ]] && kind=flags
     local choices=""
     case $kind in
         flags) choices=$flags ;;
-        commands) choices="{_names()}" ;;
+        commands) choices="{names}" ;;
         models) choices="{" ".join(MODELS)}" ;;
         groups) choices=$(command ls /sys/kernel/iommu_groups 2>/dev/null) ;;
         devices) choices=$(command ls /sys/bus/pci/devices 2>/dev/null) ;;

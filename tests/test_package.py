@@ -97,6 +97,7 @@ def complete_in_bash(share: Path, line: str) -> set[str]:
         ("iommutui list --model vf", {"vfio-group"}),
         ("iommutui why 0000:01", {"01:00.0"}),  # what stands behind the last colon of the word
         ("iommutui preview 0000:01:00.0=vf", {"vfio-pci"}),
+        ("iommutui plan --card 0000:01", {"01:00.0"}),
         ("iommutui preview 0000:01:00.0=", {"vfio-pci", "pci-stub", "none", "default"}),
         ("iommutui snapshot -o ", set()),  # files are readline's own
     ],

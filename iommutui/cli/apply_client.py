@@ -10,43 +10,26 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from iommutui.apply.elevation import Applying, own_program, root_program
-from iommutui.apply.events import (
-    Compensating,
-    Counting,
-    Event,
-    EventStream,
-    Finished,
-    Kept,
-    ModuleLoaded,
-    Notice,
-    Refused,
-    Started,
-    StepBegun,
-    StepDone,
-    StepWaiting,
-    tell,
-    to_json,
-)
+from iommutui.apply import events
+from iommutui.apply.elevation import Applying, as_root, own_program, root_program
+from iommutui.apply.events import Event, EventStream, tell, to_json
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.directory import journal_dir, may_write
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.apply.recovery import RETENTION, Retention
 from iommutui.apply.request import Request, check_seconds, refuse_dangers, request_of
-from iommutui.cli.options import parse_accepted
-from iommutui.cli.output import clean, complain, confirmed, text_of, write_lines
+from iommutui.cli.options import add_consent, parse_accepted
+from iommutui.cli.output import ask, clean, complain, text_of, write_lines
 from iommutui.cli.parser import Options
-from iommutui.cli.preview import plan_lines
+from iommutui.cli.review import plan_lines
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
 from iommutui.core.hazards import cuts_a_lifeline
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, shell_line
-from iommutui.core.plan.words import change_words
+from iommutui.core.plan.words import change_words, count
 from iommutui.core.reasons import OK
 from iommutui.settings import read_settings
-
-_PHASES = {"override": "overrides", "unbind": "leaving drivers", "probe": "coming to drivers"}
 
 
 class EventPrinter:
@@ -57,7 +40,6 @@ class EventPrinter:
         self._as_json = as_json
         self._goes_back = goes_back
         self._journal = ""
-        self._phase = ("", 0)
 
     def show(self, event: Event) -> None:
         """Prints an event, and waits until that is done. OSError where nobody can read it any more."""
@@ -66,7 +48,7 @@ class EventPrinter:
 
     def text(self, event: Event) -> str:
         """What is printed of an event."""
-        if isinstance(event, Started):
+        if isinstance(event, events.Started):
             self._journal = event.journal_id
         if self._as_json:
             return json.dumps(to_json(event)) + "\n"
@@ -74,36 +56,32 @@ class EventPrinter:
 
     def _lines(self, event: Event) -> list[str]:
         match event:
-            case Started(journal_id=journal) if journal:
+            case events.Started(journal_id=journal) if journal:
                 return ["", f"Journal {journal}."]
-            case Notice(what=what):
+            case events.Notice(what=what):
                 return [f"Note: {what}"]
-            case ModuleLoaded(module=module):
+            case events.ModuleLoaded(module=module):
                 return [f"Loaded {module}."]
-            case StepDone(step=step, result=result, note=note):
+            case events.StepDone(step=step, result=result, note=note):
                 answer = "ok" if result == OK else f"FAILED with {result}"
                 return [f"  {event.number}. {shell_line(step)}   {answer}{f' ({note})' if note else ''}"]
-            case StepWaiting(step=step, seconds=seconds, holders=holders):
+            case events.StepWaiting(step=step, seconds=seconds, holders=holders):
                 held = f"; held by {'; '.join(holders)}" if holders else ""
                 return [f"     waiting for {step.device or step.value} since {seconds:.0f} s{held}"]
-            case Counting():
+            case events.Counting():
                 return self._countdown(event)
-            case Kept(by=by):
+            case events.Kept(by=by):
                 return [f"Confirmed by {by}."]
-            case Compensating(why=why):
-                self._phase = ("", 0)
+            case events.Compensating(why=why):
                 return [f"Rolling back: {why}"]
-            case Finished(exit=Exit.DONE, summary=summary) if self._journal and self._goes_back:
+            case events.Finished(exit=Exit.DONE, summary=summary) if self._journal and self._goes_back:
                 return [summary, f"'iommutui revert {self._journal}' reverts it."]
-            case Finished(summary=summary, left=left):
+            case events.Finished(summary=summary, left=left):
                 return [summary, *(f"  {change_words(change)}" for change in left)]
-            case StepBegun(step=step) if step.op != self._phase[0]:
-                self._phase = (step.op, self._phase[1] + 1)
-                return [f"Phase {self._phase[1]}: {_PHASES.get(step.op, step.op)}"]
-            case StepBegun() | Started() | Refused():
+            case events.StepBegun() | events.Started() | events.Refused():
                 return []
 
-    def _countdown(self, event: Counting) -> list[str]:
+    def _countdown(self, event: events.Counting) -> list[str]:
         """At the beginning, every ten seconds, and each of the last five."""
         left = round(event.seconds)
         if event.seconds >= event.within - 0.5:
@@ -117,21 +95,13 @@ class EventPrinter:
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
-    """``--accept CODE:DEVICE``, ``--keep-within SECONDS`` and ``--yes``."""
-    parser.add_argument(
-        "--accept",
-        action="append",
-        default=[],
-        metavar="CODE:DEVICE",
-        help="accept one danger of the review, for one device; may be repeated",
-    )
+    add_consent(parser)
     parser.add_argument(
         "--keep-within",
         type=_seconds,
         metavar="SECONDS",
         help="revert automatically unless confirmed in time, here or with 'iommutui keep'",
     )
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers still have to be accepted")
 
 
 def _seconds(text: str) -> float:
@@ -157,24 +127,21 @@ def carry_out(
         complain(f"--accept {acceptance} was not needed: this plan has no such danger.")
     printer = EventPrinter(as_json=options.json, goes_back=reverts is None)
     if not plan.steps and not plan.modules and reverts is None:
-        printer.show(Finished(Exit.DONE, "Nothing to do: every device is where it should be."))
+        printer.show(events.Finished(Exit.DONE, "Nothing to do: every device is where it should be."))
         return Exit.DONE
     if cuts_a_lifeline(plan.hazards) and options.keep_within is None:
-        complain("You may lose access to this machine: --keep-within 30 would revert unless you confirm in time.")
+        complain("You may lose access to this machine: with --keep-within 30 it reverts unless you confirm in time.")
     elevation = _elevation(plan)
-    writes = f"{len(plan.steps)} write{'' if len(plan.steps) == 1 else 's'}"
-    if plan.steps and not options.yes and not confirmed(f"Make {writes}?", "--yes applies without asking."):
-        complain("Nothing was written.")
-        return Exit.REFUSED
+    as_root([], own_program(), elevation)  # refuses before the question where nothing makes it root
+    if plan.steps and not options.yes:
+        ask(f"Make {count(len(plan.steps), 'write')}?", "--yes applies without asking.")
     if elevation == "" and options.keep_within is None:
-        events = execute(plan, RealKernel(), journal_dir(), reverts=reverts, accepted=accepted, retention=retention())
+        performed = execute(
+            plan, RealKernel(), journal_dir(), reverts=reverts, accepted=accepted, retention=retention()
+        )
         sys.stdout.flush()
         stream = EventStream(sys.stdout.fileno())
-
-        def send(event: Event) -> None:
-            stream.write(printer.text(event).encode(sys.stdout.encoding), event)
-
-        return tell(events, send)
+        return tell(performed, lambda event: stream.write(printer.text(event).encode(sys.stdout.encoding), event))
     # As root, and in a session of its own where somebody has to confirm.
     request = request_of(plan, intents, accepted=accepted, keep_within=options.keep_within, reverts=reverts)
     return _listen(request, elevation, printer)
@@ -196,21 +163,15 @@ def _review(host: Host, plan: Plan, *, as_json: bool) -> None:
 
 
 def _elevation(plan: Plan) -> str | None:
-    """The program that makes the applying process root; empty where this process may write."""
+    """The program that makes the applying process root: empty where this process may write, None without one."""
+    is_root = os.geteuid() == 0
     try:
         RealKernel().check(plan.steps)
     except NotPermittedError:
-        if os.geteuid() == 0:
+        if is_root:
             raise
-    else:
-        if os.geteuid() == 0 or (plan.steps and may_write(journal_dir())):
-            return ""
-    found = root_program()
-    if found is None:
-        raise NotPermittedError(
-            "Writing needs root, and none of sudo, pkexec and run0 is installed.", "Run the same as root."
-        )
-    return found
+        return root_program()
+    return "" if is_root or (plan.steps and may_write(journal_dir())) else root_program()
 
 
 def _listen(request: Request, elevation: str | None, printer: EventPrinter) -> int:
@@ -224,12 +185,12 @@ def _listen(request: Request, elevation: str | None, printer: EventPrinter) -> i
     try:
         applying = Applying(request, own_program(), elevation)
         for event in applying.events():
-            if isinstance(event, Counting):
+            if isinstance(event, events.Counting):
                 if not counting:
                     _forget_typed()
                     counting = True
                 _pass_on(applying)
-            if isinstance(event, Finished | Refused):
+            if isinstance(event, events.Finished | events.Refused):
                 code = event.exit
             printer.show(event)
     finally:

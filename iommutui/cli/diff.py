@@ -20,11 +20,10 @@ Side = tuple[str, Host, Model]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``diff [A] [B] [--kernel OLD --kernel NEW] [--last-boot]``."""
+    parser.add_argument("before", nargs="?", metavar="A", help="a machine, as for --from (default: the one of --from)")
     parser.add_argument(
-        "before", nargs="?", metavar="A", help="a machine, as --from takes it (default: that of --from)"
+        "after", nargs="?", metavar="B", help="another machine (default: the one of --from, else this one)"
     )
-    parser.add_argument("after", nargs="?", metavar="B", help="another machine (default: that of --from, or this one)")
     parser.add_argument("--last-boot", action="store_true", help="compare this machine with its state before this boot")
 
 
@@ -45,15 +44,17 @@ def run(options: Options) -> int:
 
 def _sides(options: Options) -> tuple[Side, Side]:
     named = [path for path in (options.before, options.after) if path is not None]
-    kernels: list[str] = getattr(options, "kernels", [])
+    kernels = options.kernels or []
     if len(kernels) > 2 or (len(kernels) == 2 and named):
-        raise UsageError("Two kernels are compared on one machine.", "Name the machine with --from.")
+        raise UsageError(
+            "Two kernels are compared on one machine.", "Give --kernel twice, and name the machine with --from."
+        )
     if len(kernels) == 2:
-        before, after = (_side(f"kernel {kernel}", options, kernel=kernel) for kernel in kernels)
+        before, after = (_side(f"kernel {kernel}", options, kernels=[kernel]) for kernel in kernels)
         return before, after
     if options.last_boot:
         if named or options.source or options.demo:
-            raise UsageError("--last-boot compares this machine with itself.", "Leave the other machines out.")
+            raise UsageError("--last-boot compares this machine with itself.", "Name no other machine.")
         host, model = read_machine(options)
         now = redact(host)
         remember(now)
@@ -62,7 +63,7 @@ def _sides(options: Options) -> tuple[Side, Side]:
     if not named:
         raise UsageError("There is nothing to compare with.", "Give one file or two, --last-boot, or --kernel twice.")
     if len(named) == 2 and options.source:
-        raise UsageError("These are three machines.", "Leave --from out.")
+        raise UsageError("Two files and --from make three machines.", "Leave --from out.")
     first, *rest = (_side(path, options, source=[path], demo=False) for path in named)
     other = rest[0] if rest else _side("the machine of --from" if options.source else "this machine", options)
     return first, other

@@ -82,7 +82,7 @@ def _machine(options: Options) -> Iterator[Finding]:
 def _events() -> Finding:
     answer = watch(lambda: None)
     if isinstance(answer, Unavailable):
-        cost = "The screen does not follow changes by itself; press r to rescan."
+        cost = "The screen does not update by itself; press r to rescan."
         return Finding("live updates", "warning", answer.why, cost, answer.remedy)
     answer.stop()
     return Finding("live updates", "ok", "pyudev and libudev receive the kernel's events.")
@@ -117,7 +117,6 @@ def _colours() -> Finding:
     kind = os.environ.get("TERM", "")
     try:
         curses.setupterm(kind, sys.stdout.fileno())
-        count = curses.tigetnum("colors")
     except curses.error:
         remedy = "Set TERM to the terminal's type, such as xterm-256color, or install ncurses-term."
         return Finding("colours", "warning", f"TERM={kind} is not a known terminal.", "Colours may be wrong.", remedy)
@@ -125,15 +124,16 @@ def _colours() -> Finding:
         return Finding("colours", "ok", "NO_COLOR turns colours off.")
     if os.environ.get("COLORTERM") in ("truecolor", "24bit"):
         return Finding("colours", "ok", "The terminal shows 16 million colours.")
-    if count >= 8:
-        return Finding("colours", "ok", f"The terminal shows {count} colours ({kind}).")
-    return Finding("colours", "ok", f"The terminal has no colours ({kind}); signs take their place.")
+    number = max(curses.tigetnum("colors"), 0)
+    return Finding("colours", "ok", f"The terminal shows {number or 'no'} colours ({kind}).")
 
 
 def _root() -> Finding:
     program = root_program()
     if program is not None:
-        return Finding("root", "ok", f"apply and revert become root by {program}." if program else "This user is root.")
+        return Finding(
+            "root", "ok", f"apply and revert become root through {program}." if program else "This user is root."
+        )
     what = f"This user is not root, and none of {', '.join(PROGRAMS)} is installed."
     remedy = "Install sudo or polkit, or run them in a root shell."
     return Finding("root", "problem", what, "apply and revert cannot write; everything else works.", remedy)
@@ -158,7 +158,7 @@ def _settings() -> Finding:
         what = " ".join(error.what for error in wrong)
         return Finding("settings", "warning", what, "The rest of the settings is used.", wrong[0].remedy)
     path = settings_path()
-    words = f"{path} has no mistakes." if os.path.lexists(path) else f"There are none; they would be in {path}."
+    words = f"{path} has no mistakes." if os.path.lexists(path) else f"There is no settings file; it would be {path}."
     return Finding("settings", "ok", words)
 
 

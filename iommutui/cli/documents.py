@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from iommutui.apply.validation import to_object
+from iommutui.cli.review import further_fix
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
@@ -14,7 +15,7 @@ from iommutui.core.labels import device_name, use_labels
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Intent, goals_of, targets_of
 from iommutui.core.plan.planner import Plan
-from iommutui.core.plan.presets import fix_hazards, free_devices, smallest_fix, why_not_free
+from iommutui.core.plan.presets import fix_hazards, free_devices, why_not_free
 from iommutui.core.reasons import Outcome, Reason, Verdict
 from iommutui.core.roles import serves_host
 from iommutui.core.uses import Uses
@@ -161,7 +162,7 @@ def uses_document(uses: Uses | None) -> Document | None:
 
 def plan_document(host: Host, intents: Sequence[Intent], plan: Plan, model: Model) -> Document:
     """``iommutui preview --json``."""
-    fix = smallest_fix(host, intents, [host.groups[change.group] for change in plan.groups], model)
+    fix = further_fix(host, intents, plan, model)
     return {
         "model": plan.model,
         "permitted": plan.permitted,

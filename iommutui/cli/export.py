@@ -14,14 +14,13 @@ from iommutui.export import FORMATS, Subject, render, subject_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``export [FORMAT] [DEVICE...] [--card DEVICE] [--group N] [--plan FILE] [-o FILE]``."""
-    parser.add_argument("format", nargs="?", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}; none: list them")
+    parser.add_argument("format", nargs="?", metavar="FORMAT", help=f"one of {', '.join(FORMATS)} (default: list them)")
     parser.add_argument(
         "devices", nargs="*", metavar="DEVICE", help="a device for the virtual machine, or DEVICE=TARGET as for preview"
     )
     add_presets(parser)
-    parser.add_argument("--plan", metavar="FILE", help="the rebinds of a plan that 'iommutui plan -o FILE' wrote")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write it to a file instead of standard output")
+    parser.add_argument("--plan", metavar="FILE", help="use the rebinds of a plan written by 'iommutui plan -o FILE'")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
 
 
 def run(options: Options) -> int:
@@ -57,9 +56,7 @@ def _subject(options: Options) -> Subject:
     if options.plan:
         request = read_plan(options.plan)
         return subject_of(host, request.intents, model if options.model else MODELS[request.model or model.name])
-    options.intents = [word for word in options.devices if "=" in word]
-    options.free = [word for word in options.devices if "=" not in word]
-    return subject_of(host, wanted_intents(host, options, model), model)
+    return subject_of(host, wanted_intents(host, model, (), options.devices, options.card, options.group), model)
 
 
 def _list(as_json: bool) -> int:

@@ -29,9 +29,8 @@ class _Shown(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``journal [ID] [--json]``."""
     parser.add_argument(
-        "id", nargs="?", metavar="ID", help="show one journal, write by write; its id or the beginning of it"
+        "id", nargs="?", metavar="ID", help="show one journal write by write: its id, or the beginning of one"
     )
 
 

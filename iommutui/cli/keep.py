@@ -22,9 +22,11 @@ _INTERVAL = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``keep [ID]``."""
     parser.add_argument(
-        "id", nargs="?", metavar="ID", help="a journal's id or its beginning (default: the apply that waits)"
+        "id",
+        nargs="?",
+        metavar="ID",
+        help="a journal's id, or the beginning of one (default: the apply that waits to be confirmed)",
     )
 
 
@@ -59,8 +61,8 @@ def _confirm(directory: Path, journal: Journal | Damaged) -> int:
     """Leaves a note for the applying process, and waits until its journal says what came of it."""
     if isinstance(journal, Damaged) or journal.within is None:
         raise RefusedError(
-            f"The apply {journal.id} is at work, and there is nothing to confirm yet.",
-            "It waits for confirmation only at its end, and only where --keep-within asks for it.",
+            f"The apply {journal.id} is still running: there is nothing to confirm yet.",
+            "It waits for confirmation at its end, if --keep-within was given.",
         )
     try:
         leave_note(directory, journal.id)

@@ -1,6 +1,6 @@
 """``iommutui list``: groups and their devices."""
 
-from typing import TYPE_CHECKING
+import argparse
 
 from iommutui.cli.options import read_machine
 from iommutui.cli.output import columns, complain, cut, write_json, write_lines
@@ -21,20 +21,15 @@ from iommutui.core.models.base import Model
 from iommutui.core.reasons import Code, Verdict
 from iommutui.sources import Depth
 
-if TYPE_CHECKING:
-    from argparse import ArgumentParser
-
-
 _KEYS = "driver:, group:, viable:, class:, id:, override:, bus:"
 
 
-def add_arguments(parser: "ArgumentParser") -> None:
-    """``list [FILTER...] [--json]``."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "filter",
         nargs="*",
         metavar="FILTER",
-        help=f"terms that must all match: words of a row, or {_KEYS}; '!' before a term inverts it",
+        help=f"terms that must all match: words from a row, or {_KEYS}; '!' before a term inverts it",
     )
 
 
@@ -52,7 +47,7 @@ def run(options: Options) -> int:
     if options.filter and not devices:
         from iommutui.core.query import mistakes
 
-        said = mistakes(" ".join(options.filter)) or [f"All terms must match: words of a row, or {_KEYS}."]
+        said = mistakes(" ".join(options.filter)) or [f"All terms must match: words from a row, or {_KEYS}."]
         complain(f"Nothing matches. {' '.join(said)}")
     for line in no_iommu_advice(host):
         complain(line)

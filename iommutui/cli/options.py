@@ -1,5 +1,6 @@
 """What commands make of the options that they share: the machine, its model, intents and accepted dangers."""
 
+import argparse
 import re
 from typing import TYPE_CHECKING
 
@@ -85,13 +86,13 @@ def refuse_recorded(options: Options, command: str) -> None:
     if options.source is not None or options.demo:
         other = " and ".join(options.source or ()) or "the built-in machine of --demo"
         raise RefusedError(
-            f"'{command}' works on this machine only, and {other} is a recording.",
+            f"'{command}' works only on this machine, and {other} is a recording.",
             "'iommutui preview' and 'iommutui plan' show what would happen on it; nothing is written."
             if command == "apply"
-            else "Applies to a recording are simulated on the screen, whose log (L) lists them while it is open.",
+            else "On the screen, an apply to a recording is simulated; the log (L) lists what it would write.",
         )
     if options.kernel is not None:
-        raise RefusedError(f"'{command}' uses the kernel that is running.", "Leave --kernel out.")
+        raise RefusedError(f"'{command}' uses the running kernel.", "Leave --kernel out.")
 
 
 def same_machine(options: Options) -> str:
@@ -132,6 +133,18 @@ def parse_intents(host: Host, words: list[str]) -> "list[Intent]":
             raise UsageError(f"{device.address} has two targets.", "Name each device once.")
         intents[device.address] = Intent(device.address, target)
     return list(intents.values())
+
+
+def add_consent(parser: argparse.ArgumentParser) -> None:
+    """``--accept`` and ``--yes``, for commands that write."""
+    parser.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="CODE:DEVICE",
+        help="accept one danger from the review, for one device; may be repeated",
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers must still be accepted")
 
 
 def parse_accepted(host: Host, words: list[str]) -> "tuple[Acceptance, ...]":

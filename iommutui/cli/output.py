@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
-from iommutui.core.errors import UsageError
+from iommutui.core.errors import RefusedError, UsageError
 
 SCHEMA = 1
 """Of every JSON document; it grows when a field changes its meaning or goes away."""
@@ -103,12 +103,13 @@ def write_json(document: Mapping[str, Any]) -> None:
     sys.stdout.write(json_text(document))
 
 
-def confirmed(question: str, hint: str) -> bool:
-    """Whether the person at the terminal says yes. UsageError, with the hint, where there is no terminal."""
+def ask(question: str, hint: str) -> None:
+    """Asks at the terminal. RefusedError for all but a yes; UsageError, with the hint, where there is no terminal."""
     if not sys.stdin.isatty():
         raise UsageError("There is no terminal to ask on.", hint)
     print(f"\n{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise RefusedError("Nothing was written.")
 
 
 def complain(text: str) -> None:

@@ -10,24 +10,36 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import SimpleNamespace
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from iommutui import __version__
 from iommutui.core.errors import Exit
 
 
 class Options(SimpleNamespace):
-    """The options of a command line, by name."""
+    """The options of a command line, by name: those that every command takes, and the command's own."""
+
+    source: list[str] | None
+    demo: bool
+    kernels: list[str] | None
+    model: str | None
+
+    @property
+    def kernel(self) -> str | None:
+        """The last of ``kernels``; only `diff` has a use for more."""
+        return self.kernels[-1] if self.kernels else None
 
 
 Run = Callable[[Options], int]
 
-
-_DOCUMENT, _EVENTS = "print one JSON document", "print what happens as JSON events, one a line"
+_DOCUMENT, _EVENTS = "print one JSON document", "print what happens as JSON events, one per line"
 
 
 class Command(NamedTuple):
-    """An entry of the registry: ``cli/NAME.py`` has ``run(options)``, and ``add_arguments`` for options of its own."""
+    """An entry of the registry: ``cli/NAME.py`` has ``run``, and ``add_arguments`` for options of its own.
+
+    Where two commands share a ``module``, the second has ``run_NAME`` and ``add_arguments_NAME`` there.
+    """
 
     name: str
     help: str
@@ -35,6 +47,12 @@ class Command(NamedTuple):
     """Arguments for the command; ``--demo`` works with all of them but those of apply, keep and revert."""
     json: str = _DOCUMENT
     """The help of ``--json``; empty for a command without it."""
+    module: str = ""
+
+    def function(self, name: str) -> Any:
+        """``run`` or ``add_arguments`` of the command's module; None where it has none."""
+        module = import_module(f"iommutui.cli.{self.module or self.name}")
+        return getattr(module, f"{name}_{self.name}" if self.module else name, None)
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -42,8 +60,13 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "why", "explain why a group can be handed to a virtual machine, or why not", ("17", "09:00.0 --all-models")
     ),
-    Command("preview", "show what rebinding devices would do; nothing is written", ("09:00.0=vfio-pci 09:00.1=none",)),
-    Command("simulate", "simulate kernel events, JSON lines in and out", ("events.jsonl",), ""),
+    Command(
+        "preview",
+        "show what rebinding devices would do; nothing is written",
+        ("09:00.0=vfio-pci 09:00.1=none",),
+        module="plan",
+    ),
+    Command("simulate", "simulate kernel events: JSON lines in, JSON lines out", ("events.jsonl",), ""),
     Command(
         "plan",
         "find the rebinds that free a card, a group or devices; save them for apply",
@@ -64,13 +87,14 @@ COMMANDS: tuple[Command, ...] = (
         "persist",
         "make bindings persist: the next boot sets them before any host driver loads",
         ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json", "--list"),
+        f"{_EVENTS}; with --list one JSON document",
     ),
-    Command("unpersist", "remove bindings that persist", ("", "09:00.0", "--last"), _EVENTS),
-    Command("keep", "confirm an apply that would revert automatically", ("",), ""),
-    Command("revert", "revert an apply", ("", "20261122T104501-1a2b"), _EVENTS),
+    Command("unpersist", "remove persistent bindings", ("", "09:00.0", "--last"), _EVENTS, "persist"),
+    Command("keep", "confirm an apply that would otherwise revert automatically", ("",), ""),
+    Command("revert", "revert an apply", ("", "20261122T104501-1a2b"), _EVENTS, "apply"),
     Command("journal", "list what was applied", ("", "20261122T104501-1a2b")),
-    Command("snapshot", "save this machine to a file that opens anywhere", ("-o machine.json",), ""),
-    Command("report", "print a redacted report to show to people who help", ("09:00.0", "-o report.md")),
+    Command("snapshot", "save this machine to a file that can be opened anywhere", ("-o machine.json",), "", "report"),
+    Command("report", "print a redacted report to share when you ask for help", ("09:00.0", "-o report.md")),
     Command(
         "diff",
         "compare two machines, two states of one, or one under two kernels",
@@ -102,17 +126,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Ends the program with the exit code of a usage error."""
         self.print_usage(sys.stderr)
-        print(f"iommutui: {message}.", file=sys.stderr)
+        print(f"iommutui: {message}{'' if message.endswith('?') else '.'}", file=sys.stderr)
         print(f"See '{self.prog} --help'.", file=sys.stderr)
         sys.exit(Exit.USAGE)
-
-
-class _Version(argparse.Action):
-    """Looks the versions up only where they are asked for."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        print(version_line())
-        parser.exit()
 
 
 def version_line() -> str:
@@ -141,17 +157,12 @@ def parse(argv: Sequence[str]) -> tuple[Run, Options]:
         screen_parser().error(str(error))
     name = next((word for word in words if not word.startswith("-")), None)
     if name is None:
-        return _run_of("screen"), screen_parser().parse_args(words, options)
+        return import_module("iommutui.cli.screen").run, screen_parser().parse_args(words, options)
     command = next((command for command in COMMANDS if command.name == name), None)
     if command is None:
         screen_parser().error(f"unknown command {name!r}{_meant(name)}")
     words.remove(name)
-    return _run_of(command.name), command_parser(command).parse_args(words, options)
-
-
-def _run_of(module: str) -> Run:
-    run: Run = import_module(f"iommutui.cli.{module}").run
-    return run
+    return command.function("run"), command_parser(command).parse_args(words, options)
 
 
 def command_parser(command: Command) -> Parser:
@@ -161,9 +172,9 @@ def command_parser(command: Command) -> Parser:
         description=command.help[0].upper() + command.help[1:] + ".",
         epilog="\n".join(("examples:", *(f"  iommutui {command.name} {words}".rstrip() for words in command.examples))),
     )
-    module = import_module(f"iommutui.cli.{command.name}")
-    if hasattr(module, "add_arguments"):
-        module.add_arguments(parser)
+    add_arguments = command.function("add_arguments")
+    if add_arguments is not None:
+        add_arguments(parser)
     if command.json:
         parser.add_argument("--json", action="store_true", help=command.json)
     add_source(parser)
@@ -171,30 +182,20 @@ def command_parser(command: Command) -> Parser:
 
 
 def screen_parser() -> Parser:
-    """The parser of what opens the screen; its help is that of the whole program."""
+    """The parser without a command, which opens the screen; its help is that of the whole program."""
     width = max(len(command.name) for command in COMMANDS)
     lines = "\n".join(_wrapped(f"  {command.name:{width}}  {command.help}", width + 4) for command in COMMANDS)
     parser = Parser(
         "iommutui",
         usage="iommutui [--from PATH | --demo] [--kernel RELEASE] [--model NAME] [COMMAND ...]",
         description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, "
-        "opens the screen (or prints the listing if there is no terminal).",
+        "it opens the screen (or prints the listing if there is no terminal).",
         epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' describes a command.\n\n"
         + _wrapped(f"exit codes: {', '.join(f'{int(code)} {code.meaning}' for code in Exit)}"),
     )
-    parser.add_argument(
-        "--version", action=_Version, nargs=0, help="show the versions that a bug report needs, and exit"
-    )
+    parser.add_argument("--version", action="store_true", help="show the versions that a bug report needs, and exit")
     add_source(parser)
     return parser
-
-
-class _Kernel(argparse.Action):
-    """The last one counts; ``kernels`` has all of them, for the command that compares two."""
-
-    def __call__(self, parser: object, namespace: argparse.Namespace, value: object, option: object = None) -> None:
-        namespace.kernel = value
-        namespace.kernels = [*getattr(namespace, "kernels", ()), value]
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -209,7 +210,11 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--demo", action="store_true", help="use a built-in example machine")
     parser.add_argument(
-        "--kernel", action=_Kernel, metavar="RELEASE", help="assume this kernel release (5.10, 6.12.1-amd64)"
+        "--kernel",
+        dest="kernels",
+        action="append",
+        metavar="RELEASE",
+        help="assume this kernel release (5.10, 6.12.1-amd64)",
     )
     parser.add_argument("--model", metavar="NAME", help="use these rules ('iommutui models' lists them)")
 

@@ -1,4 +1,4 @@
-"""``iommutui persist``: makes bindings last beyond the next boot."""
+"""``iommutui persist`` and ``iommutui unpersist``: bindings that last beyond the next boot."""
 
 import argparse
 import os
@@ -12,33 +12,33 @@ from iommutui.apply.persistence.request import (
     SCHEMA,
     PersistRequest,
     Prepared,
-    ask,
+    changed_as_root,
     declared,
     machine_store,
     prepare,
     serve,
 )
 from iommutui.apply.persistence.store import diff_of, digest_of
-from iommutui.apply.request import read_plan
+from iommutui.apply.request import read_plan, refuse_dangers
 from iommutui.apply.validation import to_line
-from iommutui.cli.options import parse_accepted, parse_intents, read_host, refuse_recorded
-from iommutui.cli.output import complain, confirmed, write_json, write_lines
+from iommutui.cli.options import add_consent, parse_accepted, parse_intents, read_host, refuse_recorded
+from iommutui.cli.output import ask, complain, write_json, write_lines
 from iommutui.cli.parser import Options
-from iommutui.cli.preview import hazard_lines
+from iommutui.cli.review import hazard_lines
+from iommutui.core.address import parse_pci
 from iommutui.core.errors import Exit, UsageError
-from iommutui.core.hazards import accept_words, dangers_words, unaccepted
 from iommutui.core.host import Host
 from iommutui.core.plan.drift import basis_of
 from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.words import count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``persist DEVICE=TARGET... | FILE | ID``, or ``persist --list``."""
     parser.add_argument(
         "what",
         nargs="*",
         metavar="DEVICE=TARGET",
-        help="as for preview; or a file that 'iommutui plan' wrote, or the id of a journal of 'iommutui apply'",
+        help="a target for one device, as for preview; or a file written by 'iommutui plan', or a journal's id",
     )
     parser.add_argument("--list", action="store_true", help="show what persists, and whether it is in force")
     parser.add_argument(
@@ -46,18 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="way",
         choices=["driverctl"],
         metavar="driverctl",
-        help="use driverctl, which acts later in the boot",
+        help="use driverctl, which acts later during boot",
     )
+    add_consent(parser)
     parser.add_argument(
-        "--accept", action="append", default=[], metavar="CODE:DEVICE", help="accept one danger, as for apply"
+        "--stdin",
+        action="store_true",
+        help="read a request as JSON from standard input, as this program sends it to root",
     )
-    parser.add_argument("--stdin", action="store_true", help="read a request as JSON (what this program does as root)")
-    add_answers(parser)
-
-
-def add_answers(parser: argparse.ArgumentParser) -> None:
-    """``--yes``."""
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers still have to be accepted")
 
 
 def run(options: Options) -> int:
@@ -68,10 +64,9 @@ def run(options: Options) -> int:
     if options.list:
         return _list(options)
     if options.model is not None:
-        raise UsageError("'persist' goes by the rules of the running kernel.", "Leave --model out.")
-
+        raise UsageError("'persist' uses the rules of the running kernel.", "Leave --model out.")
     host = read_host(options)
-    intents = _intents(options, host)
+    intents = _intents(options.what, host)
     request = PersistRequest(
         SCHEMA,
         tuple(intents),
@@ -79,16 +74,14 @@ def run(options: Options) -> int:
         parse_accepted(host, options.accept),
         driverctl=options.way == "driverctl",
     )
-    return review_and_ask(options, host, request)
+    return _review_and_ask(options, host, request)
 
 
-def _intents(options: Options, host: Host) -> list[Intent]:
-    words: list[str] = options.what
+def _intents(words: list[str], host: Host) -> list[Intent]:
     if not words:
-        raise UsageError("Name the bindings that are to persist.", "For example: iommutui persist 01:00.0=vfio-pci")
+        raise UsageError("Name the bindings to persist.", "For example: iommutui persist 01:00.0=vfio-pci")
     if len(words) > 1 or "=" in words[0]:
         return parse_intents(host, words)
-
     if os.path.lexists(words[0]):
         return list(read_plan(words[0]).intents)
     if not ID.fullmatch(words[0]):
@@ -100,7 +93,29 @@ def _intents(options: Options, host: Host) -> list[Intent]:
     return [Intent(goal.device, goal.driver or "none") for goal in goals if not goal.any_driver]
 
 
-def review_and_ask(options: Options, host: Host, request: PersistRequest) -> int:
+def add_arguments_unpersist(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("devices", nargs="*", metavar="DEVICE", help="the address of a device (default: everything)")
+    parser.add_argument("--last", action="store_true", help="revert the last change and restore its files")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+
+
+def run_unpersist(options: Options) -> int:
+    """Reviews, asks, and removes. The device may be gone by now."""
+    refuse_recorded(options, "unpersist")
+    if options.last and options.devices:
+        raise UsageError("--last reverts a whole change.", "Leave the devices out.")
+    forget = []
+    for word in options.devices:
+        address = parse_pci(word)
+        if address is None:
+            raise UsageError(f"{word!r} is not an address.", "See 'iommutui persist --list'.")
+        forget.append(address)
+    everything = not forget and not options.last
+    request = PersistRequest(SCHEMA, forget=tuple(forget), forget_all=everything, revert_last=options.last)
+    return _review_and_ask(options, read_host(options), request)
+
+
+def _review_and_ask(options: Options, host: Host, request: PersistRequest) -> int:
     """Shows every file as a diff, asks, and has the change made; the exit code."""
     store = machine_store()
     prepared = prepare(request, host, store)
@@ -108,14 +123,9 @@ def review_and_ask(options: Options, host: Host, request: PersistRequest) -> int
         command = prepared.mechanism.command(store.root)
         write_lines(_review(prepared, command, declares=bool(request.intents)))
         sys.stdout.flush()
-    missing = unaccepted(prepared.hazards, request.accepted)
-    if missing:
-        complain(f"{dangers_words(missing)} {accept_words(missing)}")
-        return Exit.REFUSED
-    files = f"{len(prepared.changes)} file{'' if len(prepared.changes) == 1 else 's'}"
-    if prepared.changes and not options.yes and not confirmed(f"Change {files}?", "--yes goes on without asking."):
-        complain("Nothing was written.")
-        return Exit.REFUSED
+    refuse_dangers(prepared.hazards, request.accepted)
+    if prepared.changes and not options.yes:
+        ask(f"Change {count(len(prepared.changes), 'file')}?", "--yes continues without asking.")
     return _carry_out(request._replace(shown=digest_of(prepared.changes)), as_json=options.json)
 
 
@@ -125,16 +135,16 @@ def _review(prepared: Prepared, command: tuple[str, ...], *, declares: bool) -> 
         lines += [f"Then: {' '.join(command)}"]
     if command and declares:
         lines += [
-            f"If the next boot shows no picture: press e in the boot loader's menu and add {SWITCH} to the kernel's",
-            "line; that boot then ignores all of this. A second entry with that word saves the typing. To remove it",
-            "for good: 'iommutui unpersist'.",
+            f"If the screen stays dark at the next boot, press e in the boot loader's menu and add {SWITCH} to the",
+            "kernel command line: that boot ignores all of this. A second menu entry with it saves the typing.",
+            "'iommutui unpersist' removes it for good.",
         ]
     return lines
 
 
 def _carry_out(request: PersistRequest, *, as_json: bool) -> int:
     code = 0
-    for event in ask(request):
+    for event in changed_as_root(request):
         code = event.code or 0
         if as_json:
             sys.stdout.write(to_line(event).decode())

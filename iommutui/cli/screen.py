@@ -1,14 +1,18 @@
-"""``iommutui`` without a command: the screen, or the listing where there is no terminal for one."""
+"""``iommutui`` without a command: the screen, or the listing if there is no terminal for one."""
 
 import os
 import sys
 
 from iommutui.cli.options import check_source
-from iommutui.cli.parser import Options
+from iommutui.cli.parser import Options, version_line
+from iommutui.core.errors import Exit
 
 
 def run(options: Options) -> int:
     """Opens the screen until the person leaves it."""
+    if options.version:
+        print(version_line())
+        return Exit.DONE
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         from iommutui.cli.list import run
 

@@ -1,4 +1,4 @@
-"""``iommutui simulate``: JSON events in, JSON outcomes out, one a line."""
+"""``iommutui simulate``: JSON events in, JSON outcomes out, one per line."""
 
 import argparse
 import json
@@ -21,9 +21,12 @@ Line = dict[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``simulate [FILE|-]``."""
     parser.add_argument(
-        "file", nargs="?", metavar="FILE", default="-", help="events, one JSON object a line (default: standard input)"
+        "file",
+        nargs="?",
+        metavar="FILE",
+        default="-",
+        help="events, one JSON object per line (default: standard input)",
     )
 
 
@@ -54,12 +57,12 @@ def _lines(path: str) -> Iterator[tuple[str, Line]]:
             try:
                 line = json.loads(text)
             except (ValueError, RecursionError) as error:
-                raise IommutuiError(f"{place}: this is not JSON ({error}).", "Write one event a line.") from error
+                raise IommutuiError(f"{place}: this is not JSON ({error}).", "Write one event per line.") from error
             if not isinstance(line, dict):
-                raise IommutuiError(f"{place}: an event is a JSON object.", _EXAMPLE)
+                raise IommutuiError(f"{place}: an event must be a JSON object.", _EXAMPLE)
             yield place, line
     except UnicodeDecodeError as error:
-        raise IommutuiError(f"{name} is not text in UTF-8.", "Write one event a line.") from error
+        raise IommutuiError(f"{name} is not text in UTF-8.", "Write one event per line.") from error
 
 
 _EXAMPLE = 'For example {"op":"bind","device":"0000:01:00.0","driver":"nvidia"}.'

@@ -18,8 +18,7 @@ from iommutui.cli.documents import (
 from iommutui.cli.options import read_machine, same_machine, with_source
 from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options
-from iommutui.cli.preview import hazard_lines
-from iommutui.core.address import Address
+from iommutui.cli.review import hazard_lines
 from iommutui.core.advice import no_iommu_advice
 from iommutui.core.board import passable
 from iommutui.core.command_line import Notice, notices_of
@@ -47,50 +46,49 @@ from iommutui.core.wording import sentence, verdict_sentence
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``why GROUP|DEVICE [--all-models] [--json]``, or ``why [GROUP|DEVICE] --error TEXT``."""
     parser.add_argument("subject", nargs="?", metavar="GROUP|DEVICE", help="a group's number, or a device")
-    parser.add_argument("--error", metavar="TEXT", help="an error message: print its causes that fit this machine")
+    parser.add_argument(
+        "--error", metavar="TEXT", help="explain an error message: print the causes that fit this machine"
+    )
     parser.add_argument("--all-models", action="store_true", help="compare the verdicts of all models")
 
 
-class _Question(NamedTuple):
-    """What is asked: a group, or a device and its group."""
+class _Answer(NamedTuple):
+    """What there is to say of a group, and of the device in it that was asked about; None: of the whole group."""
 
     host: Host
     model: Model
     device: Device | None
     group: Group
+    verdict: Verdict
+    fix: tuple[Intent, ...] | None
+    """For the device's card, or for the whole group; empty where it is viable already or in use."""
+    no_fix: tuple[Reason, ...]
+    """Where there is no fix: why nothing makes the group viable."""
+    hazards: list[Hazard]
+    """The impact of the fix; or, without one, of handing over the device or its group."""
+    notices: list[Notice]
+    """Settings that were meant to put the device, or those of its group, on a VFIO driver and have not."""
 
-    @property
-    def _asked(self) -> Address | None:
-        """The device whose card is wanted; None for the whole group, as for a bridge of it."""
-        return self.device.address if self.device is not None and not self.device.is_bridge else None
 
-    @property
-    def verdict(self) -> Verdict:
-        return self.model.verdict(self.host, self.group)
-
-    def fix(self) -> tuple[Intent, ...] | None:
-        """For the device's card, or for the whole group; empty where it is viable already or in use."""
-        verdict = self.verdict
-        if (verdict.viable and not verdict.refused) or self.group.claim is not None:
-            return ()
-        return fix_for(self.host, self.group, self._asked, self.model)
-
-    def no_fix(self) -> tuple[Reason, ...]:
-        """Why nothing makes the group viable."""
-        return why_no_fix(self.host, self.group, self._asked, self.model)
-
-    def hazards(self, fix: tuple[Intent, ...] | None) -> list[Hazard]:
-        """The impact of the fix; or, where there is none, of handing over the device or its group."""
-        members = [self.device] if self.device is not None else self.host.members(self.group)
-        alone = [Intent(m.address, VFIO_PCI) for m in members if m.driver is not None and not m.is_bridge]
-        return hazards_of(self.host, goals_of(self.host, fix or alone))
-
-    def notices(self) -> list[Notice]:
-        """Settings that were meant to put the device, or those of its group, on a VFIO driver and have not."""
-        devices = self.host.members(self.group) if self.device is None else [self.device]
-        return list(dict.fromkeys(notice for each in devices for notice in notices_of(self.host, each)))
+def _answer(host: Host, model: Model, device: Device | None, group: Group) -> _Answer:
+    verdict = model.verdict(host, group)
+    card = device.address if device is not None and not device.is_bridge else None
+    settled = group.claim is not None or (verdict.viable and not verdict.refused)
+    fix = () if settled else fix_for(host, group, card, model)
+    members = host.members(group) if device is None else [device]
+    alone = [Intent(m.address, VFIO_PCI) for m in members if m.driver is not None and not m.is_bridge]
+    return _Answer(
+        host,
+        model,
+        device,
+        group,
+        verdict,
+        fix,
+        why_no_fix(host, group, card, model) if fix is None else (),
+        hazards_of(host, goals_of(host, fix or alone)),
+        list(dict.fromkeys(notice for member in members for notice in notices_of(host, member))),
+    )
 
 
 def run(options: Options) -> int:
@@ -104,12 +102,12 @@ def run(options: Options) -> int:
     if group is None:
         assert device is not None
         return _without_group(host, device, model, options.json)
-    asked = _Question(host, model, device, group)
+    answer = _answer(host, model, device, group)
     models = list(MODELS.values()) if options.all_models else []
     if options.json:
-        write_json(_document(asked, models))
+        write_json(_document(answer, models))
     else:
-        write_lines([with_source(options, line) for line in _lines(asked, models, same_machine(options))])
+        write_lines([with_source(options, line) for line in _lines(answer, models, same_machine(options))])
     return Exit.DONE
 
 
@@ -135,28 +133,26 @@ def _ranges(numbers: Sequence[int]) -> list[str]:
     return [str(first) if first == last else f"{first}-{last}" for first, last in runs]
 
 
-def _document(asked: _Question, models: list[Model]) -> Document:
-    host, model, device, group = asked
-    fix = asked.fix()
+def _document(answer: _Answer, models: list[Model]) -> Document:
+    host, model, device, group, verdict, fix, no_fix, hazards, notices = answer
     by_model = {m.name: {**verdict_document(m.verdict(host, group)), "change": m.change} for m in models}
     return {
         "host": host_document(host, model),
         "model": model.name,
         "device": device.address if device else None,
-        "group": group_document(host, group, asked.verdict),
+        "group": group_document(host, group, verdict),
         "devices": [device_document(host, member, model) for member in host.members(group)],
         "shared": why_shared(host, group),
         "fix": intent_documents(fix),
-        **({"no_fix": reason_documents(asked.no_fix())} if fix is None else {}),
-        "hazards": hazard_documents(asked.hazards(fix)),
-        "notices": [notice._asdict() for notice in asked.notices()],
+        **({"no_fix": reason_documents(no_fix)} if fix is None else {}),
+        "hazards": hazard_documents(hazards),
+        "notices": [notice._asdict() for notice in notices],
         **({"models": by_model} if models else {}),
     }
 
 
-def _lines(asked: _Question, models: list[Model], there: str) -> list[str]:
-    host, model, device, group = asked
-    verdict, fix = asked.verdict, asked.fix()
+def _lines(answer: _Answer, models: list[Model], there: str) -> list[str]:
+    host, model, device, group, verdict, fix, _, hazards, notices = answer
     held = passable(host, group)
     lines = [f"{GLYPHS[group_word(host, group, verdict)]} {verdict_sentence(host, group, verdict)}"]
     lines += _reason_lines(verdict.reasons if held else ())
@@ -169,28 +165,34 @@ def _lines(asked: _Question, models: list[Model], there: str) -> list[str]:
         bound = driver_words(host, member) + (f" ({role})" if role else "")
         lines.append(f"{mark} {member.address}  {bound}  {device_name(member)}")
     if held and fix is None:
-        lines += _no_fix_lines(asked)
+        lines += _no_fix_lines(answer)
     elif held and fix:
         lines += ["", "Smallest fix:", f"  iommutui preview {' '.join(map(str, fix))}{there}"]
     shared = why_shared(host, group) if verdict.viable is False else []
     if shared:
         lines += ["", "Why these share a group:", *(f"  {text}" for text in shared)]
-        lines += ["  Another slot, firmware or kernel can group them otherwise; 'iommutui diff' compares two of them."]
-    for notice in asked.notices():
+        lines += [
+            "  Another slot, firmware or kernel may group them differently; 'iommutui diff' compares two machines."
+        ]
+    for notice in notices:
         lines += ["", f"Note: {notice.text}", f"  {notice.remedy}"]
-    hazards = asked.hazards(fix)
     if hazards:
         lines += ["", f"Impact on the host of handing over {device.address if device else f'group {group.id}'}:"]
         lines += [f"  {line}" if line else "" for line in hazard_lines(hazards)]
     if models:
-        width = max(len(m.name) for m in models)
-        lines.append("")
-        for each in models:
-            answer = each.verdict(host, group)
-            word = f"{GLYPHS[verdict_word(answer)]} {verdict_word(answer)}"
-            lines.append(f"  {each.name:{width}}  {word:<11}  claim: {answer.claim}")
-            lines.append(f"  {'':{width}}  {each.change}")
+        lines += ["", *_model_lines(host, group, models)]
     return [*lines, "", f"Model {model.name}: {model.title} (kernels: {model.kernels})."]
+
+
+def _model_lines(host: Host, group: Group, models: list[Model]) -> list[str]:
+    width = max(len(model.name) for model in models)
+    lines = []
+    for model in models:
+        verdict = model.verdict(host, group)
+        word = f"{GLYPHS[verdict_word(verdict)]} {verdict_word(verdict)}"
+        lines.append(f"  {model.name:{width}}  {word:<11}  claim: {verdict.claim}")
+        lines.append(f"  {'':{width}}  {model.change}")
+    return lines
 
 
 def _reason_lines(reasons: Iterable[Reason]) -> list[str]:
@@ -206,35 +208,33 @@ def _reason_lines(reasons: Iterable[Reason]) -> list[str]:
     return lines
 
 
-def _no_fix_lines(asked: _Question) -> list[str]:
+def _no_fix_lines(answer: _Answer) -> list[str]:
     """The reasons that no rebind removes, as far as the verdict does not name them already."""
-    verdict = asked.verdict
+    verdict = answer.verdict
     if verdict.refused:
         return []
     if verdict.viable is None:
         return ["", "Which rebinds would let a virtual machine use this group is not known either."]
-    why = [reason for reason in asked.no_fix() if reason not in verdict.reasons]
-    return ["", "No rebind lets a virtual machine use it.", *(f"  {sentence(r)}" for r in why)]
+    why = [reason for reason in answer.no_fix if reason not in verdict.reasons]
+    return ["", "No rebind lets a virtual machine use it.", *(f"  {sentence(reason)}" for reason in why)]
 
 
 def _without_group(host: Host, device: Device, model: Model, as_json: bool) -> int:
-    reason = groupless(device)
-    advice = no_iommu_advice(host)
-    if as_json:
-        write_json(
-            {
-                "host": host_document(host, model),
-                "model": model.name,
-                "device": device.address,
-                "group": None,
-                "reasons": reason_documents([reason]),
-                "devices": [device_document(host, device, model)],
-                "fix": None,
-                **({"advice": advice} if advice else {}),
-            }
-        )
-    else:
+    reason, advice = groupless(device), no_iommu_advice(host)
+    if not as_json:
         write_lines((f"✖ {sentence(reason)}", *advice))
+        return Exit.DONE
+    document = {
+        "host": host_document(host, model),
+        "model": model.name,
+        "device": device.address,
+        "group": None,
+        "reasons": reason_documents([reason]),
+        "devices": [device_document(host, device, model)],
+        "fix": None,
+        **({"advice": advice} if advice else {}),
+    }
+    write_json(document)
     return Exit.DONE
 
 

@@ -61,7 +61,7 @@ def test_a_picture_of_a_machine_has_no_journal_of_this_one(run: Run, machine: Re
     for source in (("--demo",), ("--from", demo)):
         answer = run("journal", *source)
         assert (answer.code, answer.out) == (3, "")
-        assert "whose log (L)" in answer.err
+        assert "the log (L) lists" in answer.err
 
 
 def test_a_command_that_there_is_not_is_met_with_the_one_that_is_meant(run: Run, demo: str) -> None:
@@ -161,7 +161,7 @@ def test_a_driver_that_does_not_fit_is_refused_with_those_that_do(on_demo: Run) 
     for target in ("nosuch", "amdgpu"):
         answer = on_demo("preview", f"01:00.0={target}")
         assert answer.code == 3
-        assert "What 0000:01:00.0 can go to: vfio-pci, pci-stub, none, default, nvme." in answer.out
+        assert "0000:01:00.0 can go to vfio-pci, pci-stub, none, default, nvme." in answer.out
 
 
 def test_no_fix_takes_the_root_disk_and_the_review_says_why(on_demo: Run, run: Run, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_misspelt_command_is_told_with_the_one_that_is_near(capsys: pytest.Cap
     with pytest.raises(SystemExit) as end:
         parse(["lsit"])
     assert end.value.code == 2
-    assert "unknown command 'lsit'; did you mean 'list'?" in capsys.readouterr().err
+    assert "unknown command 'lsit'; did you mean 'list'?\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

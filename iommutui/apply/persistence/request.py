@@ -217,7 +217,7 @@ def events_of(text: str) -> Iterator[Event]:
         yield Event("Done.", Exit.DONE)
 
 
-def ask(request: PersistRequest) -> Iterator[Event]:
+def changed_as_root(request: PersistRequest) -> Iterator[Event]:
     """Has another process make the change, as root. NotPermittedError where nothing can become root."""
     command = as_root(["persist", "--stdin"], own_program(), root_program())
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
