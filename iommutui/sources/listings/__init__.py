@@ -5,6 +5,7 @@ asks it to; ``states`` tells states apart, and ``merging`` makes a Host of what 
 """
 
 from contextlib import closing
+from itertools import groupby
 from typing import NamedTuple
 
 from iommutui.core.errors import SourceError
@@ -59,13 +60,17 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
             lines = "line was" if ignored == 1 else "lines were"
             notes.append(f"{name}: {ignored} {lines} ignored; 'iommutui snapshot --from {name} --explain' shows which.")
     machine = joined(chosen)
-    swapped = {clash.one.address: clash for clash in machine.swapped}
+    swapped = {clash.one.address: clash for clash in machine.swapped if clash.one.address is not None}
     with closing(local_names()) as names:
         host = merge(machine.sections, {*swapped}, names)
     notes += [
         f"{clash.words()} The function with the most facts was used, and the group of its slot."
         for clash in swapped.values()
     ]
+    for name, apart in groupby(machine.apart, lambda section: section.name):
+        lines = " and ".join(str(section.records[0].line + 1) for section in apart)
+        notes.append(f"{name}: what begins in line {lines} shares no function with what stands before it. It is taken "
+                     "to be of the same machine.")  # fmt: skip
     return Listing(host, tuple(readings), tuple(notes))
 
 
@@ -79,7 +84,7 @@ def _choose(states: list[State], number: int | None, name: str, notes: list[str]
                            enumerate(state.lines() for state in states))  # fmt: skip
         others = " or ".join(f"'--from {name}#{n + 1}'" for n in range(len(states)) if n != at)
         notes.append(
-            f"{name} describes {len(states)} states of the machine that contradict each other ({places}). This is "
-            f"state {at + 1}; {others} shows another."
+            f"{name} describes {len(states)} states of the machine, or several machines, that contradict each other "
+            f"({places}). This is state {at + 1}; {others} shows another."
         )
     return states[at]
