@@ -50,7 +50,8 @@ class Clash(NamedTuple):
 
     def words(self) -> str:
         """Both lines, and what they say."""
-        first, second = (f"{s.name}, line {s.line + 1}: {s.field} {s.value}" for s in self)
+        values = ["" if said.field in _PRIVATE else f" {said.value}" for said in self]
+        first, second = (f"{s.name}, line {s.line + 1}: {s.field}{v}" for s, v in zip(self, values, strict=True))
         return f"{self.one.address or 'The machine'} is described in two ways ({first}; {second})."
 
 
@@ -61,8 +62,9 @@ class State(NamedTuple):
     known: dict[tuple[Address | None, str], Said]
     """By address and field, what was said first."""
     functions: set[Address]
-    swapped: list[Clash]
-    """Functions that have other ids in another listing: another card in the same slot, or a damaged line."""
+    unsettled: list[Clash]
+    """Functions that have other ids in another listing: another card in the same slot, or a damaged line; and what is
+    told of the machine in two ways."""
     apart: list[Section]
     """Sections that share no function with those before them: whether they are of the same machine is not told."""
 
@@ -86,7 +88,8 @@ class State(NamedTuple):
         if once and self.functions and other.functions and self.functions.isdisjoint(other.functions):
             self.apart.append(other.sections[-1])
         self.apart.extend(other.apart)
-        self.swapped.extend(other.swapped + _of("ids", self.clashes(other)))
+        self.unsettled.extend(other.unsettled)
+        self.unsettled.extend(c for c in self.clashes(other) if c.one.field == "ids" or c.one.address is None)
         self.sections.extend(other.sections)
         self.functions.update(other.functions)
         for key, said in other.known.items():
@@ -110,9 +113,9 @@ def states_of(sections: list[Section]) -> list[State]:
             states.append(now)
     if waiting:
         rest = _state_of(waiting)
-        if states and _is_same(states[-1], rest):
+        if states:
             states[-1].join(rest)
-        elif not states:
+        else:
             states.append(rest)
     return states
 
@@ -136,7 +139,7 @@ def _is_same(last: State, now: State) -> bool:
     shared = last.functions & now.functions
     again = len(shared) * 2 >= len(now.functions) and len(shared) >= min(_MARGIN, len(last.functions))
     fields = {clash.one.field for clash in clashes if clash.one.address is None}
-    if fields and (again or not shared or fields != {"command line"}):
+    if fields and (fields != {"command line"} or not shared or (again and not _adds(now, last))):
         return False
     swapped = {clash.one.address for clash in _of("ids", clashes)}
     wrong = swapped | {clash.one.address for clash in _of("group", clashes)}
@@ -146,6 +149,11 @@ def _is_same(last: State, now: State) -> bool:
     if _of("group", clashes) or _of("driver", clashes) or _FIRST in swapped or mostly:
         return False
     return not again or len(swapped) * 2 <= len(last.functions)
+
+
+def _adds(now: State, last: State) -> bool:
+    """Whether it tells something of another sort: drivers, where there were only groups."""
+    return not {field for _, field in now.known} <= {field for _, field in last.known}
 
 
 def _state_of(sections: list[Section]) -> State:
@@ -165,10 +173,12 @@ def _state_of(sections: list[Section]) -> State:
                 if address is not None and not one.agrees(said):
                     within.append(Clash(one, said))
     _refuse_groups(within)
-    return state._replace(swapped=_of("ids", within))
+    return state._replace(unsettled=_of("ids", within))
 
 
 _OF_MACHINE = {"kernel": "kernel", "cmdline": "command line", "cpu_vendor": "processor"}
+_PRIVATE = ("command line", "name")
+"""What is not printed in a message."""
 _CHIPSETS = {"8086": "Intel", "1022": "AMD"}
 
 
