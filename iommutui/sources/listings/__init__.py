@@ -77,8 +77,8 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
         used = "What stands first" if clash.one.address is None else "The function with the most facts"
         notes.append(f"{clash.words()} {used} was used.")
     for name, apart in groupby(machine.apart, lambda section: section.name):
-        lines = [str(section.records[0].line + 1) for section in apart]
-        shown = " and ".join(lines[:5] + (["others"] if len(lines) > 5 else []))
+        starts = [str(section.records[0].line + 1) for section in apart]
+        shown = " and ".join(starts[:5] + (["others"] if len(starts) > 5 else []))
         begins = f"{name}: what begins in line {shown} shares no function with what stands before it"
         notes.append(f"{begins}. It is taken to be of the same machine.")
     return Listing(host, tuple(readings), tuple(notes), tuple(ignored))

@@ -121,11 +121,14 @@ def facts_of(entry: Mapping[str, Any]) -> Facts:
     device_name, device = _named(entry.get("device"))
     told = entry.get("revision")
     revision = _BYTE.fullmatch(str(told.get("hex") if isinstance(told, dict) else told))
-    found = {
+    ids = {
         "vendor_id": vendor,
         "device_id": device,
         "subsystem_vendor_id": _named(entry.get("subsystem_vendor"))[1],
         "subsystem_device_id": _named(entry.get("subsystem_device"))[1],
+    }
+    found = {
+        **{name: id_ for name, id_ in ids.items() if id_ is not None and len(id_) == 4},
         "class_code": f"{code}{interface if _BYTE.fullmatch(str(interface)) else ''}"[:6].lower() if code else None,
         "revision": revision[1].lower() if revision is not None else None,
         "vendor_name": entry.get("vendor_name") or vendor_name,
@@ -133,8 +136,9 @@ def facts_of(entry: Mapping[str, Any]) -> Facts:
         "class_name": class_name,
     }
     facts = cast(Facts, {name: value for name, value in found.items() if isinstance(value, str)})
-    if "driver" in entry and isinstance(entry["driver"] or "", str):
-        facts["driver"] = entry["driver"] or None
+    driver = entry.get("driver", " ") or ""
+    if isinstance(driver, str) and not re.search(r"\s", driver):
+        facts["driver"] = driver or None
     if re.fullmatch(r"\d{1,9}|-1|None|", group := str(entry.get("iommugroup", "?"))):
         facts["group"] = int(group) if group.isdecimal() else None
     return facts

@@ -21,6 +21,7 @@ _MARKS = rf"[\s*#`|>-]*+(?:Group Device:\s*|IOMMU Group \*\s)?(?:{IDS}\s+)?(?:\[
 """What scripts put before an address: marks of lists, its ids, of what can be reset, or the number of the group."""
 
 _LINE = re.compile(rf"{_MARKS}({_PATH})[ \t,]+(?:- )?(?:Class )?(\S.*)")
+_IDS = re.compile(IDS)
 _WITH_IDS = re.compile(rf"(.*){IDS}(.*)")
 _TAIL = re.compile(r"\((rev|prog-if) ([0-9a-fA-F]{2})\b")
 _DRIVER = re.compile(r"\bDriver: *(\S+)")
@@ -103,6 +104,8 @@ def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
     tail = ""
     if (found := _WITH_IDS.match(words)) is not None:
         words, vendor, device, tail = found.groups()
+        if _IDS.search(words) is not None:
+            vendor = device = None  # two lines that have run together
     elif (end := _TAIL.search(words)) is not None:
         words, tail = words[: end.start()], words[end.start() :]
     more = dict(_TAIL.findall(tail)) if tail else {}

@@ -34,10 +34,10 @@ class Said(NamedTuple):
     """Of the text."""
 
     def agrees(self, other: "Said") -> bool:
-        """Whether both can be so: people shorten what they tell of the machine, and the members of a group."""
+        """Whether both can be so: people shorten releases, and leave out members of a group."""
         if self.field.startswith("members"):
             return not {*self.value.split()}.isdisjoint(other.value.split())
-        if self.address is None:
+        if self.field == "kernel":
             return self.value.startswith(other.value) or other.value.startswith(self.value)
         return self.value == other.value
 

@@ -34,19 +34,18 @@ _ENTITY = re.compile(r"&(?:[a-z]{2,8}|#\d{2,5});")
 _ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
 _FUNCTION = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [A-Z][^\n\[:]{2,60} \[[0-9a-f]{4}\]: "
 _IDS = r"\[[0-9a-f]{4}:[0-9a-f]{4}\](?: \(rev [0-9a-f]{2}\))?"
-_RUN_TOGETHER = re.compile(
-    rf"({_IDS})[ \t]*(?={_FUNCTION}|IOMMU [Gg]roup \d)"
-    r"|()[ \t]+(?=lrwxrwxrwx \d|total \d+ lrwx|/sys/kernel/iommu_groups/\d{1,9}/devices:)"
-)
+_RUN_TOGETHER = re.compile(rf"({_IDS})[ \t]*(?={_FUNCTION}|IOMMU [Gg]roup \d)")
+_LINKS_TOGETHER = re.compile(r"[ \t]+(?=lrwxrwxrwx \d|total \d+ lrwx|/sys/kernel/iommu_groups/\d{1,9}/devices:)")
 _HEADING = re.compile(rf"(IOMMU [Gg]roup +\d+:)[ \t]+(?={_FUNCTION})")
 _PYTHON = re.compile(r"\{'(?:bios|board|groups)'")
 _PARTS = re.compile(r"'[ \t]*\n[ \t]*'")
 _LITERAL = re.compile(r"""'((?:[^'\\]|\\.)*)'|"(?:[^"\\]|\\.)*"|\b(?:None|True|False)\b""", re.DOTALL)
 _WORDS = {"None": "null", "True": "true", "False": "false"}
 """A document as Python prints it (iommu.info): its first key, a text that is continued on the next line, its values."""
-_NUMBER = re.compile(r" *([1-9]\d{0,5})(?:[:.|)] ?|\t|(?= ))(?![01][0-9a-f]\.[0-7]| ?(?:[0-9a-f]{2} ){4})")
-_ONE = 200
-"""Characters of a line that names one function, or one with a very long name."""
+_NUMBER = re.compile(
+    r" *([1-9]\d{0,5})(?:[:.|)] ?|\t|(?= ))(?![01][0-9a-f]\.[0-7]| ?(?:[0-9a-f]{2} ){4}|(?<=\d{4}:)[0-9a-f]{2}:)"
+)
+"""The number of a line, and not a bus, the offset of a dump, or a domain."""
 _LONGEST = 1 << 14
 """Characters of a line that is looked at; only structured formats have longer ones, and they are read as a whole."""
 
@@ -99,12 +98,6 @@ def _unnumbered(lines: list[str]) -> list[str]:
     return [line if each is None else line[each.end() :] for line, each in zip(lines, found, strict=True)]
 
 
-def _apart(line: str) -> str:
-    """One below the other again, where somebody made one line of several functions."""
-    apart = _RUN_TOGETHER.sub(r"\1\2\n", line)
-    return line if apart == line else _HEADING.sub(r"\1\n", apart)
-
-
 class Text:
     """A text, line by line, numbered from 0 here and from 1 for people."""
 
@@ -123,13 +116,12 @@ class Text:
         whole = "\n".join(_unnumbered(whole.removesuffix("\n").split("\n")))
         if whole[:1].isspace():
             whole = dedent(whole)
-        lines = whole.split("\n") if whole else []
-        longest = max(map(len, lines), default=0)
-        if longest > _ONE and _RUN_TOGETHER.search(whole) is not None:
-            whole = "\n".join([_apart(line) if len(line) > _ONE else line for line in lines])
-            lines = whole.split("\n")
+        if _RUN_TOGETHER.search(whole) is not None:
+            whole = _HEADING.sub(r"\1\n", _RUN_TOGETHER.sub(r"\1\n", whole))
+        if "lrwxrwxrwx" in whole:
+            whole = _LINKS_TOGETHER.sub("\n", whole)
         self.whole = whole
-        self.lines = [line[:_LONGEST] for line in lines] if longest > _LONGEST else lines
+        self.lines = [line[:_LONGEST] for line in whole.split("\n")] if whole else []
         self.kinds: list[str | None] = [None] * len(self.lines)
         """For each line the importer whose record it may begin."""
 
