@@ -24,91 +24,79 @@ from iommutui.core.host import (
     by_address,
     by_number,
 )
+from iommutui.core.pci_classes import class_name
 from iommutui.core.uses import Held, Input, Network, Opener, Screen, Sound, Storage, Uses
 
-AMD = "Advanced Micro Devices, Inc. [AMD]"
-ATI = "Advanced Micro Devices, Inc. [AMD/ATI]"
-NVIDIA = "NVIDIA Corporation"
+_VENDORS = {
+    "1000": "Broadcom / LSI",
+    "1002": "Advanced Micro Devices, Inc. [AMD/ATI]",
+    "1022": "Advanced Micro Devices, Inc. [AMD]",
+    "10de": "NVIDIA Corporation",
+    "10ec": "Realtek Semiconductor Co., Ltd.",
+    "144d": "Samsung Electronics Co Ltd",
+    "1912": "Renesas Technology Corp.",
+    "8086": "Intel Corporation",
+}
 
 
 class _Row(NamedTuple):
     address: str
     ids: str
     code: str
-    kind: str
-    vendor: str
     name: str
     group: int | None = None
     driver: str | None = None
-    parent: str | None = None
     fits: tuple[str, ...] = ()
+    """Host drivers that fit, beside the one that it is on."""
+    below: tuple[str, ...] = ()
+    """The buses below a bridge, which is always on ``pcieport``."""
 
 
 _ROWS = (
-    _Row("00:00.0", "1022:1480", "060000", "Host bridge", AMD, "Starship/Matisse Root Complex"),
-    _Row("00:00.2", "1022:1481", "080600", "IOMMU", AMD, "Starship/Matisse IOMMU"),
-    _Row("00:01.0", "1022:1482", "060000", "Host bridge", AMD, "Starship/Matisse PCIe Dummy Host Bridge", 0),
-    _Row("00:01.1", "1022:1483", "060400", "PCI bridge", AMD, "Starship/Matisse GPP Bridge", 1, "pcieport"),
-    _Row("00:01.2", "1022:1483", "060400", "PCI bridge", AMD, "Starship/Matisse GPP Bridge", 2, "pcieport"),
-    _Row("00:02.0", "1022:1482", "060000", "Host bridge", AMD, "Starship/Matisse PCIe Dummy Host Bridge", 3),
-    _Row("00:03.0", "1022:1482", "060000", "Host bridge", AMD, "Starship/Matisse PCIe Dummy Host Bridge", 4),
-    _Row("00:03.1", "1022:1483", "060400", "PCI bridge", AMD, "Starship/Matisse GPP Bridge", 5, "pcieport"),
-    _Row("00:03.2", "1022:1483", "060400", "PCI bridge", AMD, "Starship/Matisse GPP Bridge", 6, "pcieport"),
-    _Row("00:03.3", "1022:1483", "060400", "PCI bridge", AMD, "Starship/Matisse GPP Bridge", 7, "pcieport"),
-    _Row("00:03.4", "1022:1483", "060400", "PCI bridge", AMD, "Starship/Matisse GPP Bridge", 8, "pcieport"),
-    _Row("00:08.1", "1022:1484", "060400", "PCI bridge", AMD,
-         "Starship/Matisse Internal PCIe GPP Bridge 0 to bus[E:B]", 9, "pcieport"),
-    _Row("00:14.0", "1022:790b", "0c0500", "SMBus", AMD, "FCH SMBus Controller", 10, "piix4_smbus"),
-    _Row("00:14.3", "1022:790e", "060100", "ISA bridge", AMD, "FCH LPC Bridge", 10),
-    _Row("01:00.0", "144d:a808", "010802", "Non-Volatile memory controller", "Samsung Electronics Co Ltd",
-         "NVMe SSD Controller SM981/PM981/PM983", 11, "nvme", "00:01.1", ("nvme",)),
-    _Row("02:00.0", "1022:43ee", "0c0330", "USB controller", AMD, "500 Series Chipset USB 3.1 XHCI Controller",
-         12, "xhci_hcd", "00:01.2", ("xhci_hcd",)),
-    _Row("02:00.1", "1022:43eb", "010601", "SATA controller", AMD, "500 Series Chipset SATA Controller",
-         12, "ahci", "00:01.2", ("ahci",)),
-    _Row("02:00.2", "1022:43e9", "060400", "PCI bridge", AMD, "500 Series Chipset Switch Upstream Port",
-         12, "pcieport", "00:01.2"),
-    _Row("03:08.0", "1022:43ea", "060400", "PCI bridge", AMD, "500 Series Chipset Switch Downstream Port",
-         12, "pcieport", "02:00.2"),
-    _Row("03:09.0", "1022:43ea", "060400", "PCI bridge", AMD, "500 Series Chipset Switch Downstream Port",
-         12, "pcieport", "02:00.2"),
-    _Row("04:00.0", "8086:2723", "028000", "Network controller", "Intel Corporation", "Wi-Fi 6 AX200",
-         12, "iwlwifi", "03:08.0", ("iwlwifi",)),
-    _Row("05:00.0", "10ec:8125", "020000", "Ethernet controller", "Realtek Semiconductor Co., Ltd.",
-         "RTL8125 2.5GbE Controller", 12, "r8169", "03:09.0", ("r8169",)),
-    _Row("06:00.0", "1002:1478", "060400", "PCI bridge", ATI, "Navi 10 XL Upstream Port of PCI Express Switch",
-         13, "pcieport", "00:03.1"),
-    _Row("07:00.0", "1002:1479", "060400", "PCI bridge", ATI, "Navi 10 XL Downstream Port of PCI Express Switch",
-         14, "pcieport", "06:00.0"),
-    _Row("08:00.0", "1002:73ff", "030000", "VGA compatible controller", ATI,
-         "Navi 23 [Radeon RX 6600/6600 XT/6600M]", 15, "amdgpu", "07:00.0", ("amdgpu",)),
-    _Row("08:00.1", "1002:ab28", "040300", "Audio device", ATI, "Navi 21/23 HDMI/DP Audio Controller",
-         16, "snd_hda_intel", "07:00.0", ("snd_hda_intel",)),
-    _Row("09:00.0", "10de:1f08", "030000", "VGA compatible controller", NVIDIA, "TU106 [GeForce RTX 2060 Rev. A]",
-         17, "nouveau", "00:03.2", ("nouveau", "nvidia")),
-    _Row("09:00.1", "10de:10f9", "040300", "Audio device", NVIDIA, "TU106 High Definition Audio Controller",
-         17, "snd_hda_intel", "00:03.2", ("snd_hda_intel",)),
-    _Row("09:00.2", "10de:1ada", "0c0330", "USB controller", NVIDIA, "TU106 USB 3.1 Host Controller",
-         17, "xhci_hcd", "00:03.2", ("xhci_hcd",)),
-    _Row("09:00.3", "10de:1adb", "0c8000", "Serial bus controller", NVIDIA, "TU106 USB Type-C UCSI Controller",
-         17, "nvidia-gpu", "00:03.2", ("nvidia-gpu",)),
-    _Row("0a:00.0", "1912:0015", "0c0330", "USB controller", "Renesas Technology Corp.",
-         "uPD720202 USB 3.0 Host Controller", 18, VFIO_PCI, "00:03.3", ("xhci_hcd",)),
-    _Row("0b:00.0", "144d:a809", "010802", "Non-Volatile memory controller", "Samsung Electronics Co Ltd",
-         "NVMe SSD Controller 980", 19, VFIO_PCI, "00:03.4", ("nvme",)),
-    _Row("0c:00.0", "1022:1485", "130000", "Non-Essential Instrumentation", AMD, "Starship/Matisse Reserved SPP",
-         20, None, "00:08.1"),
-    _Row("0c:00.3", "1022:149c", "0c0330", "USB controller", AMD, "Matisse USB 3.0 Host Controller",
-         21, "xhci_hcd", "00:08.1", ("xhci_hcd",)),
-    _Row("0c:00.4", "1022:1487", "040300", "Audio device", AMD, "Starship/Matisse HD Audio Controller",
-         22, "snd_hda_intel", "00:08.1", ("snd_hda_intel",)),
-    _Row("0d:00.0", "1000:0097", "010700", "Serial Attached SCSI controller", "Broadcom / LSI",
-         "SAS3008 PCI-Express Fusion-MPT SAS-3", 23, None, "00:03.4", ("mpt3sas",)),
-)  # fmt: skip
+    _Row("00:00.0", "1022:1480", "060000", "Starship/Matisse Root Complex"),
+    _Row("00:00.2", "1022:1481", "080600", "Starship/Matisse IOMMU"),
+    _Row("00:01.0", "1022:1482", "060000", "Starship/Matisse PCIe Dummy Host Bridge", 0),
+    _Row("00:01.1", "1022:1483", "060400", "Starship/Matisse GPP Bridge", 1, below=("01",)),
+    _Row("00:01.2", "1022:1483", "060400", "Starship/Matisse GPP Bridge", 2, below=("02",)),
+    _Row("00:02.0", "1022:1482", "060000", "Starship/Matisse PCIe Dummy Host Bridge", 3),
+    _Row("00:03.0", "1022:1482", "060000", "Starship/Matisse PCIe Dummy Host Bridge", 4),
+    _Row("00:03.1", "1022:1483", "060400", "Starship/Matisse GPP Bridge", 5, below=("06",)),
+    _Row("00:03.2", "1022:1483", "060400", "Starship/Matisse GPP Bridge", 6, below=("09",)),
+    _Row("00:03.3", "1022:1483", "060400", "Starship/Matisse GPP Bridge", 7, below=("0a",)),
+    _Row("00:03.4", "1022:1483", "060400", "Starship/Matisse GPP Bridge", 8, below=("0b", "0d")),
+    _Row("00:08.1", "1022:1484", "060400", "Starship/Matisse Internal PCIe GPP Bridge 0 to bus[E:B]", 9, below=("0c",)),
+    _Row("00:14.0", "1022:790b", "0c0500", "FCH SMBus Controller", 10, "piix4_smbus"),
+    _Row("00:14.3", "1022:790e", "060100", "FCH LPC Bridge", 10),
+    _Row("01:00.0", "144d:a808", "010802", "NVMe SSD Controller SM981/PM981/PM983", 11, "nvme"),
+    _Row("02:00.0", "1022:43ee", "0c0330", "500 Series Chipset USB 3.1 XHCI Controller", 12, "xhci_hcd"),
+    _Row("02:00.1", "1022:43eb", "010601", "500 Series Chipset SATA Controller", 12, "ahci"),
+    _Row("02:00.2", "1022:43e9", "060400", "500 Series Chipset Switch Upstream Port", 12, below=("03",)),
+    _Row("03:08.0", "1022:43ea", "060400", "500 Series Chipset Switch Downstream Port", 12, below=("04",)),
+    _Row("03:09.0", "1022:43ea", "060400", "500 Series Chipset Switch Downstream Port", 12, below=("05",)),
+    _Row("04:00.0", "8086:2723", "028000", "Wi-Fi 6 AX200", 12, "iwlwifi"),
+    _Row("05:00.0", "10ec:8125", "020000", "RTL8125 2.5GbE Controller", 12, "r8169"),
+    _Row("06:00.0", "1002:1478", "060400", "Navi 10 XL Upstream Port of PCI Express Switch", 13, below=("07",)),
+    _Row("07:00.0", "1002:1479", "060400", "Navi 10 XL Downstream Port of PCI Express Switch", 14, below=("08",)),
+    _Row("08:00.0", "1002:73ff", "030000", "Navi 23 [Radeon RX 6600/6600 XT/6600M]", 15, "amdgpu"),
+    _Row("08:00.1", "1002:ab28", "040300", "Navi 21/23 HDMI/DP Audio Controller", 16, "snd_hda_intel"),
+    _Row("09:00.0", "10de:1f08", "030000", "TU106 [GeForce RTX 2060 Rev. A]", 17, "nouveau", ("nvidia",)),
+    _Row("09:00.1", "10de:10f9", "040300", "TU106 High Definition Audio Controller", 17, "snd_hda_intel"),
+    _Row("09:00.2", "10de:1ada", "0c0330", "TU106 USB 3.1 Host Controller", 17, "xhci_hcd"),
+    _Row("09:00.3", "10de:1adb", "0c8000", "TU106 USB Type-C UCSI Controller", 17, "nvidia-gpu"),
+    _Row("0a:00.0", "1912:0015", "0c0330", "uPD720202 USB 3.0 Host Controller", 18, VFIO_PCI, ("xhci_hcd",)),
+    _Row("0b:00.0", "144d:a809", "010802", "NVMe SSD Controller 980", 19, VFIO_PCI, ("nvme",)),
+    _Row("0c:00.0", "1022:1485", "130000", "Starship/Matisse Reserved SPP", 20),
+    _Row("0c:00.3", "1022:149c", "0c0330", "Matisse USB 3.0 Host Controller", 21, "xhci_hcd"),
+    _Row("0c:00.4", "1022:1487", "040300", "Starship/Matisse HD Audio Controller", 22, "snd_hda_intel"),
+    _Row("0d:00.0", "1000:0097", "010700", "SAS3008 PCI-Express Fusion-MPT SAS-3", 23, None, ("mpt3sas",)),
+)
+
+_PORTS = {bus: row.address for row in _ROWS for bus in row.below}
+"""The port above each bus."""
 
 _NOT_LOADED = ("nvidia", "mpt3sas")
-_MODULES = {"xhci_hcd": "xhci_pci", "nvidia-gpu": "i2c_nvidia_gpu", "piix4_smbus": "i2c_piix4", "pcieport": None,
-            "vfio-pci": "vfio_pci", "pci-stub": "pci_stub"}  # fmt: skip
+_MODULES = {"xhci_hcd": "xhci_pci", "nvidia-gpu": "i2c_nvidia_gpu", "piix4_smbus": "i2c_piix4", "pcieport": None}
+_MODULES |= {"vfio-pci": "vfio_pci", "pci-stub": "pci_stub"}
 _INTERFACES = {"05:00.0": ("enp5s0",), "04:00.0": ("wlp4s0",)}
 _NO_RESET = ("02:00.1", "0d:00.0")
 
@@ -121,7 +109,7 @@ def _fit(driver: str) -> Fit:
     return Fit(driver, _MODULES.get(driver, driver), driver not in _NOT_LOADED)
 
 
-def _details(row: _Row) -> Details:
+def _details(row: _Row, parent: str | None) -> Details:
     bridge = row.code.startswith("0604")
     gpu = row.code.startswith("03")
     size = 0x1000_0000 if gpu else 0x4000
@@ -133,8 +121,8 @@ def _details(row: _Row) -> Details:
         power_state="D3hot" if row.driver == VFIO_PCI else "D0",
         d3cold_allowed=True,
         bars=() if bridge or row.group is None else (Bar(0, base, size, 0x40200),),
-        link_speed="8.0 GT/s PCIe" if row.parent else None,
-        link_width="16" if gpu else "4" if row.parent else None,
+        link_speed="8.0 GT/s PCIe" if parent else None,
+        link_width="16" if gpu else "4" if parent else None,
         config_answers=True,
     )
 
@@ -142,7 +130,9 @@ def _details(row: _Row) -> Details:
 def _device(row: _Row) -> Device:
     vendor, product = row.ids.split(":")
     bridge = row.code.startswith("0604")
-    fits = ("pcieport",) if bridge else ("piix4_smbus",) if row.driver == "piix4_smbus" else row.fits
+    parent = _PORTS.get(row.address[:2])
+    driver = "pcieport" if bridge else row.driver
+    own = () if driver in (None, VFIO_PCI) else (driver,)
     return Device(
         address=_full(row.address),
         vendor_id=vendor,
@@ -154,39 +144,35 @@ def _device(row: _Row) -> Device:
         header_type=1 if bridge else 0,
         modalias=f"pci:v0000{vendor.upper()}d0000{product.upper()}sv00001043sd000087C0"
         f"bc{row.code[:2].upper()}sc{row.code[2:4].upper()}i{row.code[4:].upper()}",
-        driver=row.driver,
+        driver=driver,
         driver_override=row.driver if row.driver == VFIO_PCI else None,
         group=row.group,
-        parent=_full(row.parent) if row.parent else None,
+        parent=_full(parent) if parent else None,
         boot_vga={"08:00.0": True, "09:00.0": False}.get(row.address),
         vfio_dev=(f"vfio{0 if row.address.startswith('0a') else 1}",) if row.driver == VFIO_PCI else None,
         iommu=None if row.group is None else "ivhd0",
         interfaces=_INTERFACES.get(row.address, ()),
-        fits=tuple(_fit(driver) for driver in fits),
-        vendor_name=row.vendor,
+        fits=tuple(_fit(driver) for driver in (*own, *row.fits)),
+        vendor_name=_VENDORS[vendor],
         device_name=row.name,
-        class_name=row.kind,
-        details=_details(row),
+        class_name=class_name(row.code),
+        details=_details(row, parent),
     )
-
-
-_MAPPED = "dm-0 (vg-root)"
 
 
 def _uses() -> Uses:
     """The desktop of somebody who is logged in: two monitors on the boot GPU, music, a cable, a keyboard, a mouse."""
-    shown, disk, cable, ports, sound = (
-        _full(short) for short in ("08:00.0", "01:00.0", "05:00.0", "02:00.0", "0c:00.4")
-    )
+    shown, disk, cable = _full("08:00.0"), _full("01:00.0"), _full("05:00.0")
+    ports, sata, sound = _full("02:00.0"), _full("02:00.1"), _full("0c:00.4")
     return Uses(
         screens=(Screen(shown, ("DP-1", "HDMI-A-1"), ("fb0",), console=True), Screen(_full("09:00.0"))),
         storage=(
-            Storage(disk, Held.MOUNT, ("/", "/home"), (_MAPPED, "nvme0n1p3")),
+            Storage(disk, Held.MOUNT, ("/", "/home"), ("dm-0 (vg-root)", "nvme0n1p3")),
             Storage(disk, Held.MOUNT, ("/boot/efi",), ("nvme0n1p1",)),
             Storage(disk, Held.SWAP, ("[SWAP]",), ("dm-1 (vg-swap)", "nvme0n1p3")),
             Storage(disk, Held.DISK, ("nvme0n1",), ("nvme0n1p1 (vfat)", "nvme0n1p3 (LVM2_member)")),
-            Storage(_full("02:00.1"), Held.FSTAB, ("/srv",), ("sda1",)),
-            Storage(_full("02:00.1"), Held.DISK, ("sda",), ("sda1 (ext4)",)),
+            Storage(sata, Held.FSTAB, ("/srv",), ("sda1",)),
+            Storage(sata, Held.DISK, ("sda",), ("sda1 (ext4)",)),
         ),
         network=(Network(cable, ("br0", "enp5s0"), default_route=True, address=True),),
         inputs=(

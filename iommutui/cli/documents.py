@@ -17,6 +17,7 @@ from iommutui.core.plan.intents import Intent, goals_of, targets_of
 from iommutui.core.plan.planner import Plan
 from iommutui.core.plan.presets import fix_hazards, free_devices, why_not_free
 from iommutui.core.reasons import Outcome, Reason, Verdict
+from iommutui.core.redact import redact_cmdline
 from iommutui.core.roles import serves_host
 from iommutui.core.uses import Uses
 from iommutui.core.wording import sentence
@@ -98,7 +99,9 @@ def device_document(host: Host, device: Device, model: Model) -> Document:
 
 
 def host_document(host: Host, model: Model) -> Document:
-    """The machine as a whole."""
+    """The machine as a whole; documents are shared, so its command line is without values that identify somebody."""
+    if host.cmdline is not None:
+        host = host._replace(cmdline=redact_cmdline(host.cmdline))
     shown = ("kernel", "cmdline", "cpu_vendor", "hypervisor", "lacks", "interrupt_remapping", "iommus", "drivers")
     return {
         **to_object({name: getattr(host, name) for name in shown}),

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from textwrap import wrap
+from typing import NamedTuple
 
-from iommutui.core.address import card_of, is_pci
+from iommutui.core.address import Address, card_of, is_pci
 from iommutui.core.errors import RefusedError
 from iommutui.core.hazards import KINDS, Severity, Topic, hazard_loss
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import device_name
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import Goal, Intent
+from iommutui.core.plan.intents import NONE, Goal, Intent
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.plan.words import goal_words
 from iommutui.core.printable import printable
@@ -98,8 +99,8 @@ def subject_of(host: Host, intents: Sequence[Intent], model: Model) -> Subject:
         for reason in plan.refusals
         if reason.code is not Code.HOST_NEEDS or KINDS[reason.fact("hazard")].topic is not Topic.USE
     )
-    if not all(is_pci(goal.device) for goal in plan.goals):
-        raise RefusedError("Only PCI devices can be exported.")
+    if not all(is_pci(goal.device) and is_name(goal.override or NONE) for goal in plan.goals):
+        raise RefusedError("Only PCI devices, and drivers with ordinary names, can be exported.")
     return Subject(host, model, plan)
 
 
@@ -117,7 +118,14 @@ def render(form: Format, subject: Subject) -> Export:
             f"No device of this plan goes to a virtual machine, so there is nothing to export for {form.name}.",
             "Stage vfio-pci for the device that the virtual machine is to have.",
         )
-    warnings = [*_hazards(subject), *(_twins(subject) if form.by_ids else ())]
+    warnings = list(_hazards(subject))
+    if form.by_ids:
+        warnings += [
+            f"WARNING: {each.ids} also takes {', '.join(each.twins)}, because this format knows ids only. "
+            "'iommutui persist' goes by address and leaves them alone."
+            for each in by_ids(subject)
+            if each.twins
+        ]
     lines = [f"{form.title}. Made by iommutui.", ""]
     lines += [_described(device, goal) for device, goal in subject.moved]
     lines += ["", *warnings] if warnings else []
@@ -152,39 +160,42 @@ def _hazards(subject: Subject) -> Iterable[str]:
             yield f"{words[hazard.severity]} [{hazard.code}]: {hazard_loss(hazard)}"
 
 
-def _twins(subject: Subject) -> Iterable[str]:
-    """A warning for each device that goes by ids, and takes devices outside the plan with it."""
-    for device, _ in by_ids(subject):
-        ids = ids_of(subject, device)
-        others = [d.address for d in _alike(subject, device) if ids == device.ids or d.board == device.board]
-        if others:
-            yield (
-                f"WARNING: {ids} also takes {', '.join(others)}, because this format knows ids only. "
-                "'iommutui persist' goes by address and leaves them alone."
-            )
+class ById(NamedTuple):
+    """A device whose target takes ids as a parameter."""
+
+    device: Device
+    driver: str
+    """The target."""
+    ids: str
+    """``10de:2204``, and ``10de:2204:1043:87b5`` where that spares another device."""
+    twins: list[Address]
+    """Devices outside the plan that have these ids as well."""
 
 
-def by_ids(subject: Subject) -> list[tuple[Device, str]]:
-    """The devices whose targets take ids as a parameter, with these targets."""
-    return [(d, goal.driver) for d, goal in subject.moved if goal.driver in ("vfio-pci", "pci-stub")]
+def by_ids(subject: Subject) -> list[ById]:
+    """Every device that goes to vfio-pci or pci-stub; RefusedError where the ids of one are not known."""
+    goals = {goal.device for goal in subject.plan.goals}
+    found = []
+    for device, goal in subject.moved:
+        if goal.driver in ("vfio-pci", "pci-stub"):
+            ids = known_ids(device)
+            alike = [d for d in subject.host.devices.values() if d.ids == ids and d.address not in goals]
+            twins = [d.address for d in alike if device.board in (None, d.board)]
+            spares = len(twins) < len(alike)
+            found.append(ById(device, goal.driver, f"{ids}:{device.board}" if spares else ids, twins))
+    return found
 
 
-def ids_of(subject: Subject, device: Device) -> str:
-    """``10de:2204``, and ``10de:2204:1043:87b5`` where that spares another device. RefusedError where not known."""
+def known_ids(device: Device) -> str:
+    """``10de:2204``; RefusedError where they are not known."""
     if device.ids is None:
-        raise RefusedError(f"The ids of {device.address} are not known.", "Choose a format that goes by address.")
-    others = {other.board for other in _alike(subject, device)} - {device.board}
-    return f"{device.ids}:{device.board}" if device.board is not None and others else device.ids
+        raise RefusedError(f"The ids of {device.address} are not known.", "Choose a format that goes by address alone.")
+    return device.ids
 
 
-def _alike(subject: Subject, device: Device) -> list[Device]:
-    """Devices outside the plan with the same vendor and device id."""
-    moved = {goal.device for goal in subject.plan.goals}
-    return [
-        other
-        for other in subject.host.devices.values()
-        if other.bus == "pci" and other.address not in moved and other.ids == device.ids
-    ]
+def attributes(device: Device) -> str:
+    """``0x10de 0x2204``, as a script reads the ids in sysfs."""
+    return f"0x{known_ids(device).replace(':', ' 0x')}"
 
 
 def is_name(text: str | None) -> bool:

@@ -6,17 +6,16 @@ from iommutui.core.drivers import underscored
 from iommutui.core.errors import RefusedError
 from iommutui.core.plan.intents import NONE
 from iommutui.core.roles import serves_host
-from iommutui.export.base import Format, Subject, by_ids, data, ids_of, is_name
+from iommutui.export.base import Format, Subject, attributes, by_ids, data, is_name
 
 
 def _driverctl(subject: Subject) -> list[str]:
-    lines = []
-    for device, goal in subject.moved:
-        if goal.override is not None and not is_name(goal.override):
-            raise RefusedError(f"{goal.override!r} is not a driver name that driverctl accepts.")
-        words = f"unset-override {device.address}" if goal.override is None else f"set-override {device.address}"
-        lines.append(" ".join(filter(None, ("driverctl", words, goal.override))))
-    return lines
+    return [
+        f"driverctl unset-override {device.address}"
+        if goal.override is None
+        else f"driverctl set-override {device.address} {goal.override}"
+        for device, goal in subject.moved
+    ]
 
 
 # -- by ids
@@ -25,8 +24,8 @@ def _driverctl(subject: Subject) -> list[str]:
 def _id_parameters(subject: Subject) -> dict[str, str]:
     """``{"vfio-pci": "10de:2204,10de:1aef"}``; RefusedError where no target of the plan takes ids."""
     found: dict[str, list[str]] = {}
-    for device, driver in by_ids(subject):
-        found.setdefault(driver, []).append(ids_of(subject, device))
+    for each in by_ids(subject):
+        found.setdefault(each.driver, []).append(each.ids)
     if not found:
         raise RefusedError(
             "Only vfio-pci and pci-stub can be set by ids, and no device of this plan goes to them.",
@@ -37,32 +36,29 @@ def _id_parameters(subject: Subject) -> dict[str, str]:
 
 def _left_out(subject: Subject) -> list[str]:
     """A note for the devices that settings by ids cannot be made for."""
-    known = {device.address for device, _ in by_ids(subject)}
-    rest = [goal.device for _, goal in subject.moved if goal.device not in known]
+    known = [each.device for each in by_ids(subject)]
+    rest = [device.address for device, _ in subject.moved if device not in known]
     return [f"Left out, because their targets cannot be set by ids: {', '.join(rest)}."] if rest else []
 
 
 def _modprobe(subject: Subject) -> list[str]:
     lines: list[str] = []
-    host_drivers: dict[str, dict[str, None]] = {}
-    for device, driver in by_ids(subject):
-        names = [_module(subject, device.driver)] if serves_host(subject.host, device, device.driver) else []
-        names += [fit.module for fit in device.fits or () if not fit.vfio and not fit.refused]
-        host_drivers.setdefault(driver, {}).update(dict.fromkeys(underscored(n) for n in names if n and is_name(n)))
+    modules = {driver.name: driver.module for driver in subject.host.drivers or ()}
     for driver, ids in _id_parameters(subject).items():
+        names: list[str | None] = []
+        for device in (each.device for each in by_ids(subject) if each.driver == driver):
+            if serves_host(subject.host, device, device.driver):
+                names.append(modules.get(device.driver or "") or device.driver)
+            names += [fit.module for fit in device.fits or () if not fit.vfio and not fit.refused]
+        hosts = dict.fromkeys(underscored(name) for name in names if name is not None and is_name(name))
         lines.append(f"options {driver} ids={ids}")
-        lines += [f"softdep {name} pre: {driver}" for name in host_drivers[driver] if name != underscored(driver)]
+        lines += [f"softdep {name} pre: {driver}" for name in hosts if name != underscored(driver)]
     return lines
-
-
-def _module(subject: Subject, driver: str | None) -> str | None:
-    """The module that the driver came from, which may have another name."""
-    return next((each.module for each in subject.host.drivers or () if each.name == driver and each.module), driver)
 
 
 def _built_in(subject: Subject) -> list[str]:
     drivers = {driver.name for driver in subject.host.drivers or () if driver.module is None}
-    found = sorted(drivers.intersection(driver for _, driver in by_ids(subject)))
+    found = sorted(drivers.intersection(each.driver for each in by_ids(subject)))
     if not found:
         return []
     return [
@@ -95,11 +91,7 @@ def _kernel(name: str, where: str, undo: str, form: Callable[[list[str]], str], 
 
 def _nixos(subject: Subject) -> list[str]:
     goals = [(device, goal.override) for device, goal in subject.moved if goal.override is not None]
-    calls = []
-    for device, name in goals:
-        if device.ids is None or not is_name(name):
-            raise RefusedError(f"The ids of {device.address} are not known, and the script has to check them.")
-        calls.append(f'    override {device.address} "0x{device.ids.replace(":", " 0x")}" {name}')
+    calls = [f'    override {device.address} "{attributes(device)}" {name}' for device, name in goals]
     modules = dict.fromkeys(f'"{underscored(name)}" ' for _, name in goals if name != NONE)
     return data("nixos.nix").replace("@calls@", "\n".join(calls)).replace("@modules@", "".join(modules)).splitlines()
 

@@ -2,10 +2,9 @@
 
 from shlex import quote
 
-from iommutui.core.errors import RefusedError
 from iommutui.core.plan.intents import restoring
 from iommutui.core.plan.planner import Plan, plan_goals
-from iommutui.export.base import Format, Subject, data, refuse
+from iommutui.export.base import Format, Subject, attributes, data, refuse
 
 
 def _body(subject: Subject) -> list[str]:
@@ -15,11 +14,6 @@ def _body(subject: Subject) -> list[str]:
     back = plan_goals(
         subject.plan.predicted, [restoring(d.address, d.driver, d.driver_override) for d in devices], subject.model
     )
-    ids = []
-    for device in devices:
-        if device.ids is None:
-            raise RefusedError(f"The ids of {device.address} are not known, and the script has to check them.")
-        ids.append(f"expect_ids {device.address} '0x{device.ids.replace(':', ' 0x')}'")
     start = [f"expect_driver {d.address} {quote(host.devices[d.address].driver or 'none')}" for d in devices]
     modules = [f"modprobe -- {quote(module)}" for module in subject.plan.modules]
     return [
@@ -27,7 +21,7 @@ def _body(subject: Subject) -> list[str]:
         *_function("apply", [*start, *modules, *_writes(subject.plan)]),
         *_function("revert", _writes(back)),
         "",
-        *ids,
+        *(f"expect_ids {device.address} '{attributes(device)}'" for device in devices),
         '[ "$(id -u)" = 0 ] || stop "only root can write to $pci"',
         "case ${1-apply} in",
         "apply | revert) ${1-apply} ;;",

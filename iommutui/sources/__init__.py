@@ -157,4 +157,4 @@ def _content(read: list[_Read], depth: Depth, driver_table: DriverTable) -> Open
         with archive.unpacked(tree, name) as root:
             return Opened(_scan(root, depth, None, driver_table))
     listing = read_listings(texts)
-    return Opened(listing.host, listing.notes, lambda: [line for each in listing.readings for line in each.explained()])
+    return Opened(listing.host, listing.notes + listing.ignored, listing.explained)

@@ -99,7 +99,7 @@ grep -Eo '(IR-)?(IO-APIC|PCI-MSI)' proc/interrupts 2>/dev/null | sort -u | sed '
 [ -d sys/hypervisor ] && (cd sys/hypervisor && echo "[sys/hypervisor]" && show type)
 [ -d sys/class/dmi/id ] && (cd sys/class/dmi/id && echo "[sys/class/dmi/id]" && show sys_vendor product_name)
 echo "[proc/sys/kernel]"
-(cd proc/sys/kernel && show osrelease)
+[ -d proc/sys/kernel ] && (cd proc/sys/kernel && show osrelease)
 echo "[sys/bus/pci/devices]"
 (cd sys/bus/pci/devices && show ./* | sed 's|^\./||')
 for link in sys/bus/pci/devices/*; do

@@ -107,6 +107,34 @@ $ ip link
 """
 
 
+LOG = f"""\
+[    0.0] Linux version 6.8.0-1 ({SECRETS["user"]}@{SECRETS["host"]}) (gcc 12) #1 SMP
+[    0.0] Command line: {CMDLINE}
+[    0.4] pci 0000:01:00.0: [10de:1c02] type 00 class 0x030000
+[    0.5] pci 0000:01:00.0: Adding to iommu group 1
+[    0.5] pci 0000:02:00.0: Adding to iommu group 2
+[    1.0] igb 0000:02:00.0: added PHC on eth0 {MAC}
+[    1.1] igb 0000:02:00.0 {SECRETS["interface"]}: renamed from eth0
+"""
+
+NODEDEV = f"""\
+<device><name>pci_0000_01_00_0</name><driver><name>nouveau</name></driver><capability type='pci'><class>0x030000</class>
+<domain>0</domain><bus>1</bus><slot>0</slot><function>0</function><product id='0x1c02'>GP106</product>
+<vendor id='0x10de'>NVIDIA</vendor><capability type='vpd'><fields access='readonly'>
+<serial_number>{SECRETS["serial number in vital product data"]}</serial_number></fields></capability>
+<iommuGroup number='1'><address domain='0x0000' bus='0x01' slot='0x00' function='0x0'/></iommuGroup></capability>
+</device>
+<device><name>net_{SECRETS["interface"]}_{MAC}</name><parent>pci_0000_02_00_0</parent><capability type='net'>
+<interface>{SECRETS["interface"]}</interface><address>{MAC}</address></capability></device>
+"""
+
+PROXMOX = f"""\
+[{{"id": "0000:01:00.0", "class": "0x030000", "vendor": "0x10de", "device": "0x1c02", "iommugroup": 1,
+"serial": "{SECRETS["serial number of a device"]}", "node": "{SECRETS["host"]}", "mac": "{MAC}"}}]
+"""
+PASTES = {"paste": PASTE, "log": LOG, "nodedev": NODEDEV, "proxmox": PROXMOX}
+
+
 def source(folder: Path, kind: str, run: Run) -> str:
     """The path of the machine in one of the forms in which it can be opened."""
     tree = machine(folder / "tree")
@@ -115,16 +143,15 @@ def source(folder: Path, kind: str, run: Run) -> str:
     path = folder / f"a-{kind}"
     if kind == "snapshot":
         path.write_text(dump(load(tree)))
-    elif kind == "paste":
-        path.write_text(PASTE)
+    elif kind in PASTES:
+        path.write_text(PASTES[kind])
     elif kind == "capture":
         done = subprocess.run(["sh", str(SCRIPT), tree], capture_output=True, text=True, check=True)
         path.write_text(done.stdout)
     return os.fspath(path)
 
 
-KINDS = ("tree", "snapshot", "paste", "capture")
-GIVEN = {"paste": "01:00.0"}
+KINDS = ("tree", "snapshot", "capture", *PASTES)
 COMMANDS: dict[str, list[str]] = {
     "snapshot": ["snapshot"],
     "report": ["report"],
@@ -154,6 +181,14 @@ def test_no_command_that_shares_shows_one(tmp_path: Path, run: Run, command: str
     answer = run(*COMMANDS[command], "--from", path)
     assert answer.code in (0, 1, 3), answer.err
     assert leaked(answer.out) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_document_shows_what_is_on_the_command_line(tmp_path: Path, run: Run, kind: str) -> None:
+    path = source(tmp_path, kind, run)
+    for words in (["list"], ["why", "01:00.0"]):
+        answer = run(*words, "--json", "--from", path)
+        assert not {"password", "key file", "UUID of a file system", "target of iSCSI", "host"} & {*leaked(answer.out)}
 
 
 @pytest.mark.parametrize("kind", KINDS)

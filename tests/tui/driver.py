@@ -189,6 +189,7 @@ class LiveLike:
         self.applier = applier
         self.host = host
         self.lacks = ""
+        self.notes: tuple[str, ...] = ()
         self.root: str | None = None
         self.asked = 0
         self.left: CutOff | None = None

@@ -115,6 +115,15 @@ async def test_a_bare_paste_of_every_format_opens(name: str) -> None:
         await ui.until(lambda: ui.state.host is not None and {*ui.state.host.groups} == {1})
 
 
+async def test_what_has_to_be_known_of_a_paste_is_said_and_in_the_log() -> None:
+    async with screen_of(demo()) as ui:
+        await paste(ui, f"Hello,\n{LISTING}\nand another excerpt:\n05:00.0 VGA [0300]: A [10de:1c03]\n")
+        await ui.press("y")
+        await ui.until(lambda: "shares no function" in ui.text())
+        await ui.press("L")
+        assert "2 lines were ignored" in " ".join(ui.text().split())
+
+
 async def test_a_machine_takes_the_place_of_the_one_opened_before_it() -> None:
     """The first one stays below, for the default screen cannot be switched."""
     async with screen_of(demo()) as ui:

@@ -5,6 +5,7 @@ asks it to; ``states`` tells states apart, and ``merging`` makes a Host of what 
 """
 
 from contextlib import closing
+from itertools import groupby
 from typing import NamedTuple
 
 from iommutui.core.errors import SourceError
@@ -37,7 +38,14 @@ class Listing(NamedTuple):
     host: Host
     readings: tuple[Reading, ...]
     notes: tuple[str, ...]
-    """Sentences: lines that were ignored, states that are not shown."""
+    """Sentences: states that are not shown, functions that are described in two ways, excerpts that share none."""
+    ignored: tuple[str, ...]
+    """A sentence for each text of which lines were ignored."""
+
+    def explained(self) -> list[str]:
+        """Every line with what it was taken for, and the notes."""
+        lines = [line for reading in self.readings for line in reading.explained()]
+        return [*lines, *(f"Note: {note}" for note in self.notes)]
 
 
 def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
@@ -51,23 +59,30 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
         raise nothing_found(readings[0], IMPORTERS)
     chosen: list[State] = []
     notes: list[str] = []
+    ignored: list[str] = []
     for reading, states, (name, _, number) in zip(readings, told, texts, strict=True):
         with_functions = [state for state in states if state.functions]
         chosen += [_choose(with_functions, number, name, notes)] if with_functions else states
         if not with_functions:
             notes.append(f"{name} names no PCI device.")
-        elif ignored := reading.ignored():
-            lines = "line was" if ignored == 1 else "lines were"
-            notes.append(f"{name}: {ignored} {lines} ignored; 'iommutui snapshot --from {name} --explain' shows which.")
+        elif count := reading.ignored():
+            lines = "line was" if count == 1 else "lines were"
+            explain = f"'iommutui snapshot --from {name} --explain' shows which"
+            ignored.append(f"{name}: {count} {lines} ignored; {explain}.")
     machine = joined(chosen)
-    swapped = {clash.one.address: clash for clash in machine.swapped}
+    swapped = {clash.one.address for clash in machine.unsettled if clash.one.address is not None}
     with closing(names_for(Tree("/"))) as names:
-        host = merge(machine.sections, {*swapped}, names)
-    notes += [
-        f"{clash.words()} The function with the most facts was used, and the group of its slot."
-        for clash in swapped.values()
-    ]
-    return Listing(host, tuple(readings), tuple(notes))
+        host = merge(machine.sections, swapped, names)
+    unsettled = {(clash.one.address, clash.one.field): clash for clash in machine.unsettled}
+    for clash in unsettled.values():
+        used = "What stands first" if clash.one.address is None else "The function with the most facts"
+        notes.append(f"{clash.words()} {used} was used.")
+    for name, apart in groupby(machine.apart, lambda section: section.name):
+        starts = [str(section.records[0].line + 1) for section in apart]
+        shown = " and ".join(starts[:5] + (["others"] if len(starts) > 5 else []))
+        begins = f"{name}: what begins in line {shown} shares no function with what stands before it"
+        notes.append(f"{begins}. It is taken to be of the same machine.")
+    return Listing(host, tuple(readings), tuple(notes), tuple(ignored))
 
 
 def _choose(states: list[State], number: int | None, name: str, notes: list[str]) -> State:
@@ -80,7 +95,7 @@ def _choose(states: list[State], number: int | None, name: str, notes: list[str]
                            enumerate(state.lines() for state in states))  # fmt: skip
         others = " or ".join(f"'--from {name}#{n + 1}'" for n in range(len(states)) if n != at)
         notes.append(
-            f"{name} describes {len(states)} states of the machine that contradict each other ({places}). This is "
-            f"state {at + 1}; {others} shows another."
+            f"{name} describes {len(states)} states of the machine, or several machines, that contradict each other "
+            f"({places}). This is state {at + 1}; {others} shows another."
         )
     return states[at]

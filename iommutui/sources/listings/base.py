@@ -18,6 +18,7 @@ FULL = r"(?<![0-9a-fA-F:])[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]
 IDS = r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]"
 
 _ID = re.compile(r"([0-9a-fA-F]{4}|[0-9a-fA-F]{6})|0x([0-9a-fA-F]{1,4}|[0-9a-fA-F]{6})")
+_BYTE = re.compile(r"(?:0x)?(?:00)?([0-9a-fA-F]{2})")
 _NAME_AND_ID = re.compile(r"(.*?)[ \t]*\[([0-9a-fA-F]{4})\]")
 _ID_FIELDS = ("vendorid", "hex", "value", "id")
 """Fields of an object that stands for a vendor or device."""
@@ -64,8 +65,11 @@ class Record(NamedTuple):
     """The way to it by slots alone, ``0000:00:01.0/00.0``, where its bus is not shown (``lspci -P``)."""
     what: str = ""
     """What lines that name no function are."""
+    cut: bool = False
+    """Lines of it are missing: nothing follows from what it does not tell."""
     machine: tuple[str, str] | None = None
-    """A field of the `Host` that they tell, and its value: ``kernel``, ``cmdline`` or ``cpu_vendor``."""
+    """A field of the `Host` that they tell (``kernel``, ``cmdline``, ``cpu_vendor``), and its value; or the members of
+    a group, where it is told whole."""
 
     def words(self) -> str:
         """What it was taken for, for people."""
@@ -94,6 +98,8 @@ class Importer(NamedTuple):
     once: bool = False
     """A listing names a function once: where one comes again, another listing has begun; and what it tells of some
     functions (drivers, groups) it would tell of all."""
+    ascends: bool = False
+    """A listing goes through the machine in the order of addresses: where one is lower, another has begun."""
     hides: bool = False
     """Such a listing may leave out bridges, and does where it names none (Proxmox)."""
 
@@ -108,26 +114,33 @@ def facts_of(entry: Mapping[str, Any]) -> Facts:
     A driver or group that is there and is none is None.
     """
     class_name, code = _named(entry.get("class"))
-    code = code or class_code(class_name or "")
+    base, sub = (_named(entry.get(name))[1] for name in ("base_class", "sub_class"))
+    code = code or (f"{base[-2:]}{sub[-2:]}" if base and sub else class_code(class_name or ""))
+    interface = entry.get("interface")
     vendor_name, vendor = _named(entry.get("vendor"))
     device_name, device = _named(entry.get("device"))
-    found = {
+    told = entry.get("revision")
+    revision = _BYTE.fullmatch(str(told.get("hex") if isinstance(told, dict) else told))
+    ids = {
         "vendor_id": vendor,
         "device_id": device,
         "subsystem_vendor_id": _named(entry.get("subsystem_vendor"))[1],
         "subsystem_device_id": _named(entry.get("subsystem_device"))[1],
-        "class_code": f"{code}{entry.get('interface') or ''}"[:6].lower() if code else None,
-        "revision": str(entry.get("revision") or "").lower() or None,
+    }
+    found = {
+        **{name: id_ for name, id_ in ids.items() if id_ is not None and len(id_) == 4},
+        "class_code": f"{code}{interface if _BYTE.fullmatch(str(interface)) else ''}"[:6].lower() if code else None,
+        "revision": revision[1].lower() if revision is not None else None,
         "vendor_name": entry.get("vendor_name") or vendor_name,
         "device_name": entry.get("device_name") or device_name,
         "class_name": class_name,
     }
     facts = cast(Facts, {name: value for name, value in found.items() if isinstance(value, str)})
-    if "driver" in entry:
-        facts["driver"] = str(entry["driver"] or "") or None
-    if "iommugroup" in entry:
-        group = str(entry["iommugroup"])
-        facts["group"] = int(group) if re.fullmatch(r"\d{1,9}", group) else None
+    driver = entry.get("driver", " ") or ""
+    if isinstance(driver, str) and not re.search(r"\s", driver):
+        facts["driver"] = driver or None
+    if re.fullmatch(r"\d{1,9}|-1|None|", group := str(entry.get("iommugroup", "?"))):
+        facts["group"] = int(group) if group.isdecimal() else None
     return facts
 
 
@@ -136,7 +149,8 @@ def _named(value: Any) -> tuple[str | None, str | None]:
     if isinstance(value, dict):
         ids = (_named(value.get(field))[1] for field in _ID_FIELDS)
         return _named(value.get("name"))[0], next((found for found in ids if found), None)
-    text = value.strip() if isinstance(value, str) else ""
+    # A terminal breaks a line within a word, Python prints a long text in several parts.
+    text = " ".join(value.replace("\n", "").split()) if isinstance(value, str) else ""
     if (id_ := _ID.fullmatch(text)) is not None:
         return None, (id_[1] or id_[2].zfill(4)).lower()
     if (both := _NAME_AND_ID.fullmatch(text)) is not None:

@@ -10,13 +10,14 @@ from iommutui.core.address import Address, is_pci, parse_pci
 from iommutui.sources.listings.base import BDF, FULL, Facts, Importer, Read, Record, facts_of, of_config
 from iommutui.sources.listings.text import Text
 
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(strict=False)
 _FIRST, _NEXT, _END = (re.compile(each) for each in (r"[\s\[]{0,200}(?=\{)", r"\s*,\s*(?=\{)", r"\s*\]"))
 _ADDRESSES = ("id", "address", "slot", "sysfs_bus_id", "pciAddress", "pci_address", "bdf")
 _OTHER_NAMES = {"sysfs_iommu_group_id": "iommugroup", "dev_class": "class", "svendor": "subsystem_vendor"}
 _OTHER_NAMES |= {"iommuGroup": "iommugroup", "iommu_group": "iommugroup", "vendorId": "vendor", "vendor_id": "vendor"}
 _OTHER_NAMES |= {"deviceId": "device", "device_id": "device", "class_code": "class", "name": "device_name"}
 _OTHER_NAMES |= {"sdevice": "subsystem_device", "rev": "revision", "progif": "interface"}
+_OTHER_NAMES |= {"sub_vendor": "subsystem_vendor", "sub_device": "subsystem_device", "model": "device_name"}
 
 
 def _read_json(text: Text, at: int) -> Read:
@@ -92,27 +93,29 @@ JSON = Importer(
     hides=True,
 )
 
+_LINE = re.compile(r"\s*[│┃|├┌└╞╟+]")
 _CELL = re.compile(r"[│┃|]")
 _COLUMNS = ["class", "device", "id", "iommugroup", "vendor", "device_name"]
 
 
 def _read_table(text: Text, at: int) -> Read:
-    """Rows until a line is none; the columns are those of the heading above, or Proxmox's own order."""
-    above = [cells for line in text.lines[max(0, at - 4) : at] if "iommugroup" in (cells := _cells(line))]
-    columns = above[-1] if above else _COLUMNS
+    """Rows and the rules between them; the columns are those of the heading above, or Proxmox's own order."""
+    columns, first = _COLUMNS, at
+    for above in range(max(0, at - 4), at):
+        if "iommugroup" in (cells := _cells(text.lines[above])):
+            columns, first = cells, above
     records: list[Record] = []
     end = at
-    while end < len(text.lines) and (cells := _cells(text.lines[end])):
-        entry = dict(zip(columns, cells, strict=False))
+    while end < len(text.lines) and _LINE.match(text.lines[end]):
+        entry = dict(zip(columns, _cells(text.lines[end]), strict=False))
         if (address := parse_pci(entry.get("id", ""))) is not None:
             records.append(Record(end, end + 1, address, facts_of(entry)))
         end += 1
-    return [Record(at, end, what="a table"), *records] if records else [], max(end, at + 1)
+    return [Record(first, end, what="a table"), *records] if records else [], max(end, at + 1)
 
 
 def _cells(line: str) -> list[str]:
-    cells = [cell.strip() for cell in _CELL.split(line)]
-    return cells[1:] if len(cells) > 3 or re.match(r"\s*[├┌└╞╟+|]", line) else []
+    return [cell.strip() for cell in _CELL.split(line)[1:]]
 
 
 TABLE = Importer(
@@ -147,7 +150,7 @@ def _read_record(text: Text, at: int) -> Read:
     facts = facts_of(tags)
     if (ids := re.fullmatch(r"([0-9a-f]{4}):([0-9a-f]{4})", tags.get("ids", "").lower())) is not None:
         facts["vendor_id"], facts["device_id"] = ids.groups()
-    return [Record(at, end, address, facts)], end
+    return [Record(at, end, address, facts, cut=text.cut and end == len(text.lines))], end
 
 
 RECORDS = Importer(
@@ -157,6 +160,7 @@ RECORDS = Importer(
     score=7,
     read=_read_record,
     once=True,
+    ascends=True,
 )
 
 _LONGEST = 1 << 16

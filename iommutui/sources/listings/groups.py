@@ -35,22 +35,24 @@ def read(text: Text, at: int) -> Read:
     if (one := _ONE_LINE.match(line)) is not None:
         records, end = lspci.read(text, at, one.end())
         if records and _IDS_FIRST.match(line, one.end()):
-            more, end = _read_below(text, end, _IDS_FIRST)
+            more, end = _read_below(text, end, _depth(line), _IDS_FIRST)
             records += more
         return _in_group(int(one[1]), records), end
     if (unit := _UNIT_LINE.match(line)) is not None:
         return _read_unit(text, at, unit[1])
     heading = _HEADING.match(line)
     number = None if heading is None else int(heading[1])
-    records, end = _read_below(text, at + 1)
-    return [Record(at, at + 1, what=f"group {number}"), *_in_group(number, records)], end
+    records, end = _read_below(text, at + 1, _depth(line))
+    members = " ".join(str(record.address) for record in records)
+    told = (f"members of group {number}", members) if number is not None and members else None
+    return [Record(at, at + 1, what=f"group {number}", machine=told), *_in_group(number, records)], end
 
 
-def _read_below(text: Text, at: int, form: re.Pattern[str] | None = None) -> Read:
-    """The functions from a line on, as far as they are indented alike, not named before, and of this form."""
+def _read_below(text: Text, at: int, depth: int, form: re.Pattern[str] | None = None) -> Read:
+    """The functions from a line on: those that are deeper than the heading, or not named before, and of this form."""
     found: list[Record] = []
     named: set[str | None] = set()
-    indent = ""
+    deep = False
     while at < len(text.lines):
         line, kind = text.lines[at], text.kinds[at]
         if kind is None and _RULE.match(line):
@@ -60,16 +62,22 @@ def _read_below(text: Text, at: int, form: re.Pattern[str] | None = None) -> Rea
             found.append(Record(at, at + 1, parse_pci(bare[1]), {}))
             at += 1
             continue
-        if kind not in _READERS or (indent and line[:1] not in " \t[") or (form and not form.match(line)):
+        deeper = _depth(line) > depth or line[:1] == "["
+        if kind not in _READERS or (deep and not deeper) or (form and not form.match(line)):
             break
         records, end = _READERS[kind](text, at)
-        indent = line[: len(line) - len(line.lstrip())]
-        if not records or (records[0].address in named and not indent):
-            break  # unindented: a listing of the whole machine has begun
+        if not records or (records[0].address in named and not deeper):
+            break  # a listing of the whole machine has begun
+        deep = deeper
         named.add(records[0].address)
         found += records
         at = end
     return found, at
+
+
+def _depth(line: str) -> int:
+    """How far it is indented."""
+    return len(line) - len(line.lstrip())
 
 
 def _read_unit(text: Text, at: int, unit: str) -> Read:

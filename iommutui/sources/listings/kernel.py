@@ -10,7 +10,7 @@ _ENTRY = re.compile(
     rf"(?P<address>{FULL})(?::? (?:Adding to iommu|to) group (?P<group>\d{{1,9}})"
     r"|:? (?P<gone>Removing from|from) (?:iommu )?group"
     r"|: \[(?P<vendor>[0-9a-f]{4}):(?P<product>[0-9a-f]{4})\]"
-    r" type (?P<header>[0-9a-f]{2}) class (?:0x)?(?P<code>[0-9a-f]{6})"
+    r" type (?P<header>[0-9a-f]{2}) class(?: (?:0x)?(?P<code>[0-9a-f]{6}))?"
     r"|: PCI bridge to \[bus (?P<bus>[0-9a-f]{2}))"
     r"|[Cc]ommand line: (?P<cmdline>\S.*?)\s*$"
     r"|Linux version (?P<kernel>\d\S{0,100})"
@@ -50,8 +50,9 @@ def _read_log(text: Text, at: int) -> Read:
                 record = record._replace(below=f"{address.partition(':')[0]}:{entry['bus']}")
             else:
                 record.facts["vendor_id"], record.facts["device_id"] = entry["vendor"], entry["product"]
-                record.facts["class_code"] = entry["code"]
                 record.facts["header_type"] = int(entry["header"], 16) & 0x7F
+                if entry["code"]:
+                    record.facts["class_code"] = entry["code"]
             records.append(record)
             named = named or address is not None
         at += 1

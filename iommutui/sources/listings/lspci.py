@@ -21,12 +21,17 @@ _MARKS = rf"[\s*#`|>-]*+(?:Group Device:\s*|IOMMU Group \*\s)?(?:{IDS}\s+)?(?:\[
 """What scripts put before an address: marks of lists, its ids, of what can be reset, or the number of the group."""
 
 _LINE = re.compile(rf"{_MARKS}({_PATH})[ \t,]+(?:- )?(?:Class )?(\S.*)")
+_IDS = re.compile(IDS)
 _WITH_IDS = re.compile(rf"(.*){IDS}(.*)")
 _TAIL = re.compile(r"\((rev|prog-if) ([0-9a-fA-F]{2})\b")
 _DRIVER = re.compile(r"\bDriver: *(\S+)")
 _WITH_CLASS = re.compile(r"([^\[]*)\[([0-9a-fA-F]{4})\](?::[ \t]*|[ \t]+(?=\S))(.*)")
 _NUMERIC = re.compile(r"([0-9a-fA-F]{4}):[ \t]*([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\b")
 _BROKEN = re.compile(r"\[[0-9a-fA-F]{0,4}:?\s*$")
+_OPEN = re.compile(r"\((?:rev|prog-if)[^()]*$")
+_AFTER_IDS = re.compile(r"[\s`*|]*(?:\((?:rev|prog-if) .{0,60})?$")
+_SNIPPED = re.compile(r"\W*(?:\.\.\.|…|snip|cut|truncated)\W*$", re.IGNORECASE)
+"""What people put where they have left lines out."""
 
 _DETAIL = re.compile(
     r"[ \t]*(?:Subsystem:\s+.*?(?P<subsystem>[0-9a-fA-F]{4}:[0-9a-fA-F]{4})\]?\s*$"
@@ -64,7 +69,7 @@ def read(text: Text, at: int, start: int = 0) -> Read:
     vendor, device, _, words = match.groups()
     facts = _facts_in(words, vendor, device)
     end = at + 1
-    if "vendor_id" not in facts:
+    if "vendor_id" not in facts or _OPEN.search(words):
         words, end = _joined(text, at, words)
         facts = _facts_in(words, vendor, device) if end > at + 1 else facts
     if parent is not None:
@@ -74,7 +79,8 @@ def read(text: Text, at: int, start: int = 0) -> Read:
         end += 1
     bus = _take_details(lines[first:end], facts) if end > first else None
     below = f"{address.partition(':')[0]}:{bus}" if bus else None
-    return [Record(at, end, address, facts, below, way)], end
+    cut = (text.cut and end == len(lines)) or any(map(_SNIPPED.match, lines[first : end + 2]))
+    return [Record(at, end, address, facts, below, way, cut=cut)], end
 
 
 def _place_of(path: str) -> tuple[Address | None, Address | None, str]:
@@ -98,6 +104,8 @@ def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
     tail = ""
     if (found := _WITH_IDS.match(words)) is not None:
         words, vendor, device, tail = found.groups()
+        if _IDS.search(words) is not None:
+            vendor = device = None  # two lines that have run together
     elif (end := _TAIL.search(words)) is not None:
         words, tail = words[: end.start()], words[end.start() :]
     more = dict(_TAIL.findall(tail)) if tail else {}
@@ -149,7 +157,9 @@ def _joined(text: Text, at: int, words: str) -> tuple[str, int]:
         # A line is broken at a blank, or within brackets that are longer than the rest of it.
         whole = whole.rstrip() + ("" if _BROKEN.search(whole) else " ") + more.strip()
         if (found := _WITH_IDS.match(whole)) is not None:
-            return (whole, end + 1) if len(found[4]) < 40 else (words, at + 1)
+            if _OPEN.search(whole):
+                continue
+            return (whole, end + 1) if _AFTER_IDS.match(found[4]) else (words, at + 1)
     return words, at + 1
 
 
@@ -197,9 +207,10 @@ def _dumped(lines: list[str]) -> bytes:
 IMPORTER = Importer(
     name=NAME,
     example="01:00.0 VGA compatible controller [0300]: NVIDIA Corporation ... [10de:2204]",
-    opens=rf'{_MARKS}{_PATH}[ \t]+(?:"|(?:- )?[A-Z0-9][^\n]{{0,120}}?(?:: ?|\[[0-9a-f]{{4}}\] )\S)'
+    opens=rf'{_MARKS}{_PATH}[ \t]+(?:"|(?:- )?[A-Z0-9][^\n]{{0,120}}?(?:: ?\S|\[[0-9a-f]{{4}}\](?: \S|: *$)))'
     rf"|\s*{IDS}\s+(?:\[R\]\s+)?{BDF}\s",
     score=2,
     read=read,
     once=True,
+    ascends=True,
 )

@@ -29,7 +29,7 @@ def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
     for section in sections:
         for record in section.records:
             if record.machine is not None:
-                machine.update([record.machine])
+                machine.setdefault(*record.machine)
             if record.address is not None:
                 seen.setdefault(record.address, []).append(record.facts)
                 if record.below is not None:

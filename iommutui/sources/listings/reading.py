@@ -1,9 +1,8 @@
 """From a text to what its lines are taken for: which importer reads which of them."""
 
 import re
-from bisect import bisect
 from collections import Counter
-from itertools import groupby
+from itertools import pairwise
 from typing import NamedTuple
 
 from iommutui.core.address import Address, parse_pci
@@ -18,12 +17,15 @@ LIMIT = 1 << 24
 _PATIENCE = 1000
 """How often an importer may find nothing where it was asked to read, before it is asked no more about this text."""
 
-_BOUNDARIES = r"\s*(?:```|~~~)|\S{0,60}@\S{0,60}[^\n]{0,80}?[$#>%] ?|[$%] \S|# [a-z]|(?:#+|\*\*) ?[A-Z][^:]*$"
+_BOUNDARIES = r"\s*(?:```|~~~)|\s*\S{0,60}@\S{0,60}[^\n]{0,80}?[$#>%] ?|[$%] \S|# [a-z]|(?:#+|\*\*) ?[A-Z][^:]*$"
+_PROMPT = re.compile(r"\s*\[?[\w.-]{1,60}@([\w-]{1,60})[\w.-]*[: ][^\n@]{0,80}?[$#%>](?: |$)")
+"""A shell's prompt, with the name of the machine."""
 
+_FUNCTION = re.compile(BDF)
 _SIGNS = (
     rf"(?<![0-9a-fA-F:.]){BDF}(?![0-9a-fA-F.])",
     IDS,
-    r"(?i)\biommu\b",
+    r"(?i)\biommu",
     r"(?i)\b(?:pci|vga|usb|ethernet) (?:bridge|controller|compatible)",
 )
 """What lines of listings have in them, the most specific first."""
@@ -36,12 +38,14 @@ _REMEDY = (
 
 
 class Section(NamedTuple):
-    """What one listing says. Of a format that names functions once, a run of it in which none comes twice."""
+    """What one listing says: of a format that names functions once what one command printed, without a word between."""
 
     name: str
     """Of the text."""
     importer: Importer
     records: list[Record]
+    host: str = ""
+    """The name of the machine in the prompt above it."""
 
     def functions(self) -> list[tuple[Address, Record]]:
         """The records that are of functions, by their addresses."""
@@ -84,60 +88,97 @@ def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Readi
     text = Text(content)
     able = [each for each in importers if not each.needs or any(word in text.whole for word in each.needs)]
     by_name = {importer.name: importer for importer in sorted(able, key=lambda importer: -importer.score)}
-    opens = [f"(?P<{name}>{importer.opens})" for name, importer in by_name.items()]
+    text.kinds = _kinds(text, by_name)
+    sections = _sections(text, name, by_name)
+    for section in sections:
+        if section.importer.once:
+            _complete(section)
+    return Reading(name, text, sections)
+
+
+def _kinds(text: Text, importers: dict[str, Importer]) -> list[str | None]:
+    """For each line the importer whose record it may begin, or that it is a boundary."""
+    opens = [f"(?P<{name}>{importer.opens})" for name, importer in importers.items()]
     match = re.compile("|".join([*opens, f"(?P<{BOUNDARY}>{_BOUNDARIES})"])).match
-    text.kinds = [None if found is None else found.lastgroup for found in map(match, text.lines)]
+    kinds = [None if found is None else found.lastgroup for found in map(match, text.lines)]
+    for n, (line, following) in enumerate(pairwise(text.lines), 1):
+        if line == following and _FUNCTION.search(line) is not None:
+            kinds[n] = None  # the same line, copied twice
+    return kinds
+
+
+def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Section]:
     sections: list[Section] = []
     seen: set[Address] = set()
     below: dict[Address, str] = {}
     vain: Counter[str] = Counter()
-    at = 0
+    at = read = 0
+    host = ""
     for start, kind in enumerate(text.kinds):
-        if kind is None or start < at or kind == BOUNDARY or vain[kind] > _PATIENCE:
+        if kind == BOUNDARY:
+            prompt = _PROMPT.match(text.lines[start])
+            host = host if prompt is None else prompt[1].lower()
             continue
-        importer = by_name[kind]
+        if kind is None or start < at or vain[kind] > _PATIENCE:
+            continue
+        importer = importers[kind]
         records, at = importer.read(text, start)
         if not records:
             vain[kind] += 1
             continue
-        functions: set[Address] = set()
-        for n, record in enumerate(records):
-            if record.way:
-                records[n] = record = _placed(record, below)
-            if record.address is not None:
-                functions.add(record.address)
-                if record.below is not None:
-                    below[record.address] = record.below
-        again = not importer.once or not seen.isdisjoint(functions)
-        if again or not sections or sections[-1].importer is not importer:
-            sections.append(Section(name, importer, []))
-            seen = set()
-        seen |= functions
+        functions = _functions(records, below)
+        if (
+            not sections
+            or (sections[-1].importer, sections[-1].host) != (importer, host)
+            or not importer.once
+            or not seen.isdisjoint(functions)
+            or (importer.ascends and _is_before(functions, sections[-1].records[-1]))
+            or any(map(str.strip, text.lines[read:start]))
+        ):
+            sections.append(Section(name, importer, [], host))
+            seen.clear()
+        seen.update(functions)
         sections[-1].records.extend(records)
-    boundaries = [n for n, kind in enumerate(text.kinds) if kind == BOUNDARY]
-    for section in sections:
-        if section.importer.once:
-            _complete(section, boundaries)
-    return Reading(name, text, sections)
+        read = at
+    return sections
 
 
-def _complete(section: Section, boundaries: list[int]) -> None:
+def _is_before(functions: list[Address], last: Record) -> bool:
+    return bool(functions) and last.address is not None and functions[0] < last.address
+
+
+def _functions(records: list[Record], below: dict[Address, str]) -> list[Address]:
+    """The functions that these are of, the ways among them followed; adds what is below bridges to what is known."""
+    functions: list[Address] = []
+    for n, record in enumerate(records):
+        if record.way:
+            records[n] = record = _placed(record, below)
+        if record.address is not None:
+            functions.append(record.address)
+            if record.below is not None:
+                below[record.address] = record.below
+    return functions
+
+
+def _complete(section: Section) -> None:
     """What a listing tells of some functions it tells of all: the others have no driver, or are in no group.
 
-    All are those between two boundaries, and of a line that was cut off before its ids nothing is told.
+    Of a line that was cut off before its ids, and of a function with lines missing, nothing is told.
     """
-    for _, listing in groupby(section.functions(), lambda function: bisect(boundaries, function[1].line)):
-        every = [record.facts for _, record in listing]
-        drivers = any(facts.get("driver", UNTOLD) != UNTOLD for facts in every)
-        groups = any("group" in facts for facts in every)
-        ids = any("vendor_id" in facts for facts in every)
-        for facts in every:
-            if drivers and ("vendor_id" in facts or not ids):
-                facts.setdefault("driver", None)
-            if groups and ("vendor_id" in facts or not ids):
-                facts.setdefault("group", None)
-            if facts.get("driver") == UNTOLD:
-                del facts["driver"]
+    records = [record for _, record in section.functions()]
+    every = [record.facts for record in records]
+    drivers = any(facts.get("driver", UNTOLD) != UNTOLD for facts in every)
+    groups = any("group" in facts for facts in every)
+    ids = any("vendor_id" in facts for facts in every)
+    for record in records:
+        facts = record.facts
+        whole = not record.cut and ("vendor_id" in facts or not ids)
+        if drivers and whole:
+            facts.setdefault("driver", None)
+        if groups and whole:
+            facts.setdefault("group", None)
+        if facts.get("driver") == UNTOLD:
+            del facts["driver"]
 
 
 def _placed(record: Record, below: dict[Address, str]) -> Record:

@@ -1,7 +1,7 @@
-"""From sections to the states of a machine that a text tells of.
+"""From sections to the states that a text tells of: of one machine at several times, or of several machines.
 
-Sections that do not contradict each other are one *state*; where one does, as in a listing before and one after, the
-next state begins.
+Sections that do not contradict each other are one *state*; where one does, as in a listing before and one after, or in
+two listings by two people, the next state begins.
 """
 
 from collections.abc import Iterator
@@ -10,23 +10,36 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import SourceError
-from iommutui.sources.listings.base import Facts
+from iommutui.sources.listings.base import Record
 from iommutui.sources.listings.reading import Section
 
 _MARGIN = 2
 """Functions that have to come again before a contradiction counts as another listing, and not as a damaged line."""
 
+_FIRST = Address("0000:00:00.0")
+"""The host bridge: another one is another machine, and not another card."""
+
+_REMEDY = "These are not listings of one machine at one time: leave one out, or compare them with 'iommutui diff'."
+
 
 class Said(NamedTuple):
-    """What a line says of a function, of that which has one value at a time: its group, its ids, or its driver."""
+    """What a line says of a function, or of the machine itself, of that which has one value at a time."""
 
-    address: Address
+    address: Address | None
     field: str
     value: str
     """As it can be compared and printed; ``none`` where there is no driver."""
     line: int
     name: str
     """Of the text."""
+
+    def agrees(self, other: "Said") -> bool:
+        """Whether both can be so: people shorten releases, and leave out members of a group."""
+        if self.field.startswith("members"):
+            return not {*self.value.split()}.isdisjoint(other.value.split())
+        if self.field == "kernel":
+            return self.value.startswith(other.value) or other.value.startswith(self.value)
+        return self.value == other.value
 
 
 class Clash(NamedTuple):
@@ -37,19 +50,23 @@ class Clash(NamedTuple):
 
     def words(self) -> str:
         """Both lines, and what they say."""
-        first, second = (f"{s.name}, line {s.line + 1}: {s.field} {s.value}" for s in self)
-        return f"{self.one.address} is described in two ways ({first}; {second})."
+        values = ["" if said.field in _PRIVATE else f" {said.value}" for said in self]
+        first, second = (f"{s.name}, line {s.line + 1}: {s.field}{v}" for s, v in zip(self, values, strict=True))
+        return f"{self.one.address or 'The machine'} is described in two ways ({first}; {second})."
 
 
 class State(NamedTuple):
     """Sections that agree with each other, in the order of the text."""
 
     sections: list[Section]
-    known: dict[tuple[Address, str], Said]
+    known: dict[tuple[Address | None, str], Said]
     """By address and field, what was said first."""
     functions: set[Address]
-    swapped: list[Clash]
-    """Functions that have other ids in another listing: another card in the same slot, or a damaged line."""
+    unsettled: list[Clash]
+    """Functions that have other ids in another listing: another card in the same slot, or a damaged line; and what is
+    told of the machine in two ways."""
+    apart: list[Section]
+    """Sections that share no function with those before them: whether they are of the same machine is not told."""
 
     def size(self) -> int:
         """How much it holds: functions, and groups of functions."""
@@ -63,13 +80,18 @@ class State(NamedTuple):
     def clashes(self, other: "State") -> list[Clash]:
         """What cannot be so in another one, if this one is so."""
         both = ((self.known[key], said) for key, said in other.known.items() if key in self.known)
-        return [Clash(one, two) for one, two in both if one.value != two.value]
+        return [Clash(one, two) for one, two in both if not one.agrees(two)]
 
-    def join(self, other: "State", swapped: list[Clash]) -> None:
-        """Adds another one, which differs from this only in the ids of these functions."""
+    def join(self, other: "State") -> None:
+        """Adds another one, which differs from this in the ids of some functions at most."""
+        once = other.sections[-1].importer.once
+        if once and self.functions and other.functions and self.functions.isdisjoint(other.functions):
+            self.apart.append(other.sections[-1])
+        self.apart.extend(other.apart)
+        self.unsettled.extend(other.unsettled)
+        self.unsettled.extend(c for c in self.clashes(other) if c.one.field == "ids" or c.one.address is None)
         self.sections.extend(other.sections)
         self.functions.update(other.functions)
-        self.swapped.extend(other.swapped + swapped)
         for key, said in other.known.items():
             self.known.setdefault(key, said)
 
@@ -77,19 +99,24 @@ class State(NamedTuple):
 def states_of(sections: list[Section]) -> list[State]:
     """The states that a text tells of; SourceError where it contradicts itself within one listing."""
     states: list[State] = []
+    waiting: list[Section] = []
+    first = bool(sections) and not sections[0].functions()
     for section in sections:
-        now = _state_of(section)
-        last = states[-1] if states else now
-        clashes = last.clashes(now)
-        again = len(last.functions & now.functions)
-        another = again * 2 >= len(now.functions) and again >= min(_MARGIN, len(last.functions))
-        if not another:
-            _refuse_groups(clashes)
-        swapped = _of("ids", clashes)
-        if last is now or len(swapped) < len(clashes) or (another and _too_many(swapped, last.functions)):
-            states.append(now)
+        if not section.functions() and (first or not states or not _is_same(states[-1], _state_of([section]))):
+            waiting.append(section)  # what stands above listings is told of the one below
+            continue
+        now = _state_of([*waiting, section])
+        waiting = []
+        if states and _is_same(states[-1], now):
+            states[-1].join(now)
         else:
-            last.join(now, swapped)
+            states.append(now)
+    if waiting:
+        rest = _state_of(waiting)
+        if states:
+            states[-1].join(rest)
+        else:
+            states.append(rest)
     return states
 
 
@@ -100,48 +127,82 @@ def joined(states: list[State]) -> State:
     """
     first, *others = states
     for state in others:
-        clashes = first.clashes(state)
-        _refuse_groups(clashes)
-        ids = _of("ids", clashes)
-        cards = {clash.one.address for clash in ids}
-        moved = next((clash for clash in _of("driver", clashes) if clash.one.address not in cards), None)
-        if moved is not None:
-            raise SourceError(moved.words(), "One is older: leave it out, or compare them with 'iommutui diff'.")
-        if ids and _too_many(ids, first.functions & state.functions):
-            raise SourceError(ids[0].words(), "These are not listings of one machine; 'iommutui diff' compares them.")
-        first.join(state, ids)
+        if not _is_same(first, state):
+            raise SourceError(first.clashes(state)[0].words(), _REMEDY)
+        first.join(state)
     return first
 
 
-def _state_of(section: Section) -> State:
-    state = State([section], {}, set(), [])
+def _is_same(last: State, now: State) -> bool:
+    """Whether both can be of one machine at one time; SourceError for a line that is damaged."""
+    clashes = last.clashes(now)
+    shared = last.functions & now.functions
+    again = len(shared) * 2 >= len(now.functions) and len(shared) >= min(_MARGIN, len(last.functions))
+    fields = {clash.one.field for clash in clashes if clash.one.address is None}
+    if fields and (fields != {"command line"} or not shared or (again and not _adds(now, last))):
+        return False
+    swapped = {clash.one.address for clash in _of("ids", clashes)}
+    wrong = swapped | {clash.one.address for clash in _of("group", clashes)}
+    mostly = len(wrong) >= _MARGIN and len(wrong) * 2 > len(shared)
+    if not again and not mostly:
+        _refuse_groups(clashes)
+    if _of("group", clashes) or _of("driver", clashes) or _FIRST in swapped or mostly:
+        return False
+    return not again or len(swapped) * 2 <= len(last.functions)
+
+
+def _adds(now: State, last: State) -> bool:
+    """Whether it tells something of another sort: drivers, where there were only groups."""
+    return not {field for _, field in now.known} <= {field for _, field in last.known}
+
+
+def _state_of(sections: list[Section]) -> State:
+    """What these say; of several the last has the functions."""
+    state = State(sections, {}, set(), [], [])
     within: list[Clash] = []
-    for address, record in section.functions():
-        state.functions.add(address)
-        for field, value in _told(record.facts):
-            said = Said(address, field, value, record.line, section.name)
-            if (one := state.known.setdefault((address, field), said)).value != value:
-                within.append(Clash(one, said))
+    for section in sections:
+        if section.host:
+            name = Said(None, "name", section.host, section.records[0].line, section.name)
+            state.known.setdefault((None, "name"), name)
+        for record in section.records:
+            if record.address is not None:
+                state.functions.add(record.address)
+            for address, field, value in _told(record):
+                said = Said(address, field, value, record.line, section.name)
+                one = state.known.setdefault((address, field), said)
+                if address is not None and not one.agrees(said):
+                    within.append(Clash(one, said))
     _refuse_groups(within)
-    return state._replace(swapped=_of("ids", within))
+    return state._replace(unsettled=_of("ids", within))
 
 
-def _told(facts: Facts) -> Iterator[tuple[str, str]]:
+_OF_MACHINE = {"kernel": "kernel", "cmdline": "command line", "cpu_vendor": "processor"}
+_PRIVATE = ("command line", "name")
+"""What is not printed in a message."""
+_CHIPSETS = {"8086": "Intel", "1022": "AMD"}
+
+
+def _told(record: Record) -> Iterator[tuple[Address | None, str, str]]:
+    facts, address = record.facts, record.address
+    if record.machine is not None:
+        field, value = record.machine
+        yield None, _OF_MACHINE.get(field, field), value
+    if address is None:
+        return
     if (group := facts.get("group")) is not None:
-        yield "group", str(group)
+        yield address, "group", str(group)
     if "vendor_id" in facts and "device_id" in facts:
-        yield "ids", f"{facts['vendor_id']}:{facts['device_id']}"
+        yield address, "ids", f"{facts['vendor_id']}:{facts['device_id']}"
     if "driver" in facts:
-        yield "driver", underscored(facts["driver"] or "none")  # a module and a driver spell - and _ as they like
+        # Modules and drivers spell - and _ as they like.
+        yield address, "driver", underscored(facts["driver"] or "none")
+    maker = _CHIPSETS.get(facts.get("vendor_id", ""))
+    if maker is not None and address.startswith("0000:00:") and facts.get("class_code", "").startswith("06"):
+        yield None, "chipset", maker
 
 
 def _of(field: str, clashes: list[Clash]) -> list[Clash]:
     return [clash for clash in clashes if clash.one.field == field]
-
-
-def _too_many(swapped: list[Clash], functions: set[Address]) -> bool:
-    """Whether so many functions have other ids that it is another machine."""
-    return len({clash.one.address for clash in swapped}) * 2 > len(functions)
 
 
 def _refuse_groups(clashes: list[Clash]) -> None:

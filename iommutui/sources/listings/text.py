@@ -2,11 +2,13 @@
 
 import codecs
 import html
+import json
 import quopri
 import re
 from bisect import bisect_right
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from textwrap import dedent
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -20,16 +22,30 @@ _ANSI = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff]")
 _CONTROLS = dict.fromkeys(n for n in (*range(32), 127) if chr(n) not in "\t\n\x0b\x0c\x1b")
 _SPACES = re.compile("[\x0b\x0c\x85\xa0\u2000-\u200a\u2028\u2029\u202f\u3000]")
+_QUOTES = {0x201C: '"', 0x201D: '"', 0x201E: '"', 0x2018: "'", 0x2019: "'", 0x201A: "'"}
+"""Quotation marks of word processors, and what they were typed as."""
 _QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?)+(?=[^\s>])|^[ \t]*>[> ]*(?=[ \t]|$)", re.MULTILINE)
 _PRINTABLE = re.compile("=(?:3D|C[23]=|E2=)")
-_TAG = re.compile(r"</?(?:a|b|br|code|div|em|font|i|li|p|pre|span|strong|td|tr)\b[^<>\n]{0,200}>")
+_BLOCKS = r"(?:</?(?:br|div|li|ol|p|pre|table|tr|ul)\b[^<>\n]{0,200}>[ \t]*)+"
+_BLOCKS_FIRST = re.compile(f"^{_BLOCKS}", re.MULTILINE)
+_BLOCKS_BETWEEN = re.compile(f"{_BLOCKS}\n?")
+_TAG = re.compile(r"</?(?:a|b|code|em|font|i|span|strong|td)\b[^<>\n]{0,200}>")
+_ENTITY = re.compile(r"&(?:[a-z]{2,8}|#\d{2,5});")
 _ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
 _FUNCTION = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [A-Z][^\n\[:]{2,60} \[[0-9a-f]{4}\]: "
 _IDS = r"\[[0-9a-f]{4}:[0-9a-f]{4}\](?: \(rev [0-9a-f]{2}\))?"
-_RUN_TOGETHER = re.compile(rf"({_IDS})[ \t]+(?={_FUNCTION}|IOMMU [Gg]roup \d)")
+_RUN_TOGETHER = re.compile(rf"({_IDS})[ \t]*(?={_FUNCTION}|IOMMU [Gg]roup \d)")
+_LINKS_TOGETHER = re.compile(r"[ \t]+(?=lrwxrwxrwx \d|total \d+ lrwx|/sys/kernel/iommu_groups/\d{1,9}/devices:)")
 _HEADING = re.compile(rf"(IOMMU [Gg]roup +\d+:)[ \t]+(?={_FUNCTION})")
-_ONE = 200
-"""Characters of a line that names one function, or one with a very long name."""
+_PYTHON = re.compile(r"\{'(?:bios|board|groups)'")
+_PARTS = re.compile(r"'[ \t]*\n[ \t]*'")
+_LITERAL = re.compile(r"""'((?:[^'\\]|\\.)*)'|"(?:[^"\\]|\\.)*"|\b(?:None|True|False)\b""", re.DOTALL)
+_WORDS = {"None": "null", "True": "true", "False": "false"}
+"""A document as Python prints it (iommu.info): its first key, a text that is continued on the next line, its values."""
+_NUMBER = re.compile(
+    r" *([1-9]\d{0,5})(?:[:.|)] ?|\t|(?= ))(?![01][0-9a-f]\.[0-7]| ?(?:[0-9a-f]{2} ){4}|(?<=\d{4}:)[0-9a-f]{2}:)"
+)
+"""The number of a line, and not a bus, the offset of a dump, or a domain."""
 _LONGEST = 1 << 14
 """Characters of a line that is looked at; only structured formats have longer ones, and they are read as a whole."""
 
@@ -55,17 +71,31 @@ def _unwrapped(text: str) -> str:
     """What mail (quoted-printable), a web page or Markdown has put around characters and lines, taken off again."""
     if _PRINTABLE.search(text) is not None:
         text = quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
-    if "&lt;" in text and "<device>" not in text:
-        text = html.unescape(text)
     if "</" in text or "<br" in text:
-        text = _TAG.sub("", re.sub(r"<br ?/?>(?!\n)", "\n", text))
-    return _ESCAPED.sub(r"\1", text) if "\\[" in text else text
+        text = _TAG.sub("", _BLOCKS_BETWEEN.sub("\n", _BLOCKS_FIRST.sub("", text)))
+    if "<device>" not in text and _ENTITY.search(text) is not None:
+        text = html.unescape(text)
+    if (found := _PYTHON.search(text)) is not None:
+        document = _PARTS.sub(lambda match: " " * len(match[0]), text[found.start() :])
+        text = text[: found.start()] + _LITERAL.sub(_in_json, document)
+    return _ESCAPED.sub(r"\1", text) if "\\" in text else text
 
 
-def _apart(line: str) -> str:
-    """One below the other again, where somebody made one line of several functions."""
-    apart = _RUN_TOGETHER.sub(r"\1\n", line)
-    return line if apart == line else _HEADING.sub(r"\1\n", apart)
+def _in_json(found: re.Match[str]) -> str:
+    """A word or text as Python prints it, as JSON has it."""
+    if found[1] is None:
+        return _WORDS.get(found[0], found[0])
+    return json.dumps(found[1].replace("\\'", "'"), ensure_ascii=False)
+
+
+def _unnumbered(lines: list[str]) -> list[str]:
+    """Without the numbers that an editor, ``cat -n`` or ``grep -n`` put before each line."""
+    found = list(map(_NUMBER.match, lines))
+    numbers = [int(each[1]) for each in found if each is not None]
+    rising = sum(1 for one, other in pairwise(numbers) if one < other)
+    if rising < 2 or rising + 1 < max(len(numbers), sum(map(bool, lines)) // 2):
+        return lines
+    return [line if each is None else line[each.end() :] for line, each in zip(lines, found, strict=True)]
 
 
 class Text:
@@ -75,16 +105,23 @@ class Text:
         whole = _unwrapped(content.replace("\r\n", "\n").replace("\r", "\n"))
         if "\x1b" in whole:
             whole = _ANSI.sub("", whole)
-        whole = whole.translate(_CONTROLS) if whole.isascii() else _INVISIBLE.sub("", _SPACES.sub(" ", whole))
+        if whole.isascii():
+            whole = whole.translate(_CONTROLS)
+        else:
+            whole = _INVISIBLE.sub("", _SPACES.sub(" ", whole)).translate(_QUOTES)
         if ">" in whole:
             whole = _QUOTED.sub("", whole)
-        lines = whole.removesuffix("\n").split("\n") if whole else []
-        longest = max(map(len, lines), default=0)
-        if longest > _ONE and _RUN_TOGETHER.search(whole) is not None:
-            whole = "\n".join([_apart(line) if len(line) > _ONE else line for line in lines])
-            lines = whole.split("\n")
+        self.cut = not whole.endswith("\n")
+        """Whether it ends within a line, and more may be missing."""
+        whole = "\n".join(_unnumbered(whole.removesuffix("\n").split("\n")))
+        if whole[:1].isspace():
+            whole = dedent(whole)
+        if _RUN_TOGETHER.search(whole) is not None:
+            whole = _HEADING.sub(r"\1\n", _RUN_TOGETHER.sub(r"\1\n", whole))
+        if "lrwxrwxrwx" in whole:
+            whole = _LINKS_TOGETHER.sub("\n", whole)
         self.whole = whole
-        self.lines = [line[:_LONGEST] for line in lines] if longest > _LONGEST else lines
+        self.lines = [line[:_LONGEST] for line in whole.split("\n")] if whole else []
         self.kinds: list[str | None] = [None] * len(self.lines)
         """For each line the importer whose record it may begin."""
 

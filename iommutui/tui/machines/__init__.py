@@ -1,6 +1,8 @@
 """The machines that the screen can be of: this one, one from a file, and the built-in one."""
 
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.host import Host
@@ -8,13 +10,27 @@ from iommutui.tui.machines.base import Machine
 from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.state import Source, SourceKind
 
+if TYPE_CHECKING:
+    from iommutui.sources import Opened
+
 
 def pasted(text: str, table: DriverTable) -> Machine:
     """The machine that a pasted text describes."""
     from iommutui.sources import open_text
 
-    source = Source(SourceKind.SNAPSHOT, "pasted listing")
-    return SimulatedMachine(source, lambda: open_text(text, driver_table=table).host)
+    return _opened("pasted listing", lambda: open_text(text, driver_table=table))
+
+
+def _opened(label: str, read: Callable[[], "Opened"]) -> Machine:
+    """A machine that is read when it is wanted, with the notes of its source."""
+
+    def load() -> Host:
+        opened = read()
+        machine.notes = opened.notes
+        return opened.host
+
+    machine = SimulatedMachine(Source(SourceKind.SNAPSHOT, label), load)
+    return machine
 
 
 def machine_of(path: list[str] | None, *, demo: bool, kernel: str | None, table: DriverTable = KNOWN) -> Machine:
@@ -28,15 +44,11 @@ def machine_of(path: list[str] | None, *, demo: bool, kernel: str | None, table:
 
         return SimulatedMachine(Source(SourceKind.DEMO, "demo"), built_in)
     if path:
-
-        def from_file() -> Host:
-            from iommutui.sources import load
-
-            return load(path, kernel=kernel, driver_table=table)
+        from iommutui.sources import open_source
 
         names = ("standard input" if each == "-" else os.path.basename(os.path.normpath(each)) or each for each in path)
         name = " and ".join(names)
-        return SimulatedMachine(Source(SourceKind.SNAPSHOT, name), from_file)
+        return _opened(name, lambda: open_source(path, kernel=kernel, driver_table=table))
     from iommutui.tui.machines.live import LiveMachine
 
     return LiveMachine(kernel, table)

@@ -83,6 +83,8 @@ class Machine(Protocol):
 
     source: Source
     applier: Applier
+    notes: tuple[str, ...] = ()
+    """What somebody has to know of how it was read, once it has been: sentences."""
 
     def scan(self) -> Host:
         """The machine as it is now; called in a thread. IommutuiError says what is wrong."""

@@ -255,6 +255,8 @@ class DeskScreen(Screen[None]):
 
     def _first_seen(self, host: Host) -> AppState:
         """The state of the first look: what is remembered of the machine, and groups of bridges folded."""
+        if self._machine.notes:
+            self.call_after_refresh(self._tell, self._machine.notes)
         if self.state.source.real:
             self.scanner.look_back(host)
         state = with_host(self.state, host)[0]._replace(collapsed=nothing_to_pass(host))
@@ -272,6 +274,10 @@ class DeskScreen(Screen[None]):
         if before.phase is Phase.APPLYING:
             state = state._replace(phase=Phase.APPLYING)
         self.update(state)
+        self._tell(notes)
+
+    def _tell(self, notes: Sequence[str]) -> None:
+        """Puts all of them in the log, and says the first."""
         for note in notes:
             self.log_line(note, "warn")
         if notes:

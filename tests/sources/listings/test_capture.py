@@ -1,6 +1,7 @@
 """The script that records a machine without iommutui: what it prints opens as the machine itself does."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -31,9 +32,9 @@ def machine(path: Path) -> FakeTree:
     return tree
 
 
-def captured(root: str) -> str:
+def captured(root: str, shell: str = "sh") -> str:
     """What the script prints of a tree."""
-    done = subprocess.run(["sh", str(SCRIPT), root], capture_output=True, text=True, check=True)
+    done = subprocess.run([*shell.split(), str(SCRIPT), root], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return done.stdout
 
@@ -47,6 +48,20 @@ def test_the_machine_opens_as_the_tree_does(tmp_path: Path) -> None:
     assert (again.kernel, again.cmdline, again.drivers, again.iommus) == (
         host.kernel, host.cmdline, host.drivers, host.iommus)  # fmt: skip
     assert open_text(f"Here it is:\n```\n{captured(os.fspath(tree))}```\n").host.devices == again.devices
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox sh"])
+def test_every_shell_prints_the_same(tmp_path: Path, shell: str) -> None:
+    if shutil.which(shell.split()[0]) is None:
+        pytest.skip(f"no {shell}")
+    tree = os.fspath(machine(tmp_path))
+    assert captured(tree, shell) == captured(tree)
+
+
+def test_a_tree_without_proc_is_captured_without_a_complaint(tmp_path: Path) -> None:
+    tree = machine(tmp_path)
+    shutil.rmtree(tmp_path / "proc")
+    assert open_text(captured(os.fspath(tree))).host.devices.keys() == load(os.fspath(tree)).devices.keys()
 
 
 def test_no_secret_is_in_what_it_prints(tmp_path: Path) -> None:

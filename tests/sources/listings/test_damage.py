@@ -5,9 +5,11 @@ import contextlib
 import gzip
 import html
 import io
+import json
 import os
 import quopri
 import tarfile
+import textwrap
 import time
 from pathlib import Path
 from typing import Literal
@@ -23,7 +25,7 @@ from iommutui.sources.listings.reading import LIMIT
 from iommutui.sources.listings.text import Text, decode
 from tests.fake_tree import FakeTree
 from tests.sources.listings.reading import GPU, SOUND, groups, host, opened
-from tests.sources.listings.test_formats import WITH_IDS
+from tests.sources.listings.test_formats import NODEDEV, PROXMOX, WITH_IDS
 
 LISTING = f"IOMMU Group 1:\n\t01:00.0 {GPU}\n\t\tKernel driver in use: nouveau\n\t01:00.1 {SOUND}\n"
 WHOLE = [("nouveau", "1c02", 1), (None, "10f1", 1)]
@@ -58,6 +60,14 @@ def told(text: str) -> list[tuple[str | None, str | None, int | None]]:
         f"<pre><code>{html.escape(LISTING)}\t\tCapabilities: &lt;access denied&gt;\n</code></pre>",
         "<p>" + "<br>".join(html.escape(LISTING).replace("\t", "&nbsp;&nbsp;").splitlines()) + "</p>&lt;",
         LISTING + "pcilib: sysfs_read_vpd: read failed: Input/output error\n",
+        "".join(f"{n:6}\t{line}\n" for n, line in enumerate(LISTING.splitlines(), 1)),
+        "".join(f"{n}:{line}\n" for n, line in enumerate(LISTING.splitlines(), 7)),
+        "".join(f"{n}. {line}\n" for n, line in enumerate(LISTING.splitlines(), 1)),
+        "".join(f"{line}\n{line}\n" if "01:00" in line else f"{line}\n" for line in LISTING.splitlines()),
+        f"<p>&ldquo;Mine&rdquo;:</p><pre>{html.escape(LISTING)}</pre>",
+        "".join(f"<div>{html.escape(line)}</div>" for line in LISTING.splitlines()),
+        LISTING.replace("[0300]: NVIDIA", "[0300]:\nNVIDIA"),
+        LISTING.replace("[10de:1c02] (rev a1)", "[10de:1c02] (rev\na1)"),
     ],
 )
 def test_a_listing_survives_its_way(text: str) -> None:
@@ -96,6 +106,53 @@ def test_nothing_is_concluded_of_a_function_whose_line_was_cut_off() -> None:
     )
 
 
+def test_a_revision_that_was_wrapped_is_read() -> None:
+    text = f"01:00.0 {GPU}\n".replace(" (rev a1)", " (rev\na1) (prog-if 00 [VGA controller with a long name])")
+    (gpu,) = host(text).devices.values()
+    assert (gpu.device_id, gpu.revision) == ("1c02", "a1")
+    (other,) = host(f"01:00.0 {GPU}\n".replace(" (rev a1)", " (rev\nand so on")).devices.values()
+    assert other.device_id == "1c02"
+
+
+@pytest.mark.parametrize("between", ["", " ", "\t"])
+def test_two_functions_on_one_line_are_told_apart(between: str) -> None:
+    found = host(f"01:00.0 VGA controller [0300]: A [10de:1c02]{between}02:00.0 VGA controller [0300]: B [10de:2204]\n")
+    assert [d.device_id for d in found.devices.values()] == ["1c02", "2204"]
+
+
+def test_of_two_lines_that_have_run_together_the_ids_are_not_guessed() -> None:
+    (found,) = host(f"01:00.0 {GPU}es Chipset Family USB EHCI #2 [8086:8c2d] (rev 05)\n").devices.values()
+    assert (found.device_id, found.gap("vendor") is not None) == (None, True)
+
+
+@pytest.mark.parametrize("end", ["\tIRQ 16", "\t[...]\n", "\n<snip>\n"])
+def test_nothing_is_concluded_of_a_function_whose_lines_are_missing(end: str) -> None:
+    text = f"00:1f.0 {SOUND}\n\tKernel driver in use: x\n\tIOMMU group: 1\n01:00.0 {GPU}\n\tFlags: bus master\n"
+    gpu = host(text + end).devices[next(a for a in host(text).devices if "01:00" in a)]
+    assert {"driver", "iommu_group"} <= {gap.attribute for gap in gpu.gaps}
+    assert not {"driver", "iommu_group"} & {gap.attribute for gap in host(text).devices[gpu.address].gaps}
+
+
+def test_an_indented_listing_below_indented_groups_is_not_taken_into_the_last_of_them() -> None:
+    listing = f"00:01.0 {SOUND}\n\tKernel driver in use: x\n01:00.0 {GPU}\n"
+    text = f"me@box:~$ ./groups.sh\nIOMMU Group 1:\n\t01:00.0 {GPU}\nme@box:~$ lspci -nnk\n{listing}"
+    for indented in (text, f"Here:\n{textwrap.indent(text, '    ')}"):
+        assert groups(host(indented)) == {1: ["0000:01:00.0"]}
+        assert [d.driver for d in host(indented).devices.values()] == ["x", None]
+
+
+def test_typographic_quotes_are_those_that_were_typed() -> None:
+    assert groups(host(NODEDEV.replace("'", "\u2019"))) == {1: ["0000:01:00.0", "0000:01:00.1"]}
+    assert groups(host(json.dumps(PROXMOX).replace('"', "\u201c"))) == {1: ["0000:01:00.0", "0000:01:00.1"]}
+
+
+def test_what_is_no_number_of_a_line_stays() -> None:
+    below = "".join(f"0{n}:00.0 {GPU}\n" for n in range(1, 5))
+    assert [address[5:7] for address in host(below).devices] == ["01", "02", "03", "04"]
+    far = "".join(f"1000{n}:e1:00.0 {GPU}\n" for n in range(4))
+    assert len(host(f"0000:00:0e.0 {GPU}\n{far}").devices) == 5
+
+
 def test_plain_lines_are_not_joined_to_the_next_group() -> None:
     text = f"IOMMU Group 1:\n01:00.0 VGA compatible controller: NVIDIA Device\nIOMMU Group 2:\n02:00.0 {GPU}\n"
     assert [d.device_id for d in host(text).devices.values()] == [None, "1c02"]
@@ -103,7 +160,7 @@ def test_plain_lines_are_not_joined_to_the_next_group() -> None:
 
 def test_ignored_lines_are_counted_and_every_line_is_explained() -> None:
     found = opened(f"Hello.\n\n{LISTING}\nBye.\n")
-    assert "2 lines were ignored" in found.notes[0]
+    assert "2 lines were ignored" in found.notes[-1]
     lines = found.explain()
     assert lines[0] == "the paste:1: ignored: Hello."
     assert lines[1] == "the paste:3: groups: group 1: IOMMU Group 1:"

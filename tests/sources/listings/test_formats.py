@@ -1,6 +1,7 @@
 """Every format that is read, in small: what it tells, and what it leaves unknown."""
 
 import json
+import pprint
 
 import pytest
 
@@ -238,6 +239,59 @@ def test_iommugroup_minus_one_is_no_group() -> None:
     found = device(json.dumps([{**PROXMOX[0], "iommugroup": -1}]))
     assert found.group is None
     assert found.gap("iommu_group") is None
+
+
+def test_the_columns_of_a_table_are_those_of_its_heading_in_every_row() -> None:
+    rows = "".join(f"│ {n} │ 0000:0{n}:00.0 │ 0x10de │ 0x030000 │ 0x1c02 │\n├───┼───┤\n" for n in range(9))
+    found = host(f"│ iommugroup │ id │ vendor │ class │ device │\n╞═══╪═══╡\n{rows}")
+    assert [(d.group, d.vendor_id, d.device_id, d.class_code) for d in found.devices.values()] == [
+        (n, "10de", "1c02", "030000") for n in range(9)
+    ]
+
+
+def test_columns_that_were_shifted_give_no_ids() -> None:
+    (found,) = host("│ 0x2204 │ 0x1c02 │ 0000:01:00.0 │ 1 │ 0x030000 │ a b │\n").devices.values()
+    assert (found.vendor_id, found.group) == (None, 1)
+
+
+def test_a_document_as_python_prints_it() -> None:
+    printed = pprint.pformat({**IOMMU_INFO, "bios": {"date": None, "vendor": 'Carl\'s "Best"'}}, width=60)
+    for text in (repr({"board": {}, **IOMMU_INFO}), printed, printed.replace("NVIDIA", "NVI\nDIA")):
+        found = host(f"It's this:\n> {text}\nIt isn't mine.\n")
+        assert groups(found) == ONE_GROUP
+        assert [d.vendor_name for d in found.devices.values()] == ["NVIDIA Corporation"] * 2
+
+
+def test_a_report_of_nixos_facter() -> None:
+    entry = {
+        "base_class": {"hex": "0003", "name": "Display controller"},
+        "sub_class": {"hex": "0002", "name": "3D controller"},
+        "vendor": {"hex": "10de", "name": "nVidia"},
+        "sub_vendor": {"hex": "1043"},
+        "device": {"hex": "2204"},
+        "revision": {"hex": "00a1", "value": 161},
+        "sysfs_bus_id": "0000:01:00.0",
+        "sysfs_iommu_group_id": 1,
+        "driver": "nouveau",
+    }
+    gpu = device(json.dumps({"hardware": {"graphics_card": [entry]}}))
+    assert (gpu.class_code, gpu.revision, gpu.group, gpu.driver) == ("0302", "a1", 1, "nouveau")
+    assert (gpu.device_id, gpu.subsystem_vendor_id) == ("2204", "1043")
+
+
+@pytest.mark.parametrize("value", [7, ["nouveau"], {"name": "nouveau"}, "nouveau Module: x"])
+def test_what_can_be_no_driver_is_none(value: object) -> None:
+    found = device(json.dumps([{**PROXMOX[0], "driver": value}]))
+    assert (found.driver, found.gap("driver") is not None) == (None, True)
+
+
+def test_links_that_were_made_one_line() -> None:
+    line = (
+        "/sys/kernel/iommu_groups/1/devices: total 0 lrwxrwxrwx 1 root root 0 Feb 4 10:29 0000:01:00.0 -> ../../a "
+        "lrwxrwxrwx 1 root root 0 Feb 4 10:29 0000:01:00.1 -> ../../b /sys/kernel/iommu_groups/2/devices: total 0 "
+        "lrwxrwxrwx 1 root root 0 Feb 4 10:29 0000:02:00.0 -> ../../c\n"
+    )
+    assert groups(host(line)) == {**ONE_GROUP, 2: ["0000:02:00.0"]}
 
 
 def test_bridges_tell_what_is_below_them() -> None:

@@ -97,6 +97,85 @@ def test_a_function_that_was_removed_and_came_back_is_where_it_came_back_to() ->
     assert groups(host(log)) == {1: ["0000:01:00.0"], 7: ["0000:02:00.0"]}
 
 
+EXCERPT = f"IOMMU Group 2 02:00.0 {GPU}\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (f"Kernel: 5.15.0\n{BOTH}", f"Kernel: 6.8.0-49\n{BOTH}"),
+        (f"Kernel: 5.15.0\n{BOTH}", f"Kernel: 6.8.0-49\n{EXCERPT}"),
+        (f"a@one:~$ ./groups.sh\n{BOTH}", f"b@two:~$ ./groups.sh\n{EXCERPT}"),
+        (f"vendor_id : GenuineIntel\n{BOTH}", f"vendor_id : AuthenticAMD\n{EXCERPT}"),
+        (f"BOOT_IMAGE=/a ro\n{BOTH}", f"BOOT_IMAGE=/a ro iommu=pt\n{BOTH}"),
+        (f"BOOT_IMAGE=/a ro\n{BOTH}", f"BOOT_IMAGE=/b quiet\n{EXCERPT}"),
+        (BOTH, f"IOMMU Group 2 00:02.0 Host bridge [0600]: AMD [1022:1480]\n{EXCERPT}"),
+        (f"IOMMU Group 2:\n\t01:00.0 {GPU}\n", f"IOMMU Group 2:\n\t02:00.0 {GPU}\n"),
+        (f"00:00.0 Host bridge [0600]: A [8086:191f]\n01:00.0 {GPU}\n",
+         f"00:00.0 Host bridge [0600]: A [8086:3ec2]\n02:00.0 {GPU}\n03:00.0 {GPU}\n"),
+        (BOTH, BOTH.replace("Group 1", "Group 4") + "".join(f"IOMMU Group 9 0{n}:00.0 {SOUND}\n" for n in range(3, 9))),
+    ],
+    ids=["kernel", "kernel of an excerpt", "name", "processor", "command line", "command line of an excerpt", "chipset",
+         "members", "host bridge", "most groups"],
+)  # fmt: skip
+def test_two_machines_in_one_text_are_told_apart(tmp_path: Path, first: str, second: str) -> None:
+    path = tmp_path / "thread.txt"
+    path.write_text(f"I have this:\n\n{first}\nAnd I have this:\n\n{second}")
+    found = open_source(str(path))
+    assert "2 states of the machine, or several machines" in found.notes[0]
+    assert load(f"{path}#1").devices == load(_file(tmp_path, first)).devices
+    assert load(f"{path}#1").kernel == load(_file(tmp_path, first)).kernel
+    assert load(f"{path}#2")._replace(gaps=()) == load(_file(tmp_path, second))._replace(gaps=())
+    with pytest.raises(SourceError, match="described in two ways"):
+        load([_file(tmp_path, first, "1"), _file(tmp_path, second, "2")])
+
+
+def _file(folder: Path, text: str, name: str = "one") -> str:
+    (folder / name).write_text(text)
+    return str(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (BOTH, EXCERPT),
+        (f"Kernel: 6.8\n{BOTH}", f"Linux box 6.8.0-49-generic #1\n{EXCERPT}"),
+        (f"a@one:~$ ./groups.sh\n{BOTH}", f"root@one:~# ./groups.sh\n{EXCERPT}"),
+        (f"IOMMU Group 1:\n\t01:00.0 {GPU}\n", f"IOMMU Group 2:\n\t02:00.0 {GPU}\n"),
+        (f"01:00.0 {GPU}\n\tKernel driver in use: nvidia\n", f"3e:00.0 {GPU}\n\tKernel driver in use: nvidia\n"),
+    ],
+)
+def test_two_excerpts_are_one_machine_and_that_is_said(tmp_path: Path, first: str, second: str) -> None:
+    found = open_source(_file(tmp_path, f"{first}\nand this:\n\n{second}"))
+    assert [note for note in found.notes if "shares no function" in note and "of the same machine" in note]
+    assert any("shares no function" in line for line in found.explain())
+    assert not [note for note in found.notes if "states" in note]
+    apart = open_source([_file(tmp_path, first, "1"), _file(tmp_path, second, "2")])
+    assert apart.host.devices == found.host.devices
+    assert any("/2: what begins in line" in note for note in apart.notes)
+
+
+def test_an_excerpt_that_shares_a_function_needs_no_word() -> None:
+    assert opened(f"{BOTH}\nand:\n\n{lspci('nouveau')}").notes == opened(f"{lspci('nouveau')}\nand:\n\n{BOTH}").notes
+    assert len(opened(f"{BOTH}\nand:\n\n{lspci('nouveau')}").notes) == 1
+
+
+def test_settings_between_two_listings_of_one_machine_do_not_part_them() -> None:
+    text = f"BOOT_IMAGE=/a ro quiet\n{BOTH}\n$ cat /etc/kernel/cmdline\nroot=/dev/x quiet iommu=pt\n{lspci('nouveau')}"
+    found = opened(text)
+    assert found.host.cmdline == "BOOT_IMAGE=/a ro quiet"
+    assert [d.driver for d in found.host.devices.values()] == ["pcieport", "nouveau", None]
+    (note,) = [note for note in found.notes if "described in two ways" in note]
+    assert "command line" in note
+    assert "quiet" not in note
+
+
+def test_a_line_above_a_listing_of_everything_does_not_hide_its_driver() -> None:
+    found = opened(f"01:00.0 {GPU}\n{lspci('nouveau')}")
+    assert [d.driver for d in found.host.devices.values()] == ["pcieport", "nouveau", None]
+    assert found.notes == ()
+
+
 class TestFiles:
     """Several ``--from``."""
 
