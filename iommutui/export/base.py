@@ -150,7 +150,7 @@ def _described(device: Device, goal: Goal) -> str:
     group = "no group" if device.group is None else f"group {device.group}"
     name = device_name(device).removesuffix(f" [{device.vendor_id}:{device.device_id}]")
     ids = f"[{device.vendor_id or '????'}:{device.device_id or '????'}]"
-    return f"{device.address}  {device.driver or 'no driver'} -> {goal_words(goal)}  {name} {ids}, {group}"
+    return f"{device.address}, {group}  {device.driver or 'no driver'} -> {goal_words(goal)}  {name} {ids}"
 
 
 def _hazards(subject: Subject) -> Iterable[str]:

@@ -50,7 +50,7 @@ def _writes(plan: Plan) -> list[str]:
 FORMATS = (
     Format(
         "shell",
-        "Rebinds PCI devices, and puts them back",
+        "A script that rebinds PCI devices, and reverts it",
         "a file, run by root as 'sh FILE' or 'sh FILE apply'.",
         "at once, and until the next boot.",
         "sh FILE revert",

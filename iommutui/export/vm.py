@@ -164,19 +164,19 @@ def _add(device: Device) -> str:
 FORMATS = (
     Format(
         "libvirt",
-        "PCI devices for a domain of libvirt",
-        "between <devices> and </devices> of 'virsh edit DOMAIN'; or one element a file, for "
-        "'virsh attach-device DOMAIN FILE --config'.",
+        "<hostdev> elements for a libvirt domain",
+        "between <devices> and </devices> of 'virsh edit DOMAIN'; or each element in a file of its own, "
+        "for 'virsh attach-device DOMAIN FILE' with its option config.",
         "when the domain is started next.",
         "take the elements out again with 'virsh edit DOMAIN'.",
         _libvirt,
         # Two hyphens would end the comment, and a backslash means nothing in XML.
-        comment=lambda line: f"<!-- {line.replace('--', '- -')} -->",
+        comment=lambda line: f"<!-- {line.replace('--', '- -')} -->" if line else "",
         notes=_libvirt_notes,
     ),
     Format(
         "qemu",
-        "PCI devices as arguments of QEMU",
+        "QEMU arguments for PCI devices",
         "on the command line of qemu-system-x86_64, with '-machine q35'. The devices have to be on a VFIO driver "
         "before, and you need access to /dev/vfio/GROUP and the right to lock the guest's memory (ulimit -l).",
         "when QEMU is started.",
@@ -189,7 +189,7 @@ FORMATS = (
     ),
     Format(
         "cloud-hypervisor",
-        "PCI devices as arguments of Cloud Hypervisor",
+        "Cloud Hypervisor arguments for PCI devices",
         "on the command line of cloud-hypervisor. The devices have to be on a VFIO driver before, and you need access "
         "to /dev/vfio/GROUP.",
         "when cloud-hypervisor is started.",
@@ -201,7 +201,7 @@ FORMATS = (
     ),
     Format(
         "proxmox",
-        "PCI devices for a virtual machine of Proxmox VE",
+        "Proxmox VE commands for PCI devices",
         "a root shell on the node. The machine type has to be q35 (qm set VMID -machine q35); without it, leave "
         "',pcie=1' out.",
         "when the virtual machine is started next; Proxmox binds the devices to vfio-pci by itself then.",
@@ -215,7 +215,7 @@ FORMATS = (
     ),
     Format(
         "incus",
-        "PCI devices for a virtual machine of Incus",
+        "Incus commands for PCI devices",
         "a shell of a user who may use Incus. The instance has to be a virtual machine (--vm), and stopped.",
         "when the instance is started next; Incus binds the devices to vfio-pci by itself then.",
         "incus config device remove INSTANCE NAME, for every name below.",
