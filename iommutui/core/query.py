@@ -2,14 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.board import passable
 from iommutui.core.errors import IommutuiError, RefusedError, UsageError
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import class_words, device_name, verdict_word
+from iommutui.core.labels import class_words, device_name, use_labels, verdict_word
 from iommutui.core.reasons import Verdict
 
 _NAME = re.compile(r"[0-9a-fA-F]{4}:[0-9a-fA-F]{4}|[A-Za-z][\w.@-]*")
@@ -59,7 +59,7 @@ KINDS = {"gpu": "03", "display": "03", "nic": "02", "network": "02", "storage": 
 
 
 class Alternative(NamedTuple):
-    """``driver:nvidia``; the key is empty for a plain word, which matches anything that a row shows."""
+    """``driver:nvidia``; the key is empty for a plain word, which is looked for in `searched_texts`."""
 
     key: str
     value: str
@@ -108,29 +108,39 @@ def parse_query(text: str) -> Query:
     return Query(tuple(terms))
 
 
-def searched_text(device: Device) -> str:
-    """What a plain word is looked for in, in lower case: everything that a row shows."""
-    shown = (device.address, device_name(device), class_words(device), device.driver or "", *device.interfaces)
-    return "\n".join(shown).lower()
+def searched_texts(host: Host) -> dict[Address, str]:
+    """What plain words are looked for in, in lower case: what the row of a device shows, its ids, and its uses."""
+    uses = use_labels(host)
+    texts = {}
+    for device in host.devices.values():
+        shown = (device.address, device_name(device), class_words(device), device.driver or "", device.ids or "")
+        texts[device.address] = "\n".join((*shown, *device.interfaces, *uses.get(device.address, ()))).lower()
+    return texts
 
 
 VerdictOf = Callable[[Group], Verdict | None]
-TextOf = Callable[[Device], str]
 
 
-def matching(host: Host, query: Query, verdict_of: VerdictOf, text_of: TextOf = searched_text) -> list[Device]:
-    """The devices that the filter lets through; ``text_of``: their searched texts, where they are known already."""
+def matching(
+    host: Host, query: Query, verdict_of: VerdictOf, texts: Mapping[Address, str] | None = None
+) -> list[Device]:
+    """The devices that the filter lets through; ``texts``: what `searched_texts` says, where it is known already."""
+    if texts is None:
+        plain = any(not each.key for term in query.terms for each in term.alternatives)
+        texts = searched_texts(host) if plain else {}
     left = list(host.devices.values())
     for term in query.terms:
         left = [
             device
             for device in left
-            if any(_matches(host, device, each, verdict_of, text_of) for each in term.alternatives) != term.negated
+            if any(_matches(host, device, each, verdict_of, texts) for each in term.alternatives) != term.negated
         ]
     return left
 
 
-def _matches(host: Host, device: Device, term: Alternative, verdict_of: VerdictOf, text_of: TextOf) -> bool:
+def _matches(
+    host: Host, device: Device, term: Alternative, verdict_of: VerdictOf, texts: Mapping[Address, str]
+) -> bool:
     value = term.value
     match term.key:
         case "driver":
@@ -149,7 +159,7 @@ def _matches(host: Host, device: Device, term: Alternative, verdict_of: VerdictO
         case "bus":
             return value == device.bus
         case _:
-            return value in text_of(device)
+            return value in texts[device.address]
 
 
 def _verdict_words(host: Host, device: Device, verdict_of: VerdictOf) -> tuple[str, ...]:

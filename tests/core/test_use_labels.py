@@ -3,8 +3,9 @@
 import pytest
 
 from iommutui.core.labels import use_labels
+from iommutui.core.query import matching, parse_query
 from iommutui.core.uses import Held, Storage, Uses
-from tests.core.machines import A, function, group_of, machine
+from tests.core.machines import A, B, function, group_of, machine
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,9 @@ def test_the_boot_display_is_one_while_it_works_for_the_host(
 def test_a_device_that_a_file_system_comes_from_or_through(held: Held, what: str, expected: str) -> None:
     host = machine(group_of(1, function(A, "igb")))._replace(uses=Uses(storage=(Storage(A, held, (what,)),)))
     assert use_labels(host)[A] == (expected,)
+
+
+def test_a_filter_finds_a_device_by_what_it_is_used_for() -> None:
+    host = machine(group_of(1, function(A, "igb"), function(B, "igb")))
+    host = host._replace(uses=Uses(storage=(Storage(A, Held.MOUNT, ("/",)),)))
+    assert [device.address for device in matching(host, parse_query("root"), lambda group: None)] == [A]

@@ -243,6 +243,7 @@ def test_not_finding_a_device(text: str, error: type[IommutuiError], says: str) 
         ("bus:platform", [EHCI]),
         ("class:gpu driver:amd", [A]),
         ("ETH0", [OTHER]),
+        ("8086:10d3", [OTHER]),
         ("override:none !bus:pci", [EHCI]),
         ("nothing:here", []),
         ("!", []),

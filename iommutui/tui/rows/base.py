@@ -88,7 +88,7 @@ def every(host: Host) -> Every:
 @last_call
 def texts(host: Host) -> dict[Address, str]:
     """What a filter's words are looked for in."""
-    return {device.address: query.searched_text(device) for device in host.devices.values()}
+    return query.searched_texts(host)
 
 
 @last_call
@@ -104,12 +104,11 @@ def short(host: Host, address: Address) -> str:
 
 def matching(host: Host, text: str, found: Verdicts | None = None) -> frozenset[Address]:
     """The devices that a filter lets through; ``found`` where it asks for verdicts."""
-    known = texts(host)
     left = query.matching(
         host,
         query.parse_query(text),
         lambda group: found.of(group.id) if found is not None else None,
-        lambda device: known[device.address],
+        texts(host),
     )
     return frozenset(device.address for device in left)
 
