@@ -18,9 +18,8 @@ def parse_pci(text: str) -> Address | None:
     full = f"0000:{text}" if len(text) == 7 else text
     if len(full) == 12 and _FUNCTION.fullmatch(full):
         return Address(full)
-    if text[:4].lower() == "pci_" and text.count("_") == 4:
-        domain, bus, slot, function = text[4:].split("_")
-        text = f"{domain}:{bus}:{slot}.{function}"
+    if text[:4].lower() == "pci_":
+        text = text[4:].replace("_", ":", 2).replace("_", ".")
     match = re.fullmatch(_PCI, text)
     if match is None:
         return None

@@ -125,6 +125,14 @@ def groupless(device: Device) -> Reason:
     return Reason(Code.UNKNOWN_GROUP, device=device.address, facts=(("why", gap.why),))
 
 
+def unknown_driver(device: Device) -> Reason | None:
+    """Why it is not known whether a device has a driver; None where it is known."""
+    gap = device.gap("driver") if device.driver is None else None
+    if gap is None:
+        return None
+    return Reason(Code.UNKNOWN_DRIVER, device.group, device.address, facts=(("why", gap.why),))
+
+
 OK = "ok"
 """The result of a write or ioctl that succeeds; any other result is the name of an errno."""
 

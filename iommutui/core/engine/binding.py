@@ -8,7 +8,7 @@ from iommutui.core.engine.matching import candidates, fit_of, is_iommu, matches_
 from iommutui.core.events import Bind, Override, Probe, Unbind
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.models.base import Check, Model, since, unbind_pending, vfio_devices
-from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused
+from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused, unknown_driver
 from iommutui.core.roles import is_vfio
 
 OVERRIDE_LIMIT = 4095
@@ -43,10 +43,8 @@ def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
     if unbind_pending(group, device):
         return Outcome(OK, host, in_use(group, device), blocks=True)
     if device.driver is None:
-        gap = device.gap("driver")
-        facts = (("why", gap.why),) if gap is not None else ()
-        code = Code.UNKNOWN_DRIVER if gap is not None else Code.NOT_BOUND
-        return refused(host, "ENODEV", Reason(code, device.group, device.address, facts=facts))
+        why = unknown_driver(device) or Reason(Code.NOT_BOUND, device.group, device.address)
+        return refused(host, "ENODEV", why)
     after = host.with_device(driverless(host, device))
     if group is None:
         return Outcome(OK, after)

@@ -7,7 +7,7 @@ from iommutui.core.address import sort_key
 from iommutui.core.drivers import Role
 from iommutui.core.host import NO_IOMMU, Device, Group, Host
 from iommutui.core.kernel import parse_release
-from iommutui.core.reasons import OK, Code, Reason, State, Verdict
+from iommutui.core.reasons import OK, Code, Reason, State, Verdict, unknown_driver
 from iommutui.core.roles import KnownRole, is_vfio
 
 
@@ -142,8 +142,8 @@ def unknown_drivers(host: Host, group: Group, matters: Callable[[Device], bool])
         device = host.devices.get(address)
         if device is None:
             reasons.append(Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", "not-recorded"),)))
-        elif device.driver is None and (gap := device.gap("driver")) is not None and matters(device):
-            reasons.append(Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", gap.why),)))
+        elif (reason := unknown_driver(device)) is not None and matters(device):
+            reasons.append(reason)
     gap = group.gap("members")
     return (*reasons, *([Reason(Code.UNKNOWN_MEMBERS, group.id, facts=(("why", gap.why),))] if gap else []))
 

@@ -20,7 +20,7 @@ from iommutui.core.models.base import Model, unbind_pending
 from iommutui.core.plan.drift import Basis, basis_of
 from iommutui.core.plan.intents import Goal, Intent, find_target, goal_of
 from iommutui.core.printable import printable
-from iommutui.core.reasons import Code, Outcome, Reason, Verdict, in_use
+from iommutui.core.reasons import Code, Outcome, Reason, Verdict, in_use, unknown_driver
 from iommutui.core.roles import is_vfio
 
 NOT_REACHED = "not-reached"
@@ -173,8 +173,7 @@ def _unknown_driver(host: Host, goal: Goal) -> Reason | None:
     for each in (device, *others):
         if unbind_pending(group, each):
             return in_use(group, each)[0]
-    gap = device.gap("driver") if device.driver is None else None
-    return None if gap is None else Reason(Code.UNKNOWN_DRIVER, device.group, device.address, facts=(("why", gap.why),))
+    return unknown_driver(device)
 
 
 class _Move(NamedTuple):
