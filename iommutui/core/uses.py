@@ -159,7 +159,9 @@ class Uses(_Fields):
 
     def of(self, device: Address) -> "Uses":
         """The uses of one device, with the gaps of all."""
-        return self._by_device.get(device) or Uses(gaps=self.gaps)
+        own = self._by_device.get(device, [])
+        fields = (tuple(each for field, each in own if field == name) for name in _OF_DEVICES)
+        return Uses._make([*fields, (), self.gaps])  # what gives by ids is of no device
 
     def on(self, keep: Callable[[Address], bool]) -> "Uses":
         """The uses of these devices, and those that are of none."""
@@ -167,13 +169,13 @@ class Uses(_Fields):
         return self._replace(**kept)
 
     @cached_property
-    def _by_device(self) -> dict[Address | None, "Uses"]:
-        found: dict[Address | None, dict[str, list[object]]] = {}
+    def _by_device(self) -> dict[Address | None, list[tuple[str, object]]]:
+        """The records of each device, with the names of their fields."""
+        found: dict[Address | None, list[tuple[str, object]]] = {}
         for name in _OF_DEVICES:
             for each in getattr(self, name):
-                own = found.setdefault(each.device, {"gaps": [*self.gaps]})
-                own.setdefault(name, []).append(each)
-        return {device: Uses._make(tuple(own.get(name, ())) for name in self._fields) for device, own in found.items()}
+                found.setdefault(each.device, []).append((name, each))
+        return found
 
 
 NOT_RECORDED = Uses(gaps=tuple(Gap(field, "not-recorded") for field in (*_OF_DEVICES, "fstab", "firmware", "by_id")))
