@@ -48,13 +48,14 @@ def scan(
 
         paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, listed)
         deadline = DeadlineReader([*(file for path in paths for file in _blocking(path)), *switches])
-    reading = Reading(tree, names, deadline, details=depth is Depth.FULL)
+    read = read_text if deadline is None else deadline.get
+    reading = Reading(tree, names, read, details=depth is Depth.FULL)
     try:
         found = (read_function(reading, name) for name in functions)
         devices: dict[Address, Device] = {device.address: device for device in found if device is not None}
         on_pci = len(devices)
         groups = read_groups(reading, devices, listed)
-        console = any(_is_bound(deadline.get(path) if deadline is not None else read_text(path)) for path in switches)
+        console = any(_is_bound(read(path)) for path in switches)
     finally:
         if deadline is not None:
             deadline.close()
