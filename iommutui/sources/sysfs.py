@@ -8,10 +8,10 @@ from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Device, Driver, Gap, Host, Iommu, by_address
 from iommutui.core.kernel import parse_release
+from iommutui.core.roles import is_vfio
 from iommutui.sources.groups import list_groups, other_members, read_groups
 from iommutui.sources.names import Names
 from iommutui.sources.pci import Reading, read_function, with_resets
-from iommutui.sources.processes import with_claims
 from iommutui.sources.tree import (
     Depth,
     Tree,
@@ -80,7 +80,12 @@ def scan(
 
         host = with_fits(tree, host)
     host = with_vfio_parameters(tree, host)
-    host = with_claims(tree, host) if groups else host
+    # A device whose unbind waits for its user has no driver any more, but its group's node is still there.
+    on_vfio = any(is_vfio(host, device, device.driver) for device in devices.values())
+    if groups and (on_vfio or os.path.exists(f"{tree.root}/dev/vfio")):
+        from iommutui.sources.processes import with_claims  # most listings do without
+
+        host = with_claims(tree, host)
     return with_uses(tree, host, depth, session, console)
 
 
