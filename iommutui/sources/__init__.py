@@ -58,16 +58,13 @@ def open_source(
     driver_table: DriverTable = KNOWN,
 ) -> Opened:
     """As `load`, with notes about it."""
-    paths = [path] if isinstance(path, str) else list(path or ())
-    if not paths:
-        opened = Opened(_scan(HERE, depth, session, driver_table))
-    elif len(paths) == 1 and paths[0] != "-" and os.path.isdir(paths[0]):
-        found = _listings_in(paths[0])
-        opened = (
-            _content(found, depth, driver_table) if found else Opened(_scan(paths[0], depth, session, driver_table))
-        )
-    else:
+    paths = [path] if isinstance(path, str) else list(path or (HERE,))
+    if len(paths) > 1 or paths[0] == "-" or not os.path.isdir(paths[0]):
         opened = _files(paths, depth, driver_table)
+    elif listings := _listings_in(paths[0]):
+        opened = _content(listings, depth, driver_table)
+    else:
+        opened = Opened(_scan(paths[0], depth, session, driver_table))
     host = opened.host._replace(driver_table=driver_table)
     return opened._replace(host=host if kernel is None else host._replace(kernel=kernel))
 
@@ -140,19 +137,15 @@ def _content(read: list[_Read], depth: Depth, driver_table: DriverTable) -> Open
     from iommutui.sources.listings.text import decode
     from iommutui.sources.snapshot import is_snapshot, parse, to_text
 
-    tars = [archive.is_tar(data) for _, data, _ in read]
-    read = [
-        (name, data if tar else archive.plain(data, name), number)
-        for (name, data, number), tar in zip(read, tars, strict=True)
-    ]
-    whole = [name for (name, data, _), tar in zip(read, tars, strict=True) if tar or is_snapshot(data)]
+    read = [(name, data if archive.is_tar(data) else archive.plain(data, name), number) for name, data, number in read]
+    whole = [name for name, data, _ in read if archive.is_tar(data) or is_snapshot(data)]
     if whole and len(read) > 1:
         raise UsageError(f"{whole[0]} is a whole machine.", "Several --from are listings of one machine.")
     name, data, _ = read[0]
-    if whole and not tars[0]:
+    if is_snapshot(data):
         return Opened(parse(to_text(data, name), name))
     texts = [] if whole else [(name, decode(data), number) for name, data, number in read]
-    tree = data if tars[0] else archive.tar_of_capture(texts[0][1], name) if len(texts) == 1 else None
+    tree = data if whole else archive.tar_of_capture(texts[0][1], name) if len(texts) == 1 else None
     if tree is not None:
         with archive.unpacked(tree, name) as root:
             return Opened(_scan(root, depth, None, driver_table))

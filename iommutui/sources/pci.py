@@ -2,8 +2,9 @@
 
 import os
 import re
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.core.device import UNBINDING
@@ -11,13 +12,7 @@ from iommutui.core.host import Bar, Details, Device, Gap
 from iommutui.core.kernel import Version
 from iommutui.sources import pci_config
 from iommutui.sources.names import Names
-from iommutui.sources.tree import MALFORMED, Node, Tree, Unreadable, failure, functions_in, read_link
-
-if TYPE_CHECKING:
-    from iommutui.sources.deadline_reader import DeadlineReader
-else:
-    DeadlineReader = object  # not a string, as in core.host
-
+from iommutui.sources.tree import MALFORMED, Node, Tree, Unreadable, failure, functions_in, known, read_link
 
 ASLEEP = "asleep"
 """The gap of a device in D3cold, which reading would wake."""
@@ -36,8 +31,8 @@ class Reading(NamedTuple):
 
     tree: Tree
     names: Names
-    deadline: DeadlineReader | None
-    """Reads ``driver_override`` where that may block; None: it is read here."""
+    read: Callable[[str], str | Unreadable | None]
+    """Reads an attribute that may block, by its path."""
     details: bool
 
 
@@ -114,7 +109,7 @@ def _is_leaving(reading: Reading, path: str) -> bool:
 
     ``uevent`` still names it, or reading that waits as well (up to 6.11, ``uevent_show`` takes the device's lock).
     """
-    answer = reading.deadline.get(f"{path}/uevent") if reading.deadline is not None else None
+    answer = reading.read(f"{path}/uevent") if reading.tree.live else None
     if isinstance(answer, Unreadable):
         return answer.why == "timeout"
     return answer is not None and re.search("^DRIVER=", answer, re.MULTILINE) is not None
@@ -162,13 +157,10 @@ def read_override(reading: Reading, path: str, node: Node) -> str | None:
     """The override of the device at ``path``: an unset one reads ``(null)``, and an empty line names no driver."""
     if "driver_override" not in node.present:
         return None
-    if reading.deadline is None:
-        text = node.text("driver_override")
+    if reading.tree.live:
+        text = known(reading.read(f"{path}/driver_override"), "driver_override", node.gaps)
     else:
-        answer = reading.deadline.get(f"{path}/driver_override")
-        if isinstance(answer, Unreadable):
-            node.miss("driver_override", answer.why)
-        text = answer if isinstance(answer, str) else None
+        text = node.text("driver_override")
     return text if text not in ("", "(null)") else None
 
 

@@ -8,10 +8,10 @@ from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Device, Driver, Gap, Host, Iommu, by_address
 from iommutui.core.kernel import parse_release
+from iommutui.core.roles import is_vfio
 from iommutui.sources.groups import list_groups, other_members, read_groups
 from iommutui.sources.names import Names
 from iommutui.sources.pci import Reading, read_function, with_resets
-from iommutui.sources.processes import with_claims
 from iommutui.sources.tree import (
     Depth,
     Tree,
@@ -48,13 +48,14 @@ def scan(
 
         paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, listed)
         deadline = DeadlineReader([*(file for path in paths for file in _blocking(path)), *switches])
-    reading = Reading(tree, names, deadline, details=depth is Depth.FULL)
+    read = read_text if deadline is None else deadline.get
+    reading = Reading(tree, names, read, details=depth is Depth.FULL)
     try:
         found = (read_function(reading, name) for name in functions)
         devices: dict[Address, Device] = {device.address: device for device in found if device is not None}
         on_pci = len(devices)
         groups = read_groups(reading, devices, listed)
-        console = any(_is_bound(deadline.get(path) if deadline is not None else read_text(path)) for path in switches)
+        console = any(_is_bound(read(path)) for path in switches)
     finally:
         if deadline is not None:
             deadline.close()
@@ -79,7 +80,12 @@ def scan(
 
         host = with_fits(tree, host)
     host = with_vfio_parameters(tree, host)
-    host = with_claims(tree, host) if groups else host
+    # A device whose unbind waits for its user has no driver any more, but its group's node is still there.
+    on_vfio = any(is_vfio(host, device, device.driver) for device in devices.values())
+    if groups and (on_vfio or os.path.exists(f"{tree.root}/dev/vfio")):
+        from iommutui.sources.processes import with_claims  # most listings do without
+
+        host = with_claims(tree, host)
     return with_uses(tree, host, depth, session, console)
 
 

@@ -67,7 +67,7 @@ def functions_in(path: str) -> list[Address]:
 
     ``devices/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0``: a VMD's domain hangs below it.
     """
-    return [Address(part) for part in path.split("/") if is_pci(part)]
+    return [Address(part) for part in path.split("/") if ":" in part and is_pci(part)]
 
 
 Value = TypeVar("Value")

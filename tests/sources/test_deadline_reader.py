@@ -10,6 +10,7 @@ import pytest
 
 from iommutui.core.host import Gap, Host
 from iommutui.sources import Depth, deadline_reader
+from iommutui.sources.deadline_child import WORKERS
 from iommutui.sources.deadline_reader import TIMEOUT, DeadlineReader
 from iommutui.sources.names import Names
 from iommutui.sources.sysfs import scan
@@ -56,6 +57,17 @@ def test_a_child_that_is_left_behind_is_not_followed_by_another(
     pending = DeadlineReader([path], deadline=60)
     assert pending.get(path) == TIMEOUT
     assert time.monotonic() - started < 1
+
+
+def test_where_too_many_are_silent_the_rest_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline_reader, "_left_behind", {})
+    paths = [tmp_path / str(number) / "driver_override" for number in range(WORKERS + 1)]
+    for path in paths:
+        path.parent.mkdir()
+        os.mkfifo(path) if path is not paths[-1] else path.write_text("vfio-pci\n")
+    pending = DeadlineReader(map(str, paths), deadline=0.2)
+    assert pending.get(str(paths[-1])) == TIMEOUT
+    pending.close()
 
 
 def test_it_is_asked_again_when_the_child_got_out(tree: FakeTree) -> None:
