@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
 from iommutui.core.errors import IommutuiError
@@ -26,6 +25,9 @@ M = TypeVar("M", bound="Message")
 _SHOWN = 60
 """Names from the text are hostile: no more than this many characters of one are repeated."""
 
+
+_ADAPTERS: dict[object, "TypeAdapter[Any]"] = {}
+"""Making one takes longer than using it."""
 
 IGNORE_UNKNOWN = {"extra": "ignore"}
 
@@ -87,11 +89,12 @@ def to_line(value: object) -> bytes:
     return json.dumps(to_jsonable(value), separators=(",", ":")).encode() + b"\n"
 
 
-@cache  # making one takes longer than using it
-def _adapter(kind: object) -> "TypeAdapter[Any]":
+def _adapter(kind: type[T]) -> "TypeAdapter[T]":
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def parse(kind: type[T], text: str | bytes, what: str, remedy: str = "") -> T:
@@ -99,10 +102,9 @@ def parse(kind: type[T], text: str | bytes, what: str, remedy: str = "") -> T:
     from pydantic import ValidationError
 
     try:
-        value: T = _adapter(kind).validate_json(text, strict=True)
+        return _adapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
         raise IommutuiError(f"{what} is not valid: {_complaint(error)}.", remedy) from None
-    return value
 
 
 def parse_tagged(key: str, kinds: Iterable[type[M]], text: str | bytes, what: str, remedy: str = "") -> M:
