@@ -104,8 +104,8 @@ def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
     tail = ""
     if (found := _WITH_IDS.match(words)) is not None:
         words, vendor, device, tail = found.groups()
-        if _IDS.search(words) is not None:
-            vendor = device = None  # two lines that have run together
+        if (before := _IDS.search(words)) is not None:  # two lines that have run together
+            words, vendor, device, tail = words[: before.start()], None, None, ""
     elif (end := _TAIL.search(words)) is not None:
         words, tail = words[: end.start()], words[end.start() :]
     more = dict(_TAIL.findall(tail)) if tail else {}
