@@ -25,7 +25,7 @@ def lasting(machine: ReactingTree, monkeypatch: pytest.MonkeyPatch) -> ReactingT
     program = Path(machine.root, "usr/sbin/driverctl")
     program.parent.mkdir(parents=True)
     program.touch()
-    monkeypatch.setattr("iommutui.cli.persist.ask", lambda request: events_of(to_line(request).decode()))
+    monkeypatch.setattr("iommutui.cli.persist.changed_as_root", lambda request: events_of(to_line(request).decode()))
     return machine
 
 
