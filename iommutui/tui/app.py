@@ -22,11 +22,11 @@ from iommutui.tui.keys import keymap, use_keys
 from iommutui.tui.machines import machine_of, pasted
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.screens.desk import DeskScreen
-from iommutui.tui.screens.dialogs import DeliberateDialog
 from iommutui.tui.state import AppState, start
 from iommutui.tui.store import Store
 from iommutui.tui.text.spans import visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
+from iommutui.tui.widgets.dialogs import ConfirmScreen, DeliberateDialog
 
 SIGNS = {"information": "", "warning": "! ", "error": "✖ "}
 """What a message begins with, so that its severity is not shown by colour alone."""
@@ -150,7 +150,8 @@ class IommutuiApp(App[None]):
         name = "the pasted listing" if message.is_listing else message.text
         lost = " What is staged here is lost." if self.desk.state.intents else ""
         question = f"The screen then shows {name}, on which everything is simulated.{lost}"
-        await self.desk.confirm("Open another machine?", question, "Open", "Stay", lambda: self._open(message))
+        dialog = ConfirmScreen("Open another machine?", question, "Open", "Stay")
+        await self.desk.ask(dialog, lambda _: self._open(message))
 
     def _open(self, message: OpenMachine) -> None:
         """Shows another machine on a desk of its own, once it has been read."""

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
@@ -44,9 +43,9 @@ class CommandsProvider(Provider):
     """Offers the commands of the registry to Textual's palette."""
 
     def _hit(self, command: Command) -> tuple[Callable[[], Awaitable[None]], str, str]:
-        desk = cast(Desk, cast(Any, self.screen))
+        assert isinstance(self.screen, Desk)
         run = partial(self.screen.run_action, f"run('{command.id}')")
-        return run, name_of(command), help_of(command, desk.state)
+        return run, name_of(command), help_of(command, self.screen.state)
 
     async def discover(self) -> Hits:
         """Every command, while nothing is typed."""

@@ -22,7 +22,7 @@ from iommutui.tui.app import IommutuiApp
 from iommutui.tui.machines.base import Applier, CutOff, Machine, Watch, WayBack
 from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.rows import listing
-from iommutui.tui.screens.review import CountdownScreen
+from iommutui.tui.screens.progress import CountdownScreen
 from iommutui.tui.state import AppState, Key, Phase, Source, SourceKind, start
 
 R = TypeVar("R")

@@ -188,7 +188,7 @@ def test_the_writes_of_the_plan_can_be_copied_for_a_shell() -> None:
     state = staged(state_of(small()), {NIC: "vfio-pci"})
     found = preview(state)
     assert found is not None
-    assert shell_script(found.plan).splitlines()[:3] == [
+    assert shell_script(found).splitlines()[:3] == [
         "# Only where 0000:05:00.0 is 8086:1533: on another machine these addresses are other devices.",
         "modprobe vfio-pci",
         "echo vfio-pci > /sys/bus/pci/devices/0000:05:00.0/driver_override",

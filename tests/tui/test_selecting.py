@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from iommutui.tui.commands.base import Page
 from iommutui.tui.state import Pane, Phase
 from iommutui.tui.text.spans import line
+from iommutui.tui.widgets.dialogs import PageScreen, PromptScreen
 from tests.tui.driver import USUAL, LiveLike, screen_of, snapshot_of
 from tests.tui.fakes import Refusing
 from tests.tui.machines import DISK, GPU, NIC, SOUND, small
@@ -69,10 +69,9 @@ async def test_after_an_apply_the_plan_says_what_comes_next() -> None:
 
 
 async def test_a_page_is_searched_copied_and_saved(tmp_path: Path) -> None:
-    page = Page("Notes", [line(f"line {number} of it") for number in range(80)], save_as=str(tmp_path / "notes"))
+    page = PageScreen("Notes", [line(f"line {number} of it") for number in range(80)], str(tmp_path / "notes"))
     async with screen_of(snapshot_of(small()), USUAL) as ui:
-        ui.app.desk.show_page(page)
-        await ui.settle()
+        await ui.show(page)
         await ui.press("slash")
         await ui.type("LINE 61")
         assert "line 61 of it" in ui.text()
@@ -87,7 +86,8 @@ async def test_a_page_is_searched_copied_and_saved(tmp_path: Path) -> None:
 async def test_a_prompt_takes_only_what_will_do() -> None:
     given: list[str] = []
     async with screen_of(snapshot_of(small()), USUAL) as ui:
-        ui.app.desk.prompt("A number", given.append, lambda text: (text.isdigit(), "digits only"), hint="17")
+        dialog = PromptScreen("A number", "17", lambda text: (text.isdigit(), "digits only"))
+        await ui.app.desk.ask(dialog, given.append)
         await ui.settle()
         await ui.type("x")
         await ui.press("enter")

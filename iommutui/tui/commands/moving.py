@@ -2,12 +2,13 @@
 
 from functools import partial
 
-from iommutui.tui.commands.base import Command, Desk, Opened, needs_host
+from iommutui.tui.commands.base import Command, Desk, needs_host
 from iommutui.tui.rows import listing
 from iommutui.tui.state import AppState, Key, Pane, View, folded
+from iommutui.tui.widgets.dialogs import Opened
+from iommutui.tui.widgets.lines import FAR
 
 TOPIC = "Move"
-FAR = 1 << 30
 
 
 def _no_folds(state: AppState) -> str | None:

@@ -9,11 +9,12 @@ from iommutui.core.plan.intents import DEFAULT, NONE, Intent, goal_of
 from iommutui.core.reasons import Reason, State
 from iommutui.core.topology import narrow
 from iommutui.core.wording import sentence
-from iommutui.tui.commands.base import Command, Desk, Opened, needs_host, unless
+from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import (
     fix_of,
     freeing,
     giving_back,
+    group_at,
     preview,
     selected_device,
     selected_devices,
@@ -28,6 +29,7 @@ from iommutui.tui.derived import (
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.device import target_choices
 from iommutui.tui.state import AppState, Pane, Phase, fulfilled, planned_intent, redone, staged, undone, unplanned
+from iommutui.tui.widgets.dialogs import ChooseScreen, Opened
 
 STAGE, APPLY = "Stage", "Apply"
 
@@ -100,9 +102,9 @@ def _choose(desk: Desk) -> Opened:
     device = selected_device(state)
     assert device is not None
     title = f"Target for {device.address}, now {device.driver or 'free'}"
-    chosen = target_of(state, device.address) or ""
-    return desk.choose(title, target_choices(state, device), lambda name: stage(desk, name), chosen=chosen,
-                       verb="stage")  # fmt: skip
+    chosen = target_of(state, device.address)
+    dialog = ChooseScreen(title, target_choices(state, device), "stage", chosen)
+    return desk.ask(dialog, lambda name: stage(desk, name))
 
 
 def _cannot_choose(state: AppState) -> str | None:
@@ -157,10 +159,10 @@ def _free(desk: Desk) -> None:
     more = taken_beyond(before, intents)
     state = staged(before, dict(intents))
     desk.update(state._replace(beyond=tuple(device.address for device in more)))
-    found, said = preview(state), []
+    plan, said = preview(state), []
     if more:
         said.append(f"This {also_takes(more)}.")
-    if found is not None and any(hazard.severity is Severity.DANGER for hazard in found.plan.hazards):
+    if plan is not None and any(hazard.severity is Severity.DANGER for hazard in plan.hazards):
         said.append(f"This machine is using part of it; {key_of('impact')} shows the impact.")
     if said:
         desk.say(" ".join(said), "warning")
@@ -203,7 +205,7 @@ def _staged_here(state: AppState) -> list[Address]:
     """Intents of the selected devices, and of a selected group all its members, bridges too."""
     here: set[Address] = set()
     for key in selected_rows(state):
-        group = state.host.groups.get(key.group) if key.group is not None else None
+        group = group_at(state.host, key)
         here |= {key.device} if key.device is not None else set(group.members) if group is not None else set()
     return [intent.device for intent in state.intents if intent.device in here]
 

@@ -1,13 +1,12 @@
 """Commands that choose what is looked at, and leave the machine and the plan alone."""
 
-from collections.abc import Callable
 from functools import partial
 
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.core.labels import device_name
 from iommutui.core.query import find_device
-from iommutui.tui.commands.base import Command, Desk, Opened, needs_host, unless
+from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import selected_device
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.pages.models import model_choices
@@ -15,6 +14,7 @@ from iommutui.tui.rows.topology import next_match
 from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, judged_by, own_model
 from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.spans import Span, line
+from iommutui.tui.widgets.dialogs import ChooseScreen, ConfirmScreen, Opened, PromptScreen
 
 LOOK, VIEW = "Look", "View"
 _SORTED = {
@@ -77,7 +77,7 @@ def _go(desk: Desk) -> Opened:
         if key is not None:
             desk.go_to(key)
 
-    return desk.prompt("Go to", then, check, hint="17  01:00.0  10de:2204  enp5s0")
+    return desk.ask(PromptScreen("Go to", "17  01:00.0  10de:2204  enp5s0", check), then)
 
 
 def _match(step: int, desk: Desk) -> None:
@@ -164,8 +164,8 @@ def _choose_model(desk: Desk) -> Opened:
         if not own_model(state):
             desk.say(f"Judged by {name}: not the rules of this machine's kernel.", "warning")
 
-    choices = model_choices(desk.state)
-    return desk.choose("Kernel rules", choices, then, chosen=desk.state.model.name, verb="judge by")
+    dialog = ChooseScreen("Kernel rules", model_choices(desk.state), "judge by", desk.state.model.name)
+    return desk.ask(dialog, then)
 
 
 def _cannot_rescan(state: AppState) -> str | None:
@@ -186,8 +186,8 @@ def _copy_more(desk: Desk) -> Opened:
         Choice(copy.name, line(Span(f"{copy.name:<12} ", "strong"), Span(copy.words, "muted")))
         for copy in offered.values()
     ]
-    then: Callable[[str], None] = lambda name: desk.copy(offered[name].text(), offered[name].said)  # noqa: E731
-    return desk.choose("Copy to the clipboard", choices, then, verb="copy")
+    dialog = ChooseScreen("Copy to the clipboard", choices, "copy")
+    return desk.ask(dialog, lambda name: desk.copy(offered[name].text(), offered[name].said))
 
 
 def _back(desk: Desk) -> None:
@@ -219,7 +219,7 @@ def _quit(desk: Desk) -> Opened:
         title, text = "Leave?", f"{words} staged and not applied. Leaving discards what is staged."
     else:
         return desk.run_action("app.quit")
-    return desk.confirm(title, text, "Leave", "Stay", lambda: desk.run_action("app.quit"))
+    return desk.ask(ConfirmScreen(title, text, "Leave", "Stay"), lambda _: desk.run_action("app.quit"))
 
 
 COMMANDS = (

@@ -76,10 +76,9 @@ def list_title(state: AppState) -> list[Span]:
 
 def plan_title(state: AppState) -> list[Span]:
     """``3 Plan · 2 changes, 6 writes, loads vfio-pci``."""
-    found = preview(state)
+    plan = preview(state)
     words = "Plan"
-    if found is not None:
-        plan = found.plan
+    if plan is not None:
         parts = [count(len(state.intents), "change"), count(len(plan.steps), "write")]
         parts += [f"loads {', '.join(plan.modules)}"] if plan.modules else []
         parts += [] if plan.permitted else ["refused"]

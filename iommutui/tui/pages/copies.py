@@ -37,10 +37,10 @@ def copies(state: AppState) -> list[Copy]:
             Copy("ids", ids, "the ids", lambda: ids),
             Copy("libvirt", names, "libvirt's names", lambda: names),
         ]
-    staged = preview(state)
-    if staged is not None and staged.plan.steps and staged.plan.permitted:
-        words = f"the {count(len(staged.plan.steps), 'write')} of the plan, for a root shell"
-        found.append(Copy("shell", words, "the writes", lambda: shell_script(staged.plan)))
+    plan = preview(state)
+    if plan is not None and plan.steps and plan.permitted:
+        words = f"the {count(len(plan.steps), 'write')} of the plan, for a root shell"
+        found.append(Copy("shell", words, "the writes", lambda: shell_script(plan)))
     found.append(Copy("report", "kernel, IOMMU, every group with its verdict: for a forum", "the report",
                       lambda: report(host, state.model, device.address if device is not None else None)))  # fmt: skip
     return found

@@ -34,10 +34,9 @@ def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
 
 def plan_lines(state: AppState) -> tuple[Line, ...]:
     """What is staged, and what it would change; the plan's cursor is on an intent while its pane has the focus."""
-    found = preview(state)
-    if found is None:
+    plan = preview(state)
+    if plan is None:
         return (_nothing_staged(state),)
-    plan = found.plan
     here = planned_intent(state) if state.pane is Pane.PLAN else None
     lines = [bullet("refused: " + sentence(refusal), "bad", "✖") for refusal in plan.refusals]
     more = [state.host.devices[a] for a in state.beyond if a in state.host.devices]

@@ -1,6 +1,7 @@
 """The lines above and below the panes: whose machine this is, the filter, and the keys that matter now."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -14,7 +15,6 @@ from textual.widgets import Input
 from iommutui.core.labels import rules_words
 from iommutui.core.printable import printable
 from iommutui.core.query import completion
-from iommutui.tui.commands import Hint
 from iommutui.tui.rows import listing
 from iommutui.tui.rows.topology import matches
 from iommutui.tui.state import NOTHING, AppState, Pane, SourceKind, View, own_model
@@ -60,6 +60,16 @@ def banner(state: AppState, width: int) -> tuple[Span, ...]:
 
 def _cells(spans: Iterable[Span]) -> int:
     return sum(cell_len(span.text) for span in spans)
+
+
+class Hint(NamedTuple):
+    """An entry of the key bar."""
+
+    key: str
+    word: str
+    command: str = ""
+    """What a click on it runs."""
+    enabled: bool = True
 
 
 class KeyBar(Bar):

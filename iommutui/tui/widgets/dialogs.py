@@ -17,16 +17,25 @@ from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from iommutui.core.errors import IommutuiError
-from iommutui.tui.commands import Hint
-from iommutui.tui.commands.base import LineCheck, Opened, Page, something
-from iommutui.tui.commands.moving import FAR
 from iommutui.tui.text.blocks import Choice
 from iommutui.tui.text.content import content, plain
-from iommutui.tui.text.spans import Span
-from iommutui.tui.widgets.bars import KeyBar
-from iommutui.tui.widgets.lines import Lines
+from iommutui.tui.text.spans import Line, Span
+from iommutui.tui.widgets.bars import Hint, KeyBar
+from iommutui.tui.widgets.lines import FAR, Lines
 
 Result = TypeVar("Result")
+
+LineCheck = Callable[[str], tuple[bool, str]]
+"""Whether a line of text will do, and what there is to say of it."""
+
+Opened = Awaitable[object] | None
+"""What a command returns: nothing, or what has to be waited for until its dialog takes keys."""
+
+
+def something(text: str) -> tuple[bool, str]:
+    """The line check that takes whatever is not blank."""
+    return bool(text.strip()), ""
+
 
 SCROLL: list[BindingType] = [
     Binding("j,down", "scroll(1)", "Down"),
@@ -135,7 +144,8 @@ class ChooseScreen(Dialog[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "close", "Close")]
 
-    def __init__(self, title: str, choices: Sequence[Choice], chosen: str, verb: str) -> None:
+    def __init__(self, title: str, choices: Sequence[Choice], verb: str, chosen: str | None = None) -> None:
+        """``verb``: what Enter does; ``chosen``: the name of what the cursor is on at first."""
         super().__init__()
         self._title, self._choices, self._verb = title, choices, verb
         names = [choice.name for choice in choices]
@@ -183,7 +193,8 @@ class PromptScreen(Dialog[str]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close")]
     AUTO_FOCUS = "#text"
 
-    def __init__(self, title: str, check: LineCheck, hint: str, text: str = "") -> None:
+    def __init__(self, title: str, hint: str, check: LineCheck = something, text: str = "") -> None:
+        """``hint``: what stands in the field while it is empty."""
         super().__init__()
         self._title, self._check, self._hint, self._text = title, check, hint, text
 
@@ -221,18 +232,19 @@ class PageScreen(Dialog[None]):
     AUTO_FOCUS = "#lines"
     OTHER_ROWS = 4
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, title: str, lines: Sequence[Line], save_as: str = "") -> None:
+        """``save_as``: the name of a file that ``s`` offers to save the text to; empty: it cannot be saved."""
         super().__init__()
-        self._page = page
+        self._title, self._lines, self._save_as = title, lines, save_as
         self._row = -1
 
     def compose(self) -> ComposeResult:
-        with Box(self._page.title):
-            yield Lines(self._page.lines, id="lines")
+        with Box(self._title):
+            yield Lines(self._lines, id="lines")
             field = Input(placeholder="search; Enter: next, Esc: back", compact=True, id="search")
             field.display = False
             yield field
-        saves = (Hint("s", "save"),) if self._page.save_as else ()
+        saves = (Hint("s", "save"),) if self._save_as else ()
         yield KeyBar((Hint("Esc", "close"), SCROLLS, Hint("/", "search"), Hint("y", "copy"), *saves))
 
     @property
@@ -241,7 +253,7 @@ class PageScreen(Dialog[None]):
 
     @property
     def _text(self) -> str:
-        return "".join(f"{line.text}\n" for line in self._page.lines)
+        return "".join(f"{line.text}\n" for line in self._lines)
 
     def action_search(self) -> None:
         self._field.display = True
@@ -283,7 +295,7 @@ class PageScreen(Dialog[None]):
         self.notify("Sent to the terminal's clipboard.")
 
     def action_save(self) -> None:
-        if not self._page.save_as:
+        if not self._save_as:
             return
         from iommutui.sources.snapshot import save  # brings pydantic, which the first frame does without
 
@@ -295,7 +307,7 @@ class PageScreen(Dialog[None]):
             else:
                 self.notify(f"Saved as {path.strip()}.", markup=False)
 
-        prompt = PromptScreen("Save as", something, "a file's name", self._page.save_as)
+        prompt = PromptScreen("Save as", "a file's name", text=self._save_as)
         self.app.push_screen(prompt, answered(self, then))
 
 
