@@ -197,9 +197,8 @@ def test_a_probe_that_binds_nothing_is_not_called_good_although_its_write_is() -
 
 
 def test_the_review_shows_every_write_exactly_and_in_order() -> None:
-    found = preview(staged(state_of(), {GPU: "vfio-pci"}))
-    assert found is not None
-    plan = found
+    plan = preview(staged(state_of(), {GPU: "vfio-pci"}))
+    assert plan is not None
     assert [shell_line(step) for step in plan.steps] == [
         "echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override",
         "echo 0000:01:00.0 > /sys/bus/pci/drivers/nvidia/unbind",
