@@ -47,7 +47,7 @@ def _cycle(step: int, desk: Desk) -> Opened:
 
 def _next_group(step: int, desk: Desk) -> None:
     found = listing(desk.state)
-    here = found.place(desk.state.cursor)
+    here = found.places.get(desk.state.cursor)
     if here is None:
         return
     places = range(here + 1, len(found.keys)) if step > 0 else range(here - 1, -1, -1)

@@ -34,7 +34,7 @@ def settled(state: AppState, hint: int = 0) -> AppState:
     """
     keys = listing(state).keys
     empty = not keys
-    key = state.cursor if empty or listing(state).place(state.cursor) is not None else _nearest(state, keys, hint)
+    key = state.cursor if empty or state.cursor in listing(state).places else _nearest(state, keys, hint)
     return state if (key, empty) == (state.cursor, state.empty) else state._replace(cursor=key, empty=empty)
 
 

@@ -1,6 +1,6 @@
 """What every view of the rows shares: which there are, what a device is in a word, what it is used for. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from iommutui.core import query
@@ -29,27 +29,17 @@ class Listing(NamedTuple):
     """The rows that are on the list, in order."""
 
     keys: tuple[Key, ...]
-    begins: Mapping[Key, int]
-    """Indexes of the rows of groups; of all rows in the topology, which has none."""
+    places: Mapping[Key, int]
+    """Where each row is."""
     shown: int
     total: int
     """Devices that pass the filter, and all of them."""
 
-    def place(self, key: Key) -> int | None:
-        """Where a row is, or None where it is not on the list."""
-        if key in self.begins:
-            return self.begins[key]
-        first = self.begins.get(Key(key.group))
-        if first is not None:
-            for index in range(first + 1, len(self.keys)):
-                if self.keys[index] == key:
-                    return index
-                if self.keys[index].device is None:
-                    break
-        return None
 
-
-EMPTY = Listing((), {}, 0, 0)
+def listed(keys: Iterable[Key], shown: int, total: int) -> Listing:
+    """The listing of these rows."""
+    rows = tuple(keys)
+    return Listing(rows, {key: place for place, key in enumerate(rows)}, shown, total)
 
 
 class Every(NamedTuple):

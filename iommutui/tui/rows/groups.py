@@ -17,6 +17,7 @@ from iommutui.tui.rows.base import (
     Listing,
     driver_span,
     every,
+    listed,
     matching,
     nothing_to_pass,
     short,
@@ -49,7 +50,6 @@ def _listing(
     matched = matching(host, text, found) if text.strip() else None
     hidden = frozenset() if bridges or matched is not None else nothing_to_pass(host)
     keys: list[Key] = []
-    begins: dict[Key, int] = {}
     for number in ordered(host, found if sort is Sort.VERDICT else None, sort):
         rows = blocks[number]
         if number in hidden:
@@ -61,9 +61,8 @@ def _listing(
             rows = rows if len(left) == len(rows) - 1 else (rows[0], *left)
         elif number in shut:
             rows = rows[:1]
-        begins[rows[0]] = len(keys)
         keys += rows
-    return Listing(tuple(keys), begins, len(host.devices) if matched is None else len(matched), len(host.devices))
+    return listed(keys, len(host.devices) if matched is None else len(matched), len(host.devices))
 
 
 def groups_listing(state: AppState, host: Host) -> Listing:

@@ -7,7 +7,7 @@ from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import GLYPHS, device_name, kind_word, verdict_word
 from iommutui.tui.derived import change_of, target_of, verdicts
-from iommutui.tui.rows.base import KIND, Listing, driver_span, every, matching, short, tags
+from iommutui.tui.rows.base import KIND, Listing, driver_span, every, listed, matching, short, tags
 from iommutui.tui.state import AppState, Key
 from iommutui.tui.text.blocks import VERDICT_STYLES, verdict_span
 from iommutui.tui.text.spans import Span, fit, pad
@@ -71,7 +71,7 @@ def _borders(keys: list[Key]) -> dict[Key, str]:
 def topology_listing(host: Host) -> Listing:
     """The rows of the tree; nothing is left out of it."""
     keys = tree(host).keys
-    return Listing(keys, {key: index for index, key in enumerate(keys)}, len(keys), len(keys))
+    return listed(keys, len(keys), len(keys))
 
 
 @last_call
@@ -84,8 +84,7 @@ def next_match(state: AppState, step: int) -> Key | None:
     """The next row that the search finds, round the end."""
     found = matches(state.host, state.search)
     keys = tree(state.host).keys
-    place = topology_listing(state.host).place(state.cursor)
-    here = place if place is not None else -1 if step > 0 else 0
+    here = topology_listing(state.host).places.get(state.cursor, -1 if step > 0 else 0)
     for distance in range(1, len(keys) + 1):
         key = keys[(here + step * distance) % len(keys)]
         if key.device in found:

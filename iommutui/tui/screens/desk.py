@@ -49,6 +49,7 @@ class DeskScreen(Desk):
         super().__init__()
         self.state = state
         self.scanner = Scanner(machine, self, first)
+        self._panes = Panes(id="all")
         self._machine = machine
         self._store = store
         self.clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")
@@ -68,17 +69,15 @@ class DeskScreen(Desk):
         size = self.app.size
         for cells, breakpoints in (size.width, self.HORIZONTAL_BREAKPOINTS), (size.height, self.VERTICAL_BREAKPOINTS):
             self.add_class([name for least, name in breakpoints if least <= cells][-1])
-        yield Panes(self.state, id="all")
+        yield self._panes
         yield TooSmall(id="small")
 
     def on_mount(self) -> None:
         """The first frame, with the machine where the first look was quick enough for it."""
-        self._panes = self.query_one(Panes)
         host = self.scanner.first_look()
         if host is not None:
             self.state = settled(self._first_seen(host))
-        self._panes.state = self.state
-        self._panes.show_all(top=True)
+        self._panes.show_all(self.state)
         self.call_after_refresh(self.scanner.start, host)
         if self.state.source.real:
             self.set_interval(CLAIM_SECONDS, self.look_for_claims)
@@ -133,10 +132,10 @@ class DeskScreen(Desk):
 
     @on(Rows.Picked)
     def _picked(self, event: Rows.Picked) -> None:
-        state, key = self.state, self._panes.listing.keys[event.index]
+        state = self.state._replace(cursor=event.key)
         if event.fold and not state.filter:
-            state = state._replace(collapsed=state.collapsed ^ {key.group})
-        self.update(state._replace(cursor=key))
+            state = state._replace(collapsed=state.collapsed ^ {event.key.group})
+        self.update(state)
 
     async def _typed_out(self, field: Input) -> None:
         """Waits until the filter has taken every letter that came before this key: they go to its own queue."""
@@ -167,7 +166,7 @@ class DeskScreen(Desk):
 
     def move(self, lines: int) -> None:
         state = self.state
-        keys, widget = self._panes.listing.keys, self._panes.widget_of(state.pane)
+        keys, widget = listing(state).keys, self._panes.widget_of(state.pane)
         if state.pane is Pane.PLAN and state.intents:
             self.update(planned_moved(state, lines))
         elif isinstance(widget, Lines):
@@ -192,7 +191,7 @@ class DeskScreen(Desk):
             state = state._replace(collapsed=state.collapsed - {key.group})
         if state.view is View.LOG:
             state = state._replace(view=View.GROUPS)
-        if listing(state).place(key) is None:
+        if key not in listing(state).places:
             state = state._replace(filter="", bridges=True)
         self.update(state)
 

@@ -28,7 +28,7 @@ class Rows(Scroll):
     class Picked(Message):
         """A row was clicked; ``fold``: on its fold mark."""
 
-        index: int
+        key: Key
         fold: bool
 
     def __init__(self, painter: Painter, *, id: str) -> None:
@@ -98,4 +98,5 @@ class Rows(Scroll):
             return
         index = place.y - self._top + self.scroll_offset.y
         if index < len(self._keys):
-            self.post_message(self.Picked(index, fold=self._keys[index].device is None and place.x < 4))
+            key = self._keys[index]
+            self.post_message(self.Picked(key, fold=key.device is None and place.x < 4))
