@@ -120,8 +120,7 @@ class AppState(NamedTuple):
     undo: tuple[tuple[Intent, ...], ...] = ()
     redo: tuple[tuple[Intent, ...], ...] = ()
     filter: str = ""
-    search: str = ""
-    """What is looked for in the topology, which hides nothing: a device's neighbours are why it is where it is."""
+    """What the list is narrowed to. The topology hides nothing, for a device's neighbours are why it is where it is."""
     view: View = View.GROUPS
     tab: Tab = Tab.WHY
     pane: Pane = Pane.LIST

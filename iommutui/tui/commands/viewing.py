@@ -38,7 +38,7 @@ def _enter(desk: Desk) -> None:
     state = desk.state
     if state.pane is Pane.FILTER:
         desk.focus_pane(Pane.LIST)
-        if state.view is View.TOPOLOGY and state.search.strip():
+        if state.view is View.TOPOLOGY and state.filter.strip():
             _match(1, desk)
     elif state.pane is Pane.DETAILS:
         tabs = list(Tab)
@@ -89,9 +89,9 @@ def _match(step: int, desk: Desk) -> None:
 def _cannot_match(state: AppState) -> str | None:
     if state.view is not View.TOPOLOGY:
         return "n and N go through what a search finds in the topology (T); on the list, / filters."
-    if not state.search.strip():
+    if not state.filter.strip():
         return "No search is active; / starts one."
-    return None if next_match(state, 1) is not None else f"Nothing matches {state.search}."
+    return None if next_match(state, 1) is not None else f"Nothing matches {state.filter}."
 
 
 def _sort(desk: Desk) -> None:
@@ -194,12 +194,12 @@ def _back(desk: Desk) -> None:
     state = desk.state
     if state.zoomed and state.pane is not Pane.FILTER:
         state = state._replace(zoomed=False)
-    elif state.view is View.TOPOLOGY and state.search:
-        state = state._replace(search="")
-    elif state.view is not View.GROUPS:
+    elif state.view is View.LOG:
         state = state._replace(view=View.GROUPS)
     elif state.filter and state.pane in (Pane.LIST, Pane.FILTER):
         state = state._replace(filter="")
+    elif state.view is View.TOPOLOGY:
+        state = state._replace(view=View.GROUPS)
     elif state.selected:
         state = state._replace(selected=frozenset())
     elif state.hints and state.pane is Pane.LIST:

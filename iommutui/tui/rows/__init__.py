@@ -12,7 +12,7 @@ from iommutui.tui.text.spans import Span
 
 def listing(state: AppState) -> Listing:
     """The rows of this state."""
-    return topology_listing(state.host) if state.view is View.TOPOLOGY else groups_listing(state, state.host)
+    return topology_listing(state) if state.view is View.TOPOLOGY else groups_listing(state)
 
 
 def row(state: AppState, key: Key, width: int, here: bool = False) -> tuple[Span, ...]:

@@ -9,8 +9,8 @@ from iommutui.core.board import passable
 from iommutui.core.cache import last_call
 from iommutui.core.host import NO_IOMMU, Device, Host
 from iommutui.core.labels import driver_words, use_labels
-from iommutui.tui.derived import Verdicts
-from iommutui.tui.state import Key
+from iommutui.tui.derived import Verdicts, verdicts
+from iommutui.tui.state import AppState, Key
 from iommutui.tui.text.spans import Span
 
 DRIVER = 16
@@ -92,8 +92,16 @@ def short(host: Host, address: Address) -> str:
     return address.removeprefix(every(host).domain)
 
 
-def matching(host: Host, text: str, found: Verdicts | None = None) -> frozenset[Address]:
-    """The devices that a filter lets through; ``found`` where it asks for verdicts."""
+def matches(state: AppState) -> frozenset[Address] | None:
+    """The devices that the filter lets through, or that the search in the topology finds; None where there is none."""
+    if not state.filter.strip():
+        return None
+    judged = query.parse_query(state.filter).needs_verdicts
+    return _matching(state.host, state.filter, verdicts(state.host, state.model) if judged else None)
+
+
+@last_call
+def _matching(host: Host, text: str, found: Verdicts | None) -> frozenset[Address]:
     known = texts(host)
     left = query.matching(
         host,

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
 
+from iommutui.core.address import Address
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, device_name, kind_word, rank, verdict_word
-from iommutui.core.query import parse_query
 from iommutui.tui.derived import Verdicts, change_of, target_of, verdicts
 from iommutui.tui.rows.base import (
     DRIVER,
@@ -18,7 +18,7 @@ from iommutui.tui.rows.base import (
     driver_span,
     every,
     listed,
-    matching,
+    matches,
     nothing_to_pass,
     short,
     tags,
@@ -44,13 +44,17 @@ def ordered(host: Host, found: Verdicts | None, sort: Sort) -> tuple[int | None,
 
 @last_call
 def _listing(
-    host: Host, found: Verdicts | None, text: str, shut: frozenset[int | None], sort: Sort, bridges: bool
+    host: Host,
+    found: Verdicts | None,
+    matched: frozenset[Address] | None,
+    shut: frozenset[int | None],
+    sort: Sort,
+    bridges: bool,
 ) -> Listing:
     blocks = every(host).blocks
-    matched = matching(host, text, found) if text.strip() else None
     hidden = frozenset() if bridges or matched is not None else nothing_to_pass(host)
     keys: list[Key] = []
-    for number in ordered(host, found if sort is Sort.VERDICT else None, sort):
+    for number in ordered(host, found, sort):
         rows = blocks[number]
         if number in hidden:
             continue
@@ -65,11 +69,10 @@ def _listing(
     return listed(keys, len(host.devices) if matched is None else len(matched), len(host.devices))
 
 
-def groups_listing(state: AppState, host: Host) -> Listing:
+def groups_listing(state: AppState) -> Listing:
     """The rows: of each group its own, and those of its devices that are not folded or filtered away."""
-    judged = state.sort is Sort.VERDICT or parse_query(state.filter).needs_verdicts
-    found = verdicts(host, state.model) if judged else None  # otherwise the rows are the same under every model
-    return _listing(host, found, state.filter, state.collapsed, state.sort, state.bridges)
+    found = verdicts(state.host, state.model) if state.sort is Sort.VERDICT else None
+    return _listing(state.host, found, matches(state), state.collapsed, state.sort, state.bridges)
 
 
 def groups_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Span, ...]:

@@ -7,7 +7,7 @@ from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import GLYPHS, device_name, kind_word, verdict_word
 from iommutui.tui.derived import change_of, target_of, verdicts
-from iommutui.tui.rows.base import KIND, Listing, driver_span, every, listed, matching, short, tags
+from iommutui.tui.rows.base import KIND, Listing, driver_span, every, listed, matches, short, tags
 from iommutui.tui.state import AppState, Key
 from iommutui.tui.text.blocks import VERDICT_STYLES, verdict_span
 from iommutui.tui.text.spans import Span, fit, pad
@@ -68,23 +68,22 @@ def _borders(keys: list[Key]) -> dict[Key, str]:
 
 
 @last_call
-def topology_listing(host: Host) -> Listing:
-    """The rows of the tree; nothing is left out of it."""
+def _listing(host: Host) -> Listing:
     keys = tree(host).keys
     return listed(keys, len(keys), len(keys))
 
 
-@last_call
-def matches(host: Host, text: str) -> frozenset[Address]:
-    """The devices that the search finds."""
-    return matching(host, text) if text.strip() else frozenset()
+def topology_listing(state: AppState) -> Listing:
+    """The rows of the tree; nothing is left out of it, and a filter only finds."""
+    found = matches(state)
+    return _listing(state.host) if found is None else _listing(state.host)._replace(shown=len(found))
 
 
 def next_match(state: AppState, step: int) -> Key | None:
     """The next row that the search finds, round the end."""
-    found = matches(state.host, state.search)
-    keys = tree(state.host).keys
-    here = topology_listing(state.host).places.get(state.cursor, -1 if step > 0 else 0)
+    found = matches(state) or frozenset()
+    keys, places, _, _ = topology_listing(state)
+    here = places.get(state.cursor, -1 if step > 0 else 0)
     for distance in range(1, len(keys) + 1):
         key = keys[(here + step * distance) % len(keys)]
         if key.device in found:
@@ -98,7 +97,7 @@ def topology_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Spa
     assert key.device is not None
     device = host.devices[key.device]
     found = tree(host)
-    spans = [Span("▌" if here else "»" if key.device in matches(host, state.search) else " ", "accent")]
+    spans = [Span("▌" if here else "»" if key.device in (matches(state) or ()) else " ", "accent")]
     spans += _border(state, key, found)
     branch = found.branches.get(key, "")
     spans.append(Span(f" {branch}", "muted"))

@@ -142,19 +142,12 @@ class DeskScreen(Desk):
         done = asyncio.Event()
         field.call_later(done.set)
         await done.wait()
-        self._filter_by(field.value)
+        self.update(self.state._replace(filter=field.value))
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         if event.value == event.input.value:  # or else more has been typed since
-            self._filter_by(event.value)
-
-    def _filter_by(self, text: str) -> None:
-        """The filter follows what is typed; in the topology, the search."""
-        if self.state.view is View.TOPOLOGY:
-            self.update(self.state._replace(search=text))
-        else:
-            self.update(self.state._replace(filter=text))
+            self.update(self.state._replace(filter=event.value))
 
     @on(Panes.Divided)
     def _divided(self, event: Panes.Divided) -> None:

@@ -19,21 +19,18 @@ from iommutui.tui.widgets.bars import Hint, KeyBar
 from iommutui.tui.widgets.dialogs import SCROLL, SCROLLS, Box, DeliberateDialog
 from iommutui.tui.widgets.lines import Lines
 
-NUMBERS = "0123456789, "
-"""What numbers are typed with."""
+NUMBERS = "0123456789abcdefABCDEF:., "
+"""What numbers of groups are typed with, and addresses of devices that are in none."""
 
 
 class Typed(Input):
-    """The field for the groups' numbers. Letters are the keys of the review, unless a name to type has letters."""
+    """The field for what has to be typed. Other letters are the keys of the review."""
 
-    def __init__(self, what: str, *, letters: bool) -> None:
-        super().__init__(placeholder=what, compact=True, id="typed", restrict=None if letters else f"[{NUMBERS}]*")
-        self._letters = letters
+    def __init__(self, what: str) -> None:
+        super().__init__(placeholder=what, compact=True, id="typed", restrict=f"[{NUMBERS}]*")
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        if character is not None and not self._letters and character not in NUMBERS:
-            return False
-        return key != "y" and super().check_consume_key(key, character)
+        return character is not None and character in NUMBERS and super().check_consume_key(key, character)
 
     def on_key(self, event: Key) -> None:
         """Before the field takes a key for a letter."""
@@ -71,7 +68,7 @@ class ReviewScreen(DeliberateDialog[Job]):
                     Span(f", {self._what}."),
                 ]
                 yield Static(content(spans), id="ask")
-                yield Typed("number" if len(review.to_type) == 1 else "numbers", letters=self._letters)
+                yield Typed("number" if len(review.to_type) == 1 else "numbers")
             with Horizontal(classes="buttons"):
                 yield Button(plain("Cancel  Esc" if review.applicable else "Close  Esc"), id="no", compact=True)
                 if review.applicable:
@@ -83,8 +80,6 @@ class ReviewScreen(DeliberateDialog[Job]):
         if not self._review.applicable:
             return (Hint("Esc", "close"), SCROLLS)
         first = (Hint("y", "revert" if self._review.job.revert else "apply"), Hint("Esc", "cancel"))
-        if self._letters:
-            return (*first, Hint("Tab", "next"))  # the other letters are typed as long as the field has the focus
         return (*first, Hint("t", "timer"), Hint("Y", "copy"), SCROLLS)
 
     @property
@@ -96,11 +91,6 @@ class ReviewScreen(DeliberateDialog[Job]):
         """What has to be typed has been typed."""
         words = self.query_one("#typed", Input).value.replace(",", " ").split() if self._asks else ()
         return set(words) == set(self._review.to_type)
-
-    @property
-    def _letters(self) -> bool:
-        """A name that has to be typed is no number: that of a device in no group."""
-        return self._asks and not all(word.isdecimal() for word in self._review.to_type)
 
     @on(Input.Changed)
     def _typed(self) -> None:

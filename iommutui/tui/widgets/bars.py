@@ -16,7 +16,6 @@ from iommutui.core.labels import rules_words
 from iommutui.core.printable import printable
 from iommutui.core.query import completion
 from iommutui.tui.rows import listing
-from iommutui.tui.rows.topology import matches
 from iommutui.tui.state import NOTHING, AppState, Pane, SourceKind, View, own_model
 from iommutui.tui.text.content import content
 from iommutui.tui.text.spans import Span, clip, fit
@@ -98,13 +97,6 @@ def _key_spans(hints: Iterable[Hint]) -> list[Span]:
     return spans[:-1]
 
 
-def counted(state: AppState) -> str:
-    """How much the filter leaves, or how much the search finds."""
-    found = listing(state)
-    shown = len(matches(state.host, state.search)) if state.view is View.TOPOLOGY else found.shown
-    return f"{shown} of {found.total}" if state.view is View.GROUPS or state.search.strip() else ""
-
-
 class Completions(Suggester):
     """Completes the last word of a filter; remembers nothing, because what completes it changes with the machine."""
 
@@ -138,14 +130,14 @@ class FilterBar(Horizontal):
     def show_state(self, state: AppState) -> None:
         """The expression and its count. What is being typed is never written over by what was typed before."""
         self._completions.host = state.host
-        text = state.search if state.view is View.TOPOLOGY else state.filter
-        self.display = state.view is not View.LOG and (bool(text) or state.pane is Pane.FILTER)
+        self.display = state.view is not View.LOG and (bool(state.filter) or state.pane is Pane.FILTER)
         if self.display:
-            self._count.spans = (Span(f"{counted(state)} ", "muted"),)
-        if text not in (self._shown, self.input.value):
+            found = listing(state)
+            self._count.spans = (Span(f"{found.shown} of {found.total} ", "muted"),)
+        if state.filter not in (self._shown, self.input.value):
             with self.prevent(Input.Changed):
-                self.input.value = text
-        self._shown = text
+                self.input.value = state.filter
+        self._shown = state.filter
 
     async def complete(self) -> None:
         """Takes over what is offered behind the cursor."""
