@@ -1,13 +1,11 @@
 """The application: settings, theme, and what is the same on every screen."""
 
 import os
-import subprocess
-import sys
 from concurrent.futures import Future
 from typing import Any, ClassVar, Literal
 
 from textual import on
-from textual.app import App, SuspendNotSupported
+from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Event, Key, Paste
 from textual.message import Message
@@ -17,14 +15,14 @@ from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.settings import Settings, settings_path
 from iommutui.tui.commands.base import Severity
-from iommutui.tui.commands.sharing import HandOver, OpenMachine
+from iommutui.tui.commands.sharing import OpenMachine
 from iommutui.tui.keys import keymap, use_keys
 from iommutui.tui.machines import machine_of, pasted
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.screens.desk import DeskScreen
 from iommutui.tui.state import AppState, start
 from iommutui.tui.store import Store
-from iommutui.tui.text.spans import visible
+from iommutui.tui.text import visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
 from iommutui.tui.widgets.dialogs import ConfirmScreen, DeliberateDialog
 
@@ -173,21 +171,6 @@ class IommutuiApp(App[None]):
     async def _show_desk(self) -> None:
         """In place of the desk before it; the first one stays below, for the default screen cannot be switched."""
         await (self.push_screen if len(self.screen_stack) == 1 else self.switch_screen)(self.desk)
-
-    @on(HandOver)
-    def _hand_over(self, message: HandOver) -> None:
-        """Runs another command of the program in the terminal until it ends and Enter is pressed."""
-        from iommutui.apply.elevation import own_program  # with the applying room, which no first frame needs
-
-        try:
-            with self.suspend():
-                subprocess.run([*own_program(), *message.words], check=False)
-                print("\nEnter returns to the screen. ", end="", flush=True)
-                sys.stdin.readline()
-        except SuspendNotSupported:
-            there = f"Run it in another one: iommutui {' '.join(message.words)}"
-            self.notify(f"This terminal cannot be handed over. {there}", severity="warning")
-        self.desk.rescan()
 
     async def action_leave(self) -> None:
         """``ctrl+q`` asks as ``q`` does."""

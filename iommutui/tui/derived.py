@@ -22,7 +22,7 @@ from iommutui.tui.state import AppState, Key
 
 
 class Verdicts:
-    """The verdicts of a machine's groups under one model, each computed when it is first asked for.
+    """The verdicts of a machine's groups under one model.
 
     What is kept of every group is the verdict's word; a whole verdict is kept where somebody has looked at it.
     """
@@ -31,33 +31,28 @@ class Verdicts:
         self._host = host
         self._model = model
         self._known: dict[int, Verdict] = {}
-        self._words: dict[int, str] = {}
 
     def of(self, group: int) -> Verdict:
         """The verdict on a group."""
-        verdict = self._known.get(group)
-        if verdict is None:
-            verdict = self._known[group] = self._model.verdict(self._host, self._host.groups[group])
-        return verdict
-
-    def word(self, group: int) -> str:
-        """The verdict in a word or two."""
-        word = self._words.get(group)
-        if word is None:
-            found = self._host.groups[group]
-            verdict = self._known.get(group) or self._model.verdict(self._host, found)
-            word = self._words[group] = group_word(self._host, found, verdict)
-        return word
+        if group not in self._known:
+            self._known[group] = self._model.verdict(self._host, self._host.groups[group])
+        return self._known[group]
 
     @cached_property
+    def words(self) -> dict[int, str]:
+        """Every verdict in a word or two."""
+        host = self._host
+        return {n: group_word(host, group, self._model.verdict(host, group)) for n, group in host.groups.items()}
+
+    @property
     def viable(self) -> int:
         """How many groups can be handed over."""
-        return sum(self.word(group) == "viable" for group in self._host.groups)
+        return list(self.words.values()).count("viable")
 
-    @cached_property
+    @property
     def passable(self) -> int:
         """How many groups hold anything to pass through."""
-        return sum(self.word(group) != NOTHING_TO_PASS for group in self._host.groups)
+        return len(self.words) - list(self.words.values()).count(NOTHING_TO_PASS)
 
     def blockers(self, group: int) -> set[Address]:
         """The devices whose driver stands in the way."""

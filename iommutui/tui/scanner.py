@@ -141,7 +141,7 @@ class Scanner:
             first, self._first = self._first, None
             host = first.result() if first is not None else self._machine.scan()
             prepare(host)
-            _ = verdicts(host, self.model or model_for(host.kernel)).viable
+            _ = verdicts(host, self.model or model_for(host.kernel)).words
         except IommutuiError as error:
             self._node.post_message(self.Failed(error))
         except Exception as error:  # whatever it is, it is shown; a thread that dies silently would not be
@@ -218,4 +218,4 @@ class Scanner:
 def _judge(host: Host) -> None:
     """Judges every group by all rules, before the list of rules asks how many are viable under each."""
     for model in MODELS.values():
-        _ = verdicts(host, model).viable
+        _ = verdicts(host, model).words

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from iommutui.tui.state import Pane, Phase
-from iommutui.tui.text.spans import line
+from iommutui.tui.text import line
 from iommutui.tui.widgets.dialogs import PageScreen, PromptScreen
 from tests.tui.driver import USUAL, LiveLike, screen_of, snapshot_of
 from tests.tui.fakes import Refusing

@@ -56,7 +56,7 @@ def test_no_line_of_a_frame_is_wider_than_the_terminal(tmp_path: Path, size: tup
         screen.see("q quit")
         for keys, seen in (
             ("c", "changes, "),
-            ("a", "Writes"),
+            ("a", "Y copy"),  # in the last line, so that all of the review is there
             ("\x1b", "q quit"),
             ("T", "Topology"),
             ("?", "Esc close"),

@@ -16,7 +16,7 @@ from iommutui.tui.pages.plan import Review, plan_lines, review_lines, step_lines
 from iommutui.tui.rows import listing, row, settled
 from iommutui.tui.rows.base import KIND, nothing_to_pass
 from iommutui.tui.state import AppState, Key, Pane, Source, SourceKind, Tab, View, staged, start, with_host
-from iommutui.tui.text.spans import Line
+from iommutui.tui.text import Line
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
 

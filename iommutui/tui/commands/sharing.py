@@ -3,9 +3,11 @@
 What only one of them needs is imported by it: the first frame does not wait for it.
 """
 
-from collections.abc import Sequence
+import subprocess
+import sys
 from dataclasses import dataclass
 
+from textual.app import SuspendNotSupported
 from textual.message import Message
 
 from iommutui.core.host import Host
@@ -17,8 +19,7 @@ from iommutui.core.roles import is_vfio
 from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import selected_device, selected_group, wish_for
 from iommutui.tui.state import AppState
-from iommutui.tui.text.blocks import Choice
-from iommutui.tui.text.spans import Line, Span, line
+from iommutui.tui.text import Choice, Line, Span, line
 from iommutui.tui.widgets.dialogs import ChooseScreen, Opened, PageScreen, PromptScreen
 
 SHARE = "Share"
@@ -34,13 +35,6 @@ class OpenMachine(Message):
     def is_listing(self) -> bool:
         """Whether it is the content and not a name; JSON and XML may be a single line."""
         return "\n" in self.text.strip() or self.text.lstrip()[:1] in ("[", "{", "<")
-
-
-@dataclass
-class HandOver(Message):
-    """Another command of the program is to have the terminal."""
-
-    words: Sequence[str]
 
 
 def _text(text: str) -> list[Line]:
@@ -103,7 +97,19 @@ def _export(desk: Desk) -> Opened:
 
 
 def _persist(desk: Desk) -> None:
-    desk.post_message(HandOver(["persist", *map(str, given(desk.state))]))
+    """Hands the terminal over to the command of this name until it ends and Enter is pressed."""
+    from iommutui.apply.elevation import own_program
+
+    words = ["persist", *map(str, given(desk.state))]
+    try:
+        with desk.app.suspend():
+            subprocess.run([*own_program(), *words], check=False)
+            print("\nEnter returns to the screen. ", end="", flush=True)
+            sys.stdin.readline()
+    except SuspendNotSupported:
+        there = f"Run it in another one: iommutui {' '.join(words)}"
+        desk.say(f"This terminal cannot be handed over. {there}", "warning")
+    desk.rescan()
 
 
 _only_here = unless(

@@ -5,15 +5,15 @@ from functools import partial
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.core.labels import device_name
+from iommutui.core.models import MODELS
 from iommutui.core.query import find_device
 from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import selected_device
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.pages.models import model_choices
 from iommutui.tui.rows.topology import next_match
-from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, judged_by, own_model
-from iommutui.tui.text.blocks import Choice
-from iommutui.tui.text.spans import Span, line
+from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, own_model
+from iommutui.tui.text import Choice, Span, line
 from iommutui.tui.widgets.dialogs import ChooseScreen, ConfirmScreen, Opened, PromptScreen
 
 LOOK, VIEW = "Look", "View"
@@ -159,7 +159,7 @@ def _divide(step: int, desk: Desk) -> None:
 
 def _choose_model(desk: Desk) -> Opened:
     def then(name: str) -> None:
-        state = judged_by(desk.state, name)
+        state = desk.state._replace(model=MODELS[name], chosen_model=True)
         desk.update(state)
         if not own_model(state):
             desk.say(f"Judged by {name}: not the rules of this machine's kernel.", "warning")
@@ -187,7 +187,7 @@ def _copy_more(desk: Desk) -> Opened:
         for copy in offered.values()
     ]
     dialog = ChooseScreen("Copy to the clipboard", choices, "copy")
-    return desk.ask(dialog, lambda name: desk.copy(offered[name].text(), offered[name].said))
+    return desk.ask(dialog, lambda name: desk.copy(offered[name].text(), name))
 
 
 def _back(desk: Desk) -> None:

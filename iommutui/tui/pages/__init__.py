@@ -9,7 +9,7 @@ from iommutui.tui.pages.impact import impact_page
 from iommutui.tui.pages.models import models_page
 from iommutui.tui.pages.why import no_group, scanning, why_page
 from iommutui.tui.state import AppState, Sort, Tab, View
-from iommutui.tui.text.spans import Line, Span, line
+from iommutui.tui.text import Line, Span, line
 
 _TABS = {
     Tab.WHY: ("Why", why_page),

@@ -11,8 +11,19 @@ from iommutui.tui.derived import target_of
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.why import driver_lines
 from iommutui.tui.state import AppState, staged
-from iommutui.tui.text.blocks import ROLE_STYLES, ROLE_WORDS, Choice, bullet, fact, key_hint, verdict_span
-from iommutui.tui.text.spans import BLANK, Line, Span, line
+from iommutui.tui.text import (
+    BLANK,
+    ROLE_STYLES,
+    ROLE_WORDS,
+    Choice,
+    Line,
+    Span,
+    bullet,
+    fact,
+    key_hint,
+    line,
+    verdict_span,
+)
 
 
 def device_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:

@@ -13,8 +13,18 @@ from iommutui.tui.derived import preview
 from iommutui.tui.keys import key_of
 from iommutui.tui.machines.base import Job
 from iommutui.tui.state import AppState, Pane, planned_intent
-from iommutui.tui.text.blocks import bullet, hazard_line, hazard_lines, heading, key_hint, verdict_span
-from iommutui.tui.text.spans import BLANK, Line, Span, line
+from iommutui.tui.text import (
+    BLANK,
+    Line,
+    Span,
+    bullet,
+    hazard_line,
+    hazard_lines,
+    heading,
+    key_hint,
+    line,
+    verdict_span,
+)
 
 
 def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:

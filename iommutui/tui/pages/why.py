@@ -16,17 +16,20 @@ from iommutui.tui.derived import change_of, fix_of, target_of, verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.plan import intent_line
 from iommutui.tui.state import AppState, Phase, Source, SourceKind
-from iommutui.tui.text.blocks import (
+from iommutui.tui.text import (
+    BLANK,
     ROLE_NAMES,
     VERDICT_STYLES,
+    Line,
+    Span,
     bullet,
     fact,
     heading,
     key_hint,
+    line,
     reason_line,
     verdict_span,
 )
-from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
 def why_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:

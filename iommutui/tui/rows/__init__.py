@@ -7,7 +7,7 @@ from iommutui.tui.rows.base import Listing, every
 from iommutui.tui.rows.groups import groups_head, groups_listing, groups_row, ordered
 from iommutui.tui.rows.topology import topology_head, topology_listing, topology_row
 from iommutui.tui.state import AppState, Key, Sort, View
-from iommutui.tui.text.spans import Span
+from iommutui.tui.text import Span
 
 
 def listing(state: AppState) -> Listing:

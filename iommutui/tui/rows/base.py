@@ -11,7 +11,7 @@ from iommutui.core.host import NO_IOMMU, Device, Host
 from iommutui.core.labels import driver_words, use_labels
 from iommutui.tui.derived import Verdicts, verdicts
 from iommutui.tui.state import AppState, Key
-from iommutui.tui.text.spans import Span
+from iommutui.tui.text import Span
 
 DRIVER = 16
 ROLE = 7

@@ -24,8 +24,7 @@ from iommutui.tui.rows.base import (
     tags,
 )
 from iommutui.tui.state import AppState, Key, Sort
-from iommutui.tui.text.blocks import ROLE_STYLES, ROLE_WORDS, verdict_span, word_span
-from iommutui.tui.text.spans import Span, clip, fit, pad
+from iommutui.tui.text import ROLE_STYLES, ROLE_WORDS, Span, clip, fit, pad, verdict_span, word_span
 
 _WORDS = ("viable", "in use", "blocked", "refused", NO_ISOLATION, "unknown", NOTHING_TO_PASS)
 
@@ -38,7 +37,7 @@ def ordered(host: Host, found: Verdicts | None, sort: Sort) -> tuple[int | None,
     if sort is Sort.KIND:
         numbers.sort(key=lambda n: min((rank(host.devices[k.device]) for k in blocks[n] if k.device), default=9))
     elif found is not None:
-        numbers.sort(key=lambda n: _WORDS.index(found.word(n)))
+        numbers.sort(key=lambda n: _WORDS.index(found.words[n]))
     return (*numbers, None) if None in blocks else tuple(numbers)
 
 
@@ -103,7 +102,7 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
         return
     group = host.groups[key.group]
     found = verdicts(host, state.model)
-    word = found.word(group.id)
+    word = found.words[group.id]
     yield Span(fold, "muted")
     yield word_span(word, 10)
     yield Span("group ", "muted")

@@ -9,8 +9,7 @@ from iommutui.core.labels import GLYPHS, device_name, kind_word, verdict_word
 from iommutui.tui.derived import change_of, target_of, verdicts
 from iommutui.tui.rows.base import KIND, Listing, driver_span, every, listed, matches, short, tags
 from iommutui.tui.state import AppState, Key
-from iommutui.tui.text.blocks import VERDICT_STYLES, verdict_span
-from iommutui.tui.text.spans import Span, fit, pad
+from iommutui.tui.text import VERDICT_STYLES, Span, fit, pad, verdict_span
 
 
 class Tree(NamedTuple):
@@ -133,7 +132,7 @@ def _border(state: AppState, key: Key, found: Tree) -> list[Span]:
     width = every(state.host).number
     if key.group is None or key.group not in state.host.groups:
         return [Span(f"{'':>{width}}   ", "muted")]
-    word = verdicts(state.host, state.model).word(key.group)
+    word = verdicts(state.host, state.model).words[key.group]
     style = VERDICT_STYLES[word]
     begins = sign in "╶┌"
     number = str(key.group) if begins else ""

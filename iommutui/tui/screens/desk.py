@@ -24,7 +24,7 @@ from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.base import nothing_to_pass
 from iommutui.tui.scanner import CLAIM_SECONDS, Scanner
 from iommutui.tui.screens.panes import WIDE, Panes
-from iommutui.tui.state import AppState, Key, Pane, Phase, View, failed, logged, planned_moved, with_host
+from iommutui.tui.state import AppState, Key, LogLine, Pane, Phase, View, failed, planned_moved, with_host
 from iommutui.tui.store import Store, recalled, to_remember
 from iommutui.tui.widgets.bars import FilterBar, TooSmall
 from iommutui.tui.widgets.dialogs import Opened, PageScreen, carried_out
@@ -199,7 +199,7 @@ class DeskScreen(Desk):
             self.say(f"{why} It is lost when the program ends.", "warning")
 
     def log_line(self, text: str, style: str = "plain") -> None:
-        self.update(logged(self.state, self.clock(), text, style))
+        self.update(self.state._replace(log=(*self.state.log, LogLine(self.clock(), text, style))))
 
     def review(self, *, revert: bool = False) -> Opened:
         return self._flow.review(revert=revert)

@@ -11,12 +11,12 @@ from textual.widget import Widget
 from iommutui.tui import pages
 from iommutui.tui.commands import hints
 from iommutui.tui.commands.viewing import SHARES
+from iommutui.tui.content import content
 from iommutui.tui.pages.help import orientation
 from iommutui.tui.pages.plan import plan_lines
 from iommutui.tui.rows import head, listing, row
 from iommutui.tui.state import AppState, Key, Pane, View
-from iommutui.tui.text.content import content
-from iommutui.tui.text.spans import Span
+from iommutui.tui.text import Span
 from iommutui.tui.widgets.bars import Bar, FilterBar, KeyBar, banner
 from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.rows import Rows

@@ -12,10 +12,9 @@ from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.plan.planner import Plan, shell_line
 from iommutui.core.reasons import OK
 from iommutui.core.wording import change_words
+from iommutui.tui.content import plain
 from iommutui.tui.pages.plan import outcome_span, step_lines
-from iommutui.tui.text.blocks import bullet
-from iommutui.tui.text.content import plain
-from iommutui.tui.text.spans import BLANK, Line, Span, line
+from iommutui.tui.text import BLANK, Line, Span, bullet, line
 from iommutui.tui.widgets.bars import Hint, KeyBar
 from iommutui.tui.widgets.dialogs import SCROLL, SCROLLS, Box, DeliberateDialog, Dialog
 from iommutui.tui.widgets.lines import Lines

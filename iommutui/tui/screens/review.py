@@ -11,10 +11,10 @@ from textual.events import Key
 from textual.widgets import Button, Input, Static
 
 from iommutui.core.plan.planner import shell_script
+from iommutui.tui.content import content, plain
 from iommutui.tui.machines.base import Job
 from iommutui.tui.pages.plan import WITHIN, Review, review_lines
-from iommutui.tui.text.content import content, plain
-from iommutui.tui.text.spans import Span
+from iommutui.tui.text import Span
 from iommutui.tui.widgets.bars import Hint, KeyBar
 from iommutui.tui.widgets.dialogs import SCROLL, SCROLLS, Box, DeliberateDialog
 from iommutui.tui.widgets.lines import Lines

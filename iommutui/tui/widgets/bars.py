@@ -15,10 +15,10 @@ from textual.widgets import Input
 from iommutui.core.labels import rules_words
 from iommutui.core.printable import printable
 from iommutui.core.query import completion
+from iommutui.tui.content import content
 from iommutui.tui.rows import listing
 from iommutui.tui.state import NOTHING, AppState, Pane, SourceKind, View, own_model
-from iommutui.tui.text.content import content
-from iommutui.tui.text.spans import Span, clip, fit
+from iommutui.tui.text import Span, clip, fit
 
 
 class Bar(Widget):

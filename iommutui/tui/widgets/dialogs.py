@@ -17,9 +17,8 @@ from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from iommutui.core.errors import IommutuiError
-from iommutui.tui.text.blocks import Choice
-from iommutui.tui.text.content import content, plain
-from iommutui.tui.text.spans import Line, Span
+from iommutui.tui.content import content, plain
+from iommutui.tui.text import Choice, Line, Span
 from iommutui.tui.widgets.bars import Hint, KeyBar
 from iommutui.tui.widgets.lines import FAR, Lines
 
@@ -92,13 +91,12 @@ class DeliberateDialog(Dialog[Result]):
     shown_at: float = inf
     """When it was painted first, by the clock of messages."""
 
-    def on_screen_resume(self) -> None:
-        """It is on top; as soon as it is painted it takes keys."""
-        if self.shown_at == inf:
-            self.call_after_refresh(self._painted)
+    def on_mount(self) -> None:
+        self.screen_layout_refresh_signal.subscribe(self, self._painted, immediate=True)
 
-    def _painted(self) -> None:
-        self.shown_at = Message().time
+    def _painted(self, _: Screen[Any]) -> None:
+        if self.shown_at == inf and self.is_active:
+            self.shown_at = Message().time
 
 
 class ConfirmScreen(Dialog[bool]):

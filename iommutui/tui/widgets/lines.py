@@ -9,8 +9,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from iommutui.tui.text.content import strip_of, styles_of
-from iommutui.tui.text.spans import Line, Span, wrap, wrap_all
+from iommutui.tui.content import strip_of, styles_of
+from iommutui.tui.text import Line, Span, wrap, wrap_all
 
 FAR = 1 << 30
 """Further than any end."""

@@ -8,9 +8,9 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
+from iommutui.tui.content import BASE, strip_of
 from iommutui.tui.state import Key
-from iommutui.tui.text.content import BASE, strip_of
-from iommutui.tui.text.spans import Line, Span, clip, wrap_all
+from iommutui.tui.text import Line, Span, clip, wrap_all
 from iommutui.tui.widgets.lines import Scroll
 
 MARGIN = 3
