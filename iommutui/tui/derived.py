@@ -15,7 +15,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.fix import smallest_fix
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import GroupChange, Plan, judged, plan_intents
-from iommutui.core.plan.presets import asked_of, beyond, fix_for, free_card, free_group, give_back, why_not_free
+from iommutui.core.plan.presets import asked_of, beyond, fix_for, free_devices, free_group, give_back, why_not_free
 from iommutui.core.reasons import Code, Verdict
 from iommutui.core.topology import narrow
 from iommutui.tui.state import AppState, Key
@@ -208,9 +208,7 @@ def _free(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> tuple
     part, devices, group = wish_for(host, key)
     if group is not None:
         return free_group(part, group, model, said=said)
-    if not devices or devices[0].bus != "pci" or devices[0].is_bridge:
-        return None
-    return free_card(part, devices[0].address, model, said=said)
+    return free_devices(part, [device.address for device in devices], model, said=said)
 
 
 def _said(state: AppState) -> tuple[Intent, ...]:

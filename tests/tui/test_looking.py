@@ -45,7 +45,7 @@ async def test_on_a_group_s_row_the_wish_is_for_the_group() -> None:
 
 @pytest.mark.parametrize(
     ("row", "why"),
-    [(PORT, "is a bridge and stays with the host"), (3, "Nothing is needed: group 3 is viable")],
+    [(PORT, "is a bridge, and vfio-pci refuses bridges"), (3, "Nothing is needed: no driver has to leave group 3")],
 )
 async def test_a_wish_that_cannot_be_says_why(row: str | int, why: str) -> None:
     async with screen_of(snapshot_of(small())) as ui:

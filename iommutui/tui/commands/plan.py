@@ -117,39 +117,19 @@ def _cannot_choose(state: AppState) -> str | None:
 
 
 def _cannot_free(state: AppState) -> str | None:
-    rows = selected_rows(state)
-    why = _not_a_card(state) if len(rows) == 1 else None if rows else "Select a device or a group first."
-    if why is not None:
-        return why
+    if not selected_rows(state):
+        return "Select a device or a group first."
+    group = selected_group(state)
+    if group is not None and not state.selected and verdicts(state.host, state.model).of(group.id).state is State.USER:
+        owner = group.claim.owner if group.claim is not None else ""
+        return f"Nothing is needed: group {group.id} is handed over already, and in use by {owner or 'a program'}."
     found, words = freeing(state), selection_words(state)
     if found is None:
-        return why_not_freed(state) or f"No rebind frees {words} under these kernel rules; the details say why."
+        return why_not_freed(state) or f"Nothing is needed: no driver has to leave {words}."
     if not found:
         return f"Nothing is needed: {words} is free for a virtual machine already."
     if all(intent in state.intents for intent in found):
         return f"All that frees {words} is staged already; {key_of('apply')} shows the writes."
-    return None
-
-
-def _not_a_card(state: AppState) -> str | None:
-    """Why what is under the cursor is nothing that could be freed."""
-    device, group = selected_device(state), selected_group(state)
-    if not state.host.groups:
-        return "This machine shows no IOMMU groups, so no virtual machine can use a device; 2 says what to do."
-    if device is not None and device.is_bridge:
-        return f"{device.address} is a bridge and stays with the host. Select the card behind it."
-    if device is not None and device.bus != "pci":
-        return f"{device.address} is on the {device.bus} bus; only PCI devices can be rebound here."
-    if device is not None and group is None:
-        return f"{device.address} is in no IOMMU group, so no virtual machine can use it."
-    if group is None:
-        return "Select a device or a group first." if device is None else None
-    verdict = verdicts(state.host, state.model).of(group.id)
-    if verdict.state is State.USER:
-        owner = group.claim.owner if group.claim is not None else ""
-        return f"Nothing is needed: group {group.id} is handed over already, and in use by {owner or 'a program'}."
-    if device is None and verdict.viable and not verdict.refused and freeing(state) is None:
-        return f"Nothing is needed: group {group.id} is viable, and no driver has to leave it."
     return None
 
 
