@@ -9,6 +9,7 @@ from iommutui.core.board import passable
 from iommutui.core.cache import last_call
 from iommutui.core.host import NO_IOMMU, Device, Host
 from iommutui.core.labels import driver_words, use_labels
+from iommutui.core.models import MODELS
 from iommutui.tui.derived import Verdicts, verdicts
 from iommutui.tui.state import AppState, Key
 from iommutui.tui.text import Span
@@ -113,10 +114,12 @@ def _matching(host: Host, text: str, found: Verdicts | None) -> frozenset[Addres
 
 
 def prepare(host: Host) -> None:
-    """Computes what every row and every filter of this machine needs, in a thread that nobody waits for."""
+    """Computes what every row, filter and list of rules of this machine needs, in a thread that nobody waits for."""
     every(host)
     texts(host)
     used_for(host)
+    for model in MODELS.values():
+        _ = verdicts(host, model).words
 
 
 def tags(host: Host, device: Device) -> list[Span]:

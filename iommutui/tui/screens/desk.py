@@ -99,7 +99,6 @@ class DeskScreen(Desk):
         if state is before:
             return
         self.state = state
-        self.scanner.model = state.model if state.chosen_model else None
         if state.intents != before.intents:
             self.app.clear_notifications()  # they speak of the plan that was
         focus = self.focused is self._panes.widget_of(Pane.LIST)
