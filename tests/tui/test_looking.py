@@ -130,7 +130,7 @@ async def test_groups_in_another_order_and_the_cursor_stays_on_its_row() -> None
         assert listing(ui.state).keys[0] == Key(15)
         assert "Groups by kind" in ui.text()
         await ui.press("s")
-        assert ui.toasts()[-1] == "Groups by verdict: viable first."
+        assert "Groups by verdict" in ui.text()
         await ui.press("s", "T", "s")
         assert "Only the list of groups has this" in ui.toasts()[-1]
 

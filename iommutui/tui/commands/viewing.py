@@ -17,11 +17,6 @@ from iommutui.tui.text import Choice, Span, line
 from iommutui.tui.widgets.dialogs import ChooseScreen, ConfirmScreen, Opened, PromptScreen
 
 LOOK, VIEW = "Look", "View"
-_SORTED = {
-    Sort.NUMBER: "Groups by number.",
-    Sort.KIND: "Groups by what is in them: displays first, bridges last.",
-    Sort.VERDICT: "Groups by verdict: viable first.",
-}
 
 
 def _show(view: View, desk: Desk) -> None:
@@ -98,7 +93,6 @@ def _sort(desk: Desk) -> None:
     orders = list(Sort)
     order = orders[(orders.index(desk.state.sort) + 1) % len(orders)]
     desk.update(desk.state._replace(sort=order))
-    desk.say(_SORTED[order])
     desk.remember()
 
 
@@ -117,10 +111,7 @@ def _bridges(desk: Desk) -> None:
 def _mark(desk: Desk) -> None:
     device = selected_device(desk.state)
     if device is not None:
-        marks = desk.state.marks ^ {device.address}
-        desk.update(desk.state._replace(marks=marks))
-        what = "Marked" if device.address in marks else "No longer marked:"
-        desk.say(f"{what} {device.address} {device_name(device)}")
+        desk.update(desk.state._replace(marks=desk.state.marks ^ {device.address}))
         desk.remember()  # which says so where they cannot be kept
 
 

@@ -18,7 +18,6 @@ _TABS = {
     Tab.MODELS: ("Models", models_page),
 }
 _VIEWS = {View.GROUPS: "Groups", View.TOPOLOGY: "Topology", View.LOG: "Log"}
-_SORTED = {Sort.NUMBER: "", Sort.KIND: " by kind", Sort.VERDICT: " by verdict"}
 
 
 def details(state: AppState) -> tuple[Line, ...]:
@@ -60,8 +59,8 @@ def list_title(state: AppState) -> list[Span]:
     """``1 Groups · 14 of 24 viable  T Topology  L Log``."""
     host = state.host
     spans = [Span(f" {key_of('groups')} {_VIEWS[state.view]}", command="groups")]
-    if state.view is View.GROUPS:
-        spans.append(Span(_SORTED[state.sort]))
+    if state.view is View.GROUPS and state.sort is not Sort.NUMBER:
+        spans.append(Span(f" by {state.sort.value}"))
     if host.groups and state.view is not View.LOG:
         found = verdicts(host, state.model)
         spans.append(Span(f" · {found.viable} of {found.passable} viable", "muted"))
