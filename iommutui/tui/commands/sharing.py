@@ -14,7 +14,6 @@ from iommutui.core.host import Host
 from iommutui.core.models import model_for
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Intent
-from iommutui.core.redact import redact
 from iommutui.core.roles import is_vfio
 from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import selected_device, selected_group, wish_for
@@ -129,6 +128,7 @@ def _compare(desk: Desk) -> Opened:
 
 def _differences(name: str, before: Host, state: AppState) -> PageScreen:
     from iommutui.core.diff import change_sentence, compare
+    from iommutui.core.redact import redact
 
     changes = compare(redact(before), redact(state.host), model_for(before.kernel), state.model)
     lines = [line(change_sentence(change), hang=2) for change in changes]
@@ -138,6 +138,7 @@ def _differences(name: str, before: Host, state: AppState) -> PageScreen:
 def changed_since_boot(before: Host, now: Host, model: Model) -> str:
     """A sentence where groups, addresses, drivers or the kernel have changed since the last boot; else empty."""
     from iommutui.core.diff import compare, is_equal
+    from iommutui.core.redact import redact
 
     changes = compare(before, redact(now), model_for(before.kernel), model)
     if is_equal(changes):
