@@ -117,6 +117,8 @@ def _cannot_choose(state: AppState) -> str | None:
 
 
 def _cannot_free(state: AppState) -> str | None:
+    if not state.host.groups:
+        return "This machine shows no IOMMU groups, so no virtual machine can use a device; 2 says what to do."
     if not selected_rows(state):
         return "Select a device or a group first."
     group = selected_group(state)
