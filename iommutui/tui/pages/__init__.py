@@ -26,7 +26,7 @@ def details(state: AppState) -> tuple[Line, ...]:
         return ()
     device, group = selected_device(state), selected_group(state)
     if device is None and group is None:
-        return tuple(no_group(state, state.host))
+        return tuple(no_group(state))
     _, page = _TABS[state.tab]
     return tuple(page(state, device, group))
 
