@@ -24,10 +24,16 @@ from iommutui.tui.state import AppState, start
 from iommutui.tui.store import Store
 from iommutui.tui.text import visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
-from iommutui.tui.widgets.dialogs import ConfirmScreen, DeliberateDialog
+from iommutui.tui.widgets.dialogs import ConfirmScreen, DeliberateDialog, Dialog
 
 SIGNS = {"information": "", "warning": "! ", "error": "✖ "}
 """What a message begins with, so that its severity is not shown by colour alone."""
+
+
+def has_shell() -> bool:
+    """Whether a shell with job control started this program, and can take the terminal and give it back."""
+    parent = os.getppid()
+    return os.getsid(parent) == os.getsid(0) and os.getpgid(parent) != os.getpgrp()
 
 
 class IommutuiApp(App[None]):
@@ -118,24 +124,28 @@ class IommutuiApp(App[None]):
         """
         if isinstance(event, Key):
             screen = self.screen
-            since = screen.shown_at if isinstance(screen, DeliberateDialog) else 0.0
-            if event.time < max(since, self.keys_from):
+            if event.time < self.keys_from:
+                return
+            if isinstance(screen, DeliberateDialog) and not screen.takes(event.time):
+                if event.time > screen.shown_at:
+                    self.notify("That key came too soon to count: read this first.", severity="warning")
                 return
         await super().on_event(event)
 
     def action_suspend(self) -> None:
         """Gives the terminal back to the shell, where it has one; what is typed meanwhile is for the shell."""
         before = Message().time
-        self.action_suspend_process()
+        if has_shell():
+            self.action_suspend_process()
         now = Message().time
         stopped = now - before > 0.2
         self.keys_from = now if stopped else now + 2
         if not stopped:
-            self.notify("This terminal cannot suspend the program. q quits it.", severity="warning")
+            self.notify("No shell is here to take the terminal, so nothing is suspended. q quits.", severity="warning")
 
     def action_help_quit(self) -> None:
         """``ctrl+c``, by which many programs are ended."""
-        self.notify("q leaves iommutui; Ctrl-Q does so from anywhere.")
+        self.notify("q quits iommutui; Ctrl-Q closes a dialog first.")
 
     def on_paste(self, event: Paste) -> None:
         """A listing that no field has taken."""
@@ -176,5 +186,7 @@ class IommutuiApp(App[None]):
         """``ctrl+q`` asks as ``q`` does."""
         if self.screen is self.desk:
             await self.desk.action_run("quit")
+        elif isinstance(self.screen, Dialog):
+            self.screen.action_close()
         else:
             self.screen.dismiss(None) if self.screen.is_modal else self.exit(None)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.await_complete import AwaitComplete
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from iommutui.tui.commands import COMMANDS, reason_against
@@ -37,6 +38,17 @@ def score(command: Command, typed: str) -> float:
             return 0.0
         total += found
     return total
+
+
+class Palette(CommandPalette):
+    """Textual's palette with the commands of the desk."""
+
+    def __init__(self) -> None:
+        super().__init__([CommandsProvider], placeholder="Type some of a command's name")
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Only once: a second Enter of the same burst would close what is below."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()
 
 
 class CommandsProvider(Provider):

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from iommutui.tui.state import Pane, Phase
 from iommutui.tui.text import line
 from iommutui.tui.widgets.dialogs import PageScreen, PromptScreen
@@ -115,8 +117,20 @@ async def test_what_is_typed_behind_a_suspension_that_does_not_happen_stages_not
         assert "suspend" in ui.toasts()[-1]
 
 
+@pytest.mark.parametrize("keys", [("t", "enter"), ("m", "enter"), ("colon", "enter"), ("o", "9")])
+async def test_a_second_enter_in_one_burst_closes_nothing_more(keys: tuple[str, str]) -> None:
+    """A slow line delivers both at once; the dialog is gone by the time that the second one comes."""
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(NIC)
+        await ui.press("p", *keys)
+        await ui.burst("enter", "enter")
+        assert ui.app.return_code is None
+        assert ui.app.screen is ui.app.desk or ui.app.screen.is_modal
+        assert ui.staged()
+
+
 async def test_control_c_says_how_to_leave() -> None:
     async with screen_of(LiveLike(small(), Refusing("no"))) as ui:
         await ui.press("ctrl+c")
-        assert ui.toasts() == ["q leaves iommutui; Ctrl-Q does so from anywhere."]
+        assert ui.toasts() == ["q quits iommutui; Ctrl-Q closes a dialog first."]
         assert ui.state.phase is Phase.READY

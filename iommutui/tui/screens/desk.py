@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.command import CommandPalette
 from textual.events import DescendantFocus
 from textual.widgets import Input
 
@@ -19,7 +18,7 @@ from iommutui.tui.commands.base import Desk
 from iommutui.tui.commands.sharing import changed_since_boot
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.pages.help import help_lines
-from iommutui.tui.palette import CommandsProvider
+from iommutui.tui.palette import Palette
 from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.base import nothing_to_pass
 from iommutui.tui.scanner import CLAIM_SECONDS, Scanner
@@ -209,7 +208,7 @@ class DeskScreen(Desk):
 
     async def action_palette(self) -> None:
         """Every command, by name."""
-        await self.app.push_screen(CommandPalette([CommandsProvider], placeholder="Type some of a command's name"))
+        await self.app.push_screen(Palette())
 
     # -- what jobs tell
 

@@ -127,7 +127,7 @@ class CountdownScreen(DeliberateDialog[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "close(True)", "Keep"),
         Binding("u,escape", "close(False)", "Revert"),
-        Binding("enter", "neither", "Enter"),
+        Binding("enter", "close", "Neither"),
     ]
     AUTO_FOCUS = None
 
@@ -174,5 +174,9 @@ class CountdownScreen(DeliberateDialog[bool]):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id == "yes")
 
-    def action_neither(self) -> None:
-        self.notify("y confirms, u reverts; Enter does neither.", severity="warning")
+    def action_close(self, answer: bool | None = None) -> None:
+        """Nothing but an answer closes it."""
+        if answer is None:
+            self.notify("y confirms, u reverts; nothing else closes this.", severity="warning")
+        else:
+            self.dismiss(answer)

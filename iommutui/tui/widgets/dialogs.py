@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -75,6 +76,10 @@ class Dialog(ModalScreen[Result]):
         """At once: Textual's own waits a moment, in which another dialog may come on top and be the one to go."""
         self.dismiss(answer)
 
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Only once: a second Enter of the same burst would close what is below."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()
+
     def action_scroll(self, lines: int) -> None:
         self.query_one("#lines").scroll_relative(y=lines, animate=False)
 
@@ -83,13 +88,26 @@ class Dialog(ModalScreen[Result]):
 
 
 class DeliberateDialog(Dialog[Result]):
-    """A dialog whose keys do something to the machine: only those count that were pressed once it could be read.
+    """A dialog whose keys do something to the machine, so that it takes none before a person can have read it.
 
-    What was typed ahead of it, or came with it in one burst, is dropped.
+    The first key counts once no other came for a moment. What was typed ahead of the dialog, came with it in one burst,
+    or repeats because a key is held down, is dropped.
     """
+
+    QUIET: ClassVar[float] = 0.5
+    """Seconds without a key before one counts: longer than a line of 300 ms takes there and back."""
 
     shown_at: float = inf
     """When it was painted first, by the clock of messages."""
+    _dropped_at = 0.0
+    _takes_keys = False
+
+    def takes(self, time: float) -> bool:
+        """Whether a key that was pressed at this time, by the clock of messages, counts."""
+        if not self._takes_keys:
+            self._takes_keys = time >= max(self.shown_at, self._dropped_at) + self.QUIET
+            self._dropped_at = time
+        return self._takes_keys
 
     def on_mount(self) -> None:
         self.screen_layout_refresh_signal.subscribe(self, self._painted, immediate=True)
