@@ -102,10 +102,8 @@ class ApplyFlow:
         if left.journal is None:
             self._desk.say(text, "warning")
             return
-        title, yes = "An apply was interrupted", "Review the way back"
-        self._desk.ask(
-            ConfirmScreen(title, text, yes, "Later"), lambda _: self.review(revert=True, journal=left.journal)
-        )
+        dialog = ConfirmScreen("An apply was interrupted", text, "Review the way back", "Later")
+        self._desk.ask(dialog, lambda _: self.review(revert=True, journal=left.journal))
 
     # -- the job
 
