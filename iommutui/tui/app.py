@@ -124,9 +124,9 @@ class IommutuiApp(App[None]):
         """
         if isinstance(event, Key):
             screen = self.screen
-            if event.time < self.keys_from:
+            if event.time < self.keys_from or not self.desk.is_mounted:
                 return
-            if isinstance(screen, DeliberateDialog) and not screen.takes(event.time):
+            if isinstance(screen, DeliberateDialog) and not screen.takes(event):
                 if event.time > screen.shown_at:
                     self.notify("That key came too soon to count: read this first.", severity="warning")
                 return

@@ -48,6 +48,7 @@ class ReviewScreen(DeliberateDialog[Job]):
         Binding("Y", "copy", "Copy"),
         *SCROLL,
     ]
+    HARMLESS = ("escape",)
 
     def __init__(self, review: Review) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, OptionList, Static
@@ -96,17 +96,21 @@ class DeliberateDialog(Dialog[Result]):
 
     QUIET: ClassVar[float] = 0.5
     """Seconds without a key before one counts: longer than a line of 300 ms takes there and back."""
+    HARMLESS: ClassVar[tuple[str, ...]] = ()
+    """Keys that count as soon as it is painted."""
 
     shown_at: float = inf
     """When it was painted first, by the clock of messages."""
     _dropped_at = 0.0
     _takes_keys = False
 
-    def takes(self, time: float) -> bool:
-        """Whether a key that was pressed at this time, by the clock of messages, counts."""
+    def takes(self, event: Key) -> bool:
+        """Whether a key counts."""
+        if event.key in self.HARMLESS:
+            return event.time >= self.shown_at
         if not self._takes_keys:
-            self._takes_keys = time >= max(self.shown_at, self._dropped_at) + self.QUIET
-            self._dropped_at = time
+            self._takes_keys = event.time >= max(self.shown_at, self._dropped_at) + self.QUIET
+            self._dropped_at = event.time
         return self._takes_keys
 
     def on_mount(self) -> None:
