@@ -1,13 +1,11 @@
 """The application: settings, theme, and what is the same on every screen."""
 
 import os
-import subprocess
-import sys
 from concurrent.futures import Future
 from typing import Any, ClassVar, Literal
 
 from textual import on
-from textual.app import App, SuspendNotSupported
+from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Event, Key, Paste
 from textual.message import Message
@@ -17,19 +15,25 @@ from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.settings import Settings, settings_path
 from iommutui.tui.commands.base import Severity
-from iommutui.tui.commands.sharing import HandOver, OpenMachine
+from iommutui.tui.commands.sharing import OpenMachine
 from iommutui.tui.keys import keymap, use_keys
 from iommutui.tui.machines import machine_of, pasted
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.screens.desk import DeskScreen
-from iommutui.tui.screens.dialogs import DeliberateDialog
 from iommutui.tui.state import AppState, start
 from iommutui.tui.store import Store
-from iommutui.tui.text.spans import visible
+from iommutui.tui.text import visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
+from iommutui.tui.widgets.dialogs import ConfirmScreen, DeliberateDialog, Dialog
 
 SIGNS = {"information": "", "warning": "! ", "error": "✖ "}
 """What a message begins with, so that its severity is not shown by colour alone."""
+
+
+def has_shell() -> bool:
+    """Whether a shell with job control started this program, and can take the terminal and give it back."""
+    parent = os.getppid()
+    return os.getsid(parent) == os.getsid(0) and os.getpgid(parent) != os.getpgrp()
 
 
 class IommutuiApp(App[None]):
@@ -120,24 +124,28 @@ class IommutuiApp(App[None]):
         """
         if isinstance(event, Key):
             screen = self.screen
-            since = screen.shown_at if isinstance(screen, DeliberateDialog) else 0.0
-            if event.time < max(since, self.keys_from):
+            if event.time < self.keys_from or not self.desk.is_mounted:
+                return
+            if isinstance(screen, DeliberateDialog) and not screen.takes(event):
+                if event.time > screen.shown_at:
+                    self.notify("That key came too soon to count: read this first.", severity="warning")
                 return
         await super().on_event(event)
 
     def action_suspend(self) -> None:
         """Gives the terminal back to the shell, where it has one; what is typed meanwhile is for the shell."""
         before = Message().time
-        self.action_suspend_process()
+        if has_shell():
+            self.action_suspend_process()
         now = Message().time
         stopped = now - before > 0.2
         self.keys_from = now if stopped else now + 2
         if not stopped:
-            self.notify("This terminal cannot suspend the program. q quits it.", severity="warning")
+            self.notify("No shell is here to take the terminal, so nothing is suspended. q quits.", severity="warning")
 
     def action_help_quit(self) -> None:
         """``ctrl+c``, by which many programs are ended."""
-        self.notify("q leaves iommutui; Ctrl-Q does so from anywhere.")
+        self.notify("q quits iommutui; Ctrl-Q closes a dialog first.")
 
     def on_paste(self, event: Paste) -> None:
         """A listing that no field has taken."""
@@ -150,7 +158,8 @@ class IommutuiApp(App[None]):
         name = "the pasted listing" if message.is_listing else message.text
         lost = " What is staged here is lost." if self.desk.state.intents else ""
         question = f"The screen then shows {name}, on which everything is simulated.{lost}"
-        await self.desk.confirm("Open another machine?", question, "Open", "Stay", lambda: self._open(message))
+        dialog = ConfirmScreen("Open another machine?", question, "Open", "Stay")
+        await self.desk.ask(dialog, lambda _: self._open(message))
 
     def _open(self, message: OpenMachine) -> None:
         """Shows another machine on a desk of its own, once it has been read."""
@@ -173,24 +182,11 @@ class IommutuiApp(App[None]):
         """In place of the desk before it; the first one stays below, for the default screen cannot be switched."""
         await (self.push_screen if len(self.screen_stack) == 1 else self.switch_screen)(self.desk)
 
-    @on(HandOver)
-    def _hand_over(self, message: HandOver) -> None:
-        """Runs another command of the program in the terminal until it ends and Enter is pressed."""
-        from iommutui.apply.elevation import own_program  # with the applying room, which no first frame needs
-
-        try:
-            with self.suspend():
-                subprocess.run([*own_program(), *message.words], check=False)
-                print("\nEnter returns to the screen. ", end="", flush=True)
-                sys.stdin.readline()
-        except SuspendNotSupported:
-            there = f"Run it in another one: iommutui {' '.join(message.words)}"
-            self.notify(f"This terminal cannot be handed over. {there}", severity="warning")
-        self.desk.rescan()
-
     async def action_leave(self) -> None:
         """``ctrl+q`` asks as ``q`` does."""
         if self.screen is self.desk:
             await self.desk.action_run("quit")
+        elif isinstance(self.screen, Dialog):
+            self.screen.action_close()
         else:
             self.screen.dismiss(None) if self.screen.is_modal else self.exit(None)

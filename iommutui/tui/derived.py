@@ -29,7 +29,7 @@ from iommutui.tui.state import AppState, Key
 
 
 class Verdicts:
-    """The verdicts of a machine's groups under one model, each computed when it is first asked for.
+    """The verdicts of a machine's groups under one model.
 
     What is kept of every group is the verdict's word; a whole verdict is kept where somebody has looked at it.
     """
@@ -38,33 +38,28 @@ class Verdicts:
         self._host = host
         self._model = model
         self._known: dict[int, Verdict] = {}
-        self._words: dict[int, str] = {}
 
     def of(self, group: int) -> Verdict:
         """The verdict on a group."""
-        verdict = self._known.get(group)
-        if verdict is None:
-            verdict = self._known[group] = self._model.verdict(self._host, self._host.groups[group])
-        return verdict
-
-    def word(self, group: int) -> str:
-        """The verdict in a word or two."""
-        word = self._words.get(group)
-        if word is None:
-            found = self._host.groups[group]
-            verdict = self._known.get(group) or self._model.verdict(self._host, found)
-            word = self._words[group] = group_word(self._host, found, verdict)
-        return word
+        if group not in self._known:
+            self._known[group] = self._model.verdict(self._host, self._host.groups[group])
+        return self._known[group]
 
     @cached_property
+    def words(self) -> dict[int, str]:
+        """Every verdict in a word or two."""
+        host = self._host
+        return {n: group_word(host, group, self._model.verdict(host, group)) for n, group in host.groups.items()}
+
+    @property
     def viable(self) -> int:
         """How many groups can be handed over."""
-        return sum(self.word(group) == "viable" for group in self._host.groups)
+        return list(self.words.values()).count("viable")
 
-    @cached_property
+    @property
     def passable(self) -> int:
         """How many groups hold anything to pass through."""
-        return sum(self.word(group) != NOTHING_TO_PASS for group in self._host.groups)
+        return len(self.words) - list(self.words.values()).count(NOTHING_TO_PASS)
 
     def blockers(self, group: int) -> set[Address]:
         """The devices whose driver stands in the way."""
@@ -81,52 +76,51 @@ def verdicts(host: Host, model: Model) -> Verdicts:
     return _by_model(host)[model.name]
 
 
-class Preview(NamedTuple):
-    """The staged intents, computed."""
-
-    plan: Plan
-    changes: dict[int, GroupChange]
-    targets: dict[Address, str]
-
-
 @last_call
-def _preview(host: Host, model: Model, intents: tuple[Intent, ...]) -> Preview:
+def _preview(host: Host, model: Model, intents: tuple[Intent, ...]) -> Plan:
     plan = plan_intents(narrow(host, (i.device for i in intents)), intents, model)
     # What the machine loses depends on what remains to it, so that is asked of the whole.
     goals = [goal for goal in plan.goals if goal.device in host.devices]
-    plan = judged(plan, hazards_of(host, goals))
-    return Preview(plan, {change.group: change for change in plan.groups}, {i.device: i.target for i in intents})
+    return judged(plan, hazards_of(host, goals))
 
 
-def preview(state: AppState) -> Preview | None:
+def preview(state: AppState) -> Plan | None:
     """What the staged intents would do; None where there are none."""
-    if not state.intents:
-        return None
-    return _preview(state.host, state.model, state.intents)
+    return _preview(state.host, state.model, state.intents) if state.intents else None
 
 
 def change_of(state: AppState, group: int | None) -> GroupChange | None:
     """What the staged intents do to a group."""
-    found = preview(state)
-    return found.changes.get(group) if found is not None and group is not None else None
+    plan = preview(state)
+    return next((change for change in plan.groups if change.group == group), None) if plan is not None else None
 
 
 def target_of(state: AppState, device: Address) -> str | None:
     """The target that is staged for a device."""
-    found = preview(state)
-    return found.targets.get(device) if found is not None else None
+    return next((intent.target for intent in state.intents if intent.device == device), None)
+
+
+# -- the selection
+
+
+def device_at(host: Host, key: Key | None) -> Device | None:
+    """The device of a row."""
+    return host.devices.get(key.device) if key is not None and key.device is not None else None
+
+
+def group_at(host: Host, key: Key | None) -> Group | None:
+    """The group of a row, or that of the device in it."""
+    return host.groups.get(key.group) if key is not None and key.group is not None else None
 
 
 def selected_device(state: AppState) -> Device | None:
     """The device under the cursor."""
-    key = state.selection
-    return state.host.devices.get(key.device) if key is not None and key.device is not None else None
+    return device_at(state.host, state.selection)
 
 
 def selected_group(state: AppState) -> Group | None:
     """The group under the cursor, or that of the device under it."""
-    key = state.selection
-    return state.host.groups.get(key.group) if key is not None and key.group is not None else None
+    return group_at(state.host, state.selection)
 
 
 def selected_rows(state: AppState) -> tuple[Key, ...]:
@@ -141,12 +135,29 @@ def selected_devices(state: AppState) -> list[Device]:
     host = state.host
     found: dict[Address, Device] = {}
     for key in selected_rows(state):
-        if key.device is not None:
-            found |= {key.device: host.devices[key.device]} if key.device in host.devices else {}
-        elif key.group is not None and key.group in host.groups:
-            members = host.members(host.groups[key.group])
-            found |= {d.address: d for d in members if d.bus == "pci" and not d.is_bridge}
+        device, group = device_at(host, key), group_at(host, key)
+        if device is not None:
+            found[device.address] = device
+        elif key.device is None and group is not None:
+            found |= {d.address: d for d in host.members(group) if d.bus == "pci" and not d.is_bridge}
     return list(found.values())
+
+
+def selection_words(state: AppState) -> str:
+    """``the card 0000:09:00``, ``group 17`` or ``the 3 selected rows``."""
+    if len(state.selected) > 1:
+        return f"the {len(state.selected)} selected rows"
+    key = next(iter(selected_rows(state)), None)
+    if key is None:
+        return "the selection"
+    if key.device is not None:
+        device = device_at(state.host, key)
+        virtual = device is not None and device.physfn is not None
+        return key.device if virtual else f"the card {card_of(key.device)}"
+    return f"group {key.group}"
+
+
+# -- what would fix, free or give back
 
 
 class Fix(NamedTuple):
@@ -159,50 +170,49 @@ class Fix(NamedTuple):
 
 @last_call
 def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix | None:
-    if key.group is None or key.group not in host.groups:
+    group = group_at(host, key)
+    if group is None:
         return None
-    group = host.groups[key.group]
     part = narrow(host, (*group.members, *(i.device for i in intents)))
-    mine = [i for i in intents if i.device in group.members]
-    if mine:
+    if any(i.device in group.members for i in intents):
         return Fix(smallest_fix(part, intents, [group], model), further=True)
     verdict = model.verdict(part, group)
     if verdict.viable and not verdict.refused:
         return Fix((), further=False)
-    device = host.devices.get(key.device) if key.device is not None else None
+    device = device_at(host, key)
     wanted = device.address if device is not None and device.bus == "pci" and not device.is_bridge else None
     return Fix(fix_for(part, group, wanted, model), further=False)
 
 
 def fix_of(state: AppState) -> Fix | None:
     """The smallest fix for the group of the selection; None where the selection has no group."""
-    if state.selection is None:
-        return None
-    return _fix(state.host, state.model, state.intents, state.selection)
+    return _fix(state.host, state.model, state.intents, state.selection) if state.selection is not None else None
 
 
-def _asked(host: Host, key: Key) -> tuple[list[Device], Group | None]:
-    """What a row is of: its device and the others of the card, or of a group's row the members and the group."""
-    device = host.devices.get(key.device) if key.device is not None else None
-    if key.device is not None:
-        return (host.card(device.address) if device is not None else []), None
-    group = host.groups.get(key.group) if key.group is not None else None
-    return (host.members(group) if group is not None else []), group
+class Wish(NamedTuple):
+    """What is wished of a row."""
+
+    part: Host
+    """What of the machine it can touch: the row's group, its card, and the groups of the card's functions."""
+    devices: list[Device]
+    """The row's device and the others of the card; of a group's row, the members."""
+    group: Group | None
+    """The group of a group's row."""
 
 
-def _around(host: Host, key: Key) -> Host:
-    """What a wish for this row can touch: its group, its card, and the groups of the card's functions."""
-    group = host.groups.get(key.group) if key.group is not None else None
+def wish_for(host: Host, key: Key) -> Wish:
+    """What a wish for this row is about."""
+    device, group = device_at(host, key), group_at(host, key)
     members = host.members(group) if group is not None else []
-    return narrow(host, (device.address for device in (*_asked(host, key)[0], *members)))
+    if key.device is None:
+        return Wish(narrow(host, (d.address for d in members)), members, group)
+    devices = host.card(device.address) if device is not None else []
+    return Wish(narrow(host, (d.address for d in (*devices, *members))), devices, None)
 
 
 @last_call
 def _free(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> tuple[Intent, ...] | None:
-    part = _around(host, key)
-    devices, group = _asked(part, key)
-    if group is None and (not devices or devices[0].bus != "pci" or devices[0].is_bridge):
-        return None
+    part, devices, group = wish_for(host, key)
     asked = [device.address for device in devices if group is None or device.driver is not None]
     return free_devices(part, asked, model, said=said)
 
@@ -230,40 +240,18 @@ def _united(parts: Iterable[tuple[Intent, ...] | None]) -> tuple[Intent, ...]:
     return tuple({intent.device: intent for part in parts for intent in part or ()}.values())
 
 
-@last_call
-def _back(host: Host, key: Key) -> tuple[Intent, ...]:
-    part = _around(host, key)
-    return give_back(part, [device.address for device in _asked(part, key)[0]])
-
-
 def giving_back(state: AppState) -> tuple[Intent, ...]:
     """What gives the selected cards and groups back to the kernel; empty where nothing of them was set aside."""
-    return _united(_back(state.host, key) for key in selected_rows(state))
-
-
-@last_call
-def _why_not(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> str | None:
-    part = _around(host, key)
-    devices, group = _asked(part, key)
-    asked = asked_of(part, group) if group is not None else [device.address for device in devices]
-    return why_not_free(part, asked, model, said)
+    wishes = (wish_for(state.host, key) for key in selected_rows(state))
+    return _united(give_back(wish.part, [device.address for device in wish.devices]) for wish in wishes)
 
 
 def why_not_freed(state: AppState) -> str | None:
     """Why nothing frees what is selected, as a sentence; None where something does."""
-    found = (_why_not(state.host, state.model, key, _said(state)) for key in selected_rows(state))
-    return next((why for why in found if why is not None), None)
-
-
-def selection_words(state: AppState) -> str:
-    """``the card 0000:09:00``, ``group 17`` or ``the 3 selected rows``."""
-    if len(state.selected) > 1:
-        return f"the {len(state.selected)} selected rows"
-    key = next(iter(selected_rows(state)), None)
-    if key is None:
-        return "the selection"
-    if key.device is not None:
-        device = state.host.devices.get(key.device)
-        virtual = device is not None and device.physfn is not None
-        return key.device if virtual else f"the card {card_of(key.device)}"
-    return f"group {key.group}"
+    for key in selected_rows(state):
+        part, devices, group = wish_for(state.host, key)
+        asked = asked_of(part, group) if group is not None else [device.address for device in devices]
+        why = why_not_free(part, asked, state.model, _said(state))
+        if why is not None:
+            return why
+    return None

@@ -1,42 +1,25 @@
 """Keys: how they are written, which there are, and which command has which. Pure."""
 
-import string
-import unicodedata
 from collections.abc import Mapping
 
-from textual.keys import KEY_NAME_REPLACEMENTS, Keys, key_to_character
+from textual.binding import Binding
+from textual.keys import KEY_DISPLAY_ALIASES, Keys, format_key, key_to_character
 
 from iommutui.core.errors import IommutuiError
 from iommutui.settings import settings_path
 
 _SHOWN = {
-    "question_mark": "?", "slash": "/", "colon": ":", "up": "↑", "down": "↓", "left": "←", "right": "→",
-    "pagedown": "PgDn", "pageup": "PgUp", "escape": "Esc", "tab": "Tab", "shift+tab": "S-Tab", "home": "Home",
-    "end": "End", "enter": "Enter", "f5": "F5", "right_square_bracket": "]", "left_square_bracket": "[",
+    "escape": "Esc", "enter": "Enter", "tab": "Tab", "shift+tab": "S-Tab", "home": "Home", "end": "End", "f5": "F5",
+    "pagedown": "PgDn", "pageup": "PgUp", "comma": ",",
 }  # fmt: skip
-_WRITTEN = {shown: name for name, shown in _SHOWN.items()}
+"""Keys that are not shown as Textual shows them."""
+
+_WRITTEN = {shown: name for name, shown in (KEY_DISPLAY_ALIASES | _SHOWN).items()}
 _MODIFIERS = {"alt", "ctrl", "hyper", "meta", "shift", "super"}
-
-
-def _named(character: str) -> str:
-    """Textual's name of the key that makes a character: ``question_mark``, ``slash``, ``a``."""
-    if character.isalnum():
-        return character
-    name = unicodedata.name(character, character).lower().replace("-", "_").replace(" ", "_")
-    return KEY_NAME_REPLACEMENTS.get(name, name)
-
-
-_PUNCTUATION = {_named(character): character for character in string.punctuation}
 # Textual's list also has names that no terminal sends: <any>, ctrl-at, return.
 _NAMED = {name for name in (key.value.rpartition("+")[2] for key in Keys) if name.isalnum() and len(name) > 1} - {
-    "return",
-    *_PUNCTUATION,
+    "return"
 }
-
-
-def _character(name: str) -> str | None:
-    """The character that a key makes, by Textual's name of it."""
-    return name if len(name) == 1 else _PUNCTUATION.get(name) or key_to_character(name)
 
 
 def key_name(key: str) -> str:
@@ -44,10 +27,8 @@ def key_name(key: str) -> str:
     if key in _SHOWN:
         return _SHOWN[key]
     modifiers, plus, name = key.rpartition("+")
-    shown = _SHOWN.get(name) or (name if name in _NAMED else _character(name) or name)
-    if modifiers.startswith("ctrl"):
-        return "^" + f"{modifiers}{plus}".removeprefix("ctrl+") + shown
-    return modifiers + plus + shown
+    shown = _SHOWN.get(name) or format_key(name)
+    return f"^{shown}" if modifiers == "ctrl" else modifiers + plus + shown
 
 
 def spelt(word: str) -> str | None:
@@ -60,12 +41,13 @@ def spelt(word: str) -> str | None:
     last += word[-1]
     modifiers = set(before.lower().split("+")) if plus else set()
     name = _WRITTEN.get(last, last.lower() if modifiers or len(last) > 1 else last)
-    if name not in _NAMED:
-        character = _character(name)
+    if name not in _NAMED and name not in _WRITTEN.values():
+        character = key_to_character(name) or format_key(name)
         # A character with Shift is another character, and a key of its own.
-        if character is None or not character.isprintable() or modifiers == {"shift"}:
+        if len(character) > 1 or not character.isprintable() or modifiers == {"shift"}:
             return None
-        name = _named(character)
+        (binding,) = Binding.make_bindings([Binding(character, "")])
+        name = binding.key
     return "+".join((*sorted(modifiers), name)) if modifiers <= _MODIFIERS else None
 
 

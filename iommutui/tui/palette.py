@@ -3,9 +3,9 @@
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.await_complete import AwaitComplete
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from iommutui.tui.commands import COMMANDS, reason_against
@@ -40,13 +40,24 @@ def score(command: Command, typed: str) -> float:
     return total
 
 
+class Palette(CommandPalette):
+    """Textual's palette with the commands of the desk."""
+
+    def __init__(self) -> None:
+        super().__init__([CommandsProvider], placeholder="Type some of a command's name")
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Only once: a second Enter of the same burst would close what is below."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()
+
+
 class CommandsProvider(Provider):
     """Offers the commands of the registry to Textual's palette."""
 
     def _hit(self, command: Command) -> tuple[Callable[[], Awaitable[None]], str, str]:
-        desk = cast(Desk, cast(Any, self.screen))
+        assert isinstance(self.screen, Desk)
         run = partial(self.screen.run_action, f"run('{command.id}')")
-        return run, name_of(command), help_of(command, desk.state)
+        return run, name_of(command), help_of(command, self.screen.state)
 
     async def discover(self) -> Hits:
         """Every command, while nothing is typed."""

@@ -120,8 +120,7 @@ class AppState(NamedTuple):
     undo: tuple[tuple[Intent, ...], ...] = ()
     redo: tuple[tuple[Intent, ...], ...] = ()
     filter: str = ""
-    search: str = ""
-    """What is looked for in the topology, which hides nothing: a device's neighbours are why it is where it is."""
+    """What the list is narrowed to. The topology hides nothing, for a device's neighbours are why it is where it is."""
     view: View = View.GROUPS
     tab: Tab = Tab.WHY
     pane: Pane = Pane.LIST
@@ -231,11 +230,6 @@ def redone(state: AppState) -> AppState:
     return state._replace(intents=state.redo[-1], redo=state.redo[:-1], undo=(*state.undo, state.intents))
 
 
-def judged_by(state: AppState, model: str) -> AppState:
-    """The state under other kernel rules."""
-    return state._replace(model=MODELS[model], chosen_model=True)
-
-
 def own_model(state: AppState) -> bool:
     """Whether the model is that of the machine's own kernel."""
     return not state.seen or state.model.name == model_for(state.host.kernel).name
@@ -303,11 +297,6 @@ def fulfilled(host: Host, intent: Intent, model: Model) -> bool:
 def failed(state: AppState, problem: IommutuiError) -> AppState:
     """The state after a scan that failed: what was seen before stays on the screen."""
     return state._replace(phase=Phase.READY if state.seen else Phase.FAILED, problem=problem)
-
-
-def logged(state: AppState, at: str, text: str, style: str = "plain") -> AppState:
-    """The state with one more line in the log."""
-    return state._replace(log=(*state.log, LogLine(at, text, style)))
 
 
 def ended(state: AppState, plan: Plan, *, revert: bool) -> AppState:

@@ -22,7 +22,7 @@ from iommutui.tui.app import IommutuiApp
 from iommutui.tui.machines.base import Applier, CutOff, Machine, Watch, WayBack
 from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.rows import listing
-from iommutui.tui.screens.review import CountdownScreen
+from iommutui.tui.screens.progress import CountdownScreen
 from iommutui.tui.state import AppState, Key, Phase, Source, SourceKind, start
 
 R = TypeVar("R")
@@ -112,7 +112,7 @@ class Ui:
             await self.select(wanted.group if wanted.group is not None else -1)
             await self.press("l")
         await self.pilot.press("g")
-        steps = listing(self.state).place(wanted) or 0
+        steps = listing(self.state).places.get(wanted, 0)
         await self.pilot.press(*["j"] * steps)
         assert self.state.cursor == wanted, f"{what} is not on the list"
         await self.settle()

@@ -79,7 +79,7 @@ async def test_an_answer_about_a_machine_that_is_not_shown_any_more_is_dropped(t
     async with screen_of(live(handed_over(), tmp_path)) as ui:
         old = ui.state.host
         assert old is not None
-        from iommutui.tui.jobs.scanner import Scanner
+        from iommutui.tui.scanner import Scanner
 
         ui.app.desk.update(ui.state._replace(host=small()))
         ui.app.desk.post_message(Scanner.Claimed(old, old.with_group(old.groups[1]._replace(claim=Claim("late")))))

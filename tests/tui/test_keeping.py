@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
 from textual.events import Key as KeyPress
 
 from iommutui.apply.events import Counting, Event, Finished, Kept, Started
 from iommutui.core.errors import Exit
 from iommutui.tui.machines.base import CutOff
+from iommutui.tui.screens.review import ReviewScreen
 from iommutui.tui.state import Phase
 from tests.tui.driver import SMALLEST, LiveLike, Ui, screen_of, snapshot_of
 from tests.tui.fakes import Refusing, Scripted
@@ -134,3 +136,54 @@ async def test_keys_that_were_typed_ahead_of_a_countdown_answer_nothing() -> Non
         await ui.pilot.press("y")
         await until(ui, lambda: ui.state.phase is Phase.READY)
         assert applier.words == ["keep"]
+
+
+def pressed(ui: Ui, key: str, at: float) -> None:
+    """A key whose time is this one, by the clock of messages."""
+    event = KeyPress(key, None)
+    event.time = at
+    ui.app.post_message(event.set_sender(ui.app))
+
+
+async def test_a_key_that_is_held_down_confirms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "a")
+        review = ui.app.screen
+        assert isinstance(review, ReviewScreen)
+        painted = review.shown_at
+        for after in (0.3, 0.4, 0.8, 1.29):
+            pressed(ui, "y", painted + after)
+            await ui.settle()
+            assert ui.app.screen is review, after
+        assert "came too soon" in ui.toasts()[-1]
+        pressed(ui, "y", painted + 1.8)
+        await until(ui, lambda: ui.state.applied)
+
+
+async def test_a_review_that_takes_keys_takes_quick_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "a")
+        review = ui.app.screen
+        assert isinstance(review, ReviewScreen)
+        pressed(ui, "j", review.shown_at + 0.6)
+        pressed(ui, "y", review.shown_at + 0.61)
+        await until(ui, lambda: ui.state.applied)
+
+
+async def test_nothing_but_an_answer_closes_the_countdown() -> None:
+    applier = _counting(Kept("the program that asked for it"), Finished(Exit.DONE, "3 writes done."))
+    async with screen_of(LiveLike(small(), applier)) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "a", "t")
+        await ui.pilot.press("y")
+        await until(ui, ui.counts_down)
+        await ui.pilot.press("ctrl+q")
+        await until(ui, lambda: "y confirms, u reverts; nothing else closes this." in ui.toasts())
+        assert ui.counts_down()
+        assert applier.words == []
+        await ui.pilot.press("y")
+        await until(ui, lambda: ui.state.phase is Phase.READY)

@@ -27,7 +27,7 @@ from iommutui.core.models import MODELS
 from iommutui.core.plan.drift import Change
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
-from iommutui.tui.jobs import scanner
+from iommutui.tui import scanner
 from iommutui.tui.machines.base import Job
 from iommutui.tui.machines.live import ProcessApplier, request
 from iommutui.tui.state import Key, Phase

@@ -45,7 +45,7 @@ async def test_on_a_group_s_row_the_wish_is_for_the_group() -> None:
 
 @pytest.mark.parametrize(
     ("row", "why"),
-    [(PORT, "is a bridge and stays with the host"), (3, "Nothing is needed: group 3 is viable")],
+    [(PORT, "is a bridge, and vfio-pci refuses bridges"), (3, "Nothing is needed: no driver has to leave group 3")],
 )
 async def test_a_wish_that_cannot_be_says_why(row: str | int, why: str) -> None:
     async with screen_of(snapshot_of(small())) as ui:
@@ -130,7 +130,7 @@ async def test_groups_in_another_order_and_the_cursor_stays_on_its_row() -> None
         assert listing(ui.state).keys[0] == Key(15)
         assert "Groups by kind" in ui.text()
         await ui.press("s")
-        assert ui.toasts()[-1] == "Groups by verdict: viable first."
+        assert "Groups by verdict" in ui.text()
         await ui.press("s", "T", "s")
         assert "Only the list of groups has this" in ui.toasts()[-1]
 
@@ -188,7 +188,7 @@ def test_the_writes_of_the_plan_can_be_copied_for_a_shell() -> None:
     state = staged(state_of(small()), {NIC: "vfio-pci"})
     found = preview(state)
     assert found is not None
-    assert shell_script(found.plan).splitlines()[:3] == [
+    assert shell_script(found).splitlines()[:3] == [
         "# Only where 0000:05:00.0 is 8086:1533: on another machine these addresses are other devices.",
         "modprobe vfio-pci",
         "echo vfio-pci > /sys/bus/pci/devices/0000:05:00.0/driver_override",

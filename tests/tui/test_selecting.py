@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from iommutui.tui.commands.base import Page
+import pytest
+
 from iommutui.tui.state import Pane, Phase
-from iommutui.tui.text.spans import line
+from iommutui.tui.text import line
+from iommutui.tui.widgets.dialogs import PageScreen, PromptScreen
 from tests.tui.driver import USUAL, LiveLike, screen_of, snapshot_of
 from tests.tui.fakes import Refusing
 from tests.tui.machines import DISK, GPU, NIC, SOUND, small
@@ -69,10 +71,9 @@ async def test_after_an_apply_the_plan_says_what_comes_next() -> None:
 
 
 async def test_a_page_is_searched_copied_and_saved(tmp_path: Path) -> None:
-    page = Page("Notes", [line(f"line {number} of it") for number in range(80)], save_as=str(tmp_path / "notes"))
+    page = PageScreen("Notes", [line(f"line {number} of it") for number in range(80)], str(tmp_path / "notes"))
     async with screen_of(snapshot_of(small()), USUAL) as ui:
-        ui.app.desk.show_page(page)
-        await ui.settle()
+        await ui.show(page)
         await ui.press("slash")
         await ui.type("LINE 61")
         assert "line 61 of it" in ui.text()
@@ -87,7 +88,8 @@ async def test_a_page_is_searched_copied_and_saved(tmp_path: Path) -> None:
 async def test_a_prompt_takes_only_what_will_do() -> None:
     given: list[str] = []
     async with screen_of(snapshot_of(small()), USUAL) as ui:
-        ui.app.desk.prompt("A number", given.append, lambda text: (text.isdigit(), "digits only"), hint="17")
+        dialog = PromptScreen("A number", "17", lambda text: (text.isdigit(), "digits only"))
+        await ui.app.desk.ask(dialog, given.append)
         await ui.settle()
         await ui.type("x")
         await ui.press("enter")
@@ -115,8 +117,20 @@ async def test_what_is_typed_behind_a_suspension_that_does_not_happen_stages_not
         assert "suspend" in ui.toasts()[-1]
 
 
+@pytest.mark.parametrize("keys", [("t", "enter"), ("m", "enter"), ("colon", "enter"), ("o", "9")])
+async def test_a_second_enter_in_one_burst_closes_nothing_more(keys: tuple[str, str]) -> None:
+    """A slow line delivers both at once; the dialog is gone by the time that the second one comes."""
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(NIC)
+        await ui.press("p", *keys)
+        await ui.burst("enter", "enter")
+        assert ui.app.return_code is None
+        assert ui.app.screen is ui.app.desk or ui.app.screen.is_modal
+        assert ui.staged()
+
+
 async def test_control_c_says_how_to_leave() -> None:
     async with screen_of(LiveLike(small(), Refusing("no"))) as ui:
         await ui.press("ctrl+c")
-        assert ui.toasts() == ["q leaves iommutui; Ctrl-Q does so from anywhere."]
+        assert ui.toasts() == ["q quits iommutui; Ctrl-Q closes a dialog first."]
         assert ui.state.phase is Phase.READY

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from iommutui.tui.text.spans import Line, Span, clip, fit, line, pad, visible, wrap
+from iommutui.tui.text import Line, Span, clip, fit, line, pad, visible, wrap
 
 
 def _shown(rows: list[tuple[Span, ...]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError
+from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
 from iommutui.tui.state import (
     AppState,
@@ -11,7 +12,6 @@ from iommutui.tui.state import (
     SourceKind,
     failed,
     folded,
-    judged_by,
     own_model,
     redone,
     staged,
@@ -55,7 +55,7 @@ def test_staging_after_an_undo_forgets_what_was_undone() -> None:
 def test_the_model_follows_the_kernel_until_the_person_chooses() -> None:
     old = with_host(start(DEMO), small("5.10"))[0]
     assert old.model.name == "vfio-group"
-    chosen = judged_by(old, "dma-owner")
+    chosen = old._replace(model=MODELS["dma-owner"], chosen_model=True)
     assert not own_model(chosen)
     assert with_host(chosen, small("6.12"))[0].model is chosen.model
 

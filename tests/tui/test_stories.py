@@ -211,11 +211,11 @@ async def test_one_message_at_a_time_none_of_another_plan_and_none_over_a_dialog
         assert ui.toasts() == ["Nothing is needed: the group is viable once the plan is applied."]
         await ui.press("x")
         assert ui.toasts() == []
-        await ui.press("s")
-        assert ui.toasts() == ["Groups by what is in them: displays first, bridges last."]
+        await ui.press("full_stop")
+        assert ui.toasts() == ["Groups with nothing to pass through are hidden."]
         await ui.press("question_mark")
         assert ui.toasts() == []
-        assert "Groups by what" not in ui.text()
+        assert "are hidden." not in ui.text()
 
 
 async def test_the_end_of_a_log_that_was_not_on_the_screen_is_shown_from_its_first_line_on() -> None:

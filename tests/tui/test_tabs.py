@@ -8,7 +8,7 @@ from iommutui.core.topology import why_shared
 from iommutui.demo import demo_host
 from iommutui.tui.pages import details, impact
 from iommutui.tui.state import AppState, Key, Source, SourceKind, Tab, staged, start, with_host
-from iommutui.tui.text.spans import Line
+from iommutui.tui.text import Line
 from tests.tui.machines import DISK, GPU, NIC, PORT, changed, small, without_iommu
 
 

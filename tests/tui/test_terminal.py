@@ -42,11 +42,19 @@ def test_bursts_of_keys_do_what_they_do_one_by_one(tmp_path: Path) -> None:
             screen.send(keys)
             screen.see(*seen)
             if keys == "cay":
-                screen.never("done")
+                screen.never("done", 1.5)
                 screen.send("y")
                 screen.see("R reverts it", "09:00.0 vfio-pci")
                 return
             assert any(_bare(screen, seconds) for seconds in (0.15, 1.0, 3.0)), screen.grid.text
+
+
+def test_keys_that_come_before_the_first_frame_do_no_harm(tmp_path: Path) -> None:
+    with terminal(tmp_path, "--demo") as screen:
+        screen.send("j<j")
+        screen.see("3 Plan", "q quit")
+        screen.send("?")
+        screen.see("Esc close")
 
 
 @pytest.mark.parametrize("term", ["xterm-256color", "linux"])
@@ -56,7 +64,7 @@ def test_no_line_of_a_frame_is_wider_than_the_terminal(tmp_path: Path, size: tup
         screen.see("q quit")
         for keys, seen in (
             ("c", "changes, "),
-            ("a", "Writes"),
+            ("a", "Y copy"),  # in the last line, so that all of the review is there
             ("\x1b", "q quit"),
             ("T", "Topology"),
             ("?", "Esc close"),

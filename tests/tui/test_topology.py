@@ -5,7 +5,8 @@ from iommutui.core.host import Device, Host
 from iommutui.core.plan.intents import Intent
 from iommutui.demo import demo_host
 from iommutui.tui.rows import listing, settled
-from iommutui.tui.rows.topology import matches, next_match, topology_row, tree
+from iommutui.tui.rows.base import matches
+from iommutui.tui.rows.topology import next_match, topology_row, tree
 from iommutui.tui.state import AppState, Key, Source, SourceKind, View, staged, start, with_host
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small
 
@@ -55,14 +56,14 @@ def test_a_device_on_another_bus_has_its_place() -> None:
 
 
 def test_a_search_finds_and_goes_round() -> None:
-    state = state_of(small(), search="audio", cursor=Key(2, NIC))
-    assert matches(small(), "audio") == {SOUND}
-    assert matches(small(), "driver:igb") == {NIC}
-    assert matches(small(), "!driver:igb class:nvme") == {DISK}
+    state = state_of(small(), filter="audio", cursor=Key(2, NIC))
+    assert matches(state) == frozenset({SOUND})
+    assert matches(state._replace(filter="driver:igb")) == frozenset({NIC})
+    assert matches(state._replace(filter="!driver:igb class:nvme")) == frozenset({DISK})
     assert next_match(state, 1) == Key(1, SOUND)
     assert next_match(state, -1) == Key(1, SOUND)
     assert text(state, Key(1, SOUND)).startswith("»")
-    assert next_match(state._replace(search="nothing of the kind"), 1) is None
+    assert next_match(state._replace(filter="nothing of the kind"), 1) is None
 
 
 def test_from_a_group_s_row_the_cursor_comes_to_its_first_device() -> None:

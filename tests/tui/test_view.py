@@ -16,7 +16,7 @@ from iommutui.tui.pages.plan import Review, plan_lines, review_lines, step_lines
 from iommutui.tui.rows import listing, row, settled
 from iommutui.tui.rows.base import KIND, nothing_to_pass
 from iommutui.tui.state import AppState, Key, Pane, Source, SourceKind, Tab, View, staged, start, with_host
-from iommutui.tui.text.spans import Line
+from iommutui.tui.text import Line
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
 
@@ -197,9 +197,8 @@ def test_a_probe_that_binds_nothing_is_not_called_good_although_its_write_is() -
 
 
 def test_the_review_shows_every_write_exactly_and_in_order() -> None:
-    found = preview(staged(state_of(), {GPU: "vfio-pci"}))
-    assert found is not None
-    plan = found.plan
+    plan = preview(staged(state_of(), {GPU: "vfio-pci"}))
+    assert plan is not None
     assert [shell_line(step) for step in plan.steps] == [
         "echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override",
         "echo 0000:01:00.0 > /sys/bus/pci/drivers/nvidia/unbind",
@@ -213,7 +212,7 @@ def test_clearing_an_override_writes_an_empty_line() -> None:
     host = changed(small(), NIC, driver="pci-stub", driver_override="pci-stub")
     found = preview(staged(state_of(host), {NIC: "default"}))
     assert found is not None
-    assert shell_line(found.plan.steps[0]) == "echo '' > /sys/bus/pci/devices/0000:05:00.0/driver_override"
+    assert shell_line(found.steps[0]) == "echo '' > /sys/bus/pci/devices/0000:05:00.0/driver_override"
 
 
 def test_every_command_has_one_meaning_per_key_and_one_word_in_the_footer() -> None:

@@ -1,7 +1,6 @@
 """Every command there is, and what is made of them: bindings, key bar, help, and the table of keys."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from textual.binding import Binding
 
@@ -9,6 +8,7 @@ from iommutui.tui.commands import moving, plan, sharing, viewing
 from iommutui.tui.commands.base import Command
 from iommutui.tui.keys import define, key_names, key_of, keys_of
 from iommutui.tui.state import AppState, Pane, View
+from iommutui.tui.widgets.bars import Hint
 
 COMMANDS: tuple[Command, ...] = (*plan.COMMANDS, *viewing.COMMANDS, *sharing.COMMANDS, *moving.COMMANDS)
 BY_ID = {command.id: command for command in COMMANDS}
@@ -37,16 +37,6 @@ def bindings() -> list[Binding]:
 def reason_against(command_id: str, state: AppState) -> str | None:
     """Why a command cannot be done now."""
     return next((why for check in BY_ID[command_id].disabled if (why := check(state)) is not None), None)
-
-
-class Hint(NamedTuple):
-    """An entry of the key bar."""
-
-    key: str
-    word: str
-    command: str = ""
-    """What a click on it runs."""
-    enabled: bool = True
 
 
 _STAGED = (("apply", "apply"), ("undo", "undo"))

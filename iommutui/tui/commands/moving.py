@@ -2,12 +2,13 @@
 
 from functools import partial
 
-from iommutui.tui.commands.base import Command, Desk, Opened, needs_host
+from iommutui.tui.commands.base import Command, Desk, needs_host
 from iommutui.tui.rows import listing
 from iommutui.tui.state import AppState, Key, Pane, View, folded
+from iommutui.tui.widgets.dialogs import Opened
+from iommutui.tui.widgets.lines import FAR
 
 TOPIC = "Move"
-FAR = 1 << 30
 
 
 def _no_folds(state: AppState) -> str | None:
@@ -18,12 +19,6 @@ def _no_folds(state: AppState) -> str | None:
 
 def _fold(shut: bool, desk: Desk) -> None:
     desk.update(folded(desk.state, desk.state.cursor.group, shut))
-
-
-def _cannot_fold(shut: bool, state: AppState) -> str | None:
-    if shut != (state.cursor.group in state.collapsed):
-        return None
-    return "The group is folded already." if shut else "The group is open already."
 
 
 def _fold_all(desk: Desk) -> None:
@@ -46,7 +41,7 @@ def _cycle(step: int, desk: Desk) -> Opened:
 
 def _next_group(step: int, desk: Desk) -> None:
     found = listing(desk.state)
-    here = found.place(desk.state.cursor)
+    here = found.places.get(desk.state.cursor)
     if here is None:
         return
     places = range(here + 1, len(found.keys)) if step > 0 else range(here - 1, -1, -1)
@@ -72,9 +67,9 @@ COMMANDS = (
     Command("Previous group", ("K", "left_square_bracket"), "The group before.", TOPIC, partial(_next_group, -1),
             (needs_host,), palette=False),
     Command("Fold", ("h", "left"), "Fold the group.", TOPIC, partial(_fold, True),
-            (needs_host, _no_folds, partial(_cannot_fold, True)), also="collapse hide"),
+            (needs_host, _no_folds), also="collapse hide"),
     Command("Open", ("l", "right"), "Open the group.", TOPIC, partial(_fold, False),
-            (needs_host, _no_folds, partial(_cannot_fold, False)), also="expand unfold"),
+            (needs_host, _no_folds), also="expand unfold"),
     Command("Fold all", ("H",), "Fold every group, or open them all.", TOPIC, _fold_all, (needs_host, _no_folds),
             also="collapse expand unfold"),
     Command("Next pane", ("tab",), "The next pane; in the filter: complete the word.", TOPIC, partial(_cycle, 1),

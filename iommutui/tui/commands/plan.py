@@ -9,11 +9,12 @@ from iommutui.core.plan.intents import DEFAULT, NONE, Intent, refusal_of
 from iommutui.core.reasons import Reason, State
 from iommutui.core.topology import narrow
 from iommutui.core.wording import sentence
-from iommutui.tui.commands.base import Command, Desk, Opened, needs_host, unless
+from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import (
     fix_of,
     freeing,
     giving_back,
+    group_at,
     preview,
     selected_device,
     selected_devices,
@@ -28,6 +29,7 @@ from iommutui.tui.derived import (
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.device import target_choices
 from iommutui.tui.state import AppState, Pane, Phase, fulfilled, planned_intent, redone, staged, undone, unplanned
+from iommutui.tui.widgets.dialogs import ChooseScreen, Opened
 
 STAGE, APPLY = "Stage", "Apply"
 
@@ -100,9 +102,9 @@ def _choose(desk: Desk) -> Opened:
     device = selected_device(state)
     assert device is not None
     title = f"Target for {device.address}, now {device.driver or 'free'}"
-    chosen = target_of(state, device.address) or ""
-    return desk.choose(title, target_choices(state, device), lambda name: stage(desk, name), chosen=chosen,
-                       verb="stage")  # fmt: skip
+    chosen = target_of(state, device.address)
+    dialog = ChooseScreen(title, target_choices(state, device), "stage", chosen)
+    return desk.ask(dialog, lambda name: stage(desk, name))
 
 
 def _cannot_choose(state: AppState) -> str | None:
@@ -115,39 +117,21 @@ def _cannot_choose(state: AppState) -> str | None:
 
 
 def _cannot_free(state: AppState) -> str | None:
-    rows = selected_rows(state)
-    why = _not_a_card(state) if len(rows) == 1 else None if rows else "Select a device or a group first."
-    if why is not None:
-        return why
+    if not state.host.groups:
+        return "This machine shows no IOMMU groups, so no virtual machine can use a device; 2 says what to do."
+    if not selected_rows(state):
+        return "Select a device or a group first."
+    group = selected_group(state)
+    if group is not None and not state.selected and verdicts(state.host, state.model).of(group.id).state is State.USER:
+        owner = group.claim.owner if group.claim is not None else ""
+        return f"Nothing is needed: group {group.id} is handed over already, and in use by {owner or 'a program'}."
     found, words = freeing(state), selection_words(state)
     if found is None:
-        return why_not_freed(state) or f"No rebind frees {words} under these kernel rules; the details say why."
+        return why_not_freed(state) or f"Nothing is needed: no driver has to leave {words}."
     if not found:
         return f"Nothing is needed: {words} is free for a virtual machine already."
     if all(intent in state.intents for intent in found):
         return f"All that frees {words} is staged already; {key_of('apply')} shows the writes."
-    return None
-
-
-def _not_a_card(state: AppState) -> str | None:
-    """Why what is under the cursor is nothing that could be freed."""
-    device, group = selected_device(state), selected_group(state)
-    if not state.host.groups:
-        return "This machine shows no IOMMU groups, so no virtual machine can use a device; 2 says what to do."
-    if device is not None and device.is_bridge:
-        return f"{device.address} is a bridge and stays with the host. Select the card behind it."
-    if device is not None and device.bus != "pci":
-        return f"{device.address} is on the {device.bus} bus; only PCI devices can be rebound here."
-    if device is not None and group is None:
-        return f"{device.address} is in no IOMMU group, so no virtual machine can use it."
-    if group is None:
-        return "Select a device or a group first." if device is None else None
-    verdict = verdicts(state.host, state.model).of(group.id)
-    if verdict.state is State.USER:
-        owner = group.claim.owner if group.claim is not None else ""
-        return f"Nothing is needed: group {group.id} is handed over already, and in use by {owner or 'a program'}."
-    if device is None and verdict.viable and not verdict.refused and freeing(state) is None:
-        return f"Nothing is needed: group {group.id} is viable, and no driver has to leave it."
     return None
 
 
@@ -157,10 +141,10 @@ def _free(desk: Desk) -> None:
     more = taken_beyond(before, intents)
     state = staged(before, dict(intents))
     desk.update(state._replace(beyond=tuple(device.address for device in more)))
-    found, said = preview(state), []
+    plan, said = preview(state), []
     if more:
         said.append(f"This {also_takes(more)}.")
-    if found is not None and any(hazard.severity is Severity.DANGER for hazard in found.plan.hazards):
+    if plan is not None and any(hazard.severity is Severity.DANGER for hazard in plan.hazards):
         said.append(f"This machine is using part of it; {key_of('impact')} shows the impact.")
     if said:
         desk.say(" ".join(said), "warning")
@@ -203,7 +187,7 @@ def _staged_here(state: AppState) -> list[Address]:
     """Intents of the selected devices, and of a selected group all its members, bridges too."""
     here: set[Address] = set()
     for key in selected_rows(state):
-        group = state.host.groups.get(key.group) if key.group is not None else None
+        group = group_at(state.host, key)
         here |= {key.device} if key.device is not None else set(group.members) if group is not None else set()
     return [intent.device for intent in state.intents if intent.device in here]
 

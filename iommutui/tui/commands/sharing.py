@@ -3,22 +3,23 @@
 What only one of them needs is imported by it: the first frame does not wait for it.
 """
 
-from collections.abc import Sequence
+import subprocess
+import sys
 from dataclasses import dataclass
 
+from textual.app import SuspendNotSupported
 from textual.message import Message
 
-from iommutui.core.host import Device, Host
+from iommutui.core.host import Host
 from iommutui.core.models import model_for
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Intent
-from iommutui.core.redact import redact
 from iommutui.core.roles import is_vfio
-from iommutui.tui.commands.base import Command, Desk, Opened, Page, needs_host, something, unless
-from iommutui.tui.derived import selected_device, selected_group
+from iommutui.tui.commands.base import Command, Desk, needs_host, unless
+from iommutui.tui.derived import selected_device, selected_group, wish_for
 from iommutui.tui.state import AppState
-from iommutui.tui.text.blocks import Choice
-from iommutui.tui.text.spans import Line, Span, line
+from iommutui.tui.text import Choice, Line, Span, line
+from iommutui.tui.widgets.dialogs import ChooseScreen, Opened, PageScreen, PromptScreen
 
 SHARE = "Share"
 
@@ -35,13 +36,6 @@ class OpenMachine(Message):
         return "\n" in self.text.strip() or self.text.lstrip()[:1] in ("[", "{", "<")
 
 
-@dataclass
-class HandOver(Message):
-    """Another command of the program is to have the terminal."""
-
-    words: Sequence[str]
-
-
 def _text(text: str) -> list[Line]:
     return [line(each, hang=2) for each in text.splitlines()]
 
@@ -54,9 +48,10 @@ def _explain(desk: Desk) -> Opened:
         device, group = selected_device(state), selected_group(state)
         number = group.id if group is not None and device is None else None
         found = explain(state.host, text, state.model, group=number, device=device)
-        return desk.show_page(Page("What the error means", [line(each, hang=3) for each in found.sentences]))
+        lines = [line(each, hang=3) for each in found.sentences]
+        return desk.app.push_screen(PageScreen("What the error means", lines))
 
-    return desk.prompt("Explain an error", then, something, hint="paste the message of the kernel, QEMU or libvirt")
+    return desk.ask(PromptScreen("Explain an error", "paste the message of the kernel, QEMU or libvirt"), then)
 
 
 def _report(desk: Desk) -> Opened:
@@ -65,7 +60,7 @@ def _report(desk: Desk) -> Opened:
     state = desk.state
     device = selected_device(state)
     text = report(state.host, state.model, device.address if device is not None else None)
-    return desk.show_page(Page("Report for a forum", _text(text), "iommutui-report.md"))
+    return desk.app.push_screen(PageScreen("Report for a forum", _text(text), "iommutui-report.md"))
 
 
 def given(state: AppState) -> tuple[Intent, ...]:
@@ -73,12 +68,8 @@ def given(state: AppState) -> tuple[Intent, ...]:
     host = state.host
     if state.intents:
         return state.intents
-    device, group = selected_device(state), selected_group(state)
-    if device is not None:
-        members: list[Device] = host.card(device.address)
-    else:
-        members = host.members(group) if group is not None else []
-    return tuple(Intent(d.address, d.driver) for d in members if d.driver is not None and is_vfio(host, d, d.driver))
+    devices = wish_for(host, state.selection).devices if state.selection is not None else []
+    return tuple(Intent(d.address, d.driver) for d in devices if d.driver is not None and is_vfio(host, d, d.driver))
 
 
 _needs_given = unless(
@@ -93,18 +84,31 @@ def _export(desk: Desk) -> Opened:
 
     def then(name: str) -> Opened:
         made = render(FORMATS[name], subject_of(host, intents, model))
-        return desk.show_page(Page(f"Export: {FORMATS[name].title}", _text(made.text), f"iommutui-{name}.txt"))
+        page = PageScreen(f"Export: {FORMATS[name].title}", _text(made.text), f"iommutui-{name}.txt")
+        return desk.app.push_screen(page)
 
     width = max(len(name) for name in FORMATS)
     choices = [
         Choice(form.name, line(Span(f"{form.name:<{width}}  ", "strong"), Span(form.title, "muted")))
         for form in FORMATS.values()
     ]
-    return desk.choose("Export the plan for", choices, then, verb="show")
+    return desk.ask(ChooseScreen("Export the plan for", choices, "show"), then)
 
 
 def _persist(desk: Desk) -> None:
-    desk.post_message(HandOver(["persist", *map(str, given(desk.state))]))
+    """Hands the terminal over to the command of this name until it ends and Enter is pressed."""
+    from iommutui.apply.elevation import own_program
+
+    words = ["persist", *map(str, given(desk.state))]
+    try:
+        with desk.app.suspend():
+            subprocess.run([*own_program(), *words], check=False)
+            print("\nEnter returns to the screen. ", end="", flush=True)
+            sys.stdin.readline()
+    except SuspendNotSupported:
+        there = f"Run it in another one: iommutui {' '.join(words)}"
+        desk.say(f"This terminal cannot be handed over. {there}", "warning")
+    desk.rescan()
 
 
 _only_here = unless(
@@ -117,22 +121,24 @@ def _compare(desk: Desk) -> Opened:
     def then(path: str) -> Opened:
         from iommutui.sources import load
 
-        return desk.show_page(_differences(path.strip(), load(path.strip()), desk.state))
+        return desk.app.push_screen(_differences(path.strip(), load(path.strip()), desk.state))
 
-    return desk.prompt("Compare with", then, something, hint="a snapshot, a pasted listing or a recorded directory")
+    return desk.ask(PromptScreen("Compare with", "a snapshot, a pasted listing or a recorded directory"), then)
 
 
-def _differences(name: str, before: Host, state: AppState) -> Page:
+def _differences(name: str, before: Host, state: AppState) -> PageScreen:
     from iommutui.core.diff import change_sentence, compare
+    from iommutui.core.redact import redact
 
     changes = compare(redact(before), redact(state.host), model_for(before.kernel), state.model)
     lines = [line(change_sentence(change), hang=2) for change in changes]
-    return Page(f"From {name} to this machine", lines or [line("They are equal, as far as both are known.")])
+    return PageScreen(f"From {name} to this machine", lines or [line("They are equal, as far as both are known.")])
 
 
 def changed_since_boot(before: Host, now: Host, model: Model) -> str:
     """A sentence where groups, addresses, drivers or the kernel have changed since the last boot; else empty."""
     from iommutui.core.diff import compare, is_equal
+    from iommutui.core.redact import redact
 
     changes = compare(before, redact(now), model_for(before.kernel), model)
     if is_equal(changes):
@@ -142,7 +148,7 @@ def changed_since_boot(before: Host, now: Host, model: Model) -> str:
 
 def _since_boot(desk: Desk) -> Opened:
     if desk.state.before_boot is not None:
-        return desk.show_page(_differences("the last boot", desk.state.before_boot, desk.state))
+        return desk.app.push_screen(_differences("the last boot", desk.state.before_boot, desk.state))
     desk.say("No earlier boot of this machine is known; this one is recorded now.")
     return None
 
@@ -151,7 +157,7 @@ def _open(desk: Desk) -> Opened:
     def then(text: str) -> None:
         desk.post_message(OpenMachine(text))
 
-    return desk.prompt("Open another machine", then, something, hint="a file's name, or a listing that you paste")
+    return desk.ask(PromptScreen("Open another machine", "a file's name, or a listing that you paste"), then)
 
 
 COMMANDS = (

@@ -1,27 +1,22 @@
 """Commands that choose what is looked at, and leave the machine and the plan alone."""
 
-from collections.abc import Callable
 from functools import partial
 
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.core.labels import device_name
+from iommutui.core.models import MODELS
 from iommutui.core.query import find_device
-from iommutui.tui.commands.base import Command, Desk, Opened, needs_host, unless
+from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import selected_device
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.pages.models import model_choices
 from iommutui.tui.rows.topology import next_match
-from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, judged_by, own_model
-from iommutui.tui.text.blocks import Choice
-from iommutui.tui.text.spans import Span, line
+from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, own_model
+from iommutui.tui.text import Choice, Span, line
+from iommutui.tui.widgets.dialogs import ChooseScreen, ConfirmScreen, Opened, PromptScreen
 
 LOOK, VIEW = "Look", "View"
-_SORTED = {
-    Sort.NUMBER: "Groups by number.",
-    Sort.KIND: "Groups by what is in them: displays first, bridges last.",
-    Sort.VERDICT: "Groups by verdict: viable first.",
-}
 
 
 def _show(view: View, desk: Desk) -> None:
@@ -38,7 +33,7 @@ def _enter(desk: Desk) -> None:
     state = desk.state
     if state.pane is Pane.FILTER:
         desk.focus_pane(Pane.LIST)
-        if state.view is View.TOPOLOGY and state.search.strip():
+        if state.view is View.TOPOLOGY and state.filter.strip():
             _match(1, desk)
     elif state.pane is Pane.DETAILS:
         tabs = list(Tab)
@@ -77,7 +72,7 @@ def _go(desk: Desk) -> Opened:
         if key is not None:
             desk.go_to(key)
 
-    return desk.prompt("Go to", then, check, hint="17  01:00.0  10de:2204  enp5s0")
+    return desk.ask(PromptScreen("Go to", "17  01:00.0  10de:2204  enp5s0", check), then)
 
 
 def _match(step: int, desk: Desk) -> None:
@@ -89,16 +84,15 @@ def _match(step: int, desk: Desk) -> None:
 def _cannot_match(state: AppState) -> str | None:
     if state.view is not View.TOPOLOGY:
         return "n and N go through what a search finds in the topology (T); on the list, / filters."
-    if not state.search.strip():
+    if not state.filter.strip():
         return "No search is active; / starts one."
-    return None if next_match(state, 1) is not None else f"Nothing matches {state.search}."
+    return None if next_match(state, 1) is not None else f"Nothing matches {state.filter}."
 
 
 def _sort(desk: Desk) -> None:
     orders = list(Sort)
     order = orders[(orders.index(desk.state.sort) + 1) % len(orders)]
     desk.update(desk.state._replace(sort=order))
-    desk.say(_SORTED[order])
     desk.remember()
 
 
@@ -117,10 +111,7 @@ def _bridges(desk: Desk) -> None:
 def _mark(desk: Desk) -> None:
     device = selected_device(desk.state)
     if device is not None:
-        marks = desk.state.marks ^ {device.address}
-        desk.update(desk.state._replace(marks=marks))
-        what = "Marked" if device.address in marks else "No longer marked:"
-        desk.say(f"{what} {device.address} {device_name(device)}")
+        desk.update(desk.state._replace(marks=desk.state.marks ^ {device.address}))
         desk.remember()  # which says so where they cannot be kept
 
 
@@ -159,13 +150,13 @@ def _divide(step: int, desk: Desk) -> None:
 
 def _choose_model(desk: Desk) -> Opened:
     def then(name: str) -> None:
-        state = judged_by(desk.state, name)
+        state = desk.state._replace(model=MODELS[name], chosen_model=True)
         desk.update(state)
         if not own_model(state):
             desk.say(f"Judged by {name}: not the rules of this machine's kernel.", "warning")
 
-    choices = model_choices(desk.state)
-    return desk.choose("Kernel rules", choices, then, chosen=desk.state.model.name, verb="judge by")
+    dialog = ChooseScreen("Kernel rules", model_choices(desk.state), "judge by", desk.state.model.name)
+    return desk.ask(dialog, then)
 
 
 def _cannot_rescan(state: AppState) -> str | None:
@@ -186,20 +177,20 @@ def _copy_more(desk: Desk) -> Opened:
         Choice(copy.name, line(Span(f"{copy.name:<12} ", "strong"), Span(copy.words, "muted")))
         for copy in offered.values()
     ]
-    then: Callable[[str], None] = lambda name: desk.copy(offered[name].text(), offered[name].said)  # noqa: E731
-    return desk.choose("Copy to the clipboard", choices, then, verb="copy")
+    dialog = ChooseScreen("Copy to the clipboard", choices, "copy")
+    return desk.ask(dialog, lambda name: desk.copy(offered[name].text(), name))
 
 
 def _back(desk: Desk) -> None:
     state = desk.state
     if state.zoomed and state.pane is not Pane.FILTER:
         state = state._replace(zoomed=False)
-    elif state.view is View.TOPOLOGY and state.search:
-        state = state._replace(search="")
-    elif state.view is not View.GROUPS:
+    elif state.view is View.LOG:
         state = state._replace(view=View.GROUPS)
     elif state.filter and state.pane in (Pane.LIST, Pane.FILTER):
         state = state._replace(filter="")
+    elif state.view is View.TOPOLOGY:
+        state = state._replace(view=View.GROUPS)
     elif state.selected:
         state = state._replace(selected=frozenset())
     elif state.hints and state.pane is Pane.LIST:
@@ -219,7 +210,7 @@ def _quit(desk: Desk) -> Opened:
         title, text = "Leave?", f"{words} staged and not applied. Leaving discards what is staged."
     else:
         return desk.run_action("app.quit")
-    return desk.confirm(title, text, "Leave", "Stay", lambda: desk.run_action("app.quit"))
+    return desk.ask(ConfirmScreen(title, text, "Leave", "Stay"), lambda _: desk.run_action("app.quit"))
 
 
 COMMANDS = (

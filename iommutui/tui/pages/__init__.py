@@ -9,7 +9,7 @@ from iommutui.tui.pages.impact import impact_page
 from iommutui.tui.pages.models import models_page
 from iommutui.tui.pages.why import no_group, scanning, why_page
 from iommutui.tui.state import AppState, Sort, Tab, View
-from iommutui.tui.text.spans import Line, Span, line
+from iommutui.tui.text import Line, Span, line
 
 _TABS = {
     Tab.WHY: ("Why", why_page),
@@ -18,7 +18,6 @@ _TABS = {
     Tab.MODELS: ("Models", models_page),
 }
 _VIEWS = {View.GROUPS: "Groups", View.TOPOLOGY: "Topology", View.LOG: "Log"}
-_SORTED = {Sort.NUMBER: "", Sort.KIND: " by kind", Sort.VERDICT: " by verdict"}
 
 
 def details(state: AppState) -> tuple[Line, ...]:
@@ -27,7 +26,7 @@ def details(state: AppState) -> tuple[Line, ...]:
         return ()
     device, group = selected_device(state), selected_group(state)
     if device is None and group is None:
-        return tuple(no_group(state, state.host))
+        return tuple(no_group(state))
     _, page = _TABS[state.tab]
     return tuple(page(state, device, group))
 
@@ -60,8 +59,8 @@ def list_title(state: AppState) -> list[Span]:
     """``1 Groups · 14 of 24 viable  T Topology  L Log``."""
     host = state.host
     spans = [Span(f" {key_of('groups')} {_VIEWS[state.view]}", command="groups")]
-    if state.view is View.GROUPS:
-        spans.append(Span(_SORTED[state.sort]))
+    if state.view is View.GROUPS and state.sort is not Sort.NUMBER:
+        spans.append(Span(f" by {state.sort.value}"))
     if host.groups and state.view is not View.LOG:
         found = verdicts(host, state.model)
         spans.append(Span(f" · {found.viable} of {found.passable} viable", "muted"))
@@ -76,10 +75,9 @@ def list_title(state: AppState) -> list[Span]:
 
 def plan_title(state: AppState) -> list[Span]:
     """``3 Plan · 2 changes, 6 writes, loads vfio-pci``."""
-    found = preview(state)
+    plan = preview(state)
     words = "Plan"
-    if found is not None:
-        plan = found.plan
+    if plan is not None:
         parts = [count(len(state.intents), "change"), count(len(plan.steps), "write")]
         parts += [f"loads {', '.join(plan.modules)}"] if plan.modules else []
         parts += [] if plan.permitted else ["refused"]

@@ -16,7 +16,6 @@ class Copy(NamedTuple):
 
     name: str
     words: str
-    said: str
     text: Callable[[], str]
 
 
@@ -33,14 +32,14 @@ def copies(state: AppState) -> list[Copy]:
         names = " ".join(nodedev_name(d.address) for d in devices)
         ids = ",".join(f"{d.vendor_id or '????'}:{d.device_id or '????'}" for d in devices if d.bus == "pci")
         found = [
-            Copy("address", addresses, "the address", lambda: addresses),
-            Copy("ids", ids, "the ids", lambda: ids),
-            Copy("libvirt", names, "libvirt's names", lambda: names),
+            Copy("address", addresses, lambda: addresses),
+            Copy("ids", ids, lambda: ids),
+            Copy("libvirt", names, lambda: names),
         ]
-    staged = preview(state)
-    if staged is not None and staged.plan.steps and staged.plan.permitted:
-        words = f"the {count(len(staged.plan.steps), 'write')} of the plan, for a root shell"
-        found.append(Copy("shell", words, "the writes", lambda: shell_script(staged.plan)))
-    found.append(Copy("report", "kernel, IOMMU, every group with its verdict: for a forum", "the report",
+    plan = preview(state)
+    if plan is not None and plan.steps and plan.permitted:
+        words = f"the {count(len(plan.steps), 'write')} of the plan, for a root shell"
+        found.append(Copy("shell", words, lambda: shell_script(plan)))
+    found.append(Copy("report", "kernel, IOMMU, every group with its verdict: for a forum",
                       lambda: report(host, state.model, device.address if device is not None else None)))  # fmt: skip
     return found

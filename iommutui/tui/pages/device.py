@@ -1,6 +1,6 @@
 """The page of a device: every fact that is known of it; and the targets that fit it, with what comes of each. Pure."""
 
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.host import Device, Group
 from iommutui.core.labels import class_words, describe_device, device_name, verdict_word
 from iommutui.core.plan.intents import Intent, Target, TargetKind, targets_of
 from iommutui.core.plan.planner import plan_intents
@@ -10,33 +10,43 @@ from iommutui.tui.derived import target_of
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.why import driver_lines
 from iommutui.tui.state import AppState, staged
-from iommutui.tui.text.blocks import ROLE_STYLES, ROLE_WORDS, Choice, bullet, fact, key_hint, verdict_span
-from iommutui.tui.text.spans import BLANK, Line, Span, line
+from iommutui.tui.text import (
+    BLANK,
+    ROLE_STYLES,
+    ROLE_WORDS,
+    Choice,
+    Line,
+    Span,
+    bullet,
+    fact,
+    key_hint,
+    line,
+    verdict_span,
+)
 
 
 def device_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:
     """One device; on a group's row, each of its members in turn."""
-    host = state.host
     if device is not None:
-        return [*_facts(state, host, device), *_targets(state, host, device)]
+        return [*_facts(state, device), *_targets(state, device)]
     assert group is not None
-    members = host.members(group)
+    members = state.host.members(group)
     if not members:
         return [line(Span(f"Group {group.id} has no devices.", "muted"))]
     lines: list[Line] = []
     for member in members:
-        lines += [*([BLANK] if lines else []), *_facts(state, host, member)]
+        lines += [*([BLANK] if lines else []), *_facts(state, member)]
     return lines
 
 
-def _facts(state: AppState, host: Host, device: Device) -> list[Line]:
+def _facts(state: AppState, device: Device) -> list[Line]:
     lines = [line(Span(device.address, "strong"), f"  {class_words(device)}", hang=2), line(device_name(device)), BLANK]
-    lines += driver_lines(state, host, device)
-    return lines + [fact(name, value) for name, value in describe_device(host, device)]
+    lines += driver_lines(state, device)
+    return lines + [fact(name, value) for name, value in describe_device(state.host, device)]
 
 
-def _targets(state: AppState, host: Host, device: Device) -> list[Line]:
-    targets = targets_of(host, device)
+def _targets(state: AppState, device: Device) -> list[Line]:
+    targets = targets_of(state.host, device)
     if not targets:
         return [fact("Targets", f"none: it is on the {device.bus} bus, and only PCI devices are rebound here")]
     lines = [BLANK, line(Span("Drivers that fit", "accent"), "  ", *key_hint(key_of("target"), "chooses"))]
@@ -58,23 +68,22 @@ def loading(target: Target) -> str:
 
 def target_choices(state: AppState, device: Device) -> list[Choice]:
     """Every target of a device with what comes of it, variant VFIO drivers first."""
-    host = state.host
-    targets = targets_of(host, device)
+    targets = targets_of(state.host, device)
     width = max((len(target.name) for target in targets), default=0)
-    return [_choice(state, host, device, target, width) for target in targets]
+    return [_choice(state, device, target, width) for target in targets]
 
 
-def _choice(state: AppState, host: Host, device: Device, target: Target, width: int) -> Choice:
-    end = _consequence(state, host, device, target)
-    row = _line(state, host, device, target, width)
+def _choice(state: AppState, device: Device, target: Target, width: int) -> Choice:
+    end = _consequence(state, device, target)
+    row = _line(state, device, target, width)
     if end is None:
         row = line(*row.spans, Span(" · refused", "bad"))
         end = line("The kernel refuses it as things are.")
     return Choice(target.name, row, (end,))
 
 
-def _line(state: AppState, host: Host, device: Device, target: Target, width: int) -> Line:
-    role = _role(state, host, device, target)
+def _line(state: AppState, device: Device, target: Target, width: int) -> Line:
+    role = _role(state, device, target)
     spans = [
         Span(f"{target.name:<{width}}  ", "strong"),
         Span(f"{role:<7}  ", ROLE_STYLES.get(role, "muted")),
@@ -88,17 +97,19 @@ def _line(state: AppState, host: Host, device: Device, target: Target, width: in
     return line(*spans)
 
 
-def _role(state: AppState, host: Host, device: Device, target: Target) -> str:
+def _role(state: AppState, device: Device, target: Target) -> str:
     """The role of the driver; empty where it depends on what the kernel chooses."""
     if target.kind is TargetKind.DEFAULT:
         return ""
-    return "free" if target.kind is TargetKind.NONE else ROLE_WORDS[state.model.role(host, device, target.name).role]
+    if target.kind is TargetKind.NONE:
+        return "free"
+    return ROLE_WORDS[state.model.role(state.host, device, target.name).role]
 
 
-def _consequence(state: AppState, host: Host, device: Device, target: Target) -> Line | None:
+def _consequence(state: AppState, device: Device, target: Target) -> Line | None:
     """What the group would be with this target and what else is staged; None where the kernel refuses it."""
     after = staged(state, {device.address: target.name}).intents
-    part = narrow(host, (device.address, *(intent.device for intent in after)))
+    part = narrow(state.host, (device.address, *(intent.device for intent in after)))
     plan = plan_intents(part, after, state.model)
     own = plan_intents(part, [Intent(device.address, target.name)], state.model)
     if not own.permitted:

@@ -8,8 +8,7 @@ from iommutui.core.query import KEYS
 from iommutui.tui.derived import selected_device, selected_group, verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.state import AppState, Pane, Phase
-from iommutui.tui.text.blocks import heading, key_hint
-from iommutui.tui.text.spans import BLANK, Line, Span, line
+from iommutui.tui.text import BLANK, Line, Span, heading, key_hint, line
 
 _FIRST = {Pane.LIST: "Stage", Pane.DETAILS: "Look", Pane.PLAN: "Apply", Pane.FILTER: "View"}
 

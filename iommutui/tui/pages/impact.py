@@ -10,8 +10,7 @@ from iommutui.core.plan.intents import Goal, Intent, goals_of
 from iommutui.tui.derived import freeing, selected_devices
 from iommutui.tui.pages.plan import intent_line
 from iommutui.tui.state import AppState
-from iommutui.tui.text.blocks import bullet, hazard_lines, heading
-from iommutui.tui.text.spans import BLANK, Line, Span, line
+from iommutui.tui.text import BLANK, Line, Span, bullet, hazard_lines, heading, line
 
 
 def _supposed(state: AppState, device: Device | None, group: Group | None) -> tuple[str, tuple[Intent, ...]]:

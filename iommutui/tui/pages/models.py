@@ -7,8 +7,7 @@ from iommutui.core.topology import narrow
 from iommutui.tui.derived import verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.state import AppState
-from iommutui.tui.text.blocks import ROLE_NAMES, Choice, key_hint, reason_line, verdict_span
-from iommutui.tui.text.spans import BLANK, Line, Span, line
+from iommutui.tui.text import BLANK, ROLE_NAMES, Choice, Line, Span, key_hint, line, reason_line, verdict_span
 
 
 def models_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:

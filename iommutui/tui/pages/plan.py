@@ -13,8 +13,18 @@ from iommutui.tui.derived import preview
 from iommutui.tui.keys import key_of
 from iommutui.tui.machines.base import Job
 from iommutui.tui.state import AppState, Pane, planned_intent
-from iommutui.tui.text.blocks import bullet, hazard_line, hazard_lines, heading, key_hint, verdict_span
-from iommutui.tui.text.spans import BLANK, Line, Span, line
+from iommutui.tui.text import (
+    BLANK,
+    Line,
+    Span,
+    bullet,
+    hazard_line,
+    hazard_lines,
+    heading,
+    key_hint,
+    line,
+    verdict_span,
+)
 
 
 def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
@@ -34,10 +44,9 @@ def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
 
 def plan_lines(state: AppState) -> tuple[Line, ...]:
     """What is staged, and what it would change; the plan's cursor is on an intent while its pane has the focus."""
-    found = preview(state)
-    if found is None:
+    plan = preview(state)
+    if plan is None:
         return (_nothing_staged(state),)
-    plan = found.plan
     here = planned_intent(state) if state.pane is Pane.PLAN else None
     lines = [bullet("refused: " + sentence(refusal), "bad", "✖") for refusal in plan.refusals]
     more = [state.host.devices[a] for a in state.beyond if a in state.host.devices]

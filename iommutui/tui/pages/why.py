@@ -15,24 +15,26 @@ from iommutui.tui.derived import change_of, fix_of, target_of, verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.plan import intent_line
 from iommutui.tui.state import AppState, Phase, Source, SourceKind
-from iommutui.tui.text.blocks import (
+from iommutui.tui.text import (
+    BLANK,
     ROLE_NAMES,
     VERDICT_STYLES,
+    Line,
+    Span,
     bullet,
     fact,
     heading,
     key_hint,
+    line,
     reason_line,
     verdict_span,
 )
-from iommutui.tui.text.spans import BLANK, Line, Span, line
 
 
 def why_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:
     """Why the selection is as it is, the smallest fix, and what is not known of the machine."""
-    host = state.host
-    lines = _why_device(state, host, device, group) if device is not None else _why_group(state, host, group)
-    return [*lines, *_lacking(host, state.source)]
+    lines = _why_device(state, device, group) if device is not None else _why_group(state, group)
+    return [*lines, *_lacking(state.host, state.source)]
 
 
 @last_call
@@ -43,11 +45,11 @@ def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
     )
 
 
-def no_group(state: AppState, host: Host) -> list[Line]:
+def no_group(state: AppState) -> list[Line]:
     """What stands there where the selection is no group's; without any group at all, what to do about it."""
-    if not host.groups:
+    if not state.host.groups:
         lines = [line(Span("✖ This machine shows no IOMMU groups", "bad"), hang=2), BLANK]
-        return [*lines, *(bullet(advice) for advice in no_iommu_advice(host))]
+        return [*lines, *(bullet(advice) for advice in no_iommu_advice(state.host))]
     if state.selection is None:
         return [line(Span("Nothing is selected.", "muted"))]
     return [
@@ -101,8 +103,9 @@ def _fix(state: AppState) -> list[Line]:
     return lines + [intent_line(state, intent) for intent in fix.intents]
 
 
-def _why_group(state: AppState, host: Host, group: Group | None) -> list[Line]:
+def _why_group(state: AppState, group: Group | None) -> list[Line]:
     assert group is not None
+    host = state.host
     verdict = verdicts(host, state.model).of(group.id)
     lines = [*_verdict(state, group, None), BLANK, heading("Devices")]
     for device in host.members(group):
@@ -115,14 +118,14 @@ def _why_group(state: AppState, host: Host, group: Group | None) -> list[Line]:
     return lines + [fact(name, value) for name, value in describe_group(group, verdict)]
 
 
-def _why_device(state: AppState, host: Host, device: Device, group: Group | None) -> list[Line]:
+def _why_device(state: AppState, device: Device, group: Group | None) -> list[Line]:
     lines = [line(Span(device.address, "strong"), f"  {class_words(device)}", hang=2), line(device_name(device))]
     if group is not None:
         lines += _verdict(state, group, device)
     else:
         lines.append(bullet(sentence(groupless(device)), "warn", "?"))
-    lines += [BLANK, heading("Driver"), *driver_lines(state, host, device)]
-    return lines + (_shared(host, group) if group is not None else [])
+    lines += [BLANK, heading("Driver"), *driver_lines(state, device)]
+    return lines + (_shared(state.host, group) if group is not None else [])
 
 
 def _shared(host: Host, group: Group) -> list[Line]:
@@ -130,10 +133,10 @@ def _shared(host: Host, group: Group) -> list[Line]:
     return [BLANK, heading("Why these share a group"), *(bullet(text) for text in found)] if found else []
 
 
-def driver_lines(state: AppState, host: Host, device: Device) -> list[Line]:
+def driver_lines(state: AppState, device: Device) -> list[Line]:
     """The driver and its role, the override, and what is staged."""
     lines = []
-    role = state.model.role(host, device, device.driver) if device.driver else None
+    role = state.model.role(state.host, device, device.driver) if device.driver else None
     gap = device.gap("driver")
     if device.driver and role is not None:
         guess = ", assumed" if role.assumed else ""

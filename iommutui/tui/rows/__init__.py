@@ -7,12 +7,12 @@ from iommutui.tui.rows.base import Listing, every
 from iommutui.tui.rows.groups import groups_head, groups_listing, groups_row, ordered
 from iommutui.tui.rows.topology import topology_head, topology_listing, topology_row
 from iommutui.tui.state import AppState, Key, Sort, View
-from iommutui.tui.text.spans import Span
+from iommutui.tui.text import Span
 
 
 def listing(state: AppState) -> Listing:
     """The rows of this state."""
-    return topology_listing(state.host) if state.view is View.TOPOLOGY else groups_listing(state, state.host)
+    return topology_listing(state) if state.view is View.TOPOLOGY else groups_listing(state)
 
 
 def row(state: AppState, key: Key, width: int, here: bool = False) -> tuple[Span, ...]:
@@ -34,7 +34,7 @@ def settled(state: AppState, hint: int = 0) -> AppState:
     """
     keys = listing(state).keys
     empty = not keys
-    key = state.cursor if empty or listing(state).place(state.cursor) is not None else _nearest(state, keys, hint)
+    key = state.cursor if empty or state.cursor in listing(state).places else _nearest(state, keys, hint)
     return state if (key, empty) == (state.cursor, state.empty) else state._replace(cursor=key, empty=empty)
 
 

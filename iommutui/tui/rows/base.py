@@ -1,6 +1,6 @@
 """What every view of the rows shares: which there are, what a device is in a word, what it is used for. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from iommutui.core import query
@@ -9,9 +9,10 @@ from iommutui.core.board import passable
 from iommutui.core.cache import last_call
 from iommutui.core.host import NO_IOMMU, Device, Host
 from iommutui.core.labels import driver_words, use_labels
-from iommutui.tui.derived import Verdicts
-from iommutui.tui.state import Key
-from iommutui.tui.text.spans import Span
+from iommutui.core.models import MODELS
+from iommutui.tui.derived import Verdicts, verdicts
+from iommutui.tui.state import AppState, Key
+from iommutui.tui.text import Span
 
 DRIVER = 16
 ROLE = 7
@@ -29,27 +30,17 @@ class Listing(NamedTuple):
     """The rows that are on the list, in order."""
 
     keys: tuple[Key, ...]
-    begins: Mapping[Key, int]
-    """Indexes of the rows of groups; of all rows in the topology, which has none."""
+    places: Mapping[Key, int]
+    """Where each row is."""
     shown: int
     total: int
     """Devices that pass the filter, and all of them."""
 
-    def place(self, key: Key) -> int | None:
-        """Where a row is, or None where it is not on the list."""
-        if key in self.begins:
-            return self.begins[key]
-        first = self.begins.get(Key(key.group))
-        if first is not None:
-            for index in range(first + 1, len(self.keys)):
-                if self.keys[index] == key:
-                    return index
-                if self.keys[index].device is None:
-                    break
-        return None
 
-
-EMPTY = Listing((), {}, 0, 0)
+def listed(keys: Iterable[Key], shown: int, total: int) -> Listing:
+    """The listing of these rows."""
+    rows = tuple(keys)
+    return Listing(rows, {key: place for place, key in enumerate(rows)}, shown, total)
 
 
 class Every(NamedTuple):
@@ -102,8 +93,16 @@ def short(host: Host, address: Address) -> str:
     return address.removeprefix(every(host).domain)
 
 
-def matching(host: Host, text: str, found: Verdicts | None = None) -> frozenset[Address]:
-    """The devices that a filter lets through; ``found`` where it asks for verdicts."""
+def matches(state: AppState) -> frozenset[Address] | None:
+    """The devices that the filter lets through, or that the search in the topology finds; None where there is none."""
+    if not state.filter.strip():
+        return None
+    judged = query.parse_query(state.filter).needs_verdicts
+    return _matching(state.host, state.filter, verdicts(state.host, state.model) if judged else None)
+
+
+@last_call
+def _matching(host: Host, text: str, found: Verdicts | None) -> frozenset[Address]:
     left = query.matching(
         host,
         query.parse_query(text),
@@ -114,10 +113,12 @@ def matching(host: Host, text: str, found: Verdicts | None = None) -> frozenset[
 
 
 def prepare(host: Host) -> None:
-    """Computes what every row and every filter of this machine needs, in a thread that nobody waits for."""
+    """Computes what every row, filter and list of rules of this machine needs, in a thread that nobody waits for."""
     every(host)
     texts(host)
     used_for(host)
+    for model in MODELS.values():
+        _ = verdicts(host, model).words
 
 
 def tags(host: Host, device: Device) -> list[Span]:

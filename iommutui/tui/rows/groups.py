@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
 
+from iommutui.core.address import Address
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, device_name, kind_word, rank, verdict_word
-from iommutui.core.query import parse_query
 from iommutui.tui.derived import Verdicts, change_of, target_of, verdicts
 from iommutui.tui.rows.base import (
     DRIVER,
@@ -17,14 +17,14 @@ from iommutui.tui.rows.base import (
     Listing,
     driver_span,
     every,
-    matching,
+    listed,
+    matches,
     nothing_to_pass,
     short,
     tags,
 )
 from iommutui.tui.state import AppState, Key, Sort
-from iommutui.tui.text.blocks import ROLE_STYLES, ROLE_WORDS, verdict_span, word_span
-from iommutui.tui.text.spans import Span, clip, fit, pad
+from iommutui.tui.text import ROLE_STYLES, ROLE_WORDS, Span, clip, fit, pad, verdict_span, word_span
 
 _WORDS = ("viable", "in use", "blocked", "refused", NO_ISOLATION, "unknown", NOTHING_TO_PASS)
 
@@ -37,20 +37,23 @@ def ordered(host: Host, found: Verdicts | None, sort: Sort) -> tuple[int | None,
     if sort is Sort.KIND:
         numbers.sort(key=lambda n: min((rank(host.devices[k.device]) for k in blocks[n] if k.device), default=9))
     elif found is not None:
-        numbers.sort(key=lambda n: _WORDS.index(found.word(n)))
+        numbers.sort(key=lambda n: _WORDS.index(found.words[n]))
     return (*numbers, None) if None in blocks else tuple(numbers)
 
 
 @last_call
 def _listing(
-    host: Host, found: Verdicts | None, text: str, shut: frozenset[int | None], sort: Sort, bridges: bool
+    host: Host,
+    found: Verdicts | None,
+    matched: frozenset[Address] | None,
+    shut: frozenset[int | None],
+    sort: Sort,
+    bridges: bool,
 ) -> Listing:
     blocks = every(host).blocks
-    matched = matching(host, text, found) if text.strip() else None
     hidden = frozenset() if bridges or matched is not None else nothing_to_pass(host)
     keys: list[Key] = []
-    begins: dict[Key, int] = {}
-    for number in ordered(host, found if sort is Sort.VERDICT else None, sort):
+    for number in ordered(host, found, sort):
         rows = blocks[number]
         if number in hidden:
             continue
@@ -61,16 +64,14 @@ def _listing(
             rows = rows if len(left) == len(rows) - 1 else (rows[0], *left)
         elif number in shut:
             rows = rows[:1]
-        begins[rows[0]] = len(keys)
         keys += rows
-    return Listing(tuple(keys), begins, len(host.devices) if matched is None else len(matched), len(host.devices))
+    return listed(keys, len(host.devices) if matched is None else len(matched), len(host.devices))
 
 
-def groups_listing(state: AppState, host: Host) -> Listing:
+def groups_listing(state: AppState) -> Listing:
     """The rows: of each group its own, and those of its devices that are not folded or filtered away."""
-    judged = state.sort is Sort.VERDICT or parse_query(state.filter).needs_verdicts
-    found = verdicts(host, state.model) if judged else None  # otherwise the rows are the same under every model
-    return _listing(host, found, state.filter, state.collapsed, state.sort, state.bridges)
+    found = verdicts(state.host, state.model) if state.sort is Sort.VERDICT else None
+    return _listing(state.host, found, matches(state), state.collapsed, state.sort, state.bridges)
 
 
 def groups_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Span, ...]:
@@ -101,7 +102,7 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
         return
     group = host.groups[key.group]
     found = verdicts(host, state.model)
-    word = found.word(group.id)
+    word = found.words[group.id]
     yield Span(fold, "muted")
     yield word_span(word, 10)
     yield Span("group ", "muted")

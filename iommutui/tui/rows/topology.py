@@ -7,10 +7,9 @@ from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import GLYPHS, device_name, kind_word, verdict_word
 from iommutui.tui.derived import change_of, target_of, verdicts
-from iommutui.tui.rows.base import KIND, Listing, driver_span, every, matching, short, tags
+from iommutui.tui.rows.base import KIND, Listing, driver_span, every, listed, matches, short, tags
 from iommutui.tui.state import AppState, Key
-from iommutui.tui.text.blocks import VERDICT_STYLES, verdict_span
-from iommutui.tui.text.spans import Span, fit, pad
+from iommutui.tui.text import VERDICT_STYLES, Span, fit, pad, verdict_span
 
 
 class Tree(NamedTuple):
@@ -68,24 +67,22 @@ def _borders(keys: list[Key]) -> dict[Key, str]:
 
 
 @last_call
-def topology_listing(host: Host) -> Listing:
-    """The rows of the tree; nothing is left out of it."""
+def _listing(host: Host) -> Listing:
     keys = tree(host).keys
-    return Listing(keys, {key: index for index, key in enumerate(keys)}, len(keys), len(keys))
+    return listed(keys, len(keys), len(keys))
 
 
-@last_call
-def matches(host: Host, text: str) -> frozenset[Address]:
-    """The devices that the search finds."""
-    return matching(host, text) if text.strip() else frozenset()
+def topology_listing(state: AppState) -> Listing:
+    """The rows of the tree; nothing is left out of it, and a filter only finds."""
+    found = matches(state)
+    return _listing(state.host) if found is None else _listing(state.host)._replace(shown=len(found))
 
 
 def next_match(state: AppState, step: int) -> Key | None:
     """The next row that the search finds, round the end."""
-    found = matches(state.host, state.search)
-    keys = tree(state.host).keys
-    place = topology_listing(state.host).place(state.cursor)
-    here = place if place is not None else -1 if step > 0 else 0
+    found = matches(state) or frozenset()
+    keys, places, _, _ = topology_listing(state)
+    here = places.get(state.cursor, -1 if step > 0 else 0)
     for distance in range(1, len(keys) + 1):
         key = keys[(here + step * distance) % len(keys)]
         if key.device in found:
@@ -99,7 +96,7 @@ def topology_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Spa
     assert key.device is not None
     device = host.devices[key.device]
     found = tree(host)
-    spans = [Span("▌" if here else "»" if key.device in matches(host, state.search) else " ", "accent")]
+    spans = [Span("▌" if here else "»" if key.device in (matches(state) or ()) else " ", "accent")]
     spans += _border(state, key, found)
     branch = found.branches.get(key, "")
     spans.append(Span(f" {branch}", "muted"))
@@ -135,7 +132,7 @@ def _border(state: AppState, key: Key, found: Tree) -> list[Span]:
     width = every(state.host).number
     if key.group is None or key.group not in state.host.groups:
         return [Span(f"{'':>{width}}   ", "muted")]
-    word = verdicts(state.host, state.model).word(key.group)
+    word = verdicts(state.host, state.model).words[key.group]
     style = VERDICT_STYLES[word]
     begins = sign in "╶┌"
     number = str(key.group) if begins else ""

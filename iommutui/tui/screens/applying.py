@@ -1,120 +1,52 @@
-"""From a review to the applying process and back: progress, each write and its result."""
+"""From a review to the applying process and back."""
 
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from textual.app import SuspendNotSupported
+from textual.message import Message
+from textual.worker import WorkerCancelled
 
 from iommutui.apply import events
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.hazards import cuts_a_lifeline
-from iommutui.core.plan.planner import Plan, plan_intents, shell_line
-from iommutui.core.plan.words import change_words
-from iommutui.core.reasons import OK
-from iommutui.tui.commands import Hint
-from iommutui.tui.commands.base import Desk, Opened
+from iommutui.core.plan.planner import plan_intents
+from iommutui.tui.commands.base import Desk
 from iommutui.tui.commands.plan import nothing_to_revert
-from iommutui.tui.jobs.applier import Applier
-from iommutui.tui.jobs.scanner import Scanner
 from iommutui.tui.machines.base import CutOff, Job, Machine
-from iommutui.tui.pages.plan import WITHIN, Review, outcome_span, step_lines
-from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, Dialog, answered, carried_out
-from iommutui.tui.screens.review import CountdownScreen, ReviewScreen
+from iommutui.tui.pages.plan import WITHIN, Review
+from iommutui.tui.scanner import Scanner
+from iommutui.tui.screens.progress import CountdownScreen, ProgressScreen, event_words
+from iommutui.tui.screens.review import ReviewScreen
 from iommutui.tui.state import Phase, ended
-from iommutui.tui.text.blocks import bullet
-from iommutui.tui.text.content import plain
-from iommutui.tui.text.spans import BLANK, Line, Span, line
-from iommutui.tui.widgets.bars import KeyBar
-from iommutui.tui.widgets.lines import Lines
-
-
-class ProgressScreen(Dialog[None]):
-    """Closed by itself when everything went well, by the person otherwise. Hiding it stops nothing."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL, Binding("escape,q,enter", "close", "Hide")]
-    AUTO_FOCUS = "#lines"
-
-    def __init__(self, verb: str, plan: Plan, *, real: bool) -> None:
-        super().__init__()
-        self._title = verb + ("" if real else ", simulated: nothing is real")
-        self._plan = plan
-        self._outcomes: dict[int, Span] = {}
-        self._head: list[Line] = []
-        self._tail: list[Line] = []
-        self._waiting: Line | None = None
-        self._reverting = self._good = False
-
-    def compose(self) -> ComposeResult:
-        with Box(self._title, "Esc hides this; it goes on"):
-            yield Lines(self._text(), id="lines")
-        yield KeyBar((Hint("Esc", "hide"), SCROLLS))
-
-    def _text(self) -> list[Line]:
-        tail = [*self._tail, *([self._waiting] if self._waiting is not None else [])]
-        return [*self._head, *step_lines(self._plan, self._outcomes), *([BLANK] if tail else []), *tail]
-
-    def show_event(self, event: events.Event) -> None:
-        """Takes over what the applying room says."""
-        planned = not self._reverting and getattr(event, "number", 0) <= len(self._plan.steps)
-        words = event_words(event)
-        said = bullet(*words, _SIGNS[words[1]]) if words is not None else BLANK
-        self._waiting = said if isinstance(event, events.StepWaiting) else None
-        match event:
-            case events.StepBegun(number=number) if planned:
-                self._outcomes[number - 1] = Span("…", "planned")
-            case events.StepDone(number=number, result=result, note=note) if planned:
-                shown = outcome_span(result)
-                self._outcomes[number - 1] = shown._replace(text=shown.text + (f" ({note})" if note else ""))
-            case events.ModuleLoaded():
-                self._head.append(said)
-            case events.StepDone() | events.Compensating() | events.Finished():
-                self._reverting = self._reverting or isinstance(event, events.Compensating)
-                self._tail.append(said)
-                self._tail += [bullet(change_words(each), "bad", "✖") for each in getattr(event, "left", ())]
-        self._show()
-
-    def on_mount(self) -> None:
-        """Shows what was said before there was a screen to show it on."""
-        self._show()
-
-    def show_problem(self, problem: IommutuiError) -> None:
-        """It ended badly; this stays until it has been read."""
-        if not any(problem.what in source.text for source in self._tail):
-            self._tail.append(bullet(problem.what, "bad", "✖"))
-        if problem.remedy:
-            self._tail.append(line("  ", problem.remedy, hang=2))
-        self._show()
-        for box in self.query(Box):
-            box.border_subtitle = plain("Esc closes")
-
-    def finish(self) -> None:
-        """It went well: nothing is left to read here."""
-        self._good = True
-        self.on_screen_resume()
-
-    def on_screen_resume(self) -> None:
-        """Nothing lies over it any more."""
-        if self._good and self.is_active:
-            self.dismiss(None)
-
-    def _show(self) -> None:
-        for lines in self.query(Lines):
-            lines.at_end = bool(self._tail or self._waiting)
-            lines.show_lines(self._text(), top=False)
+from iommutui.tui.widgets.dialogs import ConfirmScreen, Opened, carried_out
 
 
 class ApplyFlow:
-    """What leads from a plan to the machine: review, job, countdown, end. The desk passes on what its jobs post."""
+    """What leads from a plan to the machine: review, job, countdown, end.
 
-    def __init__(self, desk: Desk, screen: Screen[None], machine: Machine, scanner: Scanner) -> None:
-        """``desk`` and ``screen`` are the same: what changes the state, and what workers and dialogs belong to."""
+    The applying room works in a thread, which posts messages to the desk; the desk passes them on.
+    """
+
+    @dataclass
+    class Said(Message):
+        """The applying room says something."""
+
+        event: events.Event
+
+    @dataclass
+    class Ended(Message):
+        """Nothing more will come. ``problem`` says why it broke off."""
+
+        problem: IommutuiError | None
+
+    def __init__(self, desk: Desk, machine: Machine, scanner: Scanner) -> None:
         self._desk = desk
-        self._screen = screen
         self._machine = machine
         self._scanner = scanner
-        self._applier: Applier | None = None
+        self._job: Job | None = None
+        """What is being applied."""
         self._progress: ProgressScreen | None = None
         self._countdown: CountdownScreen | None = None
         self._finished: events.Finished | None = None
@@ -135,10 +67,10 @@ class ApplyFlow:
 
         async def when_looked() -> None:
             await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been scanned."))
-            if self._screen.is_active:
-                await carried_out(self._screen, open_it)
+            if self._desk.is_active:
+                await carried_out(self._desk, open_it)
 
-        self._screen.run_worker(when_looked(), group="review")
+        self._desk.run_worker(when_looked(), group="review")
         return None
 
     def _planned(self) -> Opened:
@@ -161,7 +93,7 @@ class ApplyFlow:
     def _open(self, title: str, job: Job) -> Opened:
         job = job._replace(keep_within=WITHIN if cuts_a_lifeline(job.plan.hazards) else None)
         review = Review(title, job, self._machine.source.real)
-        return self._screen.app.push_screen(ReviewScreen(review), answered(self._screen, self._start))
+        return self._desk.ask(ReviewScreen(review), self._start)
 
     def recover(self, left: CutOff) -> None:
         """Says that an apply was cut off, and offers the way back."""
@@ -170,25 +102,49 @@ class ApplyFlow:
         if left.journal is None:
             self._desk.say(text, "warning")
             return
-        title, yes = "An apply was interrupted", "Review the way back"
-        self._desk.confirm(title, text, yes, "Later", lambda: self.review(revert=True, journal=left.journal))
+        dialog = ConfirmScreen("An apply was interrupted", text, "Review the way back", "Later")
+        self._desk.ask(dialog, lambda _: self.review(revert=True, journal=left.journal))
 
     # -- the job
 
     def _start(self, job: Job) -> None:
-        applier = Applier(self._machine.applier, self._screen, job)
         try:
-            applier.begin()
+            self._begin(job)
         except IommutuiError as error:
             self._desk.log_line(error.what, "bad")
             self._desk.say(f"{error.what} {error.remedy}".strip(), "error")
             return
-        self._applier, self._finished, self._asked_back = applier, None, False
+        self._job, self._finished, self._asked_back = job, None, False
         verb = "Reverting" if job.revert else "Applying"
         self._desk.update(self._desk.state._replace(phase=Phase.APPLYING))
         self._desk.log_line(f"{verb}: {len(job.plan.steps)} writes, rules {job.model.name}", "strong")
         self._progress = ProgressScreen(verb, job.plan, real=self._machine.source.real)
-        self._screen.app.push_screen(self._progress)
+        self._desk.app.push_screen(self._progress)
+
+    def _begin(self, job: Job) -> None:
+        """Starts; hands the terminal over where a password may be asked for. IommutuiError where that cannot be."""
+        room = self._machine.applier
+        try:
+            with self._desk.app.suspend() if room.needs_terminal else nullcontext():
+                room.begin(job)
+        except SuspendNotSupported:
+            what = "This terminal cannot be handed over for a password."
+            raise IommutuiError(what, "Start iommutui as root to apply.") from None
+        self._desk.run_worker(partial(self._work, job), thread=True, group="apply", exit_on_error=False)
+
+    def _work(self, job: Job) -> None:
+        problem: IommutuiError | None = None
+        try:
+            for event in self._machine.applier.events(job):
+                self._desk.post_message(self.Said(event))
+        except IommutuiError as error:
+            problem = error
+        except WorkerCancelled:
+            raise
+        except Exception as error:  # shown, whatever it is
+            what = f"Applying failed: {type(error).__name__}: {error}"
+            problem = IommutuiError(what, "'iommutui journal' shows how far it got.")
+        self._desk.post_message(self.Ended(problem))
 
     def said(self, event: events.Event) -> None:
         """The applying room says something."""
@@ -202,15 +158,15 @@ class ApplyFlow:
             self._countdown.count(event)
         else:
             self._countdown = CountdownScreen(event, real=self._machine.source.real)
-            self._screen.app.push_screen(self._countdown, self._answered)
+            self._desk.app.push_screen(self._countdown, self._answered)
         words = event_words(event)
         if words is not None:
             self._desk.log_line(*words)
 
     def _answered(self, keep: bool | None) -> None:
-        if keep is not None and self._applier is not None:
+        if keep is not None:
             self._asked_back = not keep
-            self._applier.answer(keep=keep)
+            self._machine.applier.keep() if keep else self._machine.applier.undo()
 
     def _end_countdown(self) -> None:
         """It is over with any event that is not one of its own."""
@@ -221,14 +177,14 @@ class ApplyFlow:
     def ended(self, problem: IommutuiError | None) -> None:
         """Nothing more will come."""
         self._end_countdown()
-        applier, finished, progress = self._applier, self._finished, self._progress
-        self._applier = self._progress = None
+        job, finished, progress = self._job, self._finished, self._progress
+        self._job = self._progress = None
         state = self._desk.state._replace(phase=Phase.READY)
         exit = finished.exit if finished is not None and problem is None else None
-        if exit is Exit.DONE and applier is not None and finished is not None:
-            revert = applier.job.revert
-            self._desk.update(ended(state, applier.job.plan, revert=revert))
-            self._desk.say(finished.summary + ("" if revert else " R reverts it; V tells the VM, P makes it persist."))
+        if exit is Exit.DONE and job is not None and finished is not None:
+            self._desk.update(ended(state, job.plan, revert=job.revert))
+            more = "" if job.revert else " R reverts it; V tells the VM, P makes it persist."
+            self._desk.say(finished.summary + more)
         elif exit is Exit.ROLLED_BACK and self._asked_back:
             self._desk.update(state._replace(applied=True))
             self._desk.say("Reverted, as you asked. Drivers and overrides are restored.")
@@ -244,27 +200,3 @@ class ApplyFlow:
         if progress is not None:
             progress.finish()
         self._desk.rescan()
-
-
-_SIGNS = {"ok": "✔", "bad": "✖", "warn": "!", "muted": "•"}
-
-
-def event_words(event: events.Event) -> tuple[str, str] | None:
-    """Text and style, on the log and below the writes; None for what is not worth a line."""
-    match event:
-        case events.Started(journal_id=journal) if journal:
-            return f"journal {journal}", "muted"
-        case events.ModuleLoaded(module=module):
-            return f"modprobe {module}: loaded", "ok"
-        case events.StepDone(step=step, result=result, note=note):
-            return f"{shell_line(step)}: {result}" + (f" ({note})" if note else ""), "ok" if result == OK else "bad"
-        case events.StepWaiting(step=step, seconds=seconds, holders=holders):
-            held = f" {', '.join(holders)} may have it open." if holders else ""
-            return f"{step.device} has not answered for {seconds:.0f} s.{held}", "warn"
-        case events.Kept(by=by):
-            return f"confirmed by {by}", "ok"
-        case events.Compensating(why=why):
-            return f"Rolling back: {why}", "warn"
-        case events.Finished(exit=code, summary=summary):
-            return summary, "ok" if code is Exit.DONE else "bad"
-    return None

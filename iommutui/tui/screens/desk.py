@@ -2,43 +2,39 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.command import CommandPalette
 from textual.events import DescendantFocus
-from textual.screen import Screen
 from textual.widgets import Input
 
 from iommutui.core.host import Host
 from iommutui.tui.commands import BY_ID, WHILE_TYPING, bindings, reason_against, topics
-from iommutui.tui.commands.base import LineCheck, Opened, Page, Severity
+from iommutui.tui.commands.base import Desk
 from iommutui.tui.commands.sharing import changed_since_boot
-from iommutui.tui.jobs.applier import Applier
-from iommutui.tui.jobs.scanner import CLAIM_SECONDS, Scanner
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.pages.help import help_lines
-from iommutui.tui.palette import CommandsProvider
+from iommutui.tui.palette import Palette
 from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.base import nothing_to_pass
-from iommutui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, PageScreen, PromptScreen, answered, carried_out
-from iommutui.tui.state import AppState, Key, Pane, Phase, View, failed, logged, planned_moved, with_host
+from iommutui.tui.scanner import CLAIM_SECONDS, Scanner
+from iommutui.tui.screens.panes import WIDE, Panes
+from iommutui.tui.state import AppState, Key, LogLine, Pane, Phase, View, failed, planned_moved, with_host
 from iommutui.tui.store import Store, recalled, to_remember
-from iommutui.tui.text.blocks import Choice
 from iommutui.tui.widgets.bars import FilterBar, TooSmall
+from iommutui.tui.widgets.dialogs import Opened, PageScreen, carried_out
 from iommutui.tui.widgets.lines import Lines
-from iommutui.tui.widgets.panes import WIDE, Panes
 from iommutui.tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
     from iommutui.tui.screens.applying import ApplyFlow
 
 
-class DeskScreen(Screen[None]):
+class DeskScreen(Desk):
     """Implements `Desk`, which is what commands see of it, and says what its methods do."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - Textual's own declaration
@@ -51,8 +47,8 @@ class DeskScreen(Screen[None]):
     ) -> None:
         super().__init__()
         self.state = state
-        """What is on the screen; `update` changes it."""
         self.scanner = Scanner(machine, self, first)
+        self._panes = Panes(id="all")
         self._machine = machine
         self._store = store
         self.clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")
@@ -62,21 +58,25 @@ class DeskScreen(Screen[None]):
     def _flow(self) -> "ApplyFlow":
         from iommutui.tui.screens.applying import ApplyFlow  # with the applying room, which no first frame needs
 
-        return ApplyFlow(self, self, self._machine, self.scanner)
+        return ApplyFlow(self, self._machine, self.scanner)
 
     def compose(self) -> ComposeResult:
-        """The panes, and what stands in their place where they have no room."""
-        yield Panes(self.state, id="all")
+        """The panes, and what stands in their place where they have no room.
+
+        Textual adds the breakpoints' classes behind the first layout, which would be a wrong one without them.
+        """
+        size = self.app.size
+        for cells, breakpoints in (size.width, self.HORIZONTAL_BREAKPOINTS), (size.height, self.VERTICAL_BREAKPOINTS):
+            self.add_class([name for least, name in breakpoints if least <= cells][-1])
+        yield self._panes
         yield TooSmall(id="small")
 
     def on_mount(self) -> None:
         """The first frame, with the machine where the first look was quick enough for it."""
-        self._panes = self.query_one(Panes)
         host = self.scanner.first_look()
         if host is not None:
             self.state = settled(self._first_seen(host))
-        self._panes.state = self.state
-        self._panes.show_all(top=True)
+        self._panes.show_all(self.state)
         self.call_after_refresh(self.scanner.start, host)
         if self.state.source.real:
             self.set_interval(CLAIM_SECONDS, self.look_for_claims)
@@ -98,7 +98,6 @@ class DeskScreen(Screen[None]):
         if state is before:
             return
         self.state = state
-        self.scanner.model = state.model if state.chosen_model else None
         if state.intents != before.intents:
             self.app.clear_notifications()  # they speak of the plan that was
         focus = self.focused is self._panes.widget_of(Pane.LIST)
@@ -131,29 +130,22 @@ class DeskScreen(Screen[None]):
 
     @on(Rows.Picked)
     def _picked(self, event: Rows.Picked) -> None:
-        state, key = self.state, self._panes.listing.keys[event.index]
+        state = self.state._replace(cursor=event.key)
         if event.fold and not state.filter:
-            state = state._replace(collapsed=state.collapsed ^ {key.group})
-        self.update(state._replace(cursor=key))
+            state = state._replace(collapsed=state.collapsed ^ {event.key.group})
+        self.update(state)
 
     async def _typed_out(self, field: Input) -> None:
         """Waits until the filter has taken every letter that came before this key: they go to its own queue."""
         done = asyncio.Event()
         field.call_later(done.set)
         await done.wait()
-        self._filter_by(field.value)
+        self.update(self.state._replace(filter=field.value))
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         if event.value == event.input.value:  # or else more has been typed since
-            self._filter_by(event.value)
-
-    def _filter_by(self, text: str) -> None:
-        """The filter follows what is typed; in the topology, the search."""
-        if self.state.view is View.TOPOLOGY:
-            self.update(self.state._replace(search=text))
-        else:
-            self.update(self.state._replace(filter=text))
+            self.update(self.state._replace(filter=event.value))
 
     @on(Panes.Divided)
     def _divided(self, event: Panes.Divided) -> None:
@@ -165,7 +157,7 @@ class DeskScreen(Screen[None]):
 
     def move(self, lines: int) -> None:
         state = self.state
-        keys, widget = self._panes.listing.keys, self._panes.widget_of(state.pane)
+        keys, widget = listing(state).keys, self._panes.widget_of(state.pane)
         if state.pane is Pane.PLAN and state.intents:
             self.update(planned_moved(state, lines))
         elif isinstance(widget, Lines):
@@ -190,7 +182,7 @@ class DeskScreen(Screen[None]):
             state = state._replace(collapsed=state.collapsed - {key.group})
         if state.view is View.LOG:
             state = state._replace(view=View.GROUPS)
-        if listing(state).place(key) is None:
+        if key not in listing(state).places:
             state = state._replace(filter="", bridges=True)
         self.update(state)
 
@@ -204,42 +196,19 @@ class DeskScreen(Screen[None]):
             self.log_line(why, "warn")
             self.say(f"{why} It is lost when the program ends.", "warning")
 
-    def say(self, text: str, severity: Severity = "information") -> None:
-        self.notify(text, severity=severity)
-
     def log_line(self, text: str, style: str = "plain") -> None:
-        self.update(logged(self.state, self.clock(), text, style))
-
-    def copy(self, text: str, what: str) -> None:
-        self.app.copy_to_clipboard(text)
-        self.say(f"Sent to the terminal's clipboard: {what}")
-
-    # -- dialogs
-
-    def show_page(self, page: Page) -> Opened:
-        return self.app.push_screen(PageScreen(page))
-
-    def choose(
-        self, title: str, choices: Sequence[Choice], then: Callable[[str], Opened], *, verb: str, chosen: str = ""
-    ) -> Opened:
-        return self.app.push_screen(ChooseScreen(title, choices, chosen, verb), answered(self, then))
-
-    def prompt(self, title: str, then: Callable[[str], Opened], check: LineCheck, hint: str) -> Opened:
-        return self.app.push_screen(PromptScreen(title, check, hint), answered(self, then))
-
-    def confirm(self, title: str, text: str, yes: str, no: str, then: Callable[[], Opened]) -> Awaitable[object]:
-        return self.app.push_screen(ConfirmScreen(title, text, yes, no), answered(self, lambda _: then()))
+        self.update(self.state._replace(log=(*self.state.log, LogLine(self.clock(), text, style))))
 
     def review(self, *, revert: bool = False) -> Opened:
         return self._flow.review(revert=revert)
 
     async def action_help(self) -> None:
         """Every key, and what signs and words mean."""
-        await self.app.push_screen(PageScreen(Page("Help", help_lines(topics(), self.state.pane))))
+        await self.app.push_screen(PageScreen("Help", help_lines(topics(), self.state.pane)))
 
     async def action_palette(self) -> None:
         """Every command, by name."""
-        await self.app.push_screen(CommandPalette([CommandsProvider], placeholder="Type some of a command's name"))
+        await self.app.push_screen(Palette())
 
     # -- what jobs tell
 
@@ -322,10 +291,8 @@ class DeskScreen(Screen[None]):
             self.log_line(said, "warn")
             self.say(said, "warning")
 
-    @on(Applier.Said)
-    def _applier_said(self, message: Applier.Said) -> None:
+    def on_apply_flow_said(self, message: "ApplyFlow.Said") -> None:
         self._flow.said(message.event)
 
-    @on(Applier.Ended)
-    def _applier_ended(self, message: Applier.Ended) -> None:
+    def on_apply_flow_ended(self, message: "ApplyFlow.Ended") -> None:
         self._flow.ended(message.problem)

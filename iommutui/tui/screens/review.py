@@ -1,4 +1,4 @@
-"""The two dialogs that decide about writes: the review before them, and the countdown after them."""
+"""The review: every write before it is made, and what has to be typed to go on."""
 
 from typing import ClassVar
 
@@ -10,32 +10,27 @@ from textual.content import Content
 from textual.events import Key
 from textual.widgets import Button, Input, Static
 
-from iommutui.apply.events import Counting
 from iommutui.core.plan.planner import shell_script
-from iommutui.tui.commands import Hint
+from iommutui.tui.content import content, plain
 from iommutui.tui.machines.base import Job
 from iommutui.tui.pages.plan import WITHIN, Review, review_lines
-from iommutui.tui.screens.dialogs import SCROLL, SCROLLS, Box, DeliberateDialog
-from iommutui.tui.text.content import content, plain
-from iommutui.tui.text.spans import Span
-from iommutui.tui.widgets.bars import KeyBar
+from iommutui.tui.text import Span
+from iommutui.tui.widgets.bars import Hint, KeyBar
+from iommutui.tui.widgets.dialogs import SCROLL, SCROLLS, Box, DeliberateDialog
 from iommutui.tui.widgets.lines import Lines
 
-NUMBERS = "0123456789, "
-"""What numbers are typed with."""
+NUMBERS = "0123456789abcdefABCDEF:., "
+"""What numbers of groups are typed with, and addresses of devices that are in none."""
 
 
 class Typed(Input):
-    """The field for the groups' numbers. Letters are the keys of the review, unless a name to type has letters."""
+    """The field for what has to be typed. Other letters are the keys of the review."""
 
-    def __init__(self, what: str, *, letters: bool) -> None:
-        super().__init__(placeholder=what, compact=True, id="typed", restrict=None if letters else f"[{NUMBERS}]*")
-        self._letters = letters
+    def __init__(self, what: str) -> None:
+        super().__init__(placeholder=what, compact=True, id="typed", restrict=f"[{NUMBERS}]*")
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        if character is not None and not self._letters and character not in NUMBERS:
-            return False
-        return key != "y" and super().check_consume_key(key, character)
+        return character is not None and character in NUMBERS and super().check_consume_key(key, character)
 
     def on_key(self, event: Key) -> None:
         """Before the field takes a key for a letter."""
@@ -53,6 +48,7 @@ class ReviewScreen(DeliberateDialog[Job]):
         Binding("Y", "copy", "Copy"),
         *SCROLL,
     ]
+    HARMLESS = ("escape",)
 
     def __init__(self, review: Review) -> None:
         super().__init__()
@@ -73,7 +69,7 @@ class ReviewScreen(DeliberateDialog[Job]):
                     Span(f", {self._what}."),
                 ]
                 yield Static(content(spans), id="ask")
-                yield Typed("number" if len(review.to_type) == 1 else "numbers", letters=self._letters)
+                yield Typed("number" if len(review.to_type) == 1 else "numbers")
             with Horizontal(classes="buttons"):
                 yield Button(plain("Cancel  Esc" if review.applicable else "Close  Esc"), id="no", compact=True)
                 if review.applicable:
@@ -85,8 +81,6 @@ class ReviewScreen(DeliberateDialog[Job]):
         if not self._review.applicable:
             return (Hint("Esc", "close"), SCROLLS)
         first = (Hint("y", "revert" if self._review.job.revert else "apply"), Hint("Esc", "cancel"))
-        if self._letters:
-            return (*first, Hint("Tab", "next"))  # the other letters are typed as long as the field has the focus
         return (*first, Hint("t", "timer"), Hint("Y", "copy"), SCROLLS)
 
     @property
@@ -98,11 +92,6 @@ class ReviewScreen(DeliberateDialog[Job]):
         """What has to be typed has been typed."""
         words = self.query_one("#typed", Input).value.replace(",", " ").split() if self._asks else ()
         return set(words) == set(self._review.to_type)
-
-    @property
-    def _letters(self) -> bool:
-        """A name that has to be typed is no number: that of a device in no group."""
-        return self._asks and not all(word.isdecimal() for word in self._review.to_type)
 
     @on(Input.Changed)
     def _typed(self) -> None:
@@ -156,63 +145,3 @@ class ReviewScreen(DeliberateDialog[Job]):
             self.notify("The writes are in the terminal's clipboard, as lines for a root shell.")
         else:
             self.notify("There are no writes to copy.", severity="warning")
-
-
-class CountdownScreen(DeliberateDialog[bool]):
-    """Confirm, or everything reverts: dismissed with True to keep it, False to revert now, None where it is over.
-
-    Nothing but a key of its own or a click answers it: whoever presses keys in the dark decides nothing by it.
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "close(True)", "Keep"),
-        Binding("u,escape", "close(False)", "Revert"),
-        Binding("enter", "neither", "Enter"),
-    ]
-    AUTO_FOCUS = None
-
-    def __init__(self, first: Counting, *, real: bool) -> None:
-        from textual.widgets import Digits, ProgressBar  # which the review, with most to do at once, does without
-
-        super().__init__()
-        self._now = first
-        self._real = real
-        self._left = Digits(id="left")
-        self._bar = ProgressBar(first.within, show_percentage=False, show_eta=False, id="bar")
-        self._words = Static(id="words")
-
-    def compose(self) -> ComposeResult:
-        """The numbers, and two buttons that take no key."""
-        title = "Keep these changes?" + ("" if self._real else " Simulated: nothing is real")
-        note = (
-            "Without an answer everything reverts. From any other terminal 'iommutui keep' confirms it."
-            if self._real
-            else "Nothing is real here: this is what it would look like."
-        )
-        with Box(title, classes="countdown"):
-            yield Static(plain("The plan is applied and in effect. Check display, network and keyboard."))
-            yield from (self._left, self._bar, self._words)
-            yield Static(plain(note), id="note")
-            with Horizontal(classes="buttons"):
-                for label, name in (("Keep  y", "yes"), ("Revert  u", "no")):
-                    button = Button(plain(label), id=name, compact=True)
-                    button.can_focus = False
-                    yield button
-        yield KeyBar((Hint("y", "keep"), Hint("u Esc", "revert")))
-
-    def on_mount(self) -> None:
-        self.count(self._now)
-
-    def count(self, now: Counting) -> None:
-        """So much is left."""
-        self._now = now
-        left = int(now.seconds + 0.999)
-        self._left.update(str(max(left, 0)))
-        self._bar.update(progress=now.seconds)
-        self._words.update(plain(f"Reverts automatically in {left} s unless you confirm."))
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "yes")
-
-    def action_neither(self) -> None:
-        self.notify("y confirms, u reverts; Enter does neither.", severity="warning")

@@ -1,6 +1,7 @@
 """The lines above and below the panes: whose machine this is, the filter, and the keys that matter now."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -14,12 +15,10 @@ from textual.widgets import Input
 from iommutui.core.labels import rules_words
 from iommutui.core.printable import printable
 from iommutui.core.query import completion
-from iommutui.tui.commands import Hint
+from iommutui.tui.content import content
 from iommutui.tui.rows import listing
-from iommutui.tui.rows.topology import matches
 from iommutui.tui.state import NOTHING, AppState, Pane, SourceKind, View, own_model
-from iommutui.tui.text.content import content
-from iommutui.tui.text.spans import Span, clip, fit
+from iommutui.tui.text import Span, clip, fit
 
 
 class Bar(Widget):
@@ -62,6 +61,16 @@ def _cells(spans: Iterable[Span]) -> int:
     return sum(cell_len(span.text) for span in spans)
 
 
+class Hint(NamedTuple):
+    """An entry of the key bar."""
+
+    key: str
+    word: str
+    command: str = ""
+    """What a click on it runs."""
+    enabled: bool = True
+
+
 class KeyBar(Bar):
     """Keys and words; a click does what the key does, which is to say why where it is grey."""
 
@@ -86,13 +95,6 @@ def _key_spans(hints: Iterable[Hint]) -> list[Span]:
         spans.append(Span(f" {word}", "plain" if enabled else "muted", command))
         spans.append(Span("  "))
     return spans[:-1]
-
-
-def counted(state: AppState) -> str:
-    """How much the filter leaves, or how much the search finds."""
-    found = listing(state)
-    shown = len(matches(state.host, state.search)) if state.view is View.TOPOLOGY else found.shown
-    return f"{shown} of {found.total}" if state.view is View.GROUPS or state.search.strip() else ""
 
 
 class Completions(Suggester):
@@ -128,14 +130,14 @@ class FilterBar(Horizontal):
     def show_state(self, state: AppState) -> None:
         """The expression and its count. What is being typed is never written over by what was typed before."""
         self._completions.host = state.host
-        text = state.search if state.view is View.TOPOLOGY else state.filter
-        self.display = state.view is not View.LOG and (bool(text) or state.pane is Pane.FILTER)
+        self.display = state.view is not View.LOG and (bool(state.filter) or state.pane is Pane.FILTER)
         if self.display:
-            self._count.spans = (Span(f"{counted(state)} ", "muted"),)
-        if text not in (self._shown, self.input.value):
+            found = listing(state)
+            self._count.spans = (Span(f"{found.shown} of {found.total} ", "muted"),)
+        if state.filter not in (self._shown, self.input.value):
             with self.prevent(Input.Changed):
-                self.input.value = text
-        self._shown = text
+                self.input.value = state.filter
+        self._shown = state.filter
 
     async def complete(self) -> None:
         """Takes over what is offered behind the cursor."""

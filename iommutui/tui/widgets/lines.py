@@ -9,8 +9,11 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from iommutui.tui.text.content import strip_of, styles_of
-from iommutui.tui.text.spans import Line, Span, wrap, wrap_all
+from iommutui.tui.content import strip_of, styles_of
+from iommutui.tui.text import Line, Span, wrap, wrap_all
+
+FAR = 1 << 30
+"""Further than any end."""
 
 
 class Scroll(ScrollView, can_focus=True):
@@ -64,6 +67,7 @@ class Lines(Scroll):
         self.lines = lines
         before, offset = self._rows, self.scroll_offset.y
         self._wrap()
+        self._take_room()
         if self.styles.height is not None and self.styles.height.is_auto:
             self.refresh(layout=True)
         elif top or self.scroll_offset.y != offset:
@@ -92,21 +96,26 @@ class Lines(Scroll):
 
     def _wrap(self) -> None:
         self._width = self.scrollable_content_region.width
-        if self._width > 0:
-            self._rows = wrap_all(self.lines, self._width - 2)
-            self.set_rows(len(self._rows))
-            if self.at_end:
-                self.scroll_end(animate=False, immediate=True, force=True)
+        self._rows = wrap_all(self.lines, self._width - 2) if self._width > 0 else []
 
-    def on_resize(self) -> None:
-        """Wraps again where the width is another one."""
+    def _wrap_again(self) -> None:
+        """Where the width is another one. A widget is drawn at a new width before it is told of it."""
         if self.scrollable_content_region.width != self._width:
             self._wrap()
-            self.refresh()
+
+    def _take_room(self) -> None:
+        self.set_rows(len(self._rows))
+        if self.at_end:
+            self.scroll_end(animate=False, immediate=True, force=True)
+
+    def on_resize(self) -> None:
+        self._wrap_again()
+        self._take_room()
         if self.at_end:
             self.call_after_refresh(self.scroll_end, animate=False, force=True)
 
     def render_line(self, y: int) -> Strip:
+        self._wrap_again()
         line = y + self.scroll_offset.y
         spans = (Span(" "), *self._rows[line]) if line < len(self._rows) else ()
         return strip_of(spans, self.meanings(), self.size.width)

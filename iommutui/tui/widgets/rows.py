@@ -8,16 +8,13 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
+from iommutui.tui.content import BASE, strip_of
 from iommutui.tui.state import Key
-from iommutui.tui.text.content import BASE, strip_of
-from iommutui.tui.text.spans import Line, Span, clip, wrap_all
+from iommutui.tui.text import Line, Span, clip, wrap_all
 from iommutui.tui.widgets.lines import Scroll
 
 MARGIN = 3
 """Rows that stay in view above and below the cursor."""
-
-MANY = 1024
-"""Rows that are kept as they were drawn: enough for some pages up and down."""
 
 Painter = Callable[[Key, int, bool], tuple[Span, ...]]
 
@@ -31,7 +28,7 @@ class Rows(Scroll):
     class Picked(Message):
         """A row was clicked; ``fold``: on its fold mark."""
 
-        index: int
+        key: Key
         fold: bool
 
     def __init__(self, painter: Painter, *, id: str) -> None:
@@ -42,12 +39,10 @@ class Rows(Scroll):
         self._empty: tuple[Line, ...] = ()
         self._head = ""
         self.cursor = 0
-        self._strips: dict[tuple[int, bool, int], Strip] = {}
 
     def show_rows(self, keys: Sequence[Key], cursor: int, *, head: str = "", empty: tuple[Line, ...] = ()) -> None:
         """New rows; ``empty`` stands in their place where there are none."""
         self._keys, self._empty, self._head, self.cursor = keys, empty, head, cursor
-        self._strips.clear()
         self.set_rows(len(keys) + self._top)
         self._follow()
         self.refresh()
@@ -78,12 +73,8 @@ class Rows(Scroll):
             bottom = min(len(self._keys) - 1, self.cursor + margin)
             self.scroll_to(y=bottom - height + 1, animate=False, immediate=True, force=True)
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._strips.clear()
-
     def on_resize(self) -> None:
-        self.call_after_refresh(self._follow)
+        self._follow()
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
@@ -96,20 +87,10 @@ class Rows(Scroll):
         index = y - self._top + self.scroll_offset.y
         if index >= len(self._keys):
             return Strip.blank(width, self.meanings()[BASE])
-        return self._row(index, width)
-
-    def _row(self, index: int, width: int) -> Strip:
-        here = index == self.cursor
-        strip = self._strips.get((index, here, width))
-        if strip is None:
-            key = self._keys[index]
-            component = "rows--cursor" if here else "rows--group" if key.device is None else ""
-            room = self.scrollable_content_region.width  # a scroll bar lies over the rest
-            strip = strip_of(self._painter(key, room, here), self.meanings(component), width)
-            if len(self._strips) >= MANY:
-                self._strips.clear()
-            self._strips[index, here, width] = strip
-        return strip
+        key, here = self._keys[index], index == self.cursor
+        component = "rows--cursor" if here else "rows--group" if key.device is None else ""
+        room = self.scrollable_content_region.width  # a scroll bar lies over the rest
+        return strip_of(self._painter(key, room, here), self.meanings(component), width)
 
     def on_click(self, event: Click) -> None:
         place = event.get_content_offset(self)
@@ -117,4 +98,5 @@ class Rows(Scroll):
             return
         index = place.y - self._top + self.scroll_offset.y
         if index < len(self._keys):
-            self.post_message(self.Picked(index, fold=self._keys[index].device is None and place.x < 4))
+            key = self._keys[index]
+            self.post_message(self.Picked(key, fold=key.device is None and place.x < 4))

@@ -1,6 +1,8 @@
-"""Text as every view makes it: spans with a meaning instead of a colour, wrapped and fitted by cells. Knows no Textual.
+"""Text as every view makes it. Knows no Textual.
 
-Names come from hardware, files and errors, so whatever is not printable is replaced here, on the way to any widget.
+Spans have a meaning instead of a colour, and are wrapped and fitted by cells; pages are made of headings, sentences
+with a sign, facts and hazards. Names come from hardware, files and errors, so whatever is not printable is replaced
+here, on the way to any widget.
 """
 
 from collections.abc import Iterable
@@ -10,7 +12,12 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from iommutui.core.drivers import Role
+from iommutui.core.hazards import Hazard, Severity, hazard_advice, hazard_loss
+from iommutui.core.labels import GLYPHS, NO_ISOLATION, NOTHING_TO_PASS, verdict_word
 from iommutui.core.printable import printable
+from iommutui.core.reasons import Code, Reason, Verdict
+from iommutui.core.wording import sentence
 
 
 class Span(NamedTuple):
@@ -54,8 +61,6 @@ def line(*parts: str | Span, hang: int = 0, cut: bool = False) -> Line:
 def clip(text: str, width: int) -> str:
     """The text in at most ``width`` cells, with an ellipsis where some of it is left out."""
     text = visible(text)
-    if len(text) <= width and text.isascii():
-        return text
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, width - 1).rstrip() + "…" if width > 1 else "…"[:width]
@@ -64,7 +69,7 @@ def clip(text: str, width: int) -> str:
 def pad(text: str, width: int) -> str:
     """The text in exactly ``width`` cells."""
     text = clip(text, width)
-    return text + " " * (width - (len(text) if text.isascii() else cell_len(text)))
+    return text + " " * (width - cell_len(text))
 
 
 def fit(spans: Iterable[Span], width: int) -> tuple[Span, ...]:
@@ -85,10 +90,6 @@ def wrap(source: Line, width: int) -> list[tuple[Span, ...]]:
     width = max(width, 8)
     if source.cut:
         return [fit(source.spans, width)]
-    if sum(len(span.text) for span in source.spans) <= width:
-        spans = [Span(visible(span.text), span.style) for span in source.spans if span.text]
-        if all(span.text.isascii() for span in spans) and sum(len(span.text) for span in spans) <= width:
-            return [_joined(spans)]
     hang = min(source.hang, width // 2)
     rows: list[list[Span]] = [[]]
     used = 0
@@ -141,3 +142,85 @@ def _cut(word: str, room: int) -> tuple[str, str]:
 def wrap_all(lines: Iterable[Line], width: int) -> list[tuple[Span, ...]]:
     """All the lines as rows."""
     return [row for source in lines for row in wrap(source, width)]
+
+
+# -- the pieces that pages are made of
+
+VERDICT_STYLES = {"viable": "ok", "blocked": "bad", "in use": "info", "refused": "warn", "unknown": "warn",
+                  NOTHING_TO_PASS: "muted", NO_ISOLATION: "warn"}  # fmt: skip
+"""What a verdict's word means to the eye; the word and its glyph stand beside it always."""
+
+
+ROLE_WORDS = {Role.KERNEL: "host", Role.USER: "vfio", Role.NONE: "neutral"}
+"""A driver's role in a row."""
+
+ROLE_NAMES = {Role.KERNEL: "a host driver", Role.USER: "a VFIO driver", Role.NONE: "neutral"}
+"""A driver's role in a sentence."""
+
+ROLE_STYLES = {"host": "warn", "vfio": "ok"}
+
+
+def word_span(word: str, width: int = 0) -> Span:
+    """Glyph and word of a verdict; of a group with nothing to pass the glyph alone."""
+    shown = "" if word == NOTHING_TO_PASS else word
+    return Span(f"{GLYPHS[word]} {shown}".ljust(width), VERDICT_STYLES[word])
+
+
+def verdict_span(verdict: Verdict, width: int = 0) -> Span:
+    """Glyph and word."""
+    return word_span(verdict_word(verdict), width)
+
+
+def heading(text: str) -> Line:
+    """A heading within a pane."""
+    return line(Span(text, "accent"))
+
+
+def bullet(text: str, style: str = "muted", sign: str = "•") -> Line:
+    """A sentence with a sign before it."""
+    return line(Span(f"{sign} ", style), text, hang=2)
+
+
+def fact(name: str, value: str, style: str = "plain") -> Line:
+    """A name and its value."""
+    return line(Span(f"{name:<11} ", "muted"), Span(value, style), hang=12)
+
+
+def reason_line(reason: Reason) -> Line:
+    """A reason as a sentence; its sign distinguishes what blocks from what is only for information."""
+    if reason.code in (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION):
+        return bullet(sentence(reason), "bad", "✖")
+    return bullet(sentence(reason), *(("info", "●") if reason.code is Code.OWNED else ("warn", "?")))
+
+
+def key_hint(key: str, words: str) -> tuple[Span, Span]:
+    """A key, and what it does."""
+    return Span(key, "key"), Span(f" {words}", "muted")
+
+
+_SEVERITIES = {
+    Severity.INFO: ("info", "i note"), Severity.WARN: ("warn", "! warning"), Severity.DANGER: ("bad", "‼ danger"),
+}  # fmt: skip
+
+
+def hazard_line(hazard: Hazard) -> Line:
+    """Sign, word, topic, and the sentence."""
+    style, words = ("warn", "? not known") if hazard.unknown else _SEVERITIES[hazard.severity]
+    return line(Span(f"{words} ", style), Span(f"{hazard.topic.value}  ", "muted"), hazard_loss(hazard), hang=2)
+
+
+def hazard_lines(hazards: Iterable[Hazard]) -> list[Line]:
+    """Every hazard; the same advice stands once below all that it is for."""
+    lines: list[Line] = []
+    for (_, advice), found in groupby(hazards, lambda hazard: (hazard.code, hazard_advice(hazard))):
+        lines += [hazard_line(hazard) for hazard in found]
+        lines.append(line(Span("  ↳ ", "muted"), Span(advice, "muted"), hang=4))
+    return lines
+
+
+class Choice(NamedTuple):
+    """One thing to choose: its name, its row in a list, and its description below."""
+
+    name: str
+    row: Line
+    about: tuple[Line, ...] = ()

@@ -11,13 +11,12 @@ from textual.widget import Widget
 from iommutui.tui import pages
 from iommutui.tui.commands import hints
 from iommutui.tui.commands.viewing import SHARES
+from iommutui.tui.content import content
 from iommutui.tui.pages.help import orientation
 from iommutui.tui.pages.plan import plan_lines
 from iommutui.tui.rows import head, listing, row
-from iommutui.tui.rows.base import EMPTY, Listing
 from iommutui.tui.state import AppState, Key, Pane, View
-from iommutui.tui.text.content import content
-from iommutui.tui.text.spans import Span
+from iommutui.tui.text import Span
 from iommutui.tui.widgets.bars import Bar, FilterBar, KeyBar, banner
 from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.rows import Rows
@@ -36,12 +35,11 @@ class Panes(Vertical):
         share: int
         done: bool
 
-    def __init__(self, state: AppState, *, id: str) -> None:
+    state: AppState
+    """What is shown."""
+
+    def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self.state = state
-        """What is shown."""
-        self.listing: Listing = EMPTY
-        """Its rows."""
         self.list = Rows(self._paint, id="list")
         self._log_pane, self._details, self._plan, self._orientation = (
             Lines(id=name) for name in ("log", "details", "plan", "orientation")
@@ -58,23 +56,24 @@ class Panes(Vertical):
         yield KeyBar(id="keys")
 
     def show_state(self, state: AppState) -> None:
-        before, self.state = self.state, state
-        place = self.listing.place(state.cursor)
-        moved = place is not None and state == before._replace(cursor=state.cursor)
+        """Another state: of a cursor that has moved, only what follows it."""
+        before = self.state
+        moved = not state.empty and state == before._replace(cursor=state.cursor)
         if moved and (state.view is not View.TOPOLOGY or before.cursor.group == state.cursor.group):
-            self.list.show_cursor(place or 0)
+            self.state = state
+            self.list.show_cursor(listing(state).places[state.cursor])
             self._details.show_lines(pages.details(state))
             self._orientation.show_lines(orientation(state))
             self.query_one(KeyBar).hints = hints(state)
         else:
-            self.show_all(top=before.cursor != state.cursor or before.tab is not state.tab)
+            self.show_all(state, top=before.cursor != state.cursor or before.tab is not state.tab)
 
-    def show_all(self, *, top: bool = False) -> None:
-        """Shows every part of the state; ``top`` shows the details from their beginning."""
-        state = self.state
-        found = self.listing = listing(state)
+    def show_all(self, state: AppState, *, top: bool = False) -> None:
+        """Shows every part of a state; ``top`` shows the details from their beginning."""
+        self.state = state
         self.divide()
-        place = found.place(state.cursor) or 0
+        found = listing(state)
+        place = found.places.get(state.cursor, 0)
         self.list.show_rows(found.keys, place, head=head(state), empty=pages.nothing_listed(state))
         self._log_pane.show_lines(pages.log_lines(state), top=False)
         self._details.show_lines(pages.details(state), top=top)

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.strip import Strip
 from textual.widget import Widget
 
-from iommutui.tui.text.spans import Span, visible
+from iommutui.tui.text import Span, visible
 
 COLOURS = {
     "plain": "",

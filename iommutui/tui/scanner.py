@@ -13,10 +13,7 @@ from textual.worker import get_current_worker
 
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
-from iommutui.core.models import MODELS, model_for
-from iommutui.core.models.base import Model
 from iommutui.core.roles import is_vfio
-from iommutui.tui.derived import verdicts
 from iommutui.tui.machines.base import CutOff, Machine, Watch
 from iommutui.tui.rows.base import prepare
 
@@ -81,8 +78,6 @@ class Scanner:
         """``first``: a look that began earlier, and stands for the first one."""
         self._machine = machine
         self._node = node
-        self.model: Model | None = None
-        """The rules that groups are judged by, where they are not those of the machine's own kernel."""
         self._first = first
         self._watch: Watch | None = None
         self._scanning = self._again = self._pending = self._asking = False
@@ -101,7 +96,7 @@ class Scanner:
         if host is None:
             self.rescan()
         else:
-            self._node.run_worker(partial(_judge, host), thread=True, group="scan", exit_on_error=False)
+            self._node.run_worker(partial(prepare, host), thread=True, group="scan", exit_on_error=False)
         self._node.run_worker(self._start_watching, thread=True, group="watch", exit_on_error=False)
 
     def stop(self) -> None:
@@ -141,7 +136,6 @@ class Scanner:
             first, self._first = self._first, None
             host = first.result() if first is not None else self._machine.scan()
             prepare(host)
-            _ = verdicts(host, self.model or model_for(host.kernel)).viable
         except IommutuiError as error:
             self._node.post_message(self.Failed(error))
         except Exception as error:  # whatever it is, it is shown; a thread that dies silently would not be
@@ -150,7 +144,6 @@ class Scanner:
             self._node.post_message(self.Failed(IommutuiError(what, remedy)))
         else:
             self._node.post_message(self.Scanned(host))
-            _judge(host)
 
     def done(self) -> None:
         """A look has been taken over by the widget; one that was asked for meanwhile begins."""
@@ -213,9 +206,3 @@ class Scanner:
             self._asking = False
         if now is not host:
             self._node.post_message(self.Claimed(host, now))
-
-
-def _judge(host: Host) -> None:
-    """Judges every group by all rules, before the list of rules asks how many are viable under each."""
-    for model in MODELS.values():
-        _ = verdicts(host, model).viable

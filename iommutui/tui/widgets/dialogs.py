@@ -7,26 +7,35 @@ from typing import Any, ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from iommutui.core.errors import IommutuiError
-from iommutui.tui.commands import Hint
-from iommutui.tui.commands.base import LineCheck, Opened, Page, something
-from iommutui.tui.commands.moving import FAR
-from iommutui.tui.text.blocks import Choice
-from iommutui.tui.text.content import content, plain
-from iommutui.tui.text.spans import Span
-from iommutui.tui.widgets.bars import KeyBar
-from iommutui.tui.widgets.lines import Lines
+from iommutui.tui.content import content, plain
+from iommutui.tui.text import Choice, Line, Span
+from iommutui.tui.widgets.bars import Hint, KeyBar
+from iommutui.tui.widgets.lines import FAR, Lines
 
 Result = TypeVar("Result")
+
+LineCheck = Callable[[str], tuple[bool, str]]
+"""Whether a line of text will do, and what there is to say of it."""
+
+Opened = Awaitable[object] | None
+"""What a command returns: nothing, or what has to be waited for until its dialog takes keys."""
+
+
+def something(text: str) -> tuple[bool, str]:
+    """The line check that takes whatever is not blank."""
+    return bool(text.strip()), ""
+
 
 SCROLL: list[BindingType] = [
     Binding("j,down", "scroll(1)", "Down"),
@@ -67,6 +76,10 @@ class Dialog(ModalScreen[Result]):
         """At once: Textual's own waits a moment, in which another dialog may come on top and be the one to go."""
         self.dismiss(answer)
 
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Only once: a second Enter of the same burst would close what is below."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()
+
     def action_scroll(self, lines: int) -> None:
         self.query_one("#lines").scroll_relative(y=lines, animate=False)
 
@@ -75,21 +88,37 @@ class Dialog(ModalScreen[Result]):
 
 
 class DeliberateDialog(Dialog[Result]):
-    """A dialog whose keys do something to the machine: only those count that were pressed once it could be read.
+    """A dialog whose keys do something to the machine, so that it takes none before a person can have read it.
 
-    What was typed ahead of it, or came with it in one burst, is dropped.
+    The first key counts once no other came for a moment. What was typed ahead of the dialog, came with it in one burst,
+    or repeats because a key is held down, is dropped.
     """
+
+    QUIET: ClassVar[float] = 0.5
+    """Seconds without a key before one counts: longer than a line of 300 ms takes there and back."""
+    HARMLESS: ClassVar[tuple[str, ...]] = ()
+    """Keys that count as soon as it is painted."""
 
     shown_at: float = inf
     """When it was painted first, by the clock of messages."""
+    _dropped_at = 0.0
+    _takes_keys = False
 
-    def on_screen_resume(self) -> None:
-        """It is on top; as soon as it is painted it takes keys."""
-        if self.shown_at == inf:
-            self.call_after_refresh(self._painted)
+    def takes(self, event: Key) -> bool:
+        """Whether a key counts."""
+        if event.key in self.HARMLESS:
+            return event.time >= self.shown_at
+        if not self._takes_keys:
+            self._takes_keys = event.time >= max(self.shown_at, self._dropped_at) + self.QUIET
+            self._dropped_at = event.time
+        return self._takes_keys
 
-    def _painted(self) -> None:
-        self.shown_at = Message().time
+    def on_mount(self) -> None:
+        self.screen_layout_refresh_signal.subscribe(self, self._painted, immediate=True)
+
+    def _painted(self, _: Screen[Any]) -> None:
+        if self.shown_at == inf and self.is_active:
+            self.shown_at = Message().time
 
 
 class ConfirmScreen(Dialog[bool]):
@@ -135,7 +164,8 @@ class ChooseScreen(Dialog[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "close", "Close")]
 
-    def __init__(self, title: str, choices: Sequence[Choice], chosen: str, verb: str) -> None:
+    def __init__(self, title: str, choices: Sequence[Choice], verb: str, chosen: str | None = None) -> None:
+        """``verb``: what Enter does; ``chosen``: the name of what the cursor is on at first."""
         super().__init__()
         self._title, self._choices, self._verb = title, choices, verb
         names = [choice.name for choice in choices]
@@ -183,7 +213,8 @@ class PromptScreen(Dialog[str]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close")]
     AUTO_FOCUS = "#text"
 
-    def __init__(self, title: str, check: LineCheck, hint: str, text: str = "") -> None:
+    def __init__(self, title: str, hint: str, check: LineCheck = something, text: str = "") -> None:
+        """``hint``: what stands in the field while it is empty."""
         super().__init__()
         self._title, self._check, self._hint, self._text = title, check, hint, text
 
@@ -221,18 +252,19 @@ class PageScreen(Dialog[None]):
     AUTO_FOCUS = "#lines"
     OTHER_ROWS = 4
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, title: str, lines: Sequence[Line], save_as: str = "") -> None:
+        """``save_as``: the name of a file that ``s`` offers to save the text to; empty: it cannot be saved."""
         super().__init__()
-        self._page = page
+        self._title, self._lines, self._save_as = title, lines, save_as
         self._row = -1
 
     def compose(self) -> ComposeResult:
-        with Box(self._page.title):
-            yield Lines(self._page.lines, id="lines")
+        with Box(self._title):
+            yield Lines(self._lines, id="lines")
             field = Input(placeholder="search; Enter: next, Esc: back", compact=True, id="search")
             field.display = False
             yield field
-        saves = (Hint("s", "save"),) if self._page.save_as else ()
+        saves = (Hint("s", "save"),) if self._save_as else ()
         yield KeyBar((Hint("Esc", "close"), SCROLLS, Hint("/", "search"), Hint("y", "copy"), *saves))
 
     @property
@@ -241,7 +273,7 @@ class PageScreen(Dialog[None]):
 
     @property
     def _text(self) -> str:
-        return "".join(f"{line.text}\n" for line in self._page.lines)
+        return "".join(f"{line.text}\n" for line in self._lines)
 
     def action_search(self) -> None:
         self._field.display = True
@@ -283,7 +315,7 @@ class PageScreen(Dialog[None]):
         self.notify("Sent to the terminal's clipboard.")
 
     def action_save(self) -> None:
-        if not self._page.save_as:
+        if not self._save_as:
             return
         from iommutui.sources.snapshot import save  # brings pydantic, which the first frame does without
 
@@ -295,7 +327,7 @@ class PageScreen(Dialog[None]):
             else:
                 self.notify(f"Saved as {path.strip()}.", markup=False)
 
-        prompt = PromptScreen("Save as", something, "a file's name", self._page.save_as)
+        prompt = PromptScreen("Save as", "a file's name", text=self._save_as)
         self.app.push_screen(prompt, answered(self, then))
 
 

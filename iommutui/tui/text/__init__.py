@@ -1,1 +1,0 @@
-"""Text as every view makes it, and the one way of it into Textual."""
