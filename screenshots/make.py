@@ -18,6 +18,7 @@ from iommutui.demo import demo_host
 from iommutui.tui.app import IommutuiApp
 from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.state import Key, Source, SourceKind, start
+from iommutui.tui.widgets.dialogs import DeliberateDialog
 from screenshots.png import is_of, png_of
 
 FOLDER = Path(__file__).parent
@@ -118,6 +119,7 @@ async def frames(
 ) -> list[str]:
     """A picture after the keys of each step."""
     machine = SimulatedMachine(Source(SourceKind.DEMO), load)
+    DeliberateDialog.QUIET = 0.0  # nobody reads the reviews here
     app = IommutuiApp(machine, start(machine.source))
     app.desk.clock = lambda: "12:00:00"
     async with app.run_test(size=size) as pilot:

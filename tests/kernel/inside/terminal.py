@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from iommutui.tui.widgets.dialogs import DeliberateDialog
+
 PATIENCE = 180.0
 """An emulated processor takes 5 to 15 seconds to start Textual alone, and longer beside other guests."""
 POLL = 0.5
@@ -44,6 +46,10 @@ class Terminal:
             assert time.monotonic() < deadline, f"{what!r} does not come up; the screen shows:\n{text}"
             time.sleep(POLL)
         return text
+
+    def read(self) -> None:
+        """Takes the time that a review wants before it takes a key."""
+        time.sleep(2 * DeliberateDialog.QUIET)
 
     def close(self) -> None:
         """Ends the program and its terminal."""

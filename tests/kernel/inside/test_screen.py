@@ -54,6 +54,7 @@ def carry_out(screen: Terminal, key: str, review: str) -> None:
     """Opens a review, agrees to it, and waits until its result is on the screen and its dialogs are gone."""
     screen.press(key)
     screen.wait(review)
+    screen.read()
     screen.press("y")
     text = screen.wait(lambda text: review not in text and (DRIFT in text or not any(d in text for d in BUSY)))
     assert DRIFT not in text, text
