@@ -21,9 +21,10 @@ from iommutui.core.plan.presets import (
     free_devices,
     give_back,
     smallest_fix,
+    why_no_fix,
     why_not_free,
 )
-from iommutui.core.reasons import Code, Verdict
+from iommutui.core.reasons import Code, Reason, Verdict
 from iommutui.core.topology import narrow
 from iommutui.tui.state import AppState, Key
 
@@ -166,6 +167,8 @@ class Fix(NamedTuple):
     intents: tuple[Intent, ...] | None
     further: bool
     """It completes what is staged in the group, rather than starting from the group as it is."""
+    why: tuple[Reason, ...] = ()
+    """Where there is none: what is in no fix, and what no rebind removes."""
 
 
 @last_call
@@ -181,7 +184,8 @@ def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix
         return Fix((), further=False)
     device = device_at(host, key)
     wanted = device.address if device is not None and device.bus == "pci" and not device.is_bridge else None
-    return Fix(fix_for(part, group, wanted, model), further=False)
+    found = fix_for(part, group, wanted, model)
+    return Fix(found, further=False, why=why_no_fix(part, group, wanted, model) if found is None else ())
 
 
 def fix_of(state: AppState) -> Fix | None:

@@ -8,6 +8,7 @@ from iommutui.core.labels import kind_word
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents, shell_line
+from iommutui.demo import demo_host
 from iommutui.tui.commands import COMMANDS, hints, reason_against
 from iommutui.tui.derived import fix_of, preview
 from iommutui.tui.machines.base import Job
@@ -161,6 +162,14 @@ def test_a_fix_completes_what_is_staged() -> None:
     assert fix is not None
     assert fix.further
     assert [str(intent) for intent in fix.intents or ()] == ["0000:01:00.1=vfio-pci"]
+
+
+def test_where_nothing_fixes_a_group_its_own_reason_is_given() -> None:
+    state = state_of(demo_host())
+    assert "holds swap that is in use" in words(details(state._replace(cursor=Key(11))))
+    refused = words(details(state._replace(cursor=Key(23))))
+    assert "refuses to hand over such a group" in refused
+    assert "rebind" not in refused
 
 
 def test_a_viable_group_needs_no_fix_and_an_owned_one_names_its_owner() -> None:

@@ -8,7 +8,7 @@ from iommutui.core.cache import last_call
 from iommutui.core.device import gap_words
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, describe_group, device_name, verdict_word
-from iommutui.core.reasons import Code, Reason, groupless
+from iommutui.core.reasons import Code, Reason, Verdict, groupless
 from iommutui.core.topology import why_shared
 from iommutui.core.wording import sentence, verdict_sentence
 from iommutui.tui.derived import change_of, fix_of, target_of, verdicts
@@ -74,7 +74,7 @@ def _verdict(state: AppState, group: Group, device: Device | None) -> list[Line]
     left = [r for r in change.after.reasons if r not in reasons] if change is not None else []
     if left:
         lines += [BLANK, heading("Why, once the plan is applied"), *(reason_line(reason) for reason in left)]
-    return lines + _fix(state)
+    return lines + _fix(state, verdict)
 
 
 def _holders(host: Host, reasons: list[Reason]) -> list[Line]:
@@ -89,17 +89,21 @@ def _holders(host: Host, reasons: list[Reason]) -> list[Line]:
     return lines
 
 
-def _fix(state: AppState) -> list[Line]:
+def _fix(state: AppState, verdict: Verdict) -> list[Line]:
     fix = fix_of(state)
     if fix is None or fix.intents == ():
         return []
-    lines = [BLANK]
     if fix.intents is None:
-        lines.append(heading("Smallest fix"))
-        lines.append(bullet("None: no rebind in this group makes it viable under this model.", "warn", "!"))
-        return lines
+        if verdict.refused and not fix.further:  # as the reasons above say
+            return []
+        further = "with what is staged, no further" if fix.further else "no"
+        words = f"None: {further} rebind lets a virtual machine use it."
+        if verdict.viable is None:
+            words = "Not known: which rebinds would let a virtual machine use it."
+        why = [bullet(sentence(reason)) for reason in fix.why if reason not in verdict.reasons]
+        return [BLANK, heading("Smallest fix"), bullet(words, "warn", "!"), *why]
     title = "Still needed" if fix.further else "Smallest fix"
-    lines.append(line(Span(title, "accent"), "  ", *key_hint(key_of("fix"), "stages it")))
+    lines = [BLANK, line(Span(title, "accent"), "  ", *key_hint(key_of("fix"), "stages it"))]
     return lines + [intent_line(state, intent) for intent in fix.intents]
 
 
