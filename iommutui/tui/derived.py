@@ -91,9 +91,11 @@ def preview(state: AppState) -> Plan | None:
 
 
 def change_of(state: AppState, group: int | None) -> GroupChange | None:
-    """What the staged intents do to a group."""
+    """What the staged intents do to a group: nothing where the plan is refused."""
     plan = preview(state)
-    return next((change for change in plan.groups if change.group == group), None) if plan is not None else None
+    if plan is None or not plan.permitted:
+        return None
+    return next((change for change in plan.groups if change.group == group), None)
 
 
 def target_of(state: AppState, device: Address) -> str | None:

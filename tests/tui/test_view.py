@@ -13,6 +13,7 @@ from iommutui.tui.commands import COMMANDS, hints, reason_against
 from iommutui.tui.derived import fix_of, preview
 from iommutui.tui.machines.base import Job
 from iommutui.tui.pages import details, plan_title
+from iommutui.tui.pages.help import orientation
 from iommutui.tui.pages.plan import Review, plan_lines, review_lines, step_lines
 from iommutui.tui.rows import listing, row, settled
 from iommutui.tui.rows.base import KIND, nothing_to_pass
@@ -191,6 +192,14 @@ def test_a_refused_plan_says_so_first() -> None:
     state = staged(state_of(), {PORT: "vfio-pci"})
     assert plan_title(state)[0].text.endswith("refused ")
     assert words(plan_lines(state)).startswith("✖ refused: 0000:00:01.0 is a bridge")
+
+
+def test_a_refused_plan_promises_no_verdict() -> None:
+    state = staged(state_of(demo_host()), {Address("0000:01:00.0"): "vfio-pci"})
+    assert "Group 11  ✖ blocked → ✖ plan refused" in words(plan_lines(state))
+    assert "viable" not in text(state, Key(11))
+    assert "viable planned" not in words(details(state._replace(cursor=Key(11))))
+    assert words(orientation(state._replace(hints=True))).startswith("Staged, but refused. 3 shows why")
 
 
 def test_a_probe_that_binds_nothing_is_not_called_good_although_its_write_is() -> None:

@@ -53,7 +53,7 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
     if more:
         lines.insert(0, bullet(also_takes(more), "warn", "!"))
     for change in plan.groups:
-        lines.append(change_line(change))
+        lines.append(_change_line(plan, change))
         mine = [intent for intent in state.intents if _group_of(state.host, intent) == change.group]
         lines += [intent_line(state, intent, "▌ " if intent == here else "  ") for intent in mine]
     shown = {change.group for change in plan.groups}
@@ -85,13 +85,13 @@ def _group_of(host: Host, intent: Intent) -> int | None:
     return device.group if device is not None else None
 
 
-def change_line(change: GroupChange) -> Line:
-    """``Group 14  ✖ blocked → ✔ viable``."""
+def _change_line(plan: Plan, change: GroupChange) -> Line:
+    """``Group 14  ✖ blocked → ✔ viable``; of a plan that is refused no verdict that it will not bring."""
     return line(
         Span(f"Group {change.group}  ", "strong"),
         verdict_span(change.before),
         Span(" → ", "planned"),
-        verdict_span(change.after),
+        verdict_span(change.after) if plan.permitted else Span("✖ plan refused", "bad"),
         hang=2,
     )
 
@@ -165,8 +165,8 @@ def review_lines(review: Review) -> tuple[Line, ...]:
     if plan.groups:
         lines.append(heading("Groups"))
         for change in plan.groups:
-            lines.append(change_line(change))
-            if not change.after.viable:
+            lines.append(_change_line(plan, change))
+            if plan.permitted and not change.after.viable:
                 lines += [bullet(sentence(reason), "muted") for reason in change.after.reasons]
         lines.append(BLANK)
     if plan.modules:
