@@ -3,7 +3,7 @@
 import pytest
 
 from iommutui.core.address import Address
-from iommutui.core.host import Claim, Device, Fit, Gap, Host
+from iommutui.core.host import Claim, Device, Fit, Gap, Group, Host
 from iommutui.core.labels import kind_word
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
@@ -130,6 +130,15 @@ def test_devices_without_a_group_are_listed_all_the_same() -> None:
 
 def test_without_an_iommu_the_details_say_what_to_do() -> None:
     assert "shows no IOMMU groups" in words(details(state_of(without_iommu())))
+
+
+def test_where_the_iommu_covers_no_pci_device_the_details_say_that_nothing_changes_it() -> None:
+    codec = Device(Address("fe800000.codec"), bus="platform", group=0)
+    host = without_iommu().with_device(codec).with_group(Group(0, (codec.address,)))
+    for key in (Key(0), Key(None), Key(None, NIC)):
+        assert "No setting and no parameter changes that" in words(details(state_of(host, cursor=key)))
+    for command in ("fix", "pass"):
+        assert reason_against(command, state_of(host, cursor=Key(0))) == "Group 0 holds nothing to pass through."
 
 
 def test_the_details_of_a_group_say_why_and_the_smallest_fix() -> None:

@@ -1,6 +1,7 @@
 """Commands of the plan: free, stage, take off, undo, and what leads to writes through a review. Nothing here writes."""
 
 from iommutui.core.address import Address
+from iommutui.core.board import passable
 from iommutui.core.drivers import STUB, VFIO_PCI
 from iommutui.core.hazards import Severity
 from iommutui.core.host import Device
@@ -56,7 +57,7 @@ def cannot_stage(state: AppState, target: str) -> str | None:
             return "Select a device first."
         if not group.members:
             return f"Group {group.id} has no devices."
-        return f"Group {group.id} holds only bridges, which stay with the host."
+        return f"Group {group.id} holds nothing to pass through."
     refusals = [_refusal(state, device, target) for device in devices]
     first = refusals[0]
     return sentence(first) if first is not None and None not in refusals else None
@@ -173,6 +174,9 @@ def _cannot_fix(state: AppState) -> str | None:
             why_not_freed(state) or "No rebind lets a virtual machine use it under these kernel rules; see the details."
         )
     if not fix.intents:
+        group = selected_group(state)
+        if group is not None and not passable(state.host, group):
+            return f"Group {group.id} holds nothing to pass through."
         return "Nothing is needed: the group is viable" + (" once the plan is applied." if fix.further else ".")
     return None
 

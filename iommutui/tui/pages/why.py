@@ -46,16 +46,17 @@ def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
 
 
 def no_group(state: AppState) -> list[Line]:
-    """What stands there where the selection is no group's; without any group at all, what to do about it."""
+    """What stands there where the selection is no group's; where no PCI device has one, what to do about it."""
+    advice = [bullet(text) for text in no_iommu_advice(state.host)]
     if not state.host.groups:
-        lines = [line(Span("✖ This machine shows no IOMMU groups", "bad"), hang=2), BLANK]
-        return [*lines, *(bullet(advice) for advice in no_iommu_advice(state.host))]
+        return [line(Span("✖ This machine shows no IOMMU groups", "bad"), hang=2), BLANK, *advice]
     if state.selection is None:
         return [line(Span("Nothing is selected.", "muted"))]
     return [
         line(Span("These devices are in no IOMMU group", "strong")),
         BLANK,
         line("No IOMMU translates for them, so VFIO cannot take them. Their drivers can be changed all the same."),
+        *advice,
     ]
 
 
@@ -111,7 +112,8 @@ def _why_group(state: AppState, group: Group | None) -> list[Line]:
     assert group is not None
     host = state.host
     verdict = verdicts(host, state.model).of(group.id)
-    lines = [*_verdict(state, group, None), BLANK, heading("Devices")]
+    advice = map(bullet, no_iommu_advice(host))
+    lines = [*_verdict(state, group, None), *advice, BLANK, heading("Devices")]
     for device in host.members(group):
         lines.append(line(Span(device.address, "strong"), f"  {device.driver or 'free'}", hang=14))
         lines.append(line("  ", Span(device_name(device), "muted"), hang=2))
@@ -127,7 +129,7 @@ def _why_device(state: AppState, device: Device, group: Group | None) -> list[Li
     if group is not None:
         lines += _verdict(state, group, device)
     else:
-        lines.append(bullet(sentence(groupless(device)), "warn", "?"))
+        lines += [bullet(sentence(groupless(device)), "warn", "?"), *map(bullet, no_iommu_advice(state.host))]
     lines += [BLANK, heading("Driver"), *driver_lines(state, device)]
     return lines + (_shared(state.host, group) if group is not None else [])
 
