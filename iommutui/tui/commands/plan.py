@@ -84,6 +84,9 @@ def stage(desk: Desk, target: str) -> None:
 
 def _toggle(desk: Desk) -> None:
     state = desk.state
+    if state.pane is Pane.DETAILS:  # space is a page down there, as in every dialog
+        desk.move(desk.page())
+        return
     devices = [d for d in selected_devices(state) if _refusal(state, d, VFIO_PCI) is None]
     if any(target_of(state, d.address) is not None for d in devices) and all(
         target_of(state, d.address) == VFIO_PCI or d.driver == VFIO_PCI for d in devices
@@ -91,6 +94,10 @@ def _toggle(desk: Desk) -> None:
         desk.update(staged(state, dict.fromkeys((d.address for d in devices), None)))
     else:
         stage(desk, VFIO_PCI)
+
+
+def _cannot_toggle(state: AppState) -> str | None:
+    return None if state.pane is Pane.DETAILS else cannot_stage(state, VFIO_PCI)
 
 
 def _target(label: str, keys: tuple[str, ...], words: str, target: str, also: str) -> Command:
@@ -240,7 +247,7 @@ COMMANDS = (
     Command("Give back", ("C",), "Give the card and its group back to the host: stage the reverse.", STAGE, _give_back,
             (_busy, _cannot_give_back), also="return restore reattach kernel"),
     Command("Pass", ("space",), "Stage vfio-pci, or take it off the plan; on a group's row for every device of it but "
-            "bridges.", STAGE, _toggle, (_busy, lambda s: cannot_stage(s, VFIO_PCI)), also="toggle vm bind"),
+            "bridges. In the details: a page down.", STAGE, _toggle, (_busy, _cannot_toggle), also="toggle vm bind"),
     _target("VFIO", ("v",), "Stage vfio-pci: hand it to a virtual machine.", VFIO_PCI, "passthrough vm bind"),
     _target("Park", ("p",), "Stage pci-stub: park it on a driver that does nothing.", STUB, "blacklist disable bind"),
     _target("None", ("f",), "Stage none: keep it free of any driver.", NONE, "unbind detach release"),

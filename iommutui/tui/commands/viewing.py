@@ -12,7 +12,7 @@ from iommutui.tui.derived import selected_device
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.pages.models import model_choices
 from iommutui.tui.rows.topology import next_match
-from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, own_model
+from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, own_model, planned_intent
 from iommutui.tui.text import Choice, Span, line
 from iommutui.tui.widgets.dialogs import ChooseScreen, ConfirmScreen, Opened, PromptScreen
 
@@ -38,9 +38,13 @@ def _enter(desk: Desk) -> None:
     elif state.pane is Pane.DETAILS:
         tabs = list(Tab)
         _tab(tabs[(tabs.index(state.tab) + 1) % len(tabs)], desk)
-    elif state.pane is Pane.LIST and state.cursor.device is None and not state.filter:
+    elif state.pane is Pane.LIST and state.selection == Key(state.cursor.group) and not state.filter:
         desk.update(folded(state, state.cursor.group, state.cursor.group not in state.collapsed))
     else:
+        intent = planned_intent(state) if state.pane is Pane.PLAN else None
+        device = state.host.devices.get(intent.device) if intent is not None else None
+        if device is not None:
+            desk.go_to(Key(device.group, device.address))
         desk.focus_pane(Pane.DETAILS)
 
 
@@ -226,8 +230,8 @@ COMMANDS = (
             partial(_tab, Tab.IMPACT), (needs_host,), also="hazards dangers risks loses effects"),
     Command("Models", ("M",), "In the details: the verdicts under each set of kernel rules.", LOOK,
             partial(_tab, Tab.MODELS), (needs_host,), also="compare kernels"),
-    Command("Enter", ("enter",), "On a group: fold or open it. On a device: go to its details, and there to the next "
-            "tab.", LOOK, _enter, (needs_host,), palette=False),
+    Command("Enter", ("enter",), "On a group: fold or open it. On a device or a line of the plan: go to its details, "
+            "and there to the next tab.", LOOK, _enter, (needs_host,), palette=False),
     Command("Go", ("o",), "Go to a group, an address, ids or a network interface.", LOOK, _go, (needs_host,),
             also="jump find"),
     Command("Sort", ("s",), "Order groups by number, by kind (displays first), by verdict.", LOOK, _sort,
