@@ -6,7 +6,7 @@ from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.core.labels import device_name
 from iommutui.core.models import MODELS
-from iommutui.core.query import find_device
+from iommutui.core.query import find_device, mistakes
 from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import selected_device
 from iommutui.tui.pages.copies import copies
@@ -33,6 +33,9 @@ def _enter(desk: Desk) -> None:
     state = desk.state
     if state.pane is Pane.FILTER:
         desk.focus_pane(Pane.LIST)
+        said = mistakes(state.filter)
+        if said and not state.empty:  # where nothing is listed they stand in the list's place
+            desk.say(said[0], "warning")
         if state.view is View.TOPOLOGY and state.filter.strip():
             _match(1, desk)
     elif state.pane is Pane.DETAILS:
