@@ -194,12 +194,12 @@ def _back(desk: Desk) -> None:
         state = state._replace(zoomed=False)
     elif state.view is View.LOG:
         state = state._replace(view=View.GROUPS)
+    elif state.selected and state.pane is Pane.LIST:
+        state = state._replace(selected=frozenset())
     elif state.filter and state.pane in (Pane.LIST, Pane.FILTER):
         state = state._replace(filter="")
     elif state.view is View.TOPOLOGY:
         state = state._replace(view=View.GROUPS)
-    elif state.selected:
-        state = state._replace(selected=frozenset())
     elif state.hints and state.pane is Pane.LIST:
         desk.update(state._replace(hints=False))
         desk.remember()

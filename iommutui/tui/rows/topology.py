@@ -99,7 +99,8 @@ def topology_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Spa
     spans = [Span("▌" if here else "»" if key.device in (matches(state) or ()) else " ", "accent")]
     spans += _border(state, key, found)
     branch = found.branches.get(key, "")
-    spans.append(Span(f" {branch}", "muted"))
+    spans.append(Span("#" if state.selected & {key, Key(key.group)} else " ", "planned"))
+    spans.append(Span(branch, "muted"))
     spans.append(Span(pad(short(host, device.address), max(found.place - len(branch), 7)) + " ", "strong"))
     spans.append(Span(pad(kind_word(device), KIND) + " ", "muted" if device.is_bridge else "info"))
     spans.append(driver_span(host, device))
