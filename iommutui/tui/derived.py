@@ -12,7 +12,7 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import NOTHING_TO_PASS, group_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.intents import NONE, Intent
 from iommutui.core.plan.planner import GroupChange, Plan, judged, plan_intents
 from iommutui.core.plan.presets import (
     asked_of,
@@ -101,6 +101,11 @@ def change_of(state: AppState, group: int | None) -> GroupChange | None:
 def target_of(state: AppState, device: Address) -> str | None:
     """The target that is staged for a device."""
     return next((intent.target for intent in state.intents if intent.device == device), None)
+
+
+def arrow(device: Device, target: str) -> str:
+    """`` → vfio-pci``; where it is on that already, what is left to do."""
+    return " → sets override" if target == (device.driver or NONE) != device.driver_override else f" → {target}"
 
 
 # -- the selection

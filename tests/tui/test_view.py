@@ -66,6 +66,16 @@ def test_an_intent_stands_beside_what_is() -> None:
     assert text(state, Key(1)) == "  ▾ ✖ blocked group  1  → ✔ viable planned VGA, Audio, Bridge"
 
 
+def test_of_a_device_that_is_there_already_the_override_is_said_to_be_set() -> None:
+    host = small()
+    for address in (GPU, SOUND):
+        host = changed(host, address, driver="vfio-pci", driver_override=None)
+    state = staged(state_of(host), {GPU: "vfio-pci"})
+    assert "vfio-pci → sets override" in text(state, Key(1, GPU))
+    assert "vfio-pci → sets override" in words(plan_lines(state))
+    assert "Group 1  ✔ viable → still viable" in words(plan_lines(state))
+
+
 def test_a_group_that_the_plan_does_not_free_says_so() -> None:
     assert "→ still blocked" in text(staged(state_of(), {GPU: "vfio-pci"}), Key(1))
 

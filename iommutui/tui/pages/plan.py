@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 from iommutui.core.hazards import Severity
 from iommutui.core.host import Host
-from iommutui.core.labels import also_takes, driver_words
+from iommutui.core.labels import also_takes, driver_words, verdict_word
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import GroupChange, Plan, shell_line
 from iommutui.core.plan.words import count, effect, goal_words
 from iommutui.core.wording import sentence
-from iommutui.tui.derived import preview
+from iommutui.tui.derived import arrow, preview
 from iommutui.tui.keys import key_of
 from iommutui.tui.machines.base import Job
 from iommutui.tui.state import AppState, Pane, planned_intent
@@ -36,7 +36,7 @@ def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
         indent,
         Span(intent.device, "strong"),
         f"  {actual}",
-        Span(f" → {intent.target}", "planned"),
+        Span(arrow(device, intent.target) if device else f" → {intent.target}", "planned"),
         Span(f"  {name}" if name else "", "muted"),
         cut=True,
     )
@@ -87,11 +87,14 @@ def _group_of(host: Host, intent: Intent) -> int | None:
 
 def _change_line(plan: Plan, change: GroupChange) -> Line:
     """``Group 14  ✖ blocked → ✔ viable``; of a plan that is refused no verdict that it will not bring."""
+    after = verdict_span(change.after)
+    if after == verdict_span(change.before):
+        after = Span(f"still {verdict_word(change.after)}", "planned")
     return line(
         Span(f"Group {change.group}  ", "strong"),
         verdict_span(change.before),
         Span(" → ", "planned"),
-        verdict_span(change.after) if plan.permitted else Span("✖ plan refused", "bad"),
+        after if plan.permitted else Span("✖ plan refused", "bad"),
         hang=2,
     )
 
