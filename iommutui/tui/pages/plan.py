@@ -187,7 +187,7 @@ def review_lines(review: Review) -> tuple[Line, ...]:
 
 def _keeping(job: Job) -> Line:
     if job.keep_within is None:
-        stays = "It stays.  " if job.revert else "It stays until it is reverted (R) or the machine boots.  "
+        stays = "" if job.revert else "It stays until it is reverted (R) or the machine reboots.  "
         return line(Span(stays, "muted"), *key_hint("t", "sets a timer"), hang=2)
     words = f"reverts automatically after {job.keep_within:.0f} s unless you confirm.  "
     return line(Span("Timer: ", "planned"), words, *key_hint("t", "turns it off"), hang=2)
