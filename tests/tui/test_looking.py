@@ -33,7 +33,7 @@ async def test_one_key_stages_all_that_frees_the_card_and_one_gives_it_back() ->
         await ui.press("a", "y", "C")
         assert ui.staged() == [f"{GPU}=default", f"{SOUND}=default"]
         await ui.press("a", "y", "C")
-        assert ui.toasts()[-1].startswith("Nothing of the card 0000:01:00 is set aside: the host has it.")
+        assert ui.toasts()[-1].startswith("Nothing to give back: the host has the card 0000:01:00.")
 
 
 async def test_on_a_group_s_row_the_wish_is_for_the_group() -> None:

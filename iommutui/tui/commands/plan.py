@@ -165,7 +165,7 @@ def _cannot_give_back(state: AppState) -> str | None:
         return None
     here = {device.address for device in selected_devices(state)}
     off = f" {key_of('unstage')} takes it off the plan." if any(i.device in here for i in state.intents) else ""
-    return f"Nothing of {selection_words(state)} is set aside: the host has it.{off}"
+    return f"Nothing to give back: the host has {selection_words(state)}.{off}"
 
 
 def _give_back(desk: Desk) -> None:
