@@ -175,9 +175,12 @@ def _verdict_words(host: Host, device: Device, verdict_of: VerdictOf) -> tuple[s
 
 
 def mistakes(query_text: str) -> list[str]:
-    """A sentence for each unknown key, each value that its key cannot have, and terms that exclude each other."""
+    """A sentence for each loose separator, unknown key and impossible value, and for terms that exclude each other."""
     terms = parse_query(query_text).terms
-    return [said for term in terms for each in term.alternatives if (said := _mistake(each))] or _contradictions(terms)
+    loose = [f"{t.word}: | and , stand between two words, without blanks, as in usb,audio."
+             for t in terms if "" in _ALTERNATIVES.split(t.word.removeprefix("!"))]  # fmt: skip
+    wrong = [said for term in terms for each in term.alternatives if (said := _mistake(each))]
+    return loose + wrong or _contradictions(terms)
 
 
 def _contradictions(terms: tuple[Term, ...]) -> list[str]:

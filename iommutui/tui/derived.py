@@ -12,7 +12,7 @@ from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import NOTHING_TO_PASS, group_word
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
-from iommutui.core.plan.intents import Intent
+from iommutui.core.plan.intents import NONE, Intent
 from iommutui.core.plan.planner import GroupChange, Plan, judged, plan_intents
 from iommutui.core.plan.presets import (
     asked_of,
@@ -21,9 +21,10 @@ from iommutui.core.plan.presets import (
     free_devices,
     give_back,
     smallest_fix,
+    why_no_fix,
     why_not_free,
 )
-from iommutui.core.reasons import Code, Verdict
+from iommutui.core.reasons import Code, Reason, Verdict
 from iommutui.core.topology import narrow
 from iommutui.tui.state import AppState, Key
 
@@ -90,14 +91,21 @@ def preview(state: AppState) -> Plan | None:
 
 
 def change_of(state: AppState, group: int | None) -> GroupChange | None:
-    """What the staged intents do to a group."""
+    """What the staged intents do to a group: nothing where the plan is refused."""
     plan = preview(state)
-    return next((change for change in plan.groups if change.group == group), None) if plan is not None else None
+    if plan is None or not plan.permitted:
+        return None
+    return next((change for change in plan.groups if change.group == group), None)
 
 
 def target_of(state: AppState, device: Address) -> str | None:
     """The target that is staged for a device."""
     return next((intent.target for intent in state.intents if intent.device == device), None)
+
+
+def arrow(device: Device, target: str) -> str:
+    """`` → vfio-pci``; where it is on that already, what is left to do."""
+    return " → sets override" if target == (device.driver or NONE) != device.driver_override else f" → {target}"
 
 
 # -- the selection
@@ -166,6 +174,8 @@ class Fix(NamedTuple):
     intents: tuple[Intent, ...] | None
     further: bool
     """It completes what is staged in the group, rather than starting from the group as it is."""
+    why: tuple[Reason, ...] = ()
+    """Where there is none: what is in no fix, and what no rebind removes."""
 
 
 @last_call
@@ -181,7 +191,8 @@ def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix
         return Fix((), further=False)
     device = device_at(host, key)
     wanted = device.address if device is not None and device.bus == "pci" and not device.is_bridge else None
-    return Fix(fix_for(part, group, wanted, model), further=False)
+    found = fix_for(part, group, wanted, model)
+    return Fix(found, further=False, why=why_no_fix(part, group, wanted, model) if found is None else ())
 
 
 def fix_of(state: AppState) -> Fix | None:

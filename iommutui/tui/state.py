@@ -165,8 +165,8 @@ class AppState(NamedTuple):
 
     @property
     def selection(self) -> Key | None:
-        """What verbs act on: never something that is not on the list."""
-        return None if self.empty else self.cursor
+        """What verbs act on: never something that is not on the list, nor a row behind the log."""
+        return None if self.empty or self.view is View.LOG else self.cursor
 
 
 UNDO_LIMIT = 200

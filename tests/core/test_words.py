@@ -271,6 +271,7 @@ def test_filters(text: str, found: list[str]) -> None:
         ("viable:", ["viable: takes yes, no, unknown, blocked, refused or viable."]),
         ("group:x amd nope:1", ["group: takes a number or none, not x.",
                                 "Unknown key 'nope'; the keys are bus, class, driver, group, id, override, viable."]),
+        ("usb, audio", ["usb,: | and , stand between two words, without blanks, as in usb,audio."]),
         ("id:zz", ["id: takes hex, as 10de or 10de:2204, not zz."]),
         ("", []),
         ("class:anything driver:free override:x bus:y word", []),

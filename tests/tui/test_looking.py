@@ -10,7 +10,7 @@ from iommutui.demo import demo_host
 from iommutui.tui.derived import preview
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.rows import listing
-from iommutui.tui.state import Key, Sort, Tab, View, staged
+from iommutui.tui.state import Key, Pane, Sort, Tab, View, staged
 from tests.tui.driver import USUAL, WIDE, screen_of, snapshot_of
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small
 from tests.tui.test_tabs import state_of
@@ -33,7 +33,7 @@ async def test_one_key_stages_all_that_frees_the_card_and_one_gives_it_back() ->
         await ui.press("a", "y", "C")
         assert ui.staged() == [f"{GPU}=default", f"{SOUND}=default"]
         await ui.press("a", "y", "C")
-        assert ui.toasts()[-1].startswith("Nothing of the card 0000:01:00 is set aside: the host has it.")
+        assert ui.toasts()[-1].startswith("Nothing to give back: the host has the card 0000:01:00.")
 
 
 async def test_on_a_group_s_row_the_wish_is_for_the_group() -> None:
@@ -81,6 +81,32 @@ async def test_enter_folds_a_group_and_leads_from_a_device_to_its_details() -> N
         await ui.press("enter", "enter")
         assert ui.state.tab is Tab.DEVICE
         assert ui.state.cursor == Key(1, GPU)
+
+
+async def test_enter_in_the_plan_leads_to_the_details_of_its_line() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(NIC)
+        await ui.press("v", "g", "3", "enter")
+        assert ui.state.cursor == Key(2, NIC)
+        assert ui.state.pane is Pane.DETAILS
+
+
+async def test_space_in_the_details_is_a_page_down() -> None:
+    async with screen_of(snapshot_of(small()), USUAL) as ui:
+        await ui.select(GPU)
+        await ui.press("2", "i")
+        before = ui.text()
+        await ui.press("space")
+        assert ui.staged() == []
+        assert ui.text() != before
+
+
+async def test_in_the_log_no_key_acts_on_the_rows_behind_it() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(2)
+        await ui.press("L", "c", "space", "enter")
+        assert ui.staged() == []
+        assert 2 not in ui.state.collapsed
 
 
 async def test_the_topology_keeps_the_selection_and_esc_leads_back() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.tui.state import Pane, Phase
+from iommutui.tui.state import Pane, Phase, View
 from iommutui.tui.text import line
 from iommutui.tui.widgets.dialogs import PageScreen, PromptScreen
 from tests.tui.driver import USUAL, LiveLike, screen_of, snapshot_of
@@ -35,6 +35,17 @@ async def test_groups_are_selected_and_freed_together() -> None:
         await ui.select(3)
         await ui.press("S", "escape")
         assert ui.state.selected == frozenset()
+
+
+async def test_what_is_selected_is_marked_in_the_topology_and_esc_unselects_it() -> None:
+    async with screen_of(snapshot_of(small())) as ui:
+        await ui.select(NIC)
+        await ui.press("T", "S")
+        assert "#" in ui.line_with(NIC, "igb")
+        assert "Esc unselect" in ui.lines()[-1]
+        await ui.press("escape")
+        assert ui.state.selected == frozenset()
+        assert ui.state.view is View.TOPOLOGY
 
 
 async def test_a_target_is_chosen_for_one_device_at_a_time() -> None:

@@ -3,15 +3,17 @@
 import pytest
 
 from iommutui.core.address import Address
-from iommutui.core.host import Claim, Device, Fit, Gap, Host
+from iommutui.core.host import Claim, Device, Fit, Gap, Group, Host
 from iommutui.core.labels import kind_word
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents, shell_line
+from iommutui.demo import demo_host
 from iommutui.tui.commands import COMMANDS, hints, reason_against
 from iommutui.tui.derived import fix_of, preview
 from iommutui.tui.machines.base import Job
 from iommutui.tui.pages import details, plan_title
+from iommutui.tui.pages.help import orientation
 from iommutui.tui.pages.plan import Review, plan_lines, review_lines, step_lines
 from iommutui.tui.rows import listing, row, settled
 from iommutui.tui.rows.base import KIND, nothing_to_pass
@@ -62,6 +64,16 @@ def test_an_intent_stands_beside_what_is() -> None:
     assert "nvidia → vfio-pci" in text(state, Key(1, GPU))
     assert "snd_hda_intel → vfio-pci" in text(state, Key(1, SOUND))
     assert text(state, Key(1)) == "  ▾ ✖ blocked group  1  → ✔ viable planned VGA, Audio, Bridge"
+
+
+def test_of_a_device_that_is_there_already_the_override_is_said_to_be_set() -> None:
+    host = small()
+    for address in (GPU, SOUND):
+        host = changed(host, address, driver="vfio-pci", driver_override=None)
+    state = staged(state_of(host), {GPU: "vfio-pci"})
+    assert "vfio-pci → sets override" in text(state, Key(1, GPU))
+    assert "vfio-pci → sets override" in words(plan_lines(state))
+    assert "Group 1  ✔ viable → still viable" in words(plan_lines(state))
 
 
 def test_a_group_that_the_plan_does_not_free_says_so() -> None:
@@ -130,6 +142,15 @@ def test_without_an_iommu_the_details_say_what_to_do() -> None:
     assert "shows no IOMMU groups" in words(details(state_of(without_iommu())))
 
 
+def test_where_the_iommu_covers_no_pci_device_the_details_say_that_nothing_changes_it() -> None:
+    codec = Device(Address("fe800000.codec"), bus="platform", group=0)
+    host = without_iommu().with_device(codec).with_group(Group(0, (codec.address,)))
+    for key in (Key(0), Key(None), Key(None, NIC)):
+        assert "No setting and no parameter changes that" in words(details(state_of(host, cursor=key)))
+    for command in ("fix", "pass"):
+        assert reason_against(command, state_of(host, cursor=Key(0))) == "Group 0 holds nothing to pass through."
+
+
 def test_the_details_of_a_group_say_why_and_the_smallest_fix() -> None:
     shown = words(details(state_of(cursor=Key(1))))
     assert "✖ Group 1 is not viable." in shown
@@ -163,6 +184,14 @@ def test_a_fix_completes_what_is_staged() -> None:
     assert [str(intent) for intent in fix.intents or ()] == ["0000:01:00.1=vfio-pci"]
 
 
+def test_where_nothing_fixes_a_group_its_own_reason_is_given() -> None:
+    state = state_of(demo_host())
+    assert "holds swap that is in use" in words(details(state._replace(cursor=Key(11))))
+    refused = words(details(state._replace(cursor=Key(23))))
+    assert "refuses to hand over such a group" in refused
+    assert "rebind" not in refused
+
+
 def test_a_viable_group_needs_no_fix_and_an_owned_one_names_its_owner() -> None:
     fix = fix_of(state_of(cursor=Key(3)))
     assert fix is not None
@@ -182,6 +211,14 @@ def test_a_refused_plan_says_so_first() -> None:
     state = staged(state_of(), {PORT: "vfio-pci"})
     assert plan_title(state)[0].text.endswith("refused ")
     assert words(plan_lines(state)).startswith("✖ refused: 0000:00:01.0 is a bridge")
+
+
+def test_a_refused_plan_promises_no_verdict() -> None:
+    state = staged(state_of(demo_host()), {Address("0000:01:00.0"): "vfio-pci"})
+    assert "Group 11  ✖ blocked → ✖ plan refused" in words(plan_lines(state))
+    assert "viable" not in text(state, Key(11))
+    assert "viable planned" not in words(details(state._replace(cursor=Key(11))))
+    assert words(orientation(state._replace(hints=True))).startswith("Staged, but refused. 3 shows why")
 
 
 def test_a_probe_that_binds_nothing_is_not_called_good_although_its_write_is() -> None:

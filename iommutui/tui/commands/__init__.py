@@ -51,10 +51,10 @@ def _entries(state: AppState) -> Sequence[tuple[str, str]]:
         return (("unstage", "remove"), ("clear", "clear"), ("back", "list"))
     if state.view is View.LOG:
         return (("back", "groups"), ("copy-more", "copy"))
-    if state.view is View.TOPOLOGY:
-        return (("free", "free"), ("pass", "pass"), ("filter", "search"), ("next-match", "next"), ("back", "groups"))
     if state.selected:
         return (("free", "free"), ("pass", "pass"), ("give-back", "give back"), ("back", "unselect"))
+    if state.view is View.TOPOLOGY:
+        return (("free", "free"), ("pass", "pass"), ("filter", "search"), ("next-match", "next"), ("back", "groups"))
     return (("free", "free"), ("pass", "pass"), ("target", "target"), ("filter", "filter"), ("select", "select"))
 
 

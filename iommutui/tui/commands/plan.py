@@ -1,6 +1,7 @@
 """Commands of the plan: free, stage, take off, undo, and what leads to writes through a review. Nothing here writes."""
 
 from iommutui.core.address import Address
+from iommutui.core.board import passable
 from iommutui.core.drivers import STUB, VFIO_PCI
 from iommutui.core.hazards import Severity
 from iommutui.core.host import Device
@@ -56,7 +57,7 @@ def cannot_stage(state: AppState, target: str) -> str | None:
             return "Select a device first."
         if not group.members:
             return f"Group {group.id} has no devices."
-        return f"Group {group.id} holds only bridges, which stay with the host."
+        return f"Group {group.id} holds nothing to pass through."
     refusals = [_refusal(state, device, target) for device in devices]
     first = refusals[0]
     return sentence(first) if first is not None and None not in refusals else None
@@ -83,6 +84,9 @@ def stage(desk: Desk, target: str) -> None:
 
 def _toggle(desk: Desk) -> None:
     state = desk.state
+    if state.pane is Pane.DETAILS:  # space is a page down there, as in every dialog
+        desk.move(desk.page())
+        return
     devices = [d for d in selected_devices(state) if _refusal(state, d, VFIO_PCI) is None]
     if any(target_of(state, d.address) is not None for d in devices) and all(
         target_of(state, d.address) == VFIO_PCI or d.driver == VFIO_PCI for d in devices
@@ -90,6 +94,10 @@ def _toggle(desk: Desk) -> None:
         desk.update(staged(state, dict.fromkeys((d.address for d in devices), None)))
     else:
         stage(desk, VFIO_PCI)
+
+
+def _cannot_toggle(state: AppState) -> str | None:
+    return None if state.pane is Pane.DETAILS else cannot_stage(state, VFIO_PCI)
 
 
 def _target(label: str, keys: tuple[str, ...], words: str, target: str, also: str) -> Command:
@@ -157,7 +165,7 @@ def _cannot_give_back(state: AppState) -> str | None:
         return None
     here = {device.address for device in selected_devices(state)}
     off = f" {key_of('unstage')} takes it off the plan." if any(i.device in here for i in state.intents) else ""
-    return f"Nothing of {selection_words(state)} is set aside: the host has it.{off}"
+    return f"Nothing to give back: the host has {selection_words(state)}.{off}"
 
 
 def _give_back(desk: Desk) -> None:
@@ -173,6 +181,9 @@ def _cannot_fix(state: AppState) -> str | None:
             why_not_freed(state) or "No rebind lets a virtual machine use it under these kernel rules; see the details."
         )
     if not fix.intents:
+        group = selected_group(state)
+        if group is not None and not passable(state.host, group):
+            return f"Group {group.id} holds nothing to pass through."
         return "Nothing is needed: the group is viable" + (" once the plan is applied." if fix.further else ".")
     return None
 
@@ -236,7 +247,7 @@ COMMANDS = (
     Command("Give back", ("C",), "Give the card and its group back to the host: stage the reverse.", STAGE, _give_back,
             (_busy, _cannot_give_back), also="return restore reattach kernel"),
     Command("Pass", ("space",), "Stage vfio-pci, or take it off the plan; on a group's row for every device of it but "
-            "bridges.", STAGE, _toggle, (_busy, lambda s: cannot_stage(s, VFIO_PCI)), also="toggle vm bind"),
+            "bridges. In the details: a page down.", STAGE, _toggle, (_busy, _cannot_toggle), also="toggle vm bind"),
     _target("VFIO", ("v",), "Stage vfio-pci: hand it to a virtual machine.", VFIO_PCI, "passthrough vm bind"),
     _target("Park", ("p",), "Stage pci-stub: park it on a driver that does nothing.", STUB, "blacklist disable bind"),
     _target("None", ("f",), "Stage none: keep it free of any driver.", NONE, "unbind detach release"),

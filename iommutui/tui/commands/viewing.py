@@ -6,13 +6,13 @@ from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.core.labels import device_name
 from iommutui.core.models import MODELS
-from iommutui.core.query import find_device
+from iommutui.core.query import find_device, mistakes
 from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import selected_device
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.pages.models import model_choices
 from iommutui.tui.rows.topology import next_match
-from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, own_model
+from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, own_model, planned_intent
 from iommutui.tui.text import Choice, Span, line
 from iommutui.tui.widgets.dialogs import ChooseScreen, ConfirmScreen, Opened, PromptScreen
 
@@ -33,14 +33,21 @@ def _enter(desk: Desk) -> None:
     state = desk.state
     if state.pane is Pane.FILTER:
         desk.focus_pane(Pane.LIST)
+        said = mistakes(state.filter)
+        if said and not state.empty:  # where nothing is listed they stand in the list's place
+            desk.say(said[0], "warning")
         if state.view is View.TOPOLOGY and state.filter.strip():
             _match(1, desk)
     elif state.pane is Pane.DETAILS:
         tabs = list(Tab)
         _tab(tabs[(tabs.index(state.tab) + 1) % len(tabs)], desk)
-    elif state.pane is Pane.LIST and state.cursor.device is None and not state.filter:
+    elif state.pane is Pane.LIST and state.selection == Key(state.cursor.group) and not state.filter:
         desk.update(folded(state, state.cursor.group, state.cursor.group not in state.collapsed))
     else:
+        intent = planned_intent(state) if state.pane is Pane.PLAN else None
+        device = state.host.devices.get(intent.device) if intent is not None else None
+        if device is not None:
+            desk.go_to(Key(device.group, device.address))
         desk.focus_pane(Pane.DETAILS)
 
 
@@ -187,12 +194,12 @@ def _back(desk: Desk) -> None:
         state = state._replace(zoomed=False)
     elif state.view is View.LOG:
         state = state._replace(view=View.GROUPS)
+    elif state.selected and state.pane is Pane.LIST:
+        state = state._replace(selected=frozenset())
     elif state.filter and state.pane in (Pane.LIST, Pane.FILTER):
         state = state._replace(filter="")
     elif state.view is View.TOPOLOGY:
         state = state._replace(view=View.GROUPS)
-    elif state.selected:
-        state = state._replace(selected=frozenset())
     elif state.hints and state.pane is Pane.LIST:
         desk.update(state._replace(hints=False))
         desk.remember()
@@ -226,8 +233,8 @@ COMMANDS = (
             partial(_tab, Tab.IMPACT), (needs_host,), also="hazards dangers risks loses effects"),
     Command("Models", ("M",), "In the details: the verdicts under each set of kernel rules.", LOOK,
             partial(_tab, Tab.MODELS), (needs_host,), also="compare kernels"),
-    Command("Enter", ("enter",), "On a group: fold or open it. On a device: go to its details, and there to the next "
-            "tab.", LOOK, _enter, (needs_host,), palette=False),
+    Command("Enter", ("enter",), "On a group: fold or open it. On a device or a line of the plan: go to its details, "
+            "and there to the next tab.", LOOK, _enter, (needs_host,), palette=False),
     Command("Go", ("o",), "Go to a group, an address, ids or a network interface.", LOOK, _go, (needs_host,),
             also="jump find"),
     Command("Sort", ("s",), "Order groups by number, by kind (displays first), by verdict.", LOOK, _sort,

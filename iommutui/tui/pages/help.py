@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from iommutui.core.labels import device_name, verdict_word
 from iommutui.core.models import MODELS
 from iommutui.core.query import KEYS
-from iommutui.tui.derived import selected_device, selected_group, verdicts
+from iommutui.tui.derived import preview, selected_device, selected_group, verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.state import AppState, Pane, Phase
 from iommutui.tui.text import BLANK, Line, Span, heading, key_hint, line
@@ -78,9 +78,14 @@ def orientation(state: AppState) -> tuple[Line, ...]:
     if state.applied and not state.intents:
         return ()
     if state.intents:
-        words = f"An arrow shows what would change; {key_of('plan')} has the plan. "
-        staged = (*key_hint(key_of("apply"), "shows the exact writes, "), *key_hint(key_of("undo"), "undoes this."))
-        return (line(Span("Staged, not written. ", "strong"), words, *staged, *skip, hang=2),)
+        undo = key_hint(key_of("undo"), "undoes this.")
+        plan = preview(state)
+        if plan is not None and not plan.permitted:
+            why = key_hint(key_of("plan"), "shows why, ")
+            return (line(Span("Staged, but refused. ", "strong"), *why, *undo, *skip, hang=2),)
+        words = f"An arrow shows what would change; {key_of('plan')} opens the plan. "
+        writes = key_hint(key_of("apply"), "shows the exact writes, ")
+        return (line(Span("Staged, not written. ", "strong"), words, *writes, *undo, *skip, hang=2),)
     device, group = selected_device(state), selected_group(state)
     if device is None or group is None:
         words = "A virtual machine gets a whole group, or nothing of it. Move to a card with the arrow keys."
@@ -88,6 +93,6 @@ def orientation(state: AppState) -> tuple[Line, ...]:
     word = verdict_word(verdicts(state.host, state.model).of(group.id))
     which = f"which is {word}" if word != "unknown" else "and whether that is viable is not known"
     words = f"{device.device_name or device_name(device)} is in group {group.id}, {which}. "
-    reason = key_hint(key_of("details"), "for the reason. ")
+    reason = key_hint(key_of("details"), "shows why. ")
     free = key_hint(key_of("free"), "stages all that frees it; nothing is written yet.") if word == "blocked" else ()
     return (line(Span("Welcome. ", "strong"), words, *reason, *free, *skip, hang=2),)

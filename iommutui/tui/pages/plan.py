@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 from iommutui.core.hazards import Severity
 from iommutui.core.host import Host
-from iommutui.core.labels import also_takes, driver_words
+from iommutui.core.labels import also_takes, driver_words, verdict_word
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import GroupChange, Plan, shell_line
 from iommutui.core.plan.words import count, effect, goal_words
 from iommutui.core.wording import sentence
-from iommutui.tui.derived import preview
+from iommutui.tui.derived import arrow, preview
 from iommutui.tui.keys import key_of
 from iommutui.tui.machines.base import Job
 from iommutui.tui.state import AppState, Pane, planned_intent
@@ -36,7 +36,7 @@ def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
         indent,
         Span(intent.device, "strong"),
         f"  {actual}",
-        Span(f" → {intent.target}", "planned"),
+        Span(arrow(device, intent.target) if device else f" → {intent.target}", "planned"),
         Span(f"  {name}" if name else "", "muted"),
         cut=True,
     )
@@ -53,7 +53,7 @@ def plan_lines(state: AppState) -> tuple[Line, ...]:
     if more:
         lines.insert(0, bullet(also_takes(more), "warn", "!"))
     for change in plan.groups:
-        lines.append(change_line(change))
+        lines.append(_change_line(plan, change))
         mine = [intent for intent in state.intents if _group_of(state.host, intent) == change.group]
         lines += [intent_line(state, intent, "▌ " if intent == here else "  ") for intent in mine]
     shown = {change.group for change in plan.groups}
@@ -85,13 +85,16 @@ def _group_of(host: Host, intent: Intent) -> int | None:
     return device.group if device is not None else None
 
 
-def change_line(change: GroupChange) -> Line:
-    """``Group 14  ✖ blocked → ✔ viable``."""
+def _change_line(plan: Plan, change: GroupChange) -> Line:
+    """``Group 14  ✖ blocked → ✔ viable``; of a plan that is refused no verdict that it will not bring."""
+    after = verdict_span(change.after)
+    if after == verdict_span(change.before):
+        after = Span(f"still {verdict_word(change.after)}", "planned")
     return line(
         Span(f"Group {change.group}  ", "strong"),
         verdict_span(change.before),
         Span(" → ", "planned"),
-        verdict_span(change.after),
+        after if plan.permitted else Span("✖ plan refused", "bad"),
         hang=2,
     )
 
@@ -165,8 +168,8 @@ def review_lines(review: Review) -> tuple[Line, ...]:
     if plan.groups:
         lines.append(heading("Groups"))
         for change in plan.groups:
-            lines.append(change_line(change))
-            if not change.after.viable:
+            lines.append(_change_line(plan, change))
+            if plan.permitted and not change.after.viable:
                 lines += [bullet(sentence(reason), "muted") for reason in change.after.reasons]
         lines.append(BLANK)
     if plan.modules:
@@ -184,7 +187,7 @@ def review_lines(review: Review) -> tuple[Line, ...]:
 
 def _keeping(job: Job) -> Line:
     if job.keep_within is None:
-        stays = "It stays.  " if job.revert else "It stays until it is reverted (R) or the machine boots.  "
+        stays = "" if job.revert else "It stays until it is reverted (R) or the machine reboots.  "
         return line(Span(stays, "muted"), *key_hint("t", "sets a timer"), hang=2)
     words = f"reverts automatically after {job.keep_within:.0f} s unless you confirm.  "
     return line(Span("Timer: ", "planned"), words, *key_hint("t", "turns it off"), hang=2)

@@ -8,7 +8,7 @@ from iommutui.core.cache import last_call
 from iommutui.core.device import gap_words
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, describe_group, device_name, verdict_word
-from iommutui.core.reasons import Code, Reason, groupless
+from iommutui.core.reasons import Code, Reason, Verdict, groupless
 from iommutui.core.topology import why_shared
 from iommutui.core.wording import sentence, verdict_sentence
 from iommutui.tui.derived import change_of, fix_of, target_of, verdicts
@@ -46,16 +46,17 @@ def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
 
 
 def no_group(state: AppState) -> list[Line]:
-    """What stands there where the selection is no group's; without any group at all, what to do about it."""
+    """What stands there where the selection is no group's; where no PCI device has one, what to do about it."""
+    advice = [bullet(text) for text in no_iommu_advice(state.host)]
     if not state.host.groups:
-        lines = [line(Span("✖ This machine shows no IOMMU groups", "bad"), hang=2), BLANK]
-        return [*lines, *(bullet(advice) for advice in no_iommu_advice(state.host))]
+        return [line(Span("✖ This machine shows no IOMMU groups", "bad"), hang=2), BLANK, *advice]
     if state.selection is None:
         return [line(Span("Nothing is selected.", "muted"))]
     return [
         line(Span("These devices are in no IOMMU group", "strong")),
         BLANK,
         line("No IOMMU translates for them, so VFIO cannot take them. Their drivers can be changed all the same."),
+        *advice,
     ]
 
 
@@ -74,7 +75,7 @@ def _verdict(state: AppState, group: Group, device: Device | None) -> list[Line]
     left = [r for r in change.after.reasons if r not in reasons] if change is not None else []
     if left:
         lines += [BLANK, heading("Why, once the plan is applied"), *(reason_line(reason) for reason in left)]
-    return lines + _fix(state)
+    return lines + _fix(state, verdict)
 
 
 def _holders(host: Host, reasons: list[Reason]) -> list[Line]:
@@ -89,17 +90,21 @@ def _holders(host: Host, reasons: list[Reason]) -> list[Line]:
     return lines
 
 
-def _fix(state: AppState) -> list[Line]:
+def _fix(state: AppState, verdict: Verdict) -> list[Line]:
     fix = fix_of(state)
     if fix is None or fix.intents == ():
         return []
-    lines = [BLANK]
     if fix.intents is None:
-        lines.append(heading("Smallest fix"))
-        lines.append(bullet("None: no rebind in this group makes it viable under this model.", "warn", "!"))
-        return lines
+        if verdict.refused and not fix.further:  # as the reasons above say
+            return []
+        further = "with what is staged, no further" if fix.further else "no"
+        words = f"None: {further} rebind lets a virtual machine use it."
+        if verdict.viable is None:
+            words = "Not known: which rebinds would let a virtual machine use it."
+        why = [bullet(sentence(reason)) for reason in fix.why if reason not in verdict.reasons]
+        return [BLANK, heading("Smallest fix"), bullet(words, "warn", "!"), *why]
     title = "Still needed" if fix.further else "Smallest fix"
-    lines.append(line(Span(title, "accent"), "  ", *key_hint(key_of("fix"), "stages it")))
+    lines = [BLANK, line(Span(title, "accent"), "  ", *key_hint(key_of("fix"), "stages it"))]
     return lines + [intent_line(state, intent) for intent in fix.intents]
 
 
@@ -107,7 +112,8 @@ def _why_group(state: AppState, group: Group | None) -> list[Line]:
     assert group is not None
     host = state.host
     verdict = verdicts(host, state.model).of(group.id)
-    lines = [*_verdict(state, group, None), BLANK, heading("Devices")]
+    advice = map(bullet, no_iommu_advice(host))
+    lines = [*_verdict(state, group, None), *advice, BLANK, heading("Devices")]
     for device in host.members(group):
         lines.append(line(Span(device.address, "strong"), f"  {device.driver or 'free'}", hang=14))
         lines.append(line("  ", Span(device_name(device), "muted"), hang=2))
@@ -123,7 +129,7 @@ def _why_device(state: AppState, device: Device, group: Group | None) -> list[Li
     if group is not None:
         lines += _verdict(state, group, device)
     else:
-        lines.append(bullet(sentence(groupless(device)), "warn", "?"))
+        lines += [bullet(sentence(groupless(device)), "warn", "?"), *map(bullet, no_iommu_advice(state.host))]
     lines += [BLANK, heading("Driver"), *driver_lines(state, device)]
     return lines + (_shared(state.host, group) if group is not None else [])
 

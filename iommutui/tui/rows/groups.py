@@ -9,7 +9,7 @@ from iommutui.core.address import Address
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, device_name, kind_word, rank, verdict_word
-from iommutui.tui.derived import Verdicts, change_of, target_of, verdicts
+from iommutui.tui.derived import Verdicts, arrow, change_of, target_of, verdicts
 from iommutui.tui.rows.base import (
     DRIVER,
     KIND,
@@ -147,10 +147,10 @@ def _device_row(state: AppState, key: Key) -> Iterable[Span]:
         yield Span(f"{role:<{ROLE}} ", ROLE_STYLES.get(role, "muted"))
     else:
         slot = DRIVER + 1 + ROLE
-        arrow = clip(f" → {target}", slot - 4)
-        left = min(cell_len(actual.text), slot - cell_len(arrow))
+        goes = clip(arrow(device, target), slot - 4)
+        left = min(cell_len(actual.text), slot - cell_len(goes))
         yield actual._replace(text=pad(actual.text, left))
-        yield Span(pad(arrow, slot - left) + " ", "planned")
+        yield Span(pad(goes, slot - left) + " ", "planned")
     yield Span(pad(kind_word(device), KIND) + " ", "muted" if device.is_bridge else "plain")
     yield from tags(host, device)
     yield Span(device.device_name or device_name(device), "muted")

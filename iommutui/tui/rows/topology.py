@@ -6,7 +6,7 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import GLYPHS, device_name, kind_word, verdict_word
-from iommutui.tui.derived import change_of, target_of, verdicts
+from iommutui.tui.derived import arrow, change_of, target_of, verdicts
 from iommutui.tui.rows.base import KIND, Listing, driver_span, every, listed, matches, short, tags
 from iommutui.tui.state import AppState, Key
 from iommutui.tui.text import VERDICT_STYLES, Span, fit, pad, verdict_span
@@ -99,13 +99,14 @@ def topology_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Spa
     spans = [Span("▌" if here else "»" if key.device in (matches(state) or ()) else " ", "accent")]
     spans += _border(state, key, found)
     branch = found.branches.get(key, "")
-    spans.append(Span(f" {branch}", "muted"))
+    spans.append(Span("#" if state.selected & {key, Key(key.group)} else " ", "planned"))
+    spans.append(Span(branch, "muted"))
     spans.append(Span(pad(short(host, device.address), max(found.place - len(branch), 7)) + " ", "strong"))
     spans.append(Span(pad(kind_word(device), KIND) + " ", "muted" if device.is_bridge else "info"))
     spans.append(driver_span(host, device))
     target = target_of(state, device.address)
     if target is not None:
-        spans.append(Span(f" → {target}", "planned"))
+        spans.append(Span(arrow(device, target), "planned"))
     spans += _planned(state, key, found)
     spans.append(Span(" *  " if key.device in state.marks else "  ", "accent"))
     spans += tags(host, device)

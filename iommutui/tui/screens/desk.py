@@ -175,6 +175,8 @@ class DeskScreen(Desk):
             state = state._replace(view=View.GROUPS)
         self.update(state._replace(pane=pane))
         self.set_focus(self._panes.widget_of(pane))
+        if pane is Pane.FILTER:
+            self.query_one(FilterBar).input.select_all()  # what is typed replaces it
 
     def go_to(self, key: Key) -> None:
         state = self.state._replace(cursor=key)
