@@ -37,8 +37,8 @@ def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored: pci.State)
 
 
 def select(screen: Terminal, address: str) -> None:
-    """Puts the cursor on a device, by filtering for it."""
-    screen.press("/", "C-u")
+    """Puts the cursor on a device, by filtering for it: what is typed replaces the filter before."""
+    screen.press("/")
     screen.press("-l", address)
     screen.press("Enter")
     screen.wait(chosen(address))
@@ -100,7 +100,7 @@ def test_a_card_leaves_function_by_function_and_comes_back(
 def test_what_happens_outside_shows_up_and_leaves_the_plan_alone(screen: Terminal, restored: pci.State) -> None:
     other = CARD[3]
     screen.wait(LONE.removeprefix("0000:"))
-    screen.press("/", "C-u")
+    screen.press("/")
     screen.press("-l", "class:ethernet")
     screen.press("Enter")
     screen.press("g", "j")
