@@ -1,5 +1,6 @@
 """The application: settings, theme, and what is the same on every screen."""
 
+import asyncio
 import os
 from concurrent.futures import Future
 from typing import Any, ClassVar, Literal
@@ -17,12 +18,12 @@ from iommutui.settings import Settings, settings_path
 from iommutui.tui.commands.base import Severity
 from iommutui.tui.commands.sharing import OpenMachine
 from iommutui.tui.keys import keymap, use_keys
-from iommutui.tui.machines import machine_of, pasted
+from iommutui.tui.machines import is_listing, machine_in
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.screens.desk import DeskScreen
 from iommutui.tui.state import AppState, start
 from iommutui.tui.store import Store
-from iommutui.tui.text import visible
+from iommutui.tui.text import clip, visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
 from iommutui.tui.widgets.dialogs import ConfirmScreen, DeliberateDialog, Dialog
 
@@ -122,6 +123,8 @@ class IommutuiApp(App[None]):
         A key passes here twice: on its way to the widget with the focus, and when it has come up from there to the
         bindings, which are those of the screen that is on top by then.
         """
+        if isinstance(event, Paste):
+            event.text = event.text.replace("\r\n", "\n").replace("\r", "\n")  # many terminals end lines by CR
         if isinstance(event, Key):
             screen = self.screen
             if event.time < self.keys_from or not self.desk.is_mounted:
@@ -149,31 +152,35 @@ class IommutuiApp(App[None]):
 
     def on_paste(self, event: Paste) -> None:
         """A listing that no field has taken."""
-        message = OpenMachine(event.text)
-        if self.screen is self.desk and message.is_listing:
-            self.post_message(message)
+        if self.screen is self.desk and is_listing(event.text):
+            self.post_message(OpenMachine(event.text))
 
     @on(OpenMachine)
-    async def _asked_for_machine(self, message: OpenMachine) -> None:
-        name = "the pasted listing" if message.is_listing else message.text
-        lost = " What is staged here is lost." if self.desk.state.intents else ""
-        question = f"The screen then shows {name}, on which everything is simulated.{lost}"
-        dialog = ConfirmScreen("Open another machine?", question, "Open", "Stay")
-        await self.desk.ask(dialog, lambda _: self._open(message))
+    def _wanted(self, message: OpenMachine) -> None:
+        self.run_worker(self._ask_to_open(message.text), group="open", exclusive=True)
 
-    def _open(self, message: OpenMachine) -> None:
-        """Shows another machine on a desk of its own, once it has been read."""
-        table = self.desk.state.host.driver_table
-        text = message.text.strip()
-        machine = (
-            pasted(text, table) if message.is_listing else machine_of([text], demo=False, kernel=None, table=table)
-        )
-        first: Future[Host] = Future()
+    async def _ask_to_open(self, text: str) -> None:
+        """Once another machine has been read, in a thread: what cannot be opened raises no question."""
+        machine = machine_in(text, self.desk.state.host.driver_table)
+        name = clip(machine.source.label, 40)
+        self.notify(f"Reading {name}.")
         try:
-            first.set_result(machine.scan())
+            await asyncio.to_thread(machine.scan)
         except IommutuiError as error:
             self.notify(f"{error.what} {error.remedy}".strip(), severity="error")
             return
+        if self.screen is not self.desk:  # nothing comes between a dialog and its answer
+            self.notify(f"{name} has been read, but is not opened over this.", severity="warning")
+            return
+        lost = " What is staged here is lost." if self.desk.state.intents else ""
+        question = f'The screen then shows "{name}", on which everything is simulated.{lost}'
+        dialog = ConfirmScreen("Open another machine?", question, "Open", "Stay")
+        await self.desk.ask(dialog, lambda _: self._open(machine))
+
+    def _open(self, machine: Machine) -> None:
+        """Shows another machine, which has been read, on a desk of its own."""
+        first: Future[Host] = Future()
+        first.set_result(machine.scan())
         self.desk.scanner.stop()
         self.desk = DeskScreen(machine, start(machine.source), first, self._store)
         self.call_later(self._show_desk)  # once the question is off the screen

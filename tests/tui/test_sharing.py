@@ -94,12 +94,20 @@ async def test_a_machine_is_compared_with_a_file(tmp_path: Path) -> None:
         assert "5.10.0" in ui.text()
 
 
+async def test_a_machine_is_compared_with_a_pasted_listing() -> None:
+    async with screen_of(demo()) as ui:
+        await ui.press("D")
+        await paste(ui, LISTING)
+        assert "From pasted listing to this machine" in ui.text()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
 @pytest.mark.parametrize("prompted", [True, False])
-async def test_a_pasted_listing_opens_after_a_question(prompted: bool) -> None:
+async def test_a_pasted_listing_opens_after_a_question(prompted: bool, end: str) -> None:
     async with screen_of(demo()) as ui:
         if prompted:
             await ui.press("O")
-        await paste(ui, LISTING)
+        await paste(ui, LISTING.replace("\n", end))
         assert "Open another machine?" in ui.text()
         await ui.press("y")
         await ui.until(lambda: "Whether group 1 is viable is unknown" in ui.text())
@@ -113,6 +121,15 @@ async def test_a_bare_paste_of_every_format_opens(name: str) -> None:
         await paste(ui, {**WITH_IDS, **WITHOUT_IDS}[name])
         await ui.press("y")
         await ui.until(lambda: ui.state.host is not None and {*ui.state.host.groups} == {1})
+
+
+async def test_a_file_that_is_not_there_raises_no_question() -> None:
+    async with screen_of(demo()) as ui:
+        await ui.press("O")
+        await ui.type("/nowhere.json")
+        await ui.press("enter")
+        assert "Open another machine?" not in ui.text()
+        assert any("/nowhere.json" in text for text in ui.toasts())
 
 
 async def test_what_has_to_be_known_of_a_paste_is_said_and_in_the_log() -> None:
@@ -142,6 +159,5 @@ async def test_a_machine_takes_the_place_of_the_one_opened_before_it() -> None:
 async def test_a_paste_that_is_no_listing_leaves_the_machine() -> None:
     async with screen_of(demo()) as ui:
         await paste(ui, "no\nlisting\nat all\n")
-        await ui.press("y")
         assert "no PCI device" in ui.text()
         assert "DEMO" in ui.text()
