@@ -61,6 +61,28 @@ async def test_a_report_can_be_saved_and_opens_again(tmp_path: Path) -> None:
     assert first in report(host, model_for(host.kernel))
 
 
+async def test_a_file_that_is_there_is_written_over_only_after_a_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "keep.txt"
+    path.write_text("mine")
+    async with screen_of(demo()) as ui:
+        for key in "escape", "y":
+            await ui.press("W", "s", "ctrl+u")
+            await ui.type("~/keep.txt")
+            await ui.press("enter")
+            assert "Overwrite it?" in ui.text()
+            await ui.press(key, "escape")
+            assert (path.read_text() == "mine") is (key == "escape")
+
+
+async def test_a_report_shows_no_tabs() -> None:
+    async with screen_of(demo()) as ui:
+        await ui.press("W", "G")
+        assert r"\t" not in ui.text()
+
+
 async def test_the_staged_card_is_exported() -> None:
     async with screen_of(demo()) as ui:
         await ui.select("0000:09:00.0")

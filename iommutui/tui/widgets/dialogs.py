@@ -1,5 +1,6 @@
 """The dialogs that any command can use: a question, a page to read, a line to type, one of a few things to choose."""
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from math import inf
@@ -319,13 +320,17 @@ class PageScreen(Dialog[None]):
             return
         from iommutui.sources.snapshot import save  # brings pydantic, which the first frame does without
 
-        def then(path: str) -> None:
-            try:
-                save(self._text, path.strip())
-            except IommutuiError as error:
-                self.notify(f"{error.what} {error.remedy}", severity="error", markup=False)
-            else:
-                self.notify(f"Saved as {path.strip()}.", markup=False)
+        def write(path: str) -> Opened:
+            save(self._text, path)
+            self.notify(f"Saved as {path}.", markup=False)
+            return None
+
+        def then(text: str) -> Opened:
+            path = os.path.expanduser(text.strip())
+            if not os.path.lexists(path):
+                return write(path)
+            question = ConfirmScreen("Overwrite it?", f"{path} exists.", "Overwrite", "Cancel")
+            return self.app.push_screen(question, answered(self, lambda _: write(path)))
 
         prompt = PromptScreen("Save as", "a file's name", text=self._save_as)
         self.app.push_screen(prompt, answered(self, then))
