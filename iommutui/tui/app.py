@@ -73,20 +73,18 @@ class IommutuiApp(App[None]):
         self.register_theme(usual)
         self.set_reactive(App.theme, usual.name)  # a theme that is set otherwise has the style sheet parsed twice
         self.stylesheet.set_variables(self.get_css_variables())
-        self.theme = self._theme_to_use(config.theme, usual)
-        try:
-            use_keys(config.keys)
-        except IommutuiError as error:
-            self._wrong.append(error)
+        self.theme = self._theme_to_use(config, usual)
+        self._wrong += use_keys(config)
         self.set_keymap(keymap())
         self.desk = DeskScreen(machine, state, first, store)
 
-    def _theme_to_use(self, wanted: str, usual: Theme) -> str:
+    def _theme_to_use(self, config: Settings, usual: Theme) -> str:
         """The theme of the settings, or what was chosen on the screen, or the usual one."""
+        wanted = config.theme
         if wanted not in (IOMMUTUI.name, *self.available_themes):
             names = ", ".join(sorted(self.available_themes))
-            remedy = f"Fix screen.theme in {settings_path()}. Themes are: {names}."
-            self._wrong.append(IommutuiError(f"There is no theme {wanted!r}.", remedy))
+            place = config.places.get("screen.theme", settings_path())
+            self._wrong.append(IommutuiError(f"{place}: there is no theme {wanted!r}.", f"Themes are: {names}."))
         elif wanted != IOMMUTUI.name:
             return wanted
         kept = self._store.read().theme if self._store is not None else ""
@@ -104,7 +102,8 @@ class IommutuiApp(App[None]):
         for error in self._wrong:
             self.desk.log_line(f"{error.what} {error.remedy}", "warn")
         if self._wrong:
-            self.notify(f"{self._wrong[0].what} The log (L) says how to fix it.", severity="warning")
+            more = f", and has {len(self._wrong) - 1} more" if len(self._wrong) > 1 else ""
+            self.notify(f"{self._wrong[0].what} The log (L) says how to fix it{more}.", severity="warning")
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))  # the shell has written over it
 
