@@ -157,7 +157,8 @@ class DeskScreen(Desk):
 
     def move(self, lines: int) -> None:
         state = self.state
-        keys, widget = listing(state).keys, self._panes.widget_of(state.pane)
+        keys = listing(state).keys
+        widget = self._panes.widget_of(Pane.DETAILS if state.phase is Phase.FAILED else state.pane)
         if state.pane is Pane.PLAN and state.intents:
             self.update(planned_moved(state, lines))
         elif isinstance(widget, Lines):
