@@ -12,6 +12,7 @@ from iommutui.tui.pages.plan import Review
 from iommutui.tui.rows import listing
 from iommutui.tui.screens.review import ReviewScreen
 from iommutui.tui.state import Key
+from iommutui.tui.widgets.bars import KeyBar
 from tests.tui.driver import SMALLEST, USUAL, WIDE, screen_of, snapshot_of
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
@@ -162,7 +163,10 @@ async def test_a_danger_asks_for_the_group_s_number_first() -> None:
             await ui.press(key)
             assert ui.toasts() == ["Type 2, the group's number, first."]
         assert answers == []
+        keys = ui.app.screen.query_one(KeyBar)
+        assert not keys.hints[0].enabled
         await ui.type("2")
+        assert keys.hints[0].enabled
         assert ui.line_with("✔ y applies")
         await ui.press("enter", "tab", "enter")
         assert answers == [review.job]
