@@ -65,7 +65,8 @@ def hints(state: AppState) -> tuple[Hint, ...]:
     if state.pane is Pane.FILTER:
         words = (("Enter", "keep"), ("Tab", "complete"), ("Esc", "clear"))
         return tuple(Hint(key, word) for key, word in words)
-    entries = dict((*(_STAGED if state.intents else ()), *_entries(state), *_ALWAYS))
+    zoomed = (("zoom", "zoom off"),) if state.zoomed else ()
+    entries = dict((*zoomed, *(_STAGED if state.intents else ()), *_entries(state), *_ALWAYS, *zoomed))
     return tuple(
         Hint(key_of(command), word, command, reason_against(command, state) is None)
         for command, word in entries.items()
