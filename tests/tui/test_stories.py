@@ -231,9 +231,9 @@ async def test_the_end_of_a_log_that_was_not_on_the_screen_is_shown_from_its_fir
 
 async def test_a_terminal_that_is_too_small_is_told_its_size() -> None:
     async with screen_of(snapshot_of(small()), (40, 10)) as ui:
-        assert ui.line_with("40 by 10 is here")
+        assert ui.line_with("The window is 40x10; 60x18 is needed.")
         await ui.pilot.resize_terminal(50, 12)
-        assert ui.line_with("50 by 12 is here")
+        assert ui.line_with("The window is 50x12; 60x18 is needed.")
         await ui.pilot.resize_terminal(80, 24)
         assert ui.line_with("1 Groups")
 
@@ -373,7 +373,7 @@ async def test_a_snapshot_says_at_all_times_that_nothing_is_real() -> None:
 
 async def test_a_terminal_that_is_too_small_says_what_it_needs_and_recovers() -> None:
     async with screen_of(snapshot_of(small()), (50, 12)) as ui:
-        assert "60 by 18 is needed" in ui.text()
+        assert "60x18 is needed" in ui.text()
         await ui.pilot.resize_terminal(80, 24)
         await ui.settle()
         assert str(GPU) in ui.text()

@@ -109,6 +109,8 @@ class DeskScreen(Desk):
 
     async def action_run(self, command_id: str) -> None:
         """Does a command of the registry, or says why it cannot be done now. A dialog that it opens is then there."""
+        if {"-tiny", "-flat"} & self.classes and command_id not in ("quit", "suspend"):
+            return  # nobody would see what it does
         if isinstance(self.focused, Input):
             await self._typed_out(self.focused)
         why = reason_against(command_id, self.state)
