@@ -163,10 +163,9 @@ async def test_a_danger_asks_for_the_group_s_number_first() -> None:
             await ui.press(key)
             assert ui.toasts() == ["Type 2, the group's number, first."]
         assert answers == []
-        keys = ui.app.screen.query_one(KeyBar)
-        assert not keys.hints[0].enabled
+        assert not ui.app.screen.query_one(KeyBar).hints[0].enabled
         await ui.type("2")
-        assert keys.hints[0].enabled
+        assert ui.app.screen.query_one(KeyBar).hints[0].enabled
         assert ui.line_with("✔ y applies")
         await ui.press("enter", "tab", "enter")
         assert answers == [review.job]

@@ -169,8 +169,7 @@ class ChooseScreen(Dialog[str]):
         """``verb``: what Enter does; ``chosen``: the name of what the cursor is on at first."""
         super().__init__()
         self._title, self._choices, self._verb = title, choices, verb
-        names = [choice.name for choice in choices]
-        self._first = names.index(chosen) if chosen in names else 0
+        self._first = next((n for n, choice in enumerate(choices) if choice.name == chosen), 0)
 
     def compose(self) -> ComposeResult:
         with Box(self._title, classes="medium"):
@@ -203,8 +202,7 @@ class PasteInput(Input):
     def on_paste(self, event: Paste) -> None:
         """Comes before Textual's own."""
         if len(event.text.splitlines()) > 1:
-            event.prevent_default()
-            event.stop()
+            event.prevent_default().stop()
             self.post_message(self.Submitted(self, event.text))
 
 
@@ -256,8 +254,7 @@ class PageScreen(Dialog[None]):
     def __init__(self, title: str, lines: Sequence[Line], save_as: str = "") -> None:
         """``save_as``: the name of a file that ``s`` offers to save the text to; empty: it cannot be saved."""
         super().__init__()
-        self._title, self._lines, self._save_as = title, lines, save_as
-        self._row = -1
+        self._title, self._lines, self._save_as, self._row = title, lines, save_as, -1
 
     def compose(self) -> ComposeResult:
         with Box(self._title):
@@ -283,14 +280,12 @@ class PageScreen(Dialog[None]):
     def action_match(self, step: int) -> None:
         """``n``, ``N``, and Enter while typing: the next row that holds the text, round the end."""
         lines = self.query_one("#lines", Lines)
-        rows = lines.rows_with(self._field.value) if self._field.value else []
-        if not rows:
-            if self._field.value:
-                self.notify(f"Nothing here has {self._field.value!r}.", severity="warning", markup=False)
-            return
-        further = [row for row in (rows if step > 0 else rows[::-1]) if (row - self._row) * step > 0]
-        self._row = (further or (rows if step > 0 else rows[::-1]))[0]
-        lines.scroll_to(y=self._row, animate=False)
+        rows = lines.rows_with(self._field.value)[::step] if self._field.value else []
+        if rows:
+            self._row = next((row for row in rows if (row - self._row) * step > 0), rows[0])
+            lines.scroll_to(y=self._row, animate=False)
+        elif self._field.value:
+            self.notify(f"Nothing here has {self._field.value!r}.", severity="warning", markup=False)
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -327,13 +322,12 @@ class PageScreen(Dialog[None]):
 
         def then(text: str) -> Opened:
             path = os.path.expanduser(text.strip())
-            if not os.path.lexists(path):
-                return write(path)
             question = ConfirmScreen("Overwrite it?", f"{path} exists.", "Overwrite", "Cancel")
-            return self.app.push_screen(question, answered(self, lambda _: write(path)))
+            if os.path.lexists(path):
+                return self.app.push_screen(question, answered(self, lambda _: write(path)))
+            return write(path)
 
-        prompt = PromptScreen("Save as", "a file's name", text=self._save_as)
-        self.app.push_screen(prompt, answered(self, then))
+        self.app.push_screen(PromptScreen("Save as", "a file's name", text=self._save_as), answered(self, then))
 
 
 async def carried_out(screen: Screen[Any], do: Callable[[], Opened]) -> None:
