@@ -35,6 +35,8 @@ class Settings(NamedTuple):
     theme: str = "iommutui"
     journal: dict[str, int] = {}  # noqa: RUF012 - never changed in place
     """How many journals of earlier boots are kept, and for how many days."""
+    places: dict[str, str] = {}  # noqa: RUF012 - never changed in place
+    """File and line of each table (``keys``) and of each setting (``keys.apply``)."""
     wrong: tuple[IommutuiError, ...] = ()
     """Each mistake in the file, with file, line and remedy. A setting with a mistake is ignored."""
 
@@ -55,7 +57,7 @@ def read_settings(path: str | None = None) -> Settings:
     try:
         with open(path, "rb") as file:
             text = file.read().decode()
-        return _checked(tomllib.loads(text), path, _places(text))
+        return _checked(tomllib.loads(text), path, _places(text, path))
     except tomllib.TOMLDecodeError as error:
         return Settings(wrong=(_not_toml(path, text, str(error)),))
     except (OSError, UnicodeDecodeError) as error:
@@ -84,31 +86,29 @@ def _not_toml(path: str, text: str, why: str) -> IommutuiError:
     return IommutuiError(f"{path}, line {line}: this is not TOML: {reason}.", f"Correct line {line}.")
 
 
-def _places(text: str) -> dict[str, int]:
-    """The line of each table (``keys``) and of each setting (``keys.apply``)."""
-    places: dict[str, int] = {}
+def _places(text: str, path: str) -> dict[str, str]:
+    places: dict[str, str] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[\s*\"?([^\]\"]+?)\"?\s*\]", line)
         key = re.match(r"\s*\"?([\w.-]+)\"?\s*=", line)
         if header:
             table = header[1]
-            places.setdefault(table, number)
+            places.setdefault(table, f"{path}, line {number}")
         elif key:
-            places.setdefault(f"{table}.{key[1]}" if table else key[1], number)
+            places.setdefault(f"{table}.{key[1]}" if table else key[1], f"{path}, line {number}")
     return places
 
 
-def _checked(document: dict[str, object], path: str, places: dict[str, int]) -> Settings:
+def _checked(document: dict[str, object], path: str, places: dict[str, str]) -> Settings:
     right: dict[str, dict[str, Any]] = {table: {} for table in _CHECKS}
     wrong: list[IommutuiError] = []
 
-    def mistake(place: int | None, what: str, remedy: str) -> None:
-        where = path if place is None else f"{path}, line {place}"
-        wrong.append(IommutuiError(f"{where}: {what}.", remedy))
+    def mistake(place: str, what: str, remedy: str) -> None:
+        wrong.append(IommutuiError(f"{place}: {what}.", remedy))
 
     for table, content in document.items():
-        place = places.get(table)
+        place = places.get(table, path)
         if table not in _CHECKS:
             known = f"The tables are {', '.join(f'[{name}]' for name in _CHECKS)}."
             mistake(place, f"unknown setting {table!r}", known)
@@ -128,6 +128,7 @@ def _checked(document: dict[str, object], path: str, places: dict[str, int]) -> 
         keys=right["keys"],
         theme=right["screen"].get("theme", Settings().theme),
         journal=right["journal"],
+        places=places,
         wrong=tuple(wrong),
     )
 

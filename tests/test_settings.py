@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from iommutui.core.drivers import Role
-from iommutui.core.errors import IommutuiError
 from iommutui.settings import Settings, read_settings, settings_path
+from iommutui.tui import keys
 from iommutui.tui.commands import BY_ID
 from iommutui.tui.keys import keys_of, use_keys
 
@@ -85,6 +85,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
     assert error.remedy
 
 
+@pytest.fixture
+def _own_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_CHOSEN", {})
+
+
+@pytest.mark.usefixtures("_own_keys")
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [
@@ -101,12 +107,17 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
     ],
 )
 def test_keys_that_do_not_work_out_are_named(chosen: dict[str, str], said: str) -> None:
-    with pytest.raises(IommutuiError) as caught:
-        use_keys(chosen)
-    assert said in caught.value.what
-    assert settings_path() in caught.value.remedy
-    assert "apply" in caught.value.remedy
-    assert keys_of("apply") == BY_ID["apply"].keys
+    wrong = use_keys(Settings(keys=chosen))
+    assert said in "; ".join(error.what.partition(": ")[2].rstrip(".") for error in wrong)
+    assert all(error.what.startswith(settings_path()) and "apply" in error.remedy for error in wrong)
+
+
+@pytest.mark.usefixtures("_own_keys")
+def test_keys_beside_a_mistake_are_used_and_the_mistake_has_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "[keys]\nfree = 'f8'\nquit = 'a'\nfix = 'zz'\n")
+    wrong = use_keys(read_settings(path))
+    assert [error.what.partition(":")[0] for error in wrong] == [f"{path}, line 4", f"{path}, line 3"]
+    assert (keys_of("free"), keys_of("quit")) == (("f8",), BY_ID["quit"].keys)
 
 
 @pytest.mark.parametrize(("role", "viable"), [("user", "viable"), ("none", "viable"), ("kernel", "blocked")])

@@ -1,5 +1,6 @@
 """The application: settings, theme, and what is the same on every screen."""
 
+import asyncio
 import os
 from concurrent.futures import Future
 from typing import Any, ClassVar, Literal
@@ -17,12 +18,12 @@ from iommutui.settings import Settings, settings_path
 from iommutui.tui.commands.base import Severity
 from iommutui.tui.commands.sharing import OpenMachine
 from iommutui.tui.keys import keymap, use_keys
-from iommutui.tui.machines import machine_of, pasted
+from iommutui.tui.machines import is_listing, machine_in
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.screens.desk import DeskScreen
 from iommutui.tui.state import AppState, start
 from iommutui.tui.store import Store
-from iommutui.tui.text import visible
+from iommutui.tui.text import clip, visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
 from iommutui.tui.widgets.dialogs import ConfirmScreen, DeliberateDialog, Dialog
 
@@ -72,20 +73,18 @@ class IommutuiApp(App[None]):
         self.register_theme(usual)
         self.set_reactive(App.theme, usual.name)  # a theme that is set otherwise has the style sheet parsed twice
         self.stylesheet.set_variables(self.get_css_variables())
-        self.theme = self._theme_to_use(config.theme, usual)
-        try:
-            use_keys(config.keys)
-        except IommutuiError as error:
-            self._wrong.append(error)
+        self.theme = self._theme_to_use(config, usual)
+        self._wrong += use_keys(config)
         self.set_keymap(keymap())
         self.desk = DeskScreen(machine, state, first, store)
 
-    def _theme_to_use(self, wanted: str, usual: Theme) -> str:
+    def _theme_to_use(self, config: Settings, usual: Theme) -> str:
         """The theme of the settings, or what was chosen on the screen, or the usual one."""
+        wanted = config.theme
         if wanted not in (IOMMUTUI.name, *self.available_themes):
             names = ", ".join(sorted(self.available_themes))
-            remedy = f"Fix screen.theme in {settings_path()}. Themes are: {names}."
-            self._wrong.append(IommutuiError(f"There is no theme {wanted!r}.", remedy))
+            place = config.places.get("screen.theme", settings_path())
+            self._wrong.append(IommutuiError(f"{place}: there is no theme {wanted!r}.", f"Themes are: {names}."))
         elif wanted != IOMMUTUI.name:
             return wanted
         kept = self._store.read().theme if self._store is not None else ""
@@ -103,7 +102,8 @@ class IommutuiApp(App[None]):
         for error in self._wrong:
             self.desk.log_line(f"{error.what} {error.remedy}", "warn")
         if self._wrong:
-            self.notify(f"{self._wrong[0].what} The log (L) says how to fix it.", severity="warning")
+            more = f", and has {len(self._wrong) - 1} more" if len(self._wrong) > 1 else ""
+            self.notify(f"{self._wrong[0].what} The log (L) says how to fix it{more}.", severity="warning")
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))  # the shell has written over it
 
@@ -122,6 +122,8 @@ class IommutuiApp(App[None]):
         A key passes here twice: on its way to the widget with the focus, and when it has come up from there to the
         bindings, which are those of the screen that is on top by then.
         """
+        if isinstance(event, Paste):
+            event.text = event.text.replace("\r\n", "\n").replace("\r", "\n")  # many terminals end lines by CR
         if isinstance(event, Key):
             screen = self.screen
             if event.time < self.keys_from or not self.desk.is_mounted:
@@ -149,31 +151,35 @@ class IommutuiApp(App[None]):
 
     def on_paste(self, event: Paste) -> None:
         """A listing that no field has taken."""
-        message = OpenMachine(event.text)
-        if self.screen is self.desk and message.is_listing:
-            self.post_message(message)
+        if self.screen is self.desk and is_listing(event.text):
+            self.post_message(OpenMachine(event.text))
 
     @on(OpenMachine)
-    async def _asked_for_machine(self, message: OpenMachine) -> None:
-        name = "the pasted listing" if message.is_listing else message.text
-        lost = " What is staged here is lost." if self.desk.state.intents else ""
-        question = f"The screen then shows {name}, on which everything is simulated.{lost}"
-        dialog = ConfirmScreen("Open another machine?", question, "Open", "Stay")
-        await self.desk.ask(dialog, lambda _: self._open(message))
+    def _wanted(self, message: OpenMachine) -> None:
+        self.run_worker(self._ask_to_open(message.text), group="open", exclusive=True)
 
-    def _open(self, message: OpenMachine) -> None:
-        """Shows another machine on a desk of its own, once it has been read."""
-        table = self.desk.state.host.driver_table
-        text = message.text.strip()
-        machine = (
-            pasted(text, table) if message.is_listing else machine_of([text], demo=False, kernel=None, table=table)
-        )
-        first: Future[Host] = Future()
+    async def _ask_to_open(self, text: str) -> None:
+        """Once another machine has been read, in a thread: what cannot be opened raises no question."""
+        machine = machine_in(text, self.desk.state.host.driver_table)
+        name = clip(machine.source.label, 40)
+        self.notify(f"Reading {name}.")
         try:
-            first.set_result(machine.scan())
+            await asyncio.to_thread(machine.scan)
         except IommutuiError as error:
             self.notify(f"{error.what} {error.remedy}".strip(), severity="error")
             return
+        if self.screen is not self.desk:  # nothing comes between a dialog and its answer
+            self.notify(f"{name} has been read, but is not opened over this.", severity="warning")
+            return
+        lost = " What is staged here is lost." if self.desk.state.intents else ""
+        question = f'The screen then shows "{name}", on which everything is simulated.{lost}'
+        dialog = ConfirmScreen("Open another machine?", question, "Open", "Stay")
+        await self.desk.ask(dialog, lambda _: self._open(machine))
+
+    def _open(self, machine: Machine) -> None:
+        """Shows another machine, which has been read, on a desk of its own."""
+        first: Future[Host] = Future()
+        first.set_result(machine.scan())
         self.desk.scanner.stop()
         self.desk = DeskScreen(machine, start(machine.source), first, self._store)
         self.call_later(self._show_desk)  # once the question is off the screen

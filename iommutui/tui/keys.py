@@ -6,7 +6,7 @@ from textual.binding import Binding
 from textual.keys import KEY_DISPLAY_ALIASES, Keys, format_key, key_to_character
 
 from iommutui.core.errors import IommutuiError
-from iommutui.settings import settings_path
+from iommutui.settings import Settings, settings_path
 
 _SHOWN = {
     "escape": "Esc", "enter": "Enter", "tab": "Tab", "shift+tab": "S-Tab", "home": "Home", "end": "End", "f5": "F5",
@@ -84,32 +84,42 @@ def keymap() -> dict[str, str]:
     return {command_id: ",".join(keys) for command_id, keys in _CHOSEN.items()}
 
 
-def use_keys(chosen: Mapping[str, str]) -> None:
-    """Takes over the person's own keys; once, before there is a screen.
+def use_keys(settings: Settings) -> list[IommutuiError]:
+    """Takes over the person's own keys, once, before there is a screen, and returns what is wrong with the others.
 
-    IommutuiError names every command and every key that there is not, every key that is reserved, and every key that
-    two commands would have.
+    A command with an unknown, a reserved or another command's key keeps the keys that it comes with.
     """
-    wrong = []
+    wrong: list[IommutuiError] = []
     keys: dict[str, tuple[str, ...]] = {}
-    for name, text in chosen.items():
+
+    def mistake(name: str, what: str) -> None:
+        place = settings.places.get(f"keys.{name}", settings_path())
+        wrong.append(IommutuiError(f"{place}: {what}.", f"The commands are: {', '.join(_DEFAULTS)}."))
+
+    for name, text in settings.keys.items():
         words = {word: spelt(word) for word in text.replace(",", " ").split()}
+        said = [f"there is no key {word!r} for {name}" for word, key in words.items() if key is None]
+        said += [f"{key_name(key)} cannot be given to {name}" for key in words.values() if key in RESERVED]
         if name not in _DEFAULTS:
-            wrong.append(f"there is no command {name!r}")
-        elif not words:
-            wrong.append(f"{name} has no key left")
+            mistake(name, f"there is no command {name!r}")
+        elif said or not words:
+            mistake(name, "; ".join(said) or f"{name} has no key left")
         else:
-            wrong += [f"there is no key {word!r} for {name}" for word, key in words.items() if key is None]
-            wrong += [f"{key_name(key)} cannot be given to {name}" for key in words.values() if key in RESERVED]
             keys[name] = tuple(key for key in words.values() if key is not None)
+    while clash := _clash(keys):
+        key, *both = clash
+        name = next(name for name in reversed(keys) if name in both)  # keys that commands come with never clash
+        mistake(name, f"{key_name(key)} would be the key of both {both[0]} and {both[1]}")
+        del keys[name]
+    _CHOSEN.update(keys)
+    return wrong
+
+
+def _clash(keys: Mapping[str, tuple[str, ...]]) -> tuple[str, str, str] | None:
+    """A key that two commands would have, and the two."""
     owners: dict[str, str] = {}
     for command_id, defaults in _DEFAULTS.items():
         for key in keys.get(command_id, defaults):
             if owners.setdefault(key, command_id) != command_id:
-                wrong.append(f"{key_name(key)} would be the key of both {owners[key]} and {command_id}")
-    if wrong:
-        raise IommutuiError(
-            f"The keys in the settings cannot be used: {'; '.join(wrong)}.",
-            f"Fix [keys] in {settings_path()}. The commands are: {', '.join(_DEFAULTS)}.",
-        )
-    _CHOSEN.update(keys)
+                return key, owners[key], command_id
+    return None

@@ -271,13 +271,23 @@ def with_host(state: AppState, host: Host) -> tuple[AppState, tuple[str, ...]]:
     return state, tuple(notes)
 
 
-def first_row(host: Host) -> Key:
-    """Where the cursor is at first: on the card that most people hand over, a display that the machine did not boot on.
+_MANAGEMENT = ("1a03", "102b")
+"""Vendors of the displays of management controllers: ASPEED and Matrox."""
 
-    Without one on any display, else on the first group.
+
+def first_row(host: Host) -> Key:
+    """Where the cursor is at first: on the card that most people hand over.
+
+    That is a display that the machine is known not to have booted on, a card of its own and none of the processor or
+    of a management controller. Without one on any display, else on the first group.
     """
+
+    def unlikely(device: Device) -> tuple[bool, ...]:
+        on_board = device.address.partition(":")[2].startswith("00:")
+        return device.vendor_id in _MANAGEMENT, device.boot_vga is not False, on_board, device.boot_vga is True
+
     displays = [d for d in host.devices.values() if (d.class_code or "").startswith("03") and d.group in host.groups]
-    chosen = min(displays, key=lambda d: bool(d.boot_vga), default=None)
+    chosen = min(displays, key=unlikely, default=None)
     if chosen is not None:
         return Key(chosen.group, chosen.address)
     return Key(next(iter(host.groups), None))

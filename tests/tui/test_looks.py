@@ -16,7 +16,7 @@ from iommutui.tui.commands import COMMANDS
 from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.state import Phase, start
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, SIGNS, ConsoleDriver
-from tests.tui.driver import USUAL, Ui, screen_of, snapshot_of
+from tests.tui.driver import SMALLEST, USUAL, Ui, screen_of, snapshot_of
 from tests.tui.machines import GPU, small
 from tests.tui.snapshot import FOLDER
 
@@ -123,6 +123,17 @@ async def test_an_early_scan_that_fails_is_told_of() -> None:
         assert "Repair it." in ui.text()
         await ui.press("r")
         assert "01:00.0" in ui.text()
+
+
+async def test_all_of_a_long_reason_why_there_is_no_machine_can_be_read() -> None:
+    def load() -> Host:
+        raise SourceError("It is broken.", "word " * 200 + "end.")
+
+    async with screen_of(SimulatedMachine(snapshot_of(small()).source, load), SMALLEST) as ui:
+        assert "r tries again   O opens another   q quits" in ui.text()
+        assert "It is broken." in ui.text()
+        await ui.press("G")
+        assert "end." in ui.text()
 
 
 def test_nothing_is_described_by_its_colour() -> None:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Gap, Host
-from iommutui.settings import Settings
+from iommutui.settings import Settings, settings_path
 from iommutui.tui import keys
 from iommutui.tui.app import IommutuiApp
 from iommutui.tui.commands import COMMANDS, topics
@@ -110,7 +109,7 @@ def _own_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_own_keys")
 async def test_one_s_own_keys_work_and_are_shown(tmp_path: Path) -> None:
-    use_keys({"apply": "f9 ^x", "filter": "comma", "undo": "U"})
+    use_keys(Settings(keys={"apply": "f9 ^x", "filter": "comma", "undo": "U"}))
     assert key_of("apply") == "f9"
     machine = snapshot_of(small())
     app = IommutuiApp(machine, start(machine.source))
@@ -127,38 +126,23 @@ async def test_one_s_own_keys_work_and_are_shown(tmp_path: Path) -> None:
         assert "Review: apply" not in ui.text()
 
 
-@pytest.mark.usefixtures("_own_keys")
-@pytest.mark.parametrize(
-    ("keys", "said"),
-    [
-        ({"fly": "f9"}, "there is no command 'fly'"),
-        ({"apply": "z"}, "z would be the key of both"),
-        ({"apply": "escape"}, "Esc cannot be given to apply"),
-        ({"apply": " "}, "apply has no key left"),
-    ],
-)
-def test_keys_that_do_not_work_out_are_refused_with_the_reason(keys: dict[str, str], said: str) -> None:
-    with pytest.raises(IommutuiError, match="cannot be used") as caught:
-        use_keys(keys)
-    assert said in caught.value.what
-    assert "The commands are: free," in caught.value.remedy
-
-
 async def test_what_is_wrong_with_the_settings_is_told_and_the_screen_opens() -> None:
     machine = snapshot_of(small())
-    app = IommutuiApp(machine, start(machine.source), config=Settings(theme="nordic"))
+    app = IommutuiApp(machine, start(machine.source), config=Settings(keys={"aply": "x"}, theme="nordic"))
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         ui = Ui(app, pilot)
         await ui.settle()
         assert app.theme == "iommutui"
-        assert ui.toasts() == ["There is no theme 'nordic'. The log (L) says how to fix it."]
+        assert ui.toasts() == [
+            f"{settings_path()}: there is no theme 'nordic'. The log (L) says how to fix it, and has 1 more."
+        ]
         await ui.press("L")
-        assert "There is no theme 'nordic'. Fix screen.theme in" in ui.text()
+        assert "there is no theme 'nordic'. Themes are: " in " ".join(ui.log())
 
 
 @pytest.mark.usefixtures("_own_keys")
 async def test_one_s_own_keys_are_not_for_dialogs_and_a_command_without_a_key_can_have_one() -> None:
-    use_keys({"copy": "f8", "theme": "f9"})
+    use_keys(Settings(keys={"copy": "f8", "theme": "f9"}))
     machine = snapshot_of(small())
     app = IommutuiApp(machine, start(machine.source))
     async with app.run_test(size=WIDE, notifications=True) as pilot:

@@ -7,7 +7,7 @@ from iommutui.tui.app import IommutuiApp
 from iommutui.tui.rows import listing
 from iommutui.tui.state import Key, Pane, Sort, start
 from iommutui.tui.store import Memory, Store
-from tests.tui.driver import LARGE, USUAL, WIDE, Ui, screen_of, snapshot_of
+from tests.tui.driver import LARGE, SMALLEST, USUAL, WIDE, Ui, screen_of, snapshot_of
 from tests.tui.machines import NIC, changed, small
 
 
@@ -17,6 +17,7 @@ async def test_a_pane_is_zoomed_and_the_zoom_follows_the_focus() -> None:
             await ui.press("plus")
             assert "3 Plan" not in ui.text()
             assert "1 Groups" in ui.text()
+            assert "+ zoom off" in ui.lines()[-1]
             await ui.press("tab")
             assert "1 Groups" not in ui.text()
             assert "M Models" in ui.text()
@@ -30,8 +31,17 @@ async def test_a_pane_is_zoomed_and_the_zoom_follows_the_focus() -> None:
             assert "M Models" in ui.text()
 
 
+async def test_a_window_that_is_too_small_says_so_and_takes_no_keys() -> None:
+    async with screen_of(snapshot_of(small()), (50, 15)) as ui:
+        await ui.press("c")
+        assert "The window is 50x15; 60x18 is needed." in ui.text()
+        assert ui.staged() == []
+        await ui.press("q")
+        assert ui.app.return_code == 0
+
+
 async def test_the_divider_moves_by_keys_and_stays_within_the_screen() -> None:
-    for size in (USUAL, WIDE):
+    for size in (SMALLEST, USUAL, WIDE):
         async with screen_of(snapshot_of(small()), size) as ui:
             details = ui.app.desk.query_one("#details")
             before = details.size.area
@@ -40,7 +50,7 @@ async def test_the_divider_moves_by_keys_and_stays_within_the_screen() -> None:
             await ui.press(*["greater_than_sign"] * 30)
             assert 0 < details.size.area < before
             await ui.press(*["less_than_sign"] * 60)
-            assert ui.app.desk.query_one("#list").size.area > 0
+            assert ui.app.desk.query_one("#list").size.height >= 4
 
 
 async def test_the_divider_is_dragged_with_the_mouse() -> None:

@@ -61,6 +61,28 @@ async def test_a_report_can_be_saved_and_opens_again(tmp_path: Path) -> None:
     assert first in report(host, model_for(host.kernel))
 
 
+async def test_a_file_that_is_there_is_written_over_only_after_a_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "keep.txt"
+    path.write_text("mine")
+    async with screen_of(demo()) as ui:
+        for key in "escape", "y":
+            await ui.press("W", "s", "ctrl+u")
+            await ui.type("~/keep.txt")
+            await ui.press("enter")
+            assert "Overwrite it?" in ui.text()
+            await ui.press(key, "escape")
+            assert (path.read_text() == "mine") is (key == "escape")
+
+
+async def test_a_report_shows_no_tabs() -> None:
+    async with screen_of(demo()) as ui:
+        await ui.press("W", "G")
+        assert r"\t" not in ui.text()
+
+
 async def test_the_staged_card_is_exported() -> None:
     async with screen_of(demo()) as ui:
         await ui.select("0000:09:00.0")
@@ -94,12 +116,20 @@ async def test_a_machine_is_compared_with_a_file(tmp_path: Path) -> None:
         assert "5.10.0" in ui.text()
 
 
+async def test_a_machine_is_compared_with_a_pasted_listing() -> None:
+    async with screen_of(demo()) as ui:
+        await ui.press("D")
+        await paste(ui, LISTING)
+        assert "From pasted listing to this machine" in ui.text()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
 @pytest.mark.parametrize("prompted", [True, False])
-async def test_a_pasted_listing_opens_after_a_question(prompted: bool) -> None:
+async def test_a_pasted_listing_opens_after_a_question(prompted: bool, end: str) -> None:
     async with screen_of(demo()) as ui:
         if prompted:
             await ui.press("O")
-        await paste(ui, LISTING)
+        await paste(ui, LISTING.replace("\n", end))
         assert "Open another machine?" in ui.text()
         await ui.press("y")
         await ui.until(lambda: "Whether group 1 is viable is unknown" in ui.text())
@@ -113,6 +143,15 @@ async def test_a_bare_paste_of_every_format_opens(name: str) -> None:
         await paste(ui, {**WITH_IDS, **WITHOUT_IDS}[name])
         await ui.press("y")
         await ui.until(lambda: ui.state.host is not None and {*ui.state.host.groups} == {1})
+
+
+async def test_a_file_that_is_not_there_raises_no_question() -> None:
+    async with screen_of(demo()) as ui:
+        await ui.press("O")
+        await ui.type("/nowhere.json")
+        await ui.press("enter")
+        assert "Open another machine?" not in ui.text()
+        assert any("/nowhere.json" in text for text in ui.toasts())
 
 
 async def test_what_has_to_be_known_of_a_paste_is_said_and_in_the_log() -> None:
@@ -142,6 +181,5 @@ async def test_a_machine_takes_the_place_of_the_one_opened_before_it() -> None:
 async def test_a_paste_that_is_no_listing_leaves_the_machine() -> None:
     async with screen_of(demo()) as ui:
         await paste(ui, "no\nlisting\nat all\n")
-        await ui.press("y")
         assert "no PCI device" in ui.text()
         assert "DEMO" in ui.text()

@@ -1,5 +1,7 @@
 """Steps from one state to the next."""
 
+import pytest
+
 from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError
 from iommutui.core.models import MODELS
@@ -11,6 +13,7 @@ from iommutui.tui.state import (
     Source,
     SourceKind,
     failed,
+    first_row,
     folded,
     own_model,
     redone,
@@ -50,6 +53,21 @@ def test_undo_and_redo_walk_through_the_stagings() -> None:
 def test_staging_after_an_undo_forgets_what_was_undone() -> None:
     state = staged(undone(staged(ready(), {GPU: "vfio-pci"})), {NIC: "none"})
     assert redone(state) is state
+
+
+@pytest.mark.parametrize(
+    ("other", "boot_vga", "chosen"),
+    [
+        ({"vendor_id": "1a03"}, False, GPU), ({"boot_vga": True}, None, GPU), ({"boot_vga": False}, True, NIC),
+        ({"address": "0000:00:02.0"}, None, GPU),
+    ],
+)  # fmt: skip
+def test_the_cursor_is_at_first_on_a_card_and_not_on_the_display_of_the_board(
+    other: dict[str, object], boot_vga: bool | None, chosen: str
+) -> None:
+    host = changed(small(), GPU, boot_vga=boot_vga)
+    display = host.devices[NIC]._replace(class_code="030000", **other)  # type: ignore[arg-type]
+    assert first_row(host._replace(devices={display.address: display, GPU: host.devices[GPU]})).device == chosen
 
 
 def test_the_model_follows_the_kernel_until_the_person_chooses() -> None:

@@ -12,6 +12,7 @@ from iommutui.tui.pages.plan import Review
 from iommutui.tui.rows import listing
 from iommutui.tui.screens.review import ReviewScreen
 from iommutui.tui.state import Key
+from iommutui.tui.widgets.bars import KeyBar
 from tests.tui.driver import SMALLEST, USUAL, WIDE, screen_of, snapshot_of
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
@@ -163,7 +164,9 @@ async def test_a_danger_asks_for_the_group_s_number_first() -> None:
             await ui.press(key)
             assert ui.toasts() == ["Type 2, the group's number, first."]
         assert answers == []
+        assert not ui.app.screen.query_one(KeyBar).hints[0].enabled
         await ui.type("2")
+        assert ui.app.screen.query_one(KeyBar).hints[0].enabled
         assert ui.line_with("✔ y applies")
         await ui.press("enter", "tab", "enter")
         assert answers == [review.job]
@@ -228,9 +231,9 @@ async def test_the_end_of_a_log_that_was_not_on_the_screen_is_shown_from_its_fir
 
 async def test_a_terminal_that_is_too_small_is_told_its_size() -> None:
     async with screen_of(snapshot_of(small()), (40, 10)) as ui:
-        assert ui.line_with("40 by 10 is here")
+        assert ui.line_with("The window is 40x10; 60x18 is needed.")
         await ui.pilot.resize_terminal(50, 12)
-        assert ui.line_with("50 by 12 is here")
+        assert ui.line_with("The window is 50x12; 60x18 is needed.")
         await ui.pilot.resize_terminal(80, 24)
         assert ui.line_with("1 Groups")
 
@@ -386,7 +389,7 @@ async def test_a_snapshot_says_at_all_times_that_nothing_is_real() -> None:
 
 async def test_a_terminal_that_is_too_small_says_what_it_needs_and_recovers() -> None:
     async with screen_of(snapshot_of(small()), (50, 12)) as ui:
-        assert "60 by 18 is needed" in ui.text()
+        assert "60x18 is needed" in ui.text()
         await ui.pilot.resize_terminal(80, 24)
         await ui.settle()
         assert str(GPU) in ui.text()

@@ -7,7 +7,7 @@ from textual.binding import Binding
 from iommutui.tui.commands import moving, plan, sharing, viewing
 from iommutui.tui.commands.base import Command
 from iommutui.tui.keys import define, key_names, key_of, keys_of
-from iommutui.tui.state import AppState, Pane, View
+from iommutui.tui.state import AppState, Pane, Phase, View
 from iommutui.tui.widgets.bars import Hint
 
 COMMANDS: tuple[Command, ...] = (*plan.COMMANDS, *viewing.COMMANDS, *sharing.COMMANDS, *moving.COMMANDS)
@@ -45,6 +45,8 @@ _ALWAYS = (("help", "help"), ("quit", "quit"))
 
 def _entries(state: AppState) -> Sequence[tuple[str, str]]:
     """Commands and words: what the pane with the focus can do."""
+    if state.phase is Phase.FAILED:
+        return (("down", "scroll"), ("rescan", "try again"), ("open-machine", "open another"))
     if state.pane is Pane.DETAILS:
         return (("enter", "next tab"), ("zoom", "zoom"), ("back", "list"))
     if state.pane is Pane.PLAN:
@@ -63,7 +65,8 @@ def hints(state: AppState) -> tuple[Hint, ...]:
     if state.pane is Pane.FILTER:
         words = (("Enter", "keep"), ("Tab", "complete"), ("Esc", "clear"))
         return tuple(Hint(key, word) for key, word in words)
-    entries = dict((*(_STAGED if state.intents else ()), *_entries(state), *_ALWAYS))
+    zoomed = (("zoom", "zoom off"),) if state.zoomed else ()
+    entries = dict((*zoomed, *(_STAGED if state.intents else ()), *_entries(state), *_ALWAYS, *zoomed))
     return tuple(
         Hint(key_of(command), word, command, reason_against(command, state) is None)
         for command, word in entries.items()

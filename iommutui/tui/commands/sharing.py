@@ -17,6 +17,7 @@ from iommutui.core.plan.intents import Intent
 from iommutui.core.roles import is_vfio
 from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import selected_device, selected_group, wish_for
+from iommutui.tui.machines import machine_in
 from iommutui.tui.state import AppState
 from iommutui.tui.text import Choice, Line, Span, line
 from iommutui.tui.widgets.dialogs import ChooseScreen, Opened, PageScreen, PromptScreen
@@ -30,14 +31,9 @@ class OpenMachine(Message):
 
     text: str
 
-    @property
-    def is_listing(self) -> bool:
-        """Whether it is the content and not a name; JSON and XML may be a single line."""
-        return "\n" in self.text.strip() or self.text.lstrip()[:1] in ("[", "{", "<")
-
 
 def _text(text: str) -> list[Line]:
-    return [line(each, hang=2) for each in text.splitlines()]
+    return [line(each, hang=2) for each in text.expandtabs().splitlines()]
 
 
 def _explain(desk: Desk) -> Opened:
@@ -118,12 +114,11 @@ _only_here = unless(
 
 
 def _compare(desk: Desk) -> Opened:
-    def then(path: str) -> Opened:
-        from iommutui.sources import load
+    def then(text: str) -> Opened:
+        machine = machine_in(text, desk.state.host.driver_table)
+        return desk.app.push_screen(_differences(machine.source.label, machine.scan(), desk.state))
 
-        return desk.app.push_screen(_differences(path.strip(), load(path.strip()), desk.state))
-
-    return desk.ask(PromptScreen("Compare with", "a snapshot, a pasted listing or a recorded directory"), then)
+    return desk.ask(PromptScreen("Compare with", "a file's name, or a listing that you paste"), then)
 
 
 def _differences(name: str, before: Host, state: AppState) -> PageScreen:

@@ -14,8 +14,15 @@ if TYPE_CHECKING:
     from iommutui.sources import Opened
 
 
-def pasted(text: str, table: DriverTable) -> Machine:
-    """The machine that a pasted text describes."""
+def is_listing(text: str) -> bool:
+    """Whether a text is a machine itself and not the name of its file; JSON and XML may be a single line."""
+    return "\n" in text.strip() or text.lstrip()[:1] in ("[", "{", "<")
+
+
+def machine_in(text: str, table: DriverTable) -> Machine:
+    """The machine that a pasted text describes, or that is in the file that it names."""
+    if not is_listing(text):
+        return machine_of([os.path.expanduser(text.strip())], demo=False, kernel=None, table=table)
     from iommutui.sources import open_text
 
     return _opened("pasted listing", lambda: open_text(text, driver_table=table))

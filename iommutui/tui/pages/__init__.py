@@ -9,7 +9,7 @@ from iommutui.tui.pages.impact import impact_page
 from iommutui.tui.pages.models import models_page
 from iommutui.tui.pages.why import no_group, scanning, why_page
 from iommutui.tui.state import AppState, Sort, Tab, View
-from iommutui.tui.text import Line, Span, line
+from iommutui.tui.text import BLANK, Line, Span, line
 
 _TABS = {
     Tab.WHY: ("Why", why_page),
@@ -22,6 +22,8 @@ _VIEWS = {View.GROUPS: "Groups", View.TOPOLOGY: "Topology", View.LOG: "Log"}
 
 def details(state: AppState) -> tuple[Line, ...]:
     """What the details pane says of the selection."""
+    if state.problem is not None and not state.seen:  # it may be long, and this is the pane that scrolls
+        return (line(Span(state.problem.what, "strong")), BLANK, line(state.problem.remedy))
     if not state.seen:
         return ()
     device, group = selected_device(state), selected_group(state)

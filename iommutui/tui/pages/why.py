@@ -161,12 +161,12 @@ def driver_lines(state: AppState, device: Device) -> list[Line]:
 
 def scanning(state: AppState) -> tuple[Line, ...]:
     """The list's place while there is nothing to list."""
-    if state.phase is Phase.FAILED and state.problem is not None:
+    if state.phase is Phase.FAILED:
         return (
-            line(Span("✖ ", "bad"), Span(state.problem.what, "strong"), hang=2),
+            line(Span("✖ ", "bad"), Span("There is no machine to show.", "strong"), hang=2),
             BLANK,
-            *((line(state.problem.remedy), BLANK) if state.problem.remedy else ()),
-            line(*key_hint(key_of("rescan"), "tries again   "), *key_hint(key_of("quit"), "quits")),
-        )
+            line(*key_hint(key_of("rescan"), "tries again   "), *key_hint(key_of("open-machine"), "opens another   "),
+                 *key_hint(key_of("quit"), "quits")),
+        )  # fmt: skip
     where = "this machine" if state.source.real else state.source.label or "the machine"
     return (line(Span(f"scanning {where}…", "muted")),)

@@ -109,6 +109,8 @@ class DeskScreen(Desk):
 
     async def action_run(self, command_id: str) -> None:
         """Does a command of the registry, or says why it cannot be done now. A dialog that it opens is then there."""
+        if {"-tiny", "-flat"} & self.classes and command_id not in ("quit", "suspend"):
+            return  # nobody would see what it does
         if isinstance(self.focused, Input):
             await self._typed_out(self.focused)
         why = reason_against(command_id, self.state)
@@ -157,7 +159,8 @@ class DeskScreen(Desk):
 
     def move(self, lines: int) -> None:
         state = self.state
-        keys, widget = listing(state).keys, self._panes.widget_of(state.pane)
+        keys = listing(state).keys
+        widget = self._panes.widget_of(Pane.DETAILS if state.phase is Phase.FAILED else state.pane)
         if state.pane is Pane.PLAN and state.intents:
             self.update(planned_moved(state, lines))
         elif isinstance(widget, Lines):

@@ -75,12 +75,13 @@ class ReviewScreen(DeliberateDialog[Job]):
                 if review.applicable:
                     yield Button(plain(f"{review.verb}  y"), id="yes", compact=True, disabled=self._asks)
                 yield Static(Content(""), id="hint")
-        yield KeyBar(self._hints())
+        yield KeyBar(self._hints(not self._asks))
 
-    def _hints(self) -> tuple[Hint, ...]:
+    def _hints(self, agreed: bool) -> tuple[Hint, ...]:
         if not self._review.applicable:
             return (Hint("Esc", "close"), SCROLLS)
-        first = (Hint("y", "revert" if self._review.job.revert else "apply"), Hint("Esc", "cancel"))
+        verb = "revert" if self._review.job.revert else "apply"
+        first = (Hint("y", verb, enabled=agreed), Hint("Esc", "cancel"))
         return (*first, Hint("t", "timer"), Hint("Y", "copy"), SCROLLS)
 
     @property
@@ -101,6 +102,7 @@ class ReviewScreen(DeliberateDialog[Job]):
         agreed = [Span("✔ ", "ok"), Span("y", "key"), Span(f" {verb}")] if self.agreed else []
         self.query_one("#hint", Static).update(content(agreed))
         self.query_one("#ask").display = not self.agreed
+        self.query_one(KeyBar).hints = self._hints(self.agreed)
 
     @on(Input.Submitted)
     def _submitted(self) -> None:

@@ -154,5 +154,5 @@ class TooSmall(Widget):
     """On a terminal that is too small for the panes: nothing is lost, and they come back with the room."""
 
     def render(self) -> Content:
-        now, least = (f"{width} by {height}" for width, height in (self.size, SMALLEST))
-        return Content(f"A little more room, please.\n\n{now} is here,\n{least} is needed.")
+        now, least = (f"{width}x{height}" for width, height in (self.size, SMALLEST))
+        return Content(f"The window is {now}; {least} is needed.")

@@ -1,5 +1,6 @@
 """The dialogs that any command can use: a question, a page to read, a line to type, one of a few things to choose."""
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from math import inf
@@ -168,8 +169,7 @@ class ChooseScreen(Dialog[str]):
         """``verb``: what Enter does; ``chosen``: the name of what the cursor is on at first."""
         super().__init__()
         self._title, self._choices, self._verb = title, choices, verb
-        names = [choice.name for choice in choices]
-        self._first = names.index(chosen) if chosen in names else 0
+        self._first = next((n for n, choice in enumerate(choices) if choice.name == chosen), 0)
 
     def compose(self) -> ComposeResult:
         with Box(self._title, classes="medium"):
@@ -202,8 +202,7 @@ class PasteInput(Input):
     def on_paste(self, event: Paste) -> None:
         """Comes before Textual's own."""
         if len(event.text.splitlines()) > 1:
-            event.prevent_default()
-            event.stop()
+            event.prevent_default().stop()
             self.post_message(self.Submitted(self, event.text))
 
 
@@ -255,8 +254,7 @@ class PageScreen(Dialog[None]):
     def __init__(self, title: str, lines: Sequence[Line], save_as: str = "") -> None:
         """``save_as``: the name of a file that ``s`` offers to save the text to; empty: it cannot be saved."""
         super().__init__()
-        self._title, self._lines, self._save_as = title, lines, save_as
-        self._row = -1
+        self._title, self._lines, self._save_as, self._row = title, lines, save_as, -1
 
     def compose(self) -> ComposeResult:
         with Box(self._title):
@@ -282,14 +280,12 @@ class PageScreen(Dialog[None]):
     def action_match(self, step: int) -> None:
         """``n``, ``N``, and Enter while typing: the next row that holds the text, round the end."""
         lines = self.query_one("#lines", Lines)
-        rows = lines.rows_with(self._field.value) if self._field.value else []
-        if not rows:
-            if self._field.value:
-                self.notify(f"Nothing here has {self._field.value!r}.", severity="warning", markup=False)
-            return
-        further = [row for row in (rows if step > 0 else rows[::-1]) if (row - self._row) * step > 0]
-        self._row = (further or (rows if step > 0 else rows[::-1]))[0]
-        lines.scroll_to(y=self._row, animate=False)
+        rows = lines.rows_with(self._field.value)[::step] if self._field.value else []
+        if rows:
+            self._row = next((row for row in rows if (row - self._row) * step > 0), rows[0])
+            lines.scroll_to(y=self._row, animate=False)
+        elif self._field.value:
+            self.notify(f"Nothing here has {self._field.value!r}.", severity="warning", markup=False)
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -319,16 +315,19 @@ class PageScreen(Dialog[None]):
             return
         from iommutui.sources.snapshot import save  # brings pydantic, which the first frame does without
 
-        def then(path: str) -> None:
-            try:
-                save(self._text, path.strip())
-            except IommutuiError as error:
-                self.notify(f"{error.what} {error.remedy}", severity="error", markup=False)
-            else:
-                self.notify(f"Saved as {path.strip()}.", markup=False)
+        def write(path: str) -> Opened:
+            save(self._text, path)
+            self.notify(f"Saved as {path}.", markup=False)
+            return None
 
-        prompt = PromptScreen("Save as", "a file's name", text=self._save_as)
-        self.app.push_screen(prompt, answered(self, then))
+        def then(text: str) -> Opened:
+            path = os.path.expanduser(text.strip())
+            question = ConfirmScreen("Overwrite it?", f"{path} exists.", "Overwrite", "Cancel")
+            if os.path.lexists(path):
+                return self.app.push_screen(question, answered(self, lambda _: write(path)))
+            return write(path)
+
+        self.app.push_screen(PromptScreen("Save as", "a file's name", text=self._save_as), answered(self, then))
 
 
 async def carried_out(screen: Screen[Any], do: Callable[[], Opened]) -> None:
