@@ -162,6 +162,11 @@ class Device(NamedTuple):
         return (self.class_code or "")[:4] in ("0604", "0607", "0609")
 
     @property
+    def silent(self) -> bool:
+        """Whether its configuration space reads as all ones: it is powered down, or has fallen off the bus."""
+        return self.details is not None and self.details.config_answers is False
+
+    @property
     def being_unbound(self) -> bool:
         """Whether the kernel was seen to be in the middle of an unbind: no ``driver`` link, and not let go of yet."""
         gap = self.gap("driver")

@@ -195,7 +195,7 @@ def power(moves: Moves) -> Iterator[Hazard]:
         if device.details is not None and device.details.power_state == "D3cold":
             yield ASLEEP.of(device)
     for device, _ in moves.goals:
-        if device.details is not None and device.details.config_answers is False:
+        if device.silent:
             yield SILENT.of(device)
 
 

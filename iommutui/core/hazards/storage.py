@@ -109,7 +109,7 @@ def _facts(held: Held, uses: Sequence[Storage], severity: Severity) -> dict[str,
     array = listed(use.array for use in uses if use.array)
     facts = {
         "what": listed(word for use in uses for word in use.what),
-        "chain": "; ".join(" ← ".join((*use.what[:1], *use.chain)) for use in uses[:4]),
+        "chain": "; ".join(use.path for use in uses[:4]),
         "array": array,
         "unseen": listed(use.array for use in uses if use.spare is None),
         "spared": "" if severity is DANGER else array,

@@ -4,13 +4,13 @@ The tabs beside Why are imported when they are first shown: the first frame does
 """
 
 from iommutui.core.advice import missing_facts, no_iommu_advice
-from iommutui.core.cache import last_call
 from iommutui.core.device import gap_words
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, describe_group, device_name, verdict_word
 from iommutui.core.reasons import Code, Reason, groupless
 from iommutui.core.topology import why_shared
 from iommutui.core.wording import sentence, verdict_sentence
+from iommutui.tui.cache import last_call
 from iommutui.tui.derived import change_of, fix_of, target_of, verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.plan import intent_line

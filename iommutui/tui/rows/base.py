@@ -6,10 +6,10 @@ from typing import NamedTuple
 from iommutui.core import query
 from iommutui.core.address import Address, sort_key
 from iommutui.core.board import passable
-from iommutui.core.cache import last_call
 from iommutui.core.host import NO_IOMMU, Device, Host
 from iommutui.core.labels import driver_words, use_labels
 from iommutui.core.models import MODELS
+from iommutui.tui.cache import last_call
 from iommutui.tui.derived import Verdicts, verdicts
 from iommutui.tui.state import AppState, Key
 from iommutui.tui.text import Span

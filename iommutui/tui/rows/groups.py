@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from rich.cells import cell_len
 
 from iommutui.core.address import Address
-from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, device_name, kind_word, rank, verdict_word
+from iommutui.tui.cache import last_call
 from iommutui.tui.derived import Verdicts, change_of, target_of, verdicts
 from iommutui.tui.rows.base import (
     DRIVER,
