@@ -26,7 +26,7 @@ from iommutui.tui.widgets.lines import FAR, Lines
 Result = TypeVar("Result")
 
 LineCheck = Callable[[str], tuple[bool, str]]
-"""Whether a line of text will do, and what there is to say of it."""
+"""Whether a line of text is accepted, and what to show below it."""
 
 Opened = Awaitable[object] | None
 """What a command returns: nothing, or what has to be waited for until its dialog takes keys."""
@@ -208,7 +208,7 @@ class PasteInput(Input):
 
 
 class PromptScreen(Dialog[str]):
-    """Dismissed with a line of text, once ``check`` says that it will do; what it says is shown below the line."""
+    """Dismissed with a line of text, once ``check`` accepts it; what that says is shown below the line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close")]
     AUTO_FOCUS = "#text"
@@ -256,16 +256,16 @@ class PageScreen(Dialog[None]):
         """``save_as``: the name of a file that ``s`` offers to save the text to; empty: it cannot be saved."""
         super().__init__()
         self._title, self._lines, self._save_as = title, lines, save_as
-        self._row = -1
+        saves = (Hint("s", "save"),) if save_as else ()
+        self._hints = (Hint("Esc", "close"), SCROLLS, Hint("/", "search"), Hint("y", "copy"), *saves)
 
     def compose(self) -> ComposeResult:
         with Box(self._title):
             yield Lines(self._lines, id="lines")
-            field = Input(placeholder="search; Enter: next, Esc: back", compact=True, id="search")
+            field = Input(placeholder="search", compact=True, id="search")
             field.display = False
             yield field
-        saves = (Hint("s", "save"),) if self._save_as else ()
-        yield KeyBar((Hint("Esc", "close"), SCROLLS, Hint("/", "search"), Hint("y", "copy"), *saves))
+        yield KeyBar(self._hints)
 
     @property
     def _field(self) -> Input:
@@ -278,24 +278,22 @@ class PageScreen(Dialog[None]):
     def action_search(self) -> None:
         self._field.display = True
         self.set_focus(self._field)
+        self.query_one(KeyBar).hints = (Hint("Enter", "next"), Hint("Esc", "back"))
 
     def action_match(self, step: int) -> None:
         """``n``, ``N``, and Enter while typing: the next row that holds the text, round the end."""
-        lines = self.query_one("#lines", Lines)
-        rows = lines.rows_with(self._field.value) if self._field.value else []
-        if not rows:
-            if self._field.value:
-                self.notify(f"Nothing here has {self._field.value!r}.", severity="warning", markup=False)
-            return
-        further = [row for row in (rows if step > 0 else rows[::-1]) if (row - self._row) * step > 0]
-        self._row = (further or (rows if step > 0 else rows[::-1]))[0]
-        lines.scroll_to(y=self._row, animate=False)
+        lines, text = self.query_one("#lines", Lines), self._field.value
+        rows = lines.rows_with(text)[::step] if text else []
+        lines.marked = next((row for row in rows if (row - lines.marked) * step > 0), rows[0] if rows else -1)
+        lines.refresh()
+        lines.scroll_to(y=lines.marked if rows else None, animate=False)
+        found = f"match {sorted(rows).index(lines.marked) + 1} of {len(rows)}" if rows else "no match"
+        self.query_one("#dialog").border_subtitle = plain(found if text else "")
 
     @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        self._row = -1
-        if event.value and self.query_one("#lines", Lines).rows_with(event.value):
-            self.action_match(1)
+    def _typed(self) -> None:
+        self.query_one("#lines", Lines).marked = -1
+        self.action_match(1)
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
@@ -307,6 +305,7 @@ class PageScreen(Dialog[None]):
             self._field.display = False
             self._field.value = ""
             self.set_focus(self.query_one("#lines"))
+            self.query_one(KeyBar).hints = self._hints
         else:
             self.dismiss(None)
 
