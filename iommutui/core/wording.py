@@ -37,7 +37,7 @@ def verdict_sentence(host: Host, group: Group, verdict: Verdict) -> str:
     """The verdict on a group as a sentence."""
     word = group_word(host, group, verdict)
     if word == NO_ISOLATION:
-        return sentence(Reason(Code.NO_IOMMU, group.id))
+        return f"Group {group.id} is not isolated."
     if word == NOTHING_TO_PASS:
         return f"Group {group.id} holds nothing to pass through: what is in it serves this machine itself."
     silent = [d.address for d in host.members(group) if d.silent]

@@ -70,7 +70,7 @@ def every(host: Host) -> Every:
     domain = f"{next(iter(domains))}:" if len(domains) == 1 and "" not in domains else ""
     return Every(
         blocks,
-        max([7, *(len(address) - len(domain) for address in host.devices)]),
+        min(28, max([7, *(len(address) - len(domain) for address in host.devices)])),
         max([2, *(len(str(number)) for number in host.groups)]),
         domain,
     )
@@ -113,7 +113,7 @@ def _matching(host: Host, text: str, found: Verdicts | None) -> frozenset[Addres
 
 
 def prepare(host: Host) -> None:
-    """Computes what every row, filter and list of rules of this machine needs, in a thread that nobody waits for."""
+    """Computes what every row, filter and list of rules of this machine needs, in a thread that is not waited for."""
     every(host)
     texts(host)
     used_for(host)

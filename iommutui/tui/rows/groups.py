@@ -104,8 +104,8 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
     found = verdicts(host, state.model)
     word = found.words[group.id]
     yield Span(fold, "muted")
-    yield word_span(word, 10)
-    yield Span("group ", "muted")
+    yield word_span(word, 9)
+    yield Span(" group ", "muted")
     yield Span(f"{group.id:>{base.number}}  ", "strong")
     change = change_of(state, group.id)
     if change is not None:
