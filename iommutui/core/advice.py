@@ -6,7 +6,7 @@ from iommutui.core.host import Host
 XEN_DOM0 = "xen-dom0"
 
 _XEN = (
-    "This is dom0 of Xen: the hypervisor has the IOMMU, so this kernel sees none and has no groups. VFIO is not used "
+    "This is dom0 of Xen: the hypervisor owns the IOMMU, so this kernel sees none and has no groups. VFIO is not used "
     "here.",
     "Xen shows whether the IOMMU is on: 'xl dmesg | grep -i -e vt-d -e iommu', and 'xl info' (hvm_directio).",
     "Devices are handed over through pciback: 'xl pci-assignable-add 01:00.0', then a pci= line in the guest's "

@@ -134,8 +134,8 @@ class Host(NamedTuple):
     """What the machine does with its devices; None: not collected, and nothing may be taken to be unused."""
     gaps: tuple[Gap, ...] = ()
     hypervisor: str | None = None
-    """What this machine runs in: ``xen-dom0``, or the name of a hypervisor of which it is a guest (``KVM``); None where
-    nothing tells of any."""
+    """What this machine runs in: ``xen-dom0``, or the name of a hypervisor of which it is a guest (``KVM``); None if
+    none is detected."""
     lacks: tuple[str, ...] = ()
     """Drivers of VFIO and ``pci-stub`` that the kernel has neither built in nor as a module."""
     driver_table: DriverTable = KNOWN

@@ -1,4 +1,4 @@
-"""What decides, beside drivers and groups, whether VFIO hands a device out: interrupts, parameters of its modules."""
+"""What else decides whether VFIO hands out a device: interrupt remapping, and parameters of its modules."""
 
 import re
 from collections.abc import Iterator

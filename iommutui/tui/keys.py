@@ -87,8 +87,8 @@ def keymap() -> dict[str, str]:
 def use_keys(chosen: Mapping[str, str]) -> None:
     """Takes over the person's own keys; once, before there is a screen.
 
-    IommutuiError names every command and every key that there is not, every key that is reserved, and every key that
-    two commands would have.
+    IommutuiError names every unknown command, every unknown key, every reserved key, and every key that two commands
+    would have.
     """
     wrong = []
     keys: dict[str, tuple[str, ...]] = {}

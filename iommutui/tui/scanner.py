@@ -1,4 +1,4 @@
-"""Looking at the machine: at first, whenever something happens to it, and for claims, which no event reports."""
+"""Scans of the machine: at the start, after each event, and from time to time for claims, which no event reports."""
 
 import asyncio
 from collections.abc import Callable
@@ -112,7 +112,7 @@ class Scanner:
         return not self._at_rest.is_set()
 
     async def looked(self, notice: Callable[[], None]) -> None:
-        """Waits until what is shown is what is so; calls ``notice`` where that takes a while."""
+        """Waits until what is shown is up to date; calls ``notice`` if that takes a while."""
         with suppress(TimeoutError):
             async with asyncio.timeout(NOTICE_SECONDS):
                 await self._at_rest.wait()

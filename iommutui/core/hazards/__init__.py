@@ -1,4 +1,4 @@
-"""What the host loses by a plan: a registry of checks, one module a topic; and hazards as sentences, without markup."""
+"""What the host loses by a plan: a registry of checks, one module per topic; and hazards as plain sentences."""
 
 import re
 from collections import defaultdict

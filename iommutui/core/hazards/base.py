@@ -1,4 +1,4 @@
-"""What a hazard is, and what becomes of the devices of a plan. The checks stand beside this, one module a topic."""
+"""What a hazard is, and what becomes of the devices of a plan. The checks stand beside this, one module per topic."""
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum

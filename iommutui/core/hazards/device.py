@@ -64,7 +64,7 @@ def _is_used(moves: Moves, device: Device) -> bool:
 
 
 def matched_by_id(moves: Moves) -> Iterator[Hazard]:
-    """Twins that are not in the plan, where the command line or modprobe.d gives a driver every device of their id."""
+    """Twins that are not in the plan, where the command line or modprobe.d gives a driver all devices with their id."""
     moved = {device.address for device, _ in moves.goals}
     for device in moves.taken:
         setting = _setting(moves, device)

@@ -111,7 +111,7 @@ BOUNDARY = "boundary"
 def facts_of(entry: Mapping[str, Any]) -> Facts:
     """The facts of ``class``, ``vendor``, ``device``, ``subsystem_...``, ``revision``, ``driver`` and ``iommugroup``.
 
-    A driver or group that is there and is none is None.
+    A driver or group whose value says that there is none becomes None.
     """
     class_name, code = _named(entry.get("class"))
     base, sub = (_named(entry.get(name))[1] for name in ("base_class", "sub_class"))
