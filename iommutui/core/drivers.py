@@ -74,4 +74,4 @@ PORT_TYPES = frozenset({4, 5, 6, 10})
 """PCIe port types that ``pcieport`` takes: root port, upstream and downstream port, event collector."""
 
 PORT_CLASSES = ("060400", "060401", "060700")
-"""Classes in the table of ``pcieport``; that of ``shpchp`` has the first of them."""
+"""Classes in the id table of ``pcieport``; the table of ``shpchp`` has only the first."""

@@ -104,7 +104,7 @@ class Input(NamedTuple):
     keyboard: bool = False
     pointer: bool = False
     wireless: bool = False
-    """Bluetooth: the kernel does not show which adapter it comes through, so nobody may rely on it."""
+    """Bluetooth: the kernel does not show which adapter it comes through, so it cannot be relied on."""
 
 
 class Sound(NamedTuple):

@@ -108,7 +108,7 @@ class Scanner:
 
     @property
     def looking(self) -> bool:
-        """Whether the machine is being looked at, or is about to be: what is shown may be older than what is so."""
+        """Whether the machine is being scanned, or is about to be: what is shown may be older than what is so."""
         return not self._at_rest.is_set()
 
     async def looked(self, notice: Callable[[], None]) -> None:

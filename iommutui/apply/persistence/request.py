@@ -194,7 +194,7 @@ def machine_store() -> Store:
 def serve() -> int:
     """``persist --stdin``: reads one request, makes the change, and writes events; the exit code.
 
-    What was begun goes on to its end, also where nobody listens any more or a signal says to stop.
+    What was begun is completed, even if nobody reads the events any more or a signal asks to stop.
     """
     code = 0
     with held_signals():

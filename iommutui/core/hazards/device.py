@@ -151,7 +151,7 @@ _OWN = frozenset({"device_specific", "acpi", "flr", "af_flr", "pm"})
 
 
 def resets(moves: Moves) -> Iterator[Hazard]:
-    """What a reset of a device for a virtual machine does not bring back, or what else it reaches.
+    """Devices that a reset does not restore after a virtual machine used them, and what else a reset affects.
 
     ``reset_method`` (from 5.15) has what resets one function, its bus included where it is alone on it. The bus or slot
     of several functions is reset as well, when all of them are in one hand (``vfio_pci_dev_set_hot_reset()``). VFIO

@@ -1,4 +1,4 @@
-"""What an importer is, and what it hands over: records of functions, whose facts are told by whatever names."""
+"""What an importer is, and what it hands over: records of functions with their facts."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -159,7 +159,7 @@ def _named(value: Any) -> tuple[str | None, str | None]:
 
 
 def of_config(config: bytes) -> tuple[Facts, str | None]:
-    """What configuration space tells, and the bus behind a bridge; nothing where it is cut or reads as ones."""
+    """What configuration space shows, and the bus behind a bridge; nothing if it is truncated or reads as ones."""
     if len(config) < pci_config.HEADER or not pci_config.answers(config, False):
         return {}, None
     kind = pci_config.header_type(config)

@@ -181,7 +181,7 @@ def _pools(survey: Survey, blocks: Blocks, reached: set[str]) -> tuple[Tops, Top
 
 
 def udev_facts(survey: Survey, blocks: Blocks, name: str) -> dict[str, str]:
-    """What udev found on a block device (``E:ID_FS_TYPE=ext4``); empty where udev does not run or has not looked."""
+    """What udev found on a block device (``E:ID_FS_TYPE=ext4``); empty where udev does not run or has not probed it."""
     number = blocks.attribute(name, "dev")
     data = survey.text(f"run/udev/data/b{number}") if number and "/" not in number else None
     lines = data.splitlines() if isinstance(data, str) else []

@@ -10,7 +10,7 @@ from iommutui.core.address import Address
 from iommutui.sources.tree import Tree, Unreadable, functions_in, names_in, read_link
 
 SHORT = 1 << 16
-"""Bytes; no file that people write is longer."""
+"""Bytes; no file written by hand is longer."""
 TABLE = 1 << 22
 """Bytes of a table of the kernel; the mounts of a host with thousands of containers stay below it."""
 

@@ -108,7 +108,7 @@ class DeskScreen(Desk):
     # -- keys and the mouse
 
     async def action_run(self, command_id: str) -> None:
-        """Does a command of the registry, or says why it cannot be done now. A dialog that it opens is then there."""
+        """Runs a command of the registry, or says why it is unavailable now. A dialog that it opens is then there."""
         if isinstance(self.focused, Input):
             await self._typed_out(self.focused)
         why = reason_against(command_id, self.state)
