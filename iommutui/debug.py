@@ -44,7 +44,7 @@ def _logger() -> "Logger":
 
     class NeverBlocking(logging.StreamHandler[IO[str]]):
         def emit(self, record: logging.LogRecord) -> None:
-            """Drops what nobody has room for: a trace must not hold the applying process."""
+            """Drops what cannot be written at once: a trace must not block the applying process."""
             if select.select([], [self.stream], [], 0)[1]:
                 super().emit(record)
 

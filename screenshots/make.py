@@ -17,8 +17,8 @@ from iommutui.core.host import Host, by_address
 from iommutui.demo import demo_host
 from iommutui.tui.app import IommutuiApp
 from iommutui.tui.machines.simulated import SimulatedMachine
+from iommutui.tui.screens.review import DeliberateDialog
 from iommutui.tui.state import Key, Source, SourceKind, start
-from iommutui.tui.widgets.dialogs import DeliberateDialog
 from screenshots.png import is_of, png_of
 
 FOLDER = Path(__file__).parent

@@ -82,7 +82,7 @@ def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Sto
             if left <= 0:
                 raise FailedError(f"nobody confirmed it within {timeout.within:g} seconds")
         if not decision.keep:
-            raise FailedError(f"it was reverted by {decision.by}")
+            raise FailedError("reverted on request")
         kept = Kept(decision.by)
         journal.append(kept)
     finally:
@@ -92,18 +92,18 @@ def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Sto
 
 
 def note_of(directory: Path, journal_id: str) -> Path:
-    """The file whose being there keeps the journal. The directory is one that nobody else may write to."""
+    """The file whose presence keeps the journal. The directory is one that nobody else may write to."""
     return directory / f"{journal_id}.keep"
 
 
 def leave_note(directory: Path, journal_id: str) -> None:
-    """Keeps what a countdown is about to take back. FileExistsError is as good; OSError says why it cannot be left."""
+    """Keeps what a countdown is about to revert. FileExistsError: the note exists; OSError: why it cannot be left."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(note_of(directory, journal_id), flags, mode=0o600))
 
 
 def take_note_back(directory: Path, journal_id: str) -> None:
-    """What nobody has taken notice of does not stay behind."""
+    """Removes a note that was not read."""
     note_of(directory, journal_id).unlink(missing_ok=True)
 
 

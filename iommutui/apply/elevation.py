@@ -34,12 +34,12 @@ def root_program() -> str | None:
 
 
 def own_program() -> list[str]:
-    """This program, in a way that nothing but its own files decides what it does."""
+    """The command that starts this program so that only its own files determine what it does."""
     return [sys.executable, "-I", "-m", "iommutui"]
 
 
 def as_root(words: Sequence[str], program: Sequence[str], writer: str | None) -> list[str]:
-    """The command line that runs the program with these words as root; NotPermittedError where nothing can."""
+    """The command line that runs the program with these words as root; NotPermittedError if no program can do that."""
     if writer is None:
         raise NotPermittedError(
             f"Writing needs root, and none of {', '.join(PROGRAMS[:-1])} and {PROGRAMS[-1]} is installed.",

@@ -100,11 +100,11 @@ class Finished(Message):
     left: tuple[Change, ...] = ()
     """Where it was not wholly taken back: each difference to the state before."""
     after: tuple[DeviceFacts, ...] = ()
-    """The moved devices as the apply left them; empty where nobody looked."""
+    """The moved devices as the apply left them; empty where they were not read."""
 
 
 class Refused(Message):
-    """The last event where nothing was written at all: what an error says, for who reads events and not talk."""
+    """The last event where nothing was written at all: the error, for programs that read events only."""
 
     exit: Exit
     what: str
@@ -192,9 +192,9 @@ class EventStream:
 
 
 def _own(descriptor: int) -> int:
-    """The same pipe or terminal, opened anew so that it does not block here and stays as it is for everybody else.
+    """The same pipe or terminal, reopened so that it does not block here and is unchanged for every other program.
 
-    Files do not block, and neither do sockets for so little as one part where they say that they have room.
+    Files do not block, and neither does a socket that has room, for as little as one part.
     """
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):

@@ -38,7 +38,7 @@ DENIED = frozenset({"EACCES", "EPERM", "EROFS"})
 """Results that say that this user, or anybody here, must not write."""
 
 TellLate = Callable[[str, float], None]
-"""Told the result and the seconds of a write that ended after it had been given up, in whichever process it ended."""
+"""Called with the result and the seconds of a write that ended after it had been given up, in whichever process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Kernel(Protocol):
     """The kernel of a machine."""
 
     lasting: bool
-    """What is written here outlives the program, so that a journal has to be on disk first."""
+    """What is written here outlives the program, so a journal has to be on disk first."""
 
     def hold(self) -> AbstractContextManager[None]:
         """Holds the machine for one apply, whoever else may write to it; RefusedError where another has it."""

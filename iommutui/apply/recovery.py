@@ -1,7 +1,7 @@
 """Journals without an end: their apply is going on, or was cut off and has left the machine half way.
 
-One of this boot keeps everything else from being applied until it is reverted or kept, because a way back to a state
-that was itself half way is none. Bindings end with their boot: one of an earlier boot is closed, and blocks nothing.
+One of this boot blocks every other apply until it is reverted or kept, because a revert must not end in a state that
+was itself half way. Bindings end with their boot: one of an earlier boot is closed, and blocks nothing.
 """
 
 import errno
@@ -33,9 +33,9 @@ CUT_OFF_BY_REBOOT = "It was interrupted by the end of its boot, and its bindings
 
 
 def open_journals(directory: Path, boot: str | None) -> tuple[Journal | Damaged, ...]:
-    """The applies of this boot that were cut off, the oldest first, and that nobody has reverted or kept since.
+    """The applies of this boot that were cut off and have been neither reverted nor kept since, the oldest first.
 
-    Empty while an apply is at work, because its journal has no end yet either.
+    Empty while an apply is running, because its journal has no end yet either.
     """
     if not may_be_open(directory, boot) or at_work(directory):
         return ()

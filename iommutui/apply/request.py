@@ -100,7 +100,7 @@ def check_seconds(seconds: float) -> float:
 
 
 def parse_request(text: str) -> Request:
-    """The request in the text; IommutuiError for anything that is none."""
+    """The request in the text; IommutuiError for anything else."""
     what = "The request to apply"
     data = text.encode(errors="replace")
     if len(data) > REQUEST_LIMIT:
@@ -127,7 +127,7 @@ def parse_request(text: str) -> Request:
 
 
 def check_intents(intents: tuple[Intent, ...], what: str) -> None:
-    """IommutuiError where one of them is none, or two are for one device."""
+    """IommutuiError where one of them is not valid, or two are for one device."""
     seen: set[str] = set()
     for intent in intents:
         if parse_pci(intent.device) != intent.device:
@@ -181,11 +181,11 @@ def refuse_unshown(shown: Shown | None, plan: Plan) -> None:
 
 
 def refuse_drift(basis: Basis, host: Host, addresses: list[Address]) -> None:
-    """RefusedError that lists each fact that is not as it was when the plan was made."""
+    """RefusedError that lists each fact that has changed since the plan was made."""
     changes = drift(basis, host, addresses)
     if changes:
         raise RefusedError(
-            f"The machine is not as it was when this was planned: {changes_words(changes)}.",
+            f"The machine has changed since this was planned: {changes_words(changes)}.",
             "Check its present state, and plan again.",
         )
 

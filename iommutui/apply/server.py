@@ -1,6 +1,6 @@
-"""``iommutui apply --stdin``: the process that writes, for a program that asks it to and may not write itself.
+"""``iommutui apply --stdin``: the process that writes, for a program that may not write itself.
 
-What it is told comes on its standard input: a request, and a word while a countdown goes on.
+It reads from its standard input: a request, and then the decision during a countdown.
 """
 
 import os
@@ -30,7 +30,7 @@ _LOOK = 0.2
 def serve(retention: Retention) -> int:
     """Reads one request, carries it out, and writes events; the exit code.
 
-    An error before anything was written is an event as well as talk, so that nobody has to read talk.
+    An error before anything was written is an event as well as a message, so that no program has to parse messages.
     """
     channel = RequestChannel(sys.stdin.fileno())
     stream = EventStream(sys.stdout.fileno())

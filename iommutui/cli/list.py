@@ -77,7 +77,7 @@ def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], mode
             lines += [_device_line(host, device, width, marks, room) for device in members]
     alone = by_group.get(None, [])
     if alone:
-        lines.append("No IOMMU group")
+        lines.append("Group not known" if host.gap("iommu_groups") is not None else "No IOMMU group")
         lines += [_device_line(host, device, width, marks, room) for device in alone]
     return [*lines, _summary(host, devices, verdicts, model, filtered)]
 

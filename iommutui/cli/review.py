@@ -66,7 +66,7 @@ def _group_lines(host: Host, plan: Plan, change: GroupChange) -> list[str]:
 def hazard_lines(hazards: Iterable[Hazard]) -> list[str]:
     """What the host loses, the dangers first; the same advice stands once below all that it is for."""
     lines: list[str] = []
-    for (_, advice), found in groupby(hazards, lambda hazard: (hazard.code, hazard_advice(hazard))):
+    for advice, found in groupby(hazards, hazard_advice):
         lines.append("")
         for hazard in found:
             severity = "REFUSED" if hazard.refused else _SEVERITY[hazard.severity]

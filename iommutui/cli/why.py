@@ -246,12 +246,13 @@ def _explain_error(
     ``device`` or ``group`` is what the message is about, where it does not say so itself. IommutuiError where neither
     the message is known nor anything that it names.
     """
-    from iommutui.core.diagnosis import MESSAGES, explain  # its tables are of no use to the rest of this command
+    from iommutui.core.diagnosis import explain  # its tables are of no use to the rest of this command
 
     diagnosis = explain(host, options.error, model, group=None if group is None else group.id, device=device)
     if not diagnosis.messages and not diagnosis.about:
-        known = "; ".join(message.name for message in MESSAGES)
-        raise IommutuiError("Unknown error message.", f"Known messages: {known}.")
+        raise IommutuiError(
+            "Unknown error message.", "Give the whole line as it was printed, or the device: 'iommutui why 01:00.0'."
+        )
     if not options.json:
         write_lines([with_source(options, line) for line in diagnosis.sentences])
         return Exit.DONE

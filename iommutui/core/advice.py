@@ -6,7 +6,7 @@ from iommutui.core.host import Host
 XEN_DOM0 = "xen-dom0"
 
 _XEN = (
-    "This is dom0 of Xen: the hypervisor has the IOMMU, so this kernel sees none and has no groups. VFIO is not used "
+    "This is dom0 of Xen: the hypervisor owns the IOMMU, so this kernel sees none and has no groups. VFIO is not used "
     "here.",
     "Xen shows whether the IOMMU is on: 'xl dmesg | grep -i -e vt-d -e iommu', and 'xl info' (hvm_directio).",
     "Devices are handed over through pciback: 'xl pci-assignable-add 01:00.0', then a pci= line in the guest's "
@@ -42,7 +42,7 @@ def no_iommu_advice(host: Host) -> list[str]:
         return list(_XEN)
     guest = [_GUEST.format(name=host.hypervisor)] if host.hypervisor is not None else []
     if host.groups:
-        return [*guest, _NOT_COVERED]
+        return [_NOT_COVERED, *guest]
     if host.iommus:
         names = ", ".join(iommu.name for iommu in host.iommus)
         return [
@@ -55,7 +55,7 @@ def no_iommu_advice(host: Host) -> list[str]:
         found = "There are no IOMMU groups, and no /sys/class/iommu to tell whether an IOMMU is active."
     else:
         found = "No IOMMU is active: /sys/class/iommu is empty, and there are no groups."
-    lines = [*guest, found]
+    lines = [found, *guest]
     words = (host.cmdline or "").split()
     off = [word for word in words if word in ("iommu=off", "intel_iommu=off", "amd_iommu=off")]
     if off:

@@ -1,6 +1,6 @@
 """What one card is: which functions go to a virtual machine together. One rule, for every view and command.
 
-A card is the device and what shares its group. Beyond the group it reaches only for a display controller, to its
+A card is the device and what shares its group. Only a display controller's card extends beyond the group, to its
 companions: functions of its slot with its vendor id for sound, USB and serial buses, and on a card with a switch of its
 own (Intel Arc, Radeon Navi) the same below that switch. Functions of a chipset that share a slot are not one card, and
 a virtual function is one by itself.

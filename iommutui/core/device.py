@@ -16,8 +16,8 @@ class Gap(NamedTuple):
     why: str
     """An errno name (``EACCES``), ``timeout`` (the kernel did not answer), ``not-recorded``, ``malformed`` (no kernel
     writes this), ``asleep`` (reading would wake the device), ``not-collected`` (nobody looked), ``not-listed`` (a
-    pasted listing does not tell it) or ``unbinding`` (the ``driver`` link is gone, and the driver has not let go of the
-    device yet)."""
+    pasted listing does not tell it) or ``unbinding`` (the ``driver`` link is gone, but the driver has not released
+    the device yet)."""
 
 
 UNBINDING = "unbinding"
@@ -162,8 +162,13 @@ class Device(NamedTuple):
         return (self.class_code or "")[:4] in ("0604", "0607", "0609")
 
     @property
+    def silent(self) -> bool:
+        """Whether its configuration space reads as all ones: it is powered down, or has fallen off the bus."""
+        return self.details is not None and self.details.config_answers is False
+
+    @property
     def being_unbound(self) -> bool:
-        """Whether the kernel was seen to be in the middle of an unbind: no ``driver`` link, and not let go of yet."""
+        """Whether the kernel was seen to be in the middle of an unbind: no ``driver`` link, but not released yet."""
         gap = self.gap("driver")
         return gap is not None and gap.why == UNBINDING
 

@@ -1,9 +1,9 @@
 """What is known of drivers by their names: for whom each does DMA.
 
 The table is data. ``hint`` is what the design mail of September 2021 marks (clauses S-01 and S-17): a driver that says
-nothing is KERNEL. ``managed`` is the first kernel whose driver sets ``driver_managed_dma``. ``vfio`` tells that it
-registers a VFIO device. ``any_device`` tells that its probe takes whatever an override brings (``uio_pci_generic.c``,
-``pci-pf-stub.c``, ``xen-pciback/pci_stub.c``; no other driver of Linux 6.12 does without knowing the device). Sources:
+nothing is KERNEL. ``managed`` is the first kernel whose driver sets ``driver_managed_dma``. ``vfio`` means that it
+registers a VFIO device. ``any_device`` means that its probe accepts any device with an override (``uio_pci_generic.c``,
+``pci-pf-stub.c``, ``xen-pciback/pci_stub.c``; no other driver of Linux 6.12 does that for an unknown device). Sources:
 the mail, and the flag's users in Linux 6.1, 6.12 and 7.x.
 """
 
@@ -74,4 +74,4 @@ PORT_TYPES = frozenset({4, 5, 6, 10})
 """PCIe port types that ``pcieport`` takes: root port, upstream and downstream port, event collector."""
 
 PORT_CLASSES = ("060400", "060401", "060700")
-"""Classes in the table of ``pcieport``; that of ``shpchp`` has the first of them."""
+"""Classes in the id table of ``pcieport``; the table of ``shpchp`` has only the first."""

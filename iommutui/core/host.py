@@ -128,14 +128,14 @@ class Host(NamedTuple):
     waiting: tuple[DelayedWrite, ...] = ()
     """Writes that wait for an unbind of their device to end, in their order."""
     interrupt_remapping: bool | None = None
-    """Whether the IOMMU remaps interrupts; None: not known, and taken to be so, as on any machine of its kind."""
+    """Whether the IOMMU remaps interrupts; None: not known, and assumed, as on most machines."""
     vfio: VfioParameters = VfioParameters()
     uses: Uses | None = None
-    """What the machine does with its devices; None: not collected, and nothing may be taken to be unused."""
+    """What the machine does with its devices; None: not collected, so no device may be assumed unused."""
     gaps: tuple[Gap, ...] = ()
     hypervisor: str | None = None
-    """What this machine runs in: ``xen-dom0``, or the name of a hypervisor of which it is a guest (``KVM``); None where
-    nothing tells of any."""
+    """What this machine runs in: ``xen-dom0``, or the name of a hypervisor of which it is a guest (``KVM``); None if
+    none is detected."""
     lacks: tuple[str, ...] = ()
     """Drivers of VFIO and ``pci-stub`` that the kernel has neither built in nor as a module."""
     driver_table: DriverTable = KNOWN

@@ -84,11 +84,11 @@ class Code(StrEnum):
         "the same group is bound to {driver}, which does it for user space.")
     USER_BESIDE_KERNEL = ("user-beside-kernel", "{probing} would do DMA for user space on {target}, while {device} in "
         "the same group is bound to {driver}, which does it for the kernel.")
-    DRAFT_GAP_H1 = ("draft-gap-h1", "Gap H1 of the draft: group {group} is claimed, but no USER driver is bound in it, "
-        "so nothing stops {driver} on {device}. A refusal was clearly meant.")
+    DRAFT_GAP_H1 = ("draft-gap-h1", "Not covered by the draft: group {group} is claimed, but no USER driver is bound "
+        "in it, so nothing stops {driver} on {device}. A refusal was clearly meant.")
     DRAFT_GAP_BRIDGE = ("draft-gap-bridge", "Open point of the draft: {device} is a bridge on {driver}, which the "
         "draft does not mark, so it counts as doing DMA for the kernel. No kernel that was released has this rule.")
-    DRAFT_SLIP_S08 = ("draft-slip-s08", "Slip S-08 of the draft: taken literally, its check returns the opposite and "
+    DRAFT_SLIP_S08 = ("draft-slip-s08", "Mistake in the draft: taken literally, its check returns the opposite and "
         "would allow this in group {group}; the result shown is the intended one.")
     UNANSWERED = ("not-answering", "{device} does not answer: the kernel is still unbinding or probing it, which often "
         "means that a process has it open.")

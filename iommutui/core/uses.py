@@ -65,6 +65,11 @@ class Storage(NamedTuple):
     spare: int | None = 0
     """How many more members that array can lose; None: it may be redundant, but that does not show."""
 
+    @property
+    def path(self) -> str:
+        """``/ ← dm-0 (vg-root) ← nvme0n1p3``: from what is used down to the device's own."""
+        return " ← ".join((*self.what[:1], *self.chain))
+
 
 class Network(NamedTuple):
     """One way from a name that the machine talks through down to an interface of the device."""
@@ -99,7 +104,7 @@ class Input(NamedTuple):
     keyboard: bool = False
     pointer: bool = False
     wireless: bool = False
-    """Bluetooth: the kernel does not show which adapter it comes through, so nobody may rely on it."""
+    """Bluetooth: the kernel does not show which adapter it comes through, so it cannot be relied on."""
 
 
 class Sound(NamedTuple):

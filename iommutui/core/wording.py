@@ -37,10 +37,10 @@ def verdict_sentence(host: Host, group: Group, verdict: Verdict) -> str:
     """The verdict on a group as a sentence."""
     word = group_word(host, group, verdict)
     if word == NO_ISOLATION:
-        return sentence(Reason(Code.NO_IOMMU, group.id))
+        return f"Group {group.id} is not isolated."
     if word == NOTHING_TO_PASS:
         return f"Group {group.id} holds nothing to pass through: what is in it serves this machine itself."
-    silent = [d.address for d in host.members(group) if d.details is not None and d.details.config_answers is False]
+    silent = [d.address for d in host.members(group) if d.silent]
     if word == "viable" and silent:
         what = "they sleep (D3cold) or have" if len(silent) > 1 else "it sleeps (D3cold) or has"
         verb = "do" if len(silent) > 1 else "does"

@@ -1,4 +1,4 @@
-"""A plan as text for other programs: a registry of formats, one module a family. Nothing is written here."""
+"""A plan as text for other programs: a registry of formats, one module per family. Nothing is written here."""
 
 from iommutui.export import settings, shell, vm
 from iommutui.export.base import Format, Subject, render, subject_of

@@ -42,8 +42,8 @@ def load(
     ``lib/modules``..., or a bare sysfs; else a folder of listings of one machine. A file is a snapshot, such a tree in
     a tar archive, or listings as they are pasted; ``FILE#2`` is the second state that a listing tells of. Several paths
     are listings of one machine.
-    ``kernel`` replaces the release that the source tells, and with it the rules that apply; what fits a device stays
-    as it was recorded. ``session`` is the address of this machine that the caller's SSH session came to
+    ``kernel`` replaces the release that the source shows, and with it the rules that apply; the drivers that fit a
+    device stay as recorded. ``session`` is the address of this machine that the caller's SSH session came to
     (`iommutui.sources.processes`). ``driver_table`` is what is known of drivers.
     """
     return open_source(path, kernel=kernel, depth=depth, session=session, driver_table=driver_table).host
@@ -76,7 +76,7 @@ def open_text(text: str, name: str = "the paste", driver_table: DriverTable = KN
 
 
 _Read = tuple[str, bytes, int | None]
-"""A file's name, what is in it, and which of the states that it tells of is asked for."""
+"""A file's name, its contents, and which of the states recorded in it to read."""
 
 
 def _listings_in(folder: str) -> list[_Read]:

@@ -31,7 +31,7 @@ _CHILD = os.path.join(os.path.dirname(__file__), "deadline_child.py")
 
 _left_behind: dict[str, int] = {}
 """Children that are stuck, by the directories of what they read. No other is sent after them, so that a program which
-refreshes every few seconds neither waits again nor leaves more of them behind."""
+refreshes every few seconds neither waits again nor leaves more children behind."""
 
 
 class DeadlineReader:

@@ -24,7 +24,7 @@ class Known(NamedTuple):
 
 
 class Names:
-    """A source of names; this one knows none."""
+    """A source of names; this one has none."""
 
     def of(self, modalias: str | None, vendor: str | None, device: str | None, class_code: str | None) -> Known:
         """The names of a function with these ids."""

@@ -149,7 +149,7 @@ def _header(node: Node, live: bool) -> bytes:
 
 
 def _capability(node: Node, offset: int) -> bytes:
-    """The first four bytes of a capability, none where they are not shown."""
+    """The first four bytes of a capability; empty where they cannot be read."""
     return node.bytes("config", 4, offset) or b""
 
 

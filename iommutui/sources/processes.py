@@ -185,8 +185,8 @@ def claims_now(host: Host, root: str = "/") -> Host:
 def with_claims(tree: Tree, host: Host) -> Host:
     """The Host with a claim for every group that a process has open.
 
-    A group that is open without a container, or a device's node that is open but not bound to an iommufd, is claimed
-    by nobody; neither shows from outside, and both are taken for claims. Other users' processes are visible to root
+    A group that is open without a container, or a device's node that is open but not bound to an iommufd, is not
+    claimed; neither can be seen from outside, and both are taken for claims. Other users' processes are visible to root
     only, and a recording rarely has any: a gap ``claims`` says so, where there is something to claim.
     """
     nodes = names_in(f"{tree.root}/dev/vfio")

@@ -1,7 +1,8 @@
 """Snapshots: a `Host` as JSON that people can read and compare, and back.
 
 ``{"schema": 1, "tool": "iommutui 0.1.0", "host": {...}}``; the fields are those of `iommutui.core.host`, devices and
-groups as lists in order, what is absent left out. Reading trusts nothing: types by pydantic, everything else here.
+groups are sorted lists, and absent values are left out. Nothing is trusted when it is read: pydantic checks the types,
+and this module the rest.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What decides, beside drivers and groups, whether VFIO hands a device out: interrupts, parameters of its modules."""
+"""What else decides whether VFIO hands out a device: interrupt remapping, and parameters of its modules."""
 
 import re
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def _remapping(tree: Tree, host: Host) -> bool | None:
     """``/proc/interrupts`` names the chips: ``IR-IO-APIC`` and ``IR-PCI-MSI`` where interrupts are remapped (x86).
 
     Without it, the command line says whether it is turned off (``setup_intremap``), and bit 3 of Intel's ``ecap``
-    whether there is any; that it is on does not show then.
+    whether there is any; whether it is on cannot be seen then.
     """
     data = tree.bytes("proc/interrupts", SHORT)
     text = data.decode("ascii", "replace") if isinstance(data, bytes) else ""

@@ -21,11 +21,12 @@ from iommutui.tui.keys import keymap, use_keys
 from iommutui.tui.machines import is_listing, machine_in
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.screens.desk import DeskScreen
+from iommutui.tui.screens.review import DeliberateDialog
 from iommutui.tui.state import AppState, start
 from iommutui.tui.store import Store
 from iommutui.tui.text import clip, visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
-from iommutui.tui.widgets.dialogs import ConfirmScreen, DeliberateDialog, Dialog
+from iommutui.tui.widgets.dialogs import ConfirmScreen, Dialog
 
 SIGNS = {"information": "", "warning": "! ", "error": "✖ "}
 """What a message begins with, so that its severity is not shown by colour alone."""
@@ -117,7 +118,7 @@ class IommutuiApp(App[None]):
         super().notify(SIGNS[severity] + visible(message), severity=severity, **{**rest, "markup": False})
 
     async def on_event(self, event: Event) -> None:
-        """Drops keys that were typed before anybody could know what they would do.
+        """Drops keys that were typed before it was visible what they would do.
 
         A key passes here twice: on its way to the widget with the focus, and when it has come up from there to the
         bindings, which are those of the screen that is on top by then.

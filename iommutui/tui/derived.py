@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, card_of
 from iommutui.core.board import of_the_board
-from iommutui.core.cache import last_call
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import NOTHING_TO_PASS, group_word
@@ -26,6 +25,7 @@ from iommutui.core.plan.presets import (
 )
 from iommutui.core.reasons import Code, Reason, Verdict
 from iommutui.core.topology import narrow
+from iommutui.tui.cache import last_call
 from iommutui.tui.state import AppState, Key
 
 

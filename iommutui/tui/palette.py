@@ -20,7 +20,7 @@ def name_of(command: Command) -> str:
 
 
 def help_of(command: Command, state: AppState) -> str:
-    """Its key and what it does, or why it cannot be done now; escaped, because Textual parses it."""
+    """Its key and what it does, or why it is unavailable now; escaped, because Textual parses it."""
     why = reason_against(command.id, state)
     keys = key_names(command.id)
     text = f"not now: {why}" if why else f"{keys}  {command.help}" if keys else command.help

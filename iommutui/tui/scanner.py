@@ -1,4 +1,4 @@
-"""Looking at the machine: at first, whenever something happens to it, and for claims, which no event reports."""
+"""Scans of the machine: at the start, after each event, and from time to time for claims, which no event reports."""
 
 import asyncio
 from collections.abc import Callable
@@ -108,11 +108,11 @@ class Scanner:
 
     @property
     def looking(self) -> bool:
-        """Whether the machine is being looked at, or is about to be: what is shown may be older than what is so."""
+        """Whether the machine is being scanned, or is about to be: what is shown may be older than what is so."""
         return not self._at_rest.is_set()
 
     async def looked(self, notice: Callable[[], None]) -> None:
-        """Waits until what is shown is what is so; calls ``notice`` where that takes a while."""
+        """Waits until what is shown is up to date; calls ``notice`` if that takes a while."""
         with suppress(TimeoutError):
             async with asyncio.timeout(NOTICE_SECONDS):
                 await self._at_rest.wait()

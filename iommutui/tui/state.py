@@ -194,7 +194,7 @@ def staged(state: AppState, targets: Mapping[Address, str | None]) -> AppState:
 
 
 def planned_intent(state: AppState) -> Intent | None:
-    """The intent under the plan's cursor; the first one where it is on none."""
+    """The intent under the plan's cursor; the first one if the cursor is on none."""
     found = next((intent for intent in state.intents if intent.device == state.planned), None)
     return found or (state.intents[0] if state.intents else None)
 

@@ -1,7 +1,7 @@
-"""What the screen remembers from one time to the next: marks, order, room, theme, and that the orientation is over.
+"""What the screen remembers between starts: marks, order, sizes, theme, and whether the orientation has been seen.
 
-``$XDG_STATE_HOME/iommutui/screen.json``. Nothing depends on it: a file that cannot be read counts as none, and one
-that cannot be written costs what it would hold and nothing else.
+``$XDG_STATE_HOME/iommutui/screen.json``. Nothing depends on it: a file that cannot be read is ignored, and if it cannot
+be written, only what it would hold is lost.
 """
 
 import json

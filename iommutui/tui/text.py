@@ -212,7 +212,7 @@ def hazard_line(hazard: Hazard) -> Line:
 def hazard_lines(hazards: Iterable[Hazard]) -> list[Line]:
     """Every hazard; the same advice stands once below all that it is for."""
     lines: list[Line] = []
-    for (_, advice), found in groupby(hazards, lambda hazard: (hazard.code, hazard_advice(hazard))):
+    for advice, found in groupby(hazards, hazard_advice):
         lines += [hazard_line(hazard) for hazard in found]
         lines.append(line(Span("  ↳ ", "muted"), Span(advice, "muted"), hang=4))
     return lines

@@ -105,7 +105,7 @@ def test_somebody_keeps_it(turn: int, tmp_path: Path) -> None:
 def test_somebody_takes_it_back_at_once(tmp_path: Path) -> None:
     kernel, events, entry, _ = _run(tmp_path, {2: Decision(False, "a friend")})
     assert _left(events) == [5.0, 4.0]
-    assert finished(events).summary.startswith("It was reverted by a friend.")
+    assert finished(events).summary.startswith("Reverted on request.")
     assert facts(kernel.host) == facts(CASE.host)
     assert entry.kept_by is None
 

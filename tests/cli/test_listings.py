@@ -20,6 +20,12 @@ def test_two_files_are_one_machine_and_talk_goes_to_standard_error(run: Run, tmp
     assert "iommu_group" not in device.get("gaps", {})
 
 
+def test_a_listing_without_groups_does_not_say_that_there_are_none(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("01:00.0 VGA compatible controller [0300]: NVIDIA Corporation GA104 [10de:2484] (rev a1)\n")
+    assert run("list", "--from", str(path)).out.startswith("Group not known\n")
+
+
 def test_nothing_to_read_ends_with_1_and_says_what_was_looked_for(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("Hello\n")

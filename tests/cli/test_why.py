@@ -93,6 +93,10 @@ def test_an_error_message_may_be_about_a_device_that_it_does_not_name(on_demo: R
     assert on_demo("why", "77", "--error", "Device or resource busy").code == 1
 
 
+def test_what_to_do_about_an_unknown_error_is_a_line(on_demo: Run) -> None:
+    assert len(on_demo("why", "--error", "flux capacitor").err.splitlines()) == 2
+
+
 def test_an_error_that_nothing_explains_now_says_when_to_ask_again(on_demo: Run) -> None:
     said = on_demo("why", "1", "--error", "write error: Device or resource busy")
     assert said.code == 0

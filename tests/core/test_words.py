@@ -313,6 +313,7 @@ def test_advice_where_there_are_no_groups() -> None:
     assert "remove iommu=off" in bare(cmdline="iommu=off")
     assert "SMMU" in bare(cpu_vendor="ARM")
     assert "empty" in bare()
+    assert bare(hypervisor="kvm").startswith("No IOMMU is active")
     assert turn_on_advice(Host({}, {}, cpu_vendor="GenuineIntel")) in bare(cpu_vendor="GenuineIntel")
     assert turn_on_advice(people()) == turn_on_advice(machine()) == ""
     assert "no /sys/class/iommu" in " ".join(no_iommu_advice(Host({}, {})))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iommutui.tui.widgets.dialogs import DeliberateDialog
+from iommutui.tui.screens.review import DeliberateDialog
 
 
 @pytest.fixture(autouse=True)

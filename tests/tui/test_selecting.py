@@ -87,7 +87,8 @@ async def test_a_page_is_searched_copied_and_saved(tmp_path: Path) -> None:
         await ui.show(page)
         await ui.press("slash")
         await ui.type("LINE 61")
-        assert "line 61 of it" in ui.text()
+        assert ui.line_with("▌line 61 of it")
+        assert "match 1 of 1" in ui.text()
         await ui.press("escape", "y")
         assert ui.app.clipboard.splitlines()[61] == "line 61 of it"
         await ui.press("s", "enter")

@@ -3,7 +3,7 @@
 import pytest
 
 from iommutui.core.address import Address
-from iommutui.core.host import Claim, Device, Fit, Gap, Group, Host
+from iommutui.core.host import NO_IOMMU, Claim, Device, Fit, Gap, Group, Host
 from iommutui.core.labels import kind_word
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
@@ -50,6 +50,25 @@ def test_a_device_row_says_driver_role_kind_and_name_and_what_blocks() -> None:
     )
     assert text(state_of(), Key(1, PORT)).startswith("     00:01.0 pcieport         neutral Bridge ")
     assert text(state_of(), Key(3, DISK)).startswith("     06:00.0 free                     NVMe ")
+
+
+def test_a_long_address_leaves_room_for_the_name() -> None:
+    uuid = Address("a1b2c3d4-0000-1111-2222-333344445555")
+    host = small().with_device(Device(uuid, bus="mdev", device_name="GVTg_V5_4"))
+    assert "SM981" in text(state_of(host), Key(3, DISK), 80)
+
+
+def test_a_group_without_isolation_is_told_once_and_apart_from_its_number() -> None:
+    host = small().with_group(small().groups[3]._replace(name=NO_IOMMU))
+    assert text(state_of(host), Key(3)).startswith("  ▾ ! no isolation group  3")
+    told = words(details(state_of(host, cursor=Key(3))))
+    assert told.count("no-IOMMU mode") == 1
+
+
+def test_the_review_says_once_what_several_drivers_have_in_common() -> None:
+    host = small()
+    plan = plan_intents(host, [Intent(PORT, "none")], MODELS["dma-owner"])
+    assert words(review_lines(Review("Review", Job(plan, (), MODELS["dma-owner"])))).count("until all are unbound") == 1
 
 
 def test_a_virtual_function_and_its_physical_one_say_so() -> None:

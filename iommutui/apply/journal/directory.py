@@ -169,7 +169,7 @@ def holding(descriptor: int) -> Iterator[None]:
         os.close(descriptor)
         raise RefusedError(
             "Another apply is at work on this machine, or a write of it has not returned yet.",
-            "Wait until it has ended; 'iommutui journal' shows how far it is.",
+            "Wait until it has ended; 'iommutui journal' shows how far it has got.",
         ) from None
     try:
         yield

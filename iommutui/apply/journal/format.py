@@ -27,7 +27,7 @@ BLOCKED = "blocked"
 
 
 class Planned(Message):
-    """A step as it was planned. What else a plan file says of it is for people."""
+    """A step as it was planned. Further fields in a plan file are for human readers."""
 
     __pydantic_config__ = IGNORE_UNKNOWN
     op: str
@@ -175,7 +175,7 @@ class JournalWriter:
                 raise IommutuiError(f"The journal {self.path} cannot be written: {error.strerror}.") from None
 
     def late_teller(self, number: int) -> TellLate:
-        """For the child that makes the write: appends how it ended after nobody waited for it any more."""
+        """For the child that makes the write: appends how it ended after the wait for it was given up."""
 
         def tell(result: str, seconds: float) -> None:
             self.muted = True

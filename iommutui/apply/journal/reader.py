@@ -43,9 +43,9 @@ class Journal:
     end: Finished | None = None
     """None: the apply is going on, or was cut off."""
     within: float | None = None
-    """The seconds in which somebody had to confirm it; None where nobody had to."""
+    """The seconds in which it had to be confirmed; None where it did not have to be."""
     kept_by: str | None = None
-    """Who confirmed it; None where nobody had to, or did."""
+    """Who confirmed it; None where nobody did."""
     damage: str = ""
     """What is wrong with a line of it; what stands before that line is known all the same."""
     reverted_by: str | None = None
@@ -184,7 +184,7 @@ def _read(directory: Path, name: str) -> Journal | Damaged | None:
 
 
 def _parse(whole: Sequence[bytes]) -> tuple[list[Line], str]:
-    """The lines up to the first that is none, and what is wrong with that one."""
+    """The lines before the first that is not valid, and what is wrong with that one."""
     found: list[Line] = []
     for number, line in enumerate(whole, 1):
         try:

@@ -69,7 +69,7 @@ def to_text(entries: Iterable[Entry]) -> str:
 
 
 def from_text(text: str, path: str) -> list[Entry]:
-    """The entries of the file. IommutuiError names the first line that is none."""
+    """The entries of the file. IommutuiError names the first line that is not an entry."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):

@@ -64,8 +64,7 @@ def next_boot_needs(host: Host, goals: tuple[Goal, ...], tables: Tables) -> Iter
     for use in uses.storage:
         why = _need(use, mounts, names, tables.resume) if use.device in leaving else ""
         if why:
-            chain = " ← ".join((*use.what[:1], *use.chain))
-            yield f"The next boot needs {use.device}: {why} ({chain})."
+            yield f"The next boot needs {use.device}: {why} ({use.path})."
 
 
 def _need(use: Storage, mounts: dict[str, str], names: dict[str, str], resume: str) -> str:

@@ -77,7 +77,7 @@ class Prepared(NamedTuple):
 
 
 def parse_persist_request(text: str) -> PersistRequest:
-    """The request in the text; IommutuiError for anything that is none."""
+    """The request in the text; IommutuiError for anything else."""
     what = "The request to persist"
     request = parse(PersistRequest, text.encode(errors="replace"), what)
     if request.schema != SCHEMA:
@@ -120,7 +120,9 @@ def prepare(request: PersistRequest, host: Host, store: Store) -> Prepared:
         return Prepared(store.changes(files), files, mechanism, plan.hazards)
     unknown = [address for address in request.forget if address not in {entry.address for entry in known}]
     if unknown:
-        raise RefusedError(f"{', '.join(unknown)}: nothing is declared.", "'iommutui persist --list' shows what is.")
+        raise RefusedError(
+            f"{', '.join(unknown)}: nothing is declared.", "'iommutui persist --list' lists what is declared."
+        )
     mechanism = by_name(record.mechanism) if record.mechanism else mechanism_of(store.root)
     left = [entry for entry in known if request.forget and entry.address not in request.forget]
     files = files_of(mechanism, left)
@@ -192,7 +194,7 @@ def machine_store() -> Store:
 def serve() -> int:
     """``persist --stdin``: reads one request, makes the change, and writes events; the exit code.
 
-    What was begun goes on to its end, also where nobody listens any more or a signal says to stop.
+    What was begun is completed, even if nobody reads the events any more or a signal asks to stop.
     """
     code = 0
     with held_signals():

@@ -29,7 +29,7 @@ from iommutui.core.errors import Exit, IommutuiError, RefusedError
 
 MARKER = "Made by iommutui"
 SIZE_LIMIT = 1 << 20
-"""No file that is replaced or removed is longer, in bytes: none of ours is."""
+"""The most bytes of a file that is replaced or removed; no file of ours is longer."""
 
 Run = Callable[[tuple[str, ...]], Iterator[str]]
 """Runs a command and yields its lines; IommutuiError where it fails."""
@@ -136,7 +136,7 @@ class Store:
             yield from self._write(record.before, by_name(record.mechanism), run)
         except (OSError, IommutuiError) as error:
             raise ChangeError(
-                f"{_said(error)} Not everything is as it was before.",
+                f"{_said(error)} Not everything was restored.",
                 Exit.NOT_ROLLED_BACK,
                 "'iommutui unpersist --last' tries again. Until then boot with iommutui.persist=0.",
             ) from None
@@ -231,7 +231,7 @@ def run_command(command: tuple[str, ...], longest: float = LONGEST) -> Iterator[
     """Its lines as they come. IommutuiError where it does not start, fails, or takes longer than ``longest`` seconds.
 
     It has a session of its own, so that what ends the terminal does not end it half way. A process of it that is stuck
-    in the kernel keeps nobody waiting.
+    in the kernel is not waited for.
     """
     words = " ".join(command)
     yield f"run {words}"

@@ -124,7 +124,7 @@ def _about(host: Host, model: Model, devices: Sequence[Device], number: int | No
     for device in devices:
         on = f"{'on ' if device.driver else ''}{driver_words(host, device)}"
         yield f"{device.address} is {on}: {device_name(device)}."
-        if device.details is not None and device.details.config_answers is False:
+        if device.silent:
             yield f"{device.address} does not answer: its configuration space reads as all ones."
         if device.group not in host.groups:
             yield sentence(Reason(Code.NO_GROUP, device=device.address))

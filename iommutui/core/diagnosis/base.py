@@ -184,8 +184,7 @@ class Found(NamedTuple):
 
     def silent(self, device: Device | None) -> list[Cause]:
         """The device does not answer: its configuration space reads as all ones."""
-        details = device.details if device is not None else None
-        return [self.say(NOT_RESPONDING, device)] if details is not None and details.config_answers is False else []
+        return [self.say(NOT_RESPONDING, device)] if device is not None and device.silent else []
 
     def users(self, device: Device | None) -> str:
         """Who has a node of the device open; empty where nobody is seen to."""

@@ -18,7 +18,7 @@ BOOT_FRAMEBUFFER = Kind("boot-framebuffer", "{booted}{holder} the memory of {dev
     "{how}")
 ROM_UNREADABLE = Kind("rom-unreadable", "The ROM of {it} cannot be read: {why}",
     "Give the guest a file with the ROM (romfile=, <rom file=.../> in libvirt). Where it needs no boot screen from the "
-    "device, the message is harmless, and rombar=0 (<rom bar='off'/>) ends it.")
+    "device, the message is harmless, and rombar=0 (<rom bar='off'/>) removes it.")
 RUNTIME_POWER = Kind("runtime-power", "{it} did not wake up: vfio-pci powers down idle devices, and some stay down.",
     "{set[vfio-pci.disable_idle_d3=1]} Or write 0 to d3cold_allowed of the device and of the port above.")
 HOST_POWER = Kind("host-power", "{it} is {on}, a host driver, and did not wake up: it has lost power.",
@@ -51,10 +51,11 @@ BLOCKED_UNKNOWN = Kind("blocked-unknown", "{stopped}. The address in brackets is
 INTERRUPT_SHARED = Kind("interrupt-shared", "{it} shares interrupt line {irq} with {device}, which is {on}, and "
     "vfio-pci cannot mask its interrupt alone.",
     "Unbind it if the host can do without: 'iommutui preview {device}=none'. Or use another slot, or MSI in the guest.")
-INTERRUPT_TAKEN = Kind("interrupt-taken", "Another driver{taker} has the interrupt line{irq} that {it} wants alone.",
-    "/proc/interrupts names the driver: unbind its device, use another slot, or make the guest's driver use MSI.")
-NOINTXMASK = Kind("nointxmask", "nointxmask=1 on the kernel command line makes vfio-pci want every interrupt line for "
-    "itself.", "Remove it.")
+INTERRUPT_TAKEN = Kind("interrupt-taken", "Another driver{taker} has the interrupt line{irq} that {it} needs "
+    "exclusively.", "/proc/interrupts names the driver: unbind its device, use another slot, or make the guest's "
+    "driver use MSI.")
+NOINTXMASK = Kind("nointxmask", "nointxmask=1 on the kernel command line makes vfio-pci claim every interrupt line "
+    "exclusively.", "Remove it.")
 # fmt: on
 
 

@@ -133,8 +133,8 @@ MESSAGES = (
     means("amdgpu cannot start the card", "fatal error during gpu init | psp*failed | atombios stuck | unable to "
           "locate a bios rom | trn=2 ack should not assert | hw_init of ip block*failed | asic reset failed | "
           "amdgpu*ring*test failed | smu error 0x | amd_*: failed to reset device | cannot create duplicate filename",
-          "amd-reset", "{it} was not reset well after its last user (a virtual machine, or amdgpu before): many AMD "
-          "chips (Polaris, Vega, Navi 1x, many APUs) cannot be started twice without a power cycle.", "Power the "
+          "amd-reset", "{it} was not reset properly after its last user (a virtual machine, or amdgpu before): many "
+          "AMD chips (Polaris, Vega, Navi 1x, many APUs) cannot be started twice without a power cycle.", "Power the "
           "machine off and on. The module vendor-reset helps chips that it knows (reset_method device_specific); "
           "otherwise leave the card on vfio-pci between virtual machines."),
     means("code 43 in the guest", "code 43 | error 43", "guest-driver", "The driver in the guest has found the card "

@@ -27,8 +27,8 @@ FOREIGN_DOMAIN = Kind("foreign-domain", "A kernel driver has group {group} on a 
 UNKNOWN_OWNER = Kind("unknown-owner", "Which groups are in use can be seen by root only, so another process may have "
     "this one.", "Ask again with sudo.")
 NO_VFIO = Kind("no-vfio", "vfio-pci is not loaded.", "Run 'modprobe vfio-pci', and start it again.")
-WORKS_AGAIN = Kind("works-again", "The IOMMU is on as the machine is now{group_too}; something has changed since the "
-    "message.", "Restart what said it (libvirtd, virtqemud, Proxmox's page), and check that /dev/vfio/vfio is there.")
+WORKS_AGAIN = Kind("works-again", "The IOMMU is on now{group_too}; something has changed since the message.",
+    "Restart the program that printed it (libvirtd, virtqemud, Proxmox's page), and check that /dev/vfio/vfio exists.")
 NOT_ON_VFIO = Kind("not-on-vfio", "{device} is {on}, and has to be on a VFIO driver before the virtual machine starts.",
     "'iommutui preview {device}=vfio-pci' shows how; in libvirt managed='yes' does it at each start.")
 RESET_REACHES_GROUP = Kind("reset-reaches-group", "Resetting the card resets {device} as well, which is {on}, and the "

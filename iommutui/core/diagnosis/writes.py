@@ -194,7 +194,7 @@ MESSAGES = (
     means("the id is not known", "remove_id*no such device", "id-unknown", "The driver has no dynamic id like this "
           "one, so there is nothing to remove.", "Go on without it."),
     means("an id is malformed", "new_id*invalid argument | remove_id*invalid argument", "id-format", "The file takes "
-          "vendor and device in hex with a space between, as '10de 2204'.", "Write them without 0x, colon and quotes."),
+          "vendor and device in hex with a space between, as '10de 2204'.", "Write them without 0x, colons or quotes."),
     means("no reset by this file", "/reset*inappropriate ioctl | failed to reset pci device*but trying to continue | "
           "cant reset pci device", "reset-file", "The kernel has no reset of {it} alone. The virtual machine resets "
           "the whole card by its bus where it has all of its functions, so this is often harmless.", "Go on if the "

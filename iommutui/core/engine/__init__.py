@@ -1,1 +1,1 @@
-"""What one write or ioctl does to a Host, as far as no model decides it: binding, claims, hot-plug."""
+"""What one write or ioctl does to a Host, where that does not depend on the model: binding, claims, hot-plug."""

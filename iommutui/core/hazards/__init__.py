@@ -1,4 +1,4 @@
-"""What the host loses by a plan: a registry of checks, one module a topic; and hazards as sentences, without markup."""
+"""What the host loses by a plan: a registry of checks, one module per topic; and hazards as plain sentences."""
 
 import re
 from collections import defaultdict
@@ -42,10 +42,10 @@ def _place(hazard: Hazard) -> tuple[int, tuple[int, int, str], int]:
 
 
 LIFELINES = (Topic.DISPLAY, Topic.NETWORK, Topic.INPUT)
-"""What somebody needs to see that something went wrong, and to say so."""
+"""What a person needs to notice that something went wrong, and to respond."""
 
 _AT_IT = ("boot-display", "monitor", "last-keyboard")
-"""Without one of these nobody can work at the machine itself, and without a network nobody can from elsewhere."""
+"""If one of these is lost, the machine cannot be used locally; without a network it cannot be used remotely."""
 
 
 def _as_a_whole(moves: Moves, hazards: Iterable[Hazard]) -> list[Hazard]:

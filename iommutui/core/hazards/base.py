@@ -1,4 +1,4 @@
-"""What a hazard is, and what becomes of the devices of a plan. The checks stand beside this, one module a topic."""
+"""What a hazard is, and what becomes of the devices of a plan. The checks stand beside this, one module per topic."""
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -77,7 +77,7 @@ class Kind(NamedTuple):
     """What is not known where the hazard is unknown."""
 
     def of(self, device: Device, severity: Severity | None = None, unknown: str = "", /, **facts: str) -> Hazard:
-        """The hazard of this kind for a device, as bad as it gets by default; facts that are empty are left out."""
+        """The hazard of this kind for a device, by default of its worst severity; empty facts are left out."""
         severity = severity or self.severities[0]
         told = tuple((name, value) for name, value in facts.items() if value)
         refused = self.never and severity is Severity.DANGER

@@ -64,7 +64,7 @@ def _is_used(moves: Moves, device: Device) -> bool:
 
 
 def matched_by_id(moves: Moves) -> Iterator[Hazard]:
-    """Twins that are not in the plan, where the command line or modprobe.d gives a driver every device of their id."""
+    """Twins that are not in the plan, where the command line or modprobe.d gives a driver all devices with their id."""
     moved = {device.address for device, _ in moves.goals}
     for device in moves.taken:
         setting = _setting(moves, device)
@@ -151,7 +151,7 @@ _OWN = frozenset({"device_specific", "acpi", "flr", "af_flr", "pm"})
 
 
 def resets(moves: Moves) -> Iterator[Hazard]:
-    """What a reset of a device for a virtual machine does not bring back, or what else it reaches.
+    """Devices that a reset does not restore after a virtual machine used them, and what else a reset affects.
 
     ``reset_method`` (from 5.15) has what resets one function, its bus included where it is alone on it. The bus or slot
     of several functions is reset as well, when all of them are in one hand (``vfio_pci_dev_set_hot_reset()``). VFIO
@@ -195,7 +195,7 @@ def power(moves: Moves) -> Iterator[Hazard]:
         if device.details is not None and device.details.power_state == "D3cold":
             yield ASLEEP.of(device)
     for device, _ in moves.goals:
-        if device.details is not None and device.details.config_answers is False:
+        if device.silent:
             yield SILENT.of(device)
 
 

@@ -109,7 +109,7 @@ def _facts(held: Held, uses: Sequence[Storage], severity: Severity) -> dict[str,
     array = listed(use.array for use in uses if use.array)
     facts = {
         "what": listed(word for use in uses for word in use.what),
-        "chain": "; ".join(" ← ".join((*use.what[:1], *use.chain)) for use in uses[:4]),
+        "chain": "; ".join(use.path for use in uses[:4]),
         "array": array,
         "unseen": listed(use.array for use in uses if use.spare is None),
         "spared": "" if severity is DANGER else array,
@@ -123,7 +123,7 @@ def _facts(held: Held, uses: Sequence[Storage], severity: Severity) -> dict[str,
 
 
 def _way(kind: Kind, uses: Sequence[Storage], severity: Severity) -> str:
-    """What lets go of them, where it can be said by name."""
+    """The command that releases them, where it is known."""
     names = list(dict.fromkeys(word for use in uses for word in use.what))
     arrays = list(dict.fromkeys(f"/dev/{use.array}" for use in uses if use.array.startswith("md")))
     if severity is not DANGER and arrays:

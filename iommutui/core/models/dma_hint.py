@@ -33,7 +33,7 @@ class DmaHint(Model):
         ("S-01", "A driver says KERNEL, USER or NONE; one that says nothing is KERNEL."),
         ("S-03", "The hint is checked before the driver is set, so a refused device stays free."),
         ("S-07", "KERNEL and USER exclude each other within a group, in both directions, with EINVAL."),
-        ("S-08", "The draft returns 1 for a viable group and 0 for one that is not; what it means is 0 and EINVAL."),
+        ("S-08", "The draft returns 1 for a viable group and 0 for one that is not; 0 and EINVAL are meant."),
         ("S-09", "A device without a group binds freely, and a claim of it fails with ENODEV."),
         ("S-11", "The check at probe does not look at ownership: gap H1, a claimed group without a USER driver."),
         ("S-12", "A claim needs a group without KERNEL drivers; the same owner counts up, another gets EBUSY."),

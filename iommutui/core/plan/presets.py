@@ -40,7 +40,7 @@ def free_devices(
     """These devices for a virtual machine, and whatever else their groups need; nothing more.
 
     They may lie in several groups. What is of the board among them stays with the host. None where no plan makes all of
-    these groups viable. With ``reached``, what is right already is among the intents, to be named as such. ``said`` is
+    these groups viable. With ``reached``, the intents include what is already so, to be named as such. ``said`` is
     what has been decided of other devices; nothing else takes a device of the board out of the way.
     """
     members = [device for address in addresses if is_of_use(host, device := host.devices[address])]

@@ -38,7 +38,7 @@ class Listing(NamedTuple):
     host: Host
     readings: tuple[Reading, ...]
     notes: tuple[str, ...]
-    """Sentences: states that are not shown, functions that are described in two ways, excerpts that share none."""
+    """Sentences: states that are not shown, functions that are described in two ways, excerpts that share no device."""
     ignored: tuple[str, ...]
     """A sentence for each text of which lines were ignored."""
 

@@ -19,7 +19,7 @@ from iommutui.core.errors import SourceError
 from iommutui.sources.listings.text import Text
 
 _MOST = 1 << 26
-"""Bytes that are unpacked, of all members together."""
+"""The most bytes that are unpacked from all members together."""
 _MEMBERS = 400_000
 _ATTRIBUTE = 1 << 22
 """Bytes of the largest member that is of use, which is ``modules.alias``."""

@@ -1,4 +1,4 @@
-"""What an importer is, and what it hands over: records of functions, whose facts are told by whatever names."""
+"""What an importer is, and what it hands over: records of functions with their facts."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -111,7 +111,7 @@ BOUNDARY = "boundary"
 def facts_of(entry: Mapping[str, Any]) -> Facts:
     """The facts of ``class``, ``vendor``, ``device``, ``subsystem_...``, ``revision``, ``driver`` and ``iommugroup``.
 
-    A driver or group that is there and is none is None.
+    A driver or group whose value says that there is none becomes None.
     """
     class_name, code = _named(entry.get("class"))
     base, sub = (_named(entry.get(name))[1] for name in ("base_class", "sub_class"))
@@ -159,7 +159,7 @@ def _named(value: Any) -> tuple[str | None, str | None]:
 
 
 def of_config(config: bytes) -> tuple[Facts, str | None]:
-    """What configuration space tells, and the bus behind a bridge; nothing where it is cut or reads as ones."""
+    """What configuration space shows, and the bus behind a bridge; nothing if it is truncated or reads as ones."""
     if len(config) < pci_config.HEADER or not pci_config.answers(config, False):
         return {}, None
     kind = pci_config.header_type(config)

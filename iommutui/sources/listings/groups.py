@@ -81,7 +81,7 @@ def _depth(line: str) -> int:
 
 
 def _read_unit(text: Text, at: int, unit: str) -> Read:
-    """An IOMMU and the groups below it. A group with several functions is printed as often as it has some."""
+    """An IOMMU and the groups below it. A group with several functions is printed once for each of them."""
     found = [Record(at, at + 1, what=f"IOMMU {unit}")]
     at += 1
     while at < len(text.lines) and text.kinds[at] == NAME and _HEADING.match(text.lines[at]):

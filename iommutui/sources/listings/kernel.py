@@ -1,4 +1,4 @@
-"""What the kernel says by itself: its log, paths of sysfs, and lines about the machine that stand around listings."""
+"""What the kernel says by itself: its log, paths of sysfs, and lines about the machine around listings."""
 
 import re
 

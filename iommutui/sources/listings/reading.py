@@ -33,7 +33,8 @@ _SIGNS = (
 _TREE = r"(?m)^[ \t|+\\-]{0,60}-\[[0-9a-f]{4}:[0-9a-f]{2}"
 
 _REMEDY = (
-    "'iommutui snapshot --script' prints a script that records everything; 'lspci -nnkv' shows the most by itself."
+    "'iommutui snapshot --script' prints a script that records everything; "
+    "'lspci -nnkv' is the most complete single listing."
 )
 
 

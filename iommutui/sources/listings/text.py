@@ -47,7 +47,7 @@ _NUMBER = re.compile(
 )
 """The number of a line, and not a bus, the offset of a dump, or a domain."""
 _LONGEST = 1 << 14
-"""Characters of a line that is looked at; only structured formats have longer ones, and they are read as a whole."""
+"""The most characters of a line that is read; only structured formats have longer ones, and are read as a whole."""
 
 
 def decode(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""What the machine does with its PCI devices: one module a topic, each imported where there is something to look at."""
+"""What the machine does with its PCI devices: one module per topic, each imported where it has something to read."""
 
 import os
 

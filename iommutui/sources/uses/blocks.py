@@ -75,7 +75,7 @@ class Blocks:
         return f"{name} ({mapped})" if mapped else name
 
     def named(self, path: str) -> str | None:
-        """The block device that a path below ``/dev`` means, without following links; None where it is none of these.
+        """The block device that a path below ``/dev`` means, without following links; None for any other path.
 
         ``/dev/sda1``, ``/dev/mapper/vg-root``, ``/dev/vg/root``.
         """

@@ -174,7 +174,7 @@ def server_of_disk(survey: Survey, place: str) -> str | None:
 def through(survey: Survey, far: Sequence[Far], network: Sequence[Network]) -> list[Storage]:
     """The network devices that lead to the servers: by the routes; else every one that may, and one must remain.
 
-    What the system runs from (``/``) is worth every device that may carry it.
+    For what the system runs from (``/``), every device that may carry it counts.
     """
     if not far:
         return []

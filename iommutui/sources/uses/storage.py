@@ -105,7 +105,7 @@ _PROFILES = {"raid1": 1, "raid10": 1, "raid5": 1, "raid6": 2, "raid1c3": 2, "rai
 def _btrfs(survey: Survey, blocks: Blocks) -> dict[str, tuple[str, ...]]:
     """Every device of a mounted btrfs by each of them: the list of mounts names one only.
 
-    What it can lose is what the weakest of its profiles can (``allocation/data/raid1``), less what is missing already.
+    It can lose as many as the weakest of its profiles can (``allocation/data/raid1``), less those already missing.
     """
     found: dict[str, tuple[str, ...]] = {}
     for uuid in survey.listed("fs/btrfs"):
@@ -181,7 +181,7 @@ def _pools(survey: Survey, blocks: Blocks, reached: set[str]) -> tuple[Tops, Top
 
 
 def udev_facts(survey: Survey, blocks: Blocks, name: str) -> dict[str, str]:
-    """What udev found on a block device (``E:ID_FS_TYPE=ext4``); empty where udev does not run or has not looked."""
+    """What udev found on a block device (``E:ID_FS_TYPE=ext4``); empty where udev does not run or has not probed it."""
     number = blocks.attribute(name, "dev")
     data = survey.text(f"run/udev/data/b{number}") if number and "/" not in number else None
     lines = data.splitlines() if isinstance(data, str) else []
@@ -193,7 +193,7 @@ _TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PAR
 
 
 def _fstab(survey: Survey, blocks: Blocks, mounted: set[str]) -> Tops:
-    """What ``/etc/fstab`` names and nobody has mounted. A tag without udev's link to its device cannot be followed."""
+    """What ``/etc/fstab`` names but is not mounted. A tag without udev's link to its device cannot be followed."""
     found: Tops = {}
     for entry in proc_tables.fstab(survey.table("etc/fstab", "fstab")):
         tag, equals, value = entry.source.partition("=")

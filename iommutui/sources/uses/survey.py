@@ -1,4 +1,4 @@
-"""Where a thing is in sysfs, and which PCI functions it hangs on.
+"""Where a device is in sysfs, and which PCI functions it depends on.
 
 Only the text of links is looked at: the directories that they lead to need not be in a recorded tree.
 """
@@ -10,7 +10,7 @@ from iommutui.core.address import Address
 from iommutui.sources.tree import Tree, Unreadable, functions_in, names_in, read_link
 
 SHORT = 1 << 16
-"""Bytes; no file that people write is longer."""
+"""Bytes; no file written by hand is longer."""
 TABLE = 1 << 22
 """Bytes of a table of the kernel; the mounts of a host with thousands of containers stay below it."""
 
@@ -61,7 +61,7 @@ class Survey(Tree):
         return data if isinstance(data, bytes) else b""
 
     def resolve(self, place: str) -> str:
-        """Where a link below sysfs leads, below sysfs; the place itself where it is none, or one that leads outside."""
+        """Where a link below sysfs leads, below sysfs; the place itself if it is not a link, or leads outside."""
         target = read_link(f"{self.sys}/{place}")
         path = os.path.normpath(f"{place.rpartition('/')[0]}/{target}")
         return place if not target or path.startswith(("../", "/")) else path

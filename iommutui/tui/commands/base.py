@@ -101,7 +101,7 @@ class Command(NamedTuple):
     """Why it cannot be done now, as a sentence, or None; each may rely on those before it."""
     palette: bool = True
     also: str = ""
-    """Words by which people look for it, and that stand neither in its name nor in its help."""
+    """Search words for it that are in neither its name nor its help."""
 
     @property
     def id(self) -> str:

@@ -162,7 +162,7 @@ def _choose_model(desk: Desk) -> Opened:
         if not own_model(state):
             desk.say(f"Judged by {name}: not the rules of this machine's kernel.", "warning")
 
-    dialog = ChooseScreen("Kernel rules", model_choices(desk.state), "judge by", desk.state.model.name)
+    dialog = ChooseScreen("Kernel rules", model_choices(desk.state), "choose", desk.state.model.name)
     return desk.ask(dialog, then)
 
 

@@ -1,4 +1,4 @@
-"""The machines that the screen can be of: this one, one from a file, and the built-in one."""
+"""The kinds of machine that the screen can show: this one, one from a file, and the built-in one."""
 
 import os
 from collections.abc import Callable

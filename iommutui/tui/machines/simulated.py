@@ -1,4 +1,4 @@
-"""A machine that is not real, on a kernel that the engine plays: a snapshot or the built-in one.
+"""A machine that is not real, on a kernel that the engine simulates: a snapshot or the built-in one.
 
 There is no way from here to a real writer.
 """

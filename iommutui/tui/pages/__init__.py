@@ -90,5 +90,5 @@ def plan_title(state: AppState) -> list[Span]:
 def log_lines(state: AppState) -> tuple[Line, ...]:
     """Every write and its result, the newest last."""
     if not state.log:
-        return (line(Span("Nothing has happened yet. Every write and its result will stand here.", "muted")),)
+        return (line(Span("Nothing has been written yet. Each write and its result will be listed here.", "muted")),)
     return tuple(line(Span(f"{entry.at}  ", "muted"), Span(entry.text, entry.style), hang=10) for entry in state.log)

@@ -68,7 +68,7 @@ def _keys(entries: Sequence[tuple[str, str]]) -> list[Line]:
 
 
 def orientation(state: AppState) -> tuple[Line, ...]:
-    """For somebody who is here for the first time: what to look at, and what to press next; nothing once it is over."""
+    """For first-time users: what to look at, and what to press next; nothing once it is over."""
     if not state.hints or state.phase is not Phase.READY or not state.host.groups:
         return ()
     skip = (Span("  "), *key_hint(key_of("back"), "skips this"))

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from iommutui.core.cache import last_call
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.plan.intents import Goal, Intent, goals_of
+from iommutui.tui.cache import last_call
 from iommutui.tui.derived import freeing, selected_devices
 from iommutui.tui.pages.plan import intent_line
 from iommutui.tui.state import AppState

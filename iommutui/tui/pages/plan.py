@@ -1,5 +1,6 @@
 """The plan pane, the review and the words of writes. Pure."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from iommutui.core.hazards import Severity
@@ -8,6 +9,7 @@ from iommutui.core.labels import also_takes, driver_words, verdict_word
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import GroupChange, Plan, shell_line
 from iommutui.core.plan.words import count, effect, goal_words
+from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import sentence
 from iommutui.tui.derived import arrow, preview
 from iommutui.tui.keys import key_of
@@ -23,6 +25,7 @@ from iommutui.tui.text import (
     heading,
     key_hint,
     line,
+    reason_line,
     verdict_span,
 )
 
@@ -170,7 +173,7 @@ def review_lines(review: Review) -> tuple[Line, ...]:
         for change in plan.groups:
             lines.append(_change_line(plan, change))
             if plan.permitted and not change.after.viable:
-                lines += [bullet(sentence(reason), "muted") for reason in change.after.reasons]
+                lines += reason_lines(plan.predicted, change.after.reasons)
         lines.append(BLANK)
     if plan.modules:
         lines.append(heading("Modules to be loaded first"))
@@ -183,6 +186,21 @@ def review_lines(review: Review) -> tuple[Line, ...]:
         lines += [BLANK, heading("Nothing to do for")]
         lines += [line(f"  {goal.device}: {goal_words(goal)} already", hang=4) for goal in plan.no_ops]
     return tuple(lines)
+
+
+def reason_lines(host: Host, reasons: Sequence[Reason]) -> list[Line]:
+    """The reasons against a group; what several drivers have in common is said once."""
+    drivers = [r for r in reasons if r.code is Code.KERNEL_DRIVER]
+    if len(drivers) < 2:
+        return [reason_line(reason) for reason in reasons]
+    words = f"  {len(drivers)} of its devices are bound to host drivers; no VM can use it until all are unbound:"
+    lines = [line(words, hang=2)]
+    for reason in drivers:
+        device = host.devices.get(reason.device) if reason.device is not None else None
+        name = device.device_name or "" if device is not None else ""
+        lines.append(line(Span("✖ ", "bad"), Span(reason.device or "", "strong"), f" {reason.driver}  ",
+                          Span(name, "muted"), cut=True))  # fmt: skip
+    return [*lines, *(reason_line(reason) for reason in reasons if reason not in drivers)]
 
 
 def _keeping(job: Job) -> Line:

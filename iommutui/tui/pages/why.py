@@ -4,16 +4,16 @@ The tabs beside Why are imported when they are first shown: the first frame does
 """
 
 from iommutui.core.advice import missing_facts, no_iommu_advice
-from iommutui.core.cache import last_call
 from iommutui.core.device import gap_words
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, describe_group, device_name, verdict_word
-from iommutui.core.reasons import Code, Reason, Verdict, groupless
+from iommutui.core.reasons import Verdict, groupless
 from iommutui.core.topology import why_shared
 from iommutui.core.wording import sentence, verdict_sentence
+from iommutui.tui.cache import last_call
 from iommutui.tui.derived import change_of, fix_of, target_of, verdicts
 from iommutui.tui.keys import key_of
-from iommutui.tui.pages.plan import intent_line
+from iommutui.tui.pages.plan import intent_line, reason_lines
 from iommutui.tui.state import AppState, Phase, Source, SourceKind
 from iommutui.tui.text import (
     BLANK,
@@ -26,7 +26,6 @@ from iommutui.tui.text import (
     heading,
     key_hint,
     line,
-    reason_line,
     verdict_span,
 )
 
@@ -69,25 +68,11 @@ def _verdict(state: AppState, group: Group, device: Device | None) -> list[Line]
     if change is not None:
         lines.append(line(Span("→ planned: ", "planned"), verdict_span(change.after), hang=2))
     reasons = sorted(verdict.reasons, key=lambda r: device is not None and r.device != device.address)
-    drivers = [r for r in reasons if r.code is Code.KERNEL_DRIVER]
-    together = _holders(state.host, drivers) if len(drivers) > 1 else []
-    lines += [*together, *(reason_line(reason) for reason in reasons if not together or reason not in drivers)]
+    lines += reason_lines(state.host, reasons)
     left = [r for r in change.after.reasons if r not in reasons] if change is not None else []
     if left:
-        lines += [BLANK, heading("Why, once the plan is applied"), *(reason_line(reason) for reason in left)]
+        lines += [BLANK, heading("Why, once the plan is applied"), *reason_lines(state.host, left)]
     return lines + _fix(state, verdict)
-
-
-def _holders(host: Host, reasons: list[Reason]) -> list[Line]:
-    """What several drivers have in common is said once."""
-    words = f"  {len(reasons)} of its devices are bound to host drivers; no VM can use it until all are unbound:"
-    lines = [line(words, hang=2)]
-    for reason in reasons:
-        device = host.devices.get(reason.device) if reason.device is not None else None
-        name = device.device_name or "" if device is not None else ""
-        lines.append(line(Span("✖ ", "bad"), Span(reason.device or "", "strong"), f" {reason.driver}  ",
-                          Span(name, "muted"), cut=True))  # fmt: skip
-    return lines
 
 
 def _fix(state: AppState, verdict: Verdict) -> list[Line]:
@@ -155,7 +140,7 @@ def driver_lines(state: AppState, device: Device) -> list[Line]:
     lines.append(fact("Override", device.driver_override or (f"not known: {gap_words(gap.why)}" if gap else "none")))
     target = target_of(state, device.address)
     if target is not None:
-        lines.append(fact("Intent", f"→ {target}", "planned"))
+        lines.append(fact("Staged", f"→ {target}", "planned"))
     return lines
 
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 from iommutui.core import query
 from iommutui.core.address import Address, sort_key
 from iommutui.core.board import passable
-from iommutui.core.cache import last_call
 from iommutui.core.host import NO_IOMMU, Device, Host
 from iommutui.core.labels import driver_words, use_labels
 from iommutui.core.models import MODELS
+from iommutui.tui.cache import last_call
 from iommutui.tui.derived import Verdicts, verdicts
 from iommutui.tui.state import AppState, Key
 from iommutui.tui.text import Span
@@ -70,7 +70,7 @@ def every(host: Host) -> Every:
     domain = f"{next(iter(domains))}:" if len(domains) == 1 and "" not in domains else ""
     return Every(
         blocks,
-        max([7, *(len(address) - len(domain) for address in host.devices)]),
+        min(28, max([7, *(len(address) - len(domain) for address in host.devices)])),
         max([2, *(len(str(number)) for number in host.groups)]),
         domain,
     )
@@ -113,7 +113,7 @@ def _matching(host: Host, text: str, found: Verdicts | None) -> frozenset[Addres
 
 
 def prepare(host: Host) -> None:
-    """Computes what every row, filter and list of rules of this machine needs, in a thread that nobody waits for."""
+    """Computes what every row, filter and list of rules of this machine needs, in a thread that is not waited for."""
     every(host)
     texts(host)
     used_for(host)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from rich.cells import cell_len
 
 from iommutui.core.address import Address
-from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import NO_ISOLATION, NOTHING_TO_PASS, device_name, kind_word, rank, verdict_word
+from iommutui.tui.cache import last_call
 from iommutui.tui.derived import Verdicts, arrow, change_of, target_of, verdicts
 from iommutui.tui.rows.base import (
     DRIVER,
@@ -104,8 +104,8 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
     found = verdicts(host, state.model)
     word = found.words[group.id]
     yield Span(fold, "muted")
-    yield word_span(word, 10)
-    yield Span("group ", "muted")
+    yield word_span(word, 9)
+    yield Span(" group ", "muted")
     yield Span(f"{group.id:>{base.number}}  ", "strong")
     change = change_of(state, group.id)
     if change is not None:

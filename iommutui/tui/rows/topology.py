@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.cache import last_call
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import GLYPHS, device_name, kind_word, verdict_word
+from iommutui.tui.cache import last_call
 from iommutui.tui.derived import arrow, change_of, target_of, verdicts
 from iommutui.tui.rows.base import KIND, Listing, driver_span, every, listed, matches, short, tags
 from iommutui.tui.state import AppState, Key

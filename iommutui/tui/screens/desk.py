@@ -108,7 +108,7 @@ class DeskScreen(Desk):
     # -- keys and the mouse
 
     async def action_run(self, command_id: str) -> None:
-        """Does a command of the registry, or says why it cannot be done now. A dialog that it opens is then there."""
+        """Runs a command of the registry, or says why it is unavailable now. A dialog that it opens is then there."""
         if {"-tiny", "-flat"} & self.classes and command_id not in ("quit", "suspend"):
             return  # nobody would see what it does
         if isinstance(self.focused, Input):

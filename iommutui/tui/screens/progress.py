@@ -14,9 +14,10 @@ from iommutui.core.plan.words import change_words
 from iommutui.core.reasons import OK
 from iommutui.tui.content import plain
 from iommutui.tui.pages.plan import outcome_span, step_lines
+from iommutui.tui.screens.review import DeliberateDialog
 from iommutui.tui.text import BLANK, Line, Span, bullet, line
 from iommutui.tui.widgets.bars import Hint, KeyBar
-from iommutui.tui.widgets.dialogs import SCROLL, SCROLLS, Box, DeliberateDialog, Dialog
+from iommutui.tui.widgets.dialogs import SCROLL, SCROLLS, Box, Dialog
 from iommutui.tui.widgets.lines import Lines
 
 _SIGNS = {"ok": "✔", "bad": "✖", "warn": "!", "muted": "•"}

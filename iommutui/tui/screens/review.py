@@ -1,6 +1,7 @@
 """The review: every write before it is made, and what has to be typed to go on."""
 
-from typing import ClassVar
+from math import inf
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -8,6 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.events import Key
+from textual.message import Message
+from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
 from iommutui.core.plan.planner import shell_script
@@ -16,8 +19,43 @@ from iommutui.tui.machines.base import Job
 from iommutui.tui.pages.plan import WITHIN, Review, review_lines
 from iommutui.tui.text import Span
 from iommutui.tui.widgets.bars import Hint, KeyBar
-from iommutui.tui.widgets.dialogs import SCROLL, SCROLLS, Box, DeliberateDialog
+from iommutui.tui.widgets.dialogs import SCROLL, SCROLLS, Box, Dialog, Result
 from iommutui.tui.widgets.lines import Lines
+
+
+class DeliberateDialog(Dialog[Result]):
+    """A dialog whose keys do something to the machine, so that it takes none before a person can have read it.
+
+    The first key counts once no other came for a moment. What was typed ahead of the dialog, came with it in one burst,
+    or repeats because a key is held down, is dropped.
+    """
+
+    QUIET: ClassVar[float] = 0.5
+    """Seconds without a key before one counts: longer than a line of 300 ms takes there and back."""
+    HARMLESS: ClassVar[tuple[str, ...]] = ()
+    """Keys that count as soon as it is painted."""
+
+    shown_at: float = inf
+    """When it was painted first, by the clock of messages."""
+    _dropped_at = 0.0
+    _takes_keys = False
+
+    def takes(self, event: Key) -> bool:
+        """Whether a key counts."""
+        if event.key in self.HARMLESS:
+            return event.time >= self.shown_at
+        if not self._takes_keys:
+            self._takes_keys = event.time >= max(self.shown_at, self._dropped_at) + self.QUIET
+            self._dropped_at = event.time
+        return self._takes_keys
+
+    def on_mount(self) -> None:
+        self.screen_layout_refresh_signal.subscribe(self, self._painted, immediate=True)
+
+    def _painted(self, _: Screen[Any]) -> None:
+        if self.shown_at == inf and self.is_active:
+            self.shown_at = Message().time
+
 
 NUMBERS = "0123456789abcdefABCDEF:., "
 """What numbers of groups are typed with, and addresses of devices that are in none."""

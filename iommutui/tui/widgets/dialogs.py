@@ -3,7 +3,6 @@
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from math import inf
 from typing import Any, ClassVar, TypeVar
 
 from textual import on
@@ -12,8 +11,7 @@ from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.events import Key, Paste
-from textual.message import Message
+from textual.events import Paste
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -27,7 +25,7 @@ from iommutui.tui.widgets.lines import FAR, Lines
 Result = TypeVar("Result")
 
 LineCheck = Callable[[str], tuple[bool, str]]
-"""Whether a line of text will do, and what there is to say of it."""
+"""Whether a line of text is accepted, and what to show below it."""
 
 Opened = Awaitable[object] | None
 """What a command returns: nothing, or what has to be waited for until its dialog takes keys."""
@@ -86,40 +84,6 @@ class Dialog(ModalScreen[Result]):
 
     def action_page(self, pages: int) -> None:
         self.action_scroll(pages * max(1, self.query_one("#lines").scrollable_content_region.height - 1))
-
-
-class DeliberateDialog(Dialog[Result]):
-    """A dialog whose keys do something to the machine, so that it takes none before a person can have read it.
-
-    The first key counts once no other came for a moment. What was typed ahead of the dialog, came with it in one burst,
-    or repeats because a key is held down, is dropped.
-    """
-
-    QUIET: ClassVar[float] = 0.5
-    """Seconds without a key before one counts: longer than a line of 300 ms takes there and back."""
-    HARMLESS: ClassVar[tuple[str, ...]] = ()
-    """Keys that count as soon as it is painted."""
-
-    shown_at: float = inf
-    """When it was painted first, by the clock of messages."""
-    _dropped_at = 0.0
-    _takes_keys = False
-
-    def takes(self, event: Key) -> bool:
-        """Whether a key counts."""
-        if event.key in self.HARMLESS:
-            return event.time >= self.shown_at
-        if not self._takes_keys:
-            self._takes_keys = event.time >= max(self.shown_at, self._dropped_at) + self.QUIET
-            self._dropped_at = event.time
-        return self._takes_keys
-
-    def on_mount(self) -> None:
-        self.screen_layout_refresh_signal.subscribe(self, self._painted, immediate=True)
-
-    def _painted(self, _: Screen[Any]) -> None:
-        if self.shown_at == inf and self.is_active:
-            self.shown_at = Message().time
 
 
 class ConfirmScreen(Dialog[bool]):
@@ -207,7 +171,7 @@ class PasteInput(Input):
 
 
 class PromptScreen(Dialog[str]):
-    """Dismissed with a line of text, once ``check`` says that it will do; what it says is shown below the line."""
+    """Dismissed with a line of text, once ``check`` accepts it; what that says is shown below the line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close")]
     AUTO_FOCUS = "#text"
@@ -254,16 +218,17 @@ class PageScreen(Dialog[None]):
     def __init__(self, title: str, lines: Sequence[Line], save_as: str = "") -> None:
         """``save_as``: the name of a file that ``s`` offers to save the text to; empty: it cannot be saved."""
         super().__init__()
-        self._title, self._lines, self._save_as, self._row = title, lines, save_as, -1
+        self._title, self._lines, self._save_as = title, lines, save_as
+        saves = (Hint("s", "save"),) if save_as else ()
+        self._hints = (Hint("Esc", "close"), SCROLLS, Hint("/", "search"), Hint("y", "copy"), *saves)
 
     def compose(self) -> ComposeResult:
         with Box(self._title):
             yield Lines(self._lines, id="lines")
-            field = Input(placeholder="search; Enter: next, Esc: back", compact=True, id="search")
+            field = Input(placeholder="search", compact=True, id="search")
             field.display = False
             yield field
-        saves = (Hint("s", "save"),) if self._save_as else ()
-        yield KeyBar((Hint("Esc", "close"), SCROLLS, Hint("/", "search"), Hint("y", "copy"), *saves))
+        yield KeyBar(self._hints)
 
     @property
     def _field(self) -> Input:
@@ -276,22 +241,22 @@ class PageScreen(Dialog[None]):
     def action_search(self) -> None:
         self._field.display = True
         self.set_focus(self._field)
+        self.query_one(KeyBar).hints = (Hint("Enter", "next"), Hint("Esc", "back"))
 
     def action_match(self, step: int) -> None:
         """``n``, ``N``, and Enter while typing: the next row that holds the text, round the end."""
-        lines = self.query_one("#lines", Lines)
-        rows = lines.rows_with(self._field.value)[::step] if self._field.value else []
-        if rows:
-            self._row = next((row for row in rows if (row - self._row) * step > 0), rows[0])
-            lines.scroll_to(y=self._row, animate=False)
-        elif self._field.value:
-            self.notify(f"Nothing here has {self._field.value!r}.", severity="warning", markup=False)
+        lines, text = self.query_one("#lines", Lines), self._field.value
+        rows = lines.rows_with(text)[::step] if text else []
+        lines.marked = next((row for row in rows if (row - lines.marked) * step > 0), rows[0] if rows else -1)
+        lines.refresh()
+        lines.scroll_to(y=lines.marked if rows else None, animate=False)
+        found = f"match {sorted(rows).index(lines.marked) + 1} of {len(rows)}" if rows else "no match"
+        self.query_one("#dialog").border_subtitle = plain(found if text else "")
 
     @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        self._row = -1
-        if event.value and self.query_one("#lines", Lines).rows_with(event.value):
-            self.action_match(1)
+    def _typed(self) -> None:
+        self.query_one("#lines", Lines).marked = -1
+        self.action_match(1)
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
@@ -303,6 +268,7 @@ class PageScreen(Dialog[None]):
             self._field.display = False
             self._field.value = ""
             self.set_focus(self.query_one("#lines"))
+            self.query_one(KeyBar).hints = self._hints
         else:
             self.dismiss(None)
 

@@ -54,6 +54,8 @@ class Lines(Scroll):
         """The lines before they are wrapped; `show_lines` changes them."""
         self.at_end = False
         """Keeps its end in view."""
+        self.marked = -1
+        """The row that a search is at."""
         self._rows: list[tuple[Span, ...]] = []
         self._width = 0
 
@@ -97,6 +99,7 @@ class Lines(Scroll):
     def _wrap(self) -> None:
         self._width = self.scrollable_content_region.width
         self._rows = wrap_all(self.lines, self._width - 2) if self._width > 0 else []
+        self.marked = -1
 
     def _wrap_again(self) -> None:
         """Where the width is another one. A widget is drawn at a new width before it is told of it."""
@@ -117,5 +120,6 @@ class Lines(Scroll):
     def render_line(self, y: int) -> Strip:
         self._wrap_again()
         line = y + self.scroll_offset.y
-        spans = (Span(" "), *self._rows[line]) if line < len(self._rows) else ()
+        mark = Span("▌", "accent") if line == self.marked else Span(" ")
+        spans = (mark, *self._rows[line]) if line < len(self._rows) else ()
         return strip_of(spans, self.meanings(), self.size.width)

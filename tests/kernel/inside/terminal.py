@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from iommutui.tui.widgets.dialogs import DeliberateDialog
+from iommutui.tui.screens.review import DeliberateDialog
 
 PATIENCE = 180.0
 """An emulated processor takes 5 to 15 seconds to start Textual alone, and longer beside other guests."""

@@ -19,7 +19,7 @@ pytestmark = [
     ),
 ]
 
-DRIFT = "not as it was when this was planned"
+DRIFT = "has changed since this was planned"
 BUSY = ("Applying ─", "Reverting ─")
 LONE = "0000:00:05.0"
 CARD = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2", "0000:01:00.3"]
