@@ -99,8 +99,8 @@ class LogLine(NamedTuple):
 
 LIST_SHARE = 62
 """How the room beside the list is divided until the person divides it."""
-
-
+UNDO_LIMIT = 200
+"""Steps of staging that can be taken back."""
 NOTHING = Host({}, {})
 """What is known of a machine that has not been looked at yet."""
 
@@ -167,10 +167,6 @@ class AppState(NamedTuple):
     def selection(self) -> Key | None:
         """What verbs act on: never something that is not on the list, nor a row behind the log."""
         return None if self.empty or self.view is View.LOG else self.cursor
-
-
-UNDO_LIMIT = 200
-"""Steps of staging that can be taken back."""
 
 
 def start(source: Source, model: str | None = None, kernel: str | None = None) -> AppState:
