@@ -90,8 +90,6 @@ class Code(StrEnum):
         "draft does not mark, so it counts as doing DMA for the kernel. No kernel that was released has this rule.")
     DRAFT_SLIP_S08 = ("draft-slip-s08", "Mistake in the draft: taken literally, its check returns the opposite and "
         "would allow this in group {group}; the result shown is the intended one.")
-    UNANSWERED = ("not-answering", "{device} does not answer: the kernel is still unbinding or probing it, which often "
-        "means that a process has it open.")
     LEFT_ELSEWHERE = ("other-driver", "{device} would end {place}[ instead of {wanted}].")
     HOST_NEEDS = ("host-needs-it", "The running system needs {subject}.")
     OF_THE_BOARD = ("of-the-board", "{device} is {what} of this machine, and no virtual machine can use it. If its "
