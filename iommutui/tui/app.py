@@ -118,7 +118,7 @@ class IommutuiApp(App[None]):
         super().notify(SIGNS[severity] + visible(message), severity=severity, **{**rest, "markup": False})
 
     async def on_event(self, event: Event) -> None:
-        """Drops keys that were typed before it was visible what they would do.
+        """Ends pasted lines by LF, and drops keys that were typed before it was visible what they would do.
 
         A key passes here twice: on its way to the widget with the focus, and when it has come up from there to the
         bindings, which are those of the screen that is on top by then.

@@ -145,13 +145,19 @@ def pressed(ui: Ui, key: str, at: float) -> None:
     ui.app.post_message(event.set_sender(ui.app))
 
 
+async def reviewed(ui: Ui) -> ReviewScreen:
+    """The review of one change, which has taken no key yet."""
+    await ui.select(NIC)
+    await ui.press("v", "a")
+    review = ui.app.screen
+    assert isinstance(review, ReviewScreen)
+    return review
+
+
 async def test_a_key_that_is_held_down_confirms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     async with screen_of(snapshot_of(small())) as ui:
-        await ui.select(NIC)
-        await ui.press("v", "a")
-        review = ui.app.screen
-        assert isinstance(review, ReviewScreen)
+        review = await reviewed(ui)
         painted = review.shown_at
         for after in (0.3, 0.4, 0.8, 1.29):
             pressed(ui, "y", painted + after)
@@ -165,10 +171,7 @@ async def test_a_key_that_is_held_down_confirms_nothing(monkeypatch: pytest.Monk
 async def test_a_review_that_takes_keys_takes_quick_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     async with screen_of(snapshot_of(small())) as ui:
-        await ui.select(NIC)
-        await ui.press("v", "a")
-        review = ui.app.screen
-        assert isinstance(review, ReviewScreen)
+        review = await reviewed(ui)
         pressed(ui, "j", review.shown_at + 0.6)
         pressed(ui, "y", review.shown_at + 0.61)
         await until(ui, lambda: ui.state.applied)
