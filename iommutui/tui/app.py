@@ -1,6 +1,5 @@
 """The application: settings, theme, and what is the same on every screen."""
 
-import asyncio
 import os
 from concurrent.futures import Future
 from typing import Any, ClassVar, Literal
@@ -18,7 +17,7 @@ from iommutui.settings import Settings, settings_path
 from iommutui.tui.commands.base import Severity
 from iommutui.tui.commands.sharing import OpenMachine
 from iommutui.tui.keys import keymap, use_keys
-from iommutui.tui.machines import is_listing, machine_in
+from iommutui.tui.machines import is_listing
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.screens.desk import DeskScreen
 from iommutui.tui.screens.review import DeliberateDialog
@@ -26,7 +25,7 @@ from iommutui.tui.state import AppState, start
 from iommutui.tui.store import Store
 from iommutui.tui.text import clip, visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
-from iommutui.tui.widgets.dialogs import ConfirmScreen, Dialog
+from iommutui.tui.widgets.dialogs import ConfirmScreen, Dialog, Opened
 
 SIGNS = {"information": "", "warning": "! ", "error": "✖ "}
 """What a message begins with, so that its severity is not shown by colour alone."""
@@ -157,25 +156,14 @@ class IommutuiApp(App[None]):
 
     @on(OpenMachine)
     def _wanted(self, message: OpenMachine) -> None:
-        self.run_worker(self._ask_to_open(message.text), group="open", exclusive=True)
+        self.desk.read_machine(message.text, self._ask_to_open)
 
-    async def _ask_to_open(self, text: str) -> None:
-        """Once another machine has been read, in a thread: what cannot be opened raises no question."""
-        machine = machine_in(text, self.desk.state.host.driver_table)
-        name = clip(machine.source.label, 40)
-        self.notify(f"Reading {name}.")
-        try:
-            await asyncio.to_thread(machine.scan)
-        except IommutuiError as error:
-            self.notify(f"{error.what} {error.remedy}".strip(), severity="error")
-            return
-        if self.screen is not self.desk:  # nothing comes between a dialog and its answer
-            self.notify(f"{name} has been read, but is not opened over this.", severity="warning")
-            return
+    def _ask_to_open(self, machine: Machine) -> Opened:
         lost = " What is staged here is lost." if self.desk.state.intents else ""
+        name = clip(machine.source.label, 40)
         question = f'The screen then shows "{name}", on which everything is simulated.{lost}'
         dialog = ConfirmScreen("Open another machine?", question, "Open", "Stay")
-        await self.desk.ask(dialog, lambda _: self._open(machine))
+        return self.desk.ask(dialog, lambda _: self._open(machine))
 
     def _open(self, machine: Machine) -> None:
         """Shows another machine, which has been read, on a desk of its own."""

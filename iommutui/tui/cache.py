@@ -11,7 +11,7 @@ def last_call(function: Callable[P, R]) -> Callable[P, R]:
     """The function, which answers at once while its arguments are those of one of its last two calls.
 
     Values are immutable, so an argument that is the same object is the same value; small values such as a filter's text
-    are compared. Two are kept because a fresh machine is prepared in a thread while the one before is on the screen.
+    are compared. Two are kept because a step compares what is on the screen with what comes next.
     """
     known: list[tuple[tuple[object, ...], R]] = []
 

@@ -15,7 +15,6 @@ from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.core.roles import is_vfio
 from iommutui.tui.machines.base import CutOff, Machine, Watch
-from iommutui.tui.rows.base import prepare
 
 SETTLE_SECONDS = 0.2
 """A rebind makes a burst of events; one look after it is enough."""
@@ -95,8 +94,6 @@ class Scanner:
         """Begins to watch the machine, and to look at it where the first look is not known yet."""
         if host is None:
             self.rescan()
-        else:
-            self._node.run_worker(partial(prepare, host), thread=True, group="scan", exit_on_error=False)
         self._node.run_worker(self._start_watching, thread=True, group="watch", exit_on_error=False)
 
     def stop(self) -> None:
@@ -135,7 +132,6 @@ class Scanner:
         try:
             first, self._first = self._first, None
             host = first.result() if first is not None else self._machine.scan()
-            prepare(host)
         except IommutuiError as error:
             self._node.post_message(self.Failed(error))
         except Exception as error:  # whatever it is, it is shown; a thread that dies silently would not be

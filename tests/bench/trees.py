@@ -14,6 +14,13 @@ KINDS = (
     ("144d", "a808", "010802", "nvme"),
     ("1022", "1483", "060400", "pcieport"),
 )
+NAMES = {
+    "8086": ("Intel Corporation", "I210 Gigabit Network Connection"),
+    "10de": ("NVIDIA Corporation", "GA104 [GeForce RTX 3070]"),
+    "144d": ("Samsung Electronics Co Ltd", "NVMe SSD Controller SM981/PM981/PM983"),
+    "1022": ("Advanced Micro Devices, Inc. [AMD]", "Starship/Matisse GPP Bridge"),
+}
+"""Vendor and device, as pci.ids has them."""
 
 
 def address_of(number: int) -> Address:
@@ -77,6 +84,7 @@ def make_host(count: int) -> Host:
     devices = []
     for number in range(count):
         vendor, product, code, driver = KINDS[number % len(KINDS)]
+        vendor_name, device_name = NAMES[vendor]
         devices.append(
             Device(
                 address_of(number),
@@ -86,6 +94,8 @@ def make_host(count: int) -> Host:
                 header_type=1 if code.startswith("0604") else 0,
                 driver=driver,
                 group=number // 2,
+                vendor_name=vendor_name,
+                device_name=device_name,
             )
         )
     groups = [Group(n, (address_of(2 * n), address_of(2 * n + 1))) for n in range(count // 2)]

@@ -310,7 +310,7 @@ async def test_other_kernel_rules_are_chosen_from_a_list_real_kernels_first() ->
         assert "rules Linux 5.19 and later" in ui.lines()[0]
         await ui.press("m")
         assert "this kernel" in ui.line_with("dma-owner")
-        assert "never merged" in ui.line_with("kernel-ownership", "of 3 viable")
+        assert "never merged" in ui.line_with("kernel-ownership")
         assert ui.state.model.name == "dma-owner"
         await ui.press("j", "enter")
         assert ui.state.model.name == "vfio-group"

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 from textual.screen import ModalScreen, Screen
 
+from iommutui.tui.machines.base import Machine
 from iommutui.tui.state import AppState, Key, Pane, Phase
 from iommutui.tui.widgets.dialogs import Opened, answered
 
@@ -50,6 +51,10 @@ class Desk(Screen[None]):
     @abstractmethod
     def rescan(self) -> None:
         """Looks at the machine again."""
+
+    @abstractmethod
+    def read_machine(self, text: str, then: Callable[[Machine], Opened]) -> None:
+        """Reads a file or a pasted text in a thread; ``then`` gets the machine, unless a dialog is open by then."""
 
     @abstractmethod
     def review(self, *, revert: bool = False) -> Opened:

@@ -17,7 +17,7 @@ from iommutui.core.plan.intents import Intent
 from iommutui.core.roles import is_vfio
 from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import selected_device, selected_group, wish_for
-from iommutui.tui.machines import machine_in
+from iommutui.tui.machines.base import Machine
 from iommutui.tui.state import AppState
 from iommutui.tui.text import Choice, Line, Span, line
 from iommutui.tui.widgets.dialogs import ChooseScreen, Opened, PageScreen, PromptScreen
@@ -114,11 +114,11 @@ _only_here = unless(
 
 
 def _compare(desk: Desk) -> Opened:
-    def then(text: str) -> Opened:
-        machine = machine_in(text, desk.state.host.driver_table)
+    def show(machine: Machine) -> Opened:
         return desk.app.push_screen(_differences(machine.source.label, machine.scan(), desk.state))
 
-    return desk.ask(PromptScreen("Compare with", "a file's name, or a listing that you paste"), then)
+    prompt = PromptScreen("Compare with", "a file's name, or a listing that you paste")
+    return desk.ask(prompt, lambda text: desk.read_machine(text, show))
 
 
 def _differences(name: str, before: Host, state: AppState) -> PageScreen:

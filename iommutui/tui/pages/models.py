@@ -4,7 +4,6 @@ from iommutui.core.host import Device, Group
 from iommutui.core.labels import claim_words, device_name, is_draft, rules_words
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.topology import narrow
-from iommutui.tui.derived import verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.state import AppState
 from iommutui.tui.text import BLANK, ROLE_NAMES, Choice, Line, Span, key_hint, line, reason_line, verdict_span
@@ -37,19 +36,15 @@ def models_page(state: AppState, device: Device | None, group: Group | None) -> 
 
 
 def model_choices(state: AppState) -> list[Choice]:
-    """Every set of rules, those of real kernels first, with how many groups are viable under it."""
-    host = state.host
-    own = model_for(host.kernel).name
+    """Every set of rules, those of real kernels first."""
+    own = model_for(state.host.kernel).name
     found = []
     for model in sorted(MODELS.values(), key=lambda model: (is_draft(model), model.name)):
-        judged = verdicts(host, model)
-        viable = f"{judged.viable} of {judged.passable} viable"
         words = "never merged" if is_draft(model) else rules_words(model)
         row = line(
             Span(f"{model.name:<17} ", "strong"),
-            Span(f"{words:<20} ", "warn" if is_draft(model) else "plain"),
-            Span(viable, "muted"),
-            Span("  this kernel" if model.name == own else "", "ok"),
+            Span(f"{words:<20}  ", "warn" if is_draft(model) else "plain"),
+            Span("this kernel" if model.name == own else "", "ok"),
         )
         found.append(Choice(model.name, row, (line(f"{model.title}."), line(Span(model.change, "muted")))))
     return found

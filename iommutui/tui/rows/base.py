@@ -8,7 +8,6 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.board import passable
 from iommutui.core.host import NO_IOMMU, Device, Host
 from iommutui.core.labels import driver_words, use_labels
-from iommutui.core.models import MODELS
 from iommutui.tui.cache import last_call
 from iommutui.tui.derived import Verdicts, verdicts
 from iommutui.tui.state import AppState, Key
@@ -110,15 +109,6 @@ def _matching(host: Host, text: str, found: Verdicts | None) -> frozenset[Addres
         texts(host),
     )
     return frozenset(device.address for device in left)
-
-
-def prepare(host: Host) -> None:
-    """Computes what every row, filter and list of rules of this machine needs, in a thread that is not waited for."""
-    every(host)
-    texts(host)
-    used_for(host)
-    for model in MODELS.values():
-        _ = verdicts(host, model).words
 
 
 def tags(host: Host, device: Device) -> list[Span]:

@@ -12,10 +12,12 @@ from textual.app import ComposeResult
 from textual.events import DescendantFocus
 from textual.widgets import Input
 
+from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.tui.commands import BY_ID, WHILE_TYPING, bindings, reason_against, topics
 from iommutui.tui.commands.base import Desk
 from iommutui.tui.commands.sharing import changed_since_boot
+from iommutui.tui.machines import machine_in
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.pages.help import help_lines
 from iommutui.tui.palette import Palette
@@ -25,6 +27,7 @@ from iommutui.tui.scanner import CLAIM_SECONDS, Scanner
 from iommutui.tui.screens.panes import WIDE, Panes
 from iommutui.tui.state import AppState, Key, LogLine, Pane, Phase, View, failed, planned_moved, with_host
 from iommutui.tui.store import Store, recalled, to_remember
+from iommutui.tui.text import clip
 from iommutui.tui.widgets.bars import FilterBar, TooSmall
 from iommutui.tui.widgets.dialogs import Opened, PageScreen, carried_out
 from iommutui.tui.widgets.lines import Lines
@@ -221,6 +224,24 @@ class DeskScreen(Desk):
         if not self.state.seen:
             self.update(self.state._replace(phase=Phase.SCANNING, problem=None))
         self.scanner.rescan()
+
+    def read_machine(self, text: str, then: Callable[[Machine], Opened]) -> None:
+        machine = machine_in(text, self.state.host.driver_table)
+        name = clip(machine.source.label, 40)
+        self.say(f"Reading {name}.")
+
+        async def read() -> None:
+            try:
+                await asyncio.to_thread(machine.scan)
+            except IommutuiError as error:
+                self.say(f"{error.what} {error.remedy}".strip(), "error")
+                return
+            if not self.is_active:  # nothing comes between a dialog and its answer
+                self.say(f"{name} has been read, but is not shown over this.", "warning")
+                return
+            await carried_out(self, lambda: then(machine))
+
+        self.run_worker(read(), group="read", exclusive=True)
 
     def look_for_claims(self) -> None:
         """Asks who holds groups; a plan that is being applied changes that itself."""

@@ -117,8 +117,11 @@ class Lines(Scroll):
         if self.at_end:
             self.call_after_refresh(self.scroll_end, animate=False, force=True)
 
-    def render_line(self, y: int) -> Strip:
+    def render_lines(self, crop: Region) -> list[Strip]:
         self._wrap_again()
+        return super().render_lines(crop)
+
+    def render_line(self, y: int) -> Strip:
         line = y + self.scroll_offset.y
         mark = Span("▌", "accent") if line == self.marked else Span(" ")
         spans = (mark, *self._rows[line]) if line < len(self._rows) else ()
