@@ -105,6 +105,10 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 
+HANG = 4 + max(len(command.name) for command in COMMANDS)
+"""Where what a command does stands in the help of the program."""
+
+
 class Parser(argparse.ArgumentParser):
     """Help as wide as the terminal; an error is one sentence and a pointer to the help."""
 
@@ -121,6 +125,8 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """The formatter wraps only the options, because most of the text around them is lists."""
         self.description = _wrapped(self.description or "")
+        lines = (self.epilog or "").splitlines()
+        self.epilog = "\n".join(_wrapped(line, HANG if line.startswith(" ") else 0) for line in lines)
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
@@ -183,15 +189,14 @@ def command_parser(command: Command) -> Parser:
 
 def screen_parser() -> Parser:
     """The parser without a command, which opens the screen; its help is that of the whole program."""
-    width = max(len(command.name) for command in COMMANDS)
-    lines = "\n".join(_wrapped(f"  {command.name:{width}}  {command.help}", width + 4) for command in COMMANDS)
+    lines = "\n".join(f"  {command.name:{HANG - 4}}  {command.help}" for command in COMMANDS)
+    codes = ", ".join(f"{int(code)} {code.meaning}" for code in Exit)
     parser = Parser(
         "iommutui",
         usage="iommutui [--from PATH | --demo] [--kernel RELEASE] [--model NAME] [COMMAND ...]",
         description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, "
         "it opens the screen (or prints the listing if there is no terminal).",
-        epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' describes a command.\n\n"
-        + _wrapped(f"exit codes: {', '.join(f'{int(code)} {code.meaning}' for code in Exit)}"),
+        epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' describes a command.\n\nexit codes: {codes}",
     )
     parser.add_argument("--version", action="store_true", help="show the versions that a bug report needs, and exit")
     add_source(parser)

@@ -18,6 +18,7 @@ from iommutui.core.roles import is_vfio
 from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import selected_device, selected_group, wish_for
 from iommutui.tui.machines.base import Machine
+from iommutui.tui.pages.copies import forum_report
 from iommutui.tui.state import AppState
 from iommutui.tui.text import Choice, Line, Span, line
 from iommutui.tui.widgets.dialogs import ChooseScreen, Opened, PageScreen, PromptScreen
@@ -51,12 +52,8 @@ def _explain(desk: Desk) -> Opened:
 
 
 def _report(desk: Desk) -> Opened:
-    from iommutui.core.report import report
-
-    state = desk.state
-    device = selected_device(state)
-    text = report(state.host, state.model, device.address if device is not None else None)
-    return desk.app.push_screen(PageScreen("Report for a forum", _text(text), "iommutui-report.md"))
+    page = PageScreen("Report for a forum", _text(forum_report(desk.state)), "iommutui-report.md")
+    return desk.app.push_screen(page)
 
 
 def given(state: AppState) -> tuple[Intent, ...]:

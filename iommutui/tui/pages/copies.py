@@ -6,7 +6,6 @@ from typing import NamedTuple
 from iommutui.core.address import nodedev_name
 from iommutui.core.plan.planner import shell_script
 from iommutui.core.plan.words import count
-from iommutui.core.report import report
 from iommutui.tui.derived import preview, selected_device, selected_group
 from iommutui.tui.state import AppState
 
@@ -40,6 +39,15 @@ def copies(state: AppState) -> list[Copy]:
     if plan is not None and plan.steps and plan.permitted:
         words = f"the {count(len(plan.steps), 'write')} of the plan, for a root shell"
         found.append(Copy("shell", words, lambda: shell_script(plan)))
-    found.append(Copy("report", "kernel, IOMMU, every group with its verdict: for a forum",
-                      lambda: report(host, state.model, device.address if device is not None else None)))  # fmt: skip
+    found.append(
+        Copy("report", "kernel, IOMMU, every group with its verdict: for a forum", lambda: forum_report(state))
+    )
     return found
+
+
+def forum_report(state: AppState) -> str:
+    """The machine for those who help, the device under the cursor first."""
+    from iommutui.core.report import report  # which the first frame does without
+
+    device = selected_device(state)
+    return report(state.host, state.model, device.address if device is not None else None)
