@@ -205,7 +205,7 @@ def reason_lines(host: Host, reasons: Sequence[Reason]) -> list[Line]:
 
 def _keeping(job: Job) -> Line:
     if job.keep_within is None:
-        back = "" if job.revert else "R reverts it.  "
+        back = "" if job.revert else "Afterwards R reverts it.  "
         return line(Span(back, "muted"), *key_hint("t", "sets a timer"), hang=2)
     words = f"reverts automatically after {job.keep_within:.0f} s unless you confirm.  "
     return line(Span("Timer: ", "planned"), words, *key_hint("t", "turns it off"), hang=2)
