@@ -238,7 +238,7 @@ TARGETS = st.sampled_from(["vfio-pci", "pci-stub", "none", "default"])
 APPLIES = st.lists(st.dictionaries(DEVICES, TARGETS, min_size=1, max_size=3), min_size=1, max_size=4)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(applies=APPLIES, order=st.randoms(use_true_random=False), foreign=st.none() | DEVICES)
 def test_reverting_everything_in_any_order(
     applies: list[dict[Address, str]],

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from iommutui.apply.events import Finished, StepDone, from_line, to_json
@@ -86,7 +86,6 @@ def _outcome(work: Callable[[], T]) -> T | IommutuiError:
         return error
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(_places(PLAN), key=str)), ODD, st.booleans())
 def test_a_plan_with_something_else_in_it(place: tuple[Any, ...], value: Any, away: bool) -> None:
     """Either it is an error, or what would be written is what was shown."""
@@ -98,7 +97,6 @@ def test_a_plan_with_something_else_in_it(place: tuple[Any, ...], value: Any, aw
         assert not plan.permitted or shown_of(plan) == SHOWN
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(_places(REQUEST), key=str)), ODD, st.booleans())
 def test_a_request_with_something_else_in_it(place: tuple[Any, ...], value: Any, away: bool) -> None:
     request = _outcome(lambda: parse_request(_changed(REQUEST, place, value, away=away)))
@@ -114,7 +112,6 @@ def test_a_request_with_something_else_in_it(place: tuple[Any, ...], value: Any,
     assert _writes(plan)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_what_is_nothing_at_all(data: bytes) -> None:
     for read in (lambda: parse_plan(data, "It"), lambda: from_line(data), lambda: parse_request(data.decode("latin1"))):
@@ -125,7 +122,6 @@ def test_what_is_nothing_at_all(data: bytes) -> None:
 EVENTS = [to_json(StepDone(1, CASE.plan.steps[0], "ok", 0.25)), to_json(Finished(Exit.DONE, "Done."))]
 
 
-@settings(deadline=None)
 @given(st.sampled_from(EVENTS), st.data())
 def test_an_event_with_something_else_in_it(event: dict[str, Any], data: st.DataObject) -> None:
     place = data.draw(st.sampled_from(sorted(_places(event), key=str)))
@@ -143,7 +139,6 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_journal_with_something_else_in_it(journal: Path, data: st.DataObject) -> None:
     """Whatever it says, nothing but an override, an unbind or a probe of a PCI device comes of it."""

@@ -175,4 +175,4 @@ class Interleavings(RuleBasedStateMachine):
 
 
 TestInterleavings = Interleavings.TestCase
-TestInterleavings.settings = settings(max_examples=80, stateful_step_count=20, deadline=None)
+TestInterleavings.settings = settings(max_examples=80, stateful_step_count=20)

@@ -5,5 +5,5 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.core.hazards", "tests.core.tables")
 
-settings.register_profile("engine", deadline=None, derandomize=True)
+settings.register_profile("engine", settings.get_profile("untimed"), derandomize=True)
 settings.load_profile("engine")

@@ -19,7 +19,6 @@ from tests.strategies import hosts
 
 
 @given(hosts())
-@settings(deadline=None)
 def test_what_is_dumped_is_parsed(host: Host) -> None:
     found = parse(dump(host), "x")
     assert found == host
@@ -28,7 +27,7 @@ def test_what_is_dumped_is_parsed(host: Host) -> None:
 
 
 @given(hosts())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_redacted_too(host: Host) -> None:
     redacted = redact(host)
     assert parse(dump(redacted), "x") == redacted

@@ -87,7 +87,7 @@ _LINES = st.sampled_from(
     st.lists(st.tuples(_TABLES, st.lists(_LINES, max_size=4)), max_size=5),
     st.none() | st.text(max_size=8) | st.sampled_from(["192.0.2.1", "::1", "1.2.3.4.5"]),
 )
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_tree_of_links_and_no_table_ends_in_an_exception(
     tmp_path_factory: pytest.TempPathFactory,
     links: list[tuple[str, str, str]],
