@@ -9,12 +9,12 @@ import re
 
 from iommutui.core.address import parse_pci
 from iommutui.sources.listings import fields, lspci
-from iommutui.sources.listings.base import BDF, IDS, Importer, Read, Record
+from iommutui.sources.listings.base import BDF, BOUNDARY, IDS, Importer, Read, Record
 from iommutui.sources.listings.text import Text
 
 NAME = "groups"
 
-_NUMBER = r"[\s#*`'\"|=─═\[-]*+(?:IOM+U[ \t]+)?(?:group|GROUP|Group:?)[ \t]+[\[(#]?(\d{1,9})[\])]?[ \t]*"
+_NUMBER = r"[\s#*`'\"|=─═•+\[-]*+(?:IOM+U[ \t]+)?(?:group|GROUP|Group:?)[ \t]+[\[(#]?(\d{1,9})[\])]?[ \t]*"
 _REST = rf"[:\s|][ \t|]*(?:(?:-|[-=]>) )?(?={BDF}\s|{IDS}\s+(?:\[R\]\s+)?{BDF}\s)"
 _ALONE = r"(?:\([^()]*\))?[ \t]*:?[\s#*`:=─═-]*$"
 _ONLY = rf"[:-][ \t]*(?P<only>{BDF}(?:[ \t,]+{BDF})*)[\s'\",]*$"
@@ -47,7 +47,8 @@ def read(text: Text, at: int) -> Read:
         return _read_unit(text, at, unit[1])
     heading = _HEADING.match(line)
     number = None if heading is None else int(heading[1])
-    records, end = _read_below(text, at + 1, _depth(line))
+    fenced = text.kinds[at + 1 : at + 3] == [BOUNDARY, lspci.NAME] and "```" in text.lines[at + 1]
+    records, end = _read_below(text, at + 1 + fenced, _depth(line))
     members = " ".join(str(record.address) for record in records)
     told = (f"members of group {number}", members) if number is not None and members else None
     return [Record(at, at + 1, what=f"group {number}", machine=told), *_in_group(number, records)], end

@@ -17,7 +17,7 @@ NAME = "lspci"
 _PATH = rf"{BDF}(?:/(?:[0-9a-fA-F]{{2}}:)?[01][0-9a-fA-F]\.[0-7])*"
 """An address, or the way to it: ``00:01.0/01:00.0`` (``-PP``), ``00:01.0/00.0`` (``-P``)."""
 
-_MARKS = rf"[\s*#`|>'\"-]*+(?:Group Device:\s*|IOMMU Group \*\s)?(?:{IDS}\s+)?(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?"
+_MARKS = rf"[\s*#`|>'\"•+-]*+(?:Group Device:\s*|IOMMU Group \*\s)?(?:{IDS}\s+)?(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?"
 """What scripts put before an address: marks of lists, its ids, of what can be reset, or the number of the group."""
 
 _LINE = re.compile(rf"{_MARKS}({_PATH})[ \t,]+(?:- )?(?:Class )?(\S.*)")

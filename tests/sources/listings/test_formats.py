@@ -101,6 +101,8 @@ WITH_IDS = {
     "ls-iommu -k": f"IOMMU Group   1: 0000:01:00.0 {GPU.replace(']:', ']')}\n\tKernel driver in use: nouveau\n"
     f"IOMMU Group   1: 0000:01:00.1 {SOUND.replace(']:', ']')}\n",
     "a heading in a frame": f"── IOMMU Group 1 (2 devices) ──\n  01:00.0 {GPU}\n  01:00.1 {SOUND}\n",
+    "a fence below the heading": f"**IOMMU Group 1**\n```\n01:00.0 {GPU}\n01:00.1 {SOUND}\n```\n",
+    "bullets, and lines that were added": f"• IOMMU Group 1 01:00.0 {GPU}\n+IOMMU Group 1 01:00.1 {SOUND}\n",
     "a list": f"* **IOMMU Group 1**\n  * `01:00.0 {GPU}`\n  * `01:00.1 {SOUND}`\n",
     "a table": f"| IOMMU Group 1 | 01:00.0 {GPU} |\n| IOMMU Group 1 | 01:00.1 {SOUND} |\n",
     "a table by hand": "| Group | Address | Device |\n|---|:-:|---|\n"
@@ -195,6 +197,11 @@ def test_ids_that_are_not_told_are_a_gap(name: str) -> None:
     for each in host(WITHOUT_IDS[name]).devices.values():
         assert each.vendor_id is None
         assert each.gap("vendor") is not None
+
+
+def test_a_fence_that_ends_below_an_empty_group_begins_nothing() -> None:
+    text = f"```\nIOMMU Group 1:\n\t01:00.0 {GPU}\nIOMMU Group 2:\n```\n\n02:00.0 {SOUND}\n"
+    assert groups(host(text)) == {1: ["0000:01:00.0"]}
 
 
 def test_a_row_of_a_table_that_names_no_group_has_none_from_above() -> None:
