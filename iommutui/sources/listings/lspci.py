@@ -46,8 +46,8 @@ _DETAIL = re.compile(
 )
 _ONCE = ("subsystem", "group", "driver", "modules")
 """Details that a function has once; the first of them is printed before the others."""
-_LABELLED = re.compile(r"\s*(?:(?!IOM+U Group)[A-Z\[][^:\[\n]{0,40}(?::(?:\s|$)| at )|[0-9a-f]{2,3}: )")
-"""How a detail begins: with what it tells."""
+_LABELLED = re.compile(r"\s*(?:(?!IOM+U Group)[A-Z\[][^:\[\n]{0,40}(?::(?:\s|$)| at )|[0-9a-f]{2,3}: |# )")
+"""How a detail begins: with what it tells, or as a comment."""
 _CLASS = re.compile(r"\[[0-9a-fA-F]{4}\]: ")
 _PORT_ENDS = re.compile(r",| \(|  |\s+(?:MSI|IntMsgNum)\b")
 _PORT_TYPES = {
