@@ -144,9 +144,8 @@ def _presence(before: Host, after: Host, pairs: dict[Address, Address]) -> Itera
 def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[Change]:
     before, after = was.host, now.host
     if before.gap("iommu_groups") or after.gap("iommu_groups"):
-        if before.groups or after.groups:
-            yield Change(ChangeKind.UNKNOWN, "the groups", "", "")
         return
+    rearranged: set[int] = set()
     for old, new in pairs.items():
         one, other = before.devices[old], after.devices[new]
         if (one.group is None) != (other.group is None) and not one.gap("iommu_group") and not other.gap("iommu_group"):
@@ -162,18 +161,19 @@ def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[C
         else:
             kind = ChangeKind.SPLIT if len(olds) == 1 else ChangeKind.MERGED if len(news) == 1 else ChangeKind.REGROUPED
             yield Change(kind, words[0], *words)
-            moves = ((new, before.devices[old].group, after.devices[new].group) for old, new in pairs.items())
-            for new, left, entered in moves if kind is ChangeKind.REGROUPED else ():
-                if left in olds and entered is not None and left != entered:
-                    yield Change(ChangeKind.UNGROUPED, new, str(left), str(entered))
+            rearranged.update(olds if kind is ChangeKind.REGROUPED else ())
+    for old, new in pairs.items():
+        left, entered = before.devices[old].group, after.devices[new].group
+        if left in rearranged and entered not in (None, left):
+            yield Change(ChangeKind.UNGROUPED, new, str(left), str(entered))
 
 
 def _untold(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterator[Change]:
-    """What one side tells of some devices and the other does not, where both tell it of others."""
+    """What one side tells of some devices, and the other does not."""
     for field, words in (("driver", "the drivers"), ("iommu_group", "the groups")):
         sides = ((before.devices[old].gap(field), after.devices[new].gap(field)) for old, new in pairs.items())
         count = sum((one is None) != (other is None) for one, other in sides)
-        if count and not (field == "iommu_group" and (before.gap("iommu_groups") or after.gap("iommu_groups"))):
+        if count:
             yield Change(ChangeKind.UNKNOWN, f"{words} of {count} device{'s' if count != 1 else ''}", "", "")
 
 

@@ -115,7 +115,7 @@ def _unnumbered(lines: list[str]) -> list[str]:
 def _unstamped(lines: list[str]) -> list[str]:
     """Without the time before each line, and without who wrote it."""
     found = list(map(_STAMP.match, lines))
-    if (stamped := len(found) - found.count(None)) < 2 or stamped < sum(map(bool, lines)) // 2:
+    if len(found) - found.count(None) < max(2, sum(map(bool, lines)) // 2):
         return lines
     return [line if each is None else line[each.end() :] for line, each in zip(lines, found, strict=True)]
 
