@@ -159,7 +159,7 @@ WITHOUT_IDS = {
     "lsgroup": "### Group 1 ###\n    01:00.0 VGA compatible controller: NVIDIA Corporation GP106 (rev a1)\n"
     "    01:00.1 Audio device: NVIDIA Corporation GP106 High Definition Audio Controller (rev a1)\n",
     "addresses below a heading": "IOMMU Group 1:\n0000:01:00.0\n0000:01:00.1\n",
-    "addresses behind the number": "IOMMU Group 1: 0000:01:00.0, 0000:01:00.1\n",
+    "addresses behind the number": "$ ./groups\nIOMMU Group 1: 0000:01:00.0, 0000:01:00.1\n",
     "an address a line": "Group 1: 01:00.0\nGroup 1: 01:00.1\n",
     "addresses of USB controllers": "Bus 1 --> 0000:01:00.0 (IOMMU group 1)\nBus 002 Device 001: ID 1d6b:0003 hub\n\n"
     "Bus 2 --> 0000:01:00.1 (IOMMU group 1)\n",
