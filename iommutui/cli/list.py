@@ -75,10 +75,9 @@ def _lines(host: Host, devices: list[Device], verdicts: dict[int, Verdict], mode
             word = group_word(host, group, verdicts[number])
             lines.append(_group_line(group, verdicts[number], word))
             lines += [_device_line(host, device, width, marks, room) for device in members]
-    alone = by_group.get(None, [])
-    if alone:
-        lines.append("Group not known" if host.gap("iommu_groups") is not None else "No IOMMU group")
-        lines += [_device_line(host, device, width, marks, room) for device in alone]
+    for title, known in (("No IOMMU group", True), ("Group not known", False)):
+        if alone := [d for d in by_group.get(None, []) if (d.gap("iommu_group") is None) == known]:
+            lines += [title, *(_device_line(host, device, width, marks, room) for device in alone)]
     return [*lines, _summary(host, devices, verdicts, model, filtered)]
 
 

@@ -33,7 +33,7 @@ class ChangeKind(StrEnum):
     MERGED = "groups-merged", "The groups {before} have become group {after}."
     REGROUPED = "groups-rearranged", "The devices of the groups {before} are in the groups {after} now."
     RENUMBERED = "group-renumbered", "Group {before} is group {after} now, with the same devices."
-    UNGROUPED = "group-of-device"
+    UNGROUPED = "group-of-device", "IOMMU group of {subject}: {before} → {after}."
     VERDICT = "verdict"
     DRIVER = "driver"
     OVERRIDE = "driver-override"
@@ -58,6 +58,7 @@ def compare(before: Host, after: Host, model_before: Model, model_after: Model) 
         *_machine(was, now),
         *_presence(before, after, pairs),
         *_groups(was, now, pairs),
+        *_untold(before, after, pairs),
         *(change for old, new in pairs.items() for change in _bindings(before.devices[old], after.devices[new])),
     ]
 
@@ -143,9 +144,8 @@ def _presence(before: Host, after: Host, pairs: dict[Address, Address]) -> Itera
 def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[Change]:
     before, after = was.host, now.host
     if before.gap("iommu_groups") or after.gap("iommu_groups"):
-        if before.groups or after.groups:
-            yield Change(ChangeKind.UNKNOWN, "the groups", "", "")
         return
+    rearranged: set[int] = set()
     for old, new in pairs.items():
         one, other = before.devices[old], after.devices[new]
         if (one.group is None) != (other.group is None) and not one.gap("iommu_group") and not other.gap("iommu_group"):
@@ -161,6 +161,20 @@ def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[C
         else:
             kind = ChangeKind.SPLIT if len(olds) == 1 else ChangeKind.MERGED if len(news) == 1 else ChangeKind.REGROUPED
             yield Change(kind, words[0], *words)
+            rearranged.update(olds if kind is ChangeKind.REGROUPED else ())
+    for old, new in pairs.items():
+        left, entered = before.devices[old].group, after.devices[new].group
+        if left in rearranged and entered not in (None, left):
+            yield Change(ChangeKind.UNGROUPED, new, str(left), str(entered))
+
+
+def _untold(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterator[Change]:
+    """What one side tells of some devices, and the other does not."""
+    for field, words in (("driver", "the drivers"), ("iommu_group", "the groups")):
+        sides = ((before.devices[old].gap(field), after.devices[new].gap(field)) for old, new in pairs.items())
+        count = sum((one is None) != (other is None) for one, other in sides)
+        if count:
+            yield Change(ChangeKind.UNKNOWN, f"{words} of {count} device{'s' if count != 1 else ''}", "", "")
 
 
 def _parts(before: Host, after: Host, pairs: dict[Address, Address]) -> list[tuple[list[int], list[int]]]:

@@ -28,8 +28,10 @@ _KEPT = re.compile(
 """Parameters whose values are of use to a reader and reveal nothing about the owner; ``-`` is written ``_``."""
 
 _BY_MAC = re.compile(r"([a-z]{2,3}x)[0-9a-f]{12}.*")
-_FILE = re.compile(r".*(?:firmware|path|file)")
-"""Parameters whose values are names of files."""
+_NAMED = re.compile(r".*(?:firmware|path|file|patch|\.id|nqn|hostid)")
+"""Parameters among them whose values are names: of files, of a sound card, of a host."""
+_OF_ONE = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}", re.IGNORECASE)
+"""A UUID or a MAC, which no value that is kept has."""
 
 _OWNER = re.compile(r"(?:vm|owner)\d{1,4}")
 _PID = re.compile(r" \(pid \d+\)$")
@@ -58,9 +60,9 @@ def redact_cmdline(cmdline: str) -> str:
 
 
 def _parameter(word: str) -> str:
-    key, equals, _ = word.partition("=")
+    key, equals, value = word.partition("=")
     name = key.strip('"').replace("-", "_")
-    if not equals or (_KEPT.fullmatch(name) and not _FILE.fullmatch(name)):
+    if not equals or (_KEPT.fullmatch(name) and not _NAMED.fullmatch(name) and not _OF_ONE.search(value)):
         return word
     closing = '"' * (key.count('"') % 2)
     return f"{key}={REDACTED}{closing}"
@@ -169,7 +171,7 @@ def _uses(uses: Uses, names: dict[str, str]) -> Uses:
 def _storage(use: Storage) -> Storage:
     mounted = use.held in (Held.MOUNT, Held.SWAP, Held.FSTAB, Held.REMOTE, Held.PERHAPS_REMOTE)
     what = (_mount(word) if mounted else _volume(word) for word in use.what)
-    array = use.array if not use.array or use.array.startswith("nvme-subsys") else _volume(use.array)
+    array = use.array if re.fullmatch(r"(?:nvme-subsys\d+)?", use.array) else _volume(use.array)
     return use._replace(what=tuple(dict.fromkeys(what)), chain=tuple(map(_volume, use.chain)), array=array)
 
 

@@ -82,7 +82,7 @@ def _group(host: Host, group: Group, model: Model) -> list[str]:
     return [
         f"IOMMU Group {group.id} ({verdict_word(verdict)}):",
         *(text for device in members if device.bus == "pci" for text in _function(device, "\t")),
-        *(printable(f"# {text}") for text in (*others, *map(sentence, verdict.reasons))),
+        *("\t" + printable(f"# {text}") for text in (*others, *map(sentence, verdict.reasons))),
     ]
 
 

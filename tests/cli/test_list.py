@@ -141,3 +141,16 @@ def test_why_no_driver_is_named(gaps: tuple[Gap, ...], opened: bool, said: str, 
     write(host.with_device(device).with_group(group._replace(claim=claim)), str(tmp_path / "host.json"))
     lines = run("list", "--from", str(tmp_path / "host.json")).out.splitlines()
     assert next(line for line in lines if device.address in line).split("  ")[2] == said
+
+
+def test_a_group_that_is_not_known_is_not_called_none(run: Run, tmp_path: Path) -> None:
+    paste = tmp_path / "paste"
+    paste.write_text(
+        "$ lspci -vnn -s 1\n01:00.0 VGA controller [0300]: A [10de:1c02]\n\tFlags: fast devsel, IOMMU group 1\n"
+        "01:00.1 Audio device [0403]: B [10de:10f1]\n\tFlags: fast devsel\n"
+        "$ lspci -nn -s 2\n02:00.0 Ethernet controller [0200]: C [8086:1533]\n"
+    )
+    lines = [
+        line.split("  ")[1] if line[0] == " " else line for line in run("list", "--from", str(paste)).out.splitlines()
+    ]
+    assert lines[2:6] == ["No IOMMU group", "0000:01:00.1", "Group not known", "0000:02:00.0"]

@@ -75,7 +75,9 @@ def test_groups_that_split_merge_and_are_rearranged() -> None:
     assert kinds(machine(GPU, apart), machine(GPU, SOUND)) == [ChangeKind.MERGED]
     three = [device(f"0000:0{n}:00.0", f"8086:000{n}", g) for n, g in ((1, 1), (2, 1), (3, 2))]
     other = [device(f"0000:0{n}:00.0", f"8086:000{n}", g) for n, g in ((1, 1), (2, 2), (3, 2))]
-    assert kinds(machine(*three), machine(*other)) == [ChangeKind.REGROUPED]
+    found = changes(machine(*three), machine(*other))
+    assert [c.kind for c in found] == [ChangeKind.REGROUPED, ChangeKind.UNGROUPED]
+    assert change_sentence(found[1]) == "IOMMU group of 0000:02:00.0: 1 → 2."
 
 
 def test_a_device_that_lost_its_group() -> None:
@@ -97,8 +99,12 @@ def test_what_one_side_does_not_know_is_no_difference() -> None:
     gaps = tuple(Gap(name, NOT_LISTED) for name in ("driver", "driver_override"))
     unknown = machine(GPU._replace(gaps=gaps), gaps=(Gap("kernel", NOT_LISTED),), kernel=None)
     found = changes(machine(GPU._replace(driver="nvidia")), unknown)
-    assert [change.kind for change in found] == [ChangeKind.UNKNOWN]
+    assert [change_sentence(change) for change in found] == [
+        "Not compared: the kernel, which only one side tells.",
+        "Not compared: the drivers of 1 device, which only one side tells.",
+    ]
     assert is_equal(found)
+    assert not [c for c in changes(unknown, unknown) if "drivers" in c.subject]
     without = machine(GPU._replace(group=None), gaps=(Gap("iommu_groups", NOT_LISTED),))
     assert is_equal(changes(machine(GPU), without))
 

@@ -28,7 +28,9 @@ def text_of(host: Host, device: Address | None = None, *, markdown: bool = True)
 @pytest.mark.parametrize("markdown", [True, False])
 def test_a_report_opens_as_the_machine_that_it_is_of(markdown: bool) -> None:
     host = demo_host()
-    again = open_text(text_of(host, GPU, markdown=markdown)).host
+    opened = open_text(text_of(host, GPU, markdown=markdown))
+    again = opened.host
+    assert len(opened.notes) == 1, "only lines that were ignored, and no doubt whether it is one machine"
     assert (again.kernel, again.cmdline, again.cpu_vendor) == (host.kernel, host.cmdline, host.cpu_vendor)
     for address, device in host.devices.items():
         other = again.devices[address]

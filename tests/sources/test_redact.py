@@ -49,6 +49,13 @@ def test_what_ordinary_machines_say_is_kept(cmdline: str) -> None:
         ("=x", "=<redacted>"),
         ("quiet -- alice --key=b", "quiet -- <redacted>"),
         ("drm.edid_firmware=edid/alice.bin", "drm.edid_firmware=<redacted>"),
+        (
+            "snd_hda_intel.patch=alice.fw snd_hda_intel.id=Alice",
+            "snd_hda_intel.patch=<redacted> snd_hda_intel.id=<redacted>",
+        ),
+        ("nvme_core.hostnqn=nqn.alice nvme.hostid=1", "nvme_core.hostnqn=<redacted> nvme.hostid=<redacted>"),
+        ("nvme.x=0f1e2d3c-1111-4222-8333-444455556666", "nvme.x=<redacted>"),
+        ("usbcore.x=aa:bb:cc:dd:ee:ff,1", "usbcore.x=<redacted>"),
     ],
 )
 def test_the_rest_is_not(cmdline: str, redacted: str) -> None:

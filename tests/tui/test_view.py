@@ -155,6 +155,8 @@ def test_devices_without_a_group_are_listed_all_the_same() -> None:
     state = state_of(without_iommu())
     assert listing(state).keys[0] == Key(None)
     assert text(state, Key(None)) == "  ▾ no group  5 devices that no IOMMU translates"
+    state = state_of(changed(without_iommu(), NIC, gaps=(Gap("iommu_group", "not-listed"),)))
+    assert text(state, Key(None)) == "  ▾ no group  5 devices of which the group is not known"
 
 
 def test_without_an_iommu_the_details_say_what_to_do() -> None:

@@ -16,6 +16,7 @@ _ADDRESSES = ("id", "address", "slot", "sysfs_bus_id", "pciAddress", "pci_addres
 _OTHER_NAMES = {"sysfs_iommu_group_id": "iommugroup", "dev_class": "class", "svendor": "subsystem_vendor"}
 _OTHER_NAMES |= {"iommuGroup": "iommugroup", "iommu_group": "iommugroup", "vendorId": "vendor", "vendor_id": "vendor"}
 _OTHER_NAMES |= {"deviceId": "device", "device_id": "device", "class_code": "class", "name": "device_name"}
+_OTHER_NAMES |= {"product_id": "device", "product": "device_name"}
 _OTHER_NAMES |= {"sdevice": "subsystem_device", "rev": "revision", "progif": "interface"}
 _OTHER_NAMES |= {"sub_vendor": "subsystem_vendor", "sub_device": "subsystem_device", "model": "device_name"}
 
@@ -67,7 +68,8 @@ def _functions(document: Any) -> Iterator[tuple[str, Address, dict[str, Any]]]:
         if isinstance(value, list):
             waiting += [(each, group) for each in value]
         elif isinstance(value, dict):
-            entry: dict[str, Any] = {_OTHER_NAMES.get(str(name), str(name)): field for name, field in value.items()}
+            named = sorted(((str(name), field) for name, field in value.items()), key=lambda each: each[0][-2:] == "id")
+            entry: dict[str, Any] = {_OTHER_NAMES.get(name, name): field for name, field in named}
             if "iommugroup" not in entry and group is not None:
                 entry["iommugroup"] = group
             if not entry.get("driver") and "driver_modules" not in entry:

@@ -9,18 +9,20 @@ import re
 
 from iommutui.core.address import parse_pci
 from iommutui.sources.listings import fields, lspci
-from iommutui.sources.listings.base import BDF, IDS, Importer, Read, Record
+from iommutui.sources.listings.base import BDF, BOUNDARY, IDS, Importer, Read, Record
 from iommutui.sources.listings.text import Text
 
 NAME = "groups"
 
-_NUMBER = r"[\s#*`|=─═-]*+(?:IOM+U[ \t]+)?(?:group|GROUP|Group:?)[ \t]+(\d{1,9})[ \t]*"
-_REST = rf"[:\s|][ \t|]*(?:- )?(?={BDF}\s|{IDS}\s+(?:\[R\]\s+)?{BDF}\s)"
+_NUMBER = r"[\s#*`'\"|=─═•+\[-]*+(?:IOM+U[ \t]+)?(?:group|GROUP|Group:?)[ \t]+[\[(#]?(\d{1,9})[\])]?[ \t]*"
+_REST = rf"[:\s|][ \t|]*(?:(?:-|[-=]>) )?(?={BDF}\s|{IDS}\s+(?:\[R\]\s+)?{BDF}\s)"
 _ALONE = r"(?:\([^()]*\))?[ \t]*:?[\s#*`:=─═-]*$"
+_ONLY = rf"[:-][ \t]*(?P<only>{BDF}(?:[ \t,]+{BDF})*)[\s'\",]*$"
 _UNIT = r"\s*IOMMU:[ \t]*(\S+)\s*$"
 
 _ONE_LINE = re.compile(_NUMBER + _REST)
 _HEADING = re.compile(_NUMBER + _ALONE)
+_MEMBERS = re.compile(_NUMBER + _ONLY)
 _UNIT_LINE = re.compile(_UNIT)
 _RULE = re.compile(r"[\s=-]*$|\s*# ")
 _BARE = re.compile(rf"[\s*-]*({BDF})\s*$")
@@ -38,11 +40,15 @@ def read(text: Text, at: int) -> Read:
             more, end = _read_below(text, end, _depth(line), _IDS_FIRST)
             records += more
         return _in_group(int(one[1]), records), end
+    if (bare := _MEMBERS.match(line)) is not None:
+        several = [Record(at, at + 1, parse_pci(each), {}) for each in re.split(r"[\s,]+", bare["only"])]
+        return _in_group(int(bare[1]), several), at + 1
     if (unit := _UNIT_LINE.match(line)) is not None:
         return _read_unit(text, at, unit[1])
     heading = _HEADING.match(line)
     number = None if heading is None else int(heading[1])
-    records, end = _read_below(text, at + 1, _depth(line))
+    fenced = text.kinds[at + 1 : at + 3] == [BOUNDARY, lspci.NAME] and "```" in text.lines[at + 1]
+    records, end = _read_below(text, at + 1 + fenced, _depth(line))
     members = " ".join(str(record.address) for record in records)
     told = (f"members of group {number}", members) if number is not None and members else None
     return [Record(at, at + 1, what=f"group {number}", machine=told), *_in_group(number, records)], end
@@ -102,7 +108,7 @@ def _in_group(number: int | None, records: list[Record]) -> list[Record]:
 IMPORTER = Importer(
     name=NAME,
     example="IOMMU Group 14 09:00.0 VGA compatible controller [0300]: NVIDIA Corporation ... [10de:1c02]",
-    opens=rf"{_NUMBER}(?:{_REST}|{_ALONE})|No IOMMU group:$|{_UNIT}",
+    opens=rf"{_NUMBER}(?:{_REST}|{_ALONE}|{_ONLY.replace('?P<only>', '?:')})|No IOMMU group:$|{_UNIT}",
     score=6,
     read=read,
     once=True,

@@ -17,7 +17,7 @@ NAME = "lspci"
 _PATH = rf"{BDF}(?:/(?:[0-9a-fA-F]{{2}}:)?[01][0-9a-fA-F]\.[0-7])*"
 """An address, or the way to it: ``00:01.0/01:00.0`` (``-PP``), ``00:01.0/00.0`` (``-P``)."""
 
-_MARKS = rf"[\s*#`|>-]*+(?:Group Device:\s*|IOMMU Group \*\s)?(?:{IDS}\s+)?(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?"
+_MARKS = rf"[\s*#`|>'\"•+-]*+(?:Group Device:\s*|IOMMU Group \*\s)?(?:{IDS}\s+)?(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?"
 """What scripts put before an address: marks of lists, its ids, of what can be reset, or the number of the group."""
 
 _LINE = re.compile(rf"{_MARKS}({_PATH})[ \t,]+(?:- )?(?:Class )?(\S.*)")
@@ -25,6 +25,7 @@ _IDS = re.compile(IDS)
 _WITH_IDS = re.compile(rf"(.*){IDS}(.*)")
 _TAIL = re.compile(r"\((rev|prog-if) ([0-9a-fA-F]{2})\b")
 _DRIVER = re.compile(r"\bDriver: *(\S+)")
+_GROUP = re.compile(r"\b(?:IOMMU|iommu)[ _][Gg]roup[ =:#]*(\d{1,9})\b")
 _WITH_CLASS = re.compile(r"([^\[]*)\[([0-9a-fA-F]{4})\](?::[ \t]*|[ \t]+(?=\S))(.*)")
 _NUMERIC = re.compile(r"([0-9a-fA-F]{4}):[ \t]*([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\b")
 _BROKEN = re.compile(r"\[[0-9a-fA-F]{0,4}:?\s*$")
@@ -38,11 +39,16 @@ _DETAIL = re.compile(
     r"|Kernel\s+driver\s+in\s+use:\s*(?P<driver>[^\s,]+)"
     r"|Driver override:\s*(?P<driver_override>\S+)"
     r"|Kernel\s+modules:\s*(?P<modules>\S+)"
-    r"|(?:Flags:.*?\b)?IOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
+    r"|(?:Flags:.*?\b|[^:]*, )?IOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
     r"|Bus:\s*primary=[0-9a-f]{2},\s*secondary=(?P<below>[0-9a-f]{2})"
     r"|Capabilities:.*?Express\s+\(v\d+\)\s+(?P<port>[A-Z][\w/ -]*)"
     r"|(?P<dump>00: [0-9a-fA-F]{2} ))"
 )
+_ONCE = ("subsystem", "group", "driver", "modules")
+"""Details that a function has once; the first of them is printed before the others."""
+_LABELLED = re.compile(r"\s*(?:(?!IOM+U Group)[A-Z\[][^:\[\n]{0,40}(?::(?:\s|$)| at )|[0-9a-f]{2,3}: |# )")
+"""How a detail begins: with what it tells, or as a comment."""
+_CLASS = re.compile(r"\[[0-9a-fA-F]{4}\]: ")
 _PORT_ENDS = re.compile(r",| \(|  |\s+(?:MSI|IntMsgNum)\b")
 _PORT_TYPES = {
     "Endpoint": 0,
@@ -77,9 +83,12 @@ def read(text: Text, at: int, start: int = 0) -> Read:
     first = end
     while end < len(lines) and lines[end].strip() and (kinds[end] is None or lines[end - 1].rstrip().endswith(",")):
         end += 1
-    bus = _take_details(lines[first:end], facts) if end > first else None
+    bus, own = _take_details(lines[first:end], facts) if end > first else (None, 0)
     below = f"{address.partition(':')[0]}:{bus}" if bus else None
     cut = (text.cut and end == len(lines)) or any(map(_SNIPPED.match, lines[first : end + 2]))
+    cut, end = cut or own < end - first, first + own
+    while end > first and not (_is_detail(lines[end - 1]) or lines[end - 2].rstrip().endswith(",")):
+        end -= 1  # what people write below a listing, and damaged lines
     return [Record(at, end, address, facts, below, way, cut=cut)], end
 
 
@@ -102,6 +111,8 @@ def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
         return _columns(words)
     facts: Facts = {}
     tail = ""
+    if words.count("]: ") > 1 and len(_CLASS.findall(words)) > 1:  # the beginnings of two lines
+        words = words[: words.index("]: ") + 3]
     if (found := _WITH_IDS.match(words)) is not None:
         words, vendor, device, tail = found.groups()
         if (before := _IDS.search(words)) is not None:  # two lines that have run together
@@ -112,7 +123,9 @@ def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
     if "rev" in more:
         facts["revision"] = more["rev"].lower()
     if tail and (driver := _DRIVER.search(tail)) is not None:
-        facts["driver"] = driver[1]
+        facts["driver"] = None if driver[1] == "none" else driver[1]
+    if tail and (group := _GROUP.search(tail)) is not None:
+        facts["group"] = int(group[1])
     if (named := _WITH_CLASS.match(words)) is not None:
         class_name, code, name = named.groups()
         facts["class_name"] = class_name.rstrip()
@@ -152,7 +165,7 @@ def _joined(text: Text, at: int, words: str) -> tuple[str, int]:
     """
     whole = words
     for end, more in enumerate(text.lines[at + 1 : at + 4], at + 1):
-        if text.kinds[end] is not None or not more.strip() or more[0].isspace():
+        if text.kinds[end] is not None or not more.strip() or _LABELLED.match(more):
             break
         # A line is broken at a blank, or within brackets that are longer than the rest of it.
         whole = whole.rstrip() + ("" if _BROKEN.search(whole) else " ") + more.strip()
@@ -163,13 +176,30 @@ def _joined(text: Text, at: int, words: str) -> tuple[str, int]:
     return words, at + 1
 
 
-def _take_details(details: list[str], facts: Facts) -> str | None:
-    """Adds to the facts what the lines below a function tell; the bus behind it, if it is a bridge."""
+def _is_detail(line: str) -> bool:
+    """Whether it is indented, or begins as a detail does."""
+    return line[0].isspace() or _LABELLED.match(line) is not None
+
+
+def _take_details(details: list[str], facts: Facts) -> tuple[str | None, int]:
+    """Adds to the facts what the lines below a function tell.
+
+    Returns the bus behind it, if it is a bridge, and how many of the lines are its own: the rest are of another one,
+    whose first line is damaged or missing.
+    """
     below = None
+    seen: set[str] = set()
     for at, found in enumerate(map(_DETAIL.match, details)):
         if found is None:
+            line = details[at]
+            if _CLASS.search(line) is not None and not _is_detail(line):
+                return below, at
             continue
         kind, said = found.lastgroup, found[found.lastgroup or 0]
+        if kind in _ONCE:
+            if kind in seen or (kind == _ONCE[0] and seen):
+                return below, at
+            seen.add(kind)
         if kind == "subsystem":
             facts["subsystem_vendor_id"], facts["subsystem_device_id"] = said.lower().split(":")
         elif kind == "driver":
@@ -191,7 +221,7 @@ def _take_details(details: list[str], facts: Facts) -> str | None:
             below = below or bus
             # What is said in words goes before what a dump says, but for the class, which a dump tells in full.
             facts.update({**dump, **facts, "class_code": dump["class_code"]} if dump else {})
-    return below
+    return below, len(details)
 
 
 def _dumped(lines: list[str]) -> bytes:

@@ -26,7 +26,8 @@ _QUOTES = {0x201C: '"', 0x201D: '"', 0x201E: '"', 0x2018: "'", 0x2019: "'", 0x20
 """Quotation marks of word processors, and what they were typed as."""
 _QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?)+(?=[^\s>])|^[ \t]*>[> ]*(?=[ \t]|$)", re.MULTILINE)
 _PRINTABLE = re.compile("=(?:3D|C[23]=|E2=)")
-_BLOCKS = r"(?:</?(?:br|div|li|ol|p|pre|table|tr|ul)\b[^<>\n]{0,200}>[ \t]*)+"
+_BBCODE = r"\[/?(?i:code|quote|spoiler)\b[^\]\n]{0,80}\]"
+_BLOCKS = rf"(?:(?:</?(?:br|div|li|ol|p|pre|table|tr|ul)\b[^<>\n]{{0,200}}>|{_BBCODE})[ \t]*)+"
 _BLOCKS_FIRST = re.compile(f"^{_BLOCKS}", re.MULTILINE)
 _BLOCKS_BETWEEN = re.compile(f"{_BLOCKS}\n?")
 _TAG = re.compile(r"</?(?:a|b|code|em|font|i|span|strong|td)\b[^<>\n]{0,200}>")
@@ -34,7 +35,9 @@ _ENTITY = re.compile(r"&(?:[a-z]{2,8}|#\d{2,5});")
 _ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
 _FUNCTION = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [A-Z][^\n\[:]{2,60} \[[0-9a-f]{4}\]: "
 _IDS = r"\[[0-9a-f]{4}:[0-9a-f]{4}\](?: \(rev [0-9a-f]{2}\))?"
-_RUN_TOGETHER = re.compile(rf"({_IDS})[ \t]*(?={_FUNCTION}|IOMMU [Gg]roup \d)")
+_RUN_TOGETHER = re.compile(rf"({_IDS})(?:[ \t]|\\[nt])*(?={_FUNCTION}|IOMMU [Gg]roup \d)")
+_GLUED = re.compile(rf"IOMMU (?<=\w.{{6}})(?=[Gg]roup +\d{{1,9}}:? +{_FUNCTION})")
+"""A line that begins where the one before breaks off."""
 _LINKS_TOGETHER = re.compile(r"[ \t]+(?=lrwxrwxrwx \d|total \d+ lrwx|/sys/kernel/iommu_groups/\d{1,9}/devices:)")
 _HEADING = re.compile(rf"(IOMMU [Gg]roup +\d+:)[ \t]+(?={_FUNCTION})")
 _PYTHON = re.compile(r"\{'(?:bios|board|groups)'")
@@ -46,6 +49,17 @@ _NUMBER = re.compile(
     r" *([1-9]\d{0,5})(?:[:.|)] ?|\t|(?= ))(?![01][0-9a-f]\.[0-7]| ?(?:[0-9a-f]{2} ){4}|(?<=\d{4}:)[0-9a-f]{2}:)"
 )
 """The number of a line, and not a bus, the offset of a dump, or a domain."""
+_WRAPPED_GROUP = re.compile(r"IOMMU((?: group)?)[ \t]*\n[ \t]*(?=(?:group )?\d{1,9}[ \t]*$)", re.MULTILINE)
+"""The end of the flags of ``lspci -v``, broken within its last words."""
+_STAMP = re.compile(
+    r"\[?(?:(?:[A-Z][a-z]{2} +\d{1,2}|\d{4}-\d\d-\d\d)[ T])?\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?\]?"
+    r"(?:(?: [\w.-]+)? [a-z][\w./@()-]*(?:\[\d+\])?:| <[^<>\n]{1,40}>)? "
+)
+"""What a log (the host, the program) or a chat (who) puts before each line."""
+_GROUP_CELL = re.compile(r"(?:IOMMU[ -])?group(?: ?(?:#|no\.?|number|id))?", re.IGNORECASE)
+_TABLE = re.compile(r"^[^\n]{0,200}\bgroup\b[^\n]{0,200}\n[ \t|:-]*-[ \t:]*\|", re.IGNORECASE | re.MULTILINE)
+_IDS_CELL = re.compile(r"\[?([0-9a-f]{4}:[0-9a-f]{4})\]?", re.IGNORECASE)
+_PLACE_CELL = re.compile(r"((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7])\b(.*)", re.IGNORECASE)
 _LONGEST = 1 << 14
 """The most characters of a line that is read; only structured formats have longer ones, and are read as a whole."""
 
@@ -71,7 +85,7 @@ def _unwrapped(text: str) -> str:
     """What mail (quoted-printable), a web page or Markdown has put around characters and lines, taken off again."""
     if _PRINTABLE.search(text) is not None:
         text = quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
-    if "</" in text or "<br" in text:
+    if "</" in text or "<br" in text or "[/" in text:
         text = _TAG.sub("", _BLOCKS_BETWEEN.sub("\n", _BLOCKS_FIRST.sub("", text)))
     if "<device>" not in text and _ENTITY.search(text) is not None:
         text = html.unescape(text)
@@ -98,6 +112,38 @@ def _unnumbered(lines: list[str]) -> list[str]:
     return [line if each is None else line[each.end() :] for line, each in zip(lines, found, strict=True)]
 
 
+def _unstamped(lines: list[str]) -> list[str]:
+    """Without the time before each line, and without who wrote it."""
+    found = list(map(_STAMP.match, lines))
+    if len(found) - found.count(None) < max(2, sum(map(bool, lines)) // 2):
+        return lines
+    return [line if each is None else line[each.end() :] for line, each in zip(lines, found, strict=True)]
+
+
+def _untabled(lines: list[str]) -> list[str]:
+    """The rows of a table by hand, with a column of groups, as the lines that a script prints."""
+    columns: list[str] = []
+    group = ""
+    rows: list[str] = []
+    for line in lines:
+        row = line[:1000].strip().removeprefix("|").removesuffix("|")
+        cells = [cell.strip(" \t`*") for cell in row.split("|")]
+        if len(cells) > 1 and any(map(_GROUP_CELL.fullmatch, cells)):
+            columns = ["group" if _GROUP_CELL.fullmatch(cell) else cell.lower() for cell in cells]
+        elif len(cells) == len(columns) and (place := next(filter(None, map(_PLACE_CELL.match, cells)), None)):
+            named = dict(zip(columns, cells, strict=True))
+            group = named.pop("group") or group
+            driver = next((named.pop(name).strip("-") for name in columns if "driver" in name), "")
+            rest = [cell for cell in named.values() if cell != place[0]]
+            words = " ".join([place[2], *(cell for cell in rest if not _IDS_CELL.fullmatch(cell))]).strip()
+            ids = [f" [{found[1]}]" for found in map(_IDS_CELL.fullmatch, rest) if found and found[1] not in words]
+            number = re.fullmatch(r"\D*(\d{1,9})\D*", group)
+            head = f"IOMMU Group {number[1]} " if number is not None else ""
+            line = f"{head}{place[1]} {words}{''.join(ids)}" + (f" Driver: {driver}" if driver else "")
+        rows.append(line)
+    return rows
+
+
 class Text:
     """A text, line by line, numbered from 0 here and from 1 for people."""
 
@@ -113,11 +159,14 @@ class Text:
             whole = _QUOTED.sub("", whole)
         self.cut = not whole.endswith("\n")
         """Whether it ends within a line, and more may be missing."""
-        whole = "\n".join(_unnumbered(whole.removesuffix("\n").split("\n")))
+        lines = _unnumbered(_unstamped(whole.removesuffix("\n").split("\n")))
+        whole = "\n".join(_untabled(lines) if "|" in whole and _TABLE.search(whole) else lines)
         if whole[:1].isspace():
             whole = dedent(whole)
         if _RUN_TOGETHER.search(whole) is not None:
             whole = _HEADING.sub(r"\1\n", _RUN_TOGETHER.sub(r"\1\n", whole))
+        if "IOMMU" in whole:
+            whole = _GLUED.sub("\nIOMMU ", _WRAPPED_GROUP.sub(r"\nIOMMU\1 ", whole))
         if "lrwxrwxrwx" in whole:
             whole = _LINKS_TOGETHER.sub("\n", whole)
         self.whole = whole

@@ -98,7 +98,9 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
     if key.group is None:
         count = len(base.blocks[None]) - 1
         yield from (Span(fold, "muted"), Span("no group  ", "strong"))
-        yield Span(f"{count} device{'s' if count != 1 else ''} that no IOMMU translates", "muted")
+        unknown = any(k.device and host.devices[k.device].gap("iommu_group") for k in base.blocks[None])
+        words = "of which the group is not known" if unknown else "that no IOMMU translates"
+        yield Span(f"{count} device{'s' if count != 1 else ''} {words}", "muted")
         return
     group = host.groups[key.group]
     found = verdicts(host, state.model)

@@ -67,6 +67,13 @@ def told(text: str) -> list[tuple[str | None, str | None, int | None]]:
         f"<p>&ldquo;Mine&rdquo;:</p><pre>{html.escape(LISTING)}</pre>",
         "".join(f"<div>{html.escape(line)}</div>" for line in LISTING.splitlines()),
         LISTING.replace("[0300]: NVIDIA", "[0300]:\nNVIDIA"),
+        LISTING.replace("GP106 [GeForce", "GP106\n        [GeForce"),
+        f"[CODE]{LISTING}[/CODE]\n",
+        f'[QUOTE="somebody, post: 12"]\n[code=sh]{LISTING}[/code]\nThanks[/QUOTE]\n',
+        "".join(f"Nov 28 10:22:01 pve sh[42]: {line}\n" for line in LISTING.splitlines()),
+        "".join(f"2024-05-01T10:22:01.5+02:00 {line}\n" for line in LISTING.splitlines()),
+        "".join(f"[10:22:01] {line}\n" for line in LISTING.splitlines()),
+        "".join(f"10:22 <carol> {line}\n" for line in LISTING.splitlines()),
         LISTING.replace("[10de:1c02] (rev a1)", "[10de:1c02] (rev\na1)"),
     ],
 )
@@ -84,6 +91,20 @@ def test_any_encoding(tmp_path: Path, encoding: str) -> None:
 def test_a_flags_line_that_was_wrapped_before_its_group() -> None:
     text = f"01:00.0 {GPU}\n\tFlags: bus master, fast devsel, latency 0, IRQ 25, NUMA node 0,\nIOMMU group 1\n"
     assert groups(host(text)) == {1: ["0000:01:00.0"]}
+
+
+@pytest.mark.parametrize(
+    "wrapped", ["IOMMU\ngroup 1", "IOMMU group\n\t1", "NUMA\nnode 0, IOMMU group 1", "NUMA\n\tnode 0, IOMMU\ngroup 1"]
+)
+def test_a_group_that_was_wrapped_is_not_taken_for_none(wrapped: str) -> None:
+    above = f"00:1f.0 {SOUND}\n\tFlags: fast devsel, IOMMU group 7\n"
+    text = f"{above}01:00.0 {GPU}\n\tFlags: bus master, {wrapped}\n\tKernel driver in use: x\n"
+    assert told(text)[1] == ("x", "1c02", 1)
+
+
+def test_a_time_that_is_no_stamp_stays() -> None:
+    assert told(f"It was 10:22:01 when I ran it.\n{LISTING}") == WHOLE
+    assert len(host("".join(f"0{n}:00.0 VGA: A\n0{n}:00.1 Audio: B\n" for n in range(3))).devices) == 6
 
 
 def test_functions_that_were_made_one_line_are_told_apart() -> None:
@@ -123,6 +144,46 @@ def test_two_functions_on_one_line_are_told_apart(between: str) -> None:
 def test_of_two_lines_that_have_run_together_the_ids_are_not_guessed() -> None:
     (found,) = host(f"01:00.0 {GPU}es Chipset Family USB EHCI #2 [8086:8c2d] (rev 05)\n").devices.values()
     assert (found.device_id, found.gap("vendor") is not None) == (None, True)
+
+
+def test_where_a_line_begins_within_another_one_neither_has_the_ids_of_the_other() -> None:
+    text = f"IOMMU Group 1 01:00.0 {GPU[:50]}IOMMU Group 2 02:00.0 {SOUND}\n"
+    assert told(text) == [(None, None, 1), (None, "10f1", 2)]
+    (found,) = host(f"01:00.0 {GPU[:50]}02:00.0 {SOUND}\n").devices.values()
+    assert (found.device_id, found.class_code, found.gap("vendor") is not None) == (None, "0300", True)
+
+
+def test_lines_that_a_program_has_escaped_are_told_apart() -> None:
+    assert len(host(f"IOMMU Group 1 01:00.0 {GPU}\\nIOMMU Group 1 01:00.1 {SOUND}\\n").devices) == 2
+    assert len(host(f"01:00.0 {GPU}\\n01:00.1 {SOUND}\\n").devices) == 2
+
+
+@pytest.mark.parametrize(
+    "damaged", [f"01:0.0 {GPU}", f"O1:00.0 {GPU}", f"IOMMU Group l 01:00.0 {GPU}", "[... 5 more]", "and so on"]
+)
+def test_a_damaged_line_is_counted_as_ignored(damaged: str) -> None:
+    found = opened(f"IOMMU Group 1 00:1f.0 {SOUND}\n{damaged}\nIOMMU Group 2 02:00.0 {SOUND}\n")
+    assert groups(found.host) == {1: ["0000:00:1f.0"], 2: ["0000:02:00.0"]}
+    assert "1 line was ignored" in found.notes[-1]
+
+
+@pytest.mark.parametrize("first", ["", f"01:0.0 {GPU}\n", "01:00.0\n"])
+def test_a_function_does_not_take_the_details_of_one_whose_first_line_is_damaged(first: str) -> None:
+    port = f"00:1c.0 {SOUND}\n\tKernel driver in use: pcieport\n"
+    lost = f"{first}\tSubsystem: ZOTAC Device [19da:1438]\n\tKernel driver in use: nouveau\n"
+    above, below = host(f"{port}{lost}02:00.0 {SOUND}\n\tKernel driver in use: x\n").devices.values()
+    assert (above.driver, above.subsystem_vendor_id, below.driver) == ("pcieport", None, "x")
+    unbound, _ = host(
+        f"00:1c.0 {SOUND}\n\tSubsystem: A [1234:5678]\n{lost}{port.replace('00:', '02:')}"
+    ).devices.values()
+    assert (unbound.driver, unbound.gap("driver") is not None) == (None, True)
+
+
+def test_details_that_have_lost_their_indentation_are_the_functions_own() -> None:
+    details = "Subsystem: ZOTAC Device [19da:1438]\nRegion 0: Memory at f0 [size=16M]\nKernel driver in use: nouveau\n"
+    found = opened(f"01:00.0 {GPU}\n{details}Kernel modules: nouveau,\nnvidia\n01:00.1 {SOUND}\n")
+    assert [d.driver for d in found.host.devices.values()] == ["nouveau", None]
+    assert found.notes == ()
 
 
 @pytest.mark.parametrize("end", ["\tIRQ 16", "\t[...]\n", "\n<snip>\n"])

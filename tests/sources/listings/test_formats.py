@@ -101,8 +101,26 @@ WITH_IDS = {
     "ls-iommu -k": f"IOMMU Group   1: 0000:01:00.0 {GPU.replace(']:', ']')}\n\tKernel driver in use: nouveau\n"
     f"IOMMU Group   1: 0000:01:00.1 {SOUND.replace(']:', ']')}\n",
     "a heading in a frame": f"── IOMMU Group 1 (2 devices) ──\n  01:00.0 {GPU}\n  01:00.1 {SOUND}\n",
+    "a fence below the heading": f"**IOMMU Group 1**\n```\n01:00.0 {GPU}\n01:00.1 {SOUND}\n```\n",
+    "bullets, and lines that were added": f"• IOMMU Group 1 01:00.0 {GPU}\n+IOMMU Group 1 01:00.1 {SOUND}\n",
     "a list": f"* **IOMMU Group 1**\n  * `01:00.0 {GPU}`\n  * `01:00.1 {SOUND}`\n",
     "a table": f"| IOMMU Group 1 | 01:00.0 {GPU} |\n| IOMMU Group 1 | 01:00.1 {SOUND} |\n",
+    "a table by hand": "| Group | Address | Device |\n|---|:-:|---|\n"
+    f"| 1 | 01:00.0 | {GPU} |\n| | `01:00.1` | {SOUND} |\n",
+    "a table without a frame": "PCI address | IOMMU group | ID | What | Driver\n--- | --- | --- | --- | ---\n"
+    "0000:01:00.0 | Group 1 | 10de:1c02 | VGA compatible controller: GP106 | nouveau\n"
+    "0000:01:00.1 | Group 1 | [10de:10f1] | Audio device: GP106 | -\n",
+    "numbers in brackets, and with a hash": f"[IOMMU Group 1]\n  01:00.0 {GPU}\nIOMMU group #1: 01:00.1 {SOUND}\n",
+    "an arrow behind the number": f"Group 1 => 01:00.0 {GPU}\nIOMMU Group (1) 01:00.1 {SOUND}\n",
+    "strings of a program": f"'IOMMU Group 1 01:00.0 {GPU}',\n\"IOMMU Group 1 01:00.1 {SOUND}\",\n",
+    "the group behind it": f"01:00.0 {GPU} iommu_group=1\n01:00.1 {SOUND} -> IOMMU group 1\n",
+    "Incus": json.dumps(
+        [
+            {"driver": "", "iommu_group": 1, "pci_address": f"0000:01:00.{n}", "product": "GP106", "product_id": id_}
+            | ({"vendor": "NVIDIA", "vendor_id": "10de"} if n else {"vendor_id": "10de", "vendor": "NVIDIA"})
+            for n, id_ in enumerate(("1c02", "10f1"))
+        ]
+    ),
     "names of fields as other programs have them": json.dumps(
         [
             {"pciAddress": "0000:01:00.0", "iommuGroup": "1", "vendorId": "10de", "deviceId": "1c02"},
@@ -141,6 +159,8 @@ WITHOUT_IDS = {
     "lsgroup": "### Group 1 ###\n    01:00.0 VGA compatible controller: NVIDIA Corporation GP106 (rev a1)\n"
     "    01:00.1 Audio device: NVIDIA Corporation GP106 High Definition Audio Controller (rev a1)\n",
     "addresses below a heading": "IOMMU Group 1:\n0000:01:00.0\n0000:01:00.1\n",
+    "addresses behind the number": "$ ./groups\nIOMMU Group 1: 0000:01:00.0, 0000:01:00.1\n",
+    "an address a line": "Group 1: 01:00.0\nGroup 1: 01:00.1\n",
     "addresses of USB controllers": "Bus 1 --> 0000:01:00.0 (IOMMU group 1)\nBus 002 Device 001: ID 1d6b:0003 hub\n\n"
     "Bus 2 --> 0000:01:00.1 (IOMMU group 1)\n",
     "ls -la": "me@box:~$ ls -la /sys/kernel/iommu_groups/1/devices/\ninsgesamt 0\n"
@@ -177,6 +197,27 @@ def test_ids_that_are_not_told_are_a_gap(name: str) -> None:
     for each in host(WITHOUT_IDS[name]).devices.values():
         assert each.vendor_id is None
         assert each.gap("vendor") is not None
+
+
+def test_a_fence_that_ends_below_an_empty_group_begins_nothing() -> None:
+    text = f"```\nIOMMU Group 1:\n\t01:00.0 {GPU}\nIOMMU Group 2:\n```\n\n02:00.0 {SOUND}\n"
+    assert groups(host(text)) == {1: ["0000:01:00.0"]}
+
+
+def test_a_row_of_a_table_that_names_no_group_has_none_from_above() -> None:
+    head = "| Group | Device | Driver |\n|---|---|---|\n"
+    machine = host(
+        f"{head}| 1 | 01:00.0 {GPU} | nouveau |\n| - | 02:00.0 {SOUND} | none |\n| 2 or 3 | 03:00.0 {GPU} | |\n"
+    )
+    assert groups(machine) == {1: ["0000:01:00.0"]}
+    assert all(d.gap("iommu_group") for d in machine.devices.values() if d.group is None)
+    assert next(d.driver for d in machine.devices.values()) == "nouveau"
+
+
+def test_a_table_without_a_column_of_groups_is_left_as_it_is() -> None:
+    assert groups(host(f"| Group of people | Card |\n|---|---|\n| 5 | none |\n\nIOMMU Group 1 01:00.0 {GPU}\n")) == {
+        1: ["0000:01:00.0"]
+    }
 
 
 def test_a_format_without_drivers_leaves_them_unknown() -> None:
