@@ -56,9 +56,11 @@ def place(host: Host, text: str) -> tuple[Key | None, str]:
     text = text.strip()
     if not text:
         return None, ""
-    if (text.isascii() and text.isdigit() and len(text) < 4) or (text.isdigit() and int(text) in host.groups):
-        number = int(text)
-        return (Key(number), f"group {number}") if number in host.groups else (None, f"There is no group {number}.")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    if number in host.groups:
+        return Key(number), f"group {number}"
+    if number is not None and len(text) < 4:
+        return None, f"There is no group {number}."
     try:
         device = find_device(host, text)
     except IommutuiError as error:
