@@ -12,7 +12,7 @@ from iommutui.tui.derived import selected_device
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.pages.models import model_choices
 from iommutui.tui.rows.topology import next_match
-from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, own_model, planned_intent
+from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, divided, folded, own_model, planned_intent
 from iommutui.tui.text import Choice, Span, line
 from iommutui.tui.widgets.dialogs import ChooseScreen, ConfirmScreen, Opened, PromptScreen
 
@@ -145,15 +145,12 @@ def _zoom(desk: Desk) -> None:
     desk.remember()
 
 
-SHARES = range(20, 85)
-"""Percent of the room that the list can have."""
 _STEP = 6
 """Percent for each key: at least a row of the 19 that 80 x 24 divides."""
 
 
 def _divide(step: int, desk: Desk) -> None:
-    share = max(SHARES.start, min(SHARES.stop - 1, desk.state.share + step))
-    desk.update(desk.state._replace(share=share, zoomed=False))
+    desk.update(divided(desk.state, desk.state.share + step))
     desk.remember()
 
 

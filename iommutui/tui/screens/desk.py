@@ -25,7 +25,7 @@ from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.base import nothing_to_pass
 from iommutui.tui.scanner import CLAIM_SECONDS, Scanner
 from iommutui.tui.screens.panes import WIDE, Panes
-from iommutui.tui.state import AppState, Key, LogLine, Pane, Phase, View, failed, planned_moved, with_host
+from iommutui.tui.state import AppState, Key, LogLine, Pane, Phase, View, divided, failed, planned_moved, with_host
 from iommutui.tui.store import Store, recalled, to_remember
 from iommutui.tui.text import clip
 from iommutui.tui.widgets.bars import FilterBar, TooSmall
@@ -154,7 +154,7 @@ class DeskScreen(Desk):
 
     @on(Panes.Divided)
     def _divided(self, event: Panes.Divided) -> None:
-        self.update(self.state._replace(share=event.share))
+        self.update(divided(self.state, event.share))
         if event.done:
             self.remember()
 

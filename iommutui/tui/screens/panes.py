@@ -10,7 +10,6 @@ from textual.widget import Widget
 
 from iommutui.tui import pages
 from iommutui.tui.commands import hints
-from iommutui.tui.commands.viewing import SHARES
 from iommutui.tui.content import content
 from iommutui.tui.pages.help import orientation
 from iommutui.tui.pages.plan import plan_lines
@@ -136,8 +135,7 @@ class Panes(Vertical):
         if self.app.mouse_captured is self._details:
             body = self.widget_of(Pane.LIST).region.union(self._details.region)
             x, y = (event.screen_x - body.x) / body.width, (event.screen_y - body.y) / body.height
-            share = max(SHARES.start, min(SHARES.stop - 1, round(100 * (x if self._wide else y))))
-            self.post_message(self.Divided(share, done=False))
+            self.post_message(self.Divided(round(100 * (x if self._wide else y)), done=False))
 
     def on_mouse_up(self, event: MouseUp) -> None:
         if self.app.mouse_captured is self._details:
