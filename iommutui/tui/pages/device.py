@@ -57,7 +57,7 @@ def _targets(state: AppState, device: Device) -> list[Line]:
         lead = f"  {target.name:<{width}}  "
         lines.append(line(Span(lead), Span(purpose(target), "muted"), Span(loading(target), "warn"), hang=4))
     if device.is_bridge:
-        lines.append(bullet("It is a bridge: it need not be handed over, and VFIO refuses it.", "muted", "•"))
+        lines.append(bullet("It is a bridge: it need not be handed over, and VFIO refuses it."))
     return lines
 
 
