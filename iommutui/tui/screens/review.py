@@ -87,13 +87,13 @@ class ReviewScreen(DeliberateDialog[Job]):
         *SCROLL,
     ]
     HARMLESS = ("escape",)
+    AUTO_FOCUS = "#typed, #no"  # the first of them that is there
 
     def __init__(self, review: Review) -> None:
         super().__init__()
         self._review = review
         self._asks = review.applicable and bool(review.to_type)
-        self.OTHER_ROWS = 8 if self._asks else 5  # type: ignore[misc]  # it is this dialog's own
-        self.AUTO_FOCUS = "#typed" if self._asks else "#no"  # type: ignore[misc]  # as Textual lets a screen do
+        self.OTHER_ROWS = 8 if self._asks else 5
 
     def compose(self) -> ComposeResult:
         review = self._review

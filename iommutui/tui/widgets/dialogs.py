@@ -59,7 +59,7 @@ class Box(Vertical):
 class Dialog(ModalScreen[Result]):
     """A dialog over the desk. ``Esc`` closes it without a result."""
 
-    OTHER_ROWS: ClassVar[int] = 3
+    OTHER_ROWS = 3
     """Rows of the screen that are not lines: the frame of the dialog, its buttons, and the key bar."""
 
     def on_mount(self) -> None:
