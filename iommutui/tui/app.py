@@ -9,6 +9,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Event, Key, Paste
 from textual.message import Message
+from textual.notifications import Notify
 from textual.theme import Theme
 
 from iommutui.core.errors import IommutuiError
@@ -66,6 +67,7 @@ class IommutuiApp(App[None]):
         self.animation_level: Literal["none", "basic", "full"] = "none"
         self.keys_from = 0.0
         """Keys that were pressed before this time, by the clock of messages, do nothing."""
+        self._cleared_at = 0.0
         self._wrong = list(config.wrong)
         self._store = store
         usual = CONSOLE if console else IOMMUTUI
@@ -115,6 +117,16 @@ class IommutuiApp(App[None]):
         """Says something in the place of what was said before; it is shown as it is, whatever ``markup`` is."""
         self.clear_notifications()
         super().notify(SIGNS[severity] + visible(message), severity=severity, **{**rest, "markup": False})
+
+    def clear_notifications(self) -> None:
+        """What has been said and has not been shown yet as well."""
+        self._cleared_at = Message().time
+        super().clear_notifications()
+
+    def on_notify(self, event: Notify) -> None:
+        """Comes before Textual's own, which shows it."""
+        if event.time < self._cleared_at:
+            event.prevent_default()
 
     async def on_event(self, event: Event) -> None:
         """Ends pasted lines by LF, and drops keys that were typed before it was visible what they would do.

@@ -89,9 +89,8 @@ class DeskScreen(Desk):
 
     def on_screen_suspend(self) -> None:
         """What was said in passing does not lie over a dialog, nor behind it."""
-        if self.query("Toast"):
-            self.app.clear_notifications()
-            self.query("Toast").remove()  # the app takes away only those of the screen that is now on top
+        self.app.clear_notifications()
+        self.query("Toast").remove()  # the app takes away only those of the screen that is now on top
 
     def on_resize(self) -> None:
         self._panes.divide()
