@@ -134,12 +134,12 @@ class ReviewScreen(DeliberateDialog[Job]):
 
     @on(Input.Changed)
     def _typed(self) -> None:
-        """What is asked for goes as soon as it has been typed: there is nothing left to ask."""
+        """The question goes as soon as it is answered; its room stays, so that nothing moves below the eyes."""
         self.query_one("#yes", Button).disabled = not self.agreed
         verb = "reverts" if self._review.job.revert else "applies"
         agreed = [Span("✔ ", "ok"), Span("y", "key"), Span(f" {verb}")] if self.agreed else []
         self.query_one("#hint", Static).update(content(agreed))
-        self.query_one("#ask").display = not self.agreed
+        self.query_one("#ask").visible = not self.agreed
         self.query_one(KeyBar).hints = self._hints(self.agreed)
 
     @on(Input.Submitted)
