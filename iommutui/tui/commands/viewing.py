@@ -105,9 +105,7 @@ def _sort(desk: Desk) -> None:
     desk.remember()
 
 
-_only_the_list = unless(
-    lambda state: state.view is View.GROUPS, "Only the list of groups has this; T or Esc goes back to it."
-)
+_only_list = unless(lambda s: s.view is View.GROUPS, "Only the list of groups has this; T or Esc goes back to it.")
 
 
 def _bridges(desk: Desk) -> None:
@@ -166,9 +164,7 @@ def _choose_model(desk: Desk) -> Opened:
 
 
 def _cannot_rescan(state: AppState) -> str | None:
-    if not state.source.real:
-        if state.phase is Phase.FAILED:
-            return None
+    if not state.source.real and state.phase is not Phase.FAILED:
         return "A simulated machine does not change by itself; R reverts what was applied here."
     return "A scan is going on." if state.phase in (Phase.SCANNING, Phase.APPLYING) else None
 
@@ -237,9 +233,9 @@ COMMANDS = (
     Command("Go", ("o",), "Go to a group, an address, ids or a network interface.", LOOK, _go, (needs_host,),
             also="jump find"),
     Command("Sort", ("s",), "Order groups by number, by kind (displays first), by verdict.", LOOK, _sort,
-            (needs_host, _only_the_list), also="arrange"),
+            (needs_host, _only_list), also="arrange"),
     Command("Bridges", ("full_stop",), "Hide groups with nothing to pass through, or show them.", LOOK, _bridges,
-            (needs_host, _only_the_list), also="hide ports"),
+            (needs_host, _only_list), also="hide ports"),
     Command("Next match", ("n",), "In the topology: the next device that the search finds.", LOOK, partial(_match, 1),
             (needs_host, _cannot_match), palette=False),
     Command("Previous match", ("N",), "In the topology: the one before.", LOOK, partial(_match, -1),

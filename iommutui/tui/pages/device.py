@@ -33,10 +33,7 @@ def device_page(state: AppState, device: Device | None, group: Group | None) -> 
     members = state.host.members(group)
     if not members:
         return [line(Span(f"Group {group.id} has no devices.", "muted"))]
-    lines: list[Line] = []
-    for member in members:
-        lines += [*([BLANK] if lines else []), *_facts(state, member)]
-    return lines
+    return [each for member in members for each in (BLANK, *_facts(state, member))][1:]
 
 
 def _facts(state: AppState, device: Device) -> list[Line]:

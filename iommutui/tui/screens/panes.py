@@ -14,8 +14,7 @@ from iommutui.tui.content import content
 from iommutui.tui.pages.help import orientation
 from iommutui.tui.pages.plan import plan_lines
 from iommutui.tui.rows import head, listing, row
-from iommutui.tui.state import AppState, Key, Pane, View
-from iommutui.tui.text import Span
+from iommutui.tui.state import AppState, Pane, View
 from iommutui.tui.widgets.bars import Bar, FilterBar, KeyBar, banner
 from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.rows import Rows
@@ -39,7 +38,7 @@ class Panes(Vertical):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self.list = Rows(self._paint, id="list")
+        self.list = Rows(lambda key, width, here: row(self.state, key, width, here), id="list")
         self._log_pane, self._details, self._plan, self._orientation = (
             Lines(id=name) for name in ("log", "details", "plan", "orientation")
         )
@@ -88,9 +87,6 @@ class Panes(Vertical):
         self._plan.border_title = content(pages.plan_title(state))
         self.query_one(FilterBar).show_state(state)
         self.query_one(KeyBar).hints = hints(state)
-
-    def _paint(self, key: Key, width: int, here: bool) -> tuple[Span, ...]:
-        return row(self.state, key, width, here)
 
     def widget_of(self, pane: Pane) -> Widget:
         """What has the focus where a pane has it."""

@@ -93,6 +93,7 @@ class ReviewScreen(DeliberateDialog[Job]):
         super().__init__()
         self._review = review
         self._asks = review.applicable and bool(review.to_type)
+        self._what = "the group's number" if len(review.to_type) == 1 else "the groups' numbers"
         self.OTHER_ROWS = 8 if self._asks else 5
 
     def compose(self) -> ComposeResult:
@@ -121,10 +122,6 @@ class ReviewScreen(DeliberateDialog[Job]):
         verb = "revert" if self._review.job.revert else "apply"
         first = (Hint("y", verb, enabled=agreed), Hint("Esc", "cancel"))
         return (*first, Hint("t", "timer"), Hint("Y", "copy"), SCROLLS)
-
-    @property
-    def _what(self) -> str:
-        return "the group's number" if len(self._review.to_type) == 1 else "the groups' numbers"
 
     @property
     def agreed(self) -> bool:
