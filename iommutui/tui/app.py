@@ -176,18 +176,18 @@ class IommutuiApp(App[None]):
         else:
             self._ask("Return to the first machine?", "It is as you left it.", "Return", self._return)
 
-    def _ask_to_open(self, machine: Machine) -> Opened:
+    def _ask_to_open(self, machine: Machine, host: Host) -> Opened:
         question = f'The screen then shows "{clip(machine.source.label, 40)}", on which everything is simulated.'
-        return self._ask("Open another machine?", question, "Open", partial(self._open, machine))
+        return self._ask("Open another machine?", question, "Open", partial(self._open, machine, host))
 
     def _ask(self, title: str, question: str, yes: str, then: Callable[[], None]) -> Opened:
         lost = " What is staged here is lost." if self.desk.state.intents and self.desk is not self._first_desk else ""
         return self.desk.ask(ConfirmScreen(title, question + lost, yes, "Stay"), lambda _: then())
 
-    def _open(self, machine: Machine) -> None:
-        """Shows another machine, which has been read, on a desk of its own."""
+    def _open(self, machine: Machine, host: Host) -> None:
+        """Shows another machine on a desk of its own."""
         first: Future[Host] = Future()
-        first.set_result(machine.scan())
+        first.set_result(host)
         self.desk.scanner.stop()
         self.desk = DeskScreen(machine, start(machine.source), first, self._store)
         self.call_later(self._show_desk)  # once the question is off the screen

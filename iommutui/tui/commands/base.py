@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen
 
+from iommutui.core.host import Host
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.state import AppState, Key, Pane, Phase
 from iommutui.tui.widgets.dialogs import Opened, answered
@@ -53,8 +54,8 @@ class Desk(Screen[None]):
         """Looks at the machine again."""
 
     @abstractmethod
-    def read_machine(self, text: str, then: Callable[[Machine], Opened]) -> None:
-        """Reads a file or a pasted text in a thread; ``then`` gets the machine, unless a dialog is open by then."""
+    def read_machine(self, text: str, then: Callable[[Machine, Host], Opened]) -> None:
+        """Reads a file or a pasted text in a thread; ``then`` gets what it is, unless a dialog is open by then."""
 
     @abstractmethod
     def review(self, *, revert: bool = False) -> Opened:

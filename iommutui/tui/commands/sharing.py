@@ -111,8 +111,8 @@ _only_here = unless(
 
 
 def _compare(desk: Desk) -> Opened:
-    def show(machine: Machine) -> Opened:
-        return desk.app.push_screen(_differences(machine.source.label, machine.scan(), desk.state))
+    def show(machine: Machine, host: Host) -> Opened:
+        return desk.app.push_screen(_differences(machine.source.label, host, desk.state))
 
     prompt = PromptScreen("Compare with", "a file's name, or a listing that you paste")
     return desk.ask(prompt, lambda text: desk.read_machine(text, show))

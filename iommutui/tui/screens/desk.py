@@ -224,21 +224,21 @@ class DeskScreen(Desk):
             self.update(self.state._replace(phase=Phase.SCANNING, problem=None))
         self.scanner.rescan()
 
-    def read_machine(self, text: str, then: Callable[[Machine], Opened]) -> None:
+    def read_machine(self, text: str, then: Callable[[Machine, Host], Opened]) -> None:
         machine = machine_in(text, self.state.host.driver_table)
         name = clip(machine.source.label, 40)
         self.say(f"Reading {name}.")
 
         async def read() -> None:
             try:
-                await asyncio.to_thread(machine.scan)
+                host = await asyncio.to_thread(machine.scan)
             except IommutuiError as error:
                 self.say(f"{error.what} {error.remedy}".strip(), "error")
                 return
             if not self.is_active:  # nothing comes between a dialog and its answer
                 self.say(f"{name} has been read, but is not shown over this.", "warning")
                 return
-            await carried_out(self, lambda: then(machine))
+            await carried_out(self, partial(then, machine, host))
 
         self.run_worker(read(), group="read", exclusive=True)
 
