@@ -1,6 +1,7 @@
 """The screen as text, at the sizes that matter."""
 
 import pytest
+from textual.widgets import Input
 
 from iommutui.demo import demo_host
 from iommutui.tui.machines.simulated import SimulatedMachine
@@ -83,6 +84,8 @@ async def test_a_dialog_that_has_more_to_say_than_there_is_room_has_all_of_it(
             assert ui.app.screen.query_one(Lines).max_scroll_y > 0
             region = ui.app.screen.query_one("#dialog").region
             assert (region.y, region.bottom) == (0, size[1] - 1), ui.text()
+            inner = region.shrink((1, 1, 1, 1))
+            assert all(inner.contains_region(each.region) for each in ui.app.screen.query(Input) if each.display)
 
 
 DIALOGS = (("c", "a"), ("v", "a"), ("question_mark",), ("t",), ("m",), ("Y",), ("o",), ("v", "q"))
