@@ -1,7 +1,9 @@
 """The application: settings, theme, and what is the same on every screen."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from textual import on
@@ -9,12 +11,12 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Event, Key, Paste
 from textual.message import Message
+from textual.notifications import Notify, SeverityLevel
 from textual.theme import Theme
 
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Host
 from iommutui.settings import Settings, settings_path
-from iommutui.tui.commands.base import Severity
 from iommutui.tui.commands.sharing import OpenMachine
 from iommutui.tui.keys import keymap, use_keys
 from iommutui.tui.machines import is_listing
@@ -66,6 +68,7 @@ class IommutuiApp(App[None]):
         self.animation_level: Literal["none", "basic", "full"] = "none"
         self.keys_from = 0.0
         """Keys that were pressed before this time, by the clock of messages, do nothing."""
+        self._cleared_at = 0.0
         self._wrong = list(config.wrong)
         self._store = store
         usual = CONSOLE if console else IOMMUTUI
@@ -76,7 +79,7 @@ class IommutuiApp(App[None]):
         self.theme = self._theme_to_use(config, usual)
         self._wrong += use_keys(config)
         self.set_keymap(keymap())
-        self.desk = DeskScreen(machine, state, first, store)
+        self.desk = self._first_desk = DeskScreen(machine, state, first, store)
 
     def _theme_to_use(self, config: Settings, usual: Theme) -> str:
         """The theme of the settings, or what was chosen on the screen, or the usual one."""
@@ -111,10 +114,20 @@ class IommutuiApp(App[None]):
         if self._store is not None:
             self._store.write(self._store.read()._replace(theme=theme.name))
 
-    def notify(self, message: str, *, severity: Severity = "information", **rest: Any) -> None:
+    def notify(self, message: str, *, severity: SeverityLevel = "information", **rest: Any) -> None:
         """Says something in the place of what was said before; it is shown as it is, whatever ``markup`` is."""
         self.clear_notifications()
         super().notify(SIGNS[severity] + visible(message), severity=severity, **{**rest, "markup": False})
+
+    def clear_notifications(self) -> None:
+        """What has been said and has not been shown yet as well."""
+        self._cleared_at = Message().time
+        super().clear_notifications()
+
+    def on_notify(self, event: Notify) -> None:
+        """Comes before Textual's own, which shows it."""
+        if event.time < self._cleared_at:
+            event.prevent_default()
 
     async def on_event(self, event: Event) -> None:
         """Ends pasted lines by LF, and drops keys that were typed before it was visible what they would do.
@@ -156,26 +169,38 @@ class IommutuiApp(App[None]):
 
     @on(OpenMachine)
     def _wanted(self, message: OpenMachine) -> None:
-        self.desk.read_machine(message.text, self._ask_to_open)
+        if message.text.strip():
+            self.desk.read_machine(message.text, self._ask_to_open)
+        elif self.desk is self._first_desk:
+            self.desk.say("This is the first machine.")
+        else:
+            self._ask("Return to the first machine?", "It is as you left it.", "Return", self._return)
 
-    def _ask_to_open(self, machine: Machine) -> Opened:
-        lost = " What is staged here is lost." if self.desk.state.intents else ""
-        name = clip(machine.source.label, 40)
-        question = f'The screen then shows "{name}", on which everything is simulated.{lost}'
-        dialog = ConfirmScreen("Open another machine?", question, "Open", "Stay")
-        return self.desk.ask(dialog, lambda _: self._open(machine))
+    def _ask_to_open(self, machine: Machine, host: Host) -> Opened:
+        question = f'The screen then shows "{clip(machine.source.label, 40)}", on which everything is simulated.'
+        return self._ask("Open another machine?", question, "Open", partial(self._open, machine, host))
 
-    def _open(self, machine: Machine) -> None:
-        """Shows another machine, which has been read, on a desk of its own."""
+    def _ask(self, title: str, question: str, yes: str, then: Callable[[], None]) -> Opened:
+        lost = " What is staged here is lost." if self.desk.state.intents and self.desk is not self._first_desk else ""
+        return self.desk.ask(ConfirmScreen(title, question + lost, yes, "Stay"), lambda _: then())
+
+    def _open(self, machine: Machine, host: Host) -> None:
+        """Shows another machine on a desk of its own."""
         first: Future[Host] = Future()
-        first.set_result(machine.scan())
+        first.set_result(host)
         self.desk.scanner.stop()
         self.desk = DeskScreen(machine, start(machine.source), first, self._store)
         self.call_later(self._show_desk)  # once the question is off the screen
 
     async def _show_desk(self) -> None:
-        """In place of the desk before it; the first one stays below, for the default screen cannot be switched."""
+        """In place of the desk before it; but the first one stays below, as it was left."""
         await (self.push_screen if len(self.screen_stack) == 1 else self.switch_screen)(self.desk)
+
+    def _return(self) -> None:
+        """Shows the first machine, as it is by now."""
+        self.desk = self._first_desk
+        self.desk.scanner.start(None)
+        self.call_later(self.pop_screen)
 
     async def action_leave(self) -> None:
         """``ctrl+q`` asks as ``q`` does."""

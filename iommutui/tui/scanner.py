@@ -18,15 +18,12 @@ from iommutui.tui.machines.base import CutOff, Machine, Watch
 
 SETTLE_SECONDS = 0.2
 """A rebind makes a burst of events; one look after it is enough."""
-
 LOOK_BACK_SECONDS = 2.0
 """When the machine is compared with that of the last boot: the first frame does not wait for it."""
 CLAIM_SECONDS = 5.0
 """How often it is asked who holds groups: no event reports a virtual machine that starts or ends."""
-
 NOTICE_SECONDS = 0.5
 """A longer wait is announced."""
-
 LOOK_PATIENCE = 20.0
 """Seconds after which what is known of a machine that never comes to rest is shown."""
 
@@ -111,13 +108,11 @@ class Scanner:
     async def looked(self, notice: Callable[[], None]) -> None:
         """Waits until what is shown is up to date; calls ``notice`` if that takes a while."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(NOTICE_SECONDS):
-                await self._at_rest.wait()
+            await asyncio.wait_for(self._at_rest.wait(), NOTICE_SECONDS)
         if self.looking:
             notice()
         with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_PATIENCE):
-                await self._at_rest.wait()
+            await asyncio.wait_for(self._at_rest.wait(), LOOK_PATIENCE)
 
     def rescan(self) -> None:
         """Looks at the machine in a thread; a look that is asked for meanwhile follows it."""

@@ -99,6 +99,8 @@ class LogLine(NamedTuple):
 
 LIST_SHARE = 62
 """How the room beside the list is divided until the person divides it."""
+SHARES = range(20, 85)
+"""Percent of the room that the list can have."""
 UNDO_LIMIT = 200
 """Steps of staging that can be taken back."""
 NOTHING = Host({}, {})
@@ -236,6 +238,11 @@ def folded(state: AppState, group: int | None, shut: bool) -> AppState:
     collapsed = state.collapsed | {group} if shut else state.collapsed - {group}
     cursor = Key(group) if shut and state.cursor.group == group else state.cursor
     return state._replace(collapsed=frozenset(collapsed), cursor=cursor)
+
+
+def divided(state: AppState, share: int) -> AppState:
+    """The room divided anew, as far as both panes keep some of it."""
+    return state._replace(share=max(SHARES.start, min(SHARES.stop - 1, share)), zoomed=False)
 
 
 def with_host(state: AppState, host: Host) -> tuple[AppState, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.core.host import Host
-from iommutui.tui.state import LIST_SHARE, AppState, Sort
+from iommutui.tui.state import LIST_SHARE, SHARES, AppState, Sort
 
 SIZE_LIMIT = 1 << 20
 
@@ -75,7 +75,7 @@ def _memory(value: dict[str, Any]) -> Memory:
             if isinstance(found, list)
         },
         sort=Sort(sort) if sort in list(Sort) else plain.sort,
-        share=share if isinstance(share, int) and 20 <= share < 85 else plain.share,
+        share=share if isinstance(share, int) and share in SHARES else plain.share,
         zoomed=value.get("zoomed") is True,
         bridges=value.get("bridges") is not False,
         theme=theme if isinstance(theme, str) else plain.theme,

@@ -177,6 +177,17 @@ async def test_a_review_that_takes_keys_takes_quick_ones(monkeypatch: pytest.Mon
         await until(ui, lambda: ui.state.applied)
 
 
+async def test_esc_closes_a_review_before_any_other_key_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    async with screen_of(snapshot_of(small())) as ui:
+        review = await reviewed(ui)
+        pressed(ui, "n", review.shown_at + 0.1)
+        await ui.settle()
+        assert ui.app.screen is review
+        pressed(ui, "escape", review.shown_at + 0.2)
+        await until(ui, lambda: ui.app.screen is ui.app.desk)
+
+
 async def test_nothing_but_an_answer_closes_the_countdown() -> None:
     applier = _counting(Kept("the program that asked for it"), Finished(Exit.DONE, "3 writes done."))
     async with screen_of(LiveLike(small(), applier)) as ui:

@@ -7,6 +7,7 @@ from iommutui.core.host import Device, Group
 from iommutui.core.plan.planner import shell_script
 from iommutui.core.query import completion
 from iommutui.demo import demo_host
+from iommutui.tui.commands.viewing import place
 from iommutui.tui.derived import preview
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.rows import listing
@@ -179,6 +180,12 @@ async def test_going_to_a_place_by_what_one_has_in_hand() -> None:
         assert "There is no group 77." in ui.text()
         await ui.press("enter", "escape")
         assert ui.state.cursor == Key(1, SOUND)
+
+
+@pytest.mark.parametrize("text", ["²", "٢", "1" * 5000])
+def test_digits_that_are_no_number_of_a_group_name_no_place(text: str) -> None:
+    """``²`` is a key of some keyboards, and a digit that ``int`` refuses, as it does a very long number."""
+    assert place(small(), text)[0] is None
 
 
 async def test_a_marked_device_is_found_again() -> None:

@@ -88,6 +88,9 @@ async def test_without_colour_everything_is_still_said(monkeypatch: pytest.Monke
         await ui.select(GPU)
         assert ui.text() == coloured
         assert "▌  ✖ 01:00.0" in ui.text()
+        await ui.press("t", "j")
+        underlined = ["".join(text for text, style, _ in strip if style and style.underline) for strip in ui.strips()]
+        assert [text[:8] for text in underlined if text] == ["pci-stub"]
 
 
 async def test_the_theme_can_be_chosen() -> None:

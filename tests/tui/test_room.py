@@ -66,6 +66,15 @@ async def test_the_divider_is_dragged_with_the_mouse() -> None:
             assert ui.app.mouse_captured is None
 
 
+async def test_the_heads_of_columns_are_cut_before_the_scroll_bar() -> None:
+    async with screen_of(snapshot_of(demo_host()), WIDE) as ui:
+        for _ in range(6):
+            await ui.press("less_than_sign")
+            region = ui.app.desk.query_one("#list").region
+            head = ui.strips()[region.y + 1].crop(region.x + 1, region.right - 2).text.rstrip()
+            assert head.endswith(("…", " name"))
+
+
 async def test_groups_of_bridges_are_hidden_and_shown() -> None:
     host = changed(small(), NIC, header_type=1, class_code="060400")
     async with screen_of(snapshot_of(host)) as ui:

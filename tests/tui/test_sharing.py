@@ -178,6 +178,28 @@ async def test_a_machine_takes_the_place_of_the_one_opened_before_it() -> None:
         assert len(ui.app.screen_stack) == 2
 
 
+async def test_an_empty_line_returns_to_the_first_machine_as_it_was_left() -> None:
+    async with screen_of(demo()) as ui:
+        await ui.press("O", "enter")
+        assert ui.toasts() == ["This is the first machine."]
+        await ui.press("c", "a", "y", "s", "v")
+        before = ui.state
+        await paste(ui, LISTING)
+        assert "is lost" not in ui.text()
+        await ui.press("y")
+        await ui.until(lambda: "pasted listing" in ui.lines()[0])
+        await ui.press("f", "O", "enter")
+        assert "What is staged here is lost." in ui.text()
+        await ui.press("escape")
+        assert "pasted listing" in ui.lines()[0]
+        await ui.press("O", "enter", "y")
+        await ui.until(lambda: "DEMO" in ui.lines()[0])
+        assert len(ui.app.screen_stack) == 1
+        assert ui.state == before
+        await ui.press("R")
+        assert "Review: revert" in ui.text()
+
+
 async def test_a_paste_that_is_no_listing_leaves_the_machine() -> None:
     async with screen_of(demo()) as ui:
         await paste(ui, "no\nlisting\nat all\n")

@@ -1,10 +1,12 @@
 """The screen as text, at the sizes that matter."""
 
 import pytest
+from textual.widgets import Input
 
 from iommutui.demo import demo_host
 from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.state import Source, SourceKind
+from iommutui.tui.widgets.lines import Lines
 from tests.tui.driver import LARGE, SMALLEST, USUAL, WIDE, Ui, screen_of, snapshot_of
 from tests.tui.machines import small, without_iommu
 from tests.tui.snapshot import check
@@ -65,6 +67,25 @@ async def test_the_built_in_machine() -> None:
         assert ui.lines()[0].startswith(" DEMO — nothing is real")
         for words in ("nothing to pass", "✖ blocked"):
             assert ui.line_with(words)
+
+
+LONG = (("question_mark",), ("question_mark", "slash"), ("c", "a"), ("o", "1", "5", "enter", "c", "a"))
+
+
+@pytest.mark.parametrize("size", [SMALLEST, USUAL, (120, 20)])
+@pytest.mark.parametrize("keys", LONG)
+async def test_a_dialog_that_has_more_to_say_than_there_is_room_has_all_of_it(
+    keys: tuple[str, ...], size: tuple[int, int]
+) -> None:
+    async with screen_of(snapshot_of(demo_host()), size) as ui:
+        await ui.press("escape", *keys)
+        for more in ((), ("1", "5")) if "a" in keys else ((),):
+            await ui.press(*more)
+            assert ui.app.screen.query_one(Lines).max_scroll_y > 0
+            region = ui.app.screen.query_one("#dialog").region
+            assert (region.y, region.bottom) == (0, size[1] - 1), ui.text()
+            inner = region.shrink((1, 1, 1, 1))
+            assert all(inner.contains_region(each.region) for each in ui.app.screen.query(Input) if each.display)
 
 
 DIALOGS = (("c", "a"), ("v", "a"), ("question_mark",), ("t",), ("m",), ("Y",), ("o",), ("v", "q"))

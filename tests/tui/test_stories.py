@@ -222,6 +222,15 @@ async def test_one_message_at_a_time_none_of_another_plan_and_none_over_a_dialog
         assert "are hidden." not in ui.text()
 
 
+async def test_what_is_said_in_a_burst_that_opens_a_review_does_not_lie_over_it() -> None:
+    async with screen_of(snapshot_of(small()), (80, 24)) as ui:
+        await ui.burst("a")
+        assert "Nothing is staged; " in ui.toasts()[0]
+        await ui.burst("a", "c", "a")
+        assert "Review: apply" in ui.text()
+        assert ui.toasts() == []
+
+
 async def test_the_end_of_a_log_that_was_not_on_the_screen_is_shown_from_its_first_line_on() -> None:
     async with screen_of(snapshot_of(small()), (80, 24)) as ui:
         await ui.press("c", "a", "y", "L")

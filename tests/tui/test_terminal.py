@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.terminal import Terminal, terminal
+from tests.tui.test_looks import FONT
 
 BURSTS = (
     ("/nvidia", ("/ nvidia", "of 36")),
@@ -71,3 +72,8 @@ def test_no_line_of_a_frame_is_wider_than_the_terminal(tmp_path: Path, size: tup
         ):
             screen.send(keys)
             screen.see(seen)
+
+
+def test_the_bare_console_is_sent_only_what_its_fonts_have(tmp_path: Path) -> None:
+    with terminal(tmp_path, "--demo", size=(80, 24), term="linux") as screen:
+        assert set(screen.see("x blocked group 17", "q quit")) <= FONT

@@ -63,8 +63,7 @@ def _entries(state: AppState) -> Sequence[tuple[str, str]]:
 def hints(state: AppState) -> tuple[Hint, ...]:
     """The keys that matter now, those of the mode first."""
     if state.pane is Pane.FILTER:
-        words = (("Enter", "keep"), ("Tab", "complete"), ("Esc", "clear"))
-        return tuple(Hint(key, word) for key, word in words)
+        return (Hint("Enter", "keep"), Hint("Tab", "complete"), Hint("Esc", "clear"))
     zoomed = (("zoom", "zoom off"),) if state.zoomed else ()
     entries = dict((*zoomed, *(_STAGED if state.intents else ()), *_entries(state), *_ALWAYS, *zoomed))
     return tuple(

@@ -2,15 +2,16 @@
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
+from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen
 
+from iommutui.core.host import Host
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.state import AppState, Key, Pane, Phase
 from iommutui.tui.widgets.dialogs import Opened, answered
 
-Severity = Literal["information", "warning", "error"]
 Answer = TypeVar("Answer")
 
 
@@ -53,14 +54,14 @@ class Desk(Screen[None]):
         """Looks at the machine again."""
 
     @abstractmethod
-    def read_machine(self, text: str, then: Callable[[Machine], Opened]) -> None:
-        """Reads a file or a pasted text in a thread; ``then`` gets the machine, unless a dialog is open by then."""
+    def read_machine(self, text: str, then: Callable[[Machine, Host], Opened]) -> None:
+        """Reads a file or a pasted text in a thread; ``then`` gets what it is, unless a dialog is open by then."""
 
     @abstractmethod
     def review(self, *, revert: bool = False) -> Opened:
         """The review of what is staged, or of taking back what was applied last."""
 
-    def say(self, text: str, severity: Severity = "information") -> None:
+    def say(self, text: str, severity: SeverityLevel = "information") -> None:
         """A short message that goes away by itself."""
         self.notify(text, severity=severity)
 
@@ -79,11 +80,9 @@ Disabled = Callable[[AppState], str | None]
 
 def needs_host(state: AppState) -> str | None:
     """There has to be a machine to look at."""
-    if not state.seen:
-        return (
-            "The machine is still being scanned." if state.phase is Phase.SCANNING else "There is no machine to show."
-        )
-    return None
+    if state.seen:
+        return None
+    return "The machine is still being scanned." if state.phase is Phase.SCANNING else "There is no machine to show."
 
 
 def unless(holds: Callable[[AppState], object], why: str) -> Disabled:

@@ -28,7 +28,7 @@ SHARE = "Share"
 
 @dataclass
 class OpenMachine(Message):
-    """Another machine is wanted: by a file's name, or by a text that was pasted."""
+    """Another machine is wanted: by a file's name, or by a text that was pasted; the first one by an empty text."""
 
     text: str
 
@@ -111,8 +111,8 @@ _only_here = unless(
 
 
 def _compare(desk: Desk) -> Opened:
-    def show(machine: Machine) -> Opened:
-        return desk.app.push_screen(_differences(machine.source.label, machine.scan(), desk.state))
+    def show(machine: Machine, host: Host) -> Opened:
+        return desk.app.push_screen(_differences(machine.source.label, host, desk.state))
 
     prompt = PromptScreen("Compare with", "a file's name, or a listing that you paste")
     return desk.ask(prompt, lambda text: desk.read_machine(text, show))
@@ -149,7 +149,8 @@ def _open(desk: Desk) -> Opened:
     def then(text: str) -> None:
         desk.post_message(OpenMachine(text))
 
-    return desk.ask(PromptScreen("Open another machine", "a file's name, or a listing that you paste"), then)
+    hint = "a file's name, a pasted listing; empty: the first one"
+    return desk.ask(PromptScreen("Open another machine", hint, lambda _: (True, "")), then)
 
 
 COMMANDS = (
@@ -166,6 +167,6 @@ COMMANDS = (
     Command("Since boot", (), "What has changed since the last boot.", SHARE, _since_boot,
             (needs_host, unless(lambda s: s.source.real, "This is about the machine that the program runs on.")),
             also="diff changes reboot update firmware"),
-    Command("Open machine", ("O",), "Open a file or a pasted listing in place of this machine.", SHARE, _open,
-            also="load import snapshot paste"),
+    Command("Open machine", ("O",), "Open a file or a pasted listing in place of this machine; an empty line: the "
+            "first one again.", SHARE, _open, also="load import snapshot paste back return close"),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from iommutui.tui.derived import selected_device
 from iommutui.tui.pages.copies import copies
 from iommutui.tui.pages.models import model_choices
 from iommutui.tui.rows.topology import next_match
-from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, folded, own_model, planned_intent
+from iommutui.tui.state import AppState, Key, Pane, Phase, Sort, Tab, View, divided, folded, own_model, planned_intent
 from iommutui.tui.text import Choice, Span, line
 from iommutui.tui.widgets.dialogs import ChooseScreen, ConfirmScreen, Opened, PromptScreen
 
@@ -56,9 +56,11 @@ def place(host: Host, text: str) -> tuple[Key | None, str]:
     text = text.strip()
     if not text:
         return None, ""
-    if (text.isascii() and text.isdigit() and len(text) < 4) or (text.isdigit() and int(text) in host.groups):
-        number = int(text)
-        return (Key(number), f"group {number}") if number in host.groups else (None, f"There is no group {number}.")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    if number in host.groups:
+        return Key(number), f"group {number}"
+    if number is not None and len(text) < 4:
+        return None, f"There is no group {number}."
     try:
         device = find_device(host, text)
     except IommutuiError as error:
@@ -103,9 +105,7 @@ def _sort(desk: Desk) -> None:
     desk.remember()
 
 
-_only_the_list = unless(
-    lambda state: state.view is View.GROUPS, "Only the list of groups has this; T or Esc goes back to it."
-)
+_only_list = unless(lambda s: s.view is View.GROUPS, "Only the list of groups has this; T or Esc goes back to it.")
 
 
 def _bridges(desk: Desk) -> None:
@@ -143,15 +143,12 @@ def _zoom(desk: Desk) -> None:
     desk.remember()
 
 
-SHARES = range(20, 85)
-"""Percent of the room that the list can have."""
 _STEP = 6
 """Percent for each key: at least a row of the 19 that 80 x 24 divides."""
 
 
 def _divide(step: int, desk: Desk) -> None:
-    share = max(SHARES.start, min(SHARES.stop - 1, desk.state.share + step))
-    desk.update(desk.state._replace(share=share, zoomed=False))
+    desk.update(divided(desk.state, desk.state.share + step))
     desk.remember()
 
 
@@ -167,9 +164,7 @@ def _choose_model(desk: Desk) -> Opened:
 
 
 def _cannot_rescan(state: AppState) -> str | None:
-    if not state.source.real:
-        if state.phase is Phase.FAILED:
-            return None
+    if not state.source.real and state.phase is not Phase.FAILED:
         return "A simulated machine does not change by itself; R reverts what was applied here."
     return "A scan is going on." if state.phase in (Phase.SCANNING, Phase.APPLYING) else None
 
@@ -238,9 +233,9 @@ COMMANDS = (
     Command("Go", ("o",), "Go to a group, an address, ids or a network interface.", LOOK, _go, (needs_host,),
             also="jump find"),
     Command("Sort", ("s",), "Order groups by number, by kind (displays first), by verdict.", LOOK, _sort,
-            (needs_host, _only_the_list), also="arrange"),
+            (needs_host, _only_list), also="arrange"),
     Command("Bridges", ("full_stop",), "Hide groups with nothing to pass through, or show them.", LOOK, _bridges,
-            (needs_host, _only_the_list), also="hide ports"),
+            (needs_host, _only_list), also="hide ports"),
     Command("Next match", ("n",), "In the topology: the next device that the search finds.", LOOK, partial(_match, 1),
             (needs_host, _cannot_match), palette=False),
     Command("Previous match", ("N",), "In the topology: the one before.", LOOK, partial(_match, -1),

@@ -39,10 +39,8 @@ def copies(state: AppState) -> list[Copy]:
     if plan is not None and plan.steps and plan.permitted:
         words = f"the {count(len(plan.steps), 'write')} of the plan, for a root shell"
         found.append(Copy("shell", words, lambda: shell_script(plan)))
-    found.append(
-        Copy("report", "kernel, IOMMU, every group with its verdict: for a forum", lambda: forum_report(state))
-    )
-    return found
+    words = "kernel, IOMMU, every group with its verdict: for a forum"
+    return [*found, Copy("report", words, lambda: forum_report(state))]
 
 
 def forum_report(state: AppState) -> str:

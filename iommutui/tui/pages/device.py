@@ -33,10 +33,7 @@ def device_page(state: AppState, device: Device | None, group: Group | None) -> 
     members = state.host.members(group)
     if not members:
         return [line(Span(f"Group {group.id} has no devices.", "muted"))]
-    lines: list[Line] = []
-    for member in members:
-        lines += [*([BLANK] if lines else []), *_facts(state, member)]
-    return lines
+    return [each for member in members for each in (BLANK, *_facts(state, member))][1:]
 
 
 def _facts(state: AppState, device: Device) -> list[Line]:
@@ -57,7 +54,7 @@ def _targets(state: AppState, device: Device) -> list[Line]:
         lead = f"  {target.name:<{width}}  "
         lines.append(line(Span(lead), Span(purpose(target), "muted"), Span(loading(target), "warn"), hang=4))
     if device.is_bridge:
-        lines.append(bullet("It is a bridge: it need not be handed over, and VFIO refuses it.", "muted", "•"))
+        lines.append(bullet("It is a bridge: it need not be handed over, and VFIO refuses it."))
     return lines
 
 

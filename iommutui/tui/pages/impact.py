@@ -1,11 +1,9 @@
 """The page Impact: what this machine loses once the selection is gone, with the evidence. Pure."""
 
-from collections.abc import Sequence
-
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.plan.intents import Goal, Intent, goals_of
+from iommutui.core.plan.intents import Intent, goals_of
 from iommutui.tui.cache import last_call
 from iommutui.tui.derived import freeing, selected_devices
 from iommutui.tui.pages.plan import intent_line
@@ -30,8 +28,7 @@ def _supposed(state: AppState, device: Device | None, group: Group | None) -> tu
 
 @last_call
 def _found(host: Host, intents: tuple[Intent, ...]) -> tuple[Hazard, ...]:
-    goals: Sequence[Goal] = goals_of(host, intents)
-    return tuple(hazards_of(host, goals))
+    return tuple(hazards_of(host, goals_of(host, intents)))
 
 
 def impact_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:

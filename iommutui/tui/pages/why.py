@@ -1,7 +1,4 @@
-"""The details pane: why the selection is as it is, and in its other tabs everything else that is known of it. Pure.
-
-The tabs beside Why are imported when they are first shown: the first frame does not wait for them.
-"""
+"""The details pane: why the selection is as it is, and in its other tabs everything else that is known of it. Pure."""
 
 from iommutui.core.advice import missing_facts, no_iommu_advice
 from iommutui.core.device import gap_words

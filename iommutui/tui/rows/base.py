@@ -75,16 +75,10 @@ def every(host: Host) -> Every:
     )
 
 
-@last_call
-def texts(host: Host) -> dict[Address, str]:
-    """What a filter's words are looked for in."""
-    return query.searched_texts(host)
-
-
-@last_call
-def used_for(host: Host) -> dict[Address, tuple[str, ...]]:
-    """What the machine does with each device, in a few words."""
-    return use_labels(host)
+texts = last_call(query.searched_texts)
+"""What a filter's words are looked for in, by device."""
+used_for = last_call(use_labels)
+"""What the machine does with each device, in a few words."""
 
 
 def short(host: Host, address: Address) -> str:

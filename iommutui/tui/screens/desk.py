@@ -25,7 +25,7 @@ from iommutui.tui.rows import listing, settled
 from iommutui.tui.rows.base import nothing_to_pass
 from iommutui.tui.scanner import CLAIM_SECONDS, Scanner
 from iommutui.tui.screens.panes import WIDE, Panes
-from iommutui.tui.state import AppState, Key, LogLine, Pane, Phase, View, failed, planned_moved, with_host
+from iommutui.tui.state import AppState, Key, LogLine, Pane, Phase, View, divided, failed, planned_moved, with_host
 from iommutui.tui.store import Store, recalled, to_remember
 from iommutui.tui.text import clip
 from iommutui.tui.widgets.bars import FilterBar, TooSmall
@@ -89,9 +89,8 @@ class DeskScreen(Desk):
 
     def on_screen_suspend(self) -> None:
         """What was said in passing does not lie over a dialog, nor behind it."""
-        if self.query("Toast"):
-            self.app.clear_notifications()
-            self.query("Toast").remove()  # the app takes away only those of the screen that is now on top
+        self.app.clear_notifications()
+        self.query("Toast").remove()  # the app takes away only those of the screen that is now on top
 
     def on_resize(self) -> None:
         self._panes.divide()
@@ -154,7 +153,7 @@ class DeskScreen(Desk):
 
     @on(Panes.Divided)
     def _divided(self, event: Panes.Divided) -> None:
-        self.update(self.state._replace(share=event.share))
+        self.update(divided(self.state, event.share))
         if event.done:
             self.remember()
 
@@ -225,21 +224,21 @@ class DeskScreen(Desk):
             self.update(self.state._replace(phase=Phase.SCANNING, problem=None))
         self.scanner.rescan()
 
-    def read_machine(self, text: str, then: Callable[[Machine], Opened]) -> None:
+    def read_machine(self, text: str, then: Callable[[Machine, Host], Opened]) -> None:
         machine = machine_in(text, self.state.host.driver_table)
         name = clip(machine.source.label, 40)
         self.say(f"Reading {name}.")
 
         async def read() -> None:
             try:
-                await asyncio.to_thread(machine.scan)
+                host = await asyncio.to_thread(machine.scan)
             except IommutuiError as error:
                 self.say(f"{error.what} {error.remedy}".strip(), "error")
                 return
             if not self.is_active:  # nothing comes between a dialog and its answer
                 self.say(f"{name} has been read, but is not shown over this.", "warning")
                 return
-            await carried_out(self, lambda: then(machine))
+            await carried_out(self, partial(then, machine, host))
 
         self.run_worker(read(), group="read", exclusive=True)
 

@@ -10,13 +10,11 @@ from textual.widget import Widget
 
 from iommutui.tui import pages
 from iommutui.tui.commands import hints
-from iommutui.tui.commands.viewing import SHARES
 from iommutui.tui.content import content
 from iommutui.tui.pages.help import orientation
 from iommutui.tui.pages.plan import plan_lines
 from iommutui.tui.rows import head, listing, row
-from iommutui.tui.state import AppState, Key, Pane, View
-from iommutui.tui.text import Span
+from iommutui.tui.state import AppState, Pane, View
 from iommutui.tui.widgets.bars import Bar, FilterBar, KeyBar, banner
 from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.rows import Rows
@@ -40,7 +38,7 @@ class Panes(Vertical):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self.list = Rows(self._paint, id="list")
+        self.list = Rows(lambda key, width, here: row(self.state, key, width, here), id="list")
         self._log_pane, self._details, self._plan, self._orientation = (
             Lines(id=name) for name in ("log", "details", "plan", "orientation")
         )
@@ -90,9 +88,6 @@ class Panes(Vertical):
         self.query_one(FilterBar).show_state(state)
         self.query_one(KeyBar).hints = hints(state)
 
-    def _paint(self, key: Key, width: int, here: bool) -> tuple[Span, ...]:
-        return row(self.state, key, width, here)
-
     def widget_of(self, pane: Pane) -> Widget:
         """What has the focus where a pane has it."""
         if pane is Pane.FILTER:
@@ -136,8 +131,7 @@ class Panes(Vertical):
         if self.app.mouse_captured is self._details:
             body = self.widget_of(Pane.LIST).region.union(self._details.region)
             x, y = (event.screen_x - body.x) / body.width, (event.screen_y - body.y) / body.height
-            share = max(SHARES.start, min(SHARES.stop - 1, round(100 * (x if self._wide else y))))
-            self.post_message(self.Divided(share, done=False))
+            self.post_message(self.Divided(round(100 * (x if self._wide else y)), done=False))
 
     def on_mouse_up(self, event: MouseUp) -> None:
         if self.app.mouse_captured is self._details:

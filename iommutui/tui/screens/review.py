@@ -87,13 +87,14 @@ class ReviewScreen(DeliberateDialog[Job]):
         *SCROLL,
     ]
     HARMLESS = ("escape",)
+    AUTO_FOCUS = "#typed, #no"  # the first of them that is there
 
     def __init__(self, review: Review) -> None:
         super().__init__()
         self._review = review
         self._asks = review.applicable and bool(review.to_type)
-        self.OTHER_ROWS = 8 if self._asks else 5  # type: ignore[misc]  # it is this dialog's own
-        self.AUTO_FOCUS = "#typed" if self._asks else "#no"  # type: ignore[misc]  # as Textual lets a screen do
+        self._what = "the group's number" if len(review.to_type) == 1 else "the groups' numbers"
+        self.OTHER_ROWS = 8 if self._asks else 5
 
     def compose(self) -> ComposeResult:
         review = self._review
@@ -123,10 +124,6 @@ class ReviewScreen(DeliberateDialog[Job]):
         return (*first, Hint("t", "timer"), Hint("Y", "copy"), SCROLLS)
 
     @property
-    def _what(self) -> str:
-        return "the group's number" if len(self._review.to_type) == 1 else "the groups' numbers"
-
-    @property
     def agreed(self) -> bool:
         """What has to be typed has been typed."""
         words = self.query_one("#typed", Input).value.replace(",", " ").split() if self._asks else ()
@@ -134,12 +131,12 @@ class ReviewScreen(DeliberateDialog[Job]):
 
     @on(Input.Changed)
     def _typed(self) -> None:
-        """What is asked for goes as soon as it has been typed: there is nothing left to ask."""
+        """The question goes as soon as it is answered; its room stays, so that nothing moves below the eyes."""
         self.query_one("#yes", Button).disabled = not self.agreed
         verb = "reverts" if self._review.job.revert else "applies"
         agreed = [Span("✔ ", "ok"), Span("y", "key"), Span(f" {verb}")] if self.agreed else []
         self.query_one("#hint", Static).update(content(agreed))
-        self.query_one("#ask").display = not self.agreed
+        self.query_one("#ask").visible = not self.agreed
         self.query_one(KeyBar).hints = self._hints(self.agreed)
 
     @on(Input.Submitted)

@@ -59,7 +59,7 @@ class Box(Vertical):
 class Dialog(ModalScreen[Result]):
     """A dialog over the desk. ``Esc`` closes it without a result."""
 
-    OTHER_ROWS: ClassVar[int] = 3
+    OTHER_ROWS = 3
     """Rows of the screen that are not lines: the frame of the dialog, its buttons, and the key bar."""
 
     def on_mount(self) -> None:
@@ -213,7 +213,6 @@ class PageScreen(Dialog[None]):
         Binding("q,enter,question_mark", "close", "Close"),
     ]
     AUTO_FOCUS = "#lines"
-    OTHER_ROWS = 4
 
     def __init__(self, title: str, lines: Sequence[Line], save_as: str = "") -> None:
         """``save_as``: the name of a file that ``s`` offers to save the text to; empty: it cannot be saved."""
@@ -225,9 +224,7 @@ class PageScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Box(self._title):
             yield Lines(self._lines, id="lines")
-            field = Input(placeholder="search", compact=True, id="search")
-            field.display = False
-            yield field
+            yield Input(placeholder="search", compact=True, id="search")
         yield KeyBar(self._hints)
 
     @property
@@ -239,9 +236,14 @@ class PageScreen(Dialog[None]):
         return "".join(f"{line.text}\n" for line in self._lines)
 
     def action_search(self) -> None:
-        self._field.display = True
+        self._divide(searching=True)
         self.set_focus(self._field)
         self.query_one(KeyBar).hints = (Hint("Enter", "next"), Hint("Esc", "back"))
+
+    def _divide(self, *, searching: bool) -> None:
+        self._field.display = searching
+        self.OTHER_ROWS = 3 + searching
+        self.on_resize()
 
     def action_match(self, step: int) -> None:
         """``n``, ``N``, and Enter while typing: the next row that holds the text, round the end."""
@@ -265,7 +267,7 @@ class PageScreen(Dialog[None]):
     def action_back(self) -> None:
         """``Esc``: out of the search, or out of the dialog."""
         if self._field.display:
-            self._field.display = False
+            self._divide(searching=False)
             self._field.value = ""
             self.set_focus(self.query_one("#lines"))
             self.query_one(KeyBar).hints = self._hints

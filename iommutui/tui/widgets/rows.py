@@ -78,18 +78,18 @@ class Rows(Scroll):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
+        room = self.scrollable_content_region.width  # a scroll bar lies over the rest
         if not self._keys:
             rows = wrap_all(self._empty, width - 4)
             spans = (Span("  "), *rows[y - 1]) if 0 < y <= len(rows) else ()
             return strip_of(spans, self.meanings(), width)
         if y < self._top:
-            return strip_of([Span(clip(self._head, width), "muted")], self.meanings("rows--head"), width)
+            return strip_of([Span(clip(self._head, room), "muted")], self.meanings("rows--head"), width)
         index = y - self._top + self.scroll_offset.y
         if index >= len(self._keys):
             return Strip.blank(width, self.meanings()[BASE])
         key, here = self._keys[index], index == self.cursor
         component = "rows--cursor" if here else "rows--group" if key.device is None else ""
-        room = self.scrollable_content_region.width  # a scroll bar lies over the rest
         return strip_of(self._painter(key, room, here), self.meanings(component), width)
 
     def on_click(self, event: Click) -> None:
