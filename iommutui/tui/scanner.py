@@ -97,6 +97,7 @@ class Scanner:
         """Nobody is listening any more."""
         if self._watch is not None:
             self._watch.stop()
+            self._watch = None
 
     # -- looks, one at a time
 
@@ -184,8 +185,9 @@ class Scanner:
         self._node.set_timer(LOOK_BACK_SECONDS, run)
 
     def look_for_claims(self, host: Host) -> None:
-        """Asks in a thread who holds groups, unless a scan finds out anyway or nothing could be held."""
-        if self._scanning or self._asking or not any(is_vfio(host, d, d.driver) for d in host.devices.values()):
+        """Asks in a thread who holds groups, unless nobody listens, a scan will tell, or nothing could be held."""
+        busy = self._watch is None or self._scanning or self._asking
+        if busy or not any(is_vfio(host, d, d.driver) for d in host.devices.values()):
             return
         self._asking = True
         self._node.run_worker(partial(self._ask_for_claims, host), thread=True, group="claims", exit_on_error=False)
