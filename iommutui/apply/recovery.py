@@ -1,7 +1,7 @@
-"""Journals without an end: their apply is going on, or was cut off and has left the machine half way.
+"""Journals without an end: their apply is running, or was interrupted.
 
-One of this boot blocks every other apply until it is reverted or kept, because a revert must not end in a state that
-was itself half way. Bindings end with their boot: one of an earlier boot is closed, and blocks nothing.
+One of this boot blocks every other apply until it is reverted or kept, because a revert must not restore an unfinished
+state. Bindings end with their boot: one of an earlier boot is closed, and blocks nothing.
 """
 
 import errno
@@ -33,7 +33,7 @@ CUT_OFF_BY_REBOOT = "It was interrupted by the end of its boot, and its bindings
 
 
 def open_journals(directory: Path, boot: str | None) -> tuple[Journal | Damaged, ...]:
-    """The applies of this boot that were cut off and have been neither reverted nor kept since, the oldest first.
+    """The interrupted applies of this boot, neither reverted nor kept since, oldest first.
 
     Empty while an apply is running, because its journal has no end yet either.
     """
@@ -43,13 +43,13 @@ def open_journals(directory: Path, boot: str | None) -> tuple[Journal | Damaged,
 
 
 def unfinished(journals: Journals, boot: str | None) -> tuple[Journal | Damaged, ...]:
-    """Journals of this boot without an end, for who holds the lock; one that reverts another is settled with it."""
+    """Journals of this boot without an end, for the holder of the lock; one that reverts another is settled with it."""
     settled = {journal.id for journal in journals.readable if journal.reverted_by is not None}
     return tuple(j for j in journals.every if j.open and j.of_boot(boot) and settled.isdisjoint((j.id, j.reverts)))
 
 
 def refuse_unfinished(directory: Path, boot: str | None, reverts: str | None) -> None:
-    """RefusedError while an earlier apply is left half way, unless this is what reverts it."""
+    """Raises RefusedError while an earlier apply is unfinished, unless this reverts it."""
     if not may_be_open(directory, boot):
         return
     for journal in unfinished(read_journals(directory, boot), boot):
@@ -58,7 +58,7 @@ def refuse_unfinished(directory: Path, boot: str | None, reverts: str | None) ->
 
 
 def cut_off_words(journal: Journal | Damaged) -> str:
-    """What happened to it."""
+    """How it was interrupted."""
     if isinstance(journal, Damaged):
         return f"the journal {journal.id} is damaged ({journal.why}), and its apply may have been interrupted."
     if journal.kept_by is not None:
@@ -76,14 +76,14 @@ def way_out(journal: Journal | Damaged) -> str:
 
 
 def what_reverts(journal: Journal | Damaged) -> str | None:
-    """The id that a revert takes; None where the journal is too damaged for one."""
+    """The id that a revert takes; None if the journal is too damaged for one."""
     return None if isinstance(journal, Damaged) else journal.reverts or journal.id
 
 
 def leave_as_it_is(directory: Path, journal_id: str, by: str) -> None:
-    """Ends the journal of a process that is gone without a write to the system, so that the next apply may begin.
+    """Ends the journal of a dead process without a write to the system, so that the next apply may begin.
 
-    PermissionError where this user may not; RefusedError where it has an end by now.
+    Raises PermissionError if this user may not, RefusedError if it has an end by now.
     """
     if not may_write(directory):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
@@ -99,7 +99,10 @@ def leave_as_it_is(directory: Path, journal_id: str, by: str) -> None:
 
 
 def close_earlier(directory: Path, boot: str | None) -> Iterator[str]:
-    """Ends the journals that an earlier boot cut off, and yields what there is to report. The caller holds the lock."""
+    """Ends the journals that were interrupted in an earlier boot, and yields notices to report.
+
+    The caller holds the lock.
+    """
     if boot is None or not may_be_open(directory, None):
         return
     for journal in read_journals(directory).every:

@@ -1,6 +1,6 @@
-"""``iommutui apply --stdin``: the process that writes, for a program that may not write itself.
+"""``iommutui apply --stdin``: the process that writes for an unprivileged program.
 
-It reads from its standard input: a request, and then the decision during a countdown.
+Its standard input brings a request, then the decision during a countdown.
 """
 
 import os
@@ -89,14 +89,14 @@ class RequestChannel:
         return line.decode(errors="replace")
 
     def forget(self) -> None:
-        """Whatever has been said so far was not about what comes now."""
-        for _ in range(64):  # more than any pipe holds: who goes on writing must not hold this up
+        """Earlier input does not count for the countdown that begins."""
+        for _ in range(64):  # more than any pipe holds: a caller that keeps writing must not hold this up
             if select.select(self._open, [], [], 0)[0]:
                 self._read()
         self._held = b""
 
     def wait(self, seconds: float) -> bytes | None:
-        """Waits at most so long; a line, or None where no whole one has come."""
+        """A line within this many seconds, or None if no complete one came."""
         if b"\n" not in self._held and select.select(self._open, [], [], seconds)[0]:
             self._read()
         line, newline, rest = self._held.partition(b"\n")

@@ -21,7 +21,7 @@ from iommutui.core.plan.words import changes_words, goal_words
 
 
 class _Shown(NamedTuple):
-    """A journal, what it means now, and what something else has changed since."""
+    """A journal, its present state, and later changes by something else."""
 
     journal: Journal
     state: JournalState
@@ -97,7 +97,7 @@ def _state(shown: _Shown) -> str:
 
 
 def _remedy(shown: _Shown) -> str:
-    """What can be done about it now; empty where that is nothing."""
+    """What can be done about it now; empty if nothing can."""
     if shown.state == "waiting":
         return f"'iommutui keep {shown.journal.id}' confirms it."
     if shown.state == "cut-off":
@@ -130,7 +130,7 @@ def _lines(shown: _Shown, *, whole: bool) -> list[str]:
         now = f"{was.driver or 'free'} → " if was is not None else "stays at "
         lines.append(f"  {goal.device}  {now}{goal_words(goal)}")
     if journal.damage:
-        lines.append(f"  DAMAGED: {journal.damage}; what follows is not known.")
+        lines.append(f"  DAMAGED: {journal.damage}; the rest is unknown.")
     if whole:
         lines += _details(journal)
     elif journal.end is not None and journal.exit is not Exit.DONE and journal.kept_by is None:
@@ -140,7 +140,7 @@ def _lines(shown: _Shown, *, whole: bool) -> list[str]:
 
 
 def _details(journal: Journal) -> list[str]:
-    """Everything that is known of it, write by write."""
+    """Everything known about it, write by write."""
     header = journal.header
     lines = ["", f"  Kernel {header.kernel or 'not known'}, model {header.model}, boot {header.boot or 'not known'}"]
     for title, every in (("Before", header.before), ("After", journal.end.after if journal.end is not None else ())):

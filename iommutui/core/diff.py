@@ -13,7 +13,7 @@ from iommutui.core.models.base import Model
 
 
 class ChangeKind(StrEnum):
-    """What sort of difference it is, as it stands in JSON, and the template of its sentence."""
+    """A kind of difference: its name in JSON, and the template of its sentence."""
 
     says: str
 
@@ -42,7 +42,7 @@ class ChangeKind(StrEnum):
 
 
 class Change(NamedTuple):
-    """One difference. ``before`` and ``after`` are empty where there was nothing, or will be nothing."""
+    """One difference. ``before`` and ``after`` are empty if there was or will be nothing."""
 
     kind: ChangeKind
     subject: str
@@ -83,7 +83,7 @@ class _Side(NamedTuple):
         return f"refused ({verdict.claim})" if verdict.refused else verdict_word(verdict)
 
     def tells(self, number: int, other: str) -> bool:
-        """Whether it knows what the other verdict rests on: who has the group, and what firmware reserves."""
+        """Whether it has the facts that the other verdict rests on: who has the group, and what firmware reserves."""
         if other == "in use":
             return self.host.gap("claims") is None
         reserved = self.host.groups[number].gap("reserved_regions")
@@ -104,7 +104,7 @@ def _machine(was: _Side, now: _Side) -> Iterator[Change]:
 
 
 def _pairs(before: Host, after: Host) -> dict[Address, Address]:
-    """Which device is which: the same ids at the same address, else the same card elsewhere, its own slot first."""
+    """Pairs of devices: the same ids at the same address, else the same card elsewhere, its own slot first."""
     pairs = {a: a for a, device in before.devices.items() if a in after.devices and _alike(device, after.devices[a])}
     left: dict[object, list[Address]] = defaultdict(list)
     for address, device in after.devices.items():

@@ -1,4 +1,4 @@
-"""What changes on this machine, as it happens: the kernel's uevents through pyudev, or a look every few seconds."""
+"""Changes of this machine as they happen: the kernel's uevents through pyudev, or polling every few seconds."""
 
 import os
 import threading
@@ -17,7 +17,7 @@ class Unavailable(NamedTuple):
 
 
 class Watcher:
-    """Calls back from a thread of its own until it is stopped."""
+    """Calls back from its own thread until it is stopped."""
 
     def __init__(self, monitor: Any, changed: Callable[[], None]) -> None:
         from pyudev import MonitorObserver
@@ -27,7 +27,10 @@ class Watcher:
         self._observer.start()
 
     def receive(self, device: Any) -> None:
-        """Passes on what concerns the groups. The event brings its own properties: nothing is read from sysfs here."""
+        """Passes on events that concern the groups.
+
+        The event carries its own properties: nothing is read from sysfs here.
+        """
         changed = self._changed
         if changed is None or device.action not in ACTIONS:
             return
@@ -45,8 +48,7 @@ class Watcher:
 def watch(changed: Callable[[], None]) -> Watcher | Unavailable:
     """Starts watching. ``changed`` is called in the watching thread.
 
-    The events are the kernel's own and not those that udev sends on: they come at once and in order, and also where no
-    udev daemon runs.
+    The events are the kernel's own, not those that udev relays: they come at once, in order, and without a udev daemon.
     """
     try:
         import pyudev
@@ -74,7 +76,7 @@ POLL_SECONDS = 5.0
 
 
 def poll(changed: Callable[[], None]) -> Callable[[], None]:
-    """Calls ``changed`` when the signature of the PCI bus differs; returns what stops it."""
+    """Calls ``changed`` when the signature of the PCI bus differs; returns the watch, to stop it."""
     stop = threading.Event()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""The application: settings, theme, and what is the same on every screen."""
+"""The application: settings, theme, and everything common to all screens."""
 
 import os
 from concurrent.futures import Future
@@ -38,11 +38,11 @@ def has_shell() -> bool:
 
 
 class IommutuiApp(App[None]):
-    """Shows one machine."""
+    """The Textual application for one machine."""
 
     TITLE = "iommutui"
     CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = False  # the desk opens it, and nothing opens it over a review
+    ENABLE_COMMAND_PALETTE = False  # the desk opens it, so it never opens over a review
     NOTIFICATION_TIMEOUT = 6
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "leave", "Quit", show=False, priority=True)]
 
@@ -56,9 +56,9 @@ class IommutuiApp(App[None]):
         config: Settings | None = None,
         console: bool | None = None,
     ) -> None:
-        """``first``: a look at the machine that has begun already.
+        """``first``: a scan of the machine that has begun already.
 
-        ``console``: the terminal is the bare console of the machine; None: see ``TERM``.
+        ``console``: the terminal is the bare Linux console; None: decided by ``TERM``.
         """
         console = os.environ.get("TERM") == "linux" if console is None else console
         super().__init__(driver_class=ConsoleDriver if console else None)
@@ -71,7 +71,7 @@ class IommutuiApp(App[None]):
         usual = CONSOLE if console else IOMMUTUI
         self.register_theme(IOMMUTUI)
         self.register_theme(usual)
-        self.set_reactive(App.theme, usual.name)  # a theme that is set otherwise has the style sheet parsed twice
+        self.set_reactive(App.theme, usual.name)  # set any other way, the theme has the style sheet parsed twice
         self.stylesheet.set_variables(self.get_css_variables())
         self.theme = self._theme_to_use(config, usual)
         self._wrong += use_keys(config)
@@ -79,7 +79,7 @@ class IommutuiApp(App[None]):
         self.desk = DeskScreen(machine, state, first, store)
 
     def _theme_to_use(self, config: Settings, usual: Theme) -> str:
-        """The theme of the settings, or what was chosen on the screen, or the usual one."""
+        """The theme of the settings, else the one chosen on the screen, else the default."""
         wanted = config.theme
         if wanted not in (IOMMUTUI.name, *self.available_themes):
             names = ", ".join(sorted(self.available_themes))
@@ -94,25 +94,25 @@ class IommutuiApp(App[None]):
         return self.desk
 
     def get_css_variables(self) -> dict[str, str]:
-        """The theme's colours, so that they can be read."""
+        """The theme's colours, made readable."""
         return legible(super().get_css_variables(), dark=self.current_theme.dark)
 
     def on_ready(self) -> None:
-        """Tells what is wrong with the settings, and remembers a theme that is chosen from now on."""
+        """Reports mistakes in the settings, and remembers a theme chosen from now on."""
         for error in self._wrong:
             self.desk.log_line(f"{error.what} {error.remedy}", "warn")
         if self._wrong:
             more = f", and has {len(self._wrong) - 1} more" if len(self._wrong) > 1 else ""
             self.notify(f"{self._wrong[0].what} The log (L) says how to fix it{more}.", severity="warning")
         self.theme_changed_signal.subscribe(self, self._keep_theme)
-        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))  # the shell has written over it
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))  # the shell wrote over it
 
     def _keep_theme(self, theme: Theme) -> None:
         if self._store is not None:
             self._store.write(self._store.read()._replace(theme=theme.name))
 
     def notify(self, message: str, *, severity: Severity = "information", **rest: Any) -> None:
-        """Says something in the place of what was said before; it is shown as it is, whatever ``markup`` is."""
+        """Shows a message in place of the one before; as it is, whatever ``markup`` is."""
         self.clear_notifications()
         super().notify(SIGNS[severity] + visible(message), severity=severity, **{**rest, "markup": False})
 
@@ -135,7 +135,7 @@ class IommutuiApp(App[None]):
         await super().on_event(event)
 
     def action_suspend(self) -> None:
-        """Gives the terminal back to the shell, where it has one; what is typed meanwhile is for the shell."""
+        """Gives the terminal back to the shell, if there is one; keys typed meanwhile are for the shell."""
         before = Message().time
         if has_shell():
             self.action_suspend_process()
@@ -146,11 +146,11 @@ class IommutuiApp(App[None]):
             self.notify("No shell is here to take the terminal, so nothing is suspended. q quits.", severity="warning")
 
     def action_help_quit(self) -> None:
-        """``ctrl+c``, by which many programs are ended."""
+        """``ctrl+c``, which ends many programs."""
         self.notify("q quits iommutui; Ctrl-Q closes a dialog first.")
 
     def on_paste(self, event: Paste) -> None:
-        """A listing that no field has taken."""
+        """Opens a pasted listing that no field has taken."""
         if self.screen is self.desk and is_listing(event.text):
             self.post_message(OpenMachine(event.text))
 
@@ -166,7 +166,7 @@ class IommutuiApp(App[None]):
         return self.desk.ask(dialog, lambda _: self._open(machine))
 
     def _open(self, machine: Machine) -> None:
-        """Shows another machine, which has been read, on a desk of its own."""
+        """Shows another machine, already read, on its own desk."""
         first: Future[Host] = Future()
         first.set_result(machine.scan())
         self.desk.scanner.stop()

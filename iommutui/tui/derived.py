@@ -1,4 +1,4 @@
-"""What follows from a state: verdicts, the selection, what the plan changes, the smallest fix, what frees a card."""
+"""Values derived from a state: verdicts, the selection, the plan's effect, the smallest fix, presets."""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -32,7 +32,7 @@ from iommutui.tui.state import AppState, Key
 class Verdicts:
     """The verdicts of a machine's groups under one model.
 
-    What is kept of every group is the verdict's word; a whole verdict is kept where somebody has looked at it.
+    The verdict's word is cached for every group, a whole verdict only for groups that have been viewed.
     """
 
     def __init__(self, host: Host, model: Model) -> None:
@@ -59,11 +59,11 @@ class Verdicts:
 
     @property
     def passable(self) -> int:
-        """How many groups hold anything to pass through."""
+        """How many groups have something to pass through."""
         return len(self.words) - list(self.words.values()).count(NOTHING_TO_PASS)
 
     def blockers(self, group: int) -> set[Address]:
-        """The devices whose driver stands in the way."""
+        """The devices whose drivers block the group."""
         return {r.device for r in self.of(group).reasons if r.code is Code.KERNEL_DRIVER and r.device is not None}
 
 
@@ -80,18 +80,18 @@ def verdicts(host: Host, model: Model) -> Verdicts:
 @last_call
 def _preview(host: Host, model: Model, intents: tuple[Intent, ...]) -> Plan:
     plan = plan_intents(narrow(host, (i.device for i in intents)), intents, model)
-    # What the machine loses depends on what remains to it, so that is asked of the whole.
+    # The impact depends on what remains, so it is computed for the whole machine.
     goals = [goal for goal in plan.goals if goal.device in host.devices]
     return judged(plan, hazards_of(host, goals))
 
 
 def preview(state: AppState) -> Plan | None:
-    """What the staged intents would do; None where there are none."""
+    """The plan of the staged intents; None if there are none."""
     return _preview(state.host, state.model, state.intents) if state.intents else None
 
 
 def change_of(state: AppState, group: int | None) -> GroupChange | None:
-    """What the staged intents do to a group: nothing where the plan is refused."""
+    """The change that the staged intents make to a group; none if the plan is refused."""
     plan = preview(state)
     if plan is None or not plan.permitted:
         return None
@@ -104,7 +104,7 @@ def target_of(state: AppState, device: Address) -> str | None:
 
 
 def arrow(device: Device, target: str) -> str:
-    """`` → vfio-pci``; where it is on that already, what is left to do."""
+    """`` → vfio-pci``; if it is on that driver already, the rest to do."""
     return " → sets override" if target == (device.driver or NONE) != device.driver_override else f" → {target}"
 
 
@@ -132,14 +132,14 @@ def selected_group(state: AppState) -> Group | None:
 
 
 def selected_rows(state: AppState) -> tuple[Key, ...]:
-    """The rows that verbs act on: those that are selected together, or else the one under the cursor."""
+    """The rows that commands act on: those selected together, or else the one under the cursor."""
     if state.selected:
         return tuple(sorted(state.selected, key=lambda key: (key.group is None, key.group or 0, key.device or "")))
     return (state.selection,) if state.selection is not None else ()
 
 
 def selected_devices(state: AppState) -> list[Device]:
-    """What a verb acts on: devices, and of a group's row every device of it that is not a bridge."""
+    """The devices that a command acts on; for a group's row, every device of it that is not a bridge."""
     host = state.host
     found: dict[Address, Device] = {}
     for key in selected_rows(state):
@@ -165,7 +165,7 @@ def selection_words(state: AppState) -> str:
     return f"group {key.group}"
 
 
-# -- what would fix, free or give back
+# -- presets: fix, free, give back
 
 
 class Fix(NamedTuple):
@@ -196,12 +196,12 @@ def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix
 
 
 def fix_of(state: AppState) -> Fix | None:
-    """The smallest fix for the group of the selection; None where the selection has no group."""
+    """The smallest fix for the group of the selection; None if the selection has no group."""
     return _fix(state.host, state.model, state.intents, state.selection) if state.selection is not None else None
 
 
 class Wish(NamedTuple):
-    """What is wished of a row."""
+    """A preset for one row."""
 
     part: Host
     """What of the machine it can touch: the row's group, its card, and the groups of the card's functions."""
@@ -212,7 +212,7 @@ class Wish(NamedTuple):
 
 
 def wish_for(host: Host, key: Key) -> Wish:
-    """What a wish for this row is about."""
+    """The devices that a preset for this row is about."""
     device, group = device_at(host, key), group_at(host, key)
     members = host.members(group) if group is not None else []
     if key.device is None:
@@ -229,19 +229,20 @@ def _free(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> tuple
 
 
 def _said(state: AppState) -> tuple[Intent, ...]:
-    """What is staged of the board's devices, each by itself: no preset takes one that was not named."""
+    """Staged intents for the board's devices: no preset moves one that was not named."""
     devices = state.host.devices
     return tuple(i for i in state.intents if i.device in devices and of_the_board(devices[i.device]))
 
 
 def freeing(state: AppState) -> tuple[Intent, ...] | None:
-    """What frees the selected cards and groups; empty if they are free already, None if nothing frees one of them."""
+    """The intents that free the selected cards and groups; empty if they are free already, None if one cannot be
+    freed."""
     found = [_free(state.host, state.model, key, _said(state)) for key in selected_rows(state)]
     return None if not found or None in found else _united(found)
 
 
 def taken_beyond(state: AppState, intents: Iterable[Intent]) -> list[Device]:
-    """What a preset moves besides the cards and groups that are selected."""
+    """The devices that a preset moves besides the selected cards and groups."""
     asked = [device.address for device in selected_devices(state)]
     cards = (other.address for each in asked for other in state.host.card(each))
     return beyond(state.host, cards, intents)
@@ -252,13 +253,13 @@ def _united(parts: Iterable[tuple[Intent, ...] | None]) -> tuple[Intent, ...]:
 
 
 def giving_back(state: AppState) -> tuple[Intent, ...]:
-    """What gives the selected cards and groups back to the kernel; empty where nothing of them was set aside."""
+    """The intents that give the selected cards and groups back to the kernel; empty if the host has them all."""
     wishes = (wish_for(state.host, key) for key in selected_rows(state))
     return _united(give_back(wish.part, [device.address for device in wish.devices]) for wish in wishes)
 
 
 def why_not_freed(state: AppState) -> str | None:
-    """Why nothing frees what is selected, as a sentence; None where something does."""
+    """Why the selection cannot be freed, as a sentence; None if it can."""
     for key in selected_rows(state):
         part, devices, group = wish_for(state.host, key)
         asked = asked_of(part, group) if group is not None else [device.address for device in devices]

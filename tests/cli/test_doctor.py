@@ -112,7 +112,7 @@ def test_the_program_s_own_surroundings_are_checked_on_this_machine(
 @pytest.mark.parametrize(
     ("columns", "kind", "said"),
     [
-        (80, "xterm-256color", "✔ colours: The terminal shows 256 colours"),
+        (80, "xterm-256color", "✔ colours: The terminal supports 256 colours"),
         (50, "xterm-256color", "! terminal size: The terminal has 50 columns"),
         (80, "no-such-terminal", "! colours: TERM=no-such-terminal is not a known terminal."),
     ],

@@ -177,7 +177,7 @@ def test_no_fix_takes_the_root_disk_and_the_review_says_why(on_demo: Run, run: R
     words = [f"09:00.{n}=vfio-pci" for n in range(4)]
     out = run("preview", *words, "--from", str(path)).out
     assert "No further rebinds let a virtual machine have every group here." in out
-    assert "  0000:01:00.0 holds file systems that are mounted at /" in out
+    assert "  0000:01:00.0 holds file systems mounted at /" in out
     assert "add: " not in out
 
 

@@ -44,7 +44,7 @@ def test_names_of_mount_points_do_not_reach_the_terminal_as_they_are(on_demo: Ru
 
 def test_a_preview_says_what_is_lost_and_what_to_do_the_dangers_first(on_demo: Run) -> None:
     out = on_demo("preview", "01:00.0=none", "0c:00.4=none").out
-    assert "REFUSED [disk-mounted]: 0000:01:00.0 holds file systems that are mounted at /, /home, /boot/efi" in out
+    assert "REFUSED [disk-mounted]: 0000:01:00.0 holds file systems mounted at /, /home, /boot/efi" in out
     assert "(/ ← dm-0 (vg-root) ← nvme0n1p3; /boot/efi ← nvme0n1p1)" in out
     assert "The system runs from it" in out
     assert KINDS["swap-active"].advice in out
@@ -62,7 +62,7 @@ def test_a_preview_as_json_has_the_evidence(on_demo: Run) -> None:
         "facts": {"interface": "enp5s0", "chain": "br0 ← enp5s0"},
         "unknown": None,
         "refused": False,
-        "text": "The default route goes through enp5s0 (br0 ← enp5s0), which 0000:05:00.0 has.",
+        "text": "The default route goes through enp5s0 (br0 ← enp5s0) on 0000:05:00.0.",
         "advice": KINDS["default-route"].advice,
     }
 

@@ -35,7 +35,7 @@ def test_other_presets(on_demo: Run, preset: list[str]) -> None:
 def test_a_target_given_by_name_wins_over_a_preset(on_demo: Run, words: list[str]) -> None:
     answer = on_demo("plan", *words, "--json")
     assert {i["target"] for i in answer.document["intents"] if i["device"] == "0000:09:00.3"} == {"none"}
-    assert "0000:09:00.3 will go to none, as named; the rest of the request needs vfio-pci." in answer.err
+    assert "0000:09:00.3 will go to none, as requested; the rest of the request needs vfio-pci." in answer.err
 
 
 def test_what_is_right_already_is_named(on_demo: Run) -> None:
@@ -208,8 +208,8 @@ def test_where_a_file_says_its_steps_go_does_not_count(run: Run, machine: Reacti
     ("words", "said"),
     [
         (["no-such-file"], "neither DEVICE=TARGET nor a plan file"),
-        (["--plan", "x", f"{GPU}=none"], "Give nothing besides it"),
-        (["x.json", "--model", "dma-owner"], "Give nothing besides it"),
+        (["--plan", "x", f"{GPU}=none"], "Give nothing else"),
+        (["x.json", "--model", "dma-owner"], "Give nothing else"),
         (["x.json", "y.json"], "is not DEVICE=TARGET"),
         ([], "Name the devices"),
         ([f"{GPU}=none", "--accept", "boot-display"], "is not CODE:DEVICE"),

@@ -68,8 +68,8 @@ def test_of_virtual_functions_no_more_is_said_than_holds_for_every_driver(
     host = machine(group_of(1, NIC._replace(virtfns=(B,))), group_of(2, virtual, owner="vm", opened=opened))
     (hazard,) = (h for h in found(host, "A=none") if h.code == "virtual-functions")
     assert hazard_loss(hazard) == (
-        f"{A} has virtual functions {words}, which many drivers take away when they are unbound; "
-        "a revert does not make them again."
+        f"{A} has virtual functions {words}, which many drivers remove when they are unbound; a revert does not "
+        f"bring them back."
     )
 
 

@@ -303,13 +303,13 @@ ISA = function(B, fits=(), class_code="060100")
         (machine(group_of(1, GPU)), [A], "dma-owner", None),
         (machine(group_of(1, GPU)), [A], "dma-hint", None),
         (machine(group_of(1, ISA)), [B], "dma-owner",
-         f"Nothing here is of use to a virtual machine. {B} is an ISA bridge of this machine, and no virtual machine "
+         f"Nothing here can go to a virtual machine. {B} is an ISA bridge of this machine, and no virtual machine "
          f"can use it. If its driver has to be unbound, name it yourself: {B}=none."),
         (machine(group_of(1, bridge(A), ISA)), [A, B], "dma-owner",
-         f"Nothing here is of use to a virtual machine. {A} is a bridge, and vfio-pci refuses bridges. It can "
+         f"Nothing here can go to a virtual machine. {A} is a bridge, and vfio-pci refuses bridges. It can "
          f"stay on pcieport: a bridge there does not block its group. {B} is an ISA bridge of this machine, and no "
          f"virtual machine can use it. If its driver has to be unbound, name it yourself: {B}=none."),
-        (machine(group_of(1)), [], "dma-owner", "Nothing here is of use to a virtual machine."),
+        (machine(group_of(1)), [], "dma-owner", "Nothing here can go to a virtual machine."),
         (machine(lone=[GPU, AUDIO]), [A, B], "dma-owner",
          f"{A} has no IOMMU group, so VFIO cannot use it: no IOMMU covers it, or the IOMMU is off."),
         (machine(group_of(1, GPU, direct=True)), [A], "dma-owner",

@@ -23,7 +23,7 @@ def plan(machine: Machine, *addresses: Address) -> Plan:
 
 
 def said(machine: Machine, *addresses: Address) -> str:
-    """Why freeing these devices is refused; empty where it is permitted."""
+    """Why freeing these devices is refused; empty if it is permitted."""
     return " ".join(sentence(reason) for reason in plan(machine, *addresses).refusals)
 
 

@@ -17,7 +17,7 @@ OWNER = MODELS["dma-owner"]
 
 
 def refused(machine: Machine, *addresses: Address) -> str:
-    """Why a plan that frees these devices is refused; empty where it is permitted."""
+    """Why a plan that frees these devices is refused; empty if it is permitted."""
     host = machine.host()
     plan = plan_intents(host, [Intent(address, "none") for address in addresses], OWNER)
     return " ".join(sentence(reason) for reason in plan.refusals)
@@ -126,7 +126,7 @@ STACKS = [
     (("254:0", "/", "/dev/mapper/luks"), "mounted at /", "booted from another disk"),
     (("254:0", "/data", "/dev/mapper/luks"), "mounted at /data", "umount /data"),
     (("252:0", "/data", "/dev/bcache0"), "mounted at /data", "umount /data"),
-    (("8:1", "/data", "/dev/sda1"), "swap that is in use", "swapoff"),
+    (("8:1", "/data", "/dev/sda1"), "swap in use", "swapoff"),
 ]
 
 

@@ -259,7 +259,7 @@ async def test_a_click_on_a_title_does_what_it_says() -> None:
         ("0000:0d:00.0", "c", "Nothing frees 0000:0d:00.0 for a virtual machine: Firmware requires a direct mapping"),
         ("0000:0d:00.0", "F", "Nothing frees 0000:0d:00.0 for a virtual machine: Firmware requires a direct mapping"),
         ("0000:0b:00.0", "c", "Nothing is needed: group 19 is handed over already, and in use by qemu"),
-        ("0000:00:14.0", "c", "Nothing here is of use to a virtual machine. 0000:00:14.0 is an SMBus controller"),
+        ("0000:00:14.0", "c", "Nothing here can go to a virtual machine. 0000:00:14.0 is an SMBus controller"),
     ],
 )
 async def test_what_cannot_be_freed_says_why(what: str, key: str, said: str) -> None:

@@ -94,7 +94,7 @@ async def test_the_first_time_a_hint_leads_on_and_esc_ends_it_for_good(tmp_path:
 
 def test_the_hint_follows_what_is_done() -> None:
     state = state_of(hints=True, cursor=Key(1, GPU))
-    assert "c stages all that frees it" in orientation(state)[0].text
+    assert "c stages what frees it" in orientation(state)[0].text
     assert "a shows the exact writes" in orientation(staged(state, {GPU: "vfio-pci"}))[0].text
     assert "R reverts it" in orientation(state._replace(applies=1))[0].text
     assert "a whole group" in orientation(state._replace(cursor=Key(1)))[0].text
@@ -193,5 +193,5 @@ def test_the_hint_promises_nothing_where_the_drivers_are_not_known() -> None:
     for address in host.groups[1].members:
         host = changed(host, address, driver=None, gaps=(Gap("driver", "not-listed"),))
     text = orientation(state_of(host, hints=True, cursor=Key(1, GPU)))[0].text
-    assert "is in group 1, and whether that is viable is not known." in text
+    assert "is in group 1, and it is not known whether that is viable." in text
     assert "c stages" not in text

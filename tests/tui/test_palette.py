@@ -42,7 +42,7 @@ def test_a_command_is_called_in_the_settings_what_it_is_called_in_the_palette() 
 def test_what_cannot_be_done_says_why() -> None:
     state = start(snapshot_of(small()).source, None)
     assert help_of(BY_ID["revert"], state) == "not now: The machine is still being scanned."
-    assert help_of(BY_ID["quit"], state) == "q  Leave; asks while something is staged."
+    assert help_of(BY_ID["quit"], state) == "q  Quit; asks if something is staged."
 
 
 def _is_open(ui: Ui) -> bool:

@@ -165,7 +165,7 @@ def test_where_the_iommu_covers_no_pci_device_the_details_say_that_nothing_chang
     codec = Device(Address("fe800000.codec"), bus="platform", group=0)
     host = without_iommu().with_device(codec).with_group(Group(0, (codec.address,)))
     for key in (Key(0), Key(None), Key(None, NIC)):
-        assert "No setting and no parameter changes that" in words(details(state_of(host, cursor=key)))
+        assert "No setting or parameter changes that" in words(details(state_of(host, cursor=key)))
     for command in ("fix", "pass"):
         assert reason_against(command, state_of(host, cursor=Key(0))) == "Group 0 holds nothing to pass through."
 
@@ -205,7 +205,7 @@ def test_a_fix_completes_what_is_staged() -> None:
 
 def test_where_nothing_fixes_a_group_its_own_reason_is_given() -> None:
     state = state_of(demo_host())
-    assert "holds swap that is in use" in words(details(state._replace(cursor=Key(11))))
+    assert "holds swap in use" in words(details(state._replace(cursor=Key(11))))
     refused = words(details(state._replace(cursor=Key(23))))
     assert "refuses to hand over such a group" in refused
     assert "rebind" not in refused

@@ -53,7 +53,7 @@ class DmaHint(Model):
         return KnownRole(row.hint if row else Role.KERNEL)
 
     def in_the_way(self, host: Host, group: Group) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
-        """``__iommu_group_viable(group, DMA_FOR_USER)``, with the meaning that S-08 turns round."""
+        """``__iommu_group_viable(group, DMA_FOR_USER)``, with the meaning that S-08 inverts."""
         blockers, _ = super().in_the_way(host, group)
         return blockers, _slips(group, blockers)
 
@@ -94,7 +94,8 @@ class DmaHint(Model):
 
 
 def _slips(group: Group, refused: Sequence[Reason]) -> tuple[Reason, ...]:
-    """What of the draft decides a refusal: each bridge on ``pcieport`` (S-17, S-18), and the inverted value (S-08)."""
+    """The parts of the draft that decide a refusal: each bridge on ``pcieport`` (S-17, S-18), and the inverted value
+    (S-08)."""
     bridges = [r._replace(code=Code.DRAFT_GAP_BRIDGE, facts=()) for r in refused if r.driver == PCIEPORT]
     return (*bridges, Reason(Code.DRAFT_SLIP_S08, group.id)) if refused else ()
 

@@ -123,7 +123,7 @@ class DmaOwner(Model):
 
 
 def _since(host: Host, version: tuple[int, int]) -> bool:
-    """Whether these rules are as new as this; a kernel that does not have them at all is asked about its future."""
+    """Whether these rules are at least this new; a kernel before 5.19 counts as the newest."""
     release = parse_release(host.kernel)
     return release is None or release < (5, 19) or release >= version
 

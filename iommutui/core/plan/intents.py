@@ -1,8 +1,8 @@
-"""What a user wants: a device and its target, what a device may be bound to, and what it costs.
+"""What the user wants: intents (a device and its target), and the targets that a device may have.
 
-A plan accepts no other target. An override makes a driver take a device that it does not know, which has crashed real
-kernels; so a target is a VFIO driver that fits, ``pci-stub``, ``none``, ``default``, or a kernel driver whose own table
-or aliases match.
+A plan accepts no other target. An override makes a driver accept a device that it does not know, which has crashed
+real kernels; so a target is a VFIO driver that fits, ``pci-stub``, ``none``, ``default``, or a kernel driver whose own
+table or aliases match.
 """
 
 from collections.abc import Iterable
@@ -67,7 +67,7 @@ def targets_of(host: Host, device: Device) -> list[Target]:
 
 
 def find_target(host: Host, device: Device, name: str) -> Target | None:
-    """The device's target of this name; ``vfio_pci`` and ``vfio-pci`` are taken for the same."""
+    """The device's target of this name; ``vfio_pci`` and ``vfio-pci`` mean the same."""
     return next((t for t in targets_of(host, device) if underscored(t.name) == underscored(name)), None)
 
 
@@ -89,7 +89,7 @@ class Intent(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """Where a device is to end up, and the override that gets it there."""
+    """A device's destination, and the override that takes it there."""
 
     device: Address
     driver: str | None
@@ -105,7 +105,7 @@ class Goal(NamedTuple):
 
 
 def goal_of(host: Host, intent: Intent) -> Goal | Reason:
-    """The goal of an intent, or the reason why it is refused whatever the model says."""
+    """The goal of an intent, or the reason why it is refused under any model."""
     device = host.devices.get(intent.device)
     if device is None:
         return Reason(Code.NO_DEVICE, device=intent.device)
@@ -127,7 +127,7 @@ def goals_of(host: Host, intents: Iterable[Intent]) -> list[Goal]:
 
 
 def refusal_of(host: Host, intent: Intent) -> Reason | None:
-    """Why an intent is refused whatever the model says; None where it is not."""
+    """Why an intent is refused under any model; None if it is not."""
     found = goal_of(host, intent)
     return found if isinstance(found, Reason) else None
 

@@ -1,7 +1,7 @@
 """Listings that people paste: scripts' groups, ``lspci``, kernel logs, what other tools print. A text -> `Host`.
 
-``text`` cleans the lines; an importer (``base``; each is an entry of `IMPORTERS`) makes records of them, as ``reading``
-asks it to; ``states`` tells states apart, and ``merging`` makes a Host of what is left.
+``text`` cleans the lines; an importer (``base``; each is an entry of `IMPORTERS`) makes records of them, as
+``reading`` asks it to; ``states`` distinguishes states, and ``merging`` makes a Host.
 """
 
 from contextlib import closing
@@ -33,7 +33,7 @@ IMPORTERS: tuple[Importer, ...] = (
 
 
 class Listing(NamedTuple):
-    """What was read, and what somebody has to know of it."""
+    """The result of reading, with notes on it."""
 
     host: Host
     readings: tuple[Reading, ...]
@@ -43,15 +43,15 @@ class Listing(NamedTuple):
     """A sentence for each text of which lines were ignored."""
 
     def explained(self) -> list[str]:
-        """Every line with what it was taken for, and the notes."""
+        """Every line with how it was read, and the notes."""
         lines = [line for reading in self.readings for line in reading.explained()]
         return [*lines, *(f"Note: {note}" for note in self.notes)]
 
 
 def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
-    """One machine from texts: (name, content, number of the state from 1, None for the one that says most).
+    """One machine from texts: (name, content, number of the state from 1, None for the fullest).
 
-    SourceError where there is nothing to read in any of them, or where they contradict each other.
+    Raises SourceError if there is nothing to read in any of them, or they contradict each other.
     """
     readings = [read_text(content, name, IMPORTERS) for name, content, _ in texts]
     told = [states_of(reading.sections) for reading in readings]
@@ -86,7 +86,7 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
 
 
 def _choose(states: list[State], number: int | None, name: str, notes: list[str]) -> State:
-    """The state that is meant: without a number the one that says most, of several such the last."""
+    """The chosen state: without a number the fullest, and of several such the last."""
     if number is not None and not 1 <= number <= len(states):
         raise SourceError(f"{name} has no state {number}: it has {len(states)}.", f"Give {name}#1, or {name}.")
     at = number - 1 if number is not None else max(range(len(states)), key=lambda n: (states[n].size(), n))

@@ -1,4 +1,4 @@
-"""What the disks are used for: mounts, swap, pools, ``fstab``, and what is assembled from them."""
+"""Uses of the disks: mounts, swap, pools, ``fstab``, and assembled arrays and volumes."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ Tops = dict[str, list[str]]
 
 
 def read_storage(survey: Survey, everything: bool) -> tuple[list[Storage], list[Far]]:
-    """The uses of every disk, and what servers have. Without ``everything`` only mounts and swap are looked at."""
+    """The uses of every disk, and of network storage. Without ``everything`` only mounts and swap are looked at."""
     blocks = Blocks(survey)
     reached: set[str] = set()
     table = _mounts(survey)
@@ -57,14 +57,14 @@ def _mounts(survey: Survey) -> list[proc_tables.Mount]:
 
 
 def _mounted(survey: Survey, blocks: Blocks, table: Sequence[proc_tables.Mount]) -> Tops:
-    """Mount points by block device: also of file systems that have several devices, or stand on files of others."""
+    """Mount points by block device: also of file systems on several devices, or on files of other file systems."""
     points: dict[str, set[str]] = {}
     btrfs, zfs = _btrfs(survey, blocks), _zfs_members(survey, blocks, table)
     for mount in table:
         for name in _devices_of(blocks, mount, btrfs, zfs):
             points.setdefault(name, set()).add(mount.point)
     files = {name: blocks.attribute(name, "loop/backing_file") for name in blocks.paths if name.startswith("loop")}
-    for _ in range(2):  # an image in an image on the medium: two steps down
+    for _ in range(2):  # an image in an image on the medium: two levels down
         for name, file in files.items():
             holder = _holding(points, file) if file else None
             if holder is not None and holder != name:
@@ -94,7 +94,7 @@ def _devices_of(
 
 
 def _layers(mount: proc_tables.Mount) -> list[str]:
-    """The directories that an overlay is made of."""
+    """The layers of an overlay."""
     dirs = [o.partition("=")[2] for o in mount.options if o.startswith(("lowerdir", "upperdir"))]
     return [f"{part}/" for each in dirs for part in each.split(":") if mount.kind == "overlay" and part[:1] == "/"]
 
@@ -103,7 +103,7 @@ _PROFILES = {"raid1": 1, "raid10": 1, "raid5": 1, "raid6": 2, "raid1c3": 2, "rai
 
 
 def _btrfs(survey: Survey, blocks: Blocks) -> dict[str, tuple[str, ...]]:
-    """Every device of a mounted btrfs by each of them: the list of mounts names one only.
+    """All devices of a mounted btrfs, by each of them: the list of mounts names only one.
 
     It can lose as many as the weakest of its profiles can (``allocation/data/raid1``), less those already missing.
     """
@@ -157,9 +157,9 @@ def _holding(mounted: Mapping[str, Iterable[str]], path: str) -> str | None:
 
 
 def _pools(survey: Survey, blocks: Blocks, reached: set[str]) -> tuple[Tops, Tops]:
-    """Members of imported ZFS pools, by udev's word: ZFS tells the kernel nothing of what it holds.
+    """Members of imported ZFS pools, as udev reports them: the kernel does not know what ZFS holds.
 
-    Where no member of a pool is known, any disk that nothing else is known to use may be one: the second answer.
+    Where no member of a pool is known, any disk without another known use may be one: the second value.
     """
     place = f"{survey.root}/proc/spl/kstat/zfs"
     names = names_in(place)
@@ -181,7 +181,7 @@ def _pools(survey: Survey, blocks: Blocks, reached: set[str]) -> tuple[Tops, Top
 
 
 def udev_facts(survey: Survey, blocks: Blocks, name: str) -> dict[str, str]:
-    """What udev found on a block device (``E:ID_FS_TYPE=ext4``); empty where udev does not run or has not probed it."""
+    """What udev found on a block device (``E:ID_FS_TYPE=ext4``); empty if udev does not run or has not probed it."""
     number = blocks.attribute(name, "dev")
     data = survey.text(f"run/udev/data/b{number}") if number and "/" not in number else None
     lines = data.splitlines() if isinstance(data, str) else []
@@ -193,7 +193,10 @@ _TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PAR
 
 
 def _fstab(survey: Survey, blocks: Blocks, mounted: set[str]) -> Tops:
-    """What ``/etc/fstab`` names but is not mounted. A tag without udev's link to its device cannot be followed."""
+    """File systems in ``/etc/fstab`` that are not mounted.
+
+    A tag without udev's link to its device cannot be followed.
+    """
     found: Tops = {}
     for entry in proc_tables.fstab(survey.table("etc/fstab", "fstab")):
         tag, equals, value = entry.source.partition("=")
@@ -209,14 +212,14 @@ def _fstab(survey: Survey, blocks: Blocks, mounted: set[str]) -> Tops:
 
 
 def _escaped(value: str) -> str:
-    """As udev spells a label in the name of a link."""
+    """A label as udev spells it in a link's name."""
     return "".join(
         c if c.isalnum() or c in "#+-.:=@_" or not c.isascii() else f"\\x{ord(c):02x}" for c in value.strip('"')
     )
 
 
 def _stacks(blocks: Blocks, reached: set[str]) -> Tops:
-    """Arrays, volumes and caches that nothing above uses."""
+    """Arrays, volumes and caches without a use above them."""
     idle = [n for n in blocks.paths if n not in reached and n not in blocks.backing and blocks.lower(n)]
     below = {lower for name in idle for lower in blocks.lower(name)}
     return {name: [blocks.label(name)] for name in idle if name not in below}

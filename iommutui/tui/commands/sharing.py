@@ -1,6 +1,6 @@
-"""Commands that share: a report, exports, what persists; and that look at other machines and at errors.
+"""Commands that share (report, export, persist), open other machines, and explain errors.
 
-What only one of them needs is imported by it: the first frame does not wait for it.
+Each imports what only it needs, so the first frame does not wait for it.
 """
 
 import subprocess
@@ -28,7 +28,7 @@ SHARE = "Share"
 
 @dataclass
 class OpenMachine(Message):
-    """Another machine is wanted: by a file's name, or by a text that was pasted."""
+    """Another machine to open: a file name or a pasted text."""
 
     text: str
 
@@ -57,7 +57,7 @@ def _report(desk: Desk) -> Opened:
 
 
 def given(state: AppState) -> tuple[Intent, ...]:
-    """What exports and what persists are about: the plan, or else what the card under the cursor is on VFIO with."""
+    """The subject of exporting and persisting: the plan, or else the bindings of the card under the cursor to VFIO."""
     host = state.host
     if state.intents:
         return state.intents
@@ -66,7 +66,7 @@ def given(state: AppState) -> tuple[Intent, ...]:
 
 
 _needs_given = unless(
-    given, "Stage what the virtual machine is to have (c frees a card), or select a card that is on a VFIO driver."
+    given, "Stage what the virtual machine should get (c frees a card), or select a card that is on a VFIO driver."
 )
 
 
@@ -106,7 +106,7 @@ def _persist(desk: Desk) -> None:
 
 _only_here = unless(
     lambda state: state.source.real,
-    "Only the machine that this runs on can persist bindings; V shows the settings for others.",
+    "Bindings persist only on the machine that this runs on; V shows the settings for others.",
 )
 
 
@@ -114,7 +114,7 @@ def _compare(desk: Desk) -> Opened:
     def show(machine: Machine) -> Opened:
         return desk.app.push_screen(_differences(machine.source.label, machine.scan(), desk.state))
 
-    prompt = PromptScreen("Compare with", "a file's name, or a listing that you paste")
+    prompt = PromptScreen("Compare with", "a file name, or a pasted listing")
     return desk.ask(prompt, lambda text: desk.read_machine(text, show))
 
 
@@ -149,21 +149,21 @@ def _open(desk: Desk) -> Opened:
     def then(text: str) -> None:
         desk.post_message(OpenMachine(text))
 
-    return desk.ask(PromptScreen("Open another machine", "a file's name, or a listing that you paste"), then)
+    return desk.ask(PromptScreen("Open another machine", "a file name, or a pasted listing"), then)
 
 
 COMMANDS = (
-    Command("Explain", ("E",), "What an error message means on this machine.", SHARE, _explain, (needs_host,),
+    Command("Explain", ("E",), "Explain an error message on this machine.", SHARE, _explain, (needs_host,),
             also="message kernel qemu libvirt diagnose why"),
-    Command("Export", ("V",), "The plan for libvirt, QEMU, Proxmox, a shell, boot loaders: copy or save it.", SHARE,
+    Command("Export", ("V",), "Export the plan for libvirt, QEMU, Proxmox, a shell, boot loaders: copy or save it.", SHARE,
             _export, (needs_host, _needs_given), also="xml hostdev domain script modprobe driverctl grub"),
     Command("Persist", ("P",), "Make the bindings persist across boots, after a review of every file.", SHARE, _persist,
             (_only_here, needs_host, _needs_given), also="boot permanent initramfs last reboot"),
-    Command("Report", ("W",), "A redacted report for those who help: copy or save it.", SHARE, _report, (needs_host,),
+    Command("Report", ("W",), "A redacted report to share when you ask for help: copy or save it.", SHARE, _report, (needs_host,),
             also="forum share ask markdown"),
-    Command("Compare", ("D",), "What differs between this machine and a file.", SHARE, _compare, (needs_host,),
+    Command("Compare", ("D",), "Compare this machine with a file.", SHARE, _compare, (needs_host,),
             also="diff changes"),
-    Command("Since boot", (), "What has changed since the last boot.", SHARE, _since_boot,
+    Command("Since boot", (), "Show the changes since the last boot.", SHARE, _since_boot,
             (needs_host, unless(lambda s: s.source.real, "This is about the machine that the program runs on.")),
             also="diff changes reboot update firmware"),
     Command("Open machine", ("O",), "Open a file or a pasted listing in place of this machine.", SHARE, _open,
