@@ -80,7 +80,7 @@ def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Sto
             if decision is not None:
                 break
             if left <= 0:
-                raise FailedError(f"nobody confirmed it within {timeout.within:g} seconds")
+                raise FailedError(f"it was not confirmed within {timeout.within:g} seconds")
         if not decision.keep:
             raise FailedError("reverted on request")
         kept = Kept(decision.by)
@@ -97,10 +97,7 @@ def note_of(directory: Path, journal_id: str) -> Path:
 
 
 def leave_note(directory: Path, journal_id: str) -> None:
-    """Confirms an apply whose countdown is running.
-
-    FileExistsError: the note exists; OSError: why it cannot be left.
-    """
+    """Confirms a running countdown. Raises FileExistsError if the note exists, OSError if it cannot be left."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(note_of(directory, journal_id), flags, mode=0o600))
 

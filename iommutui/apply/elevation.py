@@ -39,19 +39,16 @@ def own_program() -> list[str]:
 
 
 def as_root(words: Sequence[str], program: Sequence[str], writer: str | None) -> list[str]:
-    """The command line that runs the program with these words as root.
-
-    Raises NotPermittedError if no program can do that.
-    """
+    """The command line that runs the program with these words as root. Raises NotPermittedError if none can."""
     if writer is None:
         raise NotPermittedError(
             f"Writing needs root, and none of {', '.join(PROGRAMS[:-1])} and {PROGRAMS[-1]} is installed.",
-            "Log in as root, and run the same there.",
+            "Log in as root, and run the same command there.",
         )
     if writer and os.environ.get("IOMMUTUI_STATE_DIR"):
         raise NotPermittedError(
-            "IOMMUTUI_STATE_DIR is set here, and a process that is started as root would not see it.",
-            "Unset it, or run the same as root, with the variable set there.",
+            "IOMMUTUI_STATE_DIR is set here, and a process started as root would not see it.",
+            "Unset it, or run the same command as root with the variable set there.",
         )
     return [*([writer] if writer else []), *program, *words]
 
@@ -91,10 +88,7 @@ class Applying:
         self._say(UNDO)
 
     def events(self) -> Iterator[Event]:
-        """Its events, until it ends.
-
-        Raises NotPermittedError if it never became root, IommutuiError if it broke off.
-        """
+        """Its events. Raises NotPermittedError if it never became root, IommutuiError if it broke off."""
         last: Event | None = None
         for line in chain([self._first], iter(self._line, b"")):
             if line.strip():

@@ -98,7 +98,7 @@ class Finished(Message):
     exit: Exit
     summary: str
     left: tuple[Change, ...] = ()
-    """Where it was not wholly taken back: each difference to the state before."""
+    """If it was not wholly rolled back: each difference from the state before."""
     after: tuple[DeviceFacts, ...] = ()
     """The moved devices as the apply left them; empty if they were not read."""
 

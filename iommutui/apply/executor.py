@@ -47,7 +47,7 @@ def execute(
     4. Journal: the state before is on disk.
     5. Modules that the targets need are loaded.
     6. Every override is written, so that no device is ever without a driver and without its override.
-    7. Every unbind, after another look at drift and dangers.
+    7. Every unbind, after another check of drift and dangers.
     8. Every probe, and the overrides that are left behind, after the same.
     9. Verify: the ``driver`` link of every device decides, not the success of its writes.
     10. Confirm: with a timeout, somebody has to say that it may stay.
@@ -122,7 +122,7 @@ class _Apply:
         plan = self.plan
         if not plan.permitted:
             why = " ".join(sentence(reason) for reason in plan.refusals)
-            raise RefusedError(why, "'iommutui preview' shows what would do.")
+            raise RefusedError(why, "'iommutui preview' shows which targets fit.")
         fresh = self.kernel.survey()
         refuse_drift(plan.basis, fresh, _moved(plan))
         for address in _moved(plan):
@@ -213,7 +213,7 @@ class _Apply:
     def _check_again(self) -> None:
         """Checks that everything that the plan depends on still holds, and that going on costs nothing more."""
         host = self.kernel.survey()
-        debug.log("apply: another look at drift and dangers")
+        debug.log("apply: another check of drift and dangers")
         expected = tuple(self._steps.expected[facts.device] for facts in self.plan.basis.devices)
         changes = drift(self.plan.basis._replace(devices=expected), host, _moved(self.plan))
         if changes:

@@ -26,7 +26,7 @@ class Waiting:
 
     seconds: float
     given_up: bool = False
-    """It is not waited for any more. It may still end, so nothing must be written meanwhile."""
+    """It is no longer waited for. It may still end, so nothing must be written meanwhile."""
     holders: tuple[str, ...] = ()
     """Processes that may be why, as far as that can be seen."""
 
@@ -56,10 +56,7 @@ class Kernel(Protocol):
     """What is written here outlives the program, so a journal has to be on disk first."""
 
     def hold(self) -> AbstractContextManager[None]:
-        """Locks the machine for one apply, against everyone who may write to it.
-
-        Raises RefusedError if another has it.
-        """
+        """Locks the machine for one apply, whoever may write to it. Raises RefusedError if another has it."""
 
     def boot(self) -> str | None:
         """The kernel's id of this boot; None if that is not known."""
@@ -141,10 +138,7 @@ class SimulatedKernel:
         return ReadBack(device.driver, device.driver_override)
 
     def write(self, step: Step, late: TellLate) -> Iterator[Answer]:
-        """One transition; one that would block is given up at once.
-
-        Raises IommutuiError if the kernel would not survive.
-        """
+        """One transition; a blocking one is given up at once. Raises IommutuiError if the kernel would crash."""
         outcome = transition(self.host, step.event, self.model)
         if outcome.crash is not None:
             raise IommutuiError(f"The kernel would not survive this write: {outcome.crash}")

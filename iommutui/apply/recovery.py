@@ -54,10 +54,10 @@ def refuse_unfinished(directory: Path, boot: str | None, reverts: str | None) ->
         return
     for journal in unfinished(read_journals(directory, boot), boot):
         if reverts is None or reverts not in (journal.id, journal.reverts):
-            raise RefusedError(f"Nothing is applied yet: {cut_off_words(journal)}", way_out(journal))
+            raise RefusedError(f"Nothing was applied: {interrupted_words(journal)}", remedy_words(journal))
 
 
-def cut_off_words(journal: Journal | Damaged) -> str:
+def interrupted_words(journal: Journal | Damaged) -> str:
     """How it was interrupted."""
     if isinstance(journal, Damaged):
         return f"the journal {journal.id} is damaged ({journal.why}), and its apply may have been interrupted."
@@ -68,7 +68,7 @@ def cut_off_words(journal: Journal | Damaged) -> str:
     return f"the apply {journal.id} was interrupted."
 
 
-def way_out(journal: Journal | Damaged) -> str:
+def remedy_words(journal: Journal | Damaged) -> str:
     """What to do about it."""
     keep = f"'iommutui keep {journal.id}' leaves everything as it is."
     reverted = what_reverts(journal)
@@ -99,10 +99,7 @@ def leave_as_it_is(directory: Path, journal_id: str, by: str) -> None:
 
 
 def close_earlier(directory: Path, boot: str | None) -> Iterator[str]:
-    """Ends the journals that were interrupted in an earlier boot, and yields notices to report.
-
-    The caller holds the lock.
-    """
+    """Ends the journals interrupted in an earlier boot, under the lock, and yields notices to report."""
     if boot is None or not may_be_open(directory, None):
         return
     for journal in read_journals(directory).every:

@@ -68,16 +68,16 @@ class Request(NamedTuple):
 
     schema: int
     intents: tuple[Intent, ...]
-    """Empty if a journal is taken back."""
+    """Empty for a revert."""
     basis: Basis
     model: str | None = None
     """None: that of the running kernel."""
     accepted: tuple[Acceptance, ...] = ()
     """The dangers that were accepted, one by one."""
     keep_within: float | None = None
-    """Everything is taken back unless somebody keeps it within these seconds; None: it stays."""
+    """Everything reverts unless confirmed within these seconds; None: it stays."""
     reverts: str | None = None
-    """The journal to take back."""
+    """The journal to revert."""
     shown: Shown | None = None
     """None: nobody has read any writes."""
 
@@ -174,8 +174,8 @@ def refuse_unshown(shown: Shown | None, plan: Plan) -> None:
     """Raises RefusedError if the plan is not the reviewed one."""
     if shown is not None and plan.permitted and shown != shown_of(plan):
         raise RefusedError(
-            "What would be written now is not what was shown: a driver or a module has come or gone since, or it was "
-            "shown by your settings' [drivers], which root does not go by.",
+            "The writes would differ from those shown: a driver or a module has come or gone since, or your "
+            "settings' [drivers] changed what was shown; root ignores them.",
             "Check its present state, and plan again; or name a driver as the target instead of 'default'.",
         )
 
@@ -191,8 +191,7 @@ def refuse_drift(basis: Basis, host: Host, addresses: list[Address]) -> None:
 
 
 def refuse_dangers(hazards: Iterable[Hazard], accepted: Collection[Acceptance]) -> None:
-    """Raises RefusedError that names each danger that nobody has accepted, its evidence, and the words that accept
-    it."""
+    """Raises RefusedError that names each danger not accepted, its evidence, and the words that accept it."""
     left = unaccepted(dict.fromkeys(hazards), accepted)
     if left:
         raise RefusedError(dangers_words(left), accept_words(left))
@@ -213,17 +212,14 @@ class _PlanForm(Message):
 
 
 def read_plan(path: str) -> Request:
-    """The request in the file, and the steps that were shown.
-
-    Raises IommutuiError if it is no plan or cannot be read.
-    """
+    """The request in the file, and the steps shown. Raises IommutuiError if it is no plan or unreadable."""
     try:
         with open(path, "rb") as file:
             text = file.read(PLAN_LIMIT + 1)
     except OSError as error:
         raise SourceError(f"The plan {path} cannot be read: {error.strerror}.", _PLAN_REMEDY) from None
     if len(text) > PLAN_LIMIT:
-        raise SourceError(f"{path} is longer than any plan.", _PLAN_REMEDY)
+        raise SourceError(f"{path} is too long for a plan.", _PLAN_REMEDY)
     return parse_plan(text, f"The plan {path}")
 
 
@@ -234,7 +230,7 @@ def parse_plan(text: bytes, what: str) -> Request:
         raise SourceError(f"{what} is not valid: it is JSON, but not a plan of iommutui.", _PLAN_REMEDY)
     if content.get("schema") != PLAN_SCHEMA:
         raise SourceError(
-            f"{what} has another schema than {PLAN_SCHEMA}, the one that this program knows.",
+            f"{what} does not have schema {PLAN_SCHEMA}, the only one that this program knows.",
             "It is from another version of iommutui: make it again with this one. " + _PLAN_REMEDY,
         )
     form = parse_plain(_PlanForm, content, what, _PLAN_REMEDY)

@@ -30,7 +30,7 @@ class Standing:
     as_left: tuple[Address, ...]
     """Still as the apply left them."""
     changed: tuple[Change, ...]
-    """What is not, fact by fact: something else has changed it since."""
+    """Facts that something else has changed since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class JournalState(StrEnum):
 
     GOING_ON = "going-on"
     WAITING = "waiting"
-    """Carried out, and to be confirmed."""
+    """Applied, and to be confirmed."""
     CUT_OFF = "cut-off"
     DAMAGED = "damaged"
     REVERTED = "reverted"
@@ -139,12 +139,12 @@ class JournalState(StrEnum):
     """It reverted another one."""
     REBOOTED = "undone-by-reboot"
     UNCHANGED = "unchanged"
-    """It was denied, or rolled back: nothing is left of it."""
+    """It was denied or rolled back: no effect is left."""
     IN_EFFECT = "in-effect"
     CHANGED = "changed"
     """Something else has changed some or all of its devices since."""
     INCOMPLETE = "not-rolled-back"
-    """It failed, or was cut off and kept, and what it left is as it left it."""
+    """It failed, or was interrupted and kept, and nothing has changed since."""
 
 
 def state_of(

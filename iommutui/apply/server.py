@@ -24,11 +24,11 @@ from iommutui.sources import load
 from iommutui.sources.processes import session_address
 
 _LOOK = 0.2
-"""Seconds between two looks for a note."""
+"""Seconds between two checks for a note."""
 
 
 def serve(retention: Retention) -> int:
-    """Reads one request, carries it out, and writes events; the exit code.
+    """Reads one request, applies it, and writes events; returns the exit code.
 
     An error before anything was written is an event as well as a message, so that no program has to parse messages.
     """
@@ -82,7 +82,7 @@ class RequestChannel:
         self._held = b""
 
     def request(self) -> str:
-        """The first line, or what there is of one, as far as a request may go."""
+        """The first line, or the part of it that came, up to the limit of a request."""
         while b"\n" not in self._held and len(self._held) <= REQUEST_LIMIT and self._open:
             self._read()
         line, _, self._held = self._held.partition(b"\n")
@@ -104,7 +104,7 @@ class RequestChannel:
         return line.strip() if newline else None
 
     def _read(self) -> None:
-        """Reads what there is, and waits for something if need be."""
+        """Reads the available input, and waits for some if need be."""
         try:
             part = os.read(self._open[0], 1 << 16)
         except OSError:

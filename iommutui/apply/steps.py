@@ -97,7 +97,7 @@ class Steps:
         if result != OK:
             raise FailedError(f"{step_words(step)} failed with {result}")
         if not right:
-            raise FailedError(f"{step_words(step)} did not do what it should: {note}")
+            raise FailedError(f"{step_words(step)} had another effect: {note}")
 
     def _wait(self, number: int, step: Step, answers: Iterator[Answer]) -> Generator[Event, None, str]:
         """The result. Raises StuckError if there is none in time, or a stop is requested meanwhile."""
@@ -111,7 +111,7 @@ class Steps:
             if asked is not None or answer.given_up:
                 self._give_up(number, step, answer)
                 raise StuckError(_stuck_words(step, answer, asked))
-        raise FailedError(f"{step_words(step)} was not answered")
+        raise FailedError(f"{step_words(step)} got no answer")
 
     def _give_up(self, number: int, step: Step, answer: Waiting) -> None:
         if step.op == "unbind":
@@ -148,10 +148,7 @@ class Steps:
         return last()  # that line may be the first that cannot be written
 
     def end_stuck(self, why: str) -> Finished:
-        """The same if a write has not returned.
-
-        The differences come from earlier reads, because a read now may hang.
-        """
+        """The same if a write has not returned: the differences come from earlier reads, as a read may hang."""
         left = self._left_unread()
         return self.end(Exit.NOT_ROLLED_BACK, f"{why}{_left_words(left)}", left)
 
@@ -199,8 +196,7 @@ class Steps:
         return plan_goals(now, list(goals.values()), self._model).steps, goals
 
     def _refuse_harm(self, step: Step) -> None:
-        """Refuses a step that would crash the kernel or take a device from a virtual machine: a rollback is not
-        worth it."""
+        """Refuses a step that would crash the kernel or take a device from a virtual machine."""
         if step.op == "override":
             return
         outcome = transition(self.kernel.observe(), step.event, self._model)
@@ -219,7 +215,7 @@ class Steps:
         return tuple(differences(self._before.values(), [self.expected[address] for address in self._before]))
 
 
-_BROKEN = " The journal is not complete, because it could not be written."
+_BROKEN = " The journal is incomplete, because it could not be written."
 
 
 def silent(device: Device) -> str | None:
@@ -247,7 +243,7 @@ def _stuck_words(step: Step, waiting: Waiting, asked: str | None) -> str:
         said = f"{capital(asked)}. {said}"
     if waiting.holders:
         return f"{said} It may be held by {'; '.join(waiting.holders)}."
-    return said if step.op == "modprobe" else f"{said} Which process holds it could not be seen."
+    return said if step.op == "modprobe" else f"{said} The process that holds it is not visible."
 
 
 def capital(text: str) -> str:
@@ -264,4 +260,4 @@ def _can_return(now: Host, facts: DeviceFacts) -> bool:
 
 def _left_words(left: Sequence[Change]) -> str:
     """The differences from the state before, to append to a sentence."""
-    return f" What is not as before: {changes_words(left)}." if left else ""
+    return f" Not restored: {changes_words(left)}." if left else ""

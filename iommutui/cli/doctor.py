@@ -28,10 +28,7 @@ _NO_PASSTHROUGH = "No device can be handed to a virtual machine."
 
 
 class Finding(NamedTuple):
-    """The answer of a check.
-
-    ``state`` is ``ok``, ``warning`` (something works only partly), ``problem`` or ``unknown``.
-    """
+    """The answer of a check: ``ok``, ``warning`` (something works only partly), ``problem`` or ``unknown``."""
 
     check: str
     state: str

@@ -7,7 +7,7 @@ from iommutui.apply.validation import to_object
 from iommutui.cli.review import further_fix
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
-from iommutui.core.board import passable
+from iommutui.core.chipset import passable
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazard_advice, hazard_loss, hazards_of
 from iommutui.core.host import Device, Group, Host
@@ -99,8 +99,7 @@ def device_document(host: Host, device: Device, model: Model) -> Document:
 
 
 def host_document(host: Host, model: Model) -> Document:
-    """The machine as a whole; documents are shared, so values that identify somebody are redacted in its command
-    line."""
+    """The machine as a whole; documents are shared, so its command line is redacted."""
     if host.cmdline is not None:
         host = host._replace(cmdline=redact_cmdline(host.cmdline))
     shown = ("kernel", "cmdline", "cpu_vendor", "hypervisor", "lacks", "interrupt_remapping", "iommus", "drivers")

@@ -60,11 +60,11 @@ def _report_interrupted() -> None:
     directory, boot = journal_dir(), boot_id(HERE)
     if not may_be_open(directory, boot):
         return
-    from iommutui.apply.recovery import cut_off_words, open_journals, way_out
+    from iommutui.apply.recovery import interrupted_words, open_journals, remedy_words
 
     try:
         for journal in open_journals(directory, boot):
-            complain(f"Note: {cut_off_words(journal)} {way_out(journal)}")
+            complain(f"Note: {interrupted_words(journal)} {remedy_words(journal)}")
     except IommutuiError as error:
         complain(f"Note: {error.what}")
 

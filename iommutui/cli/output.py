@@ -104,10 +104,7 @@ def write_json(document: Mapping[str, Any]) -> None:
 
 
 def ask(question: str, hint: str) -> None:
-    """Asks at the terminal.
-
-    Raises RefusedError for any answer but yes; UsageError, with the hint, if there is no terminal.
-    """
+    """Asks at the terminal. Raises RefusedError for any answer but yes, UsageError if there is no terminal."""
     if not sys.stdin.isatty():
         raise UsageError("There is no terminal to ask on.", hint)
     print(f"\n{question} [y/N] ", end="", file=sys.stderr, flush=True)

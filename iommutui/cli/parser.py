@@ -93,7 +93,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("keep", "confirm an apply that would otherwise revert automatically", ("",), ""),
     Command("revert", "revert an apply", ("", "20261122T104501-1a2b"), _EVENTS, "apply"),
     Command("journal", "list what was applied", ("", "20261122T104501-1a2b")),
-    Command("snapshot", "save this machine to a file that can be opened anywhere", ("-o machine.json",), "", "report"),
+    Command("snapshot", "save this machine to a file that can be opened anywhere", ("-o machine.json",), ""),
     Command("report", "print a redacted report to share when you ask for help", ("09:00.0", "-o report.md")),
     Command(
         "diff",

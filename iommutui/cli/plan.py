@@ -12,7 +12,7 @@ from iommutui.cli.parser import Options
 from iommutui.cli.review import further_fix, plan_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import turn_on_advice
-from iommutui.core.board import is_of_use, of_the_board
+from iommutui.core.chipset import chipset_part, is_of_use
 from iommutui.core.errors import Exit, RefusedError, UsageError
 from iommutui.core.hazards import accept_words, unaccepted
 from iommutui.core.host import Device, Host
@@ -110,7 +110,7 @@ def wanted_intents(
     """The intents that free devices, cards and groups, and those given as ``DEVICE=TARGET``, which take precedence."""
     # An option that takes a list of devices takes every word after it, intents as well.
     said = parse_intents(host, [*intents, *(word for word in free if "=" in word)])
-    named = [intent for intent in said if of_the_board(host.devices[intent.device])]
+    named = [intent for intent in said if chipset_part(host.devices[intent.device])]
     preset: list[Intent] = []
     for text in cards:
         functions = [each.address for each in host.card(_of_use(host, find_device(host, text)))]

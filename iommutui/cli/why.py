@@ -20,7 +20,7 @@ from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.review import hazard_lines
 from iommutui.core.advice import no_iommu_advice
-from iommutui.core.board import passable
+from iommutui.core.chipset import passable
 from iommutui.core.command_line import Notice, notices_of
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError

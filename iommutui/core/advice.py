@@ -111,7 +111,7 @@ def missing_facts(host: Host, *, live: bool, recorded: bool) -> tuple[str, ...]:
     found = []
     numbered = [d for d in host.devices.values() if d.bus == "pci" and d.vendor_id is not None]
     if numbered and all(d.vendor_name is None and d.device_name is None for d in numbered):
-        again = "then r looks again" if live else "then open it again"
+        again = "then r rescans" if live else "then open it again"
         found.append(
             "Names are missing: neither udev's hardware database nor pci.ids was found. The package pci.ids (Debian, "
             f"Ubuntu) or hwdata (Fedora, Arch, openSUSE) provides them; {again}."

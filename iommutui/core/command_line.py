@@ -58,7 +58,7 @@ def idle_ids(host: Host, device: Device) -> Iterator[Notice]:
             right = "pci-stub.ids" if "stub" in name else "vfio-pci.ids"
             yield Notice(
                 "misspelt-parameter",
-                f"{name}= on the kernel command line is not a parameter of any module, so it does nothing.",
+                f"{name}= on the kernel command line is not a parameter of any module, so it has no effect.",
                 f"Write {right}={value} instead, with a dot before ids.",
             )
 
@@ -73,11 +73,11 @@ def idle_iommu(host: Host) -> Iterator[Notice]:
         name = "iommu" if kind == "iommu" else f"{kind}_iommu"
         unknown = [value for value in values.split(",") if value not in _VALUES[kind].split()]
         if kind in _MAKERS and host.cpu_vendor in _MAKERS.values() and host.cpu_vendor != _MAKERS[kind]:
-            text = f"{word} does nothing: it is for processors of {kind.upper() if kind == 'amd' else 'Intel'}."
+            text = f"{word} has no effect: it is for processors of {kind.upper() if kind == 'amd' else 'Intel'}."
         elif not word.startswith(f"{name}="):
             text = f"{word} is misspelt, so the kernel ignores it: the parameter is {name}=."
         elif unknown:
-            text = f"{word} does nothing: {', '.join(unknown)} is not a value of {name}=."
+            text = f"{word} has no effect: {', '.join(unknown)} is not a value of {name}=."
         else:
             continue
         yield Notice("idle-parameter", text, f"Remove {word}.")
@@ -103,7 +103,7 @@ def late_ids(host: Host, device: Device) -> Iterator[Notice]:
             "ids-too-late",
             f"{where[0].upper()}{where[1:]} gives {device.address} to {driver} by its ids "
             f"({device.vendor_id}:{device.device_id}), but {device.driver} was loaded first and took it.",
-            f"Put {driver} into the initramfs and let it be loaded first ('softdep {device.driver} pre: {driver}' in "
+            f"Put {driver} into the initramfs and load it first ('softdep {device.driver} pre: {driver}' in "
             f"/etc/modprobe.d), then rebuild the initramfs and reboot. "
             f"'iommutui preview {device.address}={driver}' shows the rebind until then.",
             device.address,

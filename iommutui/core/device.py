@@ -15,7 +15,7 @@ class Gap(NamedTuple):
     attribute: str
     why: str
     """An errno name (``EACCES``), ``timeout`` (the kernel did not answer), ``not-recorded``, ``malformed`` (no kernel
-    writes this), ``asleep`` (reading would wake the device), ``not-collected`` (nobody looked), ``not-listed`` (a
+    writes this), ``asleep`` (reading would wake the device), ``not-collected`` (not read this time), ``not-listed`` (a
     pasted listing does not tell it) or ``unbinding`` (the ``driver`` link is gone, but the driver has not released
     the device yet)."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from iommutui.core.address import Address
-from iommutui.core.board import passable
+from iommutui.core.chipset import passable
 from iommutui.core.device import gap_words
 from iommutui.core.drivers import Role
 from iommutui.core.host import NO_IOMMU, Bar, Details, Device, Group, Host

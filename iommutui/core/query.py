@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from iommutui.core.address import Address, parse_pci
-from iommutui.core.board import passable
+from iommutui.core.chipset import passable
 from iommutui.core.errors import IommutuiError, RefusedError, UsageError
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, use_labels, verdict_word
@@ -177,7 +177,7 @@ def _verdict_words(host: Host, device: Device, verdict_of: VerdictOf) -> tuple[s
 def mistakes(query_text: str) -> list[str]:
     """A sentence for each loose separator, unknown key and impossible value, and for terms that exclude each other."""
     terms = parse_query(query_text).terms
-    loose = [f"{t.word}: | and , stand between two words, without blanks, as in usb,audio."
+    loose = [f"{t.word}: put | and , between two words, without blanks, as in usb,audio."
              for t in terms if "" in _ALTERNATIVES.split(t.word.removeprefix("!"))]  # fmt: skip
     wrong = [said for term in terms for each in term.alternatives if (said := _mistake(each))]
     return loose + wrong or _contradictions(terms)
@@ -200,7 +200,7 @@ _VALUES = {
     "group": (r"[0-9]+|none", "a number or none"),
     "id": (r"[0-9a-f]{1,4}|[0-9a-f]{4}:[0-9a-f]{0,4}", "hex, as 10de or 10de:2204"),
 }
-"""What a key's value has to look like, and that in words."""
+"""The pattern of a key's values, and its description."""
 
 
 def _mistake(term: Alternative) -> str:

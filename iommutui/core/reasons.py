@@ -187,7 +187,7 @@ def refused(host: Host, errno: str, *reasons: Reason) -> Outcome:
 
 
 def missing(host: Host, address: Address, errno: str = "ENODEV") -> Outcome:
-    """ENODEV of a driver's or the bus's file that is given the name; ENOENT where the device's own file is opened."""
+    """ENODEV from a driver's or the bus's file that takes the name; ENOENT from opening the device's own file."""
     return refused(host, errno, Reason(Code.NO_DEVICE, device=address))
 
 

@@ -184,4 +184,4 @@ class Uses(_Fields):
 
 
 NOT_RECORDED = Uses(gaps=tuple(Gap(field, "not-recorded") for field in (*_OF_DEVICES, "fstab", "firmware", "by_id")))
-"""What is known where nothing was collected."""
+"""The uses if nothing was collected."""

@@ -69,15 +69,13 @@ def _built_in(subject: Subject) -> list[str]:
 
 _EARLY = (
     "The driver has to load before the host driver. dracut does that with rd.driver.pre; for mkinitcpio put vfio_pci "
-    "first "
-    "into MODULES of /etc/mkinitcpio.conf, for initramfs-tools into /etc/initramfs-tools/modules, and rebuild the "
-    "initramfs. A built-in driver comes first anyway."
+    "first into MODULES of /etc/mkinitcpio.conf, for initramfs-tools into /etc/initramfs-tools/modules, and rebuild "
+    "the initramfs. A built-in driver comes first anyway."
 )
 
 
 def _kernel(name: str, where: str, undo: str, form: Callable[[list[str]], str], loader: str, first: str = "") -> Format:
-    """``vfio-pci.ids=10de:2204,10de:1aef``, and the parameter that makes an initramfs of dracut load that driver
-    first."""
+    """``vfio-pci.ids=10de:2204,10de:1aef``, and the parameter that makes dracut load that driver first."""
 
     def body(subject: Subject) -> list[str]:
         found = _id_parameters(subject)

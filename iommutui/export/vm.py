@@ -1,5 +1,4 @@
-"""Formats that configure a virtual machine: libvirt, QEMU, Cloud Hypervisor, and the commands of Proxmox VE and
-Incus."""
+"""Formats that configure a virtual machine: libvirt, QEMU, Cloud Hypervisor, Proxmox VE and Incus."""
 
 from iommutui.core.address import card_of
 from iommutui.core.errors import RefusedError
@@ -71,8 +70,7 @@ def _libvirt_notes(subject: Subject) -> list[str]:
     if any(device.boot_vga for device in subject.guests):
         notes.append(
             "This machine booted on one of these cards. If its picture stays black in the guest, the firmware has "
-            "changed "
-            "its ROM: add <rom file='/path/of/a/copy.rom'/> below </source>."
+            "changed its ROM: add <rom file='/path/of/a/copy.rom'/> below </source>."
         )
     return notes
 

@@ -4,7 +4,7 @@ import re
 
 from iommutui.core.address import Address, is_pci
 from iommutui.core.host import Device, Gap, Group, Region
-from iommutui.sources.pci import Reading, read_function, read_override
+from iommutui.sources.pci import ReadContext, read_function, read_override
 from iommutui.sources.tree import (
     MALFORMED,
     Node,
@@ -43,7 +43,7 @@ def other_members(tree: Tree, listed: Listed) -> list[str]:
     return [f"{tree.sys}/{GROUPS}/{number}/devices/{name}" for number, name in pairs if not is_pci(name)]
 
 
-def read_groups(reading: Reading, devices: dict[Address, Device], listed: Listed) -> dict[int, Group]:
+def read_groups(reading: ReadContext, devices: dict[Address, Device], listed: Listed) -> dict[int, Group]:
     """Every group by number, with its members in order.
 
     A function's own ``iommu_group`` link decides, so a group and its members never disagree.
@@ -57,7 +57,7 @@ def read_groups(reading: Reading, devices: dict[Address, Device], listed: Listed
 
 
 def _group(
-    reading: Reading,
+    reading: ReadContext,
     devices: dict[Address, Device],
     number: int,
     members: list[Address],
@@ -84,7 +84,7 @@ def _group(
     )
 
 
-def _member(reading: Reading, devices: dict[Address, Device], number: int, place: str, name: str) -> Device | None:
+def _member(reading: ReadContext, devices: dict[Address, Device], number: int, place: str, name: str) -> Device | None:
     """The device behind a name in a group's directory, or None if it has gone."""
     target = read_link(f"{place}/{name}") or name
     own_name = base_name(target)
@@ -95,7 +95,7 @@ def _member(reading: Reading, devices: dict[Address, Device], number: int, place
     return _read_other(reading, devices, number, f"{place}/{name}", target)
 
 
-def _read_other(reading: Reading, devices: dict[Address, Device], number: int, path: str, target: str) -> Device:
+def _read_other(reading: ReadContext, devices: dict[Address, Device], number: int, path: str, target: str) -> Device:
     """A member on another bus. Its name is unique only on its bus, so a second one of that name gets a suffix."""
     address = _unused(base_name(target), devices)
     in_path = re.search(_BUS_IN_PATH, target)

@@ -27,10 +27,7 @@ class Watcher:
         self._observer.start()
 
     def receive(self, device: Any) -> None:
-        """Passes on events that concern the groups.
-
-        The event carries its own properties: nothing is read from sysfs here.
-        """
+        """Passes on events that concern the groups, by their own properties: sysfs is not read here."""
         changed = self._changed
         if changed is None or device.action not in ACTIONS:
             return
@@ -55,7 +52,7 @@ def watch(changed: Callable[[], None]) -> Watcher | Unavailable:
     except ImportError:
         return Unavailable(
             "pyudev is not installed.",
-            "Install it beside iommutui: pip install pyudev, or your distribution's python3-pyudev.",
+            "Install it where iommutui is: pip install pyudev, or your distribution's python3-pyudev.",
         )
     try:
         context = pyudev.Context()
@@ -67,12 +64,12 @@ def watch(changed: Callable[[], None]) -> Watcher | Unavailable:
             monitor.filter_by(subsystem)
         monitor.start()
     except OSError as error:
-        return Unavailable(f"The kernel's events cannot be received: {error}.", "Refresh by hand instead.")
+        return Unavailable(f"The kernel's events cannot be received: {error}.", "Rescan by hand instead.")
     return Watcher(monitor, changed)
 
 
 POLL_SECONDS = 5.0
-"""How often the links of drivers are compared. One look costs a directory listing per driver."""
+"""How often the links of drivers are compared. One check costs a directory listing per driver."""
 
 
 def poll(changed: Callable[[], None]) -> Callable[[], None]:

@@ -26,7 +26,7 @@ _UEVENT = re.compile(
 )
 
 
-class Reading(NamedTuple):
+class ReadContext(NamedTuple):
     """The shared context for reading functions."""
 
     tree: Tree
@@ -47,7 +47,7 @@ class Ids(NamedTuple):
     modalias: str | None
 
 
-def read_function(reading: Reading, name: str) -> Device | None:
+def read_function(reading: ReadContext, name: str) -> Device | None:
     """The function of this address; None if it is gone, or goes while it is read."""
     path = f"{reading.tree.sys}/bus/pci/devices/{name}"
     try:
@@ -63,7 +63,7 @@ def read_function(reading: Reading, name: str) -> Device | None:
     return None if half_read and not os.path.exists(path) else device
 
 
-def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
+def _read(reading: ReadContext, address: Address, path: str, node: Node) -> Device:
     ids = _ids(node, reading.tree.live)
     is_vf = "physfn" in node.present
     header = _header(node, reading.tree.live)
@@ -104,7 +104,7 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
     )
 
 
-def _is_leaving(reading: Reading, path: str) -> bool:
+def _is_leaving(reading: ReadContext, path: str) -> bool:
     """Whether a function without a ``driver`` link still has a driver, because its unbind waits.
 
     ``uevent`` still names it, or a read of it waits too (up to 6.11, ``uevent_show`` takes the device's lock).
@@ -153,7 +153,7 @@ def _capability(node: Node, offset: int) -> bytes:
     return node.bytes("config", 4, offset) or b""
 
 
-def read_override(reading: Reading, path: str, node: Node) -> str | None:
+def read_override(reading: ReadContext, path: str, node: Node) -> str | None:
     """The override of the device at ``path``: an unset one reads ``(null)``, and an empty line names no driver."""
     if "driver_override" not in node.present:
         return None

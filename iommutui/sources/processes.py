@@ -130,7 +130,7 @@ def _files(place: str) -> tuple[str, ...] | Unreadable:
 
 
 _MOST_ABOVE = 16
-"""Processes above this one that are looked at."""
+"""The most parent processes that are read."""
 
 
 def session_address(environment: Mapping[str, str] | None = None, root: str = "", pid: int | None = None) -> str | None:

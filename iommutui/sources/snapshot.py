@@ -155,7 +155,7 @@ def read_bytes(path: str) -> bytes:
             f"{name} does not exist.", "Give a snapshot, a listing, or the directory of a recorded tree."
         ) from None
     except OSError as error:
-        raise SourceError(f"{name} cannot be read: {error.strerror}.", "Give a file that you may read.") from None
+        raise SourceError(f"{name} cannot be read: {error.strerror}.", "Give a readable file.") from None
     if len(data) > LIMIT:
         raise SourceError(
             f"{name} is larger than {LIMIT >> 20} MiB, which is too large for a snapshot or listing.", _MAKE
@@ -238,15 +238,15 @@ def _inconsistencies(machine: Machine) -> Iterator[tuple[str, str]]:
             if device.bus == "pci" and not is_pci(device.address):
                 yield where, f"{device.address!r} is not the address of a PCI device"
             if device.address in seen:
-                yield where, f"{device.address} is there twice"
+                yield where, f"{device.address} appears twice"
             seen.add(device.address)
     members: dict[int, set[str]] = {}
     for number, group in enumerate(machine.groups):
         if group.id in members:
-            yield f"host.groups[{number}].id", f"group {group.id} is there twice"
+            yield f"host.groups[{number}].id", f"group {group.id} appears twice"
         members[group.id] = set(group.members)
         if len(members[group.id]) < len(group.members):
-            yield f"host.groups[{number}].members", "a member is there twice"
+            yield f"host.groups[{number}].members", "a member appears twice"
     groups_of: dict[str, int | None] = {device.address: device.group for device in machine.devices}
     for number, device in enumerate(machine.devices):
         if device.group is not None and device.address not in members.get(device.group, ()):
@@ -255,4 +255,4 @@ def _inconsistencies(machine: Machine) -> Iterator[tuple[str, str]]:
     for number, group in enumerate(machine.groups):
         for member in group.members:
             if groups_of.get(member, group.id) != group.id:
-                yield f"host.groups[{number}].members", f"{member} says that it is in group {groups_of.get(member)}"
+                yield f"host.groups[{number}].members", f"{member} claims to be in group {groups_of.get(member)}"

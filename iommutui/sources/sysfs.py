@@ -11,7 +11,7 @@ from iommutui.core.kernel import parse_release
 from iommutui.core.roles import is_vfio
 from iommutui.sources.groups import list_groups, other_members, read_groups
 from iommutui.sources.names import Names
-from iommutui.sources.pci import Reading, read_function, with_resets
+from iommutui.sources.pci import ReadContext, read_function, with_resets
 from iommutui.sources.tree import (
     Depth,
     Tree,
@@ -49,7 +49,7 @@ def scan(
         paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, listed)
         deadline = DeadlineReader([*(file for path in paths for file in _blocking(path)), *switches])
     read = read_text if deadline is None else deadline.get
-    reading = Reading(tree, names, read, details=depth is Depth.FULL)
+    reading = ReadContext(tree, names, read, details=depth is Depth.FULL)
     try:
         found = (read_function(reading, name) for name in functions)
         devices: dict[Address, Device] = {device.address: device for device in found if device is not None}
@@ -119,7 +119,7 @@ def _functions(tree: Tree) -> list[str]:
         raise SourceError(f"{where} cannot be read: {names.why}.", "Run this as a user who may read it.")
     if os.path.isdir(f"{tree.sys}/bus"):
         raise SourceError(
-            f"There is no {where}: this kernel has no PCI.",
+            f"{where} does not exist: this kernel has no PCI.",
             "Containers often hide PCI devices: run this on the host, or read a snapshot of one with --from.",
         )
     if tree.root == "":

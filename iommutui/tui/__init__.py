@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def run(source: list[str] | None, *, demo: bool = False, kernel: str | None = None, model: str | None = None) -> int:
-    """Shows the machine of ``source`` (None: this one) until the person leaves; returns the exit code."""
+    """Shows the machine of ``source`` (None: this one) until the user leaves; returns the exit code."""
     from iommutui.settings import driver_table, read_settings
     from iommutui.tui.machines import machine_of
 

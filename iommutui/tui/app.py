@@ -27,7 +27,7 @@ from iommutui.tui.text import clip, visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
 from iommutui.tui.widgets.dialogs import ConfirmScreen, Dialog, Opened
 
-SIGNS = {"information": "", "warning": "! ", "error": "✖ "}
+SEVERITY_SIGNS = {"information": "", "warning": "! ", "error": "✖ "}
 """What a message begins with, so that its severity is not shown by colour alone."""
 
 
@@ -114,7 +114,7 @@ class IommutuiApp(App[None]):
     def notify(self, message: str, *, severity: Severity = "information", **rest: Any) -> None:
         """Shows a message in place of the one before; as it is, whatever ``markup`` is."""
         self.clear_notifications()
-        super().notify(SIGNS[severity] + visible(message), severity=severity, **{**rest, "markup": False})
+        super().notify(SEVERITY_SIGNS[severity] + visible(message), severity=severity, **{**rest, "markup": False})
 
     async def on_event(self, event: Event) -> None:
         """Ends pasted lines by LF, and drops keys that were typed before it was visible what they would do.
@@ -130,7 +130,7 @@ class IommutuiApp(App[None]):
                 return
             if isinstance(screen, DeliberateDialog) and not screen.takes(event):
                 if event.time > screen.shown_at:
-                    self.notify("That key came too soon to count: read this first.", severity="warning")
+                    self.notify("That key came too soon: read this first.", severity="warning")
                 return
         await super().on_event(event)
 
@@ -143,7 +143,7 @@ class IommutuiApp(App[None]):
         stopped = now - before > 0.2
         self.keys_from = now if stopped else now + 2
         if not stopped:
-            self.notify("No shell is here to take the terminal, so nothing is suspended. q quits.", severity="warning")
+            self.notify("There is no shell to return to, so nothing is suspended. q quits.", severity="warning")
 
     def action_help_quit(self) -> None:
         """``ctrl+c``, which ends many programs."""
@@ -159,7 +159,7 @@ class IommutuiApp(App[None]):
         self.desk.read_machine(message.text, self._ask_to_open)
 
     def _ask_to_open(self, machine: Machine) -> Opened:
-        lost = " What is staged here is lost." if self.desk.state.intents else ""
+        lost = " The staged changes are lost." if self.desk.state.intents else ""
         name = clip(machine.source.label, 40)
         question = f'The screen then shows "{name}", on which everything is simulated.{lost}'
         dialog = ConfirmScreen("Open another machine?", question, "Open", "Stay")
@@ -174,7 +174,7 @@ class IommutuiApp(App[None]):
         self.call_later(self._show_desk)  # once the question is off the screen
 
     async def _show_desk(self) -> None:
-        """In place of the desk before it; the first one stays below, for the default screen cannot be switched."""
+        """Replaces the desk before it; the first one stays below, because the default screen cannot be switched."""
         await (self.push_screen if len(self.screen_stack) == 1 else self.switch_screen)(self.desk)
 
     async def action_leave(self) -> None:

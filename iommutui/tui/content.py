@@ -29,7 +29,7 @@ COLOURS = {
     "planned": "italic $text-secondary",
     "key": "bold $text-accent",
 }
-"""What the meanings of spans look like."""
+"""The colours of the meanings of spans."""
 
 
 def plain(text: str) -> Content:

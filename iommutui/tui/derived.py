@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from iommutui.core.address import Address, card_of
-from iommutui.core.board import of_the_board
+from iommutui.core.chipset import chipset_part
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import NOTHING_TO_PASS, group_word
@@ -200,8 +200,8 @@ def fix_of(state: AppState) -> Fix | None:
     return _fix(state.host, state.model, state.intents, state.selection) if state.selection is not None else None
 
 
-class Wish(NamedTuple):
-    """A preset for one row."""
+class PresetScope(NamedTuple):
+    """The devices that a preset for a row can move, and those that it is for."""
 
     part: Host
     """What of the machine it can touch: the row's group, its card, and the groups of the card's functions."""
@@ -211,32 +211,31 @@ class Wish(NamedTuple):
     """The group of a group's row."""
 
 
-def wish_for(host: Host, key: Key) -> Wish:
+def scope_of(host: Host, key: Key) -> PresetScope:
     """The devices that a preset for this row is about."""
     device, group = device_at(host, key), group_at(host, key)
     members = host.members(group) if group is not None else []
     if key.device is None:
-        return Wish(narrow(host, (d.address for d in members)), members, group)
+        return PresetScope(narrow(host, (d.address for d in members)), members, group)
     devices = host.card(device.address) if device is not None else []
-    return Wish(narrow(host, (d.address for d in (*devices, *members))), devices, None)
+    return PresetScope(narrow(host, (d.address for d in (*devices, *members))), devices, None)
 
 
 @last_call
 def _free(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> tuple[Intent, ...] | None:
-    part, devices, group = wish_for(host, key)
+    part, devices, group = scope_of(host, key)
     asked = [device.address for device in devices if group is None or device.driver is not None]
     return free_devices(part, asked, model, said=said)
 
 
 def _said(state: AppState) -> tuple[Intent, ...]:
-    """Staged intents for the board's devices: no preset moves one that was not named."""
+    """Staged intents for chipset functions: no preset moves one that was not named."""
     devices = state.host.devices
-    return tuple(i for i in state.intents if i.device in devices and of_the_board(devices[i.device]))
+    return tuple(i for i in state.intents if i.device in devices and chipset_part(devices[i.device]))
 
 
 def freeing(state: AppState) -> tuple[Intent, ...] | None:
-    """The intents that free the selected cards and groups; empty if they are free already, None if one cannot be
-    freed."""
+    """The intents that free the selected cards and groups; empty if they are free, None if one cannot be."""
     found = [_free(state.host, state.model, key, _said(state)) for key in selected_rows(state)]
     return None if not found or None in found else _united(found)
 
@@ -254,14 +253,14 @@ def _united(parts: Iterable[tuple[Intent, ...] | None]) -> tuple[Intent, ...]:
 
 def giving_back(state: AppState) -> tuple[Intent, ...]:
     """The intents that give the selected cards and groups back to the kernel; empty if the host has them all."""
-    wishes = (wish_for(state.host, key) for key in selected_rows(state))
-    return _united(give_back(wish.part, [device.address for device in wish.devices]) for wish in wishes)
+    scopes = (scope_of(state.host, key) for key in selected_rows(state))
+    return _united(give_back(scope.part, [device.address for device in scope.devices]) for scope in scopes)
 
 
 def why_not_freed(state: AppState) -> str | None:
     """Why the selection cannot be freed, as a sentence; None if it can."""
     for key in selected_rows(state):
-        part, devices, group = wish_for(state.host, key)
+        part, devices, group = scope_of(state.host, key)
         asked = asked_of(part, group) if group is not None else [device.address for device in devices]
         why = why_not_free(part, asked, state.model, _said(state))
         if why is not None:

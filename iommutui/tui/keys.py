@@ -56,7 +56,7 @@ RESERVED = ("escape", "tab", "shift+tab", "enter", "ctrl+c", "ctrl+q")
 
 _DEFAULTS: dict[str, tuple[str, ...]] = {}
 _CHOSEN: dict[str, tuple[str, ...]] = {}
-"""The person's own keys, by command."""
+"""The user's own keys, by command."""
 
 
 def define(command_id: str, keys: tuple[str, ...]) -> None:
@@ -109,7 +109,7 @@ def use_keys(settings: Settings) -> list[IommutuiError]:
     while clash := _clash(keys):
         key, *both = clash
         name = next(name for name in reversed(keys) if name in both)  # default keys never clash
-        mistake(name, f"{key_name(key)} would be the key of both {both[0]} and {both[1]}")
+        mistake(name, f"{key_name(key)} is the key of both {both[0]} and {both[1]}")
         del keys[name]
     _CHOSEN.update(keys)
     return wrong

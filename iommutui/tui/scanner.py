@@ -17,7 +17,7 @@ from iommutui.core.roles import is_vfio
 from iommutui.tui.machines.base import CutOff, Machine, Watch
 
 SETTLE_SECONDS = 0.2
-"""A rebind makes a burst of events; one look after it is enough."""
+"""A rebind causes a burst of events; one scan after it is enough."""
 
 LOOK_BACK_SECONDS = 2.0
 """When the machine is compared with that of the last boot: the first frame does not wait for it."""
@@ -28,7 +28,7 @@ NOTICE_SECONDS = 0.5
 """A longer wait is announced."""
 
 LOOK_PATIENCE = 20.0
-"""Seconds after which what is known of a machine that never comes to rest is shown."""
+"""Seconds after which a machine that never settles is shown anyway."""
 
 
 class Scanner:
@@ -65,7 +65,7 @@ class Scanner:
 
         lacks: str
         left: CutOff | None
-        """An apply of an earlier time, where one was cut off."""
+        """An earlier apply that was interrupted."""
 
     @dataclass
     class BeforeBoot(Message):
@@ -108,7 +108,7 @@ class Scanner:
         """Whether the machine is being scanned, or is about to be: the screen may be out of date."""
         return not self._at_rest.is_set()
 
-    async def looked(self, notice: Callable[[], None]) -> None:
+    async def up_to_date(self, notice: Callable[[], None]) -> None:
         """Waits until what is shown is up to date; calls ``notice`` if that takes a while."""
         with suppress(TimeoutError):
             async with asyncio.timeout(NOTICE_SECONDS):
@@ -180,15 +180,15 @@ class Scanner:
     def look_back(self, host: Host) -> None:
         """Saves the machine for the next boot, and loads that of the previous one in a thread."""
 
-        def look() -> None:
+        def load() -> None:
             before = self._machine.before_boot(host)
             if before is not None:
                 self._node.post_message(self.BeforeBoot(before))
 
-        run = partial(self._node.run_worker, look, thread=True, group="boots", exit_on_error=False)
+        run = partial(self._node.run_worker, load, thread=True, group="boots", exit_on_error=False)
         self._node.set_timer(LOOK_BACK_SECONDS, run)
 
-    def look_for_claims(self, host: Host) -> None:
+    def poll_claims(self, host: Host) -> None:
         """Finds in a thread who holds groups, unless a scan is running or nothing could be held."""
         if self._scanning or self._asking or not any(is_vfio(host, d, d.driver) for d in host.devices.values()):
             return

@@ -98,11 +98,11 @@ class LogLine(NamedTuple):
 
 
 LIST_SHARE = 62
-"""How the room beside the list is divided until the person divides it."""
+"""The default share of the list."""
 UNDO_LIMIT = 200
-"""Steps of staging that can be taken back."""
+"""Steps of staging that can be undone."""
 NOTHING = Host({}, {})
-"""What is known of a machine that has not been looked at yet."""
+"""The machine before its first scan."""
 
 
 class AppState(NamedTuple):
@@ -116,11 +116,11 @@ class AppState(NamedTuple):
     """Why there is no machine to show, and what to do next."""
     chosen_model: bool = False
     intents: tuple[Intent, ...] = ()
-    """What is staged, in the order of addresses."""
+    """The staged intents, in the order of addresses."""
     undo: tuple[tuple[Intent, ...], ...] = ()
     redo: tuple[tuple[Intent, ...], ...] = ()
     filter: str = ""
-    """What the list is narrowed to. The topology hides nothing, for a device's neighbours are why it is where it is."""
+    """The filter of the list. The topology hides nothing, because a device's neighbours explain its place."""
     view: View = View.GROUPS
     tab: Tab = Tab.WHY
     pane: Pane = Pane.LIST
@@ -128,39 +128,39 @@ class AppState(NamedTuple):
     zoomed: bool = False
     """The pane with the focus has the whole screen."""
     share: int = LIST_SHARE
-    """Percent of the room that the list has; the rest has the details."""
+    """Percent of the width or height for the list; the details get the rest."""
     bridges: bool = True
     """Groups that hold nothing but bridges are on the list."""
     sort: Sort = Sort.NUMBER
     marks: frozenset[Address] = frozenset()
-    """The person's own devices."""
+    """The user's own devices."""
     hints: bool = False
-    """The orientation for somebody who is here for the first time."""
+    """Whether the orientation of a first start is shown."""
     collapsed: frozenset[int | None] = frozenset()
     cursor: Key = Key(None)
     selected: frozenset[Key] = frozenset()
-    """Rows that verbs act on together, in the place of the one under the cursor."""
+    """Rows that commands act on together, in place of the one under the cursor."""
     planned: Address | None = None
     """The intent under the plan's own cursor."""
     empty: bool = False
     """No row passes the filter: nothing is selected, and the cursor waits where it was."""
     applies: int = 0
-    """Applies of this program that can be taken back; a live system has its journal besides."""
+    """Applies of this program that can be reverted; a live system also has its journal."""
     applied: bool = False
     """Something has been applied, whether it is still in effect or not."""
     beyond: tuple[Address, ...] = ()
-    """What a preset staged besides what it was asked for; on top of the plan."""
+    """Devices that a preset staged beyond the selection; shown on top of the plan."""
     freed: tuple[Address, ...] = ()
-    """What the last apply has put on a VFIO driver, until something else is staged."""
+    """Devices that the last apply put on a VFIO driver, until something else is staged."""
     before_boot: Host | None = None
-    """The machine as it was in the boot before this one, where that is known."""
+    """The machine as it was in the previous boot, if known."""
     live_lacks: str = ""
     """Why changes of the machine are not seen as they happen; empty if they are."""
     log: tuple[LogLine, ...] = ()
 
     @property
     def seen(self) -> bool:
-        """Whether the machine has been looked at."""
+        """Whether the machine has been scanned."""
         return self.host is not NOTHING
 
     @property
@@ -252,9 +252,9 @@ def with_host(state: AppState, host: Host) -> tuple[AppState, tuple[str, ...]]:
         if refusal is not None:
             kept.append(intent)
             if refusal_of(before, intent) is None:
-                notes.append(f"{intent} cannot be done any more. {sentence(refusal)}")
+                notes.append(f"{intent} is no longer possible. {sentence(refusal)}")
         elif _changed(before, host.devices[intent.device]) and fulfilled(host, intent, state.model):
-            notes.append(f"{intent} is the case already; it is taken off the plan.")
+            notes.append(f"{intent} is done already; it is removed from the plan.")
         else:
             kept.append(intent)
     model = state.model if state.chosen_model else model_for(host.kernel)

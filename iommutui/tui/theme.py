@@ -40,7 +40,7 @@ IOMMUTUI = Theme(
 )
 
 
-SIGNS = str.maketrans({
+CONSOLE_SIGNS = str.maketrans({
     "✔": "+", "✖": "x", "●": "o", "▸": ">", "▾": "v", "‼": "!", "…": "~", "»": ">", "—": "-", "·": "-", "•": "-",
     "🔎": "> ", "╸": "─",
     "↳": "└", "╶": "─", "╺": "─", "╴": "─", "┏": "┌", "┓": "┐", "┗": "└", "┛": "┘", "━": "─", "┃": "│", "╭": "┌",
@@ -88,7 +88,7 @@ class ConsoleDriver(LinuxDriver):
 
     def write(self, data: str) -> None:
         """Writes to the terminal."""
-        super().write(data.translate(SIGNS))
+        super().write(data.translate(CONSOLE_SIGNS))
 
 
 LEAST = 4.5

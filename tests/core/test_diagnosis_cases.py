@@ -66,7 +66,7 @@ def ask(trees: Path, tree: str, text: str) -> Diagnosis:
          "does not answer"),
     ],
 )  # fmt: skip
-def test_what_would_have_helped_is_said(trees: Path, tree: str, text: str, said: str) -> None:
+def test_the_helpful_cause_is_given(trees: Path, tree: str, text: str, said: str) -> None:
     assert said in " ".join(ask(trees, tree, text).sentences)
 
 
@@ -83,7 +83,7 @@ def test_what_would_have_helped_is_said(trees: Path, tree: str, text: str, said:
         ("nvgone", "could not insert 'nvidia': No such device", "vfio-pci shows the writes"),
     ],
 )  # fmt: skip
-def test_what_this_machine_rules_out_is_not(trees: Path, tree: str, text: str, unsaid: str) -> None:
+def test_causes_that_the_machine_rules_out_are_not_given(trees: Path, tree: str, text: str, unsaid: str) -> None:
     assert unsaid not in " ".join(ask(trees, tree, text).sentences)
 
 

@@ -1,4 +1,4 @@
-"""What comes over the network, in trees of files: the network device that leads to the server is needed."""
+"""Network storage, in trees of files: it needs the network device that leads to its server."""
 
 from pathlib import Path
 

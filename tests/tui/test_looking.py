@@ -1,4 +1,4 @@
-"""Views, tabs, wishes, marks and places, told by keys."""
+"""Views, pages, presets, marks and jumps, driven by keys."""
 
 import pytest
 
@@ -36,7 +36,7 @@ async def test_one_key_stages_all_that_frees_the_card_and_one_gives_it_back() ->
         assert ui.toasts()[-1].startswith("Nothing to give back: the host has the card 0000:01:00.")
 
 
-async def test_on_a_group_s_row_the_wish_is_for_the_group() -> None:
+async def test_on_a_groups_row_the_preset_is_for_the_group() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(2)
         await ui.press("c")
@@ -47,7 +47,7 @@ async def test_on_a_group_s_row_the_wish_is_for_the_group() -> None:
     ("row", "why"),
     [(PORT, "is a bridge, and vfio-pci refuses bridges"), (3, "Nothing is needed: no driver has to leave group 3")],
 )
-async def test_a_wish_that_cannot_be_says_why(row: str | int, why: str) -> None:
+async def test_an_impossible_preset_says_why(row: str | int, why: str) -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(row)
         await ui.press("c")
@@ -200,7 +200,7 @@ async def test_what_is_copied_is_chosen_from_a_list() -> None:
         assert "IOMMU Group 1 (blocked):" in ui.app.clipboard
 
 
-def test_the_report_is_what_a_forum_asks_for() -> None:
+def test_the_report_has_what_a_forum_asks_for() -> None:
     copied = {copy.name: copy for copy in copies(state_of(small()))}
     text = copied["report"].text()
     assert "- Kernel: 6.12.1\n" in text

@@ -1,4 +1,4 @@
-"""What leaves the screen, and what comes onto it: reports, exports, errors, comparisons, other machines."""
+"""Sharing and opening from the screen: reports, exports, errors, comparisons, other machines."""
 
 from pathlib import Path
 

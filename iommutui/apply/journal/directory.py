@@ -75,7 +75,7 @@ def is_ended(content: bytes) -> bool:
 def may_be_open(directory: Path, boot: str | None) -> bool:
     """Whether a journal of this boot has no end: its apply is running, or was interrupted.
 
-    Only the ends of files that may be of this boot are looked at, and nothing is parsed.
+    Only the ends of files that may be of this boot are read, and nothing is parsed.
     """
     try:
         found = names(directory)
@@ -117,8 +117,7 @@ def prepare(directory: Path) -> None:
 
 
 def check_trusted(directory: Path) -> None:
-    """Raises NotPermittedError if somebody else could change what is in the directory, or put another one in its
-    place."""
+    """Raises NotPermittedError if somebody else could change or replace the directory."""
     for path in (directory.parent, directory):
         facts = os.lstat(path)
         shared = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
@@ -169,8 +168,8 @@ def holding(descriptor: int) -> Iterator[None]:
     except (BlockingIOError, PermissionError):
         os.close(descriptor)
         raise RefusedError(
-            "Another apply is at work on this machine, or a write of it has not returned yet.",
-            "Wait until it has ended; 'iommutui journal' shows how far it has got.",
+            "Another apply is running on this machine, or one of its writes has not returned yet.",
+            "Wait until it ends; 'iommutui journal' shows its progress.",
         ) from None
     try:
         yield

@@ -116,10 +116,7 @@ class JournalWriter:
     @classmethod
     @contextmanager
     def open_new(cls, directory: Path, header: Header) -> Iterator["JournalWriter"]:
-        """Begins the journal ``header.id``. The caller holds the lock.
-
-        Raises IommutuiError if it cannot be made safe.
-        """
+        """Begins the journal ``header.id``, under the lock. Raises IommutuiError if it cannot be made safe."""
         prepare(directory)
         path = directory / f"{header.id}{SUFFIX}"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -141,10 +138,7 @@ class JournalWriter:
     @classmethod
     @contextmanager
     def reopen(cls, directory: Path, journal_id: str) -> Iterator["JournalWriter"]:
-        """An interrupted journal, to be ended. The caller holds the lock.
-
-        Raises IommutuiError if it cannot be opened.
-        """
+        """An interrupted journal, to be ended under the lock. Raises IommutuiError if it cannot be opened."""
         path = directory / f"{journal_id}{SUFFIX}"
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -41,7 +41,7 @@ class Journal:
     why: str | None = None
     """Why everything was rolled back; None if that was not begun."""
     end: Finished | None = None
-    """None: the apply is going on, or was cut off."""
+    """None: the apply is running, or was interrupted."""
     within: float | None = None
     """The seconds in which it had to be confirmed; None if it did not have to be."""
     kept_by: str | None = None
@@ -95,7 +95,7 @@ class Damaged(NamedTuple):
     id: str
     why: str
     open: bool
-    """It has no last line: its apply may be going on, or was cut off."""
+    """It has no last line: its apply is running, or was interrupted."""
     reverts: None = None
     """Whether it reverts another one is not known."""
 
@@ -125,7 +125,7 @@ class Journals(NamedTuple):
         if len(fitting) > 1:
             raise RefusedError(
                 f"More than one journal begins with {wanted!r}: {', '.join(each.id for each in fitting)}.",
-                "Write more of the id.",
+                "Give more of the id.",
             )
         return fitting[0]
 

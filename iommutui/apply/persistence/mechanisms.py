@@ -47,7 +47,7 @@ def entries_of(host: Host, plan: Plan) -> list[Entry]:
     for goal in plan.goals:
         if goal.override is None:
             raise RefusedError(
-                f"{goal.device} goes to the driver that the kernel chooses, and that needs no entry.",
+                f"{goal.device} goes to the driver that the kernel chooses, which needs no entry.",
                 f"'iommutui unpersist {goal.device}' removes an entry for it.",
             )
         device = host.devices[goal.device]
@@ -179,16 +179,18 @@ def mechanism_of(root: Path, *, driverctl: bool = False) -> Mechanism:
             raise RefusedError("driverctl is not installed.", "Leave '--with driverctl' out.")
         return by_name(DRIVERCTL)
     if (root / "etc/NIXOS").exists():
-        raise RefusedError("NixOS makes its initrd from its configuration.", "'iommutui export nixos' prints a module.")
+        raise RefusedError(
+            "NixOS builds its initrd from its configuration.", "'iommutui export nixos' prints a module."
+        )
     if (root / "run/ostree-booted").exists():
         raise RefusedError(
             "/usr of this system is read-only (ostree), and so are the modules of its initramfs.",
-            "'iommutui export rpm-ostree' prints kernel arguments, which go by ids.",
+            "'iommutui export rpm-ostree' prints kernel arguments, which use ids.",
         )
     usable = [each for each in MECHANISMS if each.commands and _installed(root, each.program)]
     if not usable:
         raise RefusedError(
-            "No program that makes an initramfs was found: mkinitcpio, initramfs-tools or dracut.",
+            "No initramfs generator was found: mkinitcpio, initramfs-tools or dracut.",
             "'iommutui export' lists other ways, such as the kernel command line.",
         )
     # Debian's dracut builds the images, even if parts of initramfs-tools are left.
@@ -211,9 +213,9 @@ def _refuse_unread_settings(root: Path) -> None:
         for number, line in enumerate(preset.read_text("utf-8", "replace").splitlines(), 1):
             if re.match(r"\s*\w+_config=", line):
                 raise RefusedError(
-                    f"/etc/mkinitcpio.d/{preset.name}, line {number}: it names a file of settings, and with that "
-                    "mkinitcpio reads no /etc/mkinitcpio.conf.d.",
-                    "Put # before that line (/etc/mkinitcpio.conf is read all the same), and try again.",
+                    f"/etc/mkinitcpio.d/{preset.name}, line {number}: it names a settings file, so mkinitcpio does "
+                    f"not read /etc/mkinitcpio.conf.d.",
+                    "Put # before that line (/etc/mkinitcpio.conf is read anyway), and try again.",
                 )
 
 

@@ -41,9 +41,7 @@ def tables_of(root: Path, cmdline: str) -> Tables:
         except OSError as error:
             if isinstance(error, PermissionError) and os.geteuid() != 0:
                 return ""  # the process that writes is root, and checks again
-            raise RefusedError(
-                f"/etc/{name} cannot be read ({error.strerror}), and the next boot goes by it."
-            ) from None
+            raise RefusedError(f"/etc/{name} cannot be read ({error.strerror}), and the next boot uses it.") from None
 
     words = cmdline.split()
     network = next(filter(_NETWORK_ROOT.fullmatch, words), "")

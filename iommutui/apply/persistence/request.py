@@ -148,12 +148,12 @@ def _plan(request: PersistRequest, host: Host, root: Path) -> Plan:
     late = [g.device for g in plan.goals if host.devices[g.device].physfn is not None and not request.driverctl]
     if late:
         raise RefusedError(
-            f"{', '.join(late)}: a virtual function is made later in the boot than the declaration is read.",
+            f"{', '.join(late)}: a virtual function is created only after the declaration is read at boot.",
             "'--with driverctl' binds it when it appears.",
         )
     needs = list(next_boot_needs(host, plan.goals, tables_of(root, host.cmdline or "")))
     if needs:
-        raise RefusedError(" ".join(needs), "Move that away from the device first, or leave the device to the host.")
+        raise RefusedError(" ".join(needs), "Move that to another device first, or leave this device to the host.")
     lasting = [hazard for hazard in plan.hazards if not (hazard.refused and hazard.topic is Topic.USE)]
     return plan._replace(hazards=tuple(hazard._replace(refused=False) for hazard in lasting))
 
@@ -166,7 +166,7 @@ def carry_out(request: PersistRequest, host: Host, store: Store, run: Run = run_
         prepared = prepare(request, host, store)
         refuse_dangers(prepared.hazards, request.accepted)
         if request.shown is not None and request.shown != digest_of(prepared.changes):
-            raise RefusedError("The files to write are no longer those that were shown.", "Look at it again.")
+            raise RefusedError("The files to write are no longer those shown.", "Review the change again.")
         if request.revert_last:
             yield from store.revert(run)
         elif not prepared.changes:
@@ -178,7 +178,7 @@ def carry_out(request: PersistRequest, host: Host, store: Store, run: Run = run_
 # -- the process that makes a change, and the program that asks for it
 
 
-class Event(NamedTuple):
+class Progress(NamedTuple):
     """A line of progress; with a code, the last one."""
 
     text: str
@@ -205,21 +205,21 @@ def serve() -> int:
     return code
 
 
-def events_of(text: str) -> Iterator[Event]:
+def events_of(text: str) -> Iterator[Progress]:
     """The events of a request. It does not raise IommutuiError or OSError: they are events."""
     try:
         request = parse_persist_request(text)
         for line in carry_out(request, sources.load(), machine_store()):
-            yield Event(line)
+            yield Progress(line)
     except IommutuiError as error:
-        yield Event(error.what, error.exit_code, error.remedy)
+        yield Progress(error.what, error.exit_code, error.remedy)
     except OSError as error:
-        yield Event(f"{error.filename}: {error.strerror}.", Exit.ERROR, "Nothing was written.")
+        yield Progress(f"{error.filename}: {error.strerror}.", Exit.ERROR, "Nothing was written.")
     else:
-        yield Event("Done.", Exit.DONE)
+        yield Progress("Done.", Exit.DONE)
 
 
-def changed_as_root(request: PersistRequest) -> Iterator[Event]:
+def changed_as_root(request: PersistRequest) -> Iterator[Progress]:
     """Has another process make the change, as root. Raises NotPermittedError if nothing can become root."""
     command = as_root(["persist", "--stdin"], own_program(), root_program())
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -230,7 +230,9 @@ def changed_as_root(request: PersistRequest) -> Iterator[Event]:
             process.stdin.close()
         last = None
         for line in process.stdout:
-            last = parse(Event, line, "What the writing process said")
+            last = parse(Progress, line, "The output of the writing process")
             yield last
     if last is None or last.code is None:
-        yield Event("The writing process ended before it had finished.", Exit.ERROR, "See 'iommutui persist --list'.")
+        yield Progress(
+            "The writing process ended before it had finished.", Exit.ERROR, "See 'iommutui persist --list'."
+        )

@@ -88,7 +88,7 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return File(path, None, 0)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > SIZE_LIMIT:
-            raise RefusedError(f"{path} is not a file that iommutui made.", "Move it out of the way, and try again.")
+            raise RefusedError(f"{path} was not made by iommutui.", "Move it out of the way, and try again.")
         return File(path, place.read_text("utf-8", "backslashreplace"), stat.S_IMODE(facts.st_mode))
 
     def changes(self, wanted: Iterable[File], known: Iterable[str] = ()) -> list[Change]:
@@ -125,7 +125,7 @@ class Store:
         except (OSError, IommutuiError) as error:
             yield f"failed: {_said(error)}"
             yield from self.revert(run)
-            raise ChangeError(f"{_said(error)} The files are as they were before.", Exit.ROLLED_BACK) from None
+            raise ChangeError(f"{_said(error)} The files are unchanged.", Exit.ROLLED_BACK) from None
         self._keep(record._replace(finished=True, made={file.path: _sum(file.text or "") for file in made}))
 
     def revert(self, run: Run) -> Iterator[str]:
@@ -205,7 +205,7 @@ def _said(error: OSError | IommutuiError) -> str:
 
 
 def diff_of(changes: Iterable[Change]) -> list[str]:
-    """The changes as a person reviews them."""
+    """The changes as shown for review."""
     lines: list[str] = []
     for change in changes:
         old, new = ((file.text or "").splitlines() for file in change)

@@ -35,7 +35,7 @@ class Kind(NamedTuple):
 
     ``{it}`` is what the message names and ``{name}`` the same in a command, ``{wanted}`` the driver that it is about;
     ``{device}`` and ``{group}`` what the cause is about, ``{on}`` where that device is and ``{now}`` the same as a
-    sentence; ``{set[name=value]}`` the advice to set a parameter, or to look further where it is set. The caller gives
+    sentence; ``{set[name=value]}`` the advice to set a parameter, or to look further if it is set. The caller gives
     the rest.
     """
 

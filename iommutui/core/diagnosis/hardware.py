@@ -32,8 +32,7 @@ NO_RESET = Kind("no-reset", "The kernel knows no way to reset {it} alone, and a 
     "Give everything behind its port to one virtual machine, or power-cycle it between guests. (Qubes, Xen: "
     "no-strict-reset.)")
 IOVA_RESERVED = Kind("iova-reserved", "The mapping at {start} overlaps a region of group {group} that the host "
-    "reserves: "
-    "{region}.", "Give the guest another memory layout: another machine type, or a smaller PCI window.")
+    "reserves: {region}.", "Give the guest another memory layout: another machine type, or a smaller PCI window.")
 IOVA_TOO_WIDE = Kind("iova-too-wide", "{where} beyond the IOMMU's address width ({limit}), often of a large BAR.",
     "Give the guest fewer address bits: -cpu host,host-phys-bits-limit=39, or guest-phys-bits=39 from QEMU 9.1 (args: "
     "in Proxmox). Or a smaller 64-bit PCI window (OVMF: X-PciMmio64Mb).")

@@ -41,7 +41,7 @@ class Paste(NamedTuple):
     addresses: tuple[tuple[int, Address], ...]
     group: int | None
     driver: str | None
-    """The driver whose file, or whose name, the text gives."""
+    """The driver whose file or name is in the text."""
 
     def address_at(self, start: int, end: int) -> Address | None:
         """The address that a message between these positions is about: in it, else the last before, else the next."""

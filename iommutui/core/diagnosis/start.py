@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from iommutui.core.board import of_the_board
+from iommutui.core.chipset import chipset_part
 from iommutui.core.command_line import parameter_advice
 from iommutui.core.diagnosis.base import DIRECT_REGION, SHUT_DOWN, Cause, Found, Kind, Message, means
 from iommutui.core.drivers import VFIO_PCI
@@ -148,7 +148,7 @@ def depends_on(found: Found) -> Iterator[Cause]:
     """``depends on group N which is not owned`` (VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)."""
     group = found.host.groups.get(found.group) if found.group is not None else None
     for device in found.host.members(group) if group is not None else []:
-        what = of_the_board(device)
+        what = chipset_part(device)
         if what:
             yield found.say(RESET_REACHES_BOARD, device, what=what)
         elif not device.is_bridge:  # A bridge is reset from above it, and is never handed over.

@@ -30,7 +30,7 @@ class Model(Protocol):
     rules: tuple[tuple[str, str], ...]
     """What the model says, rule by rule: (where it comes from, sentence)."""
     blocked: str
-    """The errno of a claim while a host driver is in the way."""
+    """The errno of a claim while a host driver blocks the group."""
     through_vfio: bool = True
     """Whether a group is claimed through VFIO's files, which exist while a member is on a VFIO driver; otherwise by the
     bare call into the IOMMU core, whose claims of one owner are counted and released one by one."""
@@ -42,7 +42,7 @@ class Model(Protocol):
         ...
 
     def counts(self, device: Device) -> bool:
-        """Whether a driver on the device can be in the way."""
+        """Whether a driver on the device can block the group."""
         return True
 
     def verdict(self, host: Host, group: Group) -> Verdict:

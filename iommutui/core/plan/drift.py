@@ -25,7 +25,7 @@ class Basis(NamedTuple):
     claims: tuple[tuple[int, str], ...] = ()
     """Groups that user space owns, with their owners."""
     claims_known: bool = True
-    """Whether every process could be looked at: other users' are visible to root only."""
+    """Whether every process could be read: other users' are visible to root only."""
 
 
 class Change(NamedTuple):

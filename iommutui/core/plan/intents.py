@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.board import is_of_use, of_the_board
+from iommutui.core.chipset import chipset_part, is_of_use
 from iommutui.core.drivers import STUB, VFIO_PCI, underscored
 from iommutui.core.engine.matching import candidates
 from iommutui.core.host import Device, Host
@@ -53,7 +53,7 @@ def targets_of(host: Host, device: Device) -> list[Target]:
         variants = [f for f in device.fits or () if f.vfio and f.driver != VFIO_PCI]
         found += [Target(f.driver, TargetKind.VFIO, f.module, f.loaded) for f in variants]
         found.append(Target(VFIO_PCI, TargetKind.VFIO, "vfio-pci", host.has_driver(VFIO_PCI)))
-    if not of_the_board(device):
+    if not chipset_part(device):
         found.append(Target(STUB, TargetKind.STUB, "pci-stub", host.has_driver(STUB)))
     found = [target for target in found if target.loaded or target.name not in host.lacks]
     found.append(Target(NONE, TargetKind.NONE))
@@ -136,7 +136,7 @@ def _why_no_target(host: Host, device: Device, name: str) -> Reason:
     plain = name.replace("_", "-")
     if device.is_bridge and "vfio" in name:
         return Reason(Code.BRIDGE, device.group, device.address, name)
-    if (what := of_the_board(device)) and ("vfio" in name or plain == STUB):
+    if (what := chipset_part(device)) and ("vfio" in name or plain == STUB):
         return Reason(Code.OF_THE_BOARD, device.group, device.address, name, (("what", what),))
     if "vfio" in name and (controller := controller_of(host, device)) is not None:
         return Reason(Code.BEHIND_VMD, device.group, device.address, name, (("controller", controller.address),))

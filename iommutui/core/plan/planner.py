@@ -151,8 +151,7 @@ def still_to_leave(host: Host, goals: Iterable[Goal]) -> list[Goal]:
 
 
 def _with_drivers(host: Host, goals: Sequence[Goal]) -> Host:
-    """The Host with the modules of every goal loaded, and with drivers that devices were seen on added to those that
-    fit."""
+    """The Host with the modules of every goal loaded; drivers that devices were seen on fit them."""
     for goal in goals:
         device = host.devices[goal.device]
         if goal.seen and goal.driver is not None and device.driver != goal.driver:

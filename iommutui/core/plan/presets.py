@@ -10,7 +10,7 @@ to be freed.
 from collections.abc import Callable, Iterable, Sequence
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.board import is_of_use, of_the_board, passable
+from iommutui.core.chipset import chipset_part, is_of_use, passable
 from iommutui.core.drivers import STUB, Role
 from iommutui.core.engine.matching import own_probe
 from iommutui.core.hazards import Hazard, hazards_of, refusals_of
@@ -39,9 +39,9 @@ def free_devices(
 ) -> tuple[Intent, ...] | None:
     """The intents that free these devices for a virtual machine, with whatever else their groups need and no more.
 
-    They may lie in several groups. Devices of the board among them stay with the host. None if no plan makes all of
+    They may lie in several groups. Chipset functions among them stay with the host. None if no plan makes all of
     these groups viable. With ``reached``, intents that are already reached are included. ``said`` holds intents for
-    other devices; only those can move a device of the board.
+    other devices; only those can move a chipset function.
     """
     members = [device for address in addresses if is_of_use(host, device := host.devices[address])]
     groups = host.groups_of(device.address for device in members)
@@ -76,8 +76,7 @@ def fix_for(host: Host, group: Group, device: Address | None, model: Model) -> t
 
 
 def why_no_fix(host: Host, group: Group, device: Address | None, model: Model) -> tuple[Reason, ...]:
-    """Why ``fix_for`` finds nothing: devices that vfio-pci refuses, devices that no fix may move, and reasons that
-    no rebind removes."""
+    """Why ``fix_for`` finds nothing: devices that VFIO refuses or no fix may move, reasons that no rebind removes."""
     refused = [reason for d in _wanted_of(host, group, device) if (reason := not_of_use(host, d)) is not None]
     return (*refused, *withheld(host, group, model), *permanent_blockers(host, group, model))
 
@@ -124,7 +123,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
     told = _sentences(reasons)
     if not told:
         told = [
-            f"Under the model {model.name} {name} keeps its group from user space; use the target none."
+            f"Under the model {model.name}, {name} blocks its group; use the target none."
             for d in devices
             if model.role(host, d, name := vfio_target(host, d)).role is Role.KERNEL
         ]
@@ -180,7 +179,7 @@ def _concerned(host: Host, addresses: Iterable[Address]) -> Sequence[Device]:
     return [host.devices[a] for a in sorted(found, key=sort_key) if a in host.devices and host.devices[a].bus == "pci"]
 
 
-def wished_host(host: Host, goals: Iterable[Goal]) -> Host:
+def reached_host(host: Host, goals: Iterable[Goal]) -> Host:
     """The Host as it would be if every goal were simply reached, whatever the rules say on the way.
 
     A domain that a kernel driver has attached goes where every driver leaves the group, as they do before others come.
@@ -220,20 +219,20 @@ def _fix(
     host: Host, intents: Sequence[Intent], groups: Sequence[Group], model: Model, target: Callable[[Host, Device], str]
 ) -> tuple[Intent, ...] | None:
     goals = goals_of(host, intents)
-    wished = wished_host(host, goals)
+    reached = reached_host(host, goals)
     decided = {goal.device for goal in goals}
     fix: list[Intent] = []
     for group in groups:
-        verdict = model.verdict(wished, wished.groups[group.id])
+        verdict = model.verdict(reached, reached.groups[group.id])
         blocking = [r.device for r in verdict.reasons if r.code is Code.KERNEL_DRIVER and r.device is not None]
         for address in sorted(set(blocking), key=sort_key):
             device = host.devices[address]
             if controller_of(host, device) is not None:
-                continue  # It goes with the controller, which is in the way as well.
-            if address in decided or device.bus != "pci" or of_the_board(device):
+                continue  # It goes with the controller, which blocks as well.
+            if address in decided or device.bus != "pci" or chipset_part(device):
                 return None
-            fix.append(Intent(address, target(wished, device)))
-    after = wished_host(host, [*goals, *goals_of(host, fix)])
+            fix.append(Intent(address, target(reached, device)))
+    after = reached_host(host, [*goals, *goals_of(host, fix)])
     for group in groups:
         verdict = model.verdict(after, after.groups[group.id])
         if verdict.viable is not True or verdict.refused:
@@ -248,7 +247,7 @@ def withheld(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
     blocking = {r.device for r in model.verdict(host, group).reasons if r.code is Code.KERNEL_DRIVER}
     found: list[Reason] = []
     for device in (d for d in host.members(group) if d.address in blocking):
-        what = of_the_board(device)
+        what = chipset_part(device)
         if what:
             found.append(Reason(Code.OF_THE_BOARD, group.id, device.address, facts=(("what", what),)))
         else:
@@ -256,26 +255,23 @@ def withheld(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
     return tuple(found)
 
 
-def _target(wished: Host, device: Device) -> str:
+def _target(reached: Host, device: Device) -> str:
     """A function of a card that goes to a virtual machine goes along; any other device is only unbound."""
     if device.is_bridge or device.virtfns:
         return NONE  # VFIO refuses them.
-    together = any(is_vfio(wished, each, each.driver) for each in wished.card(device.address))
-    return vfio_target(wished, device) if together else NONE
+    together = any(is_vfio(reached, each, each.driver) for each in reached.card(device.address))
+    return vfio_target(reached, device) if together else NONE
 
 
 def permanent_blockers(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
     """Why a group cannot be claimed even when every PCI driver has left it; empty if it can."""
     bound = [d for d in host.members(group) if d.bus == "pci" and d.driver is not None]
-    empty = wished_host(host, [Goal(d.address, None, NONE, NONE) for d in bound])
+    empty = reached_host(host, [Goal(d.address, None, NONE, NONE) for d in bound])
     return model.verdict(empty, empty.groups[group.id]).reasons
 
 
 def fix_hazards(host: Host, goals: Sequence[Goal], fix: Iterable[Intent] | None) -> tuple[Hazard, ...]:
-    """What the host loses by a fix, beyond what it loses by these goals.
-
-    There is no other fix, so its cost is shown.
-    """
+    """The cost of a fix beyond these goals, which is shown because there is no other fix."""
     further = goals_of(host, fix or ())
     known = frozenset(hazards_of(host, goals)) if further else frozenset()
     return tuple(hazard for hazard in hazards_of(host, [*goals, *further]) if hazard not in known) if further else ()

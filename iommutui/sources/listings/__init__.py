@@ -13,7 +13,7 @@ from iommutui.core.host import Host
 from iommutui.sources.listings import fields, groups, kernel, lspci
 from iommutui.sources.listings.base import Importer
 from iommutui.sources.listings.merging import merge
-from iommutui.sources.listings.reading import Reading, nothing_found, read_text
+from iommutui.sources.listings.reading import Reading, nothing_found, parse_text
 from iommutui.sources.listings.states import State, joined, states_of
 from iommutui.sources.names import names_for
 from iommutui.sources.tree import Tree
@@ -53,7 +53,7 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
 
     Raises SourceError if there is nothing to read in any of them, or they contradict each other.
     """
-    readings = [read_text(content, name, IMPORTERS) for name, content, _ in texts]
+    readings = [parse_text(content, name, IMPORTERS) for name, content, _ in texts]
     told = [states_of(reading.sections) for reading in readings]
     if not any(state.functions for states in told for state in states):
         raise nothing_found(readings[0], IMPORTERS)
@@ -80,8 +80,8 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
     for name, apart in groupby(machine.apart, lambda section: section.name):
         starts = [str(section.records[0].line + 1) for section in apart]
         shown = " and ".join(starts[:5] + (["others"] if len(starts) > 5 else []))
-        begins = f"{name}: what begins in line {shown} shares no function with what stands before it"
-        notes.append(f"{begins}. It is taken to be of the same machine.")
+        begins = f"{name}: the part from line {shown} shares no function with the parts before it"
+        notes.append(f"{begins}. It is assumed to show the same machine.")
     return Listing(host, tuple(readings), tuple(notes), tuple(ignored))
 
 

@@ -86,7 +86,7 @@ class Importer(NamedTuple):
 
     name: str
     example: str
-    """How such a listing looks, for the message that nothing was found."""
+    """An example of such a listing, for the message that nothing was found."""
     opens: str
     """A regular expression that matches at the start of the first line of it."""
     score: int

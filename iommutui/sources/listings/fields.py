@@ -213,10 +213,7 @@ def _of_element(content: str) -> Iterator[tuple[Address, Facts]]:
 
 
 def _address(part: Callable[[str], str | None], base: int) -> Address | None:
-    """Text is decimal, attributes are hexadecimal.
-
-    None for numbers that no function can have, as in made-up documents.
-    """
+    """Text is decimal, attributes are hexadecimal. None for numbers that no function can have."""
     try:
         domain, bus, slot, function = (int(part(name) or "", base) for name in ("domain", "bus", "slot", "function"))
     except ValueError:

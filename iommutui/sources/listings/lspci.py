@@ -84,8 +84,7 @@ def read(text: Text, at: int, start: int = 0) -> Read:
 
 
 def _place_of(path: str) -> tuple[Address | None, Address | None, str]:
-    """The address and the parent at the end of a path; of a path without buses (``-P``) its first address, and the
-    path."""
+    """The address and parent at the end of a path; without buses (``-P``), its first address and the path."""
     top, *rest = path.split("/")
     first = parse_pci(top)
     if first is None or not rest:

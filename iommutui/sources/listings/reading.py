@@ -79,7 +79,7 @@ class Reading(NamedTuple):
         ]
 
 
-def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Reading:
+def parse_text(content: str, name: str, importers: tuple[Importer, ...]) -> Reading:
     """Reads a text: finds for each line the importer that may start there, then lets it read."""
     if len(content) > LIMIT:
         raise SourceError(

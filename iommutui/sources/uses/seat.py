@@ -149,10 +149,7 @@ _DEVICE = re.compile(r"\d+-[1-9a-f][0-9a-f]*")
 
 
 def read_plugged(survey: Survey) -> tuple[Plugged, ...]:
-    """The Thunderbolt devices that are plugged in.
-
-    A kernel without Thunderbolt has no such bus, so nothing can be lost.
-    """
+    """The Thunderbolt devices that are plugged in. A kernel without Thunderbolt has no such bus."""
     names: dict[Address, list[str]] = {}
     for entry in survey.devices("bus/thunderbolt/devices", "plugged", optional=True):
         if _DEVICE.fullmatch(entry.name):
@@ -168,10 +165,7 @@ Nodes = dict[str, tuple[Address, ...]]
 
 
 def read_openers(survey: Survey, devices: dict[Address, Device]) -> tuple[Opener, ...]:
-    """The processes that have devices open.
-
-    Other users' processes are visible to root only, and recordings rarely have any.
-    """
+    """The processes that have devices open; only root sees other users', and recordings rarely have any."""
     nodes = _nodes(survey, devices)
     if not nodes:
         return ()

@@ -26,7 +26,7 @@ WHILE_TYPING = ("back", "next-pane", "previous-pane", "enter", "suspend")
 def bindings() -> list[Binding]:
     """Textual's bindings of every command.
 
-    They have priority: each key is carried out in full before the next one is looked at, however fast they come.
+    They have priority: each key is handled in full before the next one is read, however fast they come.
     """
     return [
         Binding(",".join(command.keys) or _NO_KEY, f"run('{command.id}')", priority=True, id=command.id)

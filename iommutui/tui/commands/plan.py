@@ -1,10 +1,7 @@
-"""Commands of the plan: free, stage, unstage, undo, and those that lead to writes through a review.
-
-Nothing here writes.
-"""
+"""Commands of the plan: free, stage, unstage, undo, and those that open a review. Nothing here writes."""
 
 from iommutui.core.address import Address
-from iommutui.core.board import passable
+from iommutui.core.chipset import passable
 from iommutui.core.drivers import STUB, VFIO_PCI
 from iommutui.core.hazards import Severity
 from iommutui.core.host import Device
@@ -246,11 +243,11 @@ def _cannot_revert(state: AppState) -> str | None:
 
 COMMANDS = (
     Command("Free", ("c",), "Free this card for a virtual machine: stage what that takes, and no more; on a group's "
-    "row, for the group.", STAGE, _free, (_busy, _cannot_free), also="passthrough vm detach isolate release"),
+            "row, for the group.", STAGE, _free, (_busy, _cannot_free), also="passthrough vm detach isolate release"),
     Command("Give back", ("C",), "Give the card and its group back to the host: stage the reverse.", STAGE, _give_back,
             (_busy, _cannot_give_back), also="return restore reattach kernel"),
     Command("Pass", ("space",), "Stage vfio-pci, or unstage it; on a group's row, for every device except bridges. "
-    "In the details: a page down.", STAGE, _toggle, (_busy, _cannot_toggle), also="toggle vm bind"),
+            "In the details: a page down.", STAGE, _toggle, (_busy, _cannot_toggle), also="toggle vm bind"),
     _target("VFIO", ("v",), "Stage vfio-pci: hand it to a virtual machine.", VFIO_PCI, "passthrough vm bind"),
     _target("Park", ("p",), "Stage pci-stub: park it on a driver that does nothing.", STUB, "blacklist disable bind"),
     _target("None", ("f",), "Stage none: keep it free of any driver.", NONE, "unbind detach release"),

@@ -16,7 +16,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Intent
 from iommutui.core.roles import is_vfio
 from iommutui.tui.commands.base import Command, Desk, needs_host, unless
-from iommutui.tui.derived import selected_device, selected_group, wish_for
+from iommutui.tui.derived import scope_of, selected_device, selected_group
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.pages.copies import forum_report
 from iommutui.tui.state import AppState
@@ -61,7 +61,7 @@ def given(state: AppState) -> tuple[Intent, ...]:
     host = state.host
     if state.intents:
         return state.intents
-    devices = wish_for(host, state.selection).devices if state.selection is not None else []
+    devices = scope_of(host, state.selection).devices if state.selection is not None else []
     return tuple(Intent(d.address, d.driver) for d in devices if d.driver is not None and is_vfio(host, d, d.driver))
 
 
@@ -155,12 +155,12 @@ def _open(desk: Desk) -> Opened:
 COMMANDS = (
     Command("Explain", ("E",), "Explain an error message on this machine.", SHARE, _explain, (needs_host,),
             also="message kernel qemu libvirt diagnose why"),
-    Command("Export", ("V",), "Export the plan for libvirt, QEMU, Proxmox, a shell, boot loaders: copy or save it.", SHARE,
-            _export, (needs_host, _needs_given), also="xml hostdev domain script modprobe driverctl grub"),
+    Command("Export", ("V",), "Export the plan for libvirt, QEMU, Proxmox, a shell, boot loaders: copy or save it.",
+            SHARE, _export, (needs_host, _needs_given), also="xml hostdev domain script modprobe driverctl grub"),
     Command("Persist", ("P",), "Make the bindings persist across boots, after a review of every file.", SHARE, _persist,
             (_only_here, needs_host, _needs_given), also="boot permanent initramfs last reboot"),
-    Command("Report", ("W",), "A redacted report to share when you ask for help: copy or save it.", SHARE, _report, (needs_host,),
-            also="forum share ask markdown"),
+    Command("Report", ("W",), "A redacted report to share when you ask for help: copy or save it.", SHARE, _report,
+            (needs_host,), also="forum share ask markdown"),
     Command("Compare", ("D",), "Compare this machine with a file.", SHARE, _compare, (needs_host,),
             also="diff changes"),
     Command("Since boot", (), "Show the changes since the last boot.", SHARE, _since_boot,

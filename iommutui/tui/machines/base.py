@@ -22,9 +22,9 @@ class Job(NamedTuple):
     model: Model
     revert: bool = False
     journal: str = ""
-    """What a revert takes back, on a live system."""
+    """The journal of a revert, on a live system."""
     keep_within: float | None = None
-    """Taken back unless the person keeps it within these seconds; None: it stays."""
+    """Reverts unless confirmed within these seconds; None: it stays."""
 
     @property
     def accepted(self) -> tuple[Acceptance, ...]:
@@ -38,17 +38,17 @@ class WayBack(NamedTuple):
     plan: Plan
     journal: str = ""
     left_alone: str = ""
-    """What is not put back, because something else has changed it since; a sentence."""
+    """The facts not restored, because something else has changed them since; a sentence."""
 
 
 class CutOff(NamedTuple):
     """An apply that a crash interrupted."""
 
     journal: str | None
-    """What takes it back; None if its journal is damaged."""
+    """The plan that reverts it; None if its journal is damaged."""
     words: str
     """What happened to it, as a sentence."""
-    way_out: str
+    remedy_words: str
     """What can be done about it, as a sentence."""
 
 
@@ -63,7 +63,7 @@ class Applier(Protocol):
     """Carries out a job. Tests replace it with their own."""
 
     needs_terminal: bool
-    """Whether `begin` may talk to the person at the terminal."""
+    """Whether `begin` may ask the user at the terminal."""
 
     def begin(self, job: Job) -> None:
         """Starts it; if `needs_terminal`, with the terminal handed over, so that it can ask for a password."""
@@ -84,7 +84,7 @@ class Machine(Protocol):
     source: Source
     applier: Applier
     notes: tuple[str, ...] = ()
-    """What somebody has to know of how it was read, once it has been: sentences."""
+    """Notes on how it was read, as sentences."""
 
     def scan(self) -> Host:
         """The machine as it is now; called in a thread. Raises IommutuiError if it cannot be read."""

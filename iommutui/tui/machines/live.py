@@ -8,7 +8,7 @@ from iommutui.apply.boots import before_this_boot, boot_id, remember
 from iommutui.apply.elevation import Applying, own_program, root_program
 from iommutui.apply.events import Event, Refused
 from iommutui.apply.journal.directory import journal_dir
-from iommutui.apply.recovery import cut_off_words, open_journals, way_out, what_reverts
+from iommutui.apply.recovery import interrupted_words, open_journals, remedy_words, what_reverts
 from iommutui.apply.request import Request, request_of
 from iommutui.apply.revert import find_revert
 from iommutui.core.drivers import KNOWN, DriverTable
@@ -45,7 +45,7 @@ class LiveMachine(Machine):
         if not isinstance(found, Unavailable):
             return Watch(found.stop)
         lacks = (
-            f"{found.why} {found.remedy} Until then changes are looked for every {POLL_SECONDS:.0f} s; r looks at once."
+            f"{found.why} {found.remedy} Until then changes are polled every {POLL_SECONDS:.0f} s; r rescans at once."
         )
         return Watch(poll(changed), lacks)
 
@@ -59,8 +59,8 @@ class LiveMachine(Machine):
         if not directory.is_dir():
             return None
         for journal in open_journals(directory, boot_id()):
-            words = cut_off_words(journal)
-            return CutOff(what_reverts(journal), words[0].upper() + words[1:], way_out(journal))
+            words = interrupted_words(journal)
+            return CutOff(what_reverts(journal), words[0].upper() + words[1:], remedy_words(journal))
         return None
 
     def before_boot(self, host: Host) -> Host | None:

@@ -1,7 +1,4 @@
-"""A snapshot or the built-in machine, on a kernel that the engine simulates.
-
-There is no way from here to a real writer.
-"""
+"""A snapshot or the built-in machine, on a simulated kernel. No real writer can be reached from here."""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property

@@ -78,7 +78,7 @@ def _choice(state: AppState, device: Device, target: Target, width: int) -> Choi
     row = _line(state, device, target, width)
     if end is None:
         row = line(*row.spans, Span(" · refused", "bad"))
-        end = line("The kernel refuses it as things are.")
+        end = line("The kernel would refuse it now.")
     return Choice(target.name, row, (end,))
 
 

@@ -14,8 +14,7 @@ from iommutui.tui.text import BLANK, Line, Span, bullet, hazard_lines, heading, 
 
 
 def _supposed(state: AppState, device: Device | None, group: Group | None) -> tuple[str, tuple[Intent, ...]]:
-    """The intents that the page is about, and its title: the plan for the selection, or else those that would free
-    it."""
+    """The page's intents and its title: the plan for the selection, or else those that would free it."""
     here = {device.address for device in selected_devices(state)}
     mine = tuple(intent for intent in state.intents if intent.device in here)
     if mine:

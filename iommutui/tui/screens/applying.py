@@ -46,12 +46,12 @@ class ApplyFlow:
         self._machine = machine
         self._scanner = scanner
         self._job: Job | None = None
-        """What is being applied."""
+        """The running job."""
         self._progress: ProgressScreen | None = None
         self._countdown: CountdownScreen | None = None
         self._finished: events.Finished | None = None
         self._asked_back = False
-        """The person has asked to revert it, so that this is what they want, and no failure."""
+        """The user asked to revert it, so it is no failure."""
 
     # -- reviews
 
@@ -66,7 +66,7 @@ class ApplyFlow:
             return open_it()
 
         async def when_looked() -> None:
-            await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been scanned."))
+            await self._scanner.up_to_date(lambda: self._desk.say("Waiting until the machine has been scanned."))
             if self._desk.is_active:
                 await carried_out(self._desk, open_it)
 
@@ -98,11 +98,11 @@ class ApplyFlow:
     def recover(self, left: CutOff) -> None:
         """Reports that an apply was interrupted, and offers to revert it."""
         self._desk.log_line(left.words, "warn")
-        text = f"{left.words} {left.way_out} Until then nothing else is applied."
+        text = f"{left.words} {left.remedy_words} Until then nothing else is applied."
         if left.journal is None:
             self._desk.say(text, "warning")
             return
-        dialog = ConfirmScreen("An apply was interrupted", text, "Review the way back", "Later")
+        dialog = ConfirmScreen("An apply was interrupted", text, "Review the revert", "Later")
         self._desk.ask(dialog, lambda _: self.review(revert=True, journal=left.journal))
 
     # -- the job
@@ -122,14 +122,11 @@ class ApplyFlow:
         self._desk.app.push_screen(self._progress)
 
     def _begin(self, job: Job) -> None:
-        """Starts the job; hands the terminal over if a password may be asked for.
-
-        Raises IommutuiError if that is impossible.
-        """
-        room = self._machine.applier
+        """Starts the job; hands the terminal over for a password. Raises IommutuiError if that is impossible."""
+        applier = self._machine.applier
         try:
-            with self._desk.app.suspend() if room.needs_terminal else nullcontext():
-                room.begin(job)
+            with self._desk.app.suspend() if applier.needs_terminal else nullcontext():
+                applier.begin(job)
         except SuspendNotSupported:
             what = "This terminal cannot be handed over for a password."
             raise IommutuiError(what, "Start iommutui as root to apply.") from None

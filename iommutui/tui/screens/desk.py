@@ -82,7 +82,7 @@ class DeskScreen(Desk):
         self._panes.show_all(self.state)
         self.call_after_refresh(self.scanner.start, host)
         if self.state.source.real:
-            self.set_interval(CLAIM_SECONDS, self.look_for_claims)
+            self.set_interval(CLAIM_SECONDS, self.poll_claims)
 
     def on_unmount(self) -> None:
         self.scanner.stop()
@@ -211,7 +211,7 @@ class DeskScreen(Desk):
         return self._flow.review(revert=revert)
 
     async def action_help(self) -> None:
-        """Every key, and what signs and words mean."""
+        """Show every key, sign and term."""
         await self.app.push_screen(PageScreen("Help", help_lines(topics(), self.state.pane)))
 
     async def action_palette(self) -> None:
@@ -237,16 +237,16 @@ class DeskScreen(Desk):
                 self.say(f"{error.what} {error.remedy}".strip(), "error")
                 return
             if not self.is_active:  # nothing comes between a dialog and its answer
-                self.say(f"{name} has been read, but is not shown over this.", "warning")
+                self.say(f"{name} was read, but is not shown over this dialog.", "warning")
                 return
             await carried_out(self, lambda: then(machine))
 
         self.run_worker(read(), group="read", exclusive=True)
 
-    def look_for_claims(self) -> None:
+    def poll_claims(self) -> None:
         """Polls who holds groups, unless a plan is being applied, which changes that itself."""
         if self.state.seen and self.state.phase is not Phase.APPLYING:
-            self.scanner.look_for_claims(self.state.host)
+            self.scanner.poll_claims(self.state.host)
 
     def _first_seen(self, host: Host) -> AppState:
         """The state of the first scan: with the saved state of the machine, and groups of bridges folded."""

@@ -22,7 +22,7 @@ from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.rows import Rows
 
 WIDE = 120
-"""Columns from which on the details stand beside the list: below, they would cut off what a rebind goes to."""
+"""Columns from which on the details stand beside the list: below that, they would hide the target of a rebind."""
 
 
 class Panes(Vertical):

@@ -61,7 +61,7 @@ class ProgressScreen(Dialog[None]):
         self._reverting = self._good = False
 
     def compose(self) -> ComposeResult:
-        with Box(self._title, "Esc hides this; it goes on"):
+        with Box(self._title, "Esc hides this; it continues"):
             yield Lines(self._text(), id="lines")
         yield KeyBar((Hint("Esc", "hide"), SCROLLS))
 
@@ -148,7 +148,7 @@ class CountdownScreen(DeliberateDialog[bool]):
         note = (
             "Without an answer everything reverts. From any other terminal 'iommutui keep' confirms it."
             if self._real
-            else "Nothing is real here: this is what it would look like."
+            else "This is only a simulation of what would happen."
         )
         with Box(title, classes="countdown"):
             yield Static(plain("The plan is applied and in effect. Check display, network and keyboard."))

@@ -72,8 +72,7 @@ class Dialog(ModalScreen[Result]):
             lines.styles.max_height = max(3, self.app.size.height - self.OTHER_ROWS)
 
     def action_close(self, answer: Result | None = None) -> None:
-        """Closes at once: Textual's own waits a moment, in which another dialog may come on top and be closed
-        instead."""
+        """Closes at once: Textual's own waits, and a dialog that opens meanwhile would be closed instead."""
         self.dismiss(answer)
 
     def dismiss(self, result: Result | None = None) -> AwaitComplete:

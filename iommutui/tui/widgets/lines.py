@@ -53,7 +53,7 @@ class Lines(Scroll):
         self.lines: Sequence[Line] = lines
         """The lines before they are wrapped; `show_lines` changes them."""
         self.at_end = False
-        """Keeps its end in view."""
+        """Whether its end stays in view."""
         self.marked = -1
         """The row that a search is at."""
         self._rows: list[tuple[Span, ...]] = []

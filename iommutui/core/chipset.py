@@ -40,7 +40,7 @@ PARTS: tuple[Part, ...] = (
 )
 
 
-def of_the_board(device: Device) -> str:
+def chipset_part(device: Device) -> str:
     """The name of a device that serves the machine itself and no other; an empty string otherwise."""
     return next((part.what for part in PARTS if _is(device, part)), "")
 
@@ -55,7 +55,7 @@ def _is(device: Device, part: Part) -> bool:
 
 def is_of_use(host: Host, device: Device) -> bool:
     """Whether a virtual machine can use the device, and can have it alone."""
-    return device.bus == "pci" and not device.is_bridge and not of_the_board(device) and not controller_of(host, device)
+    return device.bus == "pci" and not device.is_bridge and not chipset_part(device) and not controller_of(host, device)
 
 
 def passable(host: Host, group: Group) -> bool:

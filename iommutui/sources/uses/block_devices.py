@@ -29,7 +29,7 @@ class Leg(NamedTuple):
     """The address of the server, where it is known."""
 
 
-class Blocks:
+class BlockDevices:
     """The block devices of a machine."""
 
     def __init__(self, survey: Survey) -> None:
@@ -48,8 +48,7 @@ class Blocks:
         return self._survey.attribute(f"{self.paths[name]}/{attribute}") if name in self.paths else ""
 
     def lower(self, name: str) -> tuple[str, ...]:
-        """The devices below this one: ``slaves`` of an array or mapping, caches of a disk, the disk of a loop's
-        file."""
+        """The devices below it: ``slaves`` of an array or mapping, caches of a disk, the disk of a loop's file."""
         found = self._survey.listed(f"{self.paths[name]}/slaves") if name in self.paths else []
         whole = self.whole(name)
         if whole and not self.owners(name)[0]:
