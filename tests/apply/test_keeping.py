@@ -84,7 +84,7 @@ def test_without_confirmation_it_reverts(tmp_path: Path) -> None:
     assert _left(events) == [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
     end = finished(events)
     assert end.exit is Exit.ROLLED_BACK
-    assert end.summary == "Nobody confirmed it within 5 seconds. Drivers and overrides are restored."
+    assert end.summary == "It was not confirmed within 5 seconds. Drivers and overrides are restored."
     assert facts(kernel.host) == facts(CASE.host)
     assert (entry.within, entry.kept_by, entry.exit) == (5.0, None, Exit.ROLLED_BACK)
     assert voices.began == [entry.id]

@@ -424,7 +424,7 @@ def test_a_virtual_function_persists_by_driverctl_only(machine: Machine) -> None
     machine.install("driverctl")
     machine.host = machine.host.with_device(machine.host.devices[CARD]._replace(physfn=Address("0000:08:00.0")))
     request = persist((CARD, "vfio-pci"), host=machine.host)
-    with pytest.raises(RefusedError, match="a virtual function is made later"):
+    with pytest.raises(RefusedError, match="a virtual function is created only after"):
         machine.do(request)
     machine.do(request._replace(driverctl=True))
 

@@ -51,7 +51,7 @@ def test_with_a_plan_the_impact_is_that_of_the_plan() -> None:
 
 
 def test_the_page_says_if_nothing_is_lost() -> None:
-    assert "This machine uses none of it" in shown(Tab.IMPACT, Key(3, DISK))
+    assert "this machine uses none of it" in shown(Tab.IMPACT, Key(3, DISK))
     assert "This machine loses nothing with it" in shown(Tab.IMPACT, Key(1, PORT))
 
 

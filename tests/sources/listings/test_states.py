@@ -147,12 +147,12 @@ def _file(folder: Path, text: str, name: str = "one") -> str:
 )
 def test_two_excerpts_are_one_machine_with_a_note(tmp_path: Path, first: str, second: str) -> None:
     found = open_source(_file(tmp_path, f"{first}\nand this:\n\n{second}"))
-    assert [note for note in found.notes if "shares no function" in note and "of the same machine" in note]
+    assert [note for note in found.notes if "shares no function" in note and "the same machine" in note]
     assert any("shares no function" in line for line in found.explain())
     assert not [note for note in found.notes if "states" in note]
     apart = open_source([_file(tmp_path, first, "1"), _file(tmp_path, second, "2")])
     assert apart.host.devices == found.host.devices
-    assert any("/2: what begins in line" in note for note in apart.notes)
+    assert any("/2: the part from line" in note for note in apart.notes)
 
 
 def test_an_excerpt_that_shares_a_function_needs_no_note() -> None:
