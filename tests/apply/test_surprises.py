@@ -216,5 +216,5 @@ class TestSurprises:
         end = finished(events)
         assert end.exit is Exit.ROLLED_BACK
         assert "No space left" in end.summary
-        assert "not complete" in end.summary
+        assert "incomplete" in end.summary
         assert facts(kernel.host) == facts(GPU_CASE.host)
